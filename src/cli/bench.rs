@@ -1,0 +1,120 @@
+//! `longcode bench`
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::print;
+use crate::device::DeviceChoice;
+use crate::encoding::{EncodingSpec, Positions};
+use crate::error::{Error, ErrorKind, Result};
+use crate::memory;
+use crate::model::{Checkpoint, Llama, RotaryTables};
+
+/// Tokens a second and peak memory of scoring, by encoding and length
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  longcode bench --model models/nano --encoding rope hirope:window=128 --length 1024 4096"
+)]
+pub struct Args {
+    /// Hugging Face directory
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// kind, or kind:key=value,key=value
+    #[arg(long, value_name = "SPEC", required = true, num_args = 1..)]
+    encoding: Vec<String>,
+    /// Sequence lengths in tokens
+    #[arg(long, value_name = "N", required = true, num_args = 1..)]
+    length: Vec<usize>,
+    /// auto, cpu, wgpu or wgpu:N
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+    /// Timed passes of each row, after one that is not timed
+    #[arg(long, value_name = "N", default_value = "3")]
+    repeats: usize,
+    /// One JSON object a row on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub fn execute(self) -> Result<()> {
+        if self.repeats == 0 {
+            return Err(Error::new(ErrorKind::Usage, "--repeats is 0").fix("time at least 1 pass"));
+        }
+        if let Some(length) = self.length.iter().find(|&&length| length < 2) {
+            return Err(Error::new(ErrorKind::Usage, format!("--length {length} leaves nothing to predict"))
+                .fix("give lengths of at least 2 tokens"));
+        }
+        let checkpoint = Checkpoint::open(&self.model)?;
+        let encodings: Vec<EncodingSpec> =
+            self.encoding.iter().map(|text| EncodingSpec::parse(text)).collect::<Result<_>>()?;
+        for (encoding, text) in encodings.iter().zip(&self.encoding) {
+            encoding.check(&checkpoint.config.rope).map_err(|e| e.at(format_args!("encoding `{text}`")))?;
+        }
+        let device = self.device.open()?;
+        let model = checkpoint.load(&device.device)?;
+        if !self.json {
+            print(&format!(
+                "device: {}\n{:<40} {:>8} {:>10} {:>10} {:>12}\n",
+                device.name, "encoding", "length", "seconds", "tok/s", "peak RSS MB"
+            ))?;
+        }
+        for &length in &self.length {
+            for (encoding, text) in encodings.iter().zip(&self.encoding) {
+                let (seconds, peak) = self.time(&checkpoint, &model, encoding, length)?;
+                print(&self.row(text, length, seconds, peak, &device.name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Median seconds of a pass, and peak resident memory in MB where the system tells.
+    fn time(
+        &self,
+        checkpoint: &Checkpoint,
+        model: &Llama,
+        encoding: &EncodingSpec,
+        length: usize,
+    ) -> Result<(f64, Option<f64>)> {
+        // Time does not depend on what the tokens are; segments of 128 tokens stand for functions.
+        let ids: Vec<u32> = (0..length).map(|n| (n * 7919 % checkpoint.config.vocab_size) as u32).collect();
+        let level: Vec<u32> = (0..length).map(|n| (n / 128) as u32).collect();
+        let levels = encoding.units().iter().map(|_| level.clone()).collect();
+        let positions = Positions::whole(length, levels);
+        memory::reset_peak();
+        let mut seconds = Vec::new();
+        for _ in 0..=self.repeats {
+            let started = Instant::now();
+            let rotations = encoding.rotations(&checkpoint.config.rope, &positions);
+            model.score(&ids, &RotaryTables::new(&rotations, &model.device()))?;
+            seconds.push(started.elapsed().as_secs_f64());
+        }
+        let mut timed = seconds.split_off(1);
+        timed.sort_unstable_by(f64::total_cmp);
+        Ok((timed[timed.len() / 2], memory::peak_mb()))
+    }
+
+    fn row(&self, encoding: &str, length: usize, seconds: f64, peak: Option<f64>, device: &str) -> String {
+        let speed = length as f64 / seconds;
+        match self.json {
+            true => format!(
+                "{}\n",
+                json!({
+                    "encoding": encoding,
+                    "length": length,
+                    "seconds": seconds,
+                    "tokens_per_second": speed,
+                    "peak_rss_mb": peak,
+                    "device": device,
+                    "repeats": self.repeats,
+                })
+            ),
+            false => {
+                let peak = peak.map_or("-".into(), |peak| format!("{peak:.0}"));
+                format!("{encoding:<40} {length:>8} {seconds:>10.3} {speed:>10.0} {peak:>12}\n")
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! `longcode devices`
+
+use super::print;
+use crate::device::{adapters, cpu};
+use crate::error::Result;
+
+/// List what --device can be on this machine
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  longcode devices")]
+pub struct Args {}
+
+impl Args {
+    pub fn execute(self) -> Result<()> {
+        let adapters = adapters();
+        let mut text = format!("cpu     {}\n", cpu().name);
+        for adapter in &adapters {
+            let note = if adapter.is_software() { " (software: taken only when asked for)" } else { "" };
+            let name = match adapter.open() {
+                Ok(open) => open.name,
+                Err(e) => e.what,
+            };
+            text.push_str(&format!("wgpu:{}  {name}{note}\n", adapter.number));
+        }
+        if adapters.is_empty() {
+            text.push_str("no wgpu adapter: no GPU, or no Vulkan, Metal or DX12 driver for it\n");
+        }
+        let auto = match adapters.iter().find(|adapter| !adapter.is_software()) {
+            Some(adapter) => format!("wgpu:{}", adapter.number),
+            None => "cpu".into(),
+        };
+        text.push_str(&format!("auto is {auto}\n"));
+        print(&text)
+    }
+}

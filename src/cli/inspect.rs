@@ -1,0 +1,91 @@
+//! `longcode inspect`
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::print;
+use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::model::Tokenizer;
+use crate::structure::{Language, Region, RegionKind, Source, Unit, regions, segments};
+
+/// The segments of a source file, by region or by token
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  longcode inspect src/main.py\n  \
+    longcode inspect src/main.py --tokenizer models/nano --unit statement --json")]
+pub struct Args {
+    /// A source file (.py, .pyi, .java) or a text
+    file: PathBuf,
+    /// Hugging Face directory whose tokenizer makes the tokens
+    #[arg(long, value_name = "DIR")]
+    tokenizer: Option<PathBuf>,
+    /// function, function_authors, statement, tokens:N or file
+    #[arg(long, default_value = "function")]
+    unit: Unit,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub fn execute(self) -> Result<()> {
+        let text = read_text(&self.file, ErrorKind::Source)?;
+        let language = Language::of_path(&self.file);
+        let source = Source { text: &text, language, file_starts: &[] };
+        let (unit, count, key, items) = match &self.tokenizer {
+            Some(dir) => {
+                let tokens = Tokenizer::read(dir)?.encode(&text).map_err(|e| e.in_file(&self.file))?;
+                let found = segments(&source, &tokens.offsets, self.unit);
+                let item = |((id, offset), segment): ((&u32, &(usize, usize)), &u32)| json!({"id": id, "start": offset.0, "end": offset.1, "segment": segment});
+                let items: Vec<Value> =
+                    tokens.ids.iter().zip(&tokens.offsets).zip(&found.index).map(item).collect();
+                (found.unit, found.count, "tokens", items)
+            }
+            None => {
+                let found = self.regions(&source)?;
+                let count = found.last().map_or(0, |last| last.segment as usize + 1);
+                let item = |region: &Region| serde_json::to_value(region).expect("plain data");
+                (self.unit, count, "regions", found.iter().map(item).collect())
+            }
+        };
+        let whole =
+            json!({"file": self.file, "language": language, "unit": unit, "segments": count, key: items});
+        match self.json {
+            true => print(&format!("{whole}\n")),
+            false => print(&in_words(&whole, key, &text)),
+        }
+    }
+
+    /// Regions of the text; the whole text where no unit is found.
+    fn regions(&self, source: &Source<'_>) -> Result<Vec<Region>> {
+        if let Unit::Tokens(_) = self.unit {
+            return Err(Error::new(ErrorKind::Usage, format!("unit {} needs tokens", self.unit))
+                .at("--unit")
+                .fix("add --tokenizer DIR"));
+        }
+        Ok(regions(source, self.unit).unwrap_or_else(|| {
+            eprintln!("no unit found: with a tokenizer the segments are {}", Unit::FALLBACK);
+            let whole = Region {
+                start: 0,
+                end: source.text.len(),
+                segment: 0,
+                kind: RegionKind::Between,
+                name: None,
+            };
+            vec![whole]
+        }))
+    }
+}
+
+/// One line a region or token.
+fn in_words(whole: &Value, key: &str, text: &str) -> String {
+    let mut words =
+        format!("{} segments by {}\n", whole["segments"], whole["unit"].as_str().unwrap_or_default());
+    for item in whole[key].as_array().into_iter().flatten() {
+        let range = |key: &str| item[key].as_u64().unwrap_or(0) as usize;
+        let piece = text.get(range("start")..range("end")).unwrap_or_default();
+        let shown: String = piece.trim().lines().next().unwrap_or_default().chars().take(60).collect();
+        words.push_str(&format!("{:>6} {:>8}..{:<8} {shown}\n", item["segment"], item["start"], item["end"]));
+    }
+    words
+}

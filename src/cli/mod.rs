@@ -1,0 +1,129 @@
+//! The command line: one file a command, errors told in words, exit codes.
+
+mod bench;
+mod datasets;
+mod devices;
+mod inspect;
+mod report;
+mod run;
+mod score;
+
+use std::panic::{self, PanicHookInfo};
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// What a code language model does beyond its training length, under each position encoding.
+#[derive(Debug, Parser)]
+#[command(name = "longcode", version, about, max_term_width = 100)]
+#[command(after_help = "Example:\n  longcode run configs/quickstart.toml")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Report(report::Args),
+    Score(score::Args),
+    Inspect(inspect::Args),
+    Bench(bench::Args),
+    Devices(devices::Args),
+    Datasets(datasets::Args),
+}
+
+/// Parses the command line, does it, and tells what went wrong.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => return clap_exit(&e),
+    };
+    panic::set_hook(Box::new(remember_panic));
+    let done = panic::catch_unwind(|| stop_on_interrupt().and_then(|()| cli.command.execute()));
+    match done.unwrap_or_else(|_| Err(panicked())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("{e}");
+            ExitCode::from(e.kind.exit_code())
+        }
+    }
+}
+
+impl Command {
+    fn execute(self) -> Result<()> {
+        match self {
+            Command::Run(args) => args.execute(),
+            Command::Report(args) => args.execute(),
+            Command::Score(args) => args.execute(),
+            Command::Inspect(args) => args.execute(),
+            Command::Bench(args) => args.execute(),
+            Command::Devices(args) => args.execute(),
+            Command::Datasets(args) => args.execute(),
+        }
+    }
+}
+
+/// Help and version go to stdout; a wrong command line is told as every other error.
+fn clap_exit(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = error.to_string();
+    let (what, rest) = text.split_once('\n').unwrap_or((&text, ""));
+    let usage = rest.lines().find_map(|line| line.trim().strip_prefix("Usage: "));
+    let details: Vec<&str> =
+        rest.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:")).collect();
+    let what = format!("{} {}", what.trim_start_matches("error: "), details.join(" "));
+    let error = Error::new(ErrorKind::Usage, what.trim())
+        .fix(format!("{}; see --help", usage.unwrap_or("longcode COMMAND ...")));
+    eprintln!("{error}");
+    ExitCode::from(error.kind.exit_code())
+}
+
+/// Ctrl-C and termination: stored samples are whole lines, so leaving at once loses only the sample
+/// under way.
+fn stop_on_interrupt() -> Result<()> {
+    ctrlc::set_handler(|| {
+        let error = Error::new(ErrorKind::Interrupted, "interrupted")
+            .fix("run the same command again; finished samples are kept");
+        eprintln!("{error}");
+        std::process::exit(i32::from(error.kind.exit_code()));
+    })
+    .map_err(|e| Error::new(ErrorKind::Usage, format!("cannot handle Ctrl-C: {e}")))
+}
+
+/// What a panic said, on whichever thread.
+static PANIC: Mutex<Option<String>> = Mutex::new(None);
+
+fn remember_panic(info: &PanicHookInfo<'_>) {
+    let said = info.payload_as_str().unwrap_or("no message");
+    let at = info.location().map(|at| format!(" ({}:{})", at.file(), at.line())).unwrap_or_default();
+    // The first panic is the cause; a second one mostly complains about it.
+    if let Ok(mut panic) = PANIC.lock() {
+        panic.get_or_insert_with(|| format!("{said}{at}"));
+    }
+}
+
+/// A panic of a library, most often a device that failed or ran out of memory.
+fn panicked() -> Error {
+    let said = PANIC.lock().ok().and_then(|mut panic| panic.take()).unwrap_or_default();
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    Error::new(ErrorKind::Compute, format!("the computation broke: {said}"))
+        .fix("try a shorter input or --device cpu; if it stays, report it with this message")
+}
+
+/// Prints to stdout, and ends quietly when nobody reads it any more (`longcode ... | head`).
+fn print(text: &str) -> Result<()> {
+    use std::io::Write;
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(e) => Err(Error::new(ErrorKind::Write, format!("cannot write to stdout: {e}"))),
+        Ok(()) => Ok(()),
+    }
+}

@@ -1,0 +1,49 @@
+//! `longcode run`
+
+use std::path::{Path, PathBuf};
+
+use super::print;
+use crate::config::Config;
+use crate::device::DeviceChoice;
+use crate::error::Result;
+use crate::report;
+use crate::run::{RunOptions, check_limit, run};
+use crate::store::Results;
+
+/// Compare encodings on models and tasks as a config says; running again continues where it stopped
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  longcode run configs/quickstart.toml\n  \
+    longcode run configs/quickstart.toml --set task.samples=1 --set encoding.HiRoPE.window=64 --out /tmp/try")]
+pub struct Args {
+    /// The config, TOML
+    config: PathBuf,
+    /// Results directory [default: results/NAME]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// auto, cpu, wgpu or wgpu:N
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+    /// At most N samples of each bucket of each task; a later run without it goes on
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Override a key of the config, as task.samples=5
+    #[arg(long, value_name = "KEY.PATH=VALUE")]
+    set: Vec<String>,
+    /// Start over instead of going on
+    #[arg(long)]
+    fresh: bool,
+}
+
+impl Args {
+    pub fn execute(self) -> Result<()> {
+        check_limit(self.limit)?;
+        let config = Config::read(&self.config, &self.set)?;
+        let device = self.device.open()?;
+        eprintln!("device: {}", device.name);
+        let out = self.out.unwrap_or_else(|| Path::new("results").join(&config.name));
+        run(&config, &device, &out, RunOptions { limit: self.limit, fresh: self.fresh })?;
+        let text = report::write(&Results::read(&out)?, &out)?;
+        eprintln!("report: {}", out.join("report.md").display());
+        print(&text)
+    }
+}

@@ -1,0 +1,151 @@
+//! `longcode score`
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::print;
+use crate::device::DeviceChoice;
+use crate::encoding::EncodingSpec;
+use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::model::score::score_under;
+use crate::model::{Checkpoint, Llama};
+use crate::structure::{Language, Segments, Source, Unit, segments};
+
+/// Per-token loss of files under one encoding
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  longcode score --model models/nano --encoding hirope:window=64,split=0.5 src/*.py"
+)]
+pub struct Args {
+    /// Hugging Face directory
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// kind, or kind:key=value,key=value
+    #[arg(long, value_name = "SPEC")]
+    encoding: String,
+    /// Segment unit: function, function_authors, statement, tokens:N or file [default: the encoding's own,
+    /// else function]
+    #[arg(long)]
+    unit: Option<Unit>,
+    /// Score only the first N tokens of each file; says on stderr how many were left out
+    #[arg(long, value_name = "N")]
+    max_tokens: Option<usize>,
+    /// auto, cpu, wgpu or wgpu:N
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+    /// One JSON object a file on stdout
+    #[arg(long)]
+    json: bool,
+    /// Files to score
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+impl Args {
+    pub fn execute(self) -> Result<()> {
+        if let Some(0 | 1) = self.max_tokens {
+            return Err(Error::new(ErrorKind::Usage, "--max-tokens leaves nothing to predict")
+                .fix("give at least 2 tokens"));
+        }
+        let encoding = self.encoding_with_unit()?;
+        let checkpoint = Checkpoint::open(&self.model)?;
+        encoding
+            .check(&checkpoint.config.rope)
+            .map_err(|e| e.at(format_args!("encoding `{}`", self.encoding)))?;
+        let texts: Vec<String> =
+            self.files.iter().map(|file| read_text(file, ErrorKind::Source)).collect::<Result<_>>()?;
+        let device = self.device.open()?;
+        eprintln!("device: {}", device.name);
+        let model = checkpoint.load(&device.device)?;
+        for (file, text) in self.files.iter().zip(&texts) {
+            let line = self.score(file, text, &encoding, &checkpoint, &model).map_err(|e| e.in_file(file))?;
+            print(&line)?;
+        }
+        Ok(())
+    }
+
+    /// The encoding, with `--unit` as its unit where it has one.
+    fn encoding_with_unit(&self) -> Result<EncodingSpec> {
+        let encoding = EncodingSpec::parse(&self.encoding)?;
+        let Some(unit) = self.unit else { return Ok(encoding) };
+        if encoding.units().is_empty() {
+            return Ok(encoding);
+        }
+        if encoding.units().len() > 1 {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "--unit names one unit and the encoding has several levels",
+            )
+            .at("--unit")
+            .fix("give the units in the encoding: hirope:unit=statement/function,..."));
+        }
+        let mut keys = encoding.keys.clone();
+        keys.insert("unit".into(), unit.to_string().into());
+        EncodingSpec::from_table(encoding.kind, keys)
+    }
+
+    fn score(
+        &self,
+        file: &Path,
+        text: &str,
+        encoding: &EncodingSpec,
+        checkpoint: &Checkpoint,
+        model: &Llama,
+    ) -> Result<String> {
+        let mut tokens = checkpoint.tokenizer.encode(text)?;
+        let count = tokens.ids.len();
+        let source = Source { text, language: Language::of_path(file), file_starts: &[] };
+        // Segments come from the whole text: a cut in the middle of a function is no parse error.
+        let segments_by = |unit: Unit| -> Segments {
+            let mut segments = segments(&source, &tokens.offsets, unit);
+            segments.index.truncate(self.max_tokens.unwrap_or(count));
+            segments
+        };
+        let levels: Vec<Segments> = encoding.units().iter().map(|&unit| segments_by(unit)).collect();
+        let shown = match levels.first() {
+            Some(segments) => segments.clone(),
+            None => segments_by(self.unit.unwrap_or(Unit::Function)),
+        };
+        if let Some(max) = self.max_tokens.filter(|&max| max < count) {
+            eprintln!("{}: scored the first {max} of {count} tokens", file.display());
+            tokens.ids.truncate(max);
+        }
+        if tokens.ids.len() < 2 {
+            return Err(Error::new(
+                ErrorKind::Source,
+                format!("{} token(s): nothing to predict", tokens.ids.len()),
+            )
+            .fix("give a file with at least 2 tokens"));
+        }
+        let levels = levels.into_iter().map(|segments| segments.index).collect();
+        let scores = score_under(model, &checkpoint.config, encoding, &tokens.ids, levels)?;
+        let segment_count = shown.index.last().map_or(0, |&last| last as usize + 1);
+        Ok(match self.json {
+            true => format!(
+                "{}\n",
+                json!({
+                    "file": file,
+                    "tokens": tokens.ids.len(),
+                    "loss": scores.loss(),
+                    "ppl": scores.loss().exp(),
+                    "accuracy": scores.accuracy(),
+                    "encoding": self.encoding,
+                    "unit": shown.unit,
+                    "segments": segment_count,
+                    "nll": scores.nll,
+                })
+            ),
+            false => format!(
+                "{}: {} tokens, loss {:.4}, ppl {:.3}, accuracy {:.4}, {} segments ({})\n",
+                file.display(),
+                tokens.ids.len(),
+                scores.loss(),
+                scores.loss().exp(),
+                scores.accuracy(),
+                segment_count,
+                shown.unit,
+            ),
+        })
+    }
+}

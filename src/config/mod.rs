@@ -1,0 +1,282 @@
+//! A run's config: models x encodings x tasks, from TOML.
+//!
+//! Reading goes text -> table -> `--set` overrides ([`overrides`]) -> sweeps expanded ([`sweep`]) ->
+//! [`Config`]. Everything that can be known to be wrong without a model or a dataset is refused here.
+
+mod overrides;
+mod sweep;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::{Table, Value};
+
+use crate::encoding::EncodingSpec;
+use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::task::{self, Task};
+
+/// A run, as resolved: names are unique, sweeps expanded, defaults filled in.
+#[derive(Debug)]
+pub struct Config {
+    /// Names the results directory.
+    pub name: String,
+    /// Seeds the choice of samples and the bootstrap.
+    pub seed: u64,
+    /// Checkpoints.
+    pub models: Vec<ModelEntry>,
+    /// Encodings: the rows of the tables.
+    pub encodings: Vec<EncodingEntry>,
+    /// Tasks.
+    pub tasks: Vec<TaskEntry>,
+    /// Where relative paths are looked for: beside the config file, one folder up, the working directory.
+    pub search: Vec<PathBuf>,
+}
+
+/// A `[[model]]`.
+#[derive(Debug, Clone)]
+pub struct ModelEntry {
+    /// As shown in tables.
+    pub name: String,
+    /// As written in the config.
+    pub path: String,
+}
+
+/// An `[[encoding]]`, one value of a sweep.
+#[derive(Debug, Clone)]
+pub struct EncodingEntry {
+    /// As shown in tables.
+    pub name: String,
+    /// The encoding.
+    pub spec: EncodingSpec,
+}
+
+/// A `[[task]]`, one value of a sweep.
+#[derive(Debug, Clone)]
+pub struct TaskEntry {
+    /// As shown in tables.
+    pub name: String,
+    /// The kind's name.
+    pub kind: &'static str,
+    /// A manifest's name or a path.
+    pub dataset: String,
+    /// The task's keys with defaults filled in.
+    pub keys: Table,
+    /// What to do.
+    pub task: Arc<dyn Task>,
+}
+
+impl Config {
+    /// Reads a config file and applies `--set key.path=value` overrides.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] or [`ErrorKind::Encoding`], naming the file and the key.
+    pub fn read(path: &Path, overrides: &[String]) -> Result<Config> {
+        let text = read_text(path, ErrorKind::Config)?;
+        let beside = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let mut search = vec![beside.clone(), beside.join(".."), PathBuf::from(".")];
+        search.dedup();
+        Config::parse(&text, overrides, search).map_err(|e| e.in_file(path))
+    }
+
+    /// Parses a config; see [`Config::read`].
+    ///
+    /// # Errors
+    /// As [`Config::read`], without the file's name.
+    pub fn parse(text: &str, overrides: &[String], search: Vec<PathBuf>) -> Result<Config> {
+        let mut table: Table = toml::from_str(text).map_err(|e| {
+            Error::new(ErrorKind::Config, format!("not valid TOML: {}", one_line(&e))).fix("mend the syntax")
+        })?;
+        overrides::apply(&mut table, overrides)?;
+        let config = Config {
+            name: run_name(&mut table)?,
+            seed: seed(&mut table)?,
+            models: entries(&mut table, "model", model_entry)?,
+            encodings: entries(&mut table, "encoding", encoding_entries)?,
+            tasks: entries(&mut table, "task", task_entries)?,
+            search,
+        };
+        refuse_unknown(&table, &["name", "seed", "model", "encoding", "task"])?;
+        unique("model", config.models.iter().map(|entry| &entry.name))?;
+        unique("encoding", config.encodings.iter().map(|entry| &entry.name))?;
+        unique("task", config.tasks.iter().map(|entry| &entry.name))?;
+        Ok(config)
+    }
+
+    /// The config with sweeps expanded and defaults filled in, as it goes into the results.
+    pub fn resolved(&self) -> Table {
+        let text = |text: &str| Value::String(text.to_string());
+        let models = self.models.iter().map(|entry| {
+            Table::from_iter([("name".into(), text(&entry.name)), ("path".into(), text(&entry.path))])
+        });
+        let encodings = self.encodings.iter().map(|entry| {
+            let mut table = Table::from_iter([
+                ("name".into(), text(&entry.name)),
+                ("kind".into(), text(entry.spec.kind)),
+            ]);
+            table.extend(entry.spec.keys.clone());
+            table
+        });
+        let tasks = self.tasks.iter().map(|entry| {
+            let mut table = Table::from_iter([
+                ("name".into(), text(&entry.name)),
+                ("kind".into(), text(entry.kind)),
+                ("dataset".into(), text(&entry.dataset)),
+            ]);
+            table.extend(entry.keys.clone());
+            table
+        });
+        let array =
+            |tables: &mut dyn Iterator<Item = Table>| Value::Array(tables.map(Value::Table).collect());
+        Table::from_iter([
+            ("name".into(), text(&self.name)),
+            // TOML integers are signed; `seed` refused what does not fit.
+            ("seed".into(), Value::Integer(self.seed as i64)),
+            ("model".into(), array(&mut { models })),
+            ("encoding".into(), array(&mut { encodings })),
+            ("task".into(), array(&mut { tasks })),
+        ])
+    }
+
+    /// The first existing path among the places that a relative path is looked for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when it exists in none.
+    pub fn find(&self, path: &str) -> Result<PathBuf> {
+        self.search.iter().map(|dir| dir.join(path)).find(|found| found.exists()).ok_or_else(|| {
+            let tried: Vec<_> = self.search.iter().map(|dir| dir.join(path).display().to_string()).collect();
+            config_error(format!("`{path}` does not exist"), format!("looked for {}", tried.join(", ")))
+        })
+    }
+}
+
+fn config_error(what: impl Into<String>, fix: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Config, what).fix(fix)
+}
+
+/// A TOML error's message and position on one line.
+fn one_line(error: &toml::de::Error) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn refuse_unknown(table: &Table, known: &[&str]) -> Result<()> {
+    match table.keys().next() {
+        Some(key) => {
+            Err(config_error(format!("unknown key `{key}`"), format!("use one of: {}", known.join(", ")))
+                .at(format_args!("key `{key}`")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Removes a key that must be a string, if it is there.
+fn take_text(table: &mut Table, key: &str) -> Result<Option<String>> {
+    match table.remove(key) {
+        None => Ok(None),
+        Some(Value::String(text)) if !text.trim().is_empty() => Ok(Some(text)),
+        Some(other) => Err(config_error(format!("{key} is {other}"), "give a text that is not empty")
+            .at(format_args!("key `{key}`"))),
+    }
+}
+
+fn need_text(table: &mut Table, key: &str) -> Result<String> {
+    take_text(table, key)?.ok_or_else(|| {
+        config_error(format!("no `{key}`"), format!("add {key} = \"...\"")).at(format_args!("key `{key}`"))
+    })
+}
+
+fn run_name(table: &mut Table) -> Result<String> {
+    let name = need_text(table, "name")?;
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    match name.chars().all(plain) && !name.starts_with('.') {
+        true => Ok(name),
+        false => Err(config_error(
+            format!("name \"{name}\" cannot name a directory"),
+            "use letters, digits, - _ and . only",
+        )
+        .at("key `name`")),
+    }
+}
+
+fn seed(table: &mut Table) -> Result<u64> {
+    match table.remove("seed") {
+        None => Ok(0),
+        Some(Value::Integer(seed)) if seed >= 0 => Ok(seed as u64),
+        Some(other) => {
+            Err(config_error(format!("seed is {other}"), "give a whole number of at least 0")
+                .at("key `seed`"))
+        }
+    }
+}
+
+/// The entries of `[[key]]`, each table expanded by its sweep.
+fn entries<T>(table: &mut Table, key: &str, read: fn(Table) -> Result<Vec<T>>) -> Result<Vec<T>> {
+    let missing = || {
+        config_error(format!("no [[{key}]]"), format!("add at least one [[{key}]] table"))
+            .at(format_args!("key `{key}`"))
+    };
+    let tables = match table.remove(key) {
+        Some(Value::Array(tables)) if !tables.is_empty() => tables,
+        Some(Value::Table(_)) => {
+            return Err(config_error(
+                format!("`{key}` is one table"),
+                format!("write [[{key}]], with two brackets"),
+            )
+            .at(format_args!("key `{key}`")));
+        }
+        _ => return Err(missing()),
+    };
+    let mut all = Vec::new();
+    for (number, value) in tables.into_iter().enumerate() {
+        let Value::Table(entry) = value else { return Err(missing()) };
+        let label = match entry.get("name").or(entry.get("kind")).and_then(Value::as_str) {
+            Some(name) => format!("{key} \"{name}\""),
+            None => format!("{key} {number}"),
+        };
+        all.extend(read(entry).map_err(|e| e.at(label))?);
+    }
+    Ok(all)
+}
+
+fn model_entry(mut table: Table) -> Result<Vec<ModelEntry>> {
+    let path = need_text(&mut table, "path")?;
+    let name = take_text(&mut table, "name")?;
+    refuse_unknown(&table, &["name", "path"])?;
+    let folder =
+        || Path::new(&path).file_name().map_or(path.clone(), |name| name.to_string_lossy().into_owned());
+    Ok(vec![ModelEntry { name: name.unwrap_or_else(folder), path }])
+}
+
+fn encoding_entries(mut table: Table) -> Result<Vec<EncodingEntry>> {
+    let kind = need_text(&mut table, "kind")?;
+    let name = take_text(&mut table, "name")?.unwrap_or_else(|| kind.clone());
+    let values = sweep::expand(table, &[])?;
+    let entry = |(suffix, keys): (String, Table)| {
+        Ok(EncodingEntry { name: format!("{name}{suffix}"), spec: EncodingSpec::from_table(&kind, keys)? })
+    };
+    values.into_iter().map(entry).collect()
+}
+
+fn task_entries(mut table: Table) -> Result<Vec<TaskEntry>> {
+    let kind = task::find_kind(&need_text(&mut table, "kind")?)?;
+    let dataset = need_text(&mut table, "dataset")?;
+    let name = take_text(&mut table, "name")?.unwrap_or_else(|| format!("{}-{dataset}", kind.name));
+    let values = sweep::expand(table, kind.lists)?;
+    let entry = |(suffix, keys): (String, Table)| {
+        let (task, keys) = kind.parse(keys)?;
+        let name = format!("{name}{suffix}");
+        Ok(TaskEntry { name, kind: kind.name, dataset: dataset.clone(), keys, task })
+    };
+    values.into_iter().map(entry).collect()
+}
+
+fn unique<'a>(key: &str, names: impl Iterator<Item = &'a String>) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(config_error(format!("two {key}s are named \"{name}\""), "give each its own name")
+                .at(format_args!("{key} \"{name}\"")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,394 @@
+//! Datasets: a reference on the command line or in a config becomes records, in file order.
+//!
+//! A [`Manifest`] (`datasets/NAME.toml`) says what a data set is, where its data lies and in which format; the
+//! format's reader gives [`Record`]s; a task makes samples of them, asking for what it needs by role (`text`,
+//! `context`, `answers`, ...), so that a task knows no data set's field names. A path to the data itself works
+//! without a manifest.
+//!
+//! To add a format: one file here with a `pub(super) const FORMAT: Format`, and its line in [`FORMATS`].
+
+mod jsonl;
+mod manifest;
+mod record;
+mod source_tree;
+
+pub use manifest::{Manifest, TextKind};
+pub use record::{Origin, Record};
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How the data of one format are found and read.
+struct Format {
+    /// Its name in a manifest's `format`.
+    name: &'static str,
+    /// Whether it reads this path when no manifest says so.
+    takes: fn(&Path) -> bool,
+    /// The records in file order; may be empty, ids not yet checked.
+    read: fn(&Dataset) -> Result<Vec<Record>>,
+    /// Every file that `read` would read, sorted.
+    files: fn(&Path) -> Result<Vec<PathBuf>>,
+}
+
+/// Every format there is.
+const FORMATS: &[Format] = &[jsonl::FORMAT, source_tree::FORMAT];
+
+/// The folder of a search directory that holds the manifests.
+const MANIFESTS: &str = "datasets";
+
+/// A data set whose data are there, not yet read.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// What it is and how to read it.
+    pub manifest: Manifest,
+    /// The manifest's file; none when the data were named directly.
+    pub manifest_path: Option<PathBuf>,
+    /// The data: a file or a directory.
+    pub path: PathBuf,
+}
+
+/// A line of `longcode datasets`.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Where the data lie, or would.
+    pub path: PathBuf,
+    /// Whether they are there; if not, `manifest.obtain` says how to get them.
+    pub present: bool,
+}
+
+impl Dataset {
+    /// Finds a data set. `reference` is the name of a manifest, looked for as `datasets/NAME.toml` in each directory
+    /// of `search`, or a path, relative to each of them in turn, of a manifest, of a JSON lines file (plain or
+    /// gzip), or of a directory of source files. A name goes before a path.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Dataset`] when nothing has that name (with the names there are), the manifest is wrong (with its
+    /// line), or the data are not there (with how to obtain them).
+    pub fn open(reference: &str, search: &[PathBuf]) -> Result<Dataset> {
+        if let Some(path) = manifest_named(reference, search) {
+            return Dataset::from_manifest(path);
+        }
+        // Nothing at all is no path: it would be the search directory itself.
+        let mut paths = search.iter().map(|dir| dir.join(reference)).filter(|_| !reference.is_empty());
+        match paths.find(|path| path.exists()) {
+            Some(path) if path.extension().is_some_and(|e| e == "toml") => Dataset::from_manifest(path),
+            Some(path) => Dataset::from_data(path),
+            None => Err(unknown(reference, search)),
+        }
+    }
+
+    fn from_manifest(manifest_path: PathBuf) -> Result<Dataset> {
+        let manifest = Manifest::load(&manifest_path)?;
+        let path = manifest.data_path(&manifest_path);
+        if !path.exists() {
+            let what = format!("the data of dataset \"{}\" are not there: {}", manifest.name, path.display());
+            let fix = format!("{} (source: {})", manifest.obtain, manifest.source);
+            return Err(Error::new(ErrorKind::Dataset, what).in_file(&manifest_path).fix(fix));
+        }
+        Ok(Dataset { manifest, manifest_path: Some(manifest_path), path })
+    }
+
+    fn from_data(path: PathBuf) -> Result<Dataset> {
+        let format = FORMATS.iter().find(|format| (format.takes)(&path)).ok_or_else(|| {
+            Error::new(ErrorKind::Dataset, "not a file that can be read as a dataset").in_file(&path).fix(
+                "give a .jsonl or .jsonl.gz file, a directory of source files, or a manifest (.toml) that names \
+                 the format",
+            )
+        })?;
+        Ok(Dataset { manifest: Manifest::of_data(&path, format.name), manifest_path: None, path })
+    }
+
+    /// Every record, in file order.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Dataset`], naming file and line: what cannot be read or decoded, a line that is not a JSON object,
+    /// a field that is missing or of the wrong type, an id that occurs twice, or no record at all.
+    pub fn records(&self) -> Result<Vec<Record>> {
+        let records = (self.format()?.read)(self)?;
+        if records.is_empty() {
+            return Err(Error::new(ErrorKind::Dataset, "the dataset is empty").in_file(&self.path).fix(
+                "check the path; a directory must hold .py, .pyi or .java files, a file at least one line",
+            ));
+        }
+        unique_ids(&records)?;
+        Ok(records)
+    }
+
+    /// SHA-256 of the data, in hex: of a file, its bytes as they lie on disk (what `sha256sum` prints); of a directory,
+    /// the sorted relative paths and contents of the files that are read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Dataset`], naming the file that cannot be read.
+    pub fn sha256(&self) -> Result<String> {
+        let files = (self.format()?.files)(&self.path)?;
+        let mut hash = Sha256::new();
+        for file in files {
+            if let Ok(relative) = file.strip_prefix(&self.path)
+                && relative != Path::new("")
+            {
+                let length = fs::metadata(&file).map_err(|e| unreadable(&file, &e))?.len();
+                // Name and length before the contents: no two trees give the same stream of bytes.
+                hash.update(format!("{}\0{length}\0", slashed(relative)));
+            }
+            let mut reader = File::open(&file).map_err(|e| unreadable(&file, &e))?;
+            io::copy(&mut reader, &mut HashWriter(&mut hash)).map_err(|e| unreadable(&file, &e))?;
+        }
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    fn format(&self) -> Result<&'static Format> {
+        format_named(&self.manifest.format).ok_or_else(|| unknown_format(&self.manifest.format))
+    }
+}
+
+/// Every data set with a manifest in `DIR/datasets` of a search directory, sorted by name. Of two with one name the
+/// first directory's counts, as for [`Dataset::open`].
+///
+/// # Errors
+/// [`ErrorKind::Dataset`] when a manifest is wrong, naming its line, or a directory cannot be read.
+pub fn list(search: &[PathBuf]) -> Result<Vec<Listed>> {
+    let mut listed = BTreeMap::new();
+    for manifest_path in manifest_paths(search)? {
+        let manifest = Manifest::load(&manifest_path)?;
+        let path = manifest.data_path(&manifest_path);
+        let present = path.exists();
+        listed.entry(manifest.name.clone()).or_insert(Listed { manifest, path, present });
+    }
+    Ok(listed.into_values().collect())
+}
+
+fn format_named(name: &str) -> Option<&'static Format> {
+    FORMATS.iter().find(|format| format.name == name)
+}
+
+fn unknown_format(name: &str) -> Error {
+    let names: Vec<_> = FORMATS.iter().map(|format| format!("\"{}\"", format.name)).collect();
+    Error::new(ErrorKind::Dataset, format!("no format \"{name}\""))
+        .at("format")
+        .fix(format!("give one of {}", names.join(", ")))
+}
+
+fn manifest_named(name: &str, search: &[PathBuf]) -> Option<PathBuf> {
+    let is_name = !name.is_empty() && !name.contains(['/', '\\']);
+    let mut paths = search.iter().map(|dir| dir.join(MANIFESTS).join(format!("{name}.toml")));
+    paths.find(|path| is_name && path.is_file())
+}
+
+fn manifest_paths(search: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for dir in search.iter().map(|dir| dir.join(MANIFESTS)).filter(|dir| dir.is_dir()) {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&dir).map_err(|e| unreadable(&dir, &e))? {
+            found.push(entry.map_err(|e| unreadable(&dir, &e))?.path());
+        }
+        found.retain(|path| path.is_file() && path.extension().is_some_and(|e| e == "toml"));
+        found.sort();
+        paths.append(&mut found);
+    }
+    Ok(paths)
+}
+
+fn unknown(reference: &str, search: &[PathBuf]) -> Error {
+    let manifests = manifest_paths(search).unwrap_or_default();
+    let mut names: Vec<_> = manifests.iter().filter_map(|path| path.file_stem()?.to_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let names = if names.is_empty() { "no manifest was found".into() } else { names.join(", ") };
+    let places: Vec<_> = search.iter().map(|dir| dir.display().to_string()).collect();
+    Error::new(ErrorKind::Dataset, format!("no dataset \"{reference}\", neither a name nor a path"))
+        .at(format!("looked in {}", places.join(", ")))
+        .fix(format!("give a path that exists or one of the names: {names}"))
+}
+
+fn unique_ids(records: &[Record]) -> Result<()> {
+    let mut first: HashMap<&str, &Origin> = HashMap::with_capacity(records.len());
+    for record in records {
+        if let Some(earlier) = first.insert(&record.id, &record.origin) {
+            let what = format!("the id \"{}\" occurs twice, first at {earlier}", record.id);
+            return Err(Error::new(ErrorKind::Dataset, what).at(&record.origin).fix(
+                "take out one of the two, or map `id` to a field that is unique ([fields] of a manifest)",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Error {
+    Error::new(ErrorKind::Dataset, format!("cannot read: {error}"))
+        .in_file(path)
+        .fix("check the path and its permissions")
+}
+
+/// A relative path with forward slashes on every system: it goes into ids and hashes.
+fn slashed(path: &Path) -> String {
+    let parts: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+    parts.join("/")
+}
+
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::structure::Language;
+
+    const MANIFEST: &str = "name = \"tiny\"\nwhat = \"two lines\"\nlicence = \"MIT\"\nsource = \"here\"\n\
+        obtain = \"put tiny.jsonl beside the manifest\"\nformat = \"jsonl\"\npath = \"tiny.jsonl\"\n\
+        language = \"python\"\n";
+
+    fn home() -> (tempfile::TempDir, Vec<PathBuf>) {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join("datasets")).unwrap();
+        fs::write(home.path().join("datasets/tiny.toml"), MANIFEST).unwrap();
+        let search = vec![home.path().join("not-there"), home.path().to_path_buf()];
+        (home, search)
+    }
+
+    fn repository() -> Vec<PathBuf> {
+        vec![PathBuf::from(env!("CARGO_MANIFEST_DIR"))]
+    }
+
+    #[test]
+    fn a_name_and_every_kind_of_path_open() {
+        let (home, search) = home();
+        fs::write(home.path().join("datasets/tiny.jsonl"), "{\"text\":\"x = 1\"}\n").unwrap();
+        fs::write(home.path().join("a.py"), "x = 1\n").unwrap();
+        for reference in ["tiny", "datasets/tiny.toml", "datasets/tiny.jsonl", "."] {
+            let dataset = Dataset::open(reference, &search).unwrap();
+            assert_eq!(dataset.records().unwrap().len(), 1, "{reference}");
+        }
+        let named = Dataset::open("tiny", &search).unwrap();
+        assert_eq!(named.records().unwrap()[0].language, Some(Language::Python));
+        assert!(named.manifest_path.is_some());
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_names() {
+        let (_home, search) = home();
+        for reference in ["tinny", "data/tinny.jsonl", ""] {
+            let error = Dataset::open(reference, &search).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Dataset);
+            assert!(error.what.contains(reference) && error.fix.unwrap().contains("tiny"));
+        }
+    }
+
+    #[test]
+    fn missing_data_say_how_to_obtain_them() {
+        let (_home, search) = home();
+        let error = Dataset::open("tiny", &search).unwrap_err();
+        assert!(error.what.contains("tiny.jsonl"));
+        assert_eq!(error.fix.as_deref(), Some("put tiny.jsonl beside the manifest (source: here)"));
+        let listed = list(&search).unwrap();
+        assert_eq!(listed.len(), 1);
+        assert!(!listed[0].present);
+    }
+
+    #[test]
+    fn an_empty_dataset_is_refused() {
+        let (home, search) = home();
+        fs::write(home.path().join("datasets/tiny.jsonl"), "").unwrap();
+        let error = Dataset::open("tiny", &search).unwrap().records().unwrap_err();
+        assert!(error.what.contains("empty") && error.place.unwrap().contains("tiny.jsonl"));
+        fs::create_dir(home.path().join("none")).unwrap();
+        assert!(Dataset::open("none", &search).unwrap().records().unwrap_err().what.contains("empty"));
+    }
+
+    #[test]
+    fn an_id_that_occurs_twice_is_refused() {
+        let (home, search) = home();
+        let lines = "{\"path\":\"a.py\",\"text\":\"1\"}\n{\"path\":\"b.py\",\"text\":\"1\"}\n\
+            {\"path\":\"a.py\",\"text\":\"2\"}\n";
+        fs::write(home.path().join("twice.jsonl"), lines).unwrap();
+        let error = Dataset::open("twice.jsonl", &search).unwrap().records().unwrap_err();
+        assert!(error.what.contains("a.py") && error.what.contains("twice.jsonl:1"));
+        assert!(error.place.unwrap().ends_with("twice.jsonl:3"));
+    }
+
+    #[test]
+    fn a_file_of_no_known_format_is_refused() {
+        let (home, search) = home();
+        fs::write(home.path().join("data.parquet"), "PAR1").unwrap();
+        let error = Dataset::open("data.parquet", &search).unwrap_err();
+        assert!(error.place.unwrap().ends_with("data.parquet") && error.fix.unwrap().contains(".jsonl"));
+    }
+
+    #[test]
+    fn the_hash_of_a_file_is_the_one_sha256sum_prints() {
+        let (home, search) = home();
+        fs::write(home.path().join("abc.jsonl"), "abc").unwrap();
+        let hash = Dataset::open("abc.jsonl", &search).unwrap().sha256().unwrap();
+        assert_eq!(hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn the_hash_of_a_directory_knows_names_and_contents() {
+        let (home, search) = home();
+        let hash = |name: &str, text: &str| {
+            let dir = tempfile::tempdir_in(home.path()).unwrap();
+            fs::write(dir.path().join(name), text).unwrap();
+            fs::write(dir.path().join("notes.txt"), dir.path().display().to_string()).unwrap();
+            Dataset::open(dir.path().to_str().unwrap(), &search).unwrap().sha256().unwrap()
+        };
+        assert_eq!(hash("a.py", "1"), hash("a.py", "1"));
+        assert_ne!(hash("a.py", "1"), hash("b.py", "1"));
+        assert_ne!(hash("a.py", "1"), hash("a.py", "2"));
+    }
+
+    #[test]
+    fn the_bundled_datasets_read() {
+        for (name, language) in [("code-python", Language::Python), ("code-java", Language::Java)] {
+            let dataset = Dataset::open(name, &repository()).unwrap();
+            let records = dataset.records().unwrap();
+            assert_eq!(records.len(), 144, "{name}: 24 in each of 6 buckets");
+            let mut packages = Vec::new();
+            for record in &records {
+                assert_eq!(record.language, Some(language));
+                assert!(!record.text("text").unwrap().trim().is_empty());
+                packages.push(record.text("repo_name").unwrap());
+            }
+            packages.sort_unstable();
+            packages.dedup();
+            assert_eq!(packages.len(), 8, "{name}: packages");
+            for package in packages {
+                let licences = repository()[0].join("datasets/licenses").join(package);
+                assert!(licences.join("SOURCE.txt").is_file(), "{package}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_manifest_of_the_repository_loads() {
+        let listed = list(&repository()).unwrap();
+        let names: Vec<_> = listed.iter().map(|one| one.manifest.name.as_str()).collect();
+        let expected = [
+            "code-java",
+            "code-python",
+            "code-symbol-understanding",
+            "codeparrot-valid",
+            "lcc",
+            "repobench-p",
+            "rerope-eval",
+        ];
+        assert_eq!(names, expected);
+        assert!(listed.iter().filter(|one| one.manifest.name.starts_with("code-p")).all(|one| one.present));
+    }
+}

@@ -1,0 +1,288 @@
+//! A record: one document or question of a data set, its fields asked for by role.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::structure::Language;
+
+/// One document or question of a data set.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Unique in the data set, the same at every reading.
+    pub id: String,
+    /// The language its code is written in, when known and one that can be parsed.
+    pub language: Option<Language>,
+    /// Where it was read.
+    pub origin: Origin,
+    /// By their names in the data.
+    fields: Map<String, Value>,
+    roles: Roles,
+}
+
+/// The file and line that a record comes from; shown as `file:line`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The file.
+    pub file: PathBuf,
+    /// The line, counted from 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file.display(), self.line)
+    }
+}
+
+/// Which field plays which role; shared by the records of a data set.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Roles(Arc<BTreeMap<String, String>>);
+
+impl Roles {
+    /// The manifest's `[fields]`; empty: the usual names.
+    pub(super) fn new(fields: &BTreeMap<String, String>) -> Roles {
+        Roles(Arc::new(fields.clone()))
+    }
+
+    fn are_usual(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The fields that may play the role, the best first; none when a manifest leaves the role out.
+    fn keys<'r, 's: 'r>(&'s self, role: &'r str) -> Vec<&'r str> {
+        match role {
+            "text" if self.are_usual() => vec!["content", "text"],
+            _ if self.are_usual() => vec![role],
+            _ => self.0.get(role).map(String::as_str).into_iter().collect(),
+        }
+    }
+
+    /// Roles that every record must play: those a manifest names, except `language`, which has a default.
+    fn required(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str).filter(|role| *role != "language")
+    }
+}
+
+impl Record {
+    /// A record of a JSON object; `default` is the language when it names none.
+    ///
+    /// # Errors
+    /// A role that the manifest maps has no value; the id is neither text nor a whole number; the language is not
+    /// text.
+    pub(super) fn new(
+        mut fields: Map<String, Value>,
+        origin: Origin,
+        roles: Roles,
+        default: Option<Language>,
+    ) -> Result<Record> {
+        if !roles.are_usual() {
+            fields.retain(|key, _| roles.0.values().any(|mapped| mapped == key));
+        }
+        let mut record = Record { id: String::new(), language: None, origin, fields, roles };
+        for role in record.roles.required() {
+            record.required(role)?;
+        }
+        record.id = record.find_id()?;
+        record.language = record.find_language(default)?;
+        Ok(record)
+    }
+
+    /// The value that plays the role; none when the record has no such field, or null.
+    pub fn get(&self, role: &str) -> Option<&Value> {
+        Some(self.entry(role)?.1)
+    }
+
+    /// The text that plays the role.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Dataset`], naming file, line and field: not there, or not text.
+    pub fn text(&self, role: &str) -> Result<&str> {
+        let (key, value) = self.required(role)?;
+        value.as_str().ok_or_else(|| self.wrong_type(key, value, "text"))
+    }
+
+    /// The texts that play the role; a single text counts as a list of one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Dataset`], naming file, line and field: not there, or neither text nor a list of texts.
+    pub fn texts(&self, role: &str) -> Result<Vec<&str>> {
+        let (key, value) = self.required(role)?;
+        let texts = match value {
+            Value::Array(items) => items.iter().map(Value::as_str).collect(),
+            one => one.as_str().map(|text| vec![text]),
+        };
+        texts.ok_or_else(|| self.wrong_type(key, value, "a list of texts"))
+    }
+
+    /// The whole number, not negative, that plays the role.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Dataset`], naming file, line and field: not there, or not such a number.
+    pub fn count(&self, role: &str) -> Result<usize> {
+        let (key, value) = self.required(role)?;
+        let count = value.as_u64().and_then(|n| usize::try_from(n).ok());
+        count.ok_or_else(|| self.wrong_type(key, value, "a whole number of at least 0"))
+    }
+
+    fn entry<'r, 's: 'r>(&'s self, role: &'r str) -> Option<(&'r str, &'s Value)> {
+        let mut entries =
+            self.roles.keys(role).into_iter().filter_map(|key| Some((key, self.fields.get(key)?)));
+        entries.find(|(_, value)| !value.is_null())
+    }
+
+    fn required<'r, 's: 'r>(&'s self, role: &'r str) -> Result<(&'r str, &'s Value)> {
+        self.entry(role).ok_or_else(|| self.missing(role))
+    }
+
+    fn find_id(&self) -> Result<String> {
+        if let Some((key, value)) = self.entry("id").or_else(|| self.entry("_id")) {
+            return match value {
+                Value::String(id) => Ok(id.clone()),
+                Value::Number(id) if !id.is_f64() => Ok(id.to_string()),
+                _ => Err(self.wrong_type(key, value, "text or a whole number")),
+            };
+        }
+        let text = |role| self.get(role).and_then(Value::as_str);
+        Ok(match (text("repo_name"), text("path")) {
+            (Some(repo), Some(path)) => format!("{repo}/{path}"),
+            (None, Some(path)) => path.to_owned(),
+            (_, None) => format!("line {}", self.origin.line),
+        })
+    }
+
+    fn find_language(&self, default: Option<Language>) -> Result<Option<Language>> {
+        if let Some((key, value)) = self.entry("language") {
+            let name = value.as_str().ok_or_else(|| self.wrong_type(key, value, "text"))?;
+            // A language without a parser here (LongBench has C#) is no error: the record has none then.
+            return Ok(name.to_lowercase().parse().ok());
+        }
+        let by_path = || Language::of_path(Path::new(self.get("path")?.as_str()?));
+        Ok(default.or_else(by_path))
+    }
+
+    fn missing(&self, role: &str) -> Error {
+        let keys: Vec<_> = self.roles.keys(role).iter().map(|key| format!("`{key}`")).collect();
+        let error = if keys.is_empty() {
+            Error::new(ErrorKind::Dataset, format!("the dataset's manifest maps no field to `{role}`"))
+                .fix(format!("add {role} = \"FIELD\" under [fields] of the manifest"))
+        } else {
+            let has: Vec<_> = self.fields.keys().map(String::as_str).collect();
+            let has = if has.is_empty() { "none of the mapped fields".into() } else { has.join(", ") };
+            Error::new(ErrorKind::Dataset, format!("no field {}", keys.join(" or "))).fix(format!(
+                "the record has {has}: map `{role}` to one of its fields under [fields] of a manifest, or mend \
+                 the line"
+            ))
+        };
+        error.at(&self.origin)
+    }
+
+    fn wrong_type(&self, key: &str, value: &Value, wanted: &str) -> Error {
+        let found = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "true or false",
+            Value::Number(_) => "a number",
+            Value::String(_) => "text",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "an object",
+        };
+        Error::new(ErrorKind::Dataset, format!("field `{key}` is {found}, not {wanted}"))
+            .at(&self.origin)
+            .fix("mend the line, or map the role to another field under [fields] of a manifest")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(json: &str, roles: &[(&str, &str)], default: Option<Language>) -> Result<Record> {
+        let Value::Object(fields) = serde_json::from_str(json).unwrap() else { panic!("not an object") };
+        let roles = roles.iter().map(|(role, key)| (role.to_string(), key.to_string())).collect();
+        let origin = Origin { file: "d.jsonl".into(), line: 7 };
+        Record::new(fields, origin, Roles::new(&roles), default)
+    }
+
+    fn usual(json: &str) -> Record {
+        record(json, &[], None).unwrap()
+    }
+
+    #[test]
+    fn the_usual_names_are_understood() {
+        let codeparrot = usual(
+            r#"{"repo_name":"a/b","path":"c/d.py","copies":"1","size":"9","content":"x = 1","license":"mit",
+                "hash":-5}"#,
+        );
+        assert_eq!(codeparrot.id, "a/b/c/d.py");
+        assert_eq!(codeparrot.text("text").unwrap(), "x = 1");
+        assert_eq!(codeparrot.language, Some(Language::Python));
+        let longbench = usual(r#"{"_id":"ab12","context":"c","language":"Java","all_classes":null}"#);
+        assert_eq!((longbench.id.as_str(), longbench.language), ("ab12", Some(Language::Java)));
+        assert_eq!(usual(r#"{"path":"a.py","text":"t"}"#).id, "a.py");
+        assert_eq!(usual(r#"{"text":"t"}"#).id, "line 7");
+    }
+
+    #[test]
+    fn content_goes_before_text() {
+        assert_eq!(usual(r#"{"text":"a","content":"b"}"#).text("text").unwrap(), "b");
+    }
+
+    #[test]
+    fn a_manifest_maps_roles_and_drops_the_rest() {
+        let roles = [("text", "body"), ("id", "hash"), ("answers", "output"), ("length", "n")];
+        let record = record(
+            r#"{"body":"b","hash":-5,"output":["x","y"],"n":3,"rest":"r"}"#,
+            &roles,
+            Some(Language::Java),
+        )
+        .unwrap();
+        assert_eq!((record.id.as_str(), record.language), ("-5", Some(Language::Java)));
+        assert_eq!(record.text("text").unwrap(), "b");
+        assert_eq!(record.texts("answers").unwrap(), ["x", "y"]);
+        assert_eq!(record.texts("text").unwrap(), ["b"]);
+        assert_eq!(record.count("length").unwrap(), 3);
+        assert!(record.get("rest").is_none());
+        assert!(record.text("rest").unwrap_err().fix.unwrap().contains("rest = \"FIELD\""));
+    }
+
+    #[test]
+    fn a_language_of_its_own_goes_before_the_default() {
+        let of = |json| record(json, &[], Some(Language::Java)).unwrap().language;
+        assert_eq!(of(r#"{"language":"python"}"#), Some(Language::Python));
+        assert_eq!(of(r#"{"language":"csharp"}"#), None);
+        assert_eq!(of(r#"{"path":"a.py"}"#), Some(Language::Java));
+    }
+
+    #[test]
+    fn a_missing_mapped_field_is_refused_when_read() {
+        let error = record(r#"{"text":"t"}"#, &[("text", "body")], None).unwrap_err();
+        assert!(error.what.contains("`body`"));
+        assert_eq!(error.place.as_deref(), Some("d.jsonl:7"));
+        let null = record(r#"{"body":null}"#, &[("text", "body")], None).unwrap_err();
+        assert!(null.what.contains("`body`"));
+        assert!(record(r#"{"body":"b"}"#, &[("text", "body"), ("language", "lang")], None).is_ok());
+    }
+
+    #[test]
+    fn errors_name_line_field_and_type() {
+        let text = usual(r#"{"content":3,"answers":["a",1],"length":-1}"#);
+        let errors = [
+            (text.text("text").unwrap_err(), "`content` is a number"),
+            (text.texts("answers").unwrap_err(), "`answers` is a list"),
+            (text.count("length").unwrap_err(), "`length` is a number"),
+            (text.text("context").unwrap_err(), "no field `context`"),
+            (usual("{}").text("text").unwrap_err(), "no field `content` or `text`"),
+            (record(r#"{"_id":[1]}"#, &[], None).unwrap_err(), "`_id` is a list"),
+            (record(r#"{"language":1}"#, &[], None).unwrap_err(), "`language` is a number"),
+        ];
+        for (error, what) in errors {
+            assert!(error.what.contains(what), "{error}");
+            assert_eq!(error.place.as_deref(), Some("d.jsonl:7"));
+            assert!(error.fix.is_some() && error.kind == ErrorKind::Dataset);
+        }
+    }
+}

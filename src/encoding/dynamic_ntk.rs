@@ -1,0 +1,51 @@
+//! `dynamic_ntk`: NTK-aware scaling whose base follows the sequence length (emozilla 2023).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Encoding, EncodingKind, ModelRope, Positions, Rotations, Spectrum, SpectrumRule, check_factor};
+use crate::error::Result;
+
+/// Token distance; for `L > L0` the base is `base * (factor * L / L0 - (factor - 1))^(d/(d-2))`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DynamicNtk {
+    /// Context extension.
+    pub factor: f64,
+    /// `L0`; the model's trained length when not given.
+    pub original_max_position: Option<usize>,
+}
+
+impl SpectrumRule for DynamicNtk {
+    fn spectrum(&self, model: &ModelRope, sequence_length: usize) -> Spectrum {
+        let trained = self.original_max_position.unwrap_or(model.trained_length) as f64;
+        let length = sequence_length as f64;
+        if length <= trained {
+            return Spectrum::plain(model.head_dim, model.base);
+        }
+        let stretch = self.factor * length / trained - (self.factor - 1.0);
+        Spectrum::ntk(model.head_dim, model.base, stretch)
+    }
+
+    fn follows_length(&self) -> bool {
+        true
+    }
+}
+
+impl EncodingKind for DynamicNtk {
+    const ABOUT: &'static str = "NTK-aware base that grows with the sequence (emozilla 2023)";
+}
+
+impl Encoding for DynamicNtk {
+    fn check(&self, _model: &ModelRope) -> Result<()> {
+        check_factor(self.factor)?;
+        super::check_original_max_position(self.original_max_position)
+    }
+
+    fn follows_length(&self, _model: &ModelRope) -> bool {
+        true
+    }
+
+    fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
+        Rotations::near_only(self.spectrum(model, positions.sequence_length), positions)
+    }
+}

@@ -1,0 +1,174 @@
+//! `hirope`: hierarchical positions, token level and segment levels (Zhang et al., ACL 2024).
+
+use serde::{Deserialize, Serialize};
+
+use super::rotation::logn_scale;
+use super::{
+    Band, Encoding, EncodingKind, ModelRope, Positions, Rotation, Rotations, check_window, default_window,
+    key_error,
+};
+use crate::error::Result;
+use crate::structure::Unit;
+
+/// High-frequency pairs keep the token distance; each following group of pairs belongs to a segment
+/// level, fine to coarse, with distance `t` if `t < w`, else `(f_i - f_j) + w - 1` (Equations 4 and 5).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HiRope {
+    /// `w`, tokens.
+    #[serde(default = "default_window")]
+    pub window: usize,
+    /// Where the pairs are divided, one fraction a level above the token level: `0.5`, or `"0.4/0.7"`
+    /// for two levels. Boundary `s = round(split * h)`.
+    #[serde(default)]
+    pub split: Splits,
+    /// Segment unit of each level above the token level, fine to coarse: `"function"`, or
+    /// `"statement/function"`.
+    #[serde(default)]
+    pub unit: Levels,
+    /// Scale logits of queries beyond the trained length by `ln(i + 1) / ln(L0)`.
+    #[serde(default)]
+    pub logn: bool,
+}
+
+impl HiRope {
+    /// Pair ranges of the token level and of each level above.
+    fn bands(&self, pairs: usize) -> Vec<std::ops::Range<usize>> {
+        let mut edges = vec![0];
+        edges.extend(self.split.0.iter().map(|split| (split * pairs as f64).round() as usize));
+        edges.push(pairs);
+        edges.windows(2).map(|edge| edge[0]..edge[1]).collect()
+    }
+}
+
+impl EncodingKind for HiRope {
+    const ABOUT: &'static str = "hierarchical positions: token and segment levels (Zhang et al. 2024)";
+}
+
+impl Encoding for HiRope {
+    fn check(&self, _model: &ModelRope) -> Result<()> {
+        check_window(self.window)?;
+        let splits = &self.split.0;
+        if let Some(split) = splits.iter().find(|split| !(0.0..=1.0).contains(*split)) {
+            return Err(key_error(
+                "split",
+                format!("split is {split}"),
+                "give a fraction of the pairs, 0 to 1",
+            ));
+        }
+        if splits.windows(2).any(|pair| pair[0] > pair[1]) {
+            let what = format!("the splits {} go down", self.split);
+            return Err(key_error("split", what, "give them in increasing order, token level first"));
+        }
+        if splits.len() != self.unit.0.len() {
+            let what = format!("{} split(s) for {} segment level(s)", splits.len(), self.unit.0.len());
+            return Err(key_error(
+                "split",
+                what,
+                "give one split a unit: split = \"0.4/0.7\", unit = \"statement/function\"",
+            ));
+        }
+        Ok(())
+    }
+
+    fn units(&self) -> &[Unit] {
+        &self.unit.0
+    }
+
+    fn follows_length(&self, model: &ModelRope) -> bool {
+        model.follows_length()
+    }
+
+    fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
+        let shift = self.window as f64 - 1.0;
+        let mut ranges = self.bands(model.pairs()).into_iter();
+        let tokens = positions.token_positions();
+        let mut bands =
+            vec![Band { pairs: ranges.next().unwrap_or(0..0), query: tokens.clone(), key: tokens }];
+        for (pairs, level) in ranges.zip(&positions.levels) {
+            let key: Vec<f64> = level.iter().map(|&f| f64::from(f)).collect();
+            let query = key.iter().map(|f| f + shift).collect();
+            bands.push(Band { pairs, query, key });
+        }
+        let spectrum = model.own_spectrum(positions.sequence_length);
+        let mut rotations = Rotations::windowed(spectrum, positions, self.window, Rotation { bands });
+        if self.logn {
+            rotations.query_scale = logn_scale(positions, model.trained_length);
+        }
+        rotations
+    }
+}
+
+/// Fractions of the pairs at which a level begins, written `0.5` or `"0.4/0.7"`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Splits(pub Vec<f64>);
+
+impl Default for Splits {
+    fn default() -> Self {
+        Splits(vec![0.5])
+    }
+}
+
+impl std::fmt::Display for Splits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0.iter().map(f64::to_string).collect::<Vec<_>>().join("/"))
+    }
+}
+
+impl Serialize for Splits {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self.0[..] {
+            [split] => serializer.serialize_f64(split),
+            _ => serializer.collect_str(self),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Splits {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a fraction such as 0.5, or several as \"0.4/0.7\"")]
+        enum Written {
+            One(f64),
+            Several(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::One(split) => Ok(Splits(vec![split])),
+            Written::Several(text) => text
+                .split('/')
+                .map(|part| part.trim().parse())
+                .collect::<std::result::Result<_, _>>()
+                .map(Splits)
+                .map_err(|_| {
+                    serde::de::Error::custom(format!(
+                        "{text:?} is not a fraction, nor several as \"0.4/0.7\""
+                    ))
+                }),
+        }
+    }
+}
+
+/// Segment units, fine to coarse, written `"function"` or `"statement/function"`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Levels(pub Vec<Unit>);
+
+impl Default for Levels {
+    fn default() -> Self {
+        Levels(vec![Unit::Function])
+    }
+}
+
+impl Serialize for Levels {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.iter().map(Unit::to_string).collect::<Vec<_>>().join("/"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Levels {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let units =
+            text.split('/').map(|unit| unit.trim().parse::<Unit>()).collect::<std::result::Result<_, _>>();
+        units.map(Levels).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,58 @@
+//! `leaky_rerope`: distances beyond the window grow by `1/k` (Su 2023, Leaky ReRoPE).
+
+use serde::{Deserialize, Serialize};
+
+use super::rotation::logn_scale;
+use super::{
+    Encoding, EncodingKind, ModelRope, Positions, Rotation, Rotations, check_factor, check_window,
+    default_window,
+};
+use crate::error::Result;
+
+/// `t` if `t < w`, else `w + (t - w) / k`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeakyReRope {
+    /// `w`, tokens.
+    #[serde(default = "default_window")]
+    pub window: usize,
+    /// `k`.
+    #[serde(default = "default_factor")]
+    pub factor: f64,
+    /// Scale logits of queries beyond the trained length by `ln(i + 1) / ln(L0)`.
+    #[serde(default)]
+    pub logn: bool,
+}
+
+fn default_factor() -> f64 {
+    16.0
+}
+
+impl EncodingKind for LeakyReRope {
+    const ABOUT: &'static str = "token distance that grows by 1/factor beyond the window (Su 2023)";
+}
+
+impl Encoding for LeakyReRope {
+    fn check(&self, _model: &ModelRope) -> Result<()> {
+        check_window(self.window)?;
+        check_factor(self.factor)
+    }
+
+    fn follows_length(&self, model: &ModelRope) -> bool {
+        model.follows_length()
+    }
+
+    fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
+        let window = self.window as f64;
+        let tokens = positions.token_positions();
+        let query = tokens.iter().map(|i| window + (i - window) / self.factor).collect();
+        let key = tokens.iter().map(|j| j / self.factor).collect();
+        let far = Rotation::single(model.pairs(), query, key);
+        let spectrum = model.own_spectrum(positions.sequence_length);
+        let mut rotations = Rotations::windowed(spectrum, positions, self.window, far);
+        if self.logn {
+            rotations.query_scale = logn_scale(positions, model.trained_length);
+        }
+        rotations
+    }
+}

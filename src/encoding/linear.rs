@@ -1,0 +1,36 @@
+//! `linear`: position interpolation (Chen et al. 2023).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Encoding, EncodingKind, ModelRope, Positions, Rotations, Spectrum, SpectrumRule, check_factor};
+use crate::error::Result;
+
+/// Token distance divided by `factor`, done as frequencies divided by it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Linear {
+    /// How many times the trained length the positions are squeezed from.
+    pub factor: f64,
+}
+
+impl SpectrumRule for Linear {
+    fn spectrum(&self, model: &ModelRope, _sequence_length: usize) -> Spectrum {
+        let mut spectrum = Spectrum::plain(model.head_dim, model.base);
+        spectrum.frequencies.iter_mut().for_each(|theta| *theta /= self.factor);
+        spectrum
+    }
+}
+
+impl EncodingKind for Linear {
+    const ABOUT: &'static str = "position interpolation, distances / factor (Chen et al. 2023)";
+}
+
+impl Encoding for Linear {
+    fn check(&self, _model: &ModelRope) -> Result<()> {
+        check_factor(self.factor)
+    }
+
+    fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
+        Rotations::near_only(self.spectrum(model, positions.sequence_length), positions)
+    }
+}

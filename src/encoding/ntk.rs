@@ -1,0 +1,39 @@
+//! `ntk`: NTK-aware scaling with a fixed base (bloc97 2023).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Encoding, EncodingKind, ModelRope, Positions, Rotations, Spectrum, SpectrumRule, check_factor};
+use crate::error::Result;
+
+/// Token distance, base `base * factor^(d/(d-2))`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ntk {
+    /// Context extension; 8 in the widely copied snippet.
+    #[serde(default = "default_factor")]
+    pub factor: f64,
+}
+
+fn default_factor() -> f64 {
+    8.0
+}
+
+impl SpectrumRule for Ntk {
+    fn spectrum(&self, model: &ModelRope, _sequence_length: usize) -> Spectrum {
+        Spectrum::ntk(model.head_dim, model.base, self.factor)
+    }
+}
+
+impl EncodingKind for Ntk {
+    const ABOUT: &'static str = "NTK-aware base, fixed factor (bloc97 2023)";
+}
+
+impl Encoding for Ntk {
+    fn check(&self, _model: &ModelRope) -> Result<()> {
+        check_factor(self.factor)
+    }
+
+    fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
+        Rotations::near_only(self.spectrum(model, positions.sequence_length), positions)
+    }
+}

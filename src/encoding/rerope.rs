@@ -1,0 +1,46 @@
+//! `rerope`: distances clipped at the window (Su 2023, ReRoPE).
+
+use serde::{Deserialize, Serialize};
+
+use super::rotation::logn_scale;
+use super::{
+    Encoding, EncodingKind, ModelRope, Positions, Rotation, Rotations, check_window, default_window,
+};
+use crate::error::Result;
+
+/// `min(t, w)`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReRope {
+    /// `w`, tokens.
+    #[serde(default = "default_window")]
+    pub window: usize,
+    /// Scale logits of queries beyond the trained length by `ln(i + 1) / ln(L0)`.
+    #[serde(default)]
+    pub logn: bool,
+}
+
+impl EncodingKind for ReRope {
+    const ABOUT: &'static str = "token distance clipped at the window (Su 2023)";
+}
+
+impl Encoding for ReRope {
+    fn check(&self, _model: &ModelRope) -> Result<()> {
+        check_window(self.window)
+    }
+
+    fn follows_length(&self, model: &ModelRope) -> bool {
+        model.follows_length()
+    }
+
+    fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
+        let count = positions.tokens.len();
+        let far = Rotation::single(model.pairs(), vec![self.window as f64; count], vec![0.0; count]);
+        let spectrum = model.own_spectrum(positions.sequence_length);
+        let mut rotations = Rotations::windowed(spectrum, positions, self.window, far);
+        if self.logn {
+            rotations.query_scale = logn_scale(positions, model.trained_length);
+        }
+        rotations
+    }
+}

@@ -1,0 +1,29 @@
+//! `rope`: the model as it is (Su et al. 2021, RoFormer).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Encoding, EncodingKind, ModelRope, Positions, Rotations};
+use crate::error::Result;
+
+/// Token distance, the checkpoint's own frequencies (its `rope_scaling` included).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rope {}
+
+impl EncodingKind for Rope {
+    const ABOUT: &'static str = "the model's own rotary positions (Su et al. 2021)";
+}
+
+impl Encoding for Rope {
+    fn check(&self, _model: &ModelRope) -> Result<()> {
+        Ok(())
+    }
+
+    fn follows_length(&self, model: &ModelRope) -> bool {
+        model.follows_length()
+    }
+
+    fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
+        Rotations::near_only(model.own_spectrum(positions.sequence_length), positions)
+    }
+}

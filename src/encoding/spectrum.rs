@@ -1,0 +1,72 @@
+//! Angular frequencies of the pairs, and what a checkpoint says about its own.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// Angular frequencies and the constant logit scale that comes with them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spectrum {
+    /// `theta_p` in radians per position, `[h]`, high frequency first.
+    pub frequencies: Vec<f64>,
+    /// Factor on every attention logit.
+    pub scale: f64,
+}
+
+impl Spectrum {
+    /// `theta_p = base^(-2p/d)`, scale 1.
+    pub fn plain(head_dim: usize, base: f64) -> Spectrum {
+        let frequencies = (0..head_dim / 2).map(|p| base.powf(-2.0 * p as f64 / head_dim as f64)).collect();
+        Spectrum { frequencies, scale: 1.0 }
+    }
+
+    /// NTK-aware base (bloc97 2023): `base * factor^(d/(d-2))`, so that the lowest frequency is divided
+    /// by `factor` and the highest stays.
+    pub fn ntk(head_dim: usize, base: f64, factor: f64) -> Spectrum {
+        let d = head_dim as f64;
+        Spectrum::plain(head_dim, base * factor.powf(d / (d - 2.0)))
+    }
+}
+
+/// A rule that changes the frequencies and leaves distances as they are.
+pub trait SpectrumRule: Debug + Send + Sync {
+    /// The frequencies for a sequence of `sequence_length` tokens, from the model's plain base.
+    fn spectrum(&self, model: &ModelRope, sequence_length: usize) -> Spectrum;
+
+    /// Whether the frequencies change with the sequence length.
+    fn follows_length(&self) -> bool {
+        false
+    }
+}
+
+/// The rotary geometry of a checkpoint.
+#[derive(Debug, Clone)]
+pub struct ModelRope {
+    /// Rotated dimensions of a head, `d`, even.
+    pub head_dim: usize,
+    /// `rope_theta`.
+    pub base: f64,
+    /// Pretraining length in tokens, `L0`, before any scaling of the checkpoint's own.
+    pub trained_length: usize,
+    /// `rope_scaling` of config.json: the encoding that the model was trained with.
+    pub scaling: Option<Arc<dyn SpectrumRule>>,
+}
+
+impl ModelRope {
+    /// Frequency pairs, `h`.
+    pub fn pairs(&self) -> usize {
+        self.head_dim / 2
+    }
+
+    /// The frequencies that the model was trained with.
+    pub fn own_spectrum(&self, sequence_length: usize) -> Spectrum {
+        match &self.scaling {
+            Some(rule) => rule.spectrum(self, sequence_length),
+            None => Spectrum::plain(self.head_dim, self.base),
+        }
+    }
+
+    /// Whether the model's own frequencies change with the sequence length.
+    pub fn follows_length(&self) -> bool {
+        self.scaling.as_ref().is_some_and(|rule| rule.follows_length())
+    }
+}

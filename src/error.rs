@@ -1,0 +1,130 @@
+//! The one error type: what happened, where, and what to do about it.
+//!
+//! Every failure a user can meet is an [`Error`] with an [`ErrorKind`]; `main` prints it as
+//!
+//! ```text
+//! error: window is 0
+//!   in: configs/quickstart.toml: encoding "HiRoPE", key `window`
+//!   fix: give a window of at least 1 token
+//! ```
+//!
+//! and exits with [`ErrorKind::exit_code`].
+
+use std::fmt;
+use std::path::Path;
+
+/// A result whose error can be shown to a user as it is.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Which part of the program refused or failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Command line arguments.
+    Usage,
+    /// A config file or a `--set` override.
+    Config,
+    /// A position encoding's keys or values.
+    Encoding,
+    /// A dataset manifest, file or record.
+    Dataset,
+    /// A source file given on the command line.
+    Source,
+    /// A checkpoint: config.json or weights.
+    Model,
+    /// A tokenizer.
+    Tokenizer,
+    /// A compute device that is not there.
+    Device,
+    /// A results directory that holds something else than what is asked for.
+    Results,
+    /// Writing to disk failed.
+    Write,
+    /// The computation itself failed (a loss that is not finite, a lost device).
+    Compute,
+    /// The user stopped the program.
+    Interrupted,
+}
+
+impl ErrorKind {
+    /// 1: the work failed. 2: the request was wrong.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            ErrorKind::Write | ErrorKind::Compute | ErrorKind::Interrupted => 1,
+            _ => 2,
+        }
+    }
+}
+
+/// A failure in words: what happened, in which file or field, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    /// Which part of the program it comes from.
+    pub kind: ErrorKind,
+    /// What happened, one line.
+    pub what: String,
+    /// The file, line or field it happened in.
+    pub place: Option<String>,
+    /// What the user can do.
+    pub fix: Option<String>,
+}
+
+impl Error {
+    /// An error with neither place nor fix yet.
+    pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
+        Error { kind, what: what.into(), place: None, fix: None }
+    }
+
+    /// Names the file, line or field. A place already named becomes the inner part:
+    /// `.at("window").at("a.toml")` reads `a.toml: window`.
+    pub fn at(mut self, place: impl fmt::Display) -> Self {
+        self.place = Some(match self.place {
+            Some(inner) => format!("{place}: {inner}"),
+            None => place.to_string(),
+        });
+        self
+    }
+
+    /// Names a file or directory; see [`Error::at`].
+    pub fn in_file(self, path: &Path) -> Self {
+        self.at(path.display())
+    }
+
+    /// Says what to do. The first fix given, the nearest to the cause, is kept.
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix.get_or_insert_with(|| fix.into());
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.what)?;
+        if let Some(place) = &self.place {
+            write!(f, "\n  in: {place}")?;
+        }
+        if let Some(fix) = &self.fix {
+            write!(f, "\n  fix: {fix}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Reads a whole UTF-8 file, or says what is wrong with it.
+///
+/// # Errors
+/// `kind`, naming the file, when it cannot be read or is not UTF-8 (with the offending byte's offset).
+pub fn read_text(path: &Path, kind: ErrorKind) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(|e| {
+        Error::new(kind, format!("cannot read the file: {e}"))
+            .in_file(path)
+            .fix("check the path and its permissions")
+    })?;
+    String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        Error::new(kind, format!("not valid UTF-8 at byte {at}"))
+            .in_file(path)
+            .fix("convert the file to UTF-8")
+    })
+}

@@ -1,0 +1,24 @@
+//! What happens to a code language model beyond its training length, under each position encoding?
+//!
+//! Data flows one way, and the modules follow it: [`config`] says what to compare; a [`dataset`] gives
+//! records; a [`task`] makes samples; [`structure`] gives each token its hierarchical position; an
+//! [`encoding`] gives rotations; a [`model`] on a [`device`] scores; [`run`] drives all that; [`store`]
+//! keeps every sample as it finishes; [`report`] makes tables, with intervals from [`stats`]. [`cli`] is
+//! what a user types, [`error`] what they read when something is wrong.
+
+pub mod cli;
+pub mod config;
+pub mod dataset;
+pub mod device;
+pub mod encoding;
+pub mod error;
+pub mod hash;
+pub mod memory;
+pub mod model;
+pub mod progress;
+pub mod report;
+pub mod run;
+pub mod stats;
+pub mod store;
+pub mod structure;
+pub mod task;

@@ -1,0 +1,225 @@
+//! The LLaMA network: one file, in the order of the computation. Fields are named as in Hugging Face.
+
+use burn::module::{Module, Param};
+use burn::tensor::activation::silu;
+use burn::tensor::{Device, Int, Tensor};
+
+use super::weights::Weights;
+use super::{LlamaConfig, MAX_ELEMENTS, RotaryTables};
+use crate::error::Result;
+
+/// A decoder-only transformer (Touvron et al. 2023), one sequence at a time.
+#[derive(Module, Debug)]
+pub struct Llama {
+    /// `[vocab, hidden]`
+    embed_tokens: Param<Tensor<2>>,
+    layers: Vec<Layer>,
+    norm: RmsNorm,
+    /// `[vocab, hidden]`; none where the head is the embedding.
+    lm_head: Option<Param<Tensor<2>>>,
+}
+
+#[derive(Module, Debug)]
+struct Layer {
+    input_layernorm: RmsNorm,
+    self_attn: Attention,
+    post_attention_layernorm: RmsNorm,
+    mlp: FeedForward,
+}
+
+#[derive(Module, Debug)]
+struct Attention {
+    q_proj: Linear,
+    k_proj: Linear,
+    v_proj: Linear,
+    o_proj: Linear,
+    #[module(skip)]
+    heads: usize,
+    #[module(skip)]
+    kv_heads: usize,
+    #[module(skip)]
+    head_dim: usize,
+}
+
+#[derive(Module, Debug)]
+struct FeedForward {
+    gate_proj: Linear,
+    up_proj: Linear,
+    down_proj: Linear,
+}
+
+/// `y = x W^T + b`, `W` as Hugging Face keeps it: `[out, in]`.
+#[derive(Module, Debug)]
+struct Linear {
+    weight: Param<Tensor<2>>,
+    bias: Option<Param<Tensor<1>>>,
+}
+
+#[derive(Module, Debug)]
+struct RmsNorm {
+    weight: Param<Tensor<1>>,
+    #[module(skip)]
+    epsilon: f64,
+}
+
+impl Llama {
+    /// Takes the network's tensors from a checkpoint's weights.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`], naming the tensor that is missing or has another shape.
+    pub fn load(config: &LlamaConfig, weights: &mut Weights, device: &Device) -> Result<Llama> {
+        let embedding = [config.vocab_size, config.hidden_size];
+        Ok(Llama {
+            embed_tokens: weights.take("model.embed_tokens.weight", embedding, device)?,
+            layers: (0..config.num_hidden_layers)
+                .map(|n| Layer::load(&format!("model.layers.{n}"), config, weights, device))
+                .collect::<Result<_>>()?,
+            norm: RmsNorm::load("model.norm", config, weights, device)?,
+            lm_head: match config.tie_word_embeddings {
+                true => None,
+                false => Some(weights.take("lm_head.weight", embedding, device)?),
+            },
+        })
+    }
+
+    /// Final hidden states, normed, `[tokens, hidden]`, of token ids `[tokens]`.
+    pub fn forward(&self, ids: Tensor<1, Int>, rotary: &RotaryTables) -> Tensor<2> {
+        let mut x = self.embed_tokens.val().select(0, ids);
+        for layer in &self.layers {
+            x = layer.forward(x, rotary);
+        }
+        self.norm.forward(x)
+    }
+
+    /// Logits `[tokens, vocab]` of hidden states `[tokens, hidden]`.
+    pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let head = self.lm_head.as_ref().unwrap_or(&self.embed_tokens);
+        hidden.matmul(head.val().transpose())
+    }
+
+    /// Rows of the embedding and of the logits.
+    pub fn vocab_size(&self) -> usize {
+        self.embed_tokens.dims()[0]
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> Device {
+        self.embed_tokens.val().device()
+    }
+}
+
+impl Layer {
+    fn load(path: &str, config: &LlamaConfig, weights: &mut Weights, device: &Device) -> Result<Layer> {
+        let norm = |name: &str, weights: &mut Weights| {
+            RmsNorm::load(&format!("{path}.{name}"), config, weights, device)
+        };
+        Ok(Layer {
+            input_layernorm: norm("input_layernorm", weights)?,
+            self_attn: Attention::load(&format!("{path}.self_attn"), config, weights, device)?,
+            post_attention_layernorm: norm("post_attention_layernorm", weights)?,
+            mlp: FeedForward::load(&format!("{path}.mlp"), config, weights, device)?,
+        })
+    }
+
+    fn forward(&self, x: Tensor<2>, rotary: &RotaryTables) -> Tensor<2> {
+        let x = x.clone() + self.self_attn.forward(self.input_layernorm.forward(x), rotary);
+        x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
+    }
+}
+
+impl Attention {
+    fn load(path: &str, config: &LlamaConfig, weights: &mut Weights, device: &Device) -> Result<Attention> {
+        let hidden = config.hidden_size;
+        let (heads, kv_heads, head_dim) =
+            (config.num_attention_heads, config.num_key_value_heads, config.head_dim);
+        let mut linear =
+            |name: &str, shape, bias| Linear::load(&format!("{path}.{name}"), shape, bias, weights, device);
+        Ok(Attention {
+            q_proj: linear("q_proj", [heads * head_dim, hidden], config.qkv_bias)?,
+            k_proj: linear("k_proj", [kv_heads * head_dim, hidden], config.qkv_bias)?,
+            v_proj: linear("v_proj", [kv_heads * head_dim, hidden], config.qkv_bias)?,
+            o_proj: linear("o_proj", [hidden, heads * head_dim], config.output_bias)?,
+            heads,
+            kv_heads,
+            head_dim,
+        })
+    }
+
+    /// `x` and the result are `[tokens, hidden]`.
+    fn forward(&self, x: Tensor<2>, rotary: &RotaryTables) -> Tensor<2> {
+        let tokens = x.dims()[0];
+        let split = |x: Tensor<2>, heads: usize| x.reshape([tokens, heads, self.head_dim]).swap_dims(0, 1);
+        let query = split(self.q_proj.forward(x.clone()), self.heads);
+        let key = split(self.k_proj.forward(x.clone()), self.kv_heads);
+        let value = split(self.v_proj.forward(x), self.kv_heads);
+        let attended = rotary.attend(query, key, value).swap_dims(0, 1);
+        self.o_proj.forward(attended.reshape([tokens, self.heads * self.head_dim]))
+    }
+}
+
+impl FeedForward {
+    fn load(path: &str, config: &LlamaConfig, weights: &mut Weights, device: &Device) -> Result<FeedForward> {
+        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        let mut linear =
+            |name: &str, shape| Linear::load(&format!("{path}.{name}"), shape, false, weights, device);
+        Ok(FeedForward {
+            gate_proj: linear("gate_proj", [inner, hidden])?,
+            up_proj: linear("up_proj", [inner, hidden])?,
+            down_proj: linear("down_proj", [hidden, inner])?,
+        })
+    }
+
+    /// `x` and the result are `[tokens, hidden]`; in blocks of tokens, as the inner width is the widest
+    /// tensor of a layer.
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let inner = self.gate_proj.weight.dims()[0];
+        let blocks = row_blocks(x, inner).into_iter().map(|x| {
+            let gate = silu(self.gate_proj.forward(x.clone()));
+            self.down_proj.forward(gate * self.up_proj.forward(x))
+        });
+        Tensor::cat(blocks.collect(), 0)
+    }
+}
+
+/// `x` in blocks of rows, so that a tensor of `width` columns a row stays within [`MAX_ELEMENTS`].
+pub(super) fn row_blocks(x: Tensor<2>, width: usize) -> Vec<Tensor<2>> {
+    x.split((MAX_ELEMENTS / width).max(1), 0)
+}
+
+impl Linear {
+    fn load(
+        path: &str,
+        shape: [usize; 2],
+        bias: bool,
+        weights: &mut Weights,
+        device: &Device,
+    ) -> Result<Linear> {
+        Ok(Linear {
+            weight: weights.take(&format!("{path}.weight"), shape, device)?,
+            bias: match bias {
+                true => Some(weights.take(&format!("{path}.bias"), [shape[0]], device)?),
+                false => None,
+            },
+        })
+    }
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let y = x.matmul(self.weight.val().transpose());
+        match &self.bias {
+            Some(bias) => y + bias.val().unsqueeze(),
+            None => y,
+        }
+    }
+}
+
+impl RmsNorm {
+    fn load(path: &str, config: &LlamaConfig, weights: &mut Weights, device: &Device) -> Result<RmsNorm> {
+        let weight = weights.take(&format!("{path}.weight"), [config.hidden_size], device)?;
+        Ok(RmsNorm { weight, epsilon: config.rms_norm_eps })
+    }
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let variance = x.clone().square().mean_dim(1);
+        x * variance.add_scalar(self.epsilon).sqrt().recip() * self.weight.val().unsqueeze()
+    }
+}

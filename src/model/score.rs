@@ -1,0 +1,103 @@
+//! Per-token loss of a sequence, with logits in chunks of positions: never `L x vocab` at once.
+
+use burn::tensor::{Int, Tensor, TensorData};
+
+use super::llama::row_blocks;
+use super::{Llama, LlamaConfig, RotaryTables};
+use crate::encoding::{EncodingSpec, Positions};
+use crate::error::{Error, ErrorKind, Result};
+
+/// What the model says of each token of a sequence but the first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenScores {
+    /// `nll[t]`: negative log-likelihood of token `t + 1` given tokens `0..=t`, nats.
+    pub nll: Vec<f32>,
+    /// `correct[t]`: whether token `t + 1` was the most likely one.
+    pub correct: Vec<bool>,
+}
+
+impl TokenScores {
+    /// Mean negative log-likelihood, nats a token; NaN of a sequence with nothing to predict.
+    pub fn loss(&self) -> f64 {
+        self.nll.iter().map(|&nll| f64::from(nll)).sum::<f64>() / self.nll.len() as f64
+    }
+
+    /// Share of tokens predicted right; NaN of a sequence with nothing to predict.
+    pub fn accuracy(&self) -> f64 {
+        self.correct.iter().filter(|&&correct| correct).count() as f64 / self.correct.len() as f64
+    }
+}
+
+impl Llama {
+    /// Scores a sequence of token ids in one causal pass.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Compute`] when the device fails or a loss is not finite.
+    pub fn score(&self, ids: &[u32], rotary: &RotaryTables) -> Result<TokenScores> {
+        let mut scores = TokenScores { nll: Vec::new(), correct: Vec::new() };
+        if ids.len() < 2 {
+            return Ok(scores);
+        }
+        let device = self.device();
+        let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
+        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids.clone(), [ids.len()]), &device);
+        let predicted = ids.dims()[0] - 1;
+        let hidden = self.forward(ids.clone(), rotary).slice_dim(0, 0..predicted);
+        let mut start = 0;
+        for rows in row_blocks(hidden, self.vocab_size()) {
+            let end = start + rows.dims()[0];
+            let targets = ids.clone().slice_dim(0, start + 1..end + 1);
+            let (nll, correct) = chunk_scores(self.logits(rows), targets)?;
+            scores.nll.extend(nll);
+            scores.correct.extend(correct);
+            start = end;
+        }
+        match scores.nll.iter().position(|nll| !nll.is_finite()) {
+            None => Ok(scores),
+            Some(token) => Err(Error::new(ErrorKind::Compute, "the loss is not finite")
+                .at(format_args!("token {}", token + 1))
+                .fix("check the checkpoint's weights; a base or factor out of range overflows too")),
+        }
+    }
+}
+
+/// Scores token ids under an encoding. `levels`: the segment index of each token for each of the
+/// encoding's units.
+///
+/// # Errors
+/// As [`Llama::score`].
+pub fn score_under(
+    model: &Llama,
+    config: &LlamaConfig,
+    encoding: &EncodingSpec,
+    ids: &[u32],
+    levels: Vec<Vec<u32>>,
+) -> Result<TokenScores> {
+    let rotations = encoding.rotations(&config.rope, &Positions::whole(ids.len(), levels));
+    model.score(ids, &RotaryTables::new(&rotations, &model.device()))
+}
+
+/// Negative log-likelihoods of `targets [rows]` under `logits [rows, vocab]`, and top-1 hits.
+fn chunk_scores(logits: Tensor<2>, targets: Tensor<1, Int>) -> Result<(Vec<f32>, Vec<bool>)> {
+    let best = logits.clone().argmax(1).squeeze_dim::<1>(1);
+    let correct = best.equal(targets.clone()).int();
+    let target = logits.clone().gather(1, targets.unsqueeze_dim(1));
+    let max = logits.clone().max_dim(1);
+    let sum = (logits - max.clone()).exp().sum_dim(1);
+    let nll = (sum.log() + max - target).squeeze_dim::<1>(1);
+    Ok((
+        read(nll.try_into_data())?,
+        read::<i32, _>(correct.try_into_data())?.iter().map(|&hit| hit != 0).collect(),
+    ))
+}
+
+/// The values of a tensor that was read from the device.
+fn read<E: burn::tensor::Element, X: std::fmt::Debug>(
+    data: std::result::Result<TensorData, X>,
+) -> Result<Vec<E>> {
+    let failed = |what: String| Error::new(ErrorKind::Compute, what).fix("try again, or use --device cpu");
+    let data = data.map_err(|e| failed(format!("the device failed: {e:?}")))?;
+    data.convert::<E>()
+        .try_into_vec()
+        .map_err(|e| failed(format!("the device gave back other values: {e:?}")))
+}

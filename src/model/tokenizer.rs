@@ -1,0 +1,118 @@
+//! tokenizer.json, with byte offsets that include white space and BOS by the tokenizer's own rule.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::error::{Error, ErrorKind, Result, read_text};
+
+/// A text in tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tokens {
+    /// Token ids, BOS first where the tokenizer adds one; no EOS.
+    pub ids: Vec<u32>,
+    /// Start and end byte of each token in the text; BOS is `(0, 0)`.
+    pub offsets: Vec<(usize, usize)>,
+}
+
+/// A Hugging Face tokenizer.
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    /// Prepended where the post-processor does not do it itself.
+    bos: Option<u32>,
+    /// Removed where the post-processor adds it.
+    eos: Option<u32>,
+}
+
+impl Tokenizer {
+    /// Reads `tokenizer.json` and, where there is one, `tokenizer_config.json` of a directory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`], naming the file.
+    pub fn read(dir: &Path) -> Result<Tokenizer> {
+        let path = dir.join("tokenizer.json");
+        if !path.exists() {
+            return Err(Error::new(ErrorKind::Tokenizer, "no tokenizer.json").in_file(dir).fix(
+                "save the fast tokenizer there: AutoTokenizer.from_pretrained(...).save_pretrained(DIR)",
+            ));
+        }
+        let bad = |what: String| {
+            Error::new(ErrorKind::Tokenizer, what).in_file(&path).fix("save the fast tokenizer again")
+        };
+        let mut json = read_json(&path)?;
+        keep_white_space_in_offsets(&mut json);
+        let inner = tokenizers::Tokenizer::from_bytes(json.to_string())
+            .map_err(|e| bad(format!("not a tokenizer: {e}")))?;
+        let config_path = dir.join("tokenizer_config.json");
+        let config = if config_path.exists() { read_json(&config_path)? } else { Value::Null };
+        let special = |key: &str| special_token(&config, key).and_then(|token| inner.token_to_id(&token));
+        let adds_bos = config.get("add_bos_token").and_then(Value::as_bool) == Some(true);
+        let bos = if adds_bos { special("bos_token") } else { None };
+        if adds_bos && bos.is_none() {
+            return Err(bad("add_bos_token is true and bos_token is not in the vocabulary".into()));
+        }
+        Ok(Tokenizer { bos, eos: special("eos_token"), inner })
+    }
+
+    /// Ids and byte offsets of a text, BOS first if the tokenizer adds one, without EOS.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`] when the text cannot be tokenized.
+    pub fn encode(&self, text: &str) -> Result<Tokens> {
+        let encoding = self
+            .inner
+            .encode(text, true)
+            .map_err(|e| Error::new(ErrorKind::Tokenizer, format!("cannot tokenize the text: {e}")))?;
+        let mut tokens =
+            Tokens { ids: encoding.get_ids().to_vec(), offsets: encoding.get_offsets().to_vec() };
+        let special = encoding.get_special_tokens_mask();
+        if special.last() == Some(&1) && tokens.ids.last().copied() == self.eos {
+            tokens.ids.pop();
+            tokens.offsets.pop();
+        }
+        if let Some(bos) = self.bos
+            && tokens.ids.first() != Some(&bos)
+        {
+            tokens.ids.insert(0, bos);
+            tokens.offsets.insert(0, (0, 0));
+        }
+        Ok(tokens)
+    }
+
+    /// The largest id that the tokenizer can give.
+    pub fn max_id(&self) -> u32 {
+        self.inner.get_vocab(true).into_values().max().unwrap_or(0)
+    }
+}
+
+fn read_json(path: &Path) -> Result<Value> {
+    let text = read_text(path, ErrorKind::Tokenizer)?;
+    serde_json::from_str(&text).map_err(|e| {
+        Error::new(ErrorKind::Tokenizer, format!("not valid JSON: {e}"))
+            .in_file(path)
+            .fix("copy the file again")
+    })
+}
+
+/// A special token of tokenizer_config.json: a string, or an object with `content`.
+fn special_token(config: &Value, key: &str) -> Option<String> {
+    let token = config.get(key)?;
+    let token = token.get("content").unwrap_or(token);
+    token.as_str().map(str::to_string)
+}
+
+/// Turns off `trim_offsets` of byte-level post-processors: with it a token of white space alone gets an
+/// empty range at its end, and could not be told from the token that follows.
+fn keep_white_space_in_offsets(json: &mut Value) {
+    fn untrim(processor: &mut Value) {
+        if let Some(trim) = processor.get_mut("trim_offsets") {
+            *trim = Value::Bool(false);
+        }
+        if let Some(Value::Array(inner)) = processor.get_mut("processors") {
+            inner.iter_mut().for_each(untrim);
+        }
+    }
+    if let Some(processor) = json.get_mut("post_processor") {
+        untrim(processor);
+    }
+}

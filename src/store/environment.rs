@@ -1,0 +1,140 @@
+//! environment.json: where and of what the numbers were made.
+
+use std::path::Path;
+
+use chrono::{SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result, read_text};
+
+/// Where and of what the numbers of a results directory were made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// The first run.
+    #[serde(flatten)]
+    pub session: Session,
+    /// When the last run ended, RFC 3339; none while one is under way or was killed.
+    pub finished: Option<String>,
+    /// What the tensors were on.
+    pub device: String,
+    /// Samples x encodings that the config asks for.
+    pub planned: usize,
+    /// Models, in the order of the config.
+    pub models: Vec<ModelHash>,
+    /// Data sets, in the order of the config.
+    pub datasets: Vec<DatasetHash>,
+    /// Later runs that continued the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumed: Vec<Session>,
+}
+
+/// One run of the program.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Of longcode.
+    pub version: String,
+    /// Of longcode's sources.
+    pub git_commit: String,
+    /// CPU threads.
+    pub threads: usize,
+    /// RFC 3339.
+    pub started: String,
+}
+
+impl Session {
+    /// This run, starting now.
+    pub fn now() -> Session {
+        Session {
+            version: env!("CARGO_PKG_VERSION").into(),
+            git_commit: env!("LONGCODE_COMMIT").into(),
+            threads: rayon::current_num_threads(),
+            started: now(),
+        }
+    }
+}
+
+/// A checkpoint and what pins it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelHash {
+    /// As in the config.
+    pub name: String,
+    /// Over config, tokenizer and weights.
+    pub sha256: String,
+    /// Pretraining length in tokens.
+    pub trained_length: usize,
+}
+
+/// A data set and what pins it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatasetHash {
+    /// As in the config.
+    pub name: String,
+    /// Over the data.
+    pub sha256: String,
+}
+
+/// Now, RFC 3339 in UTC.
+pub(super) fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+impl Environment {
+    /// A run that starts now.
+    pub fn new(
+        device: &str,
+        planned: usize,
+        models: Vec<ModelHash>,
+        datasets: Vec<DatasetHash>,
+    ) -> Environment {
+        Environment {
+            session: Session::now(),
+            finished: None,
+            device: device.into(),
+            planned,
+            models,
+            datasets,
+            resumed: Vec::new(),
+        }
+    }
+
+    pub(super) fn read(path: &Path) -> Result<Environment> {
+        serde_json::from_str(&read_text(path, ErrorKind::Results)?).map_err(|e| {
+            Error::new(ErrorKind::Results, format!("not an environment: {e}"))
+                .in_file(path)
+                .fix("restore the file, or start over with --fresh")
+        })
+    }
+
+    /// This environment, continued by a run in another one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Results`] when the models, data or device differ.
+    pub(super) fn resumed(mut self, now: Environment) -> Result<Environment> {
+        let differs = |what: String| {
+            Err(Error::new(ErrorKind::Results, format!("the results here are of another {what}"))
+                .fix("give another --out, or start over with --fresh"))
+        };
+        for (earlier, now) in self.models.iter().zip(&now.models) {
+            if earlier != now {
+                return differs(format!(
+                    "model \"{}\": {} there, {} now",
+                    now.name, earlier.sha256, now.sha256
+                ));
+            }
+        }
+        for (earlier, now) in self.datasets.iter().zip(&now.datasets) {
+            if earlier != now {
+                return differs(format!(
+                    "data set \"{}\": {} there, {} now",
+                    now.name, earlier.sha256, now.sha256
+                ));
+            }
+        }
+        if self.device != now.device {
+            return differs(format!("device: {} there, {} now", self.device, now.device));
+        }
+        self.finished = None;
+        self.resumed.push(now.session);
+        Ok(self)
+    }
+}

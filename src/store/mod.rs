@@ -1,0 +1,280 @@
+//! A results directory: what was asked for, where it ran, and every sample as it finished.
+//!
+//! `config.toml` and `environment.json` say what the numbers belong to; `samples.jsonl` gets one line a
+//! sample x encoding, written and flushed as it finishes. A run that is killed loses at most the sample
+//! under way: the next run drops a line that was cut and goes on. The directory is locked while a run
+//! writes to it.
+
+mod environment;
+
+pub use environment::{DatasetHash, Environment, ModelHash, Session};
+
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result, read_text};
+
+const CONFIG: &str = "config.toml";
+const ENVIRONMENT: &str = "environment.json";
+const SAMPLES: &str = "samples.jsonl";
+
+/// A line of samples.jsonl: one sample under one encoding.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SampleLine {
+    /// Which result this is.
+    #[serde(flatten)]
+    pub key: SampleKey,
+    /// The task's bucket.
+    pub bucket: String,
+    /// Tokens of the sample.
+    pub tokens: usize,
+    /// sha256 of the sample's text.
+    pub sha256: String,
+    /// Wall time of this sample.
+    pub seconds: f64,
+    /// What the task made of it.
+    pub outcome: Value,
+}
+
+/// Names of a result: one sample of one task, one model, one encoding.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SampleKey {
+    /// The model's name in the config.
+    pub model: String,
+    /// The encoding's name in the config.
+    pub encoding: String,
+    /// The task's name in the config.
+    pub task: String,
+    /// The sample's id.
+    pub sample: String,
+}
+
+/// Everything a results directory holds.
+#[derive(Debug)]
+pub struct Results {
+    /// The directory.
+    pub dir: PathBuf,
+    /// As resolved.
+    pub config: Config,
+    /// Where it ran.
+    pub environment: Environment,
+    /// In the order they finished.
+    pub samples: Vec<SampleLine>,
+}
+
+impl Results {
+    /// Reads a results directory, finished or not.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Results`], naming the file that is missing or broken.
+    pub fn read(dir: &Path) -> Result<Results> {
+        let config_path = dir.join(CONFIG);
+        if !config_path.exists() {
+            return Err(Error::new(ErrorKind::Results, "not a results directory: there is no config.toml")
+                .in_file(dir)
+                .fix("give a directory that `longcode run` made"));
+        }
+        let (samples, _) =
+            parse_lines(&read_text(&dir.join(SAMPLES), ErrorKind::Results)?, &dir.join(SAMPLES))?;
+        Ok(Results {
+            dir: dir.to_path_buf(),
+            config: Config::read(&config_path, &[])?,
+            environment: Environment::read(&dir.join(ENVIRONMENT))?,
+            samples,
+        })
+    }
+}
+
+/// A results directory that a run appends to.
+pub struct Store {
+    dir: PathBuf,
+    samples: File,
+    done: HashSet<SampleKey>,
+    environment: Environment,
+}
+
+impl Store {
+    /// Opens a directory for a run: makes it, or goes on where an earlier run of the same config on the
+    /// same models, data and device stopped. `fresh` starts over.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Results`] when the directory holds results of something else, or is in use;
+    /// [`ErrorKind::Write`] when it cannot be written.
+    pub fn open(dir: &Path, config: &Config, environment: Environment, fresh: bool) -> Result<Store> {
+        fs::create_dir_all(dir).map_err(|e| write_error(dir, &e))?;
+        let path = dir.join(SAMPLES);
+        let mut samples = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(&path)
+            .map_err(|e| write_error(&path, &e))?;
+        lock(&samples, dir)?;
+        if fresh {
+            samples.set_len(0).map_err(|e| write_error(&path, &e))?;
+        }
+        let earlier = dir.join(ENVIRONMENT).exists() && dir.join(CONFIG).exists() && !fresh;
+        let environment = match earlier {
+            true => {
+                refuse_other_config(dir, config)?;
+                Environment::read(&dir.join(ENVIRONMENT))?.resumed(environment).map_err(|e| e.in_file(dir))?
+            }
+            false => environment,
+        };
+        let done = read_done(&mut samples, &path)?;
+        if !earlier && !done.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Results,
+                "samples.jsonl has results and its config.toml is gone",
+            )
+            .in_file(dir)
+            .fix("put config.toml and environment.json back, or start over with --fresh"));
+        }
+        write_whole(&dir.join(CONFIG), config.resolved().to_string().as_bytes())?;
+        let store = Store { dir: dir.to_path_buf(), samples, done, environment };
+        store.write_environment()?;
+        Ok(store)
+    }
+
+    /// Results that earlier runs stored.
+    pub fn done(&self) -> &HashSet<SampleKey> {
+        &self.done
+    }
+
+    /// Appends one result and flushes it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Write`]; the results before it stay whole.
+    pub fn append(&mut self, line: &SampleLine) -> Result<()> {
+        let mut text = serde_json::to_string(line).expect("plain data");
+        text.push('\n');
+        let written = self.samples.write_all(text.as_bytes()).and_then(|()| self.samples.sync_data());
+        written.map_err(|e| write_error(&self.dir.join(SAMPLES), &e))
+    }
+
+    /// Notes when the run ended.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Write`].
+    pub fn finish(&mut self) -> Result<()> {
+        self.environment.finished = Some(environment::now());
+        self.write_environment()
+    }
+
+    fn write_environment(&self) -> Result<()> {
+        let text = serde_json::to_string_pretty(&self.environment).expect("plain data");
+        write_whole(&self.dir.join(ENVIRONMENT), text.as_bytes())
+    }
+}
+
+/// Writes a file whole or not at all: beside it first, then moved into place.
+///
+/// # Errors
+/// [`ErrorKind::Write`].
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path)).map_err(|e| {
+        let _ = fs::remove_file(&beside);
+        write_error(path, &e)
+    })
+}
+
+fn write_error(path: &Path, error: &std::io::Error) -> Error {
+    Error::new(ErrorKind::Write, format!("cannot write: {error}")).in_file(path).fix(
+        "make room or change the permissions, then run the same command again: finished samples are kept",
+    )
+}
+
+fn lock(file: &File, dir: &Path) -> Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::new(ErrorKind::Results, "another run writes to this directory")
+                .in_file(dir)
+                .fix("wait for it, or give another --out"))
+        }
+        // A file system without locks: one run at a time is then up to the user.
+        Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
+/// Refuses to go on under another config. Where a model lies may change: its hash decides.
+fn refuse_other_config(dir: &Path, config: &Config) -> Result<()> {
+    let path = dir.join(CONFIG);
+    let text = read_text(&path, ErrorKind::Results)?;
+    let mut earlier: toml::Table = toml::from_str(&text).map_err(|e| {
+        Error::new(ErrorKind::Results, format!("not valid TOML: {}", e.message()))
+            .in_file(&path)
+            .fix("restore the file, or start over with --fresh")
+    })?;
+    let mut now = config.resolved();
+    for table in [&mut earlier, &mut now] {
+        for model in table.get_mut("model").and_then(toml::Value::as_array_mut).into_iter().flatten() {
+            model.as_table_mut().map(|model| model.remove("path"));
+        }
+    }
+    match difference(&earlier, &now) {
+        None => Ok(()),
+        Some(what) => {
+            Err(Error::new(ErrorKind::Results, format!("the results here are of another config: {what}"))
+                .in_file(dir)
+                .fix("give another --out, or start over with --fresh"))
+        }
+    }
+}
+
+/// The first key, in words, in which two configs differ.
+fn difference(earlier: &toml::Table, now: &toml::Table) -> Option<String> {
+    let keys: std::collections::BTreeSet<_> = earlier.keys().chain(now.keys()).collect();
+    keys.into_iter().find_map(|key| match (earlier.get(key), now.get(key)) {
+        (Some(a), Some(b)) if a == b => None,
+        (Some(toml::Value::Array(a)), Some(toml::Value::Array(b))) if a.len() == b.len() => {
+            a.iter().zip(b).enumerate().find(|(_, (a, b))| a != b).and_then(|(n, (a, b))| {
+                let inner = difference(a.as_table()?, b.as_table()?)?;
+                Some(format!("{key} {n}: {inner}"))
+            })
+        }
+        (Some(toml::Value::Array(a)), Some(toml::Value::Array(b))) => {
+            Some(format!("{key}: {} there, {} now", a.len(), b.len()))
+        }
+        (a, b) => {
+            let show = |value: Option<&toml::Value>| value.map_or("nothing".into(), toml::Value::to_string);
+            Some(format!("{key} is {} there, {} now", show(a), show(b)))
+        }
+    })
+}
+
+/// Keys of the stored results; drops a last line that was cut.
+fn read_done(samples: &mut File, path: &Path) -> Result<HashSet<SampleKey>> {
+    let mut bytes = Vec::new();
+    samples.rewind().and_then(|()| samples.read_to_end(&mut bytes)).map_err(|e| write_error(path, &e))?;
+    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    let text = std::str::from_utf8(&bytes[..whole]).map_err(|e| broken_line(path, 0, &e))?;
+    let (lines, _) = parse_lines(text, path)?;
+    if whole < bytes.len() {
+        let cut = samples.set_len(whole as u64).and_then(|()| samples.seek(SeekFrom::End(0)));
+        cut.map_err(|e| write_error(path, &e))?;
+    }
+    Ok(lines.into_iter().map(|line| line.key).collect())
+}
+
+/// Parses whole lines; a last line without a newline is left out and its text given back.
+fn parse_lines<'a>(text: &'a str, path: &Path) -> Result<(Vec<SampleLine>, &'a str)> {
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    let parse = |(number, line)| serde_json::from_str(line).map_err(|e| broken_line(path, number + 1, &e));
+    let lines = text[..whole].lines().enumerate().map(parse).collect::<Result<_>>()?;
+    Ok((lines, &text[whole..]))
+}
+
+fn broken_line(path: &Path, number: usize, error: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Results, format!("not a stored sample: {error}"))
+        .at(format_args!("{}:{number}", path.display()))
+        .fix("remove the line, which is then computed again, or start over with --fresh")
+}

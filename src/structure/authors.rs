@@ -1,0 +1,27 @@
+//! The unit `function_authors`: what the extractor of HiRoPE's authors takes as units.
+//!
+//! These are the undecorated functions that are direct children of the module, and every class definition
+//! anywhere. Only starts are boundaries. A Python class starts at its `class`: its decorators are outside
+//! of the definition's node. In Java, the module is the compilation unit, and class-like
+//! declarations are classes.
+
+use tree_sitter::Tree;
+
+use super::outline::Outline;
+use super::{Language, RegionKind, syntax};
+
+pub(super) fn outline(tree: &Tree, text: &str, language: Language) -> Outline {
+    let mut outline = Outline::default();
+    syntax::walk(tree, |node, parent| {
+        let kind = node.kind();
+        if language.is_comment(kind) {
+            outline.comments.push(node.byte_range());
+        } else if language.is_class(kind) {
+            outline.begin_unit(node.start_byte(), RegionKind::Class, syntax::name(node, text));
+        } else if language.is_function(kind) && matches!(parent, "module" | "program") {
+            outline.begin_unit(node.start_byte(), RegionKind::Function, syntax::name(node, text));
+        }
+        true
+    });
+    outline
+}

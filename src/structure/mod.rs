@@ -1,0 +1,49 @@
+//! Segments: the functions, classes or statements of a source text that hierarchical position
+//! encodings number (`positions.md`, "Segments"; "function/class level" of HiRoPE, arXiv 2403.19115).
+//!
+//! A *region* is a stretch of bytes between two boundaries that a [`Unit`] puts into a text; the regions
+//! cover the text without gaps. A *segment* is what a region is to tokens: token `t` belongs to the
+//! region that holds its first byte that is not white space, and the regions that own a token are
+//! numbered 0, 1, 2, ... in order. [`regions`] answers about bytes, [`segments`] about tokens.
+//!
+//! ```text
+//! import os            region 0  between
+//!
+//! # about f            region 1  function f   (a region of comments joins the one after it)
+//! def f():
+//!     return 1
+//! class C:             region 2  class C
+//!     x = 1
+//!     def g(self):     region 3  function g
+//!         pass
+//! ```
+//!
+//! The boundaries come from tree-sitter's error-tolerant tree: [`Unit::Function`] in `function.rs`,
+//! [`Unit::FunctionAuthors`] in `authors.rs`, [`Unit::Statement`] in `statement.rs`. A text without any
+//! unit is numbered by [`Unit::FALLBACK`].
+//!
+//! **Known limit.** The index of a token may depend on later text, but only through where the parser
+//! opens and closes a unit. [`segments_prefix_only`] never looks ahead, so that comparing the two
+//! measures how much that matters.
+
+mod assign;
+mod authors;
+mod function;
+mod language;
+mod outline;
+mod prefix;
+mod regions;
+mod source;
+mod statement;
+mod syntax;
+mod unit;
+
+pub use assign::{Segments, segments};
+pub use language::{Language, LanguageError};
+pub use prefix::segments_prefix_only;
+pub use regions::{Region, RegionKind, regions};
+pub use source::Source;
+pub use unit::{Unit, UnitError};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! The boundaries that a unit puts into one file.
+
+use std::ops::Range;
+
+use tree_sitter::Tree;
+
+use super::{Language, RegionKind, Unit, authors, function, statement};
+
+/// A boundary, with what the region that begins there is.
+#[derive(Debug, Clone)]
+pub(super) struct Boundary {
+    /// Byte offset in the file.
+    pub at: usize,
+    pub kind: RegionKind,
+    pub name: Option<String>,
+}
+
+/// What one file is divided by.
+#[derive(Debug, Default)]
+pub(super) struct Outline {
+    /// In the order of the text.
+    pub boundaries: Vec<Boundary>,
+    /// The comments outside of units, in the order of the text.
+    pub comments: Vec<Range<usize>>,
+    /// Whether there is any unit.
+    pub found: bool,
+}
+
+impl Outline {
+    /// The outline of a file whose tree this is. [`Unit::Tokens`] and [`Unit::File`] need no tree, and
+    /// have no boundaries in a file.
+    pub fn new(tree: &Tree, text: &str, language: Language, unit: Unit) -> Self {
+        match unit {
+            Unit::Function => function::outline(tree, text, language),
+            Unit::FunctionAuthors => authors::outline(tree, text, language),
+            Unit::Statement => statement::outline(tree, language),
+            Unit::Tokens(_) | Unit::File => Outline::default(),
+        }
+    }
+
+    /// Adds a boundary that begins a unit.
+    pub fn begin_unit(&mut self, at: usize, kind: RegionKind, name: Option<String>) {
+        self.boundaries.push(Boundary { at, kind, name });
+        self.found = true;
+    }
+}

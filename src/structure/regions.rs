@@ -1,0 +1,145 @@
+//! Regions: the bytes between consecutive boundaries.
+
+use std::ops::Range;
+
+use serde::Serialize;
+
+use super::outline::{Boundary, Outline};
+use super::{Language, Source, Unit, syntax};
+
+/// What a region is. Written in lower case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RegionKind {
+    /// A function or method.
+    Function,
+    /// Code of a class outside of its methods: the header, fields, the closing brace.
+    Class,
+    /// A statement, up to the next one's start.
+    Statement,
+    /// A whole file.
+    File,
+    /// Code outside of every unit.
+    Between,
+}
+
+/// A stretch of the text that makes one segment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Region {
+    /// First byte.
+    pub start: usize,
+    /// The byte after the last one.
+    pub end: usize,
+    /// The region's number, from 0. Tokens may be numbered lower: a region without one is skipped there.
+    pub segment: u32,
+    /// What it is; comments that joined it do not change that.
+    pub kind: RegionKind,
+    /// The name, unqualified, of the function or of the innermost class.
+    pub name: Option<String>,
+}
+
+/// Divides a text into regions, which are contiguous and cover it (`positions.md`, "Segments").
+///
+/// `None`: no unit was found (for [`Unit::Function`], no function or method definition), the language is
+/// not known, or the unit is [`Unit::Tokens`], which knows no bytes.
+pub fn regions(source: &Source, unit: Unit) -> Option<Vec<Region>> {
+    match unit {
+        Unit::Tokens(_) => None,
+        Unit::File => Some(numbered(source.files().into_iter().map(file_region).collect())),
+        Unit::Function | Unit::FunctionAuthors | Unit::Statement => {
+            structural(source, source.language?, unit)
+        }
+    }
+}
+
+fn structural(source: &Source, language: Language, unit: Unit) -> Option<Vec<Region>> {
+    let mut parser = syntax::parser(language)?;
+    let mut regions = Vec::new();
+    let mut found = false;
+    for file in source.files() {
+        let text = &source.text[file.clone()];
+        let tree = parser.parse(text, None);
+        let outline = tree.map(|tree| Outline::new(&tree, text, language, unit)).unwrap_or_default();
+        found |= outline.found;
+        regions.extend(file_regions(text, file.start, &outline));
+    }
+    found.then(|| numbered(regions))
+}
+
+fn file_region(file: Range<usize>) -> Region {
+    Region { start: file.start, end: file.end, segment: 0, kind: RegionKind::File, name: None }
+}
+
+fn numbered(mut regions: Vec<Region>) -> Vec<Region> {
+    for (segment, region) in (0..).zip(&mut regions) {
+        region.segment = segment;
+    }
+    regions
+}
+
+/// The regions, not yet numbered, of one file that begins at byte `offset` of the text.
+pub(super) fn file_regions(text: &str, offset: usize, outline: &Outline) -> Vec<Region> {
+    let mut regions = join_blank(cut(text.len(), &outline.boundaries), text, &outline.comments);
+    for region in &mut regions {
+        region.start += offset;
+        region.end += offset;
+    }
+    regions
+}
+
+/// Cuts `0..len` at the boundaries; of several at one place, the last says what begins there.
+fn cut(len: usize, boundaries: &[Boundary]) -> Vec<Region> {
+    let top = Boundary { at: 0, kind: RegionKind::Between, name: None };
+    let mut begun = std::iter::once(&top).chain(boundaries).peekable();
+    let mut regions = Vec::new();
+    while let Some(Boundary { at: start, kind, name }) = begun.next() {
+        let end = begun.peek().map_or(len, |next| next.at);
+        if *start < end {
+            regions.push(Region { start: *start, end, segment: 0, kind: *kind, name: name.clone() });
+        }
+    }
+    regions
+}
+
+/// Joins every region of only white space and comments to the region after it, or to the one before it at
+/// the end of the file.
+fn join_blank(regions: Vec<Region>, text: &str, comments: &[Range<usize>]) -> Vec<Region> {
+    let mut joined: Vec<Region> = Vec::with_capacity(regions.len());
+    let mut blank: Option<Region> = None;
+    let mut comments = comments;
+    for mut region in regions {
+        if is_blank(&region, text, &mut comments) {
+            blank.get_or_insert_with(|| region.clone()).end = region.end;
+        } else {
+            region.start = blank.take().map_or(region.start, |blank| blank.start);
+            joined.push(region);
+        }
+    }
+    if let Some(blank) = blank {
+        match joined.last_mut() {
+            Some(last) => last.end = blank.end,
+            None => joined.push(blank),
+        }
+    }
+    joined
+}
+
+/// Whether a region holds only white space and comments; drops the comments before its end from `comments`.
+fn is_blank(region: &Region, text: &str, comments: &mut &[Range<usize>]) -> bool {
+    let inside = comments.partition_point(|comment| comment.end <= region.end);
+    let (here, later) = comments.split_at(inside);
+    *comments = later;
+    let mut at = region.start;
+    for comment in here.iter().filter(|comment| comment.start >= region.start) {
+        if !is_white(&text[at..comment.start]) {
+            return false;
+        }
+        at = comment.end;
+    }
+    is_white(&text[at..region.end])
+}
+
+/// White space, to which a byte order mark counts here: it is no code of its own.
+fn is_white(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || c == '\u{feff}')
+}

@@ -1,0 +1,56 @@
+//! Parsing, and walks over syntax trees that do not recurse: sources may be nested thousands deep.
+
+use tree_sitter::{Node, Parser, Tree};
+
+use super::Language;
+
+/// A parser of the language; `None` where the grammar does not fit the parser library.
+pub(super) fn parser(language: Language) -> Option<Parser> {
+    let mut parser = Parser::new();
+    parser.set_language(&language.grammar()).ok()?;
+    Some(parser)
+}
+
+/// Visits the nodes in the order of the text, parents first, with the kind of the parent (empty for the
+/// root). `visit` says whether to go into the node.
+pub(super) fn walk<'t>(tree: &'t Tree, mut visit: impl FnMut(Node<'t>, &'static str) -> bool) {
+    let mut cursor = tree.walk();
+    let mut parents: Vec<&'static str> = Vec::new();
+    loop {
+        let node = cursor.node();
+        if visit(node, parents.last().copied().unwrap_or_default()) && cursor.goto_first_child() {
+            parents.push(node.kind());
+            continue;
+        }
+        while !cursor.goto_next_sibling() {
+            if !cursor.goto_parent() {
+                return;
+            }
+            parents.pop();
+        }
+    }
+}
+
+/// Where a definition ends: at its last statement. The tree of a Python definition may go on over comments
+/// and a semicolon; a Java definition has its own last character.
+pub(super) fn definition_end(node: Node, language: Language) -> usize {
+    if language == Language::Java {
+        return node.end_byte();
+    }
+    let is_code = |child: &Node| {
+        !matches!(child.kind(), "comment" | "line_continuation" | ";")
+            && child.start_byte() < child.end_byte()
+    };
+    let mut cursor = node.walk();
+    let mut last = node;
+    while let Some(child) = last.children(&mut cursor).filter(is_code).last() {
+        last = child;
+    }
+    last.end_byte()
+}
+
+/// The identifier that a definition gives its name to; `None` where the parser had to make one up.
+pub(super) fn name(node: Node, text: &str) -> Option<String> {
+    let name = node.child_by_field_name("name")?.utf8_text(text.as_bytes()).ok()?;
+    (!name.is_empty()).then(|| name.to_string())
+}

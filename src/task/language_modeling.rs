@@ -1,0 +1,342 @@
+//! `language_modeling`: per-token loss of long documents, by document length and by position
+//! (protocols.md section 1; Tables 4 and 5 of the paper).
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Better, Group, Measure, Metric, Sample, Span, Subject, Task};
+use crate::dataset::{Dataset, Record};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{TokenScores, Tokenizer};
+
+/// Width of the bins that losses are stored in, tokens; bucket edges divide bins further.
+const BIN: usize = 128;
+
+/// Documents tokenized at a time while buckets fill.
+const TOKENIZE: usize = 64;
+
+const METRICS: &[Metric] = &[
+    Metric { name: "ppl", of: "loss", exponential: true, better: Better::Lower },
+    Metric { name: "loss", of: "loss", exponential: false, better: Better::Lower },
+    Metric { name: "accuracy", of: "accuracy", exponential: false, better: Better::Higher },
+    Metric { name: "document_loss", of: "document_loss", exponential: false, better: Better::Lower },
+    Metric { name: "document_ppl", of: "document_loss", exponential: true, better: Better::Lower },
+    Metric { name: "last_ppl", of: "last_loss", exponential: true, better: Better::Lower },
+    Metric { name: "last_loss", of: "last_loss", exponential: false, better: Better::Lower },
+    Metric { name: "last_accuracy", of: "last_accuracy", exponential: false, better: Better::Higher },
+];
+
+/// One causal pass a document, BOS if the tokenizer has one and no EOS, loss at every predicted token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanguageModeling {
+    /// Edges of the document buckets, in the model's tokens, half-open; positions are grouped by them
+    /// too.
+    pub buckets: Vec<usize>,
+    /// Documents of each bucket.
+    pub samples: usize,
+    /// Also score the last so many tokens of each document by themselves (2048 in Table 5).
+    pub last: Option<usize>,
+}
+
+/// What is stored of a document.
+#[derive(Debug, Serialize, Deserialize)]
+struct Outcome {
+    bucket: [usize; 2],
+    /// Predicted tokens.
+    tokens: usize,
+    /// Edges of the bins of positions; bin `n` holds the predicted tokens at `edges[n]..edges[n + 1]`.
+    edges: Vec<usize>,
+    /// Sum of the losses in each bin, nats.
+    nll: Vec<f64>,
+    /// Tokens predicted right in each bin.
+    correct: Vec<usize>,
+    /// Whether the losses at a position are those of a document that ends there.
+    by_position: bool,
+    /// The same over the last tokens alone, where asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<Sums>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Sums {
+    tokens: usize,
+    nll: f64,
+    correct: usize,
+}
+
+impl Sums {
+    fn of(nll: &[f32], correct: &[bool]) -> Sums {
+        Sums {
+            tokens: nll.len(),
+            nll: nll.iter().map(|&nll| f64::from(nll)).sum(),
+            correct: correct.iter().filter(|&&correct| correct).count(),
+        }
+    }
+}
+
+impl Task for LanguageModeling {
+    fn check(&self) -> Result<()> {
+        let bad = |key: &str, what: String, fix: &str| {
+            Err(Error::new(ErrorKind::Config, what).at(format_args!("key `{key}`")).fix(fix))
+        };
+        if self.buckets.len() < 2 || self.buckets.windows(2).any(|edge| edge[0] >= edge[1]) {
+            let what = format!("buckets {:?} are not increasing edges", self.buckets);
+            return bad("buckets", what, "give at least two edges, as [0, 2048, 4096]");
+        }
+        if self.samples == 0 {
+            return bad("samples", "samples is 0".into(), "ask for at least 1 document a bucket");
+        }
+        match self.last {
+            Some(0) => bad("last", "last is 0".into(), "give a number of tokens, or leave it out"),
+            _ => Ok(()),
+        }
+    }
+
+    fn samples(&self, dataset: &Dataset, tokenizer: &Tokenizer, seed: u64) -> Result<Vec<Sample>> {
+        let mut records = dataset.records()?;
+        records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let mut buckets: Vec<Vec<Sample>> = vec![Vec::new(); self.spans().len()];
+        for some in records.chunks(TOKENIZE) {
+            if buckets.iter().all(|bucket| bucket.len() == self.samples) {
+                break;
+            }
+            let found: Vec<_> =
+                some.par_iter().map(|record| self.sample(record, tokenizer)).collect::<Result<_>>()?;
+            for (number, sample) in found.into_iter().flatten() {
+                if buckets[number].len() < self.samples {
+                    buckets[number].push(sample);
+                }
+            }
+        }
+        self.refuse_empty(&buckets, dataset)?;
+        Ok(by_rank(buckets))
+    }
+
+    fn evaluate(&self, sample: &Sample, subject: &dyn Subject) -> Result<Value> {
+        let scores = subject.score(sample)?;
+        let outcome = self.outcome(sample, &scores, !subject.follows_length());
+        Ok(serde_json::to_value(outcome).expect("plain data"))
+    }
+
+    fn metrics(&self) -> &'static [Metric] {
+        METRICS
+    }
+
+    fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {
+        let outcome = Outcome::deserialize(outcome)?;
+        let bucket = Span { from: outcome.bucket[0], to: outcome.bucket[1] };
+        let mut measures = Vec::new();
+        for group in [Group::Bucket(bucket), Group::All] {
+            measures.extend(outcome.document_measures(group));
+        }
+        if outcome.by_position {
+            measures.extend(self.spans().into_iter().flat_map(|span| outcome.position_measures(span)));
+        }
+        Ok(measures)
+    }
+}
+
+impl LanguageModeling {
+    fn spans(&self) -> Vec<Span> {
+        self.buckets.windows(2).map(|edge| Span { from: edge[0], to: edge[1] }).collect()
+    }
+
+    /// A record's sample and the number of its bucket; none where it falls in no bucket or has nothing
+    /// to predict.
+    fn sample(&self, record: &Record, tokenizer: &Tokenizer) -> Result<Option<(usize, Sample)>> {
+        let text = record.text("text")?;
+        let tokens = tokenizer.encode(text).map_err(|e| e.at(&record.origin))?;
+        let length = tokens.ids.len();
+        let spans = self.spans();
+        let Some(number) = spans.iter().position(|span| (span.from..span.to).contains(&length)) else {
+            return Ok(None);
+        };
+        if length < 2 {
+            return Ok(None);
+        }
+        let sample = Sample {
+            id: record.id.clone(),
+            bucket: spans[number],
+            text: text.to_string(),
+            language: record.language,
+            tokens,
+        };
+        Ok(Some((number, sample)))
+    }
+
+    fn refuse_empty(&self, buckets: &[Vec<Sample>], dataset: &Dataset) -> Result<()> {
+        match buckets.iter().position(Vec::is_empty) {
+            None => Ok(()),
+            Some(number) => {
+                let what =
+                    format!("no document of {} to {} tokens", self.buckets[number], self.buckets[number + 1]);
+                Err(Error::new(ErrorKind::Dataset, what)
+                    .in_file(&dataset.path)
+                    .fix("change `buckets`, or use a data set with documents of that length"))
+            }
+        }
+    }
+
+    fn outcome(&self, sample: &Sample, scores: &TokenScores, by_position: bool) -> Outcome {
+        let length = sample.tokens.ids.len();
+        let edges = self.edges(length);
+        // The prediction at index t is of the token at position t + 1; position 0 is never predicted.
+        let bins: Vec<Sums> = edges
+            .windows(2)
+            .map(|edge| edge[0].max(1) - 1..edge[1] - 1)
+            .map(|range| Sums::of(&scores.nll[range.clone()], &scores.correct[range]))
+            .collect();
+        Outcome {
+            bucket: [sample.bucket.from, sample.bucket.to],
+            tokens: scores.nll.len(),
+            nll: bins.iter().map(|bin| bin.nll).collect(),
+            correct: bins.iter().map(|bin| bin.correct).collect(),
+            edges,
+            by_position,
+            last: self.last.map(|last| {
+                let start = scores.nll.len().saturating_sub(last);
+                Sums::of(&scores.nll[start..], &scores.correct[start..])
+            }),
+        }
+    }
+
+    /// Multiples of [`BIN`] and bucket edges, from 0 to the document's length.
+    fn edges(&self, length: usize) -> Vec<usize> {
+        let mut edges: Vec<usize> = (0..length).step_by(BIN).chain(self.buckets.iter().copied()).collect();
+        edges.retain(|&edge| edge < length);
+        edges.push(length);
+        edges.sort_unstable();
+        edges.dedup();
+        edges
+    }
+}
+
+impl Outcome {
+    fn document_measures(&self, group: Group) -> Vec<Measure> {
+        let measure = |metric, numerator, denominator| Measure { group, metric, numerator, denominator };
+        let (nll, tokens) = (self.nll.iter().sum::<f64>(), self.tokens as f64);
+        let correct = self.correct.iter().sum::<usize>() as f64;
+        let mut measures = vec![
+            measure("loss", nll, tokens),
+            measure("accuracy", correct, tokens),
+            measure("document_loss", nll / tokens, 1.0),
+        ];
+        if let Some(last) = self.last {
+            measures.push(measure("last_loss", last.nll, last.tokens as f64));
+            measures.push(measure("last_accuracy", last.correct as f64, last.tokens as f64));
+        }
+        measures
+    }
+
+    fn position_measures(&self, span: Span) -> Vec<Measure> {
+        let inside = |edge: &[usize]| span.from <= edge[0] && edge[1] <= span.to;
+        let bins: Vec<usize> = (0..self.nll.len()).filter(|&n| inside(&self.edges[n..n + 2])).collect();
+        let tokens: usize = bins.iter().map(|&n| self.edges[n + 1] - self.edges[n].max(1)).sum();
+        if tokens == 0 {
+            return Vec::new();
+        }
+        let nll = bins.iter().map(|&n| self.nll[n]).sum();
+        let correct = bins.iter().map(|&n| self.correct[n]).sum::<usize>() as f64;
+        let group = Group::Position(span);
+        let measure = |metric, numerator| Measure { group, metric, numerator, denominator: tokens as f64 };
+        vec![measure("loss", nll), measure("accuracy", correct)]
+    }
+}
+
+/// The first sample of every bucket, then the second of every bucket, and so on: a run that is cut short
+/// has seen all lengths.
+fn by_rank(buckets: Vec<Vec<Sample>>) -> Vec<Sample> {
+    let longest = buckets.iter().map(Vec::len).max().unwrap_or(0);
+    let mut queues: Vec<_> = buckets.into_iter().map(Vec::into_iter).collect();
+    (0..longest).flat_map(|_| queues.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Tokens;
+
+    fn task(buckets: &[usize], last: Option<usize>) -> LanguageModeling {
+        LanguageModeling { buckets: buckets.to_vec(), samples: 1, last }
+    }
+
+    fn sample(length: usize) -> Sample {
+        Sample {
+            id: "a.py".into(),
+            bucket: Span { from: 0, to: 1000 },
+            text: String::new(),
+            language: None,
+            tokens: Tokens { ids: vec![0; length], offsets: vec![(0, 0); length] },
+        }
+    }
+
+    /// Losses 1, 2, 3, ... and every third token right.
+    fn scores(length: usize) -> TokenScores {
+        TokenScores {
+            nll: (1..length).map(|t| t as f32).collect(),
+            correct: (1..length).map(|t| t % 3 == 0).collect(),
+        }
+    }
+
+    fn figure(measures: &[Measure], group: Group, metric: &str) -> Option<(f64, f64)> {
+        let found = measures.iter().find(|m| m.group == group && m.metric == metric)?;
+        Some((found.numerator, found.denominator))
+    }
+
+    fn measures(task: &LanguageModeling, length: usize, by_position: bool) -> Vec<Measure> {
+        let outcome = task.outcome(&sample(length), &scores(length), by_position);
+        task.measures(&serde_json::to_value(outcome).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn sums_over_document_and_positions() {
+        let task = task(&[0, 100, 200, 1000], None);
+        let measures = measures(&task, 301, true);
+        // Token t has loss t, so sums are those of the integers.
+        assert_eq!(figure(&measures, Group::All, "loss"), Some((300.0 * 301.0 / 2.0, 300.0)));
+        assert_eq!(figure(&measures, Group::All, "accuracy"), Some((100.0, 300.0)));
+        assert_eq!(figure(&measures, Group::All, "document_loss"), Some((150.5, 1.0)));
+        let at = |from, to| Group::Position(Span { from, to });
+        assert_eq!(figure(&measures, at(0, 100), "loss"), Some((99.0 * 100.0 / 2.0, 99.0)));
+        assert_eq!(figure(&measures, at(100, 200), "loss"), Some(((100..200).sum::<i32>().into(), 100.0)));
+        assert_eq!(figure(&measures, at(200, 1000), "loss"), Some(((200..301).sum::<i32>().into(), 101.0)));
+    }
+
+    #[test]
+    fn positions_are_left_out_where_they_mean_nothing() {
+        let measures = measures(&task(&[0, 100, 1000], None), 301, false);
+        assert!(measures.iter().all(|m| !matches!(m.group, Group::Position(_))));
+    }
+
+    #[test]
+    fn the_last_tokens_by_themselves() {
+        let measures = measures(&task(&[0, 1000], Some(10)), 301, true);
+        assert_eq!(figure(&measures, Group::All, "last_loss"), Some(((291..=300).sum::<i32>().into(), 10.0)));
+    }
+
+    #[test]
+    fn a_position_that_no_document_reaches_has_no_measure() {
+        let measures = measures(&task(&[0, 500, 1000], None), 301, true);
+        assert_eq!(figure(&measures, Group::Position(Span { from: 500, to: 1000 }), "loss"), None);
+    }
+
+    #[test]
+    fn keys_that_make_no_sense_are_refused() {
+        assert!(task(&[0], None).check().is_err());
+        assert!(task(&[0, 512, 512], None).check().is_err());
+        assert!(task(&[0, 512], Some(0)).check().is_err());
+        assert!(task(&[0, 512], None).check().is_ok());
+    }
+
+    #[test]
+    fn ranks_interleave_buckets() {
+        let named = |id: &str| Sample { id: id.into(), ..sample(2) };
+        let order = by_rank(vec![vec![named("a1"), named("a2")], vec![named("b1")]]);
+        assert_eq!(order.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["a1", "b1", "a2"]);
+    }
+}

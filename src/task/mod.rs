@@ -1,0 +1,206 @@
+//! Tasks: records become samples, samples become outcomes, outcomes become figures.
+//!
+//! **Adding a task**: write `src/task/NAME.rs` with a serde struct whose fields are the task's keys and an
+//! `impl Task`, and add its line to `TASKS` below.
+
+mod language_modeling;
+
+pub use language_modeling::LanguageModeling;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::dataset::Dataset;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{TokenScores, Tokenizer, Tokens};
+use crate::structure::Language;
+
+/// Something that a model is asked to do with the records of a data set.
+pub trait Task: Debug + Send + Sync {
+    /// Refuses keys that make no sense.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], naming the key.
+    fn check(&self) -> Result<()>;
+
+    /// Makes samples, chosen by `seed`; the same for every encoding.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Dataset`] when a record lacks what the task needs or a bucket stays empty.
+    fn samples(&self, dataset: &Dataset, tokenizer: &Tokenizer, seed: u64) -> Result<Vec<Sample>>;
+
+    /// Runs one sample. What it returns is stored, and is all that [`Task::measures`] sees.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Compute`] when the model fails.
+    fn evaluate(&self, sample: &Sample, subject: &dyn Subject) -> Result<Value>;
+
+    /// The figures of this task, the main one first.
+    fn metrics(&self) -> &'static [Metric];
+
+    /// What a stored outcome contributes to which figure.
+    ///
+    /// # Errors
+    /// When the outcome is not one that [`Task::evaluate`] made.
+    fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error>;
+}
+
+/// What a task can ask of a model under one encoding.
+pub trait Subject {
+    /// Per-token losses of a sample's tokens.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Compute`] when the model fails.
+    fn score(&self, sample: &Sample) -> Result<TokenScores>;
+
+    /// Whether early tokens are encoded by the length of the whole sequence, so that one pass does not
+    /// give the loss at shorter contexts.
+    fn follows_length(&self) -> bool;
+}
+
+/// One unit of work: a text in the model's tokens.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// The record's id.
+    pub id: String,
+    /// Which bucket of the task it falls in.
+    pub bucket: Span,
+    /// The text.
+    pub text: String,
+    /// What it is written in, if that can be parsed.
+    pub language: Option<Language>,
+    /// Ids and byte offsets of the text.
+    pub tokens: Tokens,
+}
+
+/// A half-open range of token counts or positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// First included.
+    pub from: usize,
+    /// First excluded.
+    pub to: usize,
+}
+
+impl std::fmt::Display for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.from, self.to)
+    }
+}
+
+/// A figure that a task gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// As in summary.csv.
+    pub name: &'static str,
+    /// The metric whose measures it is made of; its own name unless it transforms another's.
+    pub of: &'static str,
+    /// exp() of the mean, as perplexity is of the loss.
+    pub exponential: bool,
+    /// Which direction is better.
+    pub better: Better,
+}
+
+/// Which direction of a figure is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// Losses.
+    Lower,
+    /// Shares of something right.
+    Higher,
+}
+
+/// One sample's part in a figure, which is the sum of numerators over the sum of denominators.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measure {
+    /// Over which samples or positions.
+    pub group: Group,
+    /// The metric.
+    pub metric: &'static str,
+    /// Summed over samples.
+    pub numerator: f64,
+    /// Summed over samples; the sample's weight.
+    pub denominator: f64,
+}
+
+/// The samples or positions that a figure is taken over: a column of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// Samples of a bucket.
+    Bucket(Span),
+    /// All samples of the task.
+    All,
+    /// Tokens at these positions, of all samples that reach them.
+    Position(Span),
+}
+
+impl std::fmt::Display for Group {
+    /// As in summary.csv.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Group::Bucket(span) => write!(f, "{span}"),
+            Group::All => f.write_str("all"),
+            Group::Position(span) => write!(f, "position {span}"),
+        }
+    }
+}
+
+/// An entry of the registry of task kinds.
+pub struct TaskKind {
+    /// As written in configs.
+    pub name: &'static str,
+    /// Keys whose value is a list by nature, so that a list there is no sweep.
+    pub lists: &'static [&'static str],
+    parse: fn(toml::Table) -> std::result::Result<(Arc<dyn Task>, toml::Table), toml::de::Error>,
+}
+
+/// Every kind of task.
+pub const TASKS: &[TaskKind] = &[TaskKind::of::<LanguageModeling>("language_modeling", &["buckets"])];
+
+impl TaskKind {
+    const fn of<T: Task + Serialize + DeserializeOwned + 'static>(
+        name: &'static str,
+        lists: &'static [&'static str],
+    ) -> TaskKind {
+        TaskKind { name, lists, parse: parse_keys::<T> }
+    }
+
+    /// Reads a task's keys, and gives them back with the defaults filled in.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for an unknown key, a value of the wrong type or one that makes no sense.
+    pub fn parse(&self, keys: toml::Table) -> Result<(Arc<dyn Task>, toml::Table)> {
+        let (task, keys) = (self.parse)(keys).map_err(|e| {
+            let message = e.message().trim().replace('\n', " ");
+            Error::new(ErrorKind::Config, format!("task kind `{}`: {message}", self.name))
+                .fix("mend the key, or remove it")
+        })?;
+        task.check()?;
+        Ok((task, keys))
+    }
+}
+
+fn parse_keys<T: Task + Serialize + DeserializeOwned + 'static>(
+    keys: toml::Table,
+) -> std::result::Result<(Arc<dyn Task>, toml::Table), toml::de::Error> {
+    let task = T::deserialize(toml::Value::Table(keys))?;
+    let keys = toml::Table::try_from(&task).map_err(serde::de::Error::custom)?;
+    Ok((Arc::new(task), keys))
+}
+
+/// The kind of that name.
+///
+/// # Errors
+/// [`ErrorKind::Config`], listing the kinds.
+pub fn find_kind(name: &str) -> Result<&'static TaskKind> {
+    TASKS.iter().find(|kind| kind.name == name).ok_or_else(|| {
+        let known: Vec<_> = TASKS.iter().map(|kind| kind.name).collect();
+        Error::new(ErrorKind::Config, format!("unknown task kind `{name}`"))
+            .at("key `kind`")
+            .fix(format!("use one of: {}", known.join(", ")))
+    })
+}

@@ -1,0 +1,36 @@
+//! The golden checks through wgpu, on the first adapter of this machine.
+//!
+//! Without an adapter every check is counted as ignored and the output says so; with
+//! `LONGCODE_REQUIRE_ADAPTER=1`, as in CI, that is a failure.
+
+mod common;
+
+use burn::tensor::Device;
+use libtest_mimic::{Arguments, Failed, Trial};
+use longcode::device::DeviceChoice;
+
+fn main() {
+    let adapter = DeviceChoice::Wgpu(None).open();
+    match &adapter {
+        Ok(adapter) => eprintln!("adapter: {}", adapter.name),
+        Err(e) if std::env::var_os("LONGCODE_REQUIRE_ADAPTER").is_some() => {
+            panic!("an adapter is required\n{e}")
+        }
+        Err(e) => eprintln!("no adapter, so every test here is skipped\n{e}"),
+    }
+    let device = adapter.ok().map(|adapter| adapter.device);
+    let trial = |name: &str, check: fn(&Device)| {
+        let device = device.clone();
+        let skipped = device.is_none();
+        Trial::test(name, move || -> Result<(), Failed> {
+            check(&device.expect("ignored without an adapter"));
+            Ok(())
+        })
+        .with_ignored_flag(skipped)
+    };
+    let trials = vec![
+        trial("attention_of_every_kind", common::golden::check_attention),
+        trial("token_losses_of_every_kind", common::golden::check_token_losses),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
