@@ -6,7 +6,7 @@ usage: python3 scripts/check_functions_against_ast.py LONGCODE_BINARY FILES_OR_J
 Every function or method definition that is not inside another one must be a region of kind `function`
 with the same name, from its first decorator to the end of its last statement. A region may begin
 earlier, by white space and comments that join it, and the last region of a file may end later, by the
-same. Arguments are Python files, or JSON lines (gzip or not) with the source in the field `content`.
+same. No region may hold nothing else than that, unless the file does. Arguments are Python files, or JSON lines (gzip or not) with the source in the field `content`.
 Exits with 1 if anything differs. Files that `ast` cannot parse are skipped and counted.
 """
 
@@ -135,6 +135,8 @@ def check(binary, name, text):
     lines = differences(text, wanted, found_units(text, regions))
     if not cover(text, regions):
         lines.append("the regions do not cover the text")
+    blank = [region for region in regions if BLANK.fullmatch(text, region["start"], region["end"])]
+    lines.extend(f"only blanks at {region['start']}..{region['end']}" for region in blank if len(regions) > 1)
     return name, len(wanted), lines
 
 

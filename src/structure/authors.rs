@@ -21,7 +21,36 @@ pub(super) fn outline(tree: &Tree, text: &str, language: Language) -> Outline {
         } else if language.is_function(kind) && matches!(parent, "module" | "program") {
             outline.begin_unit(node.start_byte(), RegionKind::Function, syntax::name(node, text));
         }
-        true
     });
     outline
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Unit;
+    use super::super::tests::{java, python};
+
+    #[test]
+    fn undecorated_functions_of_the_module_and_every_class() {
+        let text = "# top\nimport os\ndef f():\n  class L: pass\n@d\ndef g(): pass\nif x:\n  def h(): pass\n@e\nclass C:\n  def m(self): pass\n  class D:\n    pass\nx = 1\n";
+        assert_eq!(
+            python(text, Unit::FunctionAuthors),
+            [
+                "between|# top\nimport os\n",
+                "function f|def f():\n  ",
+                "class L|class L: pass\n@d\ndef g(): pass\nif x:\n  def h(): pass\n@e\n",
+                "class C|class C:\n  def m(self): pass\n  ",
+                "class D|class D:\n    pass\nx = 1\n"
+            ]
+        );
+    }
+
+    #[test]
+    fn java_classes() {
+        let text = "// top\nclass A { void f() {} enum E { X } }";
+        assert_eq!(
+            java(text, Unit::FunctionAuthors),
+            ["class A|// top\nclass A { void f() {} ", "class E|enum E { X } }"]
+        );
+    }
 }

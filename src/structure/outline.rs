@@ -20,7 +20,7 @@ pub(super) struct Boundary {
 pub(super) struct Outline {
     /// In the order of the text.
     pub boundaries: Vec<Boundary>,
-    /// The comments outside of units, in the order of the text.
+    /// The comments, in the order of the text.
     pub comments: Vec<Range<usize>>,
     /// Whether there is any unit.
     pub found: bool,

@@ -11,12 +11,14 @@ use super::{Language, Region, Segments, Source, Unit, segments, syntax};
 
 /// Like [`segments`], but the index of token `t` depends on the text up to the end of token `t` alone.
 ///
-/// The text is parsed anew at every token, incrementally. While no unit has been seen, tokens are numbered
-/// by [`Unit::FALLBACK`]; from the first unit on, a token's index goes up as the number of the region it lies
-/// in does. An index that a later token's parse would take back stays: the function whose `def` is only
-/// recognised at its colon begins at the colon here.
+/// The text is parsed anew, incrementally, at every line end: a parse at every token costs ten times as
+/// much and mostly sees errors. Tokens after the last line end so far lie in the last region, as
+/// new tokens do while generating. While no unit has been seen, tokens are numbered by
+/// [`Unit::FALLBACK`]; from the first unit on, a token's index goes up as the number of the region it lies in
+/// does. An index is never taken back: what a later parse says about earlier tokens is not used.
 ///
-/// The work is that of one walk over the outline a token, so quadratic in the text.
+/// The work is that of one walk over the tree a line, so quadratic in the text: meant for files, about
+/// 50 kB, not for repositories.
 pub fn segments_prefix_only(source: &Source, tokens: &[(usize, usize)], unit: Unit) -> Segments {
     let parsed = source.language.and_then(|language| Prefix::new(source, language, unit));
     // Counting tokens or files looks at nothing ahead.
@@ -79,6 +81,8 @@ struct Prefix<'a> {
     /// Regions of the complete files.
     complete: usize,
     current: Growing,
+    /// Up to here line ends have been looked for.
+    seen: usize,
     found: bool,
 }
 
@@ -101,18 +105,28 @@ impl<'a> Prefix<'a> {
             files: source.files().into_iter().peekable(),
             complete: 0,
             current: Growing::default(),
+            seen: 0,
             found: false,
         })
     }
 
-    /// Makes the text known up to byte `to`, less a character that ends after it.
+    /// Makes the text known up to byte `to`: the files complete by then, and the complete lines of the one
+    /// under way.
     fn grow(&mut self, to: usize) {
         let to = self.text.floor_char_boundary(to);
+        if to <= self.seen {
+            return;
+        }
+        let lines = self.text[self.seen..to].rfind('\n').map(|at| self.seen + at + 1);
+        self.seen = to;
         while let Some(file) = self.files.peek().cloned() {
-            self.parse(file.start, to.clamp(file.start, file.end) - file.start);
             if to <= file.end {
+                if let Some(lines) = lines {
+                    self.parse(file.start, lines.saturating_sub(file.start));
+                }
                 return;
             }
+            self.parse(file.start, file.len());
             self.complete += std::mem::take(&mut self.current).regions.len();
             self.files.next();
         }
@@ -154,5 +168,81 @@ fn advance(from: Point, text: &str) -> Point {
     match text.rfind('\n') {
         Some(at) => Point::new(from.row + text.matches('\n').count(), text.len() - at - 1),
         None => Point::new(from.row, from.column + text.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{PYTHON, sample, tokens_of};
+    use super::*;
+
+    fn python(text: &str) -> Source<'_> {
+        Source { text, language: Some(Language::Python), file_starts: &[] }
+    }
+
+    const UNITS: [Unit; 3] = [Unit::Function, Unit::FunctionAuthors, Unit::Statement];
+
+    #[test]
+    fn later_text_changes_nothing() {
+        let text = format!("{}{PYTHON}", "import os  # 1 2 3 4\n".repeat(40));
+        let tokens = tokens_of(&text);
+        for file_starts in [&[][..], &[0, 400, 900]] {
+            for unit in UNITS {
+                let source = Source { file_starts, ..python(&text) };
+                let whole = segments_prefix_only(&source, &tokens, unit);
+                for known in (0..tokens.len()).step_by(7) {
+                    let source = Source { text: &text[..tokens[known].1], ..source };
+                    let part = segments_prefix_only(&source, &tokens[..=known], unit);
+                    assert_eq!(part.index, whole.index[..=known], "{unit} at {known}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn incremental_and_fresh_parses_agree() {
+        let mut prefix = Prefix::new(&python(PYTHON), Language::Python, Unit::Function).unwrap();
+        let mut len = 0;
+        for line in PYTHON.split_inclusive('\n') {
+            len += line.len();
+            prefix.grow(len);
+            let fresh = super::super::regions(&python(&PYTHON[..len]), Unit::Function);
+            assert_eq!(prefix.found, fresh.is_some());
+            let spans =
+                |regions: &[Region]| regions.iter().map(|r| (r.start, r.end, r.kind)).collect::<Vec<_>>();
+            if let Some(fresh) = fresh {
+                assert_eq!(spans(&prefix.current.regions), spans(&fresh));
+            }
+        }
+    }
+
+    #[test]
+    fn a_function_begins_when_its_line_is_complete() {
+        let text = "def f():\n  pass\ndef g():\n  pass\n";
+        let tokens = [(0, 9), (9, 16), (16, 20), (20, 25), (25, 32)];
+        let got = segments_prefix_only(&python(text), &tokens, Unit::Function);
+        assert_eq!((got.index, got.count, got.unit), (vec![0, 0, 0, 1, 1], 2, Unit::Function));
+        assert_eq!(segments(&python(text), &tokens, Unit::Function).index, [0, 0, 1, 1, 1]);
+    }
+
+    #[test]
+    fn without_units_ahead_it_counts_tokens() {
+        let text = "x = 1\n".repeat(300);
+        let tokens = tokens_of(&text);
+        let got = segments_prefix_only(&python(&text), &tokens, Unit::Function);
+        assert_eq!(got, segments(&python(&text), &tokens, Unit::FALLBACK));
+        let plain = Source { language: None, ..python(&text) };
+        assert_eq!(segments_prefix_only(&plain, &tokens, Unit::Statement), got);
+    }
+
+    #[test]
+    fn indices_count_without_gaps() {
+        for seed in 0..20 {
+            let text = sample(seed);
+            for unit in UNITS.into_iter().chain([Unit::File]) {
+                let got = segments_prefix_only(&python(&text), &tokens_of(&text), unit);
+                super::super::tests::assert_counts(&got);
+            }
+        }
     }
 }

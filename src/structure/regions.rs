@@ -143,3 +143,71 @@ fn is_blank(region: &Region, text: &str, comments: &mut &[Range<usize>]) -> bool
 fn is_white(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || c == '\u{feff}')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::shown;
+    use super::*;
+
+    fn python<'a>(text: &'a str, file_starts: &'a [usize]) -> Source<'a> {
+        Source { text, language: Some(Language::Python), file_starts }
+    }
+
+    #[test]
+    fn the_json_of_a_region() {
+        let text = "def f(): pass\nx\n";
+        assert_eq!(
+            serde_json::to_string(&regions(&python(text, &[]), Unit::Function)).unwrap(),
+            concat!(
+                r#"[{"start":0,"end":13,"segment":0,"kind":"function","name":"f"},"#,
+                r#"{"start":13,"end":16,"segment":1,"kind":"between","name":null}]"#
+            )
+        );
+    }
+
+    #[test]
+    fn no_unit_no_regions() {
+        for text in ["", "\n \n", "# c\n"] {
+            for unit in [Unit::Function, Unit::FunctionAuthors, Unit::Statement, Unit::FALLBACK] {
+                assert_eq!(regions(&python(text, &[]), unit), None, "{text:?} {unit}");
+            }
+        }
+        assert_eq!(regions(&Source { language: None, ..python("def f(): pass", &[]) }, Unit::Function), None);
+        assert_eq!(regions(&python("", &[]), Unit::File), Some(vec![]));
+    }
+
+    #[test]
+    fn files_are_divided_by_themselves() {
+        // The first file ends in a comment, the second is only one, the third has an open bracket.
+        let files = ["def f(): pass\n# end\n", "# nothing\n", "x = (\n", "def g(): pass\n"];
+        let starts: Vec<usize> = (0..4).map(|n| files[..n].concat().len()).collect();
+        let text = files.concat();
+        let found = regions(&python(&text, &starts), Unit::Function).unwrap();
+        assert_eq!(
+            shown(&text, &found),
+            [
+                "function f|def f(): pass\n# end\n",
+                "between|# nothing\n",
+                "between|x = (\n",
+                "function g|def g(): pass\n"
+            ]
+        );
+        for unit in [Unit::FunctionAuthors, Unit::Statement, Unit::File] {
+            let found = regions(&python(&text, &starts), unit).unwrap();
+            assert!(starts.iter().all(|&start| found.iter().any(|region| region.start == start)), "{unit}");
+        }
+    }
+
+    #[test]
+    fn comments_in_a_row_join_one_region() {
+        let text = "class A:\n  def f(self): pass\n\n  # a\n\n# b\n\nx = 1 # c\n# d\n";
+        assert_eq!(
+            shown(text, &regions(&python(text, &[]), Unit::Function).unwrap()),
+            [
+                "class A|class A:\n  ",
+                "function f|def f(self): pass",
+                "between|\n\n  # a\n\n# b\n\nx = 1 # c\n# d\n"
+            ]
+        );
+    }
+}

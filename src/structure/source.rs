@@ -44,6 +44,6 @@ mod tests {
         assert_eq!(files("abcd", &[0, 2]), [0..2, 2..4]);
         assert_eq!(files("abcd", &[3, 1, 1, 4, 99]), [0..1, 1..3, 3..4]);
         assert_eq!(files("é", &[1]), [0..2]);
-        assert_eq!(files("", &[0, 0]), []);
+        assert!(files("", &[0, 0]).is_empty());
     }
 }

@@ -14,7 +14,6 @@ pub(super) fn outline(tree: &Tree, language: Language) -> Outline {
         } else if is_statement(language, kind, parent) {
             outline.begin_unit(node.start_byte(), RegionKind::Statement, None);
         }
-        true
     });
     outline
 }
@@ -121,4 +120,81 @@ fn holds_one_statement(parent: &str) -> bool {
             | "do_statement"
             | "labeled_statement"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Unit;
+    use super::super::tests::{java, python};
+
+    fn texts(shown: Vec<String>) -> Vec<String> {
+        shown.iter().map(|region| region.split_once('|').unwrap().1.to_string()).collect()
+    }
+
+    #[test]
+    fn python_statements_at_any_depth() {
+        let parts = [
+            "# top\n@d\ndef f(a):\n  ",
+            "'doc'\n  ",
+            "if a: ",
+            "return 1\n  elif b:\n    ",
+            "x = [\n 1]; ",
+            "y = 2 # c\n  # d\n  else:\n    ",
+            "try:\n      ",
+            "pass\n    except E:\n      ",
+            "raise\n",
+            "class C(A):\n  ",
+            "import os\n",
+            "match x:\n  case 1 if y:\n    ",
+            "del x\n",
+            "with a as b: ",
+            "print(1)\n",
+        ];
+        assert_eq!(texts(python(&parts.concat(), Unit::Statement)), parts);
+    }
+
+    #[test]
+    fn java_statements_at_any_depth() {
+        let parts = [
+            "// top\npackage p; ",
+            "import a.B; ",
+            "@X class A { ",
+            "int x = 1; ",
+            "static { ",
+            "f(); } ",
+            "{ ",
+            "g(); } ",
+            "A() { ",
+            "super(); ",
+            "x = 2; } ",
+            "void m() { ",
+            "int y; ",
+            "{ ",
+            "y = 1; } ",
+            "; ",
+            "for (int i = 0; i < 9; i++) { ",
+            "h(() -> { ",
+            "k(); }); } ",
+            "if (a) ",
+            "b(); else ",
+            "if (c) { ",
+            "d(); } ",
+            "switch (x) { case 1: ",
+            "e(); ",
+            "break; default: ",
+            "{ ",
+            "o(); } } ",
+            "int z = switch (x) { case 1 -> ",
+            // The grammar makes no difference between a value and a statement here.
+            "2; default -> { ",
+            "yield 3; } }; ",
+            "l: ",
+            "while (a) ",
+            "return; } ",
+            "interface I { ",
+            "int C = 1; ",
+            "void q(); } }",
+        ];
+        assert_eq!(texts(java(&parts.concat(), Unit::Statement)), parts);
+    }
 }

@@ -12,13 +12,14 @@ pub(super) fn parser(language: Language) -> Option<Parser> {
 }
 
 /// Visits the nodes in the order of the text, parents first, with the kind of the parent (empty for the
-/// root). `visit` says whether to go into the node.
-pub(super) fn walk<'t>(tree: &'t Tree, mut visit: impl FnMut(Node<'t>, &'static str) -> bool) {
+/// root).
+pub(super) fn walk<'t>(tree: &'t Tree, mut visit: impl FnMut(Node<'t>, &'static str)) {
     let mut cursor = tree.walk();
     let mut parents: Vec<&'static str> = Vec::new();
     loop {
         let node = cursor.node();
-        if visit(node, parents.last().copied().unwrap_or_default()) && cursor.goto_first_child() {
+        visit(node, parents.last().copied().unwrap_or_default());
+        if cursor.goto_first_child() {
             parents.push(node.kind());
             continue;
         }

@@ -1,1 +1,191 @@
-//! Tests of the whole.
+//! Tests of the whole, and what the tests of the units share.
+
+use super::*;
+
+/// A source with most of what the units look at.
+pub const PYTHON: &str = "\
+# licence
+import os, sys
+
+@decorated
+class Größe(Base):
+    '''doc'''
+    x = {'a': [1, 2]}
+
+    # about f
+    @property
+    def f(self):
+        if self.x:
+            return [y for y in self.x
+                    if y]
+            # never
+        else:
+            pass
+
+    async def g(self): await h()
+
+def outer(a, b=(1, 2)):
+    def inner():
+        return lambda: 0
+    return inner  # end
+
+for i in range(3):
+    print(f'{i}')
+";
+
+/// The regions of a text as `kind name|text`.
+pub fn shown(text: &str, regions: &[Region]) -> Vec<String> {
+    let show = |region: &Region| {
+        let kind = format!("{:?}", region.kind).to_lowercase();
+        let name = region.name.iter().map(|name| format!(" {name}")).collect::<String>();
+        format!("{kind}{name}|{}", &text[region.start..region.end])
+    };
+    regions.iter().map(show).collect()
+}
+
+pub fn python(text: &str, unit: Unit) -> Vec<String> {
+    shown_in(text, Language::Python, unit)
+}
+
+pub fn java(text: &str, unit: Unit) -> Vec<String> {
+    shown_in(text, Language::Java, unit)
+}
+
+fn shown_in(text: &str, language: Language, unit: Unit) -> Vec<String> {
+    let regions =
+        regions(&Source { text, language: Some(language), file_starts: &[] }, unit).unwrap_or_default();
+    shown(text, &regions)
+}
+
+/// A special token, then up to four bytes each.
+pub fn tokens_of(text: &str) -> Vec<(usize, usize)> {
+    let pieces = (0..text.len()).step_by(4).map(|at| at..text.len().min(at + 4));
+    std::iter::once((0, 0))
+        .chain(
+            pieces.map(|piece| (text.floor_char_boundary(piece.start), text.ceil_char_boundary(piece.end))),
+        )
+        .collect()
+}
+
+/// From 0, in steps of 0 or 1, up to the count.
+pub fn assert_counts(segments: &Segments) {
+    assert_eq!(segments.index.first().copied().unwrap_or_default(), 0);
+    assert!(segments.index.windows(2).all(|pair| pair[1] == pair[0] || pair[1] == pair[0] + 1));
+    assert_eq!(segments.index.last().map_or(0, |last| *last as usize + 1), segments.count);
+}
+
+/// A source of random pieces, mostly not well-formed.
+pub fn sample(seed: u64) -> String {
+    const PIECES: [&str; 24] = [
+        "def f(x):\n",
+        "class C:\n",
+        "  ",
+        "    ",
+        "\n",
+        "pass\n",
+        "# c\n",
+        "@d\n",
+        "x = (\n",
+        ")",
+        "'''",
+        "if a:\n",
+        "return 1; ",
+        "\t",
+        "\r\n",
+        "é = '😀'\n",
+        "\0",
+        "void m() {",
+        "}",
+        "class J { int x;",
+        "/* c */",
+        "// d\n",
+        "lambda: 0",
+        "\u{c}\u{3000}\u{feff}",
+    ];
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        PIECES[state as usize % PIECES.len()]
+    };
+    (0..5 + seed as usize % 80).map(|_| next()).collect()
+}
+
+const UNITS: [Unit; 5] = [Unit::Function, Unit::FunctionAuthors, Unit::Statement, Unit::File, Unit::FALLBACK];
+
+fn assert_sound(source: &Source) {
+    for unit in UNITS {
+        if let Some(regions) = regions(source, unit) {
+            let mut at = 0;
+            for (number, region) in regions.iter().enumerate() {
+                assert!(
+                    region.start == at && region.end > at && region.segment as usize == number,
+                    "{unit}: {region:?}"
+                );
+                at = region.end;
+            }
+            assert_eq!(at, source.text.len());
+        }
+        let tokens = tokens_of(source.text);
+        let segments = segments(source, &tokens, unit);
+        assert_eq!(segments.index.len(), tokens.len());
+        assert_counts(&segments);
+    }
+}
+
+#[test]
+fn generated_sources_are_covered_and_counted() {
+    for seed in 0..400 {
+        let text = sample(seed);
+        for language in [Some(Language::Python), Some(Language::Java), None] {
+            assert_sound(&Source { text: &text, language, file_starts: &[] });
+            assert_sound(&Source { text: &text, language, file_starts: &[0, 11, 40] });
+        }
+    }
+}
+
+#[test]
+fn hard_sources_are_covered_and_counted() {
+    let hard = [
+        String::new(),
+        "\0".repeat(100),
+        "\r\r\n\n".to_string(),
+        "def f(): pass\0\ndef g(): pass".to_string(),
+        format!("def f():\n return {}1{}\n", "(".repeat(5000), ")".repeat(5000)),
+        format!("def f():\n return {}", "(".repeat(5000)),
+        (0..5000).map(|n| format!("{}if x:\n", " ".repeat(n % 1500))).collect(),
+        format!("class A {{ void f() {}{} }}", "{".repeat(5000), "}".repeat(5000)),
+        format!("{} void f() {{}} {}", "class A {".repeat(5000), "}".repeat(5000)),
+        "This is, in words; no (code at all: it \"goes on\" and\n".repeat(300),
+    ];
+    for text in &hard {
+        for language in [Language::Python, Language::Java] {
+            assert_sound(&Source { text, language: Some(language), file_starts: &[] });
+        }
+    }
+}
+
+#[test]
+fn deep_nesting_ends_where_it_should() {
+    let deep = format!("def f():\n return {}1{}", "(".repeat(5000), ")".repeat(5000));
+    let text = format!("{deep}\nx = 1\n");
+    assert_eq!(
+        python(&text, Unit::Function),
+        [format!("function f|{deep}"), "between|\nx = 1\n".to_string()]
+    );
+    let deep = format!("void f() {}{}", "{".repeat(5000), "}".repeat(5000));
+    assert_eq!(java(&format!("class A {{ {deep} }}"), Unit::Function)[1], format!("function f|{deep}"));
+    let text = format!("{} void f() {{}} {}", "class A {".repeat(5000), "}".repeat(5000));
+    assert_eq!(java(&text, Unit::Function).len(), 10_001);
+}
+
+#[test]
+fn a_hundred_thousand_lines() {
+    let text = "class C:\n    # c\n    def f(self, x):\n        return x\n\n".repeat(20_000);
+    let source = Source { text: &text, language: Some(Language::Python), file_starts: &[] };
+    assert_eq!(regions(&source, Unit::Function).unwrap().len(), 40_000);
+    assert_eq!(regions(&source, Unit::FunctionAuthors).unwrap().len(), 20_000);
+    assert_eq!(regions(&source, Unit::Statement).unwrap().len(), 60_000);
+    assert_counts(&segments(&source, &tokens_of(&text), Unit::Function));
+}

@@ -1,0 +1,137 @@
+//! Attention written down from its definition in f64, and random cases to hold implementations to it.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use longcode::encoding::{EncodingSpec, ModelRope, Positions, Rotations};
+use longcode::model::RotaryTables;
+use proptest::prelude::*;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// An encoding and the shape of an attention.
+#[derive(Debug, Clone)]
+pub struct Case {
+    pub spec: String,
+    pub length: usize,
+    pub kv_heads: usize,
+    pub queries_per_key: usize,
+    pub head_dim: usize,
+    pub seed: u64,
+}
+
+impl Case {
+    /// Windows from 1 to beyond the length, every kind that has one and one that has none.
+    pub fn any() -> impl Strategy<Value = Case> {
+        let spec = (0usize..6, 1usize..200).prop_map(|(kind, window)| match kind {
+            0 => "rope".to_string(),
+            1 => "yarn:factor=4".into(),
+            2 => format!("rerope:window={window},logn=true"),
+            3 => format!("leaky_rerope:window={window},factor=3"),
+            4 => format!("self_extend:window={window},group=3"),
+            _ => format!("hirope:window={window},split=0.4"),
+        });
+        let head_dim = prop::sample::select(vec![16usize, 32, 64, 80, 128]);
+        (spec, 1usize..150, 1usize..3, 1usize..5, head_dim, any::<u64>()).prop_map(
+            |(spec, length, kv_heads, queries_per_key, head_dim, seed)| Case {
+                spec,
+                length,
+                kv_heads,
+                queries_per_key,
+                head_dim,
+                seed,
+            },
+        )
+    }
+
+    fn rotations(&self, length: usize) -> Rotations {
+        let model = ModelRope { head_dim: self.head_dim, base: 10000.0, trained_length: 64, scaling: None };
+        let levels = vec![(0..length).map(|t| (t / 7) as u32).collect()];
+        EncodingSpec::parse(&self.spec).unwrap().rotations(&model, &Positions::whole(length, levels))
+    }
+
+    /// Query, key and value as `[heads * length * head_dim]`.
+    fn inputs(&self) -> [Vec<f32>; 3] {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let heads = self.kv_heads * self.queries_per_key;
+        [heads, self.kv_heads, self.kv_heads].map(|heads| {
+            (0..heads * self.length * self.head_dim).map(|_| rng.random_range(-2.0..2.0)).collect()
+        })
+    }
+
+    /// What the implementation makes of the first `length` tokens, `[heads, length, head_dim]`.
+    fn attend(&self, length: usize, device: &Device) -> Vec<f32> {
+        let tables = RotaryTables::new(&self.rotations(length), device);
+        let [query, key, value] = self.inputs().map(|values| {
+            let heads = values.len() / (self.length * self.head_dim);
+            let shape = [heads, self.length, self.head_dim];
+            Tensor::<3>::from_data(TensorData::new(values, shape), device).slice_dim(1, 0..length)
+        });
+        tables.attend(query, key, value).into_data().try_to_vec().unwrap()
+    }
+}
+
+/// The implementation agrees with the definition to 1e-5.
+pub fn check_definition(case: &Case, device: &Device) {
+    let expected = definition(case);
+    let ours = case.attend(case.length, device);
+    assert_eq!(ours.len(), expected.len());
+    for (n, (ours, expected)) in ours.iter().zip(&expected).enumerate() {
+        assert!((f64::from(*ours) - expected).abs() < 1e-5, "{case:?}: element {n}: {ours} for {expected}");
+    }
+}
+
+/// Rows of the first half do not change when the second half is there. (`yarn` and `rope` among the
+/// cases do not follow the length, and neither does a given group.)
+pub fn check_causal(case: &Case, device: &Device) {
+    let half = case.length.div_ceil(2);
+    let (whole, prefix) = (case.attend(case.length, device), case.attend(half, device));
+    let heads = case.kv_heads * case.queries_per_key;
+    for head in 0..heads {
+        for n in 0..half * case.head_dim {
+            let a = whole[head * case.length * case.head_dim + n];
+            let b = prefix[head * half * case.head_dim + n];
+            assert!((a - b).abs() < 1e-5, "{case:?}: head {head}, element {n}: {a} and {b}");
+        }
+    }
+}
+
+/// The formula of positions.md, softmax and weighted sum, in f64.
+fn definition(case: &Case) -> Vec<f64> {
+    let (length, d) = (case.length, case.head_dim);
+    let rotations = case.rotations(length);
+    let [query, key, value] = case.inputs();
+    let mut out = Vec::new();
+    for head in 0..case.kv_heads * case.queries_per_key {
+        let kv_head = head / case.queries_per_key;
+        let row = |values: &[f32], head: usize, t: usize| -> Vec<f64> {
+            let start = (head * length + t) * d;
+            values[start..start + d].iter().map(|&x| f64::from(x)).collect()
+        };
+        for i in 0..length {
+            let q = row(&query, head, i);
+            let logits: Vec<f64> =
+                (0..=i).map(|j| logit(&rotations, &q, &row(&key, kv_head, j), i, j)).collect();
+            let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let weights: Vec<f64> = logits.iter().map(|logit| (logit - max).exp()).collect();
+            let sum: f64 = weights.iter().sum();
+            let mut mixed = vec![0.0; d];
+            for (j, weight) in weights.iter().enumerate() {
+                for (m, v) in mixed.iter_mut().zip(row(&value, kv_head, j)) {
+                    *m += weight / sum * v;
+                }
+            }
+            out.extend(mixed);
+        }
+    }
+    out
+}
+
+fn logit(rotations: &Rotations, q: &[f64], k: &[f64], i: usize, j: usize) -> f64 {
+    let h = q.len() / 2;
+    let scale =
+        rotations.spectrum.scale * rotations.query_scale.get(i).unwrap_or(&1.0) / (q.len() as f64).sqrt();
+    let pair = |p: usize| {
+        let angle = rotations.delta(p, i, j) * rotations.spectrum.frequencies[p];
+        (q[p] * k[p] + q[p + h] * k[p + h]) * angle.cos() + (q[p] * k[p + h] - q[p + h] * k[p]) * angle.sin()
+    };
+    scale * (0..h).map(pair).sum::<f64>()
+}
