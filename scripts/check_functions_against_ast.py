@@ -6,7 +6,9 @@ usage: python3 scripts/check_functions_against_ast.py LONGCODE_BINARY FILES_OR_J
 Every function or method definition that is not inside another one must be a region of kind `function`
 with the same name, from its first decorator to the end of its last statement. A region may begin
 earlier, by white space and comments that join it, and the last region of a file may end later, by the
-same. No region may hold nothing else than that, unless the file does. Arguments are Python files, or JSON lines (gzip or not) with the source in the field `content`.
+same. No region may hold nothing else than that, unless the file does.
+
+Arguments are Python files, or JSON lines (gzip or not) with the source in the field `content`.
 Exits with 1 if anything differs. Files that `ast` cannot parse are skipped and counted.
 """
 
@@ -94,12 +96,17 @@ def inspected(binary, text):
     return json.loads(done.stdout).get("regions") or []
 
 
+def after_blank(text, start, end):
+    """Where the white space and comments from `start` on end. (Not `fullmatch`, which would backtrack.)"""
+    return BLANK.match(text, start, end).end()
+
+
 def found_units(text, regions):
     """(start, end, name) of the function regions, less the blanks that joined them."""
     units = []
     for region in regions:
         if region["kind"] == "function":
-            start = BLANK.match(text, region["start"]).end()
+            start = after_blank(text, region["start"], region["end"])
             units.append((start, region["end"], region["name"]))
     return units
 
@@ -109,7 +116,7 @@ def differences(text, wanted, found):
     wanted = list(wanted)
     if wanted and found:
         end = wanted[-1][1]
-        if found[-1][1] == len(text) and BLANK.fullmatch(text, end):
+        if found[-1][1] == len(text) and after_blank(text, end, len(text)) == len(text):
             wanted[-1] = (wanted[-1][0], len(text), wanted[-1][2])
     lines = [f"missing {name} at {start}..{end}" for start, end, name in sorted(set(wanted) - set(found))]
     return lines + [f"not in ast: {name} at {start}..{end}" for start, end, name in sorted(set(found) - set(wanted))]
@@ -135,7 +142,7 @@ def check(binary, name, text):
     lines = differences(text, wanted, found_units(text, regions))
     if not cover(text, regions):
         lines.append("the regions do not cover the text")
-    blank = [region for region in regions if BLANK.fullmatch(text, region["start"], region["end"])]
+    blank = [region for region in regions if after_blank(text, region["start"], region["end"]) == region["end"]]
     lines.extend(f"only blanks at {region['start']}..{region['end']}" for region in blank if len(regions) > 1)
     return name, len(wanted), lines
 

@@ -136,7 +136,8 @@ impl Subject for EncodedModel<'_> {
     }
 }
 
-/// Opens every model's config and tokenizer, and holds every encoding against it.
+/// Opens every model's config and tokenizer, holds every encoding against it, and checks that the
+/// weights fit.
 fn open_checkpoints(config: &Config) -> Result<Vec<Checkpoint>> {
     let open = |entry: &crate::config::ModelEntry| {
         let place = |e: Error| e.at(format_args!("model \"{}\"", entry.name));
@@ -147,6 +148,7 @@ fn open_checkpoints(config: &Config) -> Result<Vec<Checkpoint>> {
                 .check(&checkpoint.config.rope)
                 .map_err(|e| place(e.at(format_args!("encoding \"{}\"", encoding.name))))?;
         }
+        checkpoint.check_weights()?;
         Ok(checkpoint)
     };
     config.models.iter().map(open).collect()
@@ -249,10 +251,9 @@ fn announce(out: &Path, done: usize, pending: usize, planned: usize) {
 /// [`ErrorKind::Usage`].
 pub fn check_limit(limit: Option<usize>) -> Result<()> {
     match limit {
-        Some(0) => {
-            Err(Error::new(ErrorKind::Usage, "--limit is 0")
-                .fix("give a limit of at least 1 sample a bucket"))
-        }
+        Some(0) => Err(Error::new(ErrorKind::Usage, "the limit is 0")
+            .at("--limit")
+            .fix("give a limit of at least 1 sample a bucket")),
         _ => Ok(()),
     }
 }

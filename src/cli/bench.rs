@@ -41,11 +41,17 @@ pub struct Args {
 impl Args {
     pub fn execute(self) -> Result<()> {
         if self.repeats == 0 {
-            return Err(Error::new(ErrorKind::Usage, "--repeats is 0").fix("time at least 1 pass"));
+            return Err(Error::new(ErrorKind::Usage, "no pass to time")
+                .at("--repeats")
+                .fix("time at least 1 pass"));
         }
         if let Some(length) = self.length.iter().find(|&&length| length < 2) {
-            return Err(Error::new(ErrorKind::Usage, format!("--length {length} leaves nothing to predict"))
-                .fix("give lengths of at least 2 tokens"));
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("a length of {length} leaves nothing to predict"),
+            )
+            .at("--length")
+            .fix("give lengths of at least 2 tokens"));
         }
         let checkpoint = Checkpoint::open(&self.model)?;
         let encodings: Vec<EncodingSpec> =

@@ -73,16 +73,29 @@ fn clap_exit(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    let text = error.to_string();
-    let (what, rest) = text.split_once('\n').unwrap_or((&text, ""));
-    let usage = rest.lines().find_map(|line| line.trim().strip_prefix("Usage: "));
-    let details: Vec<&str> =
-        rest.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:")).collect();
-    let what = format!("{} {}", what.trim_start_matches("error: "), details.join(" "));
-    let error = Error::new(ErrorKind::Usage, what.trim())
-        .fix(format!("{}; see --help", usage.unwrap_or("longcode COMMAND ...")));
+    let error = usage_error(error);
     eprintln!("{error}");
     ExitCode::from(error.kind.exit_code())
+}
+
+/// clap's paragraphs: what happened, tips, the usage, and where to read more.
+fn usage_error(error: &clap::Error) -> Error {
+    let text = error.to_string();
+    let paragraphs: Vec<String> =
+        text.split("\n\n").map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let starting = |start: &str| paragraphs.iter().find_map(|text| text.strip_prefix(start));
+    let what = match error.kind() {
+        // The text is the whole help.
+        clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "no command",
+        _ => paragraphs[0].trim_start_matches("error: "),
+    };
+    let place = match error.get(clap::error::ContextKind::InvalidArg) {
+        Some(clap::error::ContextValue::String(argument)) => format!("command line: {argument}"),
+        _ => "command line".into(),
+    };
+    let fix: Vec<&str> =
+        [starting("tip: "), starting("Usage: "), Some("see --help")].into_iter().flatten().collect();
+    Error::new(ErrorKind::Usage, what).at(place).fix(fix.join("; "))
 }
 
 /// Ctrl-C and termination: stored samples are whole lines, so leaving at once loses only the sample

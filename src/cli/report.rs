@@ -22,14 +22,17 @@ pub struct Args {
 impl Args {
     pub fn execute(self) -> Result<()> {
         if self.out.is_some() && self.dirs.len() > 1 {
-            return Err(Error::new(ErrorKind::Usage, "--out takes the report of one results directory")
+            return Err(Error::new(ErrorKind::Usage, "one directory cannot take the reports of several")
+                .at("--out")
                 .fix("report one directory at a time, or leave --out away"));
         }
         for dir in &self.dirs {
             let results = Results::read(dir)?;
             let out = self.out.as_ref().unwrap_or(dir);
             std::fs::create_dir_all(out).map_err(|e| {
-                Error::new(ErrorKind::Write, format!("cannot make the directory: {e}")).in_file(out)
+                Error::new(ErrorKind::Write, format!("cannot make the directory: {e}"))
+                    .in_file(out)
+                    .fix("give another --out")
             })?;
             print(&report::write(&results, out)?)?;
         }

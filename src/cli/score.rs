@@ -45,7 +45,8 @@ pub struct Args {
 impl Args {
     pub fn execute(self) -> Result<()> {
         if let Some(0 | 1) = self.max_tokens {
-            return Err(Error::new(ErrorKind::Usage, "--max-tokens leaves nothing to predict")
+            return Err(Error::new(ErrorKind::Usage, "nothing is left to predict")
+                .at("--max-tokens")
                 .fix("give at least 2 tokens"));
         }
         let encoding = self.encoding_with_unit()?;

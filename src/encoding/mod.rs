@@ -68,8 +68,11 @@ pub struct Kind {
     pub name: &'static str,
     /// One line: the rule and its source.
     pub about: &'static str,
-    parse: fn(toml::Table) -> std::result::Result<(Arc<dyn Encoding>, toml::Table), toml::de::Error>,
+    parse: fn(toml::Table) -> Parsed,
 }
+
+/// An encoding, and its keys with the defaults filled in.
+type Parsed = std::result::Result<(Arc<dyn Encoding>, toml::Table), toml::de::Error>;
 
 impl Kind {
     const fn of<E: EncodingKind>(name: &'static str) -> Kind {
@@ -77,10 +80,7 @@ impl Kind {
     }
 }
 
-/// Reads a kind's keys, and gives them back with the defaults filled in.
-fn parse_keys<E: EncodingKind>(
-    keys: toml::Table,
-) -> std::result::Result<(Arc<dyn Encoding>, toml::Table), toml::de::Error> {
+fn parse_keys<E: EncodingKind>(keys: toml::Table) -> Parsed {
     let encoding = E::deserialize(toml::Value::Table(keys))?;
     let resolved = toml::Table::try_from(&encoding).map_err(serde::de::Error::custom)?;
     Ok((Arc::new(encoding), resolved))

@@ -38,6 +38,10 @@ impl EncodingSpec {
     /// # Errors
     /// As [`EncodingSpec::from_table`], and for a part that is not `key=value`.
     pub fn parse(text: &str) -> Result<EncodingSpec> {
+        EncodingSpec::parse_parts(text).map_err(|e| e.at(format_args!("encoding `{text}`")))
+    }
+
+    fn parse_parts(text: &str) -> Result<EncodingSpec> {
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         let mut keys = toml::Table::new();
         for part in rest.split(',').filter(|part| !part.trim().is_empty()) {
@@ -50,7 +54,7 @@ impl EncodingSpec {
                 return Err(key_error(&key, "given twice", "give each key once"));
             }
         }
-        EncodingSpec::from_table(kind.trim(), keys).map_err(|e| e.at(format_args!("encoding `{text}`")))
+        EncodingSpec::from_table(kind.trim(), keys)
     }
 
     /// Refuses parameters that make no sense, alone or for this model.
@@ -122,7 +126,7 @@ fn take_base(keys: &mut toml::Table) -> Result<Option<f64>> {
 fn keys_error(kind: &Kind, error: &toml::de::Error) -> Error {
     let message = error.message().trim().replace('\n', " ");
     Error::new(ErrorKind::Encoding, format!("encoding kind `{}`: {message}", kind.name))
-        .fix(format!("see `longcode run --help` for the keys of `{}`", kind.name))
+        .fix("add, mend or remove the key")
 }
 
 /// A value typed on the command line: a number or a boolean where it reads as one, else text.

@@ -7,32 +7,23 @@
 
 use std::ops::Range;
 
+use burn::backend::Dispatch;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::MAX_ELEMENTS;
+use super::kernels::{CpuKernels, Heads, on_cpu};
 use crate::encoding::{Rotation, Rotations};
 
 /// Most queries in a block.
 const MAX_BLOCK: usize = 512;
 
 /// cos and sin of the angles of some tokens, `[tokens, head_dim / 2]` each.
-#[derive(Debug, Clone)]
 struct Table {
     cos: Tensor<2>,
     sin: Tensor<2>,
 }
 
 impl Table {
-    /// `scale` is the factor on each token's vectors; empty: 1.
-    fn new(angles: &[f64], pairs: usize, scale: &[f64], device: &Device) -> Table {
-        let table = |f: fn(f64) -> f64| {
-            let value = |(n, angle): (usize, &f64)| (f(*angle) * scale.get(n / pairs).unwrap_or(&1.0)) as f32;
-            let values: Vec<f32> = angles.iter().enumerate().map(value).collect();
-            Tensor::from_data(TensorData::new(values, [angles.len() / pairs, pairs]), device)
-        };
-        Table { cos: table(f64::cos), sin: table(f64::sin) }
-    }
-
     /// Rotates `x` of shape `[heads, tokens, head_dim]`, dimension `p` with `p + h`.
     fn apply(&self, x: Tensor<3>) -> Tensor<3> {
         let half = self.cos.dims()[1];
@@ -44,6 +35,16 @@ impl Table {
         let turned_high = high * cos + low * sin;
         Tensor::cat(vec![turned_low, turned_high], 2)
     }
+}
+
+/// cos, then sin, of angles, each token's times its scale (1 where `scale` is empty).
+fn cos_sin(angles: &[f64], pairs: usize, scale: &[f64]) -> Vec<f32> {
+    let table = |f: fn(f64) -> f64| {
+        let value =
+            move |(n, angle): (usize, &f64)| (f(*angle) * scale.get(n / pairs).unwrap_or(&1.0)) as f32;
+        angles.iter().enumerate().map(value)
+    };
+    table(f64::cos).chain(table(f64::sin)).collect()
 }
 
 /// Angles `position * theta_p` of every token and pair, `[tokens * pairs]`, in f64: at 16k tokens an
@@ -71,20 +72,15 @@ enum Side {
     Key,
 }
 
-/// Queries and keys of one rotation.
-#[derive(Debug, Clone)]
-struct Pair {
-    query: Table,
-    key: Table,
-}
-
 /// An encoding's rotations as tables on the device, made once a sequence and used in every layer.
-///
-/// The query tables carry the logit scale, `1 / sqrt(head_dim)` included.
 #[derive(Debug, Clone)]
 pub struct RotaryTables {
-    near: Pair,
-    far: Option<(usize, Pair)>,
+    /// `[4 or 8, tokens, head_dim / 2]`: cos and sin of near queries, near keys, and far queries, far
+    /// keys where there is a window. The query tables carry the logit scale, `1 / sqrt(head_dim)`
+    /// included.
+    tables: Tensor<3>,
+    /// Distances from here on use the far tables.
+    window: Option<usize>,
 }
 
 impl RotaryTables {
@@ -96,49 +92,77 @@ impl RotaryTables {
         let tokens = rotations.near.bands[0].query.len();
         let scale: Vec<f64> =
             (0..tokens).map(|i| constant * rotations.query_scale.get(i).unwrap_or(&1.0)).collect();
-        let pair = |rotation: &Rotation| Pair {
-            query: Table::new(&angles(rotation, frequencies, Side::Query), pairs, &scale, device),
-            key: Table::new(&angles(rotation, frequencies, Side::Key), pairs, &[], device),
-        };
+        // A window that no distance of the sequence reaches is no window.
+        let far = rotations.far.as_ref().filter(|far| far.window < tokens);
+        let mut values = Vec::new();
+        for rotation in [Some(&rotations.near), far.map(|far| &far.rotation)].into_iter().flatten() {
+            values.extend(cos_sin(&angles(rotation, frequencies, Side::Query), pairs, &scale));
+            values.extend(cos_sin(&angles(rotation, frequencies, Side::Key), pairs, &[]));
+        }
+        let shape = [values.len() / (tokens * pairs), tokens, pairs];
         RotaryTables {
-            near: pair(&rotations.near),
-            // A window that no distance of the sequence reaches is no window.
-            far: rotations
-                .far
-                .as_ref()
-                .filter(|far| far.window < tokens)
-                .map(|far| (far.window, pair(&far.rotation))),
+            tables: Tensor::from_data(TensorData::new(values, shape), device),
+            window: far.map(|far| far.window),
         }
     }
 
     /// Causal attention of a whole sequence.
     ///
-    /// `query` is `[heads, tokens, head_dim]`, `key` and `value` `[kv_heads, tokens, head_dim]`, not
-    /// rotated; query head `n` reads key head `n * kv_heads / heads`. Returns `[heads, tokens, head_dim]`.
-    pub fn attend(&self, query: Tensor<3>, key: Tensor<3>, value: Tensor<3>) -> Tensor<3> {
-        let near = Rotated::new(&self.near, &query, &key);
-        let far = self.far.as_ref().map(|(window, pair)| (*window, Rotated::new(pair, &query, &key)));
-        let [heads, tokens, _] = query.dims();
-        let block = (MAX_ELEMENTS / (heads * tokens)).clamp(1, MAX_BLOCK);
+    /// `query` is `[tokens, heads * head_dim]`, `key` and `value` `[tokens, kv_heads * head_dim]`, not
+    /// rotated; query head `n` reads key head `n * kv_heads / heads`. Returns the shape of `query`.
+    pub fn attend(&self, query: Tensor<2>, key: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
+        let dim = 2 * self.tables.dims()[2];
+        let heads = Heads { queries: query.dims()[1] / dim, keys: key.dims()[1] / dim, dim };
+        if on_cpu(&query.device()) {
+            let [query, key, value] = [query, key, value].map(Tensor::into_dispatch);
+            let tables = self.tables.clone().into_dispatch();
+            let window = self.window.unwrap_or(0);
+            return Tensor::from_dispatch(Dispatch::relative_attention(
+                query, key, value, tables, heads, window,
+            ));
+        }
+        self.attend_in_blocks(query, key, value, heads)
+    }
+
+    /// [`RotaryTables::attend`] in tensor operations: the reference, and the way of GPUs and gradients.
+    pub fn attend_in_blocks(
+        &self,
+        query: Tensor<2>,
+        key: Tensor<2>,
+        value: Tensor<2>,
+        heads: Heads,
+    ) -> Tensor<2> {
+        let [tokens, width] = query.dims();
+        let split = |x: Tensor<2>, count: usize| x.reshape([tokens, count, heads.dim]).swap_dims(0, 1);
+        let (query, key, value) =
+            (split(query, heads.queries), split(key, heads.keys), split(value, heads.keys));
+        let near =
+            Rotated { query: self.table(0).apply(query.clone()), key: self.table(1).apply(key.clone()) };
+        let far = self.window.map(|window| {
+            (window, Rotated { query: self.table(2).apply(query), key: self.table(3).apply(key) })
+        });
+        let block = (MAX_ELEMENTS / (heads.queries * tokens)).clamp(1, MAX_BLOCK);
         let blocks = (0..tokens).step_by(block).map(|start| {
             let rows = start..(start + block).min(tokens);
             attend_block(&near, far.as_ref(), &value, rows)
         });
-        Tensor::cat(blocks.collect(), 1)
+        Tensor::cat(blocks.collect(), 1).swap_dims(0, 1).reshape([tokens, width])
+    }
+
+    /// Table `number` in the order near query, near key, far query, far key.
+    fn table(&self, number: usize) -> Table {
+        let part = |n: usize| self.tables.clone().slice_dim(0, n..n + 1).squeeze_dim::<2>(0);
+        Table { cos: part(2 * number), sin: part(2 * number + 1) }
     }
 }
 
-/// Rotated queries `[heads, tokens, d]` and keys `[kv_heads, d, tokens]`.
+/// Rotated queries `[heads, tokens, d]` and keys `[kv_heads, tokens, d]`.
 struct Rotated {
     query: Tensor<3>,
     key: Tensor<3>,
 }
 
 impl Rotated {
-    fn new(pair: &Pair, query: &Tensor<3>, key: &Tensor<3>) -> Rotated {
-        Rotated { query: pair.query.apply(query.clone()), key: pair.key.apply(key.clone()).swap_dims(1, 2) }
-    }
-
     /// Logits of the query rows against the key columns, `[heads, rows, columns]`.
     fn scores(&self, rows: &Range<usize>, columns: &Range<usize>) -> Tensor<3> {
         let [heads, _, head_dim] = self.query.dims();
@@ -146,7 +170,7 @@ impl Rotated {
         // The query heads that share a key head stand below one another: one product serves them all.
         let query = self.query.clone().slice_dim(1, rows.clone());
         let query = query.reshape([kv_heads, heads / kv_heads * rows.len(), head_dim]);
-        let key = self.key.clone().slice_dim(2, columns.clone());
+        let key = self.key.clone().slice_dim(1, columns.clone()).swap_dims(1, 2);
         query.matmul(key).reshape([heads, rows.len(), columns.len()])
     }
 }

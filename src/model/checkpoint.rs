@@ -53,7 +53,18 @@ impl Checkpoint {
     /// # Errors
     /// [`ErrorKind::Model`], naming the file and the tensor.
     pub fn load(&self, device: &Device) -> Result<Llama> {
-        let mut weights = Weights::open(&self.dir)?;
+        self.take_all(Weights::open(&self.dir)?, device)
+    }
+
+    /// Refuses weights that [`Checkpoint::load`] would refuse, from the files' headers alone.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load`].
+    pub fn check_weights(&self) -> Result<()> {
+        self.take_all(Weights::open_headers(&self.dir)?, &Device::flex()).map(drop)
+    }
+
+    fn take_all(&self, mut weights: Weights, device: &Device) -> Result<Llama> {
         let model = Llama::load(&self.config, &mut weights, device)?;
         weights.finish(self.config.tie_word_embeddings)?;
         Ok(model)

@@ -238,13 +238,17 @@ fn rope(raw: &RawConfig) -> Result<ModelRope> {
         scaling: None,
     };
     if let Some(parameters) = parameters {
-        rope.scaling = scaling(parameters, &rope)?;
+        rope.scaling = scaling(parameters, &rope, raw.max_position_embeddings)?;
     }
     Ok(rope)
 }
 
 /// The model's own scaling, `rope_scaling` or `rope_parameters` of config.json.
-fn scaling(parameters: &Value, rope: &ModelRope) -> Result<Option<Arc<dyn SpectrumRule>>> {
+fn scaling(
+    parameters: &Value,
+    rope: &ModelRope,
+    max_position_embeddings: usize,
+) -> Result<Option<Arc<dyn SpectrumRule>>> {
     let kind = parameters.get("rope_type").or_else(|| parameters.get("type"));
     let kind = match kind.map(|kind| kind.as_str()) {
         Some(Some(kind)) => kind,
@@ -260,7 +264,11 @@ fn scaling(parameters: &Value, rope: &ModelRope) -> Result<Option<Arc<dyn Spectr
     Ok(Some(match kind {
         "default" => return Ok(None),
         "linear" => checked(Linear { factor: needed("factor")? }, rope)?,
-        "dynamic" => checked(DynamicNtk { factor: needed("factor")?, original_max_position: own }, rope)?,
+        // transformers takes the length of this one from max_position_embeddings alone.
+        "dynamic" => {
+            let length = Some(max_position_embeddings);
+            checked(DynamicNtk { factor: needed("factor")?, original_max_position: length }, rope)?
+        }
         "yarn" => checked(
             Yarn {
                 factor: needed("factor")?,

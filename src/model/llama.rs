@@ -1,9 +1,11 @@
 //! The LLaMA network: one file, in the order of the computation. Fields are named as in Hugging Face.
 
+use burn::backend::Dispatch;
 use burn::module::{Module, Param};
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Int, Tensor};
 
+use super::kernels::{CpuKernels, on_cpu};
 use super::weights::Weights;
 use super::{LlamaConfig, MAX_ELEMENTS, RotaryTables};
 use crate::error::Result;
@@ -33,12 +35,6 @@ struct Attention {
     k_proj: Linear,
     v_proj: Linear,
     o_proj: Linear,
-    #[module(skip)]
-    heads: usize,
-    #[module(skip)]
-    kv_heads: usize,
-    #[module(skip)]
-    head_dim: usize,
 }
 
 #[derive(Module, Debug)]
@@ -139,21 +135,15 @@ impl Attention {
             k_proj: linear("k_proj", [kv_heads * head_dim, hidden], config.qkv_bias)?,
             v_proj: linear("v_proj", [kv_heads * head_dim, hidden], config.qkv_bias)?,
             o_proj: linear("o_proj", [hidden, heads * head_dim], config.output_bias)?,
-            heads,
-            kv_heads,
-            head_dim,
         })
     }
 
     /// `x` and the result are `[tokens, hidden]`.
     fn forward(&self, x: Tensor<2>, rotary: &RotaryTables) -> Tensor<2> {
-        let tokens = x.dims()[0];
-        let split = |x: Tensor<2>, heads: usize| x.reshape([tokens, heads, self.head_dim]).swap_dims(0, 1);
-        let query = split(self.q_proj.forward(x.clone()), self.heads);
-        let key = split(self.k_proj.forward(x.clone()), self.kv_heads);
-        let value = split(self.v_proj.forward(x), self.kv_heads);
-        let attended = rotary.attend(query, key, value).swap_dims(0, 1);
-        self.o_proj.forward(attended.reshape([tokens, self.heads * self.head_dim]))
+        let query = self.q_proj.forward(x.clone());
+        let key = self.k_proj.forward(x.clone());
+        let value = self.v_proj.forward(x);
+        self.o_proj.forward(rotary.attend(query, key, value))
     }
 }
 
@@ -174,10 +164,17 @@ impl FeedForward {
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let inner = self.gate_proj.weight.dims()[0];
         let blocks = row_blocks(x, inner).into_iter().map(|x| {
-            let gate = silu(self.gate_proj.forward(x.clone()));
-            self.down_proj.forward(gate * self.up_proj.forward(x))
+            let gate = self.gate_proj.forward(x.clone());
+            self.down_proj.forward(silu_product(gate, self.up_proj.forward(x)))
         });
         Tensor::cat(blocks.collect(), 0)
+    }
+}
+
+fn silu_product(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
+    match on_cpu(&gate.device()) {
+        true => Tensor::from_dispatch(Dispatch::silu_product(gate.into_dispatch(), up.into_dispatch())),
+        false => silu(gate) * up,
     }
 }
 
@@ -219,6 +216,10 @@ impl RmsNorm {
     }
 
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        if on_cpu(&x.device()) {
+            let (x, weight) = (x.into_dispatch(), self.weight.val().into_dispatch());
+            return Tensor::from_dispatch(Dispatch::rms_norm(x, weight, self.epsilon));
+        }
         let variance = x.clone().square().mean_dim(1);
         x * variance.add_scalar(self.epsilon).sqrt().recip() * self.weight.val().unsqueeze()
     }

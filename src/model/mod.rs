@@ -7,6 +7,7 @@
 pub mod attention;
 pub mod checkpoint;
 pub mod config;
+pub mod kernels;
 pub mod llama;
 pub mod score;
 pub mod tokenizer;

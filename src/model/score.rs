@@ -1,7 +1,9 @@
 //! Per-token loss of a sequence, with logits in chunks of positions: never `L x vocab` at once.
 
+use burn::backend::Dispatch;
 use burn::tensor::{Int, Tensor, TensorData};
 
+use super::kernels::{CpuKernels, on_cpu};
 use super::llama::row_blocks;
 use super::{Llama, LlamaConfig, RotaryTables};
 use crate::encoding::{EncodingSpec, Positions};
@@ -79,6 +81,11 @@ pub fn score_under(
 
 /// Negative log-likelihoods of `targets [rows]` under `logits [rows, vocab]`, and top-1 hits.
 fn chunk_scores(logits: Tensor<2>, targets: Tensor<1, Int>) -> Result<(Vec<f32>, Vec<bool>)> {
+    if on_cpu(&logits.device()) {
+        let scores = Dispatch::target_scores(logits.into_dispatch(), targets.into_dispatch());
+        let scores: Vec<f32> = read(Tensor::<2>::from_dispatch(scores).try_into_data())?;
+        return Ok(scores.chunks_exact(2).map(|score| (score[0], score[1] == 1.0)).unzip());
+    }
     let best = logits.clone().argmax(1).squeeze_dim::<1>(1);
     let correct = best.equal(targets.clone()).int();
     let target = logits.clone().gather(1, targets.unsqueeze_dim(1));

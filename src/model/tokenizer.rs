@@ -41,6 +41,7 @@ impl Tokenizer {
         };
         let mut json = read_json(&path)?;
         keep_white_space_in_offsets(&mut json);
+        keep_the_whole_text(&mut json);
         let inner = tokenizers::Tokenizer::from_bytes(json.to_string())
             .map_err(|e| bad(format!("not a tokenizer: {e}")))?;
         let config_path = dir.join("tokenizer_config.json");
@@ -114,5 +115,15 @@ fn keep_white_space_in_offsets(json: &mut Value) {
     }
     if let Some(processor) = json.get_mut("post_processor") {
         untrim(processor);
+    }
+}
+
+/// Turns off the truncation and padding of whoever saved the tokenizer: its file keeps them, and a text
+/// is neither cut nor filled up here, nor by transformers unless asked.
+fn keep_the_whole_text(json: &mut Value) {
+    for key in ["truncation", "padding"] {
+        if let Some(saved) = json.get_mut(key) {
+            *saved = Value::Null;
+        }
     }
 }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use burn::module::Param;
+use burn::module::{Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 use half::{bf16, f16};
 use memmap2::Mmap;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensors};
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result, read_text};
@@ -19,6 +19,8 @@ pub struct Weights {
     files: Vec<MappedFile>,
     /// Which of `files` holds each tensor that was not taken yet.
     location: BTreeMap<String, usize>,
+    /// Whether tensors are looked at only, not read.
+    headers_only: bool,
 }
 
 struct MappedFile {
@@ -98,7 +100,16 @@ impl Weights {
                 }
             }
         }
-        Ok(Weights { dir: dir.to_path_buf(), files, location })
+        Ok(Weights { dir: dir.to_path_buf(), files, location, headers_only: false })
+    }
+
+    /// As [`Weights::open`], to check names, shapes and types without reading the tensors: those that
+    /// are taken stand for zeros.
+    ///
+    /// # Errors
+    /// As [`Weights::open`].
+    pub fn open_headers(dir: &Path) -> Result<Weights> {
+        Ok(Weights { headers_only: true, ..Weights::open(dir)? })
     }
 
     /// Takes the tensor of that name and shape as an f32 parameter.
@@ -130,7 +141,12 @@ impl Weights {
             .in_file(&file.path)
             .fix("check that config.json belongs to these weights"));
         }
-        let values = to_f32(name, &view).map_err(|e| e.in_file(&file.path))?;
+        let to_f32 = decoder(name, view.dtype()).map_err(|e| e.in_file(&file.path))?;
+        if self.headers_only {
+            let zeros = move |device: &Device, _: bool| Tensor::zeros(shape, device);
+            return Ok(Param::uninitialized(ParamId::new(), zeros, device.clone(), false, shape.into()));
+        }
+        let values = to_f32(view.data());
         Ok(Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), device)))
     }
 
@@ -140,8 +156,9 @@ impl Weights {
     /// [`ErrorKind::Model`], naming the tensors.
     pub fn finish(mut self, tied: bool) -> Result<()> {
         // Buffers that older exports hold, and the copy of a tied head.
-        self.location
-            .retain(|name, _| !name.ends_with("rotary_emb.inv_freq") && !(tied && name == "lm_head.weight"));
+        let ignored =
+            |name: &str| name.ends_with("rotary_emb.inv_freq") || (tied && name == "lm_head.weight");
+        self.location.retain(|name, _| !ignored(name));
         if self.location.is_empty() {
             return Ok(());
         }
@@ -159,12 +176,18 @@ impl Weights {
     }
 }
 
-fn to_f32(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>> {
-    let bytes = view.data();
-    Ok(match view.dtype() {
-        Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-        Dtype::F16 => bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-        Dtype::BF16 => bytes.chunks_exact(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+/// What reads the bytes of a type as f32.
+fn decoder(name: &str, dtype: Dtype) -> Result<fn(&[u8]) -> Vec<f32>> {
+    Ok(match dtype {
+        Dtype::F32 => {
+            |bytes| bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+        }
+        Dtype::F16 => {
+            |bytes| bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
+        }
+        Dtype::BF16 => {
+            |bytes| bytes.chunks_exact(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
+        }
         other => {
             return Err(Error::new(ErrorKind::Model, format!("tensor `{name}` has type {other:?}"))
                 .fix("save the model as f32, bf16 or f16"));

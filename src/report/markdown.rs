@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::Row;
 use super::table::Table;
+use super::{Picture, Row};
 use crate::config::TaskEntry;
 use crate::store::{ModelHash, Results};
 use crate::task::{Better, Group};
@@ -13,7 +13,7 @@ use crate::task::{Better, Group};
 const BEYOND: &str = "†";
 
 /// The report's text.
-pub(super) fn report(results: &Results, rows: &[Row]) -> String {
+pub(super) fn report(results: &Results, rows: &[Row], pictures: &[Picture]) -> String {
     let environment = &results.environment;
     let mut text = format!("# {}\n\n", results.config.name);
     let stored = results.samples.len();
@@ -36,6 +36,13 @@ pub(super) fn report(results: &Results, rows: &[Row]) -> String {
                 rows.iter().filter(|row| row.model == model.name && row.task == task.name).collect();
             if !rows.is_empty() {
                 section(&mut text, results, model, task, &rows);
+                for picture in pictures.iter().filter(|p| p.model == model.name && p.task == task.name) {
+                    let _ = writeln!(
+                        text,
+                        "\n![{} on {}: loss by position]({})",
+                        model.name, task.name, picture.file
+                    );
+                }
             }
         }
     }

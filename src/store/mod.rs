@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::error::{Error, ErrorKind, Result, read_bytes, read_text};
 
 const CONFIG: &str = "config.toml";
 const ENVIRONMENT: &str = "environment.json";
@@ -80,8 +80,8 @@ impl Results {
                 .in_file(dir)
                 .fix("give a directory that `longcode run` made"));
         }
-        let (samples, _) =
-            parse_lines(&read_text(&dir.join(SAMPLES), ErrorKind::Results)?, &dir.join(SAMPLES))?;
+        let samples_path = dir.join(SAMPLES);
+        let (samples, _) = parse_lines(&read_bytes(&samples_path, ErrorKind::Results)?, &samples_path)?;
         Ok(Results {
             dir: dir.to_path_buf(),
             config: Config::read(&config_path, &[])?,
@@ -255,9 +255,7 @@ fn difference(earlier: &toml::Table, now: &toml::Table) -> Option<String> {
 fn read_done(samples: &mut File, path: &Path) -> Result<HashSet<SampleKey>> {
     let mut bytes = Vec::new();
     samples.rewind().and_then(|()| samples.read_to_end(&mut bytes)).map_err(|e| write_error(path, &e))?;
-    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-    let text = std::str::from_utf8(&bytes[..whole]).map_err(|e| broken_line(path, 0, &e))?;
-    let (lines, _) = parse_lines(text, path)?;
+    let (lines, whole) = parse_lines(&bytes, path)?;
     if whole < bytes.len() {
         let cut = samples.set_len(whole as u64).and_then(|()| samples.seek(SeekFrom::End(0)));
         cut.map_err(|e| write_error(path, &e))?;
@@ -265,12 +263,15 @@ fn read_done(samples: &mut File, path: &Path) -> Result<HashSet<SampleKey>> {
     Ok(lines.into_iter().map(|line| line.key).collect())
 }
 
-/// Parses whole lines; a last line without a newline is left out and its text given back.
-fn parse_lines<'a>(text: &'a str, path: &Path) -> Result<(Vec<SampleLine>, &'a str)> {
-    let whole = text.rfind('\n').map_or(0, |end| end + 1);
-    let parse = |(number, line)| serde_json::from_str(line).map_err(|e| broken_line(path, number + 1, &e));
-    let lines = text[..whole].lines().enumerate().map(parse).collect::<Result<_>>()?;
-    Ok((lines, &text[whole..]))
+/// Parses whole lines, and says how many bytes they are: a last line without a newline was cut, maybe
+/// inside of a character, and is left out.
+fn parse_lines(bytes: &[u8], path: &Path) -> Result<(Vec<SampleLine>, usize)> {
+    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    let parse = |(number, line): (usize, &[u8])| {
+        serde_json::from_slice(line).map_err(|e| broken_line(path, number + 1, &e))
+    };
+    let lines = bytes[..whole].split_inclusive(|&byte| byte == b'\n').enumerate().map(parse);
+    Ok((lines.collect::<Result<_>>()?, whole))
 }
 
 fn broken_line(path: &Path, number: usize, error: &dyn std::fmt::Display) -> Error {

@@ -11,8 +11,8 @@ use super::{Language, Region, Segments, Source, Unit, segments, syntax};
 
 /// Like [`segments`], but the index of token `t` depends on the text up to the end of token `t` alone.
 ///
-/// The text is parsed anew, incrementally, at every line end: a parse at every token costs ten times as
-/// much and mostly sees errors. Tokens after the last line end so far lie in the last region, as
+/// The text is parsed anew, incrementally, at every line end: a parse at every token costs several times
+/// as much and mostly sees errors. Tokens after the last line end so far lie in the last region, as
 /// new tokens do while generating. While no unit has been seen, tokens are numbered by
 /// [`Unit::FALLBACK`]; from the first unit on, a token's index goes up as the number of the region it lies in
 /// does. An index is never taken back: what a later parse says about earlier tokens is not used.
@@ -48,25 +48,17 @@ struct Numbers {
 impl Numbers {
     /// The number of token `t`, whose region is `place` if a unit has been seen in the text so far.
     fn next(&mut self, t: usize, place: Option<usize>) -> usize {
-        let number = match (place, self.shift) {
-            (None, None) => segment_of_fallback(t),
-            (None, Some(_)) => self.last,
-            (Some(place), shift) => {
+        let number = match place {
+            None => t / Unit::FALLBACK_TOKENS,
+            Some(place) => {
                 // What precedes the first unit has been numbered already, up to `last`.
                 let start = self.last as isize + 1 - place.max(1) as isize;
-                let shift = *self.shift.insert(shift.unwrap_or(start));
+                let shift = *self.shift.get_or_insert(start);
                 place.saturating_add_signed(shift)
             }
         };
         self.last = self.last.max(number);
         self.last
-    }
-}
-
-fn segment_of_fallback(t: usize) -> usize {
-    match Unit::FALLBACK {
-        Unit::Tokens(n) => t / n,
-        _ => 0,
     }
 }
 

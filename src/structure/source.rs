@@ -33,17 +33,18 @@ impl Source<'_> {
 mod tests {
     use super::*;
 
-    fn files(text: &str, file_starts: &[usize]) -> Vec<Range<usize>> {
-        Source { text, language: None, file_starts }.files()
+    fn files(text: &str, file_starts: &[usize]) -> Vec<(usize, usize)> {
+        let files = Source { text, language: None, file_starts }.files();
+        files.into_iter().map(|file| (file.start, file.end)).collect()
     }
 
     #[test]
     fn files_cover_the_text() {
-        assert_eq!(files("abcd", &[]), [0..4]);
-        assert_eq!(files("abcd", &[0]), [0..4]);
-        assert_eq!(files("abcd", &[0, 2]), [0..2, 2..4]);
-        assert_eq!(files("abcd", &[3, 1, 1, 4, 99]), [0..1, 1..3, 3..4]);
-        assert_eq!(files("é", &[1]), [0..2]);
+        assert_eq!(files("abcd", &[]), [(0, 4)]);
+        assert_eq!(files("abcd", &[0]), [(0, 4)]);
+        assert_eq!(files("abcd", &[0, 2]), [(0, 2), (2, 4)]);
+        assert_eq!(files("abcd", &[3, 1, 1, 4, 99]), [(0, 1), (1, 3), (3, 4)]);
+        assert_eq!(files("é", &[1]), [(0, 2)]);
         assert!(files("", &[0, 0]).is_empty());
     }
 }

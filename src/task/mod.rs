@@ -155,8 +155,11 @@ pub struct TaskKind {
     pub name: &'static str,
     /// Keys whose value is a list by nature, so that a list there is no sweep.
     pub lists: &'static [&'static str],
-    parse: fn(toml::Table) -> std::result::Result<(Arc<dyn Task>, toml::Table), toml::de::Error>,
+    parse: fn(toml::Table) -> Parsed,
 }
+
+/// A task, and its keys with the defaults filled in.
+type Parsed = std::result::Result<(Arc<dyn Task>, toml::Table), toml::de::Error>;
 
 /// Every kind of task.
 pub const TASKS: &[TaskKind] = &[TaskKind::of::<LanguageModeling>("language_modeling", &["buckets"])];
@@ -177,16 +180,14 @@ impl TaskKind {
         let (task, keys) = (self.parse)(keys).map_err(|e| {
             let message = e.message().trim().replace('\n', " ");
             Error::new(ErrorKind::Config, format!("task kind `{}`: {message}", self.name))
-                .fix("mend the key, or remove it")
+                .fix("add, mend or remove the key")
         })?;
         task.check()?;
         Ok((task, keys))
     }
 }
 
-fn parse_keys<T: Task + Serialize + DeserializeOwned + 'static>(
-    keys: toml::Table,
-) -> std::result::Result<(Arc<dyn Task>, toml::Table), toml::de::Error> {
+fn parse_keys<T: Task + Serialize + DeserializeOwned + 'static>(keys: toml::Table) -> Parsed {
     let task = T::deserialize(toml::Value::Table(keys))?;
     let keys = toml::Table::try_from(&task).map_err(serde::de::Error::custom)?;
     Ok((Arc::new(task), keys))

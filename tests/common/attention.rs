@@ -48,7 +48,7 @@ impl Case {
         EncodingSpec::parse(&self.spec).unwrap().rotations(&model, &Positions::whole(length, levels))
     }
 
-    /// Query, key and value as `[heads * length * head_dim]`.
+    /// Query, key and value as `[length, heads, head_dim]`.
     fn inputs(&self) -> [Vec<f32>; 3] {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let heads = self.kv_heads * self.queries_per_key;
@@ -57,13 +57,12 @@ impl Case {
         })
     }
 
-    /// What the implementation makes of the first `length` tokens, `[heads, length, head_dim]`.
+    /// What the implementation makes of the first `length` tokens, `[length, heads, head_dim]`.
     fn attend(&self, length: usize, device: &Device) -> Vec<f32> {
         let tables = RotaryTables::new(&self.rotations(length), device);
         let [query, key, value] = self.inputs().map(|values| {
-            let heads = values.len() / (self.length * self.head_dim);
-            let shape = [heads, self.length, self.head_dim];
-            Tensor::<3>::from_data(TensorData::new(values, shape), device).slice_dim(1, 0..length)
+            let shape = [self.length, values.len() / self.length];
+            Tensor::<2>::from_data(TensorData::new(values, shape), device).slice_dim(0, 0..length)
         });
         tables.attend(query, key, value).into_data().try_to_vec().unwrap()
     }
@@ -84,13 +83,8 @@ pub fn check_definition(case: &Case, device: &Device) {
 pub fn check_causal(case: &Case, device: &Device) {
     let half = case.length.div_ceil(2);
     let (whole, prefix) = (case.attend(case.length, device), case.attend(half, device));
-    let heads = case.kv_heads * case.queries_per_key;
-    for head in 0..heads {
-        for n in 0..half * case.head_dim {
-            let a = whole[head * case.length * case.head_dim + n];
-            let b = prefix[head * half * case.head_dim + n];
-            assert!((a - b).abs() < 1e-5, "{case:?}: head {head}, element {n}: {a} and {b}");
-        }
+    for (n, (a, b)) in prefix.iter().zip(&whole).enumerate() {
+        assert!((a - b).abs() < 1e-5, "{case:?}: element {n}: {a} and {b}");
     }
 }
 
@@ -100,22 +94,19 @@ fn definition(case: &Case) -> Vec<f64> {
     let rotations = case.rotations(length);
     let [query, key, value] = case.inputs();
     let mut out = Vec::new();
-    for head in 0..case.kv_heads * case.queries_per_key {
-        let kv_head = head / case.queries_per_key;
-        let row = |values: &[f32], head: usize, t: usize| -> Vec<f64> {
-            let start = (head * length + t) * d;
-            values[start..start + d].iter().map(|&x| f64::from(x)).collect()
-        };
-        for i in 0..length {
-            let q = row(&query, head, i);
-            let logits: Vec<f64> =
-                (0..=i).map(|j| logit(&rotations, &q, &row(&key, kv_head, j), i, j)).collect();
+    for i in 0..length {
+        for head in 0..case.kv_heads * case.queries_per_key {
+            let kv_head = head / case.queries_per_key;
+            let q = vector(&query, case.kv_heads * case.queries_per_key, d, i, head);
+            let logits: Vec<f64> = (0..=i)
+                .map(|j| logit(&rotations, &q, &vector(&key, case.kv_heads, d, j, kv_head), i, j))
+                .collect();
             let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let weights: Vec<f64> = logits.iter().map(|logit| (logit - max).exp()).collect();
             let sum: f64 = weights.iter().sum();
             let mut mixed = vec![0.0; d];
             for (j, weight) in weights.iter().enumerate() {
-                for (m, v) in mixed.iter_mut().zip(row(&value, kv_head, j)) {
+                for (m, v) in mixed.iter_mut().zip(vector(&value, case.kv_heads, d, j, kv_head)) {
                     *m += weight / sum * v;
                 }
             }
@@ -123,6 +114,11 @@ fn definition(case: &Case) -> Vec<f64> {
         }
     }
     out
+}
+
+/// The vector of a token's head.
+fn vector(values: &[f32], heads: usize, dim: usize, token: usize, head: usize) -> Vec<f64> {
+    values[(token * heads + head) * dim..][..dim].iter().map(|&x| f64::from(x)).collect()
 }
 
 fn logit(rotations: &Rotations, q: &[f64], k: &[f64], i: usize, j: usize) -> f64 {

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod attention;
+pub mod cli;
 pub mod golden;
 
 use std::path::{Path, PathBuf};

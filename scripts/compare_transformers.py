@@ -1,0 +1,425 @@
+#!/usr/bin/env python3
+"""Compares the per-token losses of `longcode score` with Hugging Face transformers, on the CPU in float32.
+
+usage: python3 scripts/compare_transformers.py LONGCODE_BINARY [--keep DIR] [--fixtures tests/transformers]
+
+Needs torch and transformers (4.56 or later; `rope_parameters` is written by 5). Everything else is made here: small
+random checkpoints of every supported architecture, type and rotary scaling, saved with `save_pretrained`, scored by
+both on heads of this file (äöü, 位置 and 🙂 are in it). Every entry of "nll" must agree to 1e-4, "tokens" and
+"accuracy" must be equal, "loss" must be the mean. Each scaling is also read from its old place in config.json
+(`rope_theta`, `rope_scaling`), and given as `--encoding` to the same weights without it. Then models/nano, and the
+ids of tokenizers that add BOS or EOS against AutoTokenizer. One line a case; exits with 1 if any differs.
+
+transformers computes position * frequency in float32, which alone moves some losses by more than 1e-4 from about a
+thousand tokens on. Where a case differs by more, it is compared again with the same model whose angles are computed
+in float64, as longcode's are; the line then gives both differences, and the second must be within 1e-4.
+
+--keep DIR      keep the checkpoints in DIR
+--fixtures DIR  write four of them with transformers' losses for tests/transformers.rs, compare those and stop
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+
+import tokenizers
+import torch
+import transformers
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+transformers.utils.logging.disable_progress_bar()
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+TOKENIZER = REPOSITORY / "tests/golden/tiny-llama"
+NANO = REPOSITORY / "models/nano"
+NANO_TEXT = REPOSITORY / "scripts/build_bundled_datasets.py"
+TOLERANCE = 1e-4
+TRAINED = 128
+FAMILIES = {
+    "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
+    "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
+    "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM),
+}
+SHAPE = dict(
+    vocab_size=512, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
+    num_key_value_heads=4, max_position_embeddings=TRAINED, rms_norm_eps=1e-5, rope_theta=10000.0,
+    tie_word_embeddings=False, bos_token_id=0, eos_token_id=1,
+)  # fmt: skip
+GROUPED = dict(num_key_value_heads=2)
+# name: (family, dtype, config)
+MODELS = {
+    "mha": ("llama", "float32", {}),
+    "gqa": ("llama", "float32", GROUPED),
+    "one-kv-head": ("llama", "float32", dict(num_key_value_heads=1)),
+    "tied": ("llama", "float32", dict(tie_word_embeddings=True)),
+    "head-dim": ("llama", "float32", dict(head_dim=24, **GROUPED)),
+    "attention-bias": ("llama", "float32", dict(attention_bias=True, **GROUPED)),
+    "theta": ("llama", "float32", dict(rope_theta=500000.0)),
+    "eps": ("llama", "float32", dict(rms_norm_eps=1e-2)),
+    "bfloat16": ("llama", "bfloat16", GROUPED),
+    "float16": ("llama", "float16", dict(tie_word_embeddings=True)),
+    "qwen2": ("qwen2", "float32", GROUPED),
+    "qwen2-tied-bfloat16": ("qwen2", "bfloat16", dict(tie_word_embeddings=True, rope_theta=1e6, **GROUPED)),
+    "mistral": ("mistral", "float32", dict(sliding_window=None, **GROUPED)),
+    "mistral-head-dim-float16": ("mistral", "float16", dict(sliding_window=None, head_dim=32, **GROUPED)),
+}
+EXTENDED = dict(max_position_embeddings=4 * TRAINED)
+YARN = dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=TRAINED)
+LLAMA3 = dict(
+    rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+    original_max_position_embeddings=TRAINED,
+)  # fmt: skip
+# name: (rope_scaling, other config, the same as a longcode encoding of the model without it)
+SCALINGS = {
+    "linear": (dict(rope_type="linear", factor=4.0), {}, "linear:factor=4"),
+    "dynamic": (dict(rope_type="dynamic", factor=2.0), {}, "dynamic_ntk:factor=2"),
+    "dynamic-original": (
+        dict(rope_type="dynamic", factor=2.0, original_max_position_embeddings=TRAINED),
+        dict(max_position_embeddings=2 * TRAINED),
+        f"dynamic_ntk:factor=2,original_max_position={2 * TRAINED}",
+    ),
+    "yarn": (YARN, EXTENDED, "yarn:factor=4"),
+    "yarn-keys": (
+        dict(YARN, beta_fast=16.0, beta_slow=2.0, attention_factor=1.3),
+        EXTENDED,
+        "yarn:factor=4,beta_fast=16,beta_slow=2,attention_factor=1.3",
+    ),
+    "yarn-no-original": (dict(rope_type="yarn", factor=4.0), {}, "yarn:factor=4"),
+    "llama3": (LLAMA3, dict(max_position_embeddings=8 * TRAINED), "llama3:factor=8"),
+    "llama3-keys": (
+        dict(LLAMA3, low_freq_factor=2.0, high_freq_factor=6.0),
+        dict(max_position_embeddings=8 * TRAINED),
+        "llama3:factor=8,low_freq_factor=2,high_freq_factor=6",
+    ),
+    "ntk": (None, dict(rope_theta=10000.0 * 8 ** (16 / 14)), "ntk:factor=8"),
+    "base": (None, dict(rope_theta=500000.0), "rope:base=500000"),
+}
+SMALL = dict(hidden_size=32, intermediate_size=48, num_attention_heads=4, head_dim=8)
+SMALLER = dict(hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2, head_dim=16)
+# name: (family, dtype, config, shard size)
+FIXTURES = {
+    "llama-gqa-tied-float16": ("llama", "float16", dict(SMALL, tie_word_embeddings=True, **GROUPED), None),
+    "qwen2-sharded-bfloat16": ("qwen2", "bfloat16", dict(SMALL, **GROUPED), "40KB"),
+    "llama-yarn-float16": ("llama", "float16", dict(SMALL, rope_scaling=YARN, **EXTENDED), None),
+    "llama-llama3-bias-float32": (
+        "llama", "float32",
+        dict(SMALLER, num_key_value_heads=1, attention_bias=True, rope_scaling=LLAMA3, max_position_embeddings=1024),
+        None,
+    ),
+}  # fmt: skip
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1].split("\n")[0])
+    parser.add_argument("longcode", type=Path)
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--fixtures", type=Path)
+    return parser.parse_args()
+
+
+# Checkpoints
+
+
+def randomise(model):
+    """Fills in weights that make attention and logits far from flat; linear maps keep the variance of their input."""
+    for name, parameter in model.named_parameters():
+        if name.endswith("norm.weight"):
+            parameter.uniform_(0.5, 1.5)
+        elif name.endswith(".bias"):
+            parameter.normal_(0, 0.3)
+        elif "embed_tokens" in name or "lm_head" in name:
+            parameter.normal_(0, 2.5 * parameter.shape[1] ** -0.5)
+        else:
+            parameter.normal_(0, 1.2 * parameter.shape[1] ** -0.5)
+
+
+def make_checkpoint(directory, family, dtype="float32", config=None, shard_size=None):
+    """A random checkpoint as `save_pretrained` leaves it, with the test tokenizer."""
+    torch.manual_seed(0)
+    config_class, model_class = FAMILIES[family]
+    model = model_class(config_class(**dict(SHAPE, **(config or {}))))
+    with torch.no_grad():
+        randomise(model)
+    shards = {"max_shard_size": shard_size} if shard_size else {}
+    model.to(getattr(torch, dtype)).save_pretrained(directory, **shards)
+    for name in ["tokenizer.json", "tokenizer_config.json"]:
+        shutil.copy(TOKENIZER / name, directory)
+    return directory
+
+
+def move_rope_to_old_place(source, directory, rope_scaling, type_key):
+    """A copy whose config.json has `rope_theta` and `rope_scaling`, as transformers before 5 wrote it."""
+    shutil.copytree(source, directory)
+    path = directory / "config.json"
+    config = json.loads(path.read_text())
+    parameters = config.pop("rope_parameters", {})
+    config["rope_theta"] = parameters.get("rope_theta", config.get("rope_theta"))
+    if rope_scaling is not None:
+        rest = {key: value for key, value in rope_scaling.items() if key != "rope_type"}
+        config["rope_scaling"] = {type_key: rope_scaling["rope_type"], **rest}
+    path.write_text(json.dumps(config, indent=1))
+    return directory
+
+
+# The two sides
+
+
+def encode(directory, text):
+    """Ids by the tokenizer's own rule: BOS as its post-processor or `add_bos_token` adds it, no EOS."""
+    config = json.loads((directory / "tokenizer_config.json").read_text())
+    tokenizer = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
+    bos, eos = tokenizer.token_to_id(config["bos_token"]), tokenizer.token_to_id(config["eos_token"])
+    ids = tokenizer.encode(text).ids
+    ids = ids[:-1] if ids[-1] == eos else ids
+    return ids if ids[0] == bos or not config.get("add_bos_token") else [bos, *ids]
+
+
+def exact_angles(model, length):
+    """Has the model use angles that are computed in float64 from its own rule."""
+    rotary = model.model.rotary_emb
+    rule = ROPE_INIT_FUNCTIONS.get(rotary.rope_type) or rotary.compute_default_rope_parameters
+    single = torch.float32
+    torch.float = torch.float32 = torch.float64  # what the rules ask torch for
+    try:
+        frequencies, scale = rule(model.config, seq_len=length)
+    finally:
+        torch.float = torch.float32 = single
+    assert frequencies.dtype == torch.float64
+    angles = (torch.arange(length, dtype=torch.float64)[:, None] * frequencies).repeat(1, 2)[None]
+    rotary.forward = lambda x, position_ids: ((angles.cos() * scale).to(x.dtype), (angles.sin() * scale).to(x.dtype))
+
+
+def transformers_scores(directory, ids, exact=False):
+    """nll and top-1 hits of every token but the first, of a model that is loaded anew: `dynamic` keeps a state."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        directory, dtype=torch.float32, attn_implementation="eager"
+    )
+    if exact:
+        exact_angles(model, len(ids))
+    with torch.no_grad():
+        logits = model.eval()(torch.tensor([ids])).logits[0, :-1]
+    targets = torch.tensor(ids[1:])
+    nll = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+    return nll.double(), (logits.argmax(1) == targets).double()
+
+
+def difference(ours, nll, hits):
+    """The largest difference of a token's loss, and what is wrong with longcode's object."""
+    if ours["tokens"] != len(nll) + 1 or len(ours["nll"]) != len(nll):
+        return float("inf"), f"{ours['tokens']} tokens for {len(nll) + 1}"
+    worst = (torch.tensor(ours["nll"], dtype=torch.double) - nll).abs().max().item()
+    loss, accuracy = nll.mean().item(), hits.mean().item()
+    wrong = []
+    if not worst <= TOLERANCE:
+        wrong.append(f"nll differ by {worst:.1e}")
+    if not abs(ours["loss"] - loss) <= TOLERANCE:
+        wrong.append(f"loss {ours['loss']} for {loss}")
+    if not abs(ours["accuracy"] - accuracy) < 1e-6:
+        wrong.append(f"accuracy {ours['accuracy']} for {accuracy}")
+    return worst, "; ".join(wrong)
+
+
+class Comparison:
+    """Runs both sides case by case, prints a line each and remembers whether any differed."""
+
+    def __init__(self, longcode, texts):
+        self.longcode = longcode
+        self.texts = texts
+        self.worst_as_is = 0.0
+        self.worst_exact = 0.0
+        self.failed = []
+
+    def run_longcode(self, *arguments):
+        run = subprocess.run([self.longcode, *map(str, arguments)], capture_output=True, text=True)
+        if run.returncode:
+            raise RuntimeError(run.stderr.strip())
+        return json.loads(run.stdout)
+
+    def report(self, name, outcome, problem):
+        if problem:
+            self.failed.append(name)
+        print(f"{'DIFFERS' if problem else 'ok':7} {name}: {outcome} {problem}".rstrip(), flush=True)
+
+    def losses(self, name, reference, directory=None, encoding="rope", texts=None, max_tokens=None):
+        """`directory` under `encoding` in longcode against `reference` as it is in transformers, on every text."""
+        directory = directory or reference
+        for text in texts or self.texts:
+            ids = encode(reference, text.read_text(encoding="utf-8"))[:max_tokens]
+            cut = ["--max-tokens", max_tokens] if max_tokens else []
+            options = ["--model", directory, "--encoding", encoding, "--device", "cpu", "--json", *cut]
+            label = f"{name}, {len(ids)} tokens"
+            try:
+                ours = self.run_longcode("score", *options, text)
+            except RuntimeError as error:
+                self.report(label, "longcode failed", str(error))
+                continue
+            self.report(label, *self.compare(ours, reference, ids))
+
+    def compare(self, ours, reference, ids):
+        """The outcome against transformers as it is, or where that differs with exact angles, and what is wrong."""
+        as_is, problem = difference(ours, *transformers_scores(reference, ids))
+        if not problem:
+            self.worst_as_is = max(self.worst_as_is, as_is)
+            return f"{as_is:.1e}", ""
+        exact, problem = difference(ours, *transformers_scores(reference, ids, exact=True))
+        self.worst_exact = max(self.worst_exact, exact)
+        return f"{as_is:.1e} as is, {exact:.1e} with exact angles", problem
+
+    def ids(self, name, directory, expected):
+        """`longcode inspect --tokenizer` gives these ids for the first text."""
+        tokens = self.run_longcode("inspect", self.texts[0], "--tokenizer", directory, "--json")["tokens"]
+        ours = [token["id"] for token in tokens]
+        problem = "" if ours == expected else f"{len(ours)} ids {ours[:4]}... for {len(expected)} {expected[:4]}..."
+        self.report(f"tokenizer {name}", f"{len(expected)} ids", problem)
+
+
+# Cases
+
+
+def check_models(comparison, scratch):
+    for name, (family, dtype, config) in MODELS.items():
+        directory = make_checkpoint(scratch / name, family, dtype, config)
+        comparison.losses(name, directory)
+        old = move_rope_to_old_place(directory, scratch / f"{name}-old", None, "rope_type")
+        comparison.losses(f"{name}, old config", old, texts=comparison.texts[:1])
+    sharded = make_checkpoint(scratch / "sharded", "llama", "float32", GROUPED, "100KB")
+    assert len(list(sharded.glob("*.safetensors"))) > 3
+    comparison.losses("sharded", sharded)
+
+
+def with_scaling(plain, directory, rope_scaling, config):
+    """A checkpoint of the weights of `plain` under another rotary scaling."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(plain)
+    shape = dict(SHAPE, **GROUPED, **{"rope_scaling": rope_scaling} if rope_scaling else {})
+    model.config = transformers.LlamaConfig(**dict(shape, **config))
+    model.save_pretrained(directory)
+    for name in ["tokenizer.json", "tokenizer_config.json"]:
+        shutil.copy(TOKENIZER / name, directory)
+    return directory
+
+
+def check_scalings(comparison, scratch):
+    plain = make_checkpoint(scratch / "plain", "llama", "float32", GROUPED)
+    for name, (rope_scaling, config, encoding) in SCALINGS.items():
+        own = with_scaling(plain, scratch / name, rope_scaling, config)
+        comparison.losses(f"{name} in config", own)
+        for key in ["rope_type", "type"] if rope_scaling else []:
+            old = move_rope_to_old_place(own, scratch / f"{name}-{key}", rope_scaling, key)
+            comparison.losses(f"{name} in old config by {key}", old, texts=comparison.texts[:1])
+        comparison.losses(f"--encoding {encoding}", own, plain, encoding)
+
+
+def template(bos, eos):
+    """A post-processor that adds BOS, EOS or both."""
+    special = {"<s>": bos, "</s>": eos}
+    ids = {"<s>": 0, "</s>": 1}
+    piece = {"Sequence": {"id": "A", "type_id": 0}}
+    marks = {token: {"SpecialToken": {"id": token, "type_id": 0}} for token in special if special[token]}
+    single = [mark for mark in [marks.get("<s>"), piece, marks.get("</s>")] if mark]
+    return {
+        "type": "TemplateProcessing",
+        "single": single,
+        "pair": [*single, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {token: {"id": token, "ids": [ids[token]], "tokens": [token]} for token in marks},
+    }
+
+
+def tokenizer_variants():
+    """name: (changes of tokenizer.json, changes of tokenizer_config.json), where transformers 4 and 5 agree."""
+    truncation = {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0}
+    padding = {
+        "strategy": {"Fixed": 4096}, "direction": "Right", "pad_to_multiple_of": None,
+        "pad_id": 0, "pad_type_id": 0, "pad_token": "<s>",
+    }  # fmt: skip
+    return {
+        "plain": ({}, {}),
+        "add_bos_token false": ({}, {"add_bos_token": False}),
+        "adds BOS": ({"post_processor": template(True, False)}, {}),
+        "adds BOS, add_bos_token true": ({"post_processor": template(True, False)}, {"add_bos_token": True}),
+        "adds BOS and EOS": ({"post_processor": template(True, True)}, {}),
+        "adds EOS": ({"post_processor": template(False, True)}, {}),
+        "saved with truncation": ({"truncation": truncation}, {}),
+        "saved with padding": ({"padding": padding}, {}),
+    }
+
+
+def auto_ids(directory, text):
+    """AutoTokenizer's ids without the EOS that it may add."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
+    ids = tokenizer(text)["input_ids"]
+    return ids[:-1] if ids[-1] == tokenizer.eos_token_id else ids
+
+
+def check_tokenizers(comparison, scratch):
+    text = comparison.texts[0].read_text(encoding="utf-8")
+    for name, (tokenizer, config) in tokenizer_variants().items():
+        directory = scratch / f"tokenizer-{name.replace(' ', '-')}"
+        directory.mkdir()
+        shutil.copy(TOKENIZER / "config.json", directory)
+        for file, changes in [("tokenizer.json", tokenizer), ("tokenizer_config.json", config)]:
+            changed = json.loads((TOKENIZER / file).read_text()) | changes
+            (directory / file).write_text(json.dumps(changed))
+        comparison.ids(name, directory, auto_ids(directory, text))
+    # transformers 5 leaves BOS to the post-processor, and so does 4 for PreTrainedTokenizerFast; `add_bos_token`
+    # counts here as it does for a LlamaTokenizer in 4, and nano was trained with BOS.
+    comparison.ids("models/nano, add_bos_token true", NANO, [0, *auto_ids(NANO, text)])
+
+
+def write_fixtures(comparison, directory):
+    """The checkpoints of tests/transformers.rs, with transformers' losses."""
+    sample = directory / "sample.py"
+    for name, arguments in FIXTURES.items():
+        shutil.rmtree(directory / name, ignore_errors=True)
+        checkpoint = make_checkpoint(directory / name, *arguments)
+        (checkpoint / "generation_config.json").unlink(missing_ok=True)
+        ids = encode(checkpoint, sample.read_text(encoding="utf-8"))
+        expected = {
+            "text_file": "sample.py",
+            "transformers": transformers.__version__,
+            "how": "python3 scripts/compare_transformers.py LONGCODE --fixtures tests/transformers",
+            "ids": ids,
+            "nll": [round(nll, 6) for nll in transformers_scores(checkpoint, ids)[0].tolist()],
+        }
+        (checkpoint / "expected.json").write_text(json.dumps(expected) + "\n")
+        comparison.losses(name, checkpoint, texts=[sample])
+
+
+def write_texts(scratch):
+    """Heads of this file: one of a few hundred tokens, and one many times as long as the models' length."""
+    source = Path(__file__).read_bytes()
+    paths = []
+    for size in [1500, 3500]:
+        paths.append(scratch / f"head{size}.py")
+        paths[-1].write_text(source[:size].decode("utf-8", errors="ignore"), encoding="utf-8")
+    return paths
+
+
+def main():
+    arguments = parse_arguments()
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = arguments.keep or Path(temporary)
+        scratch.mkdir(parents=True, exist_ok=True)
+        comparison = Comparison(arguments.longcode, write_texts(scratch))
+        if arguments.fixtures:
+            write_fixtures(comparison, arguments.fixtures)
+        else:
+            check_models(comparison, scratch)
+            check_scalings(comparison, scratch)
+            comparison.losses("models/nano", NANO, texts=[NANO_TEXT], max_tokens=2000)
+            check_tokenizers(comparison, scratch)
+    print(f"transformers {transformers.__version__}: worst difference {comparison.worst_as_is:.1e} as it is", end=", ")
+    print(f"{comparison.worst_exact:.1e} with exact angles where those were needed", end="; ")
+    print(f"{len(comparison.failed)} case(s) differ" if comparison.failed else "all agree")
+    sys.exit(1 if comparison.failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+//! The parts of a layer between its matrix products, and the loss.
+
+use rayon::prelude::*;
+
+use super::simd::{exp, exp_sum, max, sum_of_squares, vectorised};
+
+/// Elements that one task of the pool works on: large enough to pay for it, small enough for its cache.
+const TASK: usize = 1 << 14;
+
+/// `silu(gate) * up`.
+pub(super) fn silu_product(gate: &[f32], up: &[f32]) -> Vec<f32> {
+    let mut out = vec![0.0; gate.len()];
+    out.par_chunks_mut(TASK).zip(gate.par_chunks(TASK)).zip(up.par_chunks(TASK)).for_each(
+        |((out, gate), up)| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for ((out, &gate), &up) in out.iter_mut().zip(gate).zip(up) {
+                        // exp() is good up to 88; silu(-80) is 0 to f32 all the same.
+                        *out = gate / (1.0 + exp((-gate).min(80.0))) * up;
+                    }
+                },
+            );
+        },
+    );
+    out
+}
+
+/// Each row of `x` over its root mean square, times `weight`.
+pub(super) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32> {
+    let width = weight.len();
+    let rows = (TASK / width).max(1) * width;
+    let mut out = vec![0.0; x.len()];
+    out.par_chunks_mut(rows).zip(x.par_chunks(rows)).for_each(|(out, x)| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+                    let scale = 1.0 / (sum_of_squares(x) / width as f32 + epsilon).sqrt();
+                    for ((out, &x), &weight) in out.iter_mut().zip(x).zip(weight) {
+                        *out = x * scale * weight;
+                    }
+                }
+            },
+        );
+    });
+    out
+}
+
+/// Pairs of negative log-likelihood and hit (1 or 0) for each row of logits.
+pub(super) fn target_scores(logits: &[f32], targets: &[i64]) -> Vec<f32> {
+    let vocab = logits.len() / targets.len();
+    let score = |(row, &target): (&[f32], &i64)| {
+        let mut row = row.to_vec();
+        vectorised(
+            #[inline(always)]
+            || {
+                let target = target as usize;
+                let (logit, max) = (row[target], max(&row));
+                let first = row.iter().position(|&logit| logit == max);
+                let nll = exp_sum(&mut row, max).ln() + max - logit;
+                [nll, f32::from(u8::from(first == Some(target)))]
+            },
+        )
+    };
+    logits.par_chunks(vocab).zip(targets).flat_map_iter(score).collect()
+}

@@ -1,0 +1,107 @@
+//! Loops that the compiler vectorises for the processor at hand.
+//!
+//! The functions are plain loops over lanes, inlined into [`vectorised`], which runs them compiled for
+//! the widest instruction set that this processor has (AVX-512, AVX2, NEON).
+
+/// Lanes of a reduction: sums and maxima of floats are only reordered where the code says so.
+const LANES: usize = 16;
+
+/// Runs a closure compiled for the widest instruction set of this processor. What it calls must be
+/// `#[inline(always)]`.
+#[inline(always)]
+pub(super) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
+}
+
+/// `exp(x)` for `x <= 88`, relative error about 1e-7 (the polynomial of Cephes' `expf`); below -87
+/// it is 0.
+#[inline(always)]
+pub(super) fn exp(x: f32) -> f32 {
+    // Adding 1.5 * 2^23 rounds to a whole number and leaves it in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    let clamped = x.max(-87.0);
+    let rounded = clamped * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
+    let r = clamped - n * LN2_HIGH - n * LN2_LOW;
+    let mut p = 1.987_569_1e-4;
+    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5e-1] {
+        p = p * r + coefficient;
+    }
+    let exponent = rounded.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23;
+    let value = (p * r * r + r + 1.0) * f32::from_bits(exponent);
+    if x < -87.0 { 0.0 } else { value }
+}
+
+/// The largest value; -inf of none.
+#[inline(always)]
+pub(super) fn max(values: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane = if value > *lane { value } else { *lane };
+        }
+    }
+    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a })
+}
+
+/// Replaces each value `x` by `exp(x - max)` and returns the sum.
+#[inline(always)]
+pub(super) fn exp_sum(values: &mut [f32], max: f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let (chunks, rest) = values.as_chunks_mut::<LANES>();
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *value = exp(*value - max);
+            *lane += *value;
+        }
+    }
+    for value in rest.iter_mut() {
+        *value = exp(*value - max);
+    }
+    lanes.iter().sum::<f32>() + rest.iter().sum::<f32>()
+}
+
+/// The sum of squares.
+#[inline(always)]
+pub(super) fn sum_of_squares(values: &[f32]) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane += value * value;
+        }
+    }
+    lanes.iter().sum::<f32>() + rest.iter().map(|value| value * value).sum::<f32>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_exp() {
+        for step in 0..=17_400 {
+            let x = -87.0 + step as f32 / 100.0;
+            let error = f64::from(exp(x)) / f64::from(x).exp() - 1.0;
+            assert!(error.abs() < 3e-7, "exp({x}): relative error {error}");
+        }
+        assert_eq!(exp(0.0), 1.0);
+        assert_eq!(exp(-90.0), 0.0);
+        assert_eq!(exp(f32::NEG_INFINITY), 0.0);
+    }
+
+    #[test]
+    fn reductions_of_any_length() {
+        for length in 0..70usize {
+            let mut values: Vec<f32> = (0..length).map(|n| ((n * 37) % 23) as f32 - 11.0).collect();
+            assert_eq!(max(&values), values.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            assert_eq!(sum_of_squares(&values), values.iter().map(|v| v * v).sum::<f32>());
+            let expected: f64 = values.iter().map(|&v| f64::from(v - 11.0).exp()).sum();
+            let sum = exp_sum(&mut values, 11.0);
+            assert!((f64::from(sum) - expected).abs() <= 1e-6 * expected, "{length}: {sum} for {expected}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Wrong requests and damaged input: the exit code, an error that names the place and a way out, and
+//! nothing written.
+
+mod common;
+
+use std::fs;
+use std::io::Write;
+
+use common::cli::{CONFIG, Workspace};
+use safetensors::SafeTensors;
+
+/// Runs the workspace's config, which must be refused with all of `parts`, before anything is written.
+fn refused(space: &Workspace, case: &str, parts: &[&str]) {
+    println!("{case}");
+    space.longcode("run config.toml --device cpu").failed(2, parts);
+    assert!(!space.path("results").exists(), "{case}: something was written");
+}
+
+#[test]
+fn config() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("name = \"tiny\"\n\n", "nmae = \"tiny\"\n\n", &["name", "config.toml"]),
+        ("name = \"tiny\"\n\n", "name = \"tiny\"\nsede = 1\n\n", &["`sede`", "config.toml", "seed"]),
+        ("name = \"tiny\"\n\n", "name = \"../x\"\n\n", &["../x", "key `name`"]),
+        ("name = \"tiny\"\n\n", "name = \"tiny\"\nseed = -1\n\n", &["-1", "key `seed`"]),
+        ("name = \"tiny\"\n\n", "name = \"tiny\n\n", &["not valid TOML", "config.toml"]),
+        ("window = 8", "widnow = 8", &["`widnow`", "`window`", "encoding \"HiRoPE\""]),
+        ("window = 8", "window = 0", &["window is 0", "encoding \"HiRoPE\"", "key `window`"]),
+        ("window = 8", "window = -8", &["-8", "encoding \"HiRoPE\""]),
+        ("window = 8", "window = \"wide\"", &["wide", "encoding \"HiRoPE\""]),
+        ("window = 8", "window = []", &["window is an empty list", "encoding \"HiRoPE\""]),
+        ("split = 0.5", "split = 1.5", &["split is 1.5", "key `split`"]),
+        ("split = 0.5", "unit = \"line\"", &["`line`", "statement", "encoding \"HiRoPE\""]),
+        ("kind = \"rope\"", "kind = \"rope\"\nwindow = 8", &["`window`", "encoding \"RoPE\""]),
+        ("kind = \"rope\"", "kind = \"roap\"", &["`roap`", "hirope", "encoding \"RoPE\""]),
+        ("kind = \"rope\"", "", &["no `kind`", "encoding \"RoPE\""]),
+        ("name = \"HiRoPE\"", "name = \"RoPE\"", &["two encodings", "\"RoPE\"", "config.toml"]),
+        ("[[encoding]]", "[encoding]", &["config.toml"]),
+        ("samples = 3", "smaples = 3", &["`smaples`", "`samples`", "task \"lm\""]),
+        ("samples = 3", "samples = 0", &["samples is 0", "key `samples`"]),
+        ("samples = 3", "", &["samples", "task \"lm\""]),
+        ("[0, 100, 1000]", "[0, 100, 100]", &["[0, 100, 100]", "key `buckets`"]),
+        ("\"language_modeling\"", "\"telepathy\"", &["`telepathy`", "language_modeling", "task \"lm\""]),
+        ("\"docs.jsonl\"", "\"dcos.jsonl\"", &["dcos.jsonl", "task \"lm\""]),
+        ("\"model\"", "\"modle\"", &["`modle`", "model \"tiny\""]),
+        ("[0, 100, 1000]", "[0, 100, 1000, 9000]", &["no document of 1000 to 9000", "docs.jsonl"]),
+    ];
+    let space = Workspace::new();
+    for (from, to, parts) in cases {
+        space.write("config.toml", CONFIG);
+        space.replace("config.toml", from, to);
+        refused(&space, to, parts);
+    }
+}
+
+#[test]
+fn checkpoint() {
+    type Damage = fn(&Workspace);
+    fn config(space: &Workspace, from: &str, to: &str) {
+        space.replace("model/config.json", from, to);
+    }
+    let cases: &[(&str, Damage, &[&str])] = &[
+        ("no directory", |space| fs::remove_dir_all(space.path("model")).unwrap(), &["`model`"]),
+        ("no config", |space| fs::remove_file(space.path("model/config.json")).unwrap(), &["config.json"]),
+        ("config cut", |space| cut(space, "model/config.json", 2), &["config.json", "not valid JSON"]),
+        ("architecture", |space| config(space, "\"llama\"", "\"gpt2\""), &["config.json", "gpt2", "mistral"]),
+        ("no field", |space| config(space, "\"hidden_size\"", "\"hide\""), &["config.json", "hidden_size"]),
+        (
+            "rope_scaling",
+            |space| {
+                config(space, "\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"x\", \"factor\": 2}")
+            },
+            &["config.json", "rope_scaling", "yarn"],
+        ),
+        (
+            "weights cut",
+            |space| cut(space, "model/model.safetensors", 2),
+            &["model.safetensors", "safetensors"],
+        ),
+        ("weights empty", |space| space.write("model/model.safetensors", ""), &["model.safetensors"]),
+        (
+            "no weights",
+            |space| fs::remove_file(space.path("model/model.safetensors")).unwrap(),
+            &["model.safetensors", "index"],
+        ),
+        (
+            "missing tensor",
+            |space| config(space, "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4"),
+            &["`model.layers.3.", "is missing", "config.json"],
+        ),
+        (
+            "extra tensors",
+            |space| config(space, "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 2"),
+            &["model.layers.2.", "num_hidden_layers"],
+        ),
+        (
+            "misshapen tensor",
+            |space| config(space, "\"intermediate_size\": 96", "\"intermediate_size\": 95"),
+            &["gate_proj.weight", "[96, 64]", "[95, 64]", "model.safetensors"],
+        ),
+        ("unknown type", integer_weights, &["model.norm.weight", "I32", "bf16"]),
+        (
+            "no tokenizer",
+            |space| fs::remove_file(space.path("model/tokenizer.json")).unwrap(),
+            &["tokenizer.json", "save_pretrained"],
+        ),
+        (
+            "tokenizer cut",
+            |space| cut(space, "model/tokenizer.json", 2),
+            &["tokenizer.json", "not valid JSON"],
+        ),
+        (
+            "no tokenizer's JSON",
+            |space| space.write("model/tokenizer.json", "{\"a\": 1}"),
+            &["tokenizer.json", "not a tokenizer"],
+        ),
+        (
+            "too many ids",
+            |space| config(space, "\"vocab_size\": 512", "\"vocab_size\": 500"),
+            &["tokenizer.json", "511", "500"],
+        ),
+    ];
+    for (case, damage, parts) in cases {
+        let space = Workspace::new();
+        damage(&space);
+        refused(&space, case, parts);
+    }
+}
+
+#[test]
+fn dataset() {
+    let docs = common::cli::documents(3);
+    let gzip = {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(docs.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let with_line = |line: &[u8]| [docs.as_bytes(), line].concat();
+    let cases: &[(&str, Vec<u8>, &[&str])] = &[
+        ("half a line", with_line(b"{\"id\": \"x\", \"text\": \"de"), &["docs.jsonl:4", "cut short"]),
+        ("no JSON", with_line(b"def f():\n"), &["docs.jsonl:4", "not JSON"]),
+        ("no field", with_line(b"{\"id\": \"x\", \"txet\": \"a\"}\n"), &["docs.jsonl:4", "`text`", "txet"]),
+        ("no text", with_line(b"{\"id\": \"x\", \"text\": 1}\n"), &["docs.jsonl:4", "`text`"]),
+        ("no UTF-8", with_line(b"{\"id\": \"x\", \"text\": \"\xff\"}\n"), &["docs.jsonl:4", "UTF-8"]),
+        ("gzip cut", gzip[..gzip.len() / 2].to_vec(), &["docs.jsonl", "end early"]),
+        ("empty", Vec::new(), &["docs.jsonl", "empty"]),
+        ("twice", [docs.as_bytes(), docs.as_bytes()].concat(), &["docs.jsonl:4", "twice"]),
+    ];
+    let space = Workspace::new();
+    for (case, bytes, parts) in cases {
+        space.write("docs.jsonl", bytes);
+        refused(&space, case, parts);
+    }
+}
+
+#[test]
+fn command_line() {
+    let space = Workspace::new();
+    space.write("empty.py", "");
+    space.write("one.py", "x");
+    space.write("latin1.py", b"x = '\xe9'\n");
+    space.write("two.py", "x = 1\n");
+    let run = "run config.toml --device cpu";
+    let score = "score --model model --encoding rope --device cpu";
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("", "", &["no command", "--help"]),
+        ("scor", "config.toml", &["'scor'", "'score'"]),
+        ("run", "", &["<CONFIG>", "longcode run"]),
+        ("run", "absent.toml", &["absent.toml", "cannot read"]),
+        (run, "--limit 0", &["--limit", "0"]),
+        (run, "--limit many", &["--limit", "many"]),
+        (run, "--bogus", &["--bogus", "longcode run"]),
+        (run, "--set samples", &["--set samples", "key.path=value"]),
+        (run, "--set task.smaples=1", &["smaples"]),
+        (run, "--set encoding.Rope.window=1", &["`Rope`"]),
+        (run, "--set =1", &["--set =1"]),
+        ("run config.toml", "--device nonsense", &["--device", "`nonsense`", "wgpu"]),
+        ("run config.toml", "--device wgpu:x", &["--device", "`x`", "longcode devices"]),
+        (score, "empty.py", &["empty.py", "0 token(s)"]),
+        (score, "one.py", &["one.py", "1 token(s)"]),
+        (score, "latin1.py", &["latin1.py", "UTF-8 at byte 5"]),
+        (score, "absent.py", &["absent.py", "cannot read"]),
+        (score, "--max-tokens 1 two.py", &["--max-tokens"]),
+        (score, "--unit line two.py", &["--unit", "`line`"]),
+        (score, "", &["FILE", "longcode score"]),
+        ("score --model model --device cpu --encoding", "rope:window=8 two.py", &["`rope:window=8`"]),
+        ("score --model model --device cpu --encoding", "ntk:factor two.py", &["`factor`", "key=value"]),
+        ("score --model absent --device cpu --encoding", "rope two.py", &["absent"]),
+        ("inspect", "latin1.py", &["latin1.py", "UTF-8 at byte 5"]),
+        ("inspect", "--unit tokens:8 two.py", &["--unit", "--tokenizer"]),
+        ("inspect", "--tokenizer absent two.py", &["absent", "tokenizer.json"]),
+        ("bench --model model --encoding rope", "--length 1", &["--length"]),
+        ("bench --model model --encoding rope", "--length 8 --repeats 0", &["--repeats"]),
+        ("report", "model", &["model", "not a results directory"]),
+        ("report", "absent", &["absent", "not a results directory"]),
+        ("report", "model model --out x", &["--out"]),
+    ];
+    for (command, rest, parts) in cases {
+        println!("{command} {rest}");
+        let ended = space.longcode(&format!("{command} {rest}")).failed(2, parts);
+        assert_eq!(ended.stdout, "");
+        assert!(!space.path("results").exists(), "something was written");
+    }
+}
+
+/// Leaves a file's first part.
+fn cut(space: &Workspace, name: &str, parts: usize) {
+    let bytes = fs::read(space.path(name)).unwrap();
+    space.write(name, &bytes[..bytes.len() / parts]);
+}
+
+/// One tensor of the weights says that it holds integers.
+fn integer_weights(space: &Workspace) {
+    let path = space.path("model/model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let views = tensors.tensors().into_iter().map(|(name, view)| {
+        use safetensors::tensor::{Dtype, TensorView};
+        let dtype = if name == "model.norm.weight" { Dtype::I32 } else { view.dtype() };
+        (name, TensorView::new(dtype, view.shape().to_vec(), view.data()).unwrap())
+    });
+    fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+}
