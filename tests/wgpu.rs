@@ -6,8 +6,15 @@
 mod common;
 
 use burn::tensor::Device;
+use common::attention::{Case, check_definition};
 use libtest_mimic::{Arguments, Failed, Trial};
 use longcode::device::DeviceChoice;
+
+/// Longer than a block of queries, so that all three ranges of keys occur.
+fn two_blocks() -> Case {
+    let spec = "hirope:window=100,split=0.5".into();
+    Case { spec, length: 600, kv_heads: 1, queries_per_key: 2, head_dim: 16, seed: 3 }
+}
 
 fn main() {
     let adapter = DeviceChoice::Wgpu(None).open();
@@ -31,6 +38,7 @@ fn main() {
     let trials = vec![
         trial("attention_of_every_kind", common::golden::check_attention),
         trial("token_losses_of_every_kind", common::golden::check_token_losses),
+        trial("a_sequence_of_two_blocks", |device| check_definition(&two_blocks(), device)),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

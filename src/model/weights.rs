@@ -176,8 +176,11 @@ impl Weights {
     }
 }
 
-/// What reads the bytes of a type as f32.
-fn decoder(name: &str, dtype: Dtype) -> Result<fn(&[u8]) -> Vec<f32>> {
+/// Reads a tensor's bytes as f32.
+type Decoder = fn(&[u8]) -> Vec<f32>;
+
+/// The decoder of a type.
+fn decoder(name: &str, dtype: Dtype) -> Result<Decoder> {
     Ok(match dtype {
         Dtype::F32 => {
             |bytes| bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
