@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::print;
+use super::{kinds_help, print};
 use crate::device::DeviceChoice;
 use crate::encoding::{EncodingSpec, Positions};
 use crate::error::{Error, ErrorKind, Result};
@@ -14,9 +14,9 @@ use crate::model::{Checkpoint, Llama, RotaryTables};
 
 /// Tokens a second and peak memory of scoring, by encoding and length
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  longcode bench --model models/nano --encoding rope hirope:window=128 --length 1024 4096"
-)]
+#[command(after_help = kinds_help(
+    "  longcode bench --model models/nano --encoding rope hirope:window=128 --length 1024 4096"
+))]
 pub struct Args {
     /// Hugging Face directory
     #[arg(long, value_name = "DIR")]

@@ -14,11 +14,12 @@ use std::sync::Mutex;
 
 use clap::{Parser, Subcommand};
 
+use crate::encoding::KINDS;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a code language model does beyond its training length, under each position encoding.
 #[derive(Debug, Parser)]
-#[command(name = "longcode", version, about, max_term_width = 100)]
+#[command(name = "longcode", version, about, max_term_width = 120)]
 #[command(after_help = "Example:\n  longcode run configs/quickstart.toml")]
 struct Cli {
     #[command(subcommand)]
@@ -128,6 +129,20 @@ fn panicked() -> Error {
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
     Error::new(ErrorKind::Compute, format!("the computation broke: {said}"))
         .fix("try a shorter input or --device cpu; if it stays, report it with this message")
+}
+
+/// The kinds of encodings, for the help of commands that take one.
+fn kinds_help(example: &str) -> String {
+    let mut help = format!(
+        "Examples:\n{example}\n\nEncodings (every kind also takes base, the model's rope_theta when not given):\n"
+    );
+    for kind in KINDS {
+        help.push_str(&format!("  {:<13} {}\n", kind.name, kind.about));
+        if !kind.keys.is_empty() {
+            help.push_str(&format!("  {:<13} {}\n", "", kind.keys));
+        }
+    }
+    help
 }
 
 /// Prints to stdout, and ends quietly when nobody reads it any more (`longcode ... | head`).

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::print;
+use super::{kinds_help, print};
 use crate::config::Config;
 use crate::device::DeviceChoice;
 use crate::error::Result;
@@ -12,8 +12,8 @@ use crate::store::Results;
 
 /// Compare encodings on models and tasks as a config says; running again continues where it stopped
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  longcode run configs/quickstart.toml\n  \
-    longcode run configs/quickstart.toml --set task.samples=1 --set encoding.HiRoPE.window=64 --out /tmp/try")]
+#[command(after_help = kinds_help("  longcode run configs/quickstart.toml
+  longcode run configs/quickstart.toml --set task.samples=1 --set encoding.HiRoPE.window=64 --out /tmp/try"))]
 pub struct Args {
     /// The config, TOML
     config: PathBuf,

@@ -4,19 +4,19 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::print;
+use super::{kinds_help, print};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result, read_text};
 use crate::model::score::score_under;
 use crate::model::{Checkpoint, Llama};
-use crate::structure::{Language, Segments, Source, Unit, segments};
+use crate::structure::{Language, Segments, Source, Unit, segments, segments_prefix_only};
 
 /// Per-token loss of files under one encoding
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example:\n  longcode score --model models/nano --encoding hirope:window=64,split=0.5 src/*.py"
-)]
+#[command(after_help = kinds_help(
+    "  longcode score --model models/nano --encoding hirope:window=64,split=0.5 src/*.py"
+))]
 pub struct Args {
     /// Hugging Face directory
     #[arg(long, value_name = "DIR")]
@@ -28,6 +28,9 @@ pub struct Args {
     /// else function]
     #[arg(long)]
     unit: Option<Unit>,
+    /// Segments from the text before each token alone, to measure how much the parser looks ahead
+    #[arg(long)]
+    prefix_only: bool,
     /// Score only the first N tokens of each file; says on stderr how many were left out
     #[arg(long, value_name = "N")]
     max_tokens: Option<usize>,
@@ -99,7 +102,8 @@ impl Args {
         let source = Source { text, language: Language::of_path(file), file_starts: &[] };
         // Segments come from the whole text: a cut in the middle of a function is no parse error.
         let segments_by = |unit: Unit| -> Segments {
-            let mut segments = segments(&source, &tokens.offsets, unit);
+            let segment = if self.prefix_only { segments_prefix_only } else { segments };
+            let mut segments = segment(&source, &tokens.offsets, unit);
             segments.index.truncate(self.max_tokens.unwrap_or(count));
             segments
         };

@@ -33,6 +33,7 @@ impl SpectrumRule for DynamicNtk {
 
 impl EncodingKind for DynamicNtk {
     const ABOUT: &'static str = "NTK-aware base that grows with the sequence (emozilla 2023)";
+    const KEYS: &'static str = "factor, original_max_position";
 }
 
 impl Encoding for DynamicNtk {

@@ -43,6 +43,7 @@ impl HiRope {
 
 impl EncodingKind for HiRope {
     const ABOUT: &'static str = "hierarchical positions: token and segment levels (Zhang et al. 2024)";
+    const KEYS: &'static str = "window=512, split=0.5, unit=function, logn=false";
 }
 
 impl Encoding for HiRope {

@@ -30,6 +30,7 @@ fn default_factor() -> f64 {
 
 impl EncodingKind for LeakyReRope {
     const ABOUT: &'static str = "token distance that grows by 1/factor beyond the window (Su 2023)";
+    const KEYS: &'static str = "window=512, factor=16, logn=false";
 }
 
 impl Encoding for LeakyReRope {

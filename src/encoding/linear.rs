@@ -23,6 +23,7 @@ impl SpectrumRule for Linear {
 
 impl EncodingKind for Linear {
     const ABOUT: &'static str = "position interpolation, distances / factor (Chen et al. 2023)";
+    const KEYS: &'static str = "factor";
 }
 
 impl Encoding for Linear {

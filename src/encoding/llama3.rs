@@ -51,6 +51,7 @@ impl SpectrumRule for Llama3 {
 
 impl EncodingKind for Llama3 {
     const ABOUT: &'static str = "Llama 3.1's interpolation by parts (Meta 2024)";
+    const KEYS: &'static str = "factor, low_freq_factor=1, high_freq_factor=4, original_max_position";
 }
 
 impl Encoding for Llama3 {

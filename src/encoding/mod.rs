@@ -60,6 +60,8 @@ pub trait Encoding: Debug + Send + Sync {
 pub trait EncodingKind: Encoding + Serialize + DeserializeOwned + 'static {
     /// One line: the rule and its source.
     const ABOUT: &'static str;
+    /// The keys as they may be typed, with their defaults.
+    const KEYS: &'static str;
 }
 
 /// An entry of the registry of kinds.
@@ -68,6 +70,8 @@ pub struct Kind {
     pub name: &'static str,
     /// One line: the rule and its source.
     pub about: &'static str,
+    /// The keys as they may be typed, with their defaults.
+    pub keys: &'static str,
     parse: fn(toml::Table) -> Parsed,
 }
 
@@ -76,7 +80,7 @@ type Parsed = std::result::Result<(Arc<dyn Encoding>, toml::Table), toml::de::Er
 
 impl Kind {
     const fn of<E: EncodingKind>(name: &'static str) -> Kind {
-        Kind { name, about: E::ABOUT, parse: parse_keys::<E> }
+        Kind { name, about: E::ABOUT, keys: E::KEYS, parse: parse_keys::<E> }
     }
 }
 

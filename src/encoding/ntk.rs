@@ -26,6 +26,7 @@ impl SpectrumRule for Ntk {
 
 impl EncodingKind for Ntk {
     const ABOUT: &'static str = "NTK-aware base, fixed factor (bloc97 2023)";
+    const KEYS: &'static str = "factor=8";
 }
 
 impl Encoding for Ntk {

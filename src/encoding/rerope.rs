@@ -22,6 +22,7 @@ pub struct ReRope {
 
 impl EncodingKind for ReRope {
     const ABOUT: &'static str = "token distance clipped at the window (Su 2023)";
+    const KEYS: &'static str = "window=512, logn=false";
 }
 
 impl Encoding for ReRope {

@@ -12,6 +12,7 @@ pub struct Rope {}
 
 impl EncodingKind for Rope {
     const ABOUT: &'static str = "the model's own rotary positions (Su et al. 2021)";
+    const KEYS: &'static str = "";
 }
 
 impl Encoding for Rope {

@@ -33,6 +33,7 @@ impl SelfExtend {
 
 impl EncodingKind for SelfExtend {
     const ABOUT: &'static str = "grouped positions beyond the window (Jin et al. 2024)";
+    const KEYS: &'static str = "window=512, group";
 }
 
 impl Encoding for SelfExtend {
