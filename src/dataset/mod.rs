@@ -16,13 +16,12 @@ pub use manifest::{Manifest, TextKind};
 pub use record::{Origin, Record};
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use crate::error::{Error, ErrorKind, Result};
+use crate::hash::Hasher;
 
 /// How the data of one format are found and read.
 struct Format {
@@ -129,19 +128,18 @@ impl Dataset {
     /// [`ErrorKind::Dataset`], naming the file that cannot be read.
     pub fn sha256(&self) -> Result<String> {
         let files = (self.format()?.files)(&self.path)?;
-        let mut hash = Sha256::new();
+        let mut hash = Hasher::default();
         for file in files {
             if let Ok(relative) = file.strip_prefix(&self.path)
                 && relative != Path::new("")
             {
                 let length = fs::metadata(&file).map_err(|e| unreadable(&file, &e))?.len();
                 // Name and length before the contents: no two trees give the same stream of bytes.
-                hash.update(format!("{}\0{length}\0", slashed(relative)));
+                hash.update(format!("{}\0{length}\0", slashed(relative)).as_bytes());
             }
-            let mut reader = File::open(&file).map_err(|e| unreadable(&file, &e))?;
-            io::copy(&mut reader, &mut HashWriter(&mut hash)).map_err(|e| unreadable(&file, &e))?;
+            hash.update_file(&file).map_err(|e| unreadable(&file, &e))?;
         }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hash.finish())
     }
 
     fn format(&self) -> Result<&'static Format> {
@@ -231,19 +229,6 @@ fn unreadable(path: &Path, error: &io::Error) -> Error {
 fn slashed(path: &Path) -> String {
     let parts: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy()).collect();
     parts.join("/")
-}
-
-struct HashWriter<'a>(&'a mut Sha256);
-
-impl io::Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

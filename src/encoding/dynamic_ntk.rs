@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Encoding, EncodingKind, ModelRope, Positions, Rotations, Spectrum, SpectrumRule, check_factor};
+use super::{EncodingKind, ModelRope, Spectrum, SpectrumRule, check_factor};
 use crate::error::Result;
 
 /// Token distance; for `L > L0` the base is `base * (factor * L / L0 - (factor - 1))^(d/(d-2))`.
@@ -16,6 +16,11 @@ pub struct DynamicNtk {
 }
 
 impl SpectrumRule for DynamicNtk {
+    fn check(&self) -> Result<()> {
+        check_factor(self.factor)?;
+        super::check_original_max_position(self.original_max_position)
+    }
+
     fn spectrum(&self, model: &ModelRope, sequence_length: usize) -> Spectrum {
         let trained = self.original_max_position.unwrap_or(model.trained_length) as f64;
         let length = sequence_length as f64;
@@ -34,19 +39,4 @@ impl SpectrumRule for DynamicNtk {
 impl EncodingKind for DynamicNtk {
     const ABOUT: &'static str = "NTK-aware base that grows with the sequence (emozilla 2023)";
     const KEYS: &'static str = "factor, original_max_position";
-}
-
-impl Encoding for DynamicNtk {
-    fn check(&self, _model: &ModelRope) -> Result<()> {
-        check_factor(self.factor)?;
-        super::check_original_max_position(self.original_max_position)
-    }
-
-    fn follows_length(&self, _model: &ModelRope) -> bool {
-        true
-    }
-
-    fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
-        Rotations::near_only(self.spectrum(model, positions.sequence_length), positions)
-    }
 }

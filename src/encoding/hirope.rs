@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rotation::logn_scale;
 use super::{
     Band, Encoding, EncodingKind, ModelRope, Positions, Rotation, Rotations, check_window, default_window,
     key_error,
@@ -92,11 +91,11 @@ impl Encoding for HiRope {
             bands.push(Band { pairs, query, key });
         }
         let spectrum = model.own_spectrum(positions.sequence_length);
-        let mut rotations = Rotations::windowed(spectrum, positions, self.window, Rotation { bands });
-        if self.logn {
-            rotations.query_scale = logn_scale(positions, model.trained_length);
-        }
-        rotations
+        Rotations::windowed(spectrum, positions, self.window, Rotation { bands }).with_logn(
+            self.logn,
+            positions,
+            model.trained_length,
+        )
     }
 }
 

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rotation::logn_scale;
 use super::{
     Encoding, EncodingKind, ModelRope, Positions, Rotation, Rotations, check_factor, check_window,
     default_window,
@@ -50,10 +49,10 @@ impl Encoding for LeakyReRope {
         let key = tokens.iter().map(|j| j / self.factor).collect();
         let far = Rotation::single(model.pairs(), query, key);
         let spectrum = model.own_spectrum(positions.sequence_length);
-        let mut rotations = Rotations::windowed(spectrum, positions, self.window, far);
-        if self.logn {
-            rotations.query_scale = logn_scale(positions, model.trained_length);
-        }
-        rotations
+        Rotations::windowed(spectrum, positions, self.window, far).with_logn(
+            self.logn,
+            positions,
+            model.trained_length,
+        )
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Encoding, EncodingKind, ModelRope, Positions, Rotations, Spectrum, SpectrumRule, check_factor};
+use super::{EncodingKind, ModelRope, Spectrum, SpectrumRule, check_factor};
 use crate::error::Result;
 
 /// Token distance divided by `factor`, done as frequencies divided by it.
@@ -14,6 +14,10 @@ pub struct Linear {
 }
 
 impl SpectrumRule for Linear {
+    fn check(&self) -> Result<()> {
+        check_factor(self.factor)
+    }
+
     fn spectrum(&self, model: &ModelRope, _sequence_length: usize) -> Spectrum {
         let mut spectrum = Spectrum::plain(model.head_dim, model.base);
         spectrum.frequencies.iter_mut().for_each(|theta| *theta /= self.factor);
@@ -24,14 +28,4 @@ impl SpectrumRule for Linear {
 impl EncodingKind for Linear {
     const ABOUT: &'static str = "position interpolation, distances / factor (Chen et al. 2023)";
     const KEYS: &'static str = "factor";
-}
-
-impl Encoding for Linear {
-    fn check(&self, _model: &ModelRope) -> Result<()> {
-        check_factor(self.factor)
-    }
-
-    fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
-        Rotations::near_only(self.spectrum(model, positions.sequence_length), positions)
-    }
 }

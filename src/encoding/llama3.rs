@@ -5,8 +5,7 @@ use std::f64::consts::PI;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Encoding, EncodingKind, ModelRope, Positions, Rotations, Spectrum, SpectrumRule, check_factor,
-    check_original_max_position, key_error,
+    EncodingKind, ModelRope, Spectrum, SpectrumRule, check_factor, check_original_max_position, key_error,
 };
 use crate::error::Result;
 
@@ -36,6 +35,17 @@ fn default_high() -> f64 {
 }
 
 impl SpectrumRule for Llama3 {
+    fn check(&self) -> Result<()> {
+        check_factor(self.factor)?;
+        check_original_max_position(self.original_max_position)?;
+        let (low, high) = (self.low_freq_factor, self.high_freq_factor);
+        if low > 0.0 && high > low && high.is_finite() {
+            return Ok(());
+        }
+        let what = format!("low_freq_factor is {low} and high_freq_factor {high}");
+        Err(key_error("high_freq_factor", what, "give high_freq_factor > low_freq_factor > 0, as 4 and 1"))
+    }
+
     fn spectrum(&self, model: &ModelRope, _sequence_length: usize) -> Spectrum {
         let trained = self.original_max_position.unwrap_or(model.trained_length) as f64;
         let mut spectrum = Spectrum::plain(model.head_dim, model.base);
@@ -52,21 +62,4 @@ impl SpectrumRule for Llama3 {
 impl EncodingKind for Llama3 {
     const ABOUT: &'static str = "Llama 3.1's interpolation by parts (Meta 2024)";
     const KEYS: &'static str = "factor, low_freq_factor=1, high_freq_factor=4, original_max_position";
-}
-
-impl Encoding for Llama3 {
-    fn check(&self, _model: &ModelRope) -> Result<()> {
-        check_factor(self.factor)?;
-        check_original_max_position(self.original_max_position)?;
-        let (low, high) = (self.low_freq_factor, self.high_freq_factor);
-        if low > 0.0 && high > low && high.is_finite() {
-            return Ok(());
-        }
-        let what = format!("low_freq_factor is {low} and high_freq_factor {high}");
-        Err(key_error("high_freq_factor", what, "give high_freq_factor > low_freq_factor > 0, as 4 and 1"))
-    }
-
-    fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
-        Rotations::near_only(self.spectrum(model, positions.sequence_length), positions)
-    }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Encoding, EncodingKind, ModelRope, Positions, Rotations, Spectrum, SpectrumRule, check_factor};
+use super::{EncodingKind, ModelRope, Spectrum, SpectrumRule, check_factor};
 use crate::error::Result;
 
 /// Token distance, base `base * factor^(d/(d-2))`.
@@ -19,6 +19,10 @@ fn default_factor() -> f64 {
 }
 
 impl SpectrumRule for Ntk {
+    fn check(&self) -> Result<()> {
+        check_factor(self.factor)
+    }
+
     fn spectrum(&self, model: &ModelRope, _sequence_length: usize) -> Spectrum {
         Spectrum::ntk(model.head_dim, model.base, self.factor)
     }
@@ -27,14 +31,4 @@ impl SpectrumRule for Ntk {
 impl EncodingKind for Ntk {
     const ABOUT: &'static str = "NTK-aware base, fixed factor (bloc97 2023)";
     const KEYS: &'static str = "factor=8";
-}
-
-impl Encoding for Ntk {
-    fn check(&self, _model: &ModelRope) -> Result<()> {
-        check_factor(self.factor)
-    }
-
-    fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
-        Rotations::near_only(self.spectrum(model, positions.sequence_length), positions)
-    }
 }

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::rotation::logn_scale;
 use super::{
     Encoding, EncodingKind, ModelRope, Positions, Rotation, Rotations, check_window, default_window,
 };
@@ -38,10 +37,10 @@ impl Encoding for ReRope {
         let count = positions.tokens.len();
         let far = Rotation::single(model.pairs(), vec![self.window as f64; count], vec![0.0; count]);
         let spectrum = model.own_spectrum(positions.sequence_length);
-        let mut rotations = Rotations::windowed(spectrum, positions, self.window, far);
-        if self.logn {
-            rotations.query_scale = logn_scale(positions, model.trained_length);
-        }
-        rotations
+        Rotations::windowed(spectrum, positions, self.window, far).with_logn(
+            self.logn,
+            positions,
+            model.trained_length,
+        )
     }
 }

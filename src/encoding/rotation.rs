@@ -106,6 +106,16 @@ impl Rotations {
         Rotations { far: Some(Far { window, rotation }), ..Rotations::near_only(spectrum, positions) }
     }
 
+    /// With option `logn` (Su 2021): logits of query `i` are scaled by max(1, ln(i + 1) / ln(L0)).
+    pub fn with_logn(mut self, logn: bool, positions: &Positions, trained_length: usize) -> Rotations {
+        if logn {
+            let log_trained = (trained_length as f64).ln();
+            let scale = |i: usize| (((i + 1) as f64).ln() / log_trained).max(1.0);
+            self.query_scale = positions.tokens.clone().map(scale).collect();
+        }
+        self
+    }
+
     /// `delta_p(i, j)` under the window rule, with `i >= j` counted from the first token.
     pub fn delta(&self, pair: usize, i: usize, j: usize) -> f64 {
         match &self.far {
@@ -113,10 +123,4 @@ impl Rotations {
             _ => self.near.delta(pair, i, j),
         }
     }
-}
-
-/// Option `logn` (Su 2021): logits of query `i` are scaled by max(1, ln(i + 1) / ln(L0)).
-pub(super) fn logn_scale(positions: &Positions, trained_length: usize) -> Vec<f64> {
-    let log_trained = (trained_length as f64).ln();
-    positions.tokens.clone().map(|i| (((i + 1) as f64).ln() / log_trained).max(1.0)).collect()
 }

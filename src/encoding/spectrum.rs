@@ -3,6 +3,9 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use super::{Encoding, Positions, Rotations};
+use crate::error::Result;
+
 /// Angular frequencies and the constant logit scale that comes with them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spectrum {
@@ -27,14 +30,35 @@ impl Spectrum {
     }
 }
 
-/// A rule that changes the frequencies and leaves distances as they are.
+/// An encoding that changes the frequencies and leaves distances as they are. A checkpoint's own
+/// `rope_scaling` is one too.
 pub trait SpectrumRule: Debug + Send + Sync {
+    /// Refuses parameters that make no sense.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Encoding`], naming the key.
+    fn check(&self) -> Result<()>;
+
     /// The frequencies for a sequence of `sequence_length` tokens, from the model's plain base.
     fn spectrum(&self, model: &ModelRope, sequence_length: usize) -> Spectrum;
 
     /// Whether the frequencies change with the sequence length.
     fn follows_length(&self) -> bool {
         false
+    }
+}
+
+impl<R: SpectrumRule> Encoding for R {
+    fn check(&self, _model: &ModelRope) -> Result<()> {
+        SpectrumRule::check(self)
+    }
+
+    fn follows_length(&self, _model: &ModelRope) -> bool {
+        SpectrumRule::follows_length(self)
+    }
+
+    fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
+        Rotations::near_only(self.spectrum(model, positions.sequence_length), positions)
     }
 }
 

@@ -5,8 +5,7 @@ use std::f64::consts::PI;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Encoding, EncodingKind, ModelRope, Positions, Rotations, Spectrum, SpectrumRule, check_factor,
-    check_original_max_position, key_error,
+    EncodingKind, ModelRope, Spectrum, SpectrumRule, check_factor, check_original_max_position, key_error,
 };
 use crate::error::Result;
 
@@ -52,26 +51,7 @@ impl Yarn {
 }
 
 impl SpectrumRule for Yarn {
-    fn spectrum(&self, model: &ModelRope, _sequence_length: usize) -> Spectrum {
-        let mut spectrum = Spectrum::plain(model.head_dim, model.base);
-        let ramp = self.ramp(model);
-        for (pair, theta) in spectrum.frequencies.iter_mut().enumerate() {
-            let g = ramp(pair);
-            *theta *= (1.0 - g) + g / self.factor;
-        }
-        let m = self.attention_factor.unwrap_or(0.1 * self.factor.ln() + 1.0);
-        spectrum.scale = m * m;
-        spectrum
-    }
-}
-
-impl EncodingKind for Yarn {
-    const ABOUT: &'static str = "interpolation by parts and a logit scale (Peng et al. 2023)";
-    const KEYS: &'static str = "factor, original_max_position, beta_fast=32, beta_slow=1, attention_factor";
-}
-
-impl Encoding for Yarn {
-    fn check(&self, _model: &ModelRope) -> Result<()> {
+    fn check(&self) -> Result<()> {
         check_factor(self.factor)?;
         check_original_max_position(self.original_max_position)?;
         if !(self.beta_slow > 0.0 && self.beta_fast > self.beta_slow && self.beta_fast.is_finite()) {
@@ -88,7 +68,20 @@ impl Encoding for Yarn {
         }
     }
 
-    fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
-        Rotations::near_only(self.spectrum(model, positions.sequence_length), positions)
+    fn spectrum(&self, model: &ModelRope, _sequence_length: usize) -> Spectrum {
+        let mut spectrum = Spectrum::plain(model.head_dim, model.base);
+        let ramp = self.ramp(model);
+        for (pair, theta) in spectrum.frequencies.iter_mut().enumerate() {
+            let g = ramp(pair);
+            *theta *= (1.0 - g) + g / self.factor;
+        }
+        let m = self.attention_factor.unwrap_or(0.1 * self.factor.ln() + 1.0);
+        spectrum.scale = m * m;
+        spectrum
     }
+}
+
+impl EncodingKind for Yarn {
+    const ABOUT: &'static str = "interpolation by parts and a logit scale (Peng et al. 2023)";
+    const KEYS: &'static str = "factor, original_max_position, beta_fast=32, beta_slow=1, attention_factor";
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::encoding::{DynamicNtk, Encoding, Linear, Llama3, ModelRope, SpectrumRule, Yarn};
+use crate::encoding::{DynamicNtk, Linear, Llama3, ModelRope, SpectrumRule, Yarn};
 use crate::error::{Error, ErrorKind, Result, read_text};
 
 /// Architectures whose forward pass is the LLaMA one, by `model_type`.
@@ -263,31 +263,25 @@ fn scaling(
     };
     Ok(Some(match kind {
         "default" => return Ok(None),
-        "linear" => checked(Linear { factor: needed("factor")? }, rope)?,
+        "linear" => checked(Linear { factor: needed("factor")? })?,
         // transformers takes the length of this one from max_position_embeddings alone.
         "dynamic" => {
             let length = Some(max_position_embeddings);
-            checked(DynamicNtk { factor: needed("factor")?, original_max_position: length }, rope)?
+            checked(DynamicNtk { factor: needed("factor")?, original_max_position: length })?
         }
-        "yarn" => checked(
-            Yarn {
-                factor: needed("factor")?,
-                original_max_position: own,
-                beta_fast: number("beta_fast").unwrap_or(32.0),
-                beta_slow: number("beta_slow").unwrap_or(1.0),
-                attention_factor: number("attention_factor"),
-            },
-            rope,
-        )?,
-        "llama3" => checked(
-            Llama3 {
-                factor: needed("factor")?,
-                low_freq_factor: needed("low_freq_factor")?,
-                high_freq_factor: needed("high_freq_factor")?,
-                original_max_position: own,
-            },
-            rope,
-        )?,
+        "yarn" => checked(Yarn {
+            factor: needed("factor")?,
+            original_max_position: own,
+            beta_fast: number("beta_fast").unwrap_or(32.0),
+            beta_slow: number("beta_slow").unwrap_or(1.0),
+            attention_factor: number("attention_factor"),
+        })?,
+        "llama3" => checked(Llama3 {
+            factor: needed("factor")?,
+            low_freq_factor: needed("low_freq_factor")?,
+            high_freq_factor: needed("high_freq_factor")?,
+            original_max_position: own,
+        })?,
         other => {
             let fix = "use a checkpoint with default, linear, dynamic, yarn or llama3 rotary positions";
             return Err(unsupported("rope_scaling.rope_type", other, fix));
@@ -295,8 +289,8 @@ fn scaling(
     }))
 }
 
-fn checked<R: SpectrumRule + Encoding + 'static>(rule: R, rope: &ModelRope) -> Result<Arc<dyn SpectrumRule>> {
-    rule.check(rope).map_err(|mut e| {
+fn checked(rule: impl SpectrumRule + 'static) -> Result<Arc<dyn SpectrumRule>> {
+    rule.check().map_err(|mut e| {
         e.kind = ErrorKind::Model;
         e.at("field `rope_scaling`")
     })?;
