@@ -189,7 +189,7 @@ def exact_angles(model, length):
     single = torch.float32
     torch.float = torch.float32 = torch.float64  # what the rules ask torch for
     try:
-        frequencies, scale = rule(model.config, seq_len=length)
+        frequencies, scale = rule(model.config, device=torch.device("cpu"), seq_len=length)
     finally:
         torch.float = torch.float32 = single
     assert frequencies.dtype == torch.float64

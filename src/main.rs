@@ -1,3 +1,5 @@
+//! The `longcode` program; see the library's `cli`.
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

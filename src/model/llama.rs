@@ -163,11 +163,15 @@ impl FeedForward {
     /// tensor of a layer.
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let inner = self.gate_proj.weight.dims()[0];
-        let blocks = row_blocks(x, inner).into_iter().map(|x| {
+        let block = |x: Tensor<2>| {
             let gate = self.gate_proj.forward(x.clone());
             self.down_proj.forward(silu_product(gate, self.up_proj.forward(x)))
-        });
-        Tensor::cat(blocks.collect(), 0)
+        };
+        let mut blocks: Vec<_> = row_blocks(x, inner).into_iter().map(block).collect();
+        match blocks.len() {
+            1 => blocks.swap_remove(0),
+            _ => Tensor::cat(blocks, 0),
+        }
     }
 }
 

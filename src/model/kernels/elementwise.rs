@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::simd::{exp, exp_sum, max, sum_of_squares, vectorised};
+use super::simd::{exp, max, sum_of_exp, sum_of_squares, vectorised};
 
 /// Elements that one task of the pool works on: large enough to pay for it, small enough for its cache.
 const TASK: usize = 1 << 14;
@@ -51,15 +51,13 @@ pub(super) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32> {
 pub(super) fn target_scores(logits: &[f32], targets: &[i64]) -> Vec<f32> {
     let vocab = logits.len() / targets.len();
     let score = |(row, &target): (&[f32], &i64)| {
-        let mut row = row.to_vec();
         vectorised(
             #[inline(always)]
             || {
                 let target = target as usize;
-                let (logit, max) = (row[target], max(&row));
+                let (logit, max) = (row[target], max(row));
                 let first = row.iter().position(|&logit| logit == max);
-                let nll = exp_sum(&mut row, max).ln() + max - logit;
-                [nll, f32::from(u8::from(first == Some(target)))]
+                [sum_of_exp(row, max).ln() + max - logit, f32::from(u8::from(first == Some(target)))]
             },
         )
     };

@@ -64,6 +64,19 @@ pub(super) fn exp_sum(values: &mut [f32], max: f32) -> f32 {
     lanes.iter().sum::<f32>() + rest.iter().sum::<f32>()
 }
 
+/// The sum of `exp(x - max)`.
+#[inline(always)]
+pub(super) fn sum_of_exp(values: &[f32], max: f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane += exp(value - max);
+        }
+    }
+    lanes.iter().sum::<f32>() + rest.iter().map(|&value| exp(value - max)).sum::<f32>()
+}
+
 /// The sum of squares.
 #[inline(always)]
 pub(super) fn sum_of_squares(values: &[f32]) -> f32 {
@@ -100,8 +113,12 @@ mod tests {
             assert_eq!(max(&values), values.iter().copied().fold(f32::NEG_INFINITY, f32::max));
             assert_eq!(sum_of_squares(&values), values.iter().map(|v| v * v).sum::<f32>());
             let expected: f64 = values.iter().map(|&v| f64::from(v - 11.0).exp()).sum();
-            let sum = exp_sum(&mut values, 11.0);
-            assert!((f64::from(sum) - expected).abs() <= 1e-6 * expected, "{length}: {sum} for {expected}");
+            for sum in [sum_of_exp(&values, 11.0), exp_sum(&mut values, 11.0), values.iter().sum()] {
+                assert!(
+                    (f64::from(sum) - expected).abs() <= 1e-6 * expected,
+                    "{length}: {sum} for {expected}"
+                );
+            }
         }
     }
 }
