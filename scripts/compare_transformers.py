@@ -10,10 +10,6 @@ both on heads of this file (äöü, 位置 and 🙂 are in it). Every entry of "
 (`rope_theta`, `rope_scaling`), and given as `--encoding` to the same weights without it. Then models/nano, and the
 ids of tokenizers that add BOS or EOS against AutoTokenizer. One line a case; exits with 1 if any differs.
 
-transformers computes position * frequency in float32, which alone moves some losses by more than 1e-4 from about a
-thousand tokens on. Where a case differs by more, it is compared again with the same model whose angles are computed
-in float64, as longcode's are; the line then gives both differences, and the second must be within 1e-4.
-
 --keep DIR      keep the checkpoints in DIR
 --fixtures DIR  write four of them with transformers' losses for tests/transformers.rs, compare those and stop
 """
@@ -33,7 +29,6 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 import tokenizers
 import torch
 import transformers
-from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 transformers.utils.logging.disable_progress_bar()
 
@@ -182,28 +177,11 @@ def encode(directory, text):
     return ids if ids[0] == bos or not config.get("add_bos_token") else [bos, *ids]
 
 
-def exact_angles(model, length):
-    """Has the model use angles that are computed in float64 from its own rule."""
-    rotary = model.model.rotary_emb
-    rule = ROPE_INIT_FUNCTIONS.get(rotary.rope_type) or rotary.compute_default_rope_parameters
-    single = torch.float32
-    torch.float = torch.float32 = torch.float64  # what the rules ask torch for
-    try:
-        frequencies, scale = rule(model.config, device=torch.device("cpu"), seq_len=length)
-    finally:
-        torch.float = torch.float32 = single
-    assert frequencies.dtype == torch.float64
-    angles = (torch.arange(length, dtype=torch.float64)[:, None] * frequencies).repeat(1, 2)[None]
-    rotary.forward = lambda x, position_ids: ((angles.cos() * scale).to(x.dtype), (angles.sin() * scale).to(x.dtype))
-
-
-def transformers_scores(directory, ids, exact=False):
+def transformers_scores(directory, ids):
     """nll and top-1 hits of every token but the first, of a model that is loaded anew: `dynamic` keeps a state."""
     model = transformers.AutoModelForCausalLM.from_pretrained(
         directory, dtype=torch.float32, attn_implementation="eager"
     )
-    if exact:
-        exact_angles(model, len(ids))
     with torch.no_grad():
         logits = model.eval()(torch.tensor([ids])).logits[0, :-1]
     targets = torch.tensor(ids[1:])
@@ -233,8 +211,7 @@ class Comparison:
     def __init__(self, longcode, texts):
         self.longcode = longcode
         self.texts = texts
-        self.worst_as_is = 0.0
-        self.worst_exact = 0.0
+        self.worst = 0.0
         self.failed = []
 
     def run_longcode(self, *arguments):
@@ -264,14 +241,10 @@ class Comparison:
             self.report(label, *self.compare(ours, reference, ids))
 
     def compare(self, ours, reference, ids):
-        """The outcome against transformers as it is, or where that differs with exact angles, and what is wrong."""
-        as_is, problem = difference(ours, *transformers_scores(reference, ids))
-        if not problem:
-            self.worst_as_is = max(self.worst_as_is, as_is)
-            return f"{as_is:.1e}", ""
-        exact, problem = difference(ours, *transformers_scores(reference, ids, exact=True))
-        self.worst_exact = max(self.worst_exact, exact)
-        return f"{as_is:.1e} as is, {exact:.1e} with exact angles", problem
+        """The worst difference, and what is wrong."""
+        worst, problem = difference(ours, *transformers_scores(reference, ids))
+        self.worst = max(self.worst, worst)
+        return f"{worst:.1e}", problem
 
     def ids(self, name, directory, expected):
         """`longcode inspect --tokenizer` gives these ids for the first text."""
@@ -415,8 +388,7 @@ def main():
             check_scalings(comparison, scratch)
             comparison.losses("models/nano", NANO, texts=[NANO_TEXT], max_tokens=2000)
             check_tokenizers(comparison, scratch)
-    print(f"transformers {transformers.__version__}: worst difference {comparison.worst_as_is:.1e} as it is", end=", ")
-    print(f"{comparison.worst_exact:.1e} with exact angles where those were needed", end="; ")
+    print(f"transformers {transformers.__version__}: worst difference {comparison.worst:.1e}", end="; ")
     print(f"{len(comparison.failed)} case(s) differ" if comparison.failed else "all agree")
     sys.exit(1 if comparison.failed else 0)
 

@@ -1,6 +1,6 @@
 //! `llama3`: the by-parts rule of Llama 3.1 (Hugging Face `rope_type` "llama3").
 
-use std::f64::consts::PI;
+use std::f32::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
@@ -47,13 +47,15 @@ impl SpectrumRule for Llama3 {
     }
 
     fn spectrum(&self, model: &ModelRope, _sequence_length: usize) -> Spectrum {
-        let trained = self.original_max_position.unwrap_or(model.trained_length) as f64;
+        let trained = self.original_max_position.unwrap_or(model.trained_length) as f32;
+        let [factor, low, high] =
+            [self.factor, self.low_freq_factor, self.high_freq_factor].map(|x| x as f32);
         let mut spectrum = Spectrum::plain(model.head_dim, model.base);
         for theta in &mut spectrum.frequencies {
-            let turns = trained * *theta / (2.0 * PI);
-            let keep = (turns - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor);
-            let keep = keep.clamp(0.0, 1.0);
-            *theta *= keep + (1.0 - keep) / self.factor;
+            let kept = *theta as f32;
+            let wavelength = 2.0 * PI / kept;
+            let keep = ((trained / wavelength - low) / (high - low)).clamp(0.0, 1.0);
+            *theta = f64::from((1.0 - keep) * kept / factor + keep * kept);
         }
         spectrum
     }

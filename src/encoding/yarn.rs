@@ -37,7 +37,7 @@ fn default_beta_slow() -> f64 {
 
 impl Yarn {
     /// `g_p`: 0 for pairs that keep their frequency, 1 for pairs interpolated in full.
-    fn ramp(&self, model: &ModelRope) -> impl Fn(usize) -> f64 {
+    fn ramp(&self, model: &ModelRope) -> impl Fn(usize) -> f32 {
         let d = model.head_dim as f64;
         let trained = self.original_max_position.unwrap_or(model.trained_length) as f64;
         let pair_of = |turns: f64| d * (trained / (2.0 * PI * turns)).ln() / (2.0 * model.base.ln());
@@ -46,7 +46,7 @@ impl Yarn {
         if low == high {
             high += 0.001;
         }
-        move |pair| ((pair as f64 - low) / (high - low)).clamp(0.0, 1.0)
+        move |pair| ((pair as f32 - low as f32) / (high - low) as f32).clamp(0.0, 1.0)
     }
 }
 
@@ -72,8 +72,10 @@ impl SpectrumRule for Yarn {
         let mut spectrum = Spectrum::plain(model.head_dim, model.base);
         let ramp = self.ramp(model);
         for (pair, theta) in spectrum.frequencies.iter_mut().enumerate() {
-            let g = ramp(pair);
-            *theta *= (1.0 - g) + g / self.factor;
+            let keep = 1.0 - ramp(pair);
+            let kept = *theta as f32;
+            let interpolated = 1.0 / (self.factor as f32 * (1.0 / kept));
+            *theta = f64::from(interpolated * (1.0 - keep) + kept * keep);
         }
         let m = self.attention_factor.unwrap_or(0.1 * self.factor.ln() + 1.0);
         spectrum.scale = m * m;

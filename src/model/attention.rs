@@ -47,8 +47,8 @@ fn cos_sin(angles: &[f64], pairs: usize, scale: &[f64]) -> Vec<f32> {
     table(f64::cos).chain(table(f64::sin)).collect()
 }
 
-/// Angles `position * theta_p` of every token and pair, `[tokens * pairs]`, in f64: at 16k tokens an
-/// f32 product would be off by a thousandth of a turn.
+/// Angles `position * theta_p` of every token and pair, `[tokens * pairs]`. The product is rounded to
+/// f32 as transformers does, so that losses can be compared at any length; cos and sin are exact.
 fn angles(rotation: &Rotation, frequencies: &[f64], side: Side) -> Vec<f64> {
     let tokens = rotation.bands[0].query.len();
     let mut angles = vec![0.0; tokens * frequencies.len()];
@@ -59,7 +59,7 @@ fn angles(rotation: &Rotation, frequencies: &[f64], side: Side) -> Vec<f64> {
         };
         for (row, position) in angles.chunks_exact_mut(frequencies.len()).zip(positions) {
             for pair in band.pairs.clone() {
-                row[pair] = position * frequencies[pair];
+                row[pair] = f64::from(*position as f32 * frequencies[pair] as f32);
             }
         }
     }
