@@ -64,6 +64,11 @@ fn checkpoint() {
         ("no config", |space| fs::remove_file(space.path("model/config.json")).unwrap(), &["config.json"]),
         ("config cut", |space| cut(space, "model/config.json", 2), &["config.json", "not valid JSON"]),
         ("architecture", |space| config(space, "\"llama\"", "\"gpt2\""), &["config.json", "gpt2", "mistral"]),
+        (
+            "sliding window",
+            |space| config(space, "\"model_type\": \"llama\"", "\"model_type\": \"mistral\""),
+            &["config.json", "sliding_window", "full attention"],
+        ),
         ("no field", |space| config(space, "\"hidden_size\"", "\"hide\""), &["config.json", "hidden_size"]),
         (
             "rope_scaling",

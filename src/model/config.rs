@@ -66,6 +66,7 @@ struct RawConfig {
     rope_scaling: Option<Value>,
     rope_parameters: Option<Value>,
     partial_rotary_factor: Option<f64>,
+    #[serde(default = "default_sliding_window")]
     sliding_window: Option<usize>,
     use_sliding_window: Option<bool>,
     quantization_config: Option<Value>,
@@ -73,6 +74,11 @@ struct RawConfig {
 
 fn default_eps() -> f64 {
     1e-6
+}
+
+/// What transformers takes for a Mistral config without the key; null is full attention.
+fn default_sliding_window() -> Option<usize> {
+    Some(4096)
 }
 
 fn default_activation() -> String {
