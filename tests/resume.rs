@@ -87,7 +87,7 @@ fn interrupted() {
         assert!(after.len() < 240);
         assert_eq!(after[..before.len()], before);
         let again = space.run("--limit 1");
-        assert!(again.stderr.contains(&format!("continuing, {} of 240", after.len())), "{again:?}");
+        assert!(again.stderr.contains(&format!(", {} of 240 samples", after.len())), "{again:?}");
     }
 }
 

@@ -1,8 +1,9 @@
 //! LLaMA-family language models from Hugging Face directories, scored in burn.
 //!
 //! In the order of use: [`config`] reads config.json, [`tokenizer`] tokenizer.json, [`weights`] the
-//! safetensors; [`llama`] is the network, [`attention`] relative attention under an encoding's
-//! rotations, [`score`] the per-token loss; [`checkpoint`] puts a directory together.
+//! safetensors; [`checkpoint`] puts a directory together; [`llama`] is the network, [`attention`] relative
+//! attention under an encoding's rotations, [`kernels`] what the CPU has of its own for both; [`score`]
+//! is the per-token loss.
 
 pub mod attention;
 pub mod checkpoint;
