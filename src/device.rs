@@ -42,7 +42,7 @@ impl FromStr for DeviceChoice {
 pub struct OpenDevice {
     /// Burn's handle.
     pub device: Device,
-    /// What a user would call it: `cpu (2 threads)`, `wgpu: NVIDIA H200, Vulkan`.
+    /// What a user would call it: `cpu`, `wgpu: NVIDIA H200, Vulkan, DiscreteGpu`.
     pub name: String,
 }
 
@@ -95,7 +95,7 @@ pub fn adapters() -> Vec<Adapter> {
 
 /// The CPU backend.
 pub fn cpu() -> OpenDevice {
-    OpenDevice { device: Device::flex(), name: format!("cpu ({} threads)", rayon::current_num_threads()) }
+    OpenDevice { device: Device::flex(), name: "cpu".into() }
 }
 
 impl DeviceChoice {

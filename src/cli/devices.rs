@@ -1,7 +1,7 @@
 //! `longcode devices`
 
 use super::print;
-use crate::device::{adapters, cpu};
+use crate::device::adapters;
 use crate::error::Result;
 
 /// List what --device can be on this machine
@@ -12,7 +12,7 @@ pub struct Args {}
 impl Args {
     pub fn execute(self) -> Result<()> {
         let adapters = adapters();
-        let mut text = format!("cpu     {}\n", cpu().name);
+        let mut text = format!("cpu     {} threads\n", rayon::current_num_threads());
         for adapter in &adapters {
             let note = if adapter.is_software() { " (software: taken only when asked for)" } else { "" };
             let name = match adapter.open() {
