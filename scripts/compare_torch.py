@@ -10,7 +10,8 @@ directory (about 540 MB), seeded. Prints a Markdown table; --out writes it, and 
 What is timed, on both sides: a whole scoring pass from token ids to the loss of every token, rotation tables
 included, loading excluded. Both score the ids and segments of `longcode bench`. After a warm-up the two take turns
 (A B A B ...), so that drift of the machine hits both; the table has the medians. The PyTorch side lives in one process
-per encoding and length, so that its peak memory is its own; the peak of either side holds the weights.
+per encoding and length, so that its peak memory is its own. A peak is all that is resident while scoring:
+the weights, and the libraries, which are several hundred MB of PyTorch's.
 
 The PyTorch side is what one would write there. Kinds of one rotation use `scaled_dot_product_attention`; windowed kinds
 do as the repositories of the methods: two full L x L score matrices, `torch.where` on the window, causal mask, softmax.
@@ -19,6 +20,8 @@ That is done for all heads at once ("two-pass"), or head by head where the matri
 
 Before timing, both score the first 1,500 tokens of this file with segments of 128 tokens under every encoding. Exits
 with 1 if their mean loss, or the loss of any one token, differs by more than 1e-3.
+Random weights hardly feel positions, so there this shows the forward to be the same, not the encodings; a trained
+checkpoint (--model models/nano) shows those.
 """
 
 import argparse
@@ -408,8 +411,8 @@ def row(spec, length, speed, losses, heads):
     (ours, our_peak), (theirs, their_peak) = speed
     our_speed, their_speed = (length / statistics.median(side) for side in (ours, theirs))
     cells = [
-        spec, length, round(our_speed, 1), round(their_speed, 1), round(our_speed / their_speed, 3), round(our_peak),
-        round(their_peak), round(losses[0], 5), round(losses[1], 5),
+        spec, length, f"{our_speed:.1f}", f"{their_speed:.1f}", f"{our_speed / their_speed:.2f}", round(our_peak),
+        round(their_peak), f"{losses[0]:.5f}", f"{losses[1]:.5f}",
         attention_name(Encoding.parse(spec), heads, length),
     ]  # fmt: skip
     return cells, [" ".join(f"{seconds:.4f}" for seconds in side) for side in (ours, theirs)]
