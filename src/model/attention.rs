@@ -116,9 +116,13 @@ impl RotaryTables {
         if on_cpu(&query.device()) {
             let [query, key, value] = [query, key, value].map(Tensor::into_dispatch);
             let tables = self.tables.clone().into_dispatch();
-            let window = self.window.unwrap_or(0);
             return Tensor::from_dispatch(Dispatch::relative_attention(
-                query, key, value, tables, heads, window,
+                query,
+                key,
+                value,
+                tables,
+                heads,
+                self.window,
             ));
         }
         self.attend_in_blocks(query, key, value, heads)

@@ -29,14 +29,14 @@ pub trait CpuKernels: Backend {
     ///
     /// `query [tokens, heads * dim]`, `key` and `value [tokens, kv_heads * dim]`, not rotated; `tables
     /// [4 or 8, tokens, dim / 2]`: cos and sin of near queries, near keys, and far queries, far keys
-    /// where there is a window. A window of 0 is none. Returns `[tokens, heads * dim]`.
+    /// where there is a window. Returns `[tokens, heads * dim]`.
     fn relative_attention(
         query: FloatTensor<Self>,
         key: FloatTensor<Self>,
         value: FloatTensor<Self>,
         tables: FloatTensor<Self>,
         heads: Heads,
-        window: usize,
+        window: Option<usize>,
     ) -> FloatTensor<Self>;
 
     /// `silu(gate) * up`, both `[tokens, inner]`.
@@ -62,7 +62,7 @@ impl CpuKernels for Flex {
         value: FloatTensor<Self>,
         tables: FloatTensor<Self>,
         heads: Heads,
-        window: usize,
+        window: Option<usize>,
     ) -> FloatTensor<Self> {
         let shape = query.layout().shape().clone();
         let [query, key, value, tables] = [query, key, value, tables].map(|tensor| tensor.to_contiguous());
@@ -72,7 +72,7 @@ impl CpuKernels for Flex {
             value: value.storage(),
             tables: tables.storage(),
             heads,
-            window: (window > 0).then_some(window),
+            window,
         };
         tensor(attention::attend(&inputs), shape)
     }
