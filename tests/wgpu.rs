@@ -13,7 +13,7 @@ use longcode::device::DeviceChoice;
 /// Longer than a block of queries, so that all three ranges of keys occur.
 fn two_blocks() -> Case {
     let spec = "hirope:window=100,split=0.5".into();
-    Case { spec, length: 600, kv_heads: 1, queries_per_key: 2, head_dim: 16, seed: 3 }
+    Case { spec, length: 600, kv_heads: 1, queries_per_key: 2, head_dim: 16, seed: 3, read: 0 }
 }
 
 fn main() {
@@ -38,6 +38,7 @@ fn main() {
     let trials = vec![
         trial("attention_of_every_kind", common::golden::check_attention),
         trial("token_losses_of_every_kind", common::golden::check_token_losses),
+        trial("token_by_token_of_every_kind", common::decoding::check_every_kind),
         trial("a_sequence_of_two_blocks", |device| check_definition(&two_blocks(), Form::Best, device)),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();

@@ -94,7 +94,7 @@ impl Args {
         for _ in 0..=self.repeats {
             let started = Instant::now();
             let rotations = encoding.rotations(&checkpoint.config.rope, &positions);
-            model.score(&ids, &RotaryTables::new(&rotations, &model.device()))?;
+            model.score(&ids, &RotaryTables::new(&rotations, &positions, &model.device()))?;
             seconds.push(started.elapsed().as_secs_f64());
         }
         let mut timed = seconds.split_off(1);

@@ -3,6 +3,7 @@
 mod bench;
 mod datasets;
 mod devices;
+mod generate;
 mod inspect;
 mod report;
 mod run;
@@ -31,6 +32,7 @@ enum Command {
     Run(run::Args),
     Report(report::Args),
     Score(score::Args),
+    Generate(generate::Args),
     Inspect(inspect::Args),
     Bench(bench::Args),
     Devices(devices::Args),
@@ -60,6 +62,7 @@ impl Command {
             Command::Run(args) => args.execute(),
             Command::Report(args) => args.execute(),
             Command::Score(args) => args.execute(),
+            Command::Generate(args) => args.execute(),
             Command::Inspect(args) => args.execute(),
             Command::Bench(args) => args.execute(),
             Command::Devices(args) => args.execute(),

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::device::DeviceChoice;
 use crate::error::Result;
 use crate::report;
-use crate::run::{RunOptions, check_limit, run};
+use crate::run::{RunOptions, run};
 use crate::store::Results;
 
 /// Compare encodings on models and tasks as a config says; running again continues where it stopped
@@ -26,6 +26,9 @@ pub struct Args {
     /// At most N samples of each bucket of each task; a later run without it goes on
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Samples that generate side by side: faster, and the same text; needs memory for each
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    batch: usize,
     /// Override a key of the config, as task.samples=5
     #[arg(long, value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
@@ -36,12 +39,13 @@ pub struct Args {
 
 impl Args {
     pub fn execute(self) -> Result<()> {
-        check_limit(self.limit)?;
+        let options = RunOptions { limit: self.limit, fresh: self.fresh, batch: self.batch };
+        options.check()?;
         let config = Config::read(&self.config, &self.set)?;
         let device = self.device.open()?;
         eprintln!("device: {}", device.name);
         let out = self.out.unwrap_or_else(|| Path::new("results").join(&config.name));
-        run(&config, &device, &out, RunOptions { limit: self.limit, fresh: self.fresh })?;
+        run(&config, &device, &out, options)?;
         let text = report::write(&Results::read(&out)?, &out)?;
         eprintln!("report: {}", out.join("report.md").display());
         print(&text)

@@ -1,4 +1,4 @@
-//! Relative attention under an encoding's rotations, without an L x L tensor.
+//! Relative attention of rotated queries and keys, without an L x L tensor.
 //!
 //! Queries go in blocks. The choice between the near and the far rotation depends on the token distance
 //! alone, so a block of queries sees the keys as at most three contiguous ranges: all far, a band that
@@ -8,181 +8,123 @@
 use std::ops::Range;
 
 use burn::backend::Dispatch;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor};
 
 use super::MAX_ELEMENTS;
 use super::kernels::{CpuKernels, Heads, on_cpu};
-use crate::encoding::{Rotation, Rotations};
 
 /// Most queries in a block.
 const MAX_BLOCK: usize = 512;
 
-/// cos and sin of the angles of some tokens, `[tokens, head_dim / 2]` each.
-struct Table {
-    cos: Tensor<2>,
-    sin: Tensor<2>,
+/// Causal attention of query rows at positions `first..first + rows` over keys `0..first + rows`.
+#[derive(Debug)]
+pub struct RelativeAttention {
+    /// For distances below the window; for all where there is none.
+    pub near: Rotated,
+    /// For the other distances.
+    pub far: Option<Far>,
+    /// `[keys, kv_heads * head_dim]`, at least `first + rows` keys.
+    pub value: Tensor<2>,
+    /// Counts of heads; query head `n` reads key head `n * kv_heads / heads`.
+    pub heads: Heads,
+    /// Position of the first row.
+    pub first: usize,
 }
 
-impl Table {
-    /// Rotates `x` of shape `[heads, tokens, head_dim]`, dimension `p` with `p + h`.
-    fn apply(&self, x: Tensor<3>) -> Tensor<3> {
-        let half = self.cos.dims()[1];
-        let low = x.clone().slice_dim(2, 0..half);
-        let high = x.slice_dim(2, half..2 * half);
-        let cos = self.cos.clone().unsqueeze::<3>();
-        let sin = self.sin.clone().unsqueeze::<3>();
-        let turned_low = low.clone() * cos.clone() - high.clone() * sin.clone();
-        let turned_high = high * cos + low * sin;
-        Tensor::cat(vec![turned_low, turned_high], 2)
-    }
-}
-
-/// cos, then sin, of angles, each token's times its scale (1 where `scale` is empty).
-fn cos_sin(angles: &[f64], pairs: usize, scale: &[f64]) -> Vec<f32> {
-    let table = |f: fn(f64) -> f64| {
-        let value =
-            move |(n, angle): (usize, &f64)| (f(*angle) * scale.get(n / pairs).unwrap_or(&1.0)) as f32;
-        angles.iter().enumerate().map(value)
-    };
-    table(f64::cos).chain(table(f64::sin)).collect()
-}
-
-/// Angles `position * theta_p` of every token and pair, `[tokens * pairs]`. The product is rounded to
-/// f32 as transformers does, so that losses can be compared at any length; cos and sin are exact.
-fn angles(rotation: &Rotation, frequencies: &[f64], side: Side) -> Vec<f64> {
-    let tokens = rotation.bands[0].query.len();
-    let mut angles = vec![0.0; tokens * frequencies.len()];
-    for band in &rotation.bands {
-        let positions = match side {
-            Side::Query => &band.query,
-            Side::Key => &band.key,
-        };
-        for (row, position) in angles.chunks_exact_mut(frequencies.len()).zip(positions) {
-            for pair in band.pairs.clone() {
-                row[pair] = f64::from(*position as f32 * frequencies[pair] as f32);
-            }
-        }
-    }
-    angles
-}
-
-#[derive(Clone, Copy)]
-enum Side {
-    Query,
-    Key,
-}
-
-/// An encoding's rotations as tables on the device, made once a sequence and used in every layer.
+/// Queries `[rows, heads * head_dim]`, the logit scale included, and keys `[keys, kv_heads * head_dim]`
+/// under one rotation.
 #[derive(Debug, Clone)]
-pub struct RotaryTables {
-    /// `[4 or 8, tokens, head_dim / 2]`: cos and sin of near queries, near keys, and far queries, far
-    /// keys where there is a window. The query tables carry the logit scale, `1 / sqrt(head_dim)`
-    /// included.
-    tables: Tensor<3>,
-    /// Distances from here on use the far tables.
-    window: Option<usize>,
+pub struct Rotated {
+    /// One a row.
+    pub query: Tensor<2>,
+    /// One a position.
+    pub key: Tensor<2>,
 }
 
-impl RotaryTables {
-    /// Tables of an encoding's rotations.
-    pub fn new(rotations: &Rotations, device: &Device) -> RotaryTables {
-        let frequencies = &rotations.spectrum.frequencies;
-        let pairs = frequencies.len();
-        let constant = rotations.spectrum.scale / ((2 * pairs) as f64).sqrt();
-        let tokens = rotations.near.bands[0].query.len();
-        let scale: Vec<f64> =
-            (0..tokens).map(|i| constant * rotations.query_scale.get(i).unwrap_or(&1.0)).collect();
-        // A window that no distance of the sequence reaches is no window.
-        let far = rotations.far.as_ref().filter(|far| far.window < tokens);
-        let mut values = Vec::new();
-        for rotation in [Some(&rotations.near), far.map(|far| &far.rotation)].into_iter().flatten() {
-            values.extend(cos_sin(&angles(rotation, frequencies, Side::Query), pairs, &scale));
-            values.extend(cos_sin(&angles(rotation, frequencies, Side::Key), pairs, &[]));
+/// The rotation of distances beyond a window.
+#[derive(Debug)]
+pub struct Far {
+    /// Smallest distance it is used for.
+    pub window: usize,
+    /// Queries and keys there.
+    pub rotated: Rotated,
+}
+
+impl RelativeAttention {
+    /// `[rows, heads * head_dim]`, by the device's own kernel where it has one.
+    pub fn compute(self) -> Tensor<2> {
+        if !on_cpu(&self.value.device()) {
+            return self.in_blocks();
         }
-        let shape = [values.len() / (tokens * pairs), tokens, pairs];
-        RotaryTables {
-            tables: Tensor::from_data(TensorData::new(values, shape), device),
-            window: far.map(|far| far.window),
-        }
+        let window = self.far.as_ref().map(|far| far.window);
+        let far = self.far.map_or_else(|| self.near.clone(), |far| far.rotated);
+        Tensor::from_dispatch(Dispatch::relative_attention(
+            self.near.query.into_dispatch(),
+            self.near.key.into_dispatch(),
+            far.query.into_dispatch(),
+            far.key.into_dispatch(),
+            self.value.into_dispatch(),
+            self.heads,
+            window,
+            self.first,
+        ))
     }
 
-    /// Causal attention of a whole sequence.
-    ///
-    /// `query` is `[tokens, heads * head_dim]`, `key` and `value` `[tokens, kv_heads * head_dim]`, not
-    /// rotated; query head `n` reads key head `n * kv_heads / heads`. Returns the shape of `query`.
-    pub fn attend(&self, query: Tensor<2>, key: Tensor<2>, value: Tensor<2>) -> Tensor<2> {
-        let dim = 2 * self.tables.dims()[2];
-        let heads = Heads { queries: query.dims()[1] / dim, keys: key.dims()[1] / dim, dim };
-        if on_cpu(&query.device()) {
-            let [query, key, value] = [query, key, value].map(Tensor::into_dispatch);
-            let tables = self.tables.clone().into_dispatch();
-            return Tensor::from_dispatch(Dispatch::relative_attention(
-                query,
-                key,
-                value,
-                tables,
-                heads,
-                self.window,
-            ));
-        }
-        self.attend_in_blocks(query, key, value, heads)
-    }
-
-    /// [`RotaryTables::attend`] in tensor operations: the reference, and the way of GPUs and gradients.
-    pub fn attend_in_blocks(
-        &self,
-        query: Tensor<2>,
-        key: Tensor<2>,
-        value: Tensor<2>,
-        heads: Heads,
-    ) -> Tensor<2> {
-        let [tokens, width] = query.dims();
-        let split = |x: Tensor<2>, count: usize| x.reshape([tokens, count, heads.dim]).swap_dims(0, 1);
-        let (query, key, value) =
-            (split(query, heads.queries), split(key, heads.keys), split(value, heads.keys));
-        let near =
-            Rotated { query: self.table(0).apply(query.clone()), key: self.table(1).apply(key.clone()) };
-        let far = self.window.map(|window| {
-            (window, Rotated { query: self.table(2).apply(query), key: self.table(3).apply(key) })
-        });
-        let block = (MAX_ELEMENTS / (heads.queries * tokens)).clamp(1, MAX_BLOCK);
-        let blocks = (0..tokens).step_by(block).map(|start| {
-            let rows = start..(start + block).min(tokens);
-            attend_block(&near, far.as_ref(), &value, rows)
-        });
-        Tensor::cat(blocks.collect(), 1).swap_dims(0, 1).reshape([tokens, width])
-    }
-
-    /// Table `number` in the order near query, near key, far query, far key.
-    fn table(&self, number: usize) -> Table {
-        let part = |n: usize| self.tables.clone().slice_dim(0, n..n + 1).squeeze_dim::<2>(0);
-        Table { cos: part(2 * number), sin: part(2 * number + 1) }
+    /// [`RelativeAttention::compute`] in tensor operations: the reference, and the way of gradients.
+    pub fn in_blocks(self) -> Tensor<2> {
+        let [rows, width] = self.near.query.dims();
+        let (heads, first) = (self.heads, self.first);
+        let keys = first + rows;
+        let near = ByHead::new(self.near, heads, first);
+        let far = self.far.map(|far| (far.window, ByHead::new(far.rotated, heads, first)));
+        let value = by_head(self.value.slice_dim(0, 0..keys), heads.keys);
+        let block = (MAX_ELEMENTS / (heads.queries * keys)).clamp(1, MAX_BLOCK);
+        let blocks = (first..keys)
+            .step_by(block)
+            .map(|start| attend_block(&near, far.as_ref(), &value, start..(start + block).min(keys)));
+        Tensor::cat(blocks.collect(), 1).swap_dims(0, 1).reshape([rows, width])
     }
 }
 
-/// Rotated queries `[heads, tokens, d]` and keys `[kv_heads, tokens, d]`.
-struct Rotated {
+/// `[rows, heads * d]` as `[heads, rows, d]`.
+fn by_head(x: Tensor<2>, heads: usize) -> Tensor<3> {
+    let [rows, width] = x.dims();
+    x.reshape([rows, heads, width / heads]).swap_dims(0, 1)
+}
+
+/// Rotated queries `[heads, rows, d]` of the positions from `first` on, and keys `[kv_heads, keys, d]`.
+struct ByHead {
     query: Tensor<3>,
     key: Tensor<3>,
+    first: usize,
 }
 
-impl Rotated {
-    /// Logits of the query rows against the key columns, `[heads, rows, columns]`.
+impl ByHead {
+    fn new(rotated: Rotated, heads: Heads, first: usize) -> ByHead {
+        let keys = first + rotated.query.dims()[0];
+        ByHead {
+            query: by_head(rotated.query, heads.queries),
+            key: by_head(rotated.key.slice_dim(0, 0..keys), heads.keys),
+            first,
+        }
+    }
+
+    /// Logits of the queries at positions `rows` against the key columns, `[heads, rows, columns]`.
     fn scores(&self, rows: &Range<usize>, columns: &Range<usize>) -> Tensor<3> {
         let [heads, _, head_dim] = self.query.dims();
         let kv_heads = self.key.dims()[0];
         // The query heads that share a key head stand below one another: one product serves them all.
-        let query = self.query.clone().slice_dim(1, rows.clone());
+        let query = self.query.clone().slice_dim(1, rows.start - self.first..rows.end - self.first);
         let query = query.reshape([kv_heads, heads / kv_heads * rows.len(), head_dim]);
         let key = self.key.clone().slice_dim(1, columns.clone()).swap_dims(1, 2);
         query.matmul(key).reshape([heads, rows.len(), columns.len()])
     }
 }
 
-/// Attention of one block of query rows.
+/// Attention of one block of query rows, given by their positions.
 fn attend_block(
-    near: &Rotated,
-    far: Option<&(usize, Rotated)>,
+    near: &ByHead,
+    far: Option<&(usize, ByHead)>,
     value: &Tensor<3>,
     rows: Range<usize>,
 ) -> Tensor<3> {

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::weights::{Weights, weight_files};
 use super::{Llama, LlamaConfig, Tokenizer};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, read_text};
 use crate::hash::Hasher;
 use burn::tensor::Device;
+use serde::Deserialize;
 
 /// A checkpoint whose config and tokenizer have been read and fit together; weights come with
 /// [`Checkpoint::load`].
@@ -17,6 +18,8 @@ pub struct Checkpoint {
     pub config: LlamaConfig,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
+    /// Tokens that end a generation: those of generation_config.json and config.json, and the tokenizer's.
+    pub end_of_sequence: Vec<u32>,
 }
 
 impl Checkpoint {
@@ -45,7 +48,8 @@ impl Checkpoint {
                 .fix("use the tokenizer that the model was trained with"));
         }
         weight_files(dir)?;
-        Ok(Checkpoint { dir: dir.to_path_buf(), config, tokenizer })
+        let end_of_sequence = end_of_sequence(dir, &tokenizer)?;
+        Ok(Checkpoint { dir: dir.to_path_buf(), config, tokenizer, end_of_sequence })
     }
 
     /// Loads the weights as f32 on a device.
@@ -86,4 +90,40 @@ impl Checkpoint {
         }
         Ok(hasher.finish())
     }
+}
+
+/// Every end-of-sequence id that a directory's files name.
+fn end_of_sequence(dir: &Path, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
+    let mut ids: Vec<u32> = tokenizer.end_of_sequence().into_iter().collect();
+    for name in ["generation_config.json", "config.json"] {
+        let path = dir.join(name);
+        if path.exists() {
+            ids.extend(end_of_sequence_of(&path)?);
+        }
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// `eos_token_id` of a config: none, one or several.
+fn end_of_sequence_of(path: &Path) -> Result<Vec<u32>> {
+    #[derive(Deserialize)]
+    struct Config {
+        eos_token_id: Option<OneOrSeveral>,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "eos_token_id is no id and no list of ids")]
+    enum OneOrSeveral {
+        One(u32),
+        Several(Vec<u32>),
+    }
+    let config: Config = serde_json::from_str(&read_text(path, ErrorKind::Model)?).map_err(|e| {
+        Error::new(ErrorKind::Model, e.to_string()).in_file(path).fix("compare it with the model's own file")
+    })?;
+    Ok(match config.eos_token_id {
+        None => Vec::new(),
+        Some(OneOrSeveral::One(id)) => vec![id],
+        Some(OneOrSeveral::Several(ids)) => ids,
+    })
 }

@@ -5,12 +5,13 @@ use burn::module::{Module, Param};
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Int, Tensor};
 
+use super::cache::{Cache, LayerCache};
 use super::kernels::{CpuKernels, on_cpu};
 use super::weights::Weights;
 use super::{LlamaConfig, MAX_ELEMENTS, RotaryTables};
 use crate::error::Result;
 
-/// A decoder-only transformer (Touvron et al. 2023), one sequence at a time.
+/// A decoder-only transformer (Touvron et al. 2023).
 #[derive(Module, Debug)]
 pub struct Llama {
     /// `[vocab, hidden]`
@@ -19,6 +20,27 @@ pub struct Llama {
     norm: RmsNorm,
     /// `[vocab, hidden]`; none where the head is the embedding.
     lm_head: Option<Param<Tensor<2>>>,
+}
+
+/// The rows of one sequence in a forward pass.
+#[derive(Debug)]
+pub struct Part<'a> {
+    /// How they turn; one row a token.
+    pub rotary: &'a RotaryTables,
+    /// Where the sequence's earlier tokens are, and these are put; none where the rows are a whole
+    /// sequence.
+    pub cache: Option<&'a mut Cache>,
+}
+
+impl<'a> Part<'a> {
+    /// A whole sequence.
+    pub fn whole(rotary: &'a RotaryTables) -> Part<'a> {
+        Part { rotary, cache: None }
+    }
+
+    fn layer_cache(&mut self, layer: usize) -> Option<&mut LayerCache> {
+        self.cache.as_mut().map(|cache| cache.layer(layer))
+    }
 }
 
 #[derive(Module, Debug)]
@@ -78,13 +100,19 @@ impl Llama {
         })
     }
 
-    /// Final hidden states, normed, `[tokens, hidden]`, of token ids `[tokens]`.
-    pub fn forward(&self, ids: Tensor<1, Int>, rotary: &RotaryTables) -> Tensor<2> {
+    /// Final hidden states, normed, `[rows, hidden]`, of token ids `[rows]`: the rows of every part, one
+    /// part after the other.
+    pub fn forward(&self, ids: Tensor<1, Int>, parts: &mut [Part]) -> Tensor<2> {
         let mut x = self.embed_tokens.val().select(0, ids);
-        for layer in &self.layers {
-            x = layer.forward(x, rotary);
+        for (number, layer) in self.layers.iter().enumerate() {
+            x = layer.forward(x, parts, number);
         }
         self.norm.forward(x)
+    }
+
+    /// An empty cache for a sequence of up to `capacity` tokens.
+    pub fn new_cache(&self, capacity: usize) -> Cache {
+        Cache::new(self.layers.len(), capacity)
     }
 
     /// Logits `[tokens, vocab]` of hidden states `[tokens, hidden]`.
@@ -117,8 +145,8 @@ impl Layer {
         })
     }
 
-    fn forward(&self, x: Tensor<2>, rotary: &RotaryTables) -> Tensor<2> {
-        let x = x.clone() + self.self_attn.forward(self.input_layernorm.forward(x), rotary);
+    fn forward(&self, x: Tensor<2>, parts: &mut [Part], number: usize) -> Tensor<2> {
+        let x = x.clone() + self.self_attn.forward(self.input_layernorm.forward(x), parts, number);
         x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
     }
 }
@@ -138,12 +166,23 @@ impl Attention {
         })
     }
 
-    /// `x` and the result are `[tokens, hidden]`.
-    fn forward(&self, x: Tensor<2>, rotary: &RotaryTables) -> Tensor<2> {
+    /// `x` and the result are `[rows, hidden]`; each part attends to itself alone.
+    fn forward(&self, x: Tensor<2>, parts: &mut [Part], layer: usize) -> Tensor<2> {
         let query = self.q_proj.forward(x.clone());
         let key = self.k_proj.forward(x.clone());
         let value = self.v_proj.forward(x);
-        self.o_proj.forward(rotary.attend(query, key, value))
+        if let [part] = parts {
+            return self.o_proj.forward(part.rotary.attend(query, key, value, part.layer_cache(layer)));
+        }
+        let mut start = 0;
+        let attend = |part: &mut Part| {
+            let rows = start..start + part.rotary.rows();
+            start = rows.end;
+            let [query, key, value] = [&query, &key, &value].map(|x| x.clone().slice_dim(0, rows.clone()));
+            part.rotary.attend(query, key, value, part.layer_cache(layer))
+        };
+        let attended = parts.iter_mut().map(attend).collect();
+        self.o_proj.forward(Tensor::cat(attended, 0))
     }
 }
 

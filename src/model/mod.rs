@@ -1,23 +1,28 @@
 //! LLaMA-family language models from Hugging Face directories, scored in burn.
 //!
 //! In the order of use: [`config`] reads config.json, [`tokenizer`] tokenizer.json, [`weights`] the
-//! safetensors; [`checkpoint`] puts a directory together; [`llama`] is the network, [`attention`] relative
-//! attention under an encoding's rotations, [`kernels`] what the CPU has of its own for both; [`score`]
-//! is the per-token loss.
+//! safetensors; [`checkpoint`] puts a directory together; [`llama`] is the network, [`rotary`] turns
+//! queries and keys by an encoding's rotations, [`attention`] is relative attention of what was turned,
+//! [`cache`] keeps keys and values while decoding, [`kernels`] is what devices have of their own for all
+//! of these; [`score`] is the per-token loss, [`decode`] reads a prompt and goes on token by token.
 
 pub mod attention;
+pub mod cache;
 pub mod checkpoint;
 pub mod config;
+pub mod decode;
 pub mod kernels;
 pub mod llama;
+pub mod rotary;
 pub mod score;
 pub mod tokenizer;
 pub mod weights;
 
-pub use attention::RotaryTables;
 pub use checkpoint::Checkpoint;
 pub use config::LlamaConfig;
-pub use llama::Llama;
+pub use decode::{Decoder, Ended, Generation, Limits, generate};
+pub use llama::{Llama, Part};
+pub use rotary::RotaryTables;
 pub use score::TokenScores;
 pub use tokenizer::{Tokenizer, Tokens};
 

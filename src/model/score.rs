@@ -5,7 +5,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::kernels::{CpuKernels, on_cpu};
 use super::llama::row_blocks;
-use super::{Llama, LlamaConfig, RotaryTables};
+use super::{Llama, LlamaConfig, Part, RotaryTables};
 use crate::encoding::{EncodingSpec, Positions};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -44,7 +44,7 @@ impl Llama {
         let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
         let ids = Tensor::<1, Int>::from_data(TensorData::new(ids.clone(), [ids.len()]), &device);
         let predicted = ids.dims()[0] - 1;
-        let hidden = self.forward(ids.clone(), rotary).slice_dim(0, 0..predicted);
+        let hidden = self.forward(ids.clone(), &mut [Part::whole(rotary)]).slice_dim(0, 0..predicted);
         let mut start = 0;
         for rows in row_blocks(hidden, self.vocab_size()) {
             let end = start + rows.dims()[0];
@@ -75,8 +75,9 @@ pub fn score_under(
     ids: &[u32],
     levels: Vec<Vec<u32>>,
 ) -> Result<TokenScores> {
-    let rotations = encoding.rotations(&config.rope, &Positions::whole(ids.len(), levels));
-    model.score(ids, &RotaryTables::new(&rotations, &model.device()))
+    let positions = Positions::whole(ids.len(), levels);
+    let rotations = encoding.rotations(&config.rope, &positions);
+    model.score(ids, &RotaryTables::new(&rotations, &positions, &model.device()))
 }
 
 /// Negative log-likelihoods of `targets [rows]` under `logits [rows, vocab]`, and top-1 hits.
@@ -99,7 +100,10 @@ fn chunk_scores(logits: Tensor<2>, targets: Tensor<1, Int>) -> Result<(Vec<f32>,
 }
 
 /// The values of a tensor that was read from the device.
-fn read<E: burn::tensor::Element, X: std::fmt::Debug>(
+///
+/// # Errors
+/// [`ErrorKind::Compute`] when the device failed.
+pub(super) fn read<E: burn::tensor::Element, X: std::fmt::Debug>(
     data: std::result::Result<TensorData, X>,
 ) -> Result<Vec<E>> {
     let failed = |what: String| Error::new(ErrorKind::Compute, what).fix("try again, or use --device cpu");

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::error::{Error, ErrorKind, Result, read_text};
 
 /// A text in tokens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tokens {
     /// Token ids, BOS first where the tokenizer adds one; no EOS.
     pub ids: Vec<u32>,
@@ -78,6 +78,37 @@ impl Tokenizer {
             tokens.offsets.insert(0, (0, 0));
         }
         Ok(tokens)
+    }
+
+    /// The ids that go on after the tokens of `context`, when `text` follows it: a token that would cross
+    /// the border between them is cut there.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn continuation(&self, context: &str, text: &str) -> Result<Vec<u32>> {
+        let read = self.encode(context)?.ids.len();
+        let whole = self.encode(&format!("{context}{text}"))?;
+        Ok(whole.ids.get(read..).unwrap_or_default().to_vec())
+    }
+
+    /// The text of generated ids, special tokens left out.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`] when an id is unknown.
+    pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        self.inner
+            .decode(ids, true)
+            .map_err(|e| Error::new(ErrorKind::Tokenizer, format!("cannot give the text of ids: {e}")))
+    }
+
+    /// The id of a token by its text.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// The end-of-sequence token that tokenizer_config.json names.
+    pub fn end_of_sequence(&self) -> Option<u32> {
+        self.eos
     }
 
     /// The largest id that the tokenizer can give.

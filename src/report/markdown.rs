@@ -122,10 +122,12 @@ fn heading(group: &Group, trained_length: usize) -> String {
     let beyond = match group {
         Group::Bucket(span) => span.to > trained_length,
         Group::Position(span) => span.from >= trained_length,
+        Group::Cell { length, .. } => *length > trained_length,
         Group::All => false,
     };
     let name = match group {
         Group::Bucket(span) | Group::Position(span) => span.to_string(),
+        Group::Cell { .. } => group.to_string(),
         Group::All => "all".into(),
     };
     if beyond { format!("{name} {BEYOND}") } else { name }

@@ -6,6 +6,7 @@ use chrono::{SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::task::LeftOut;
 
 /// Where and of what the numbers of a results directory were made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub struct Environment {
     pub models: Vec<ModelHash>,
     /// Data sets, in the order of the config.
     pub datasets: Vec<DatasetHash>,
+    /// Records that became no samples.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOutRecord>,
     /// Later runs that continued the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<Session>,
@@ -73,6 +77,18 @@ pub struct DatasetHash {
     pub sha256: String,
 }
 
+/// A record that became no sample of a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LeftOutRecord {
+    /// The model's name in the config; whether a prompt fits depends on its tokens.
+    pub model: String,
+    /// The task's name in the config.
+    pub task: String,
+    /// The record and what is wrong with it.
+    #[serde(flatten)]
+    pub left_out: LeftOut,
+}
+
 /// Now, RFC 3339 in UTC.
 pub(super) fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
@@ -85,6 +101,7 @@ impl Environment {
         planned: usize,
         models: Vec<ModelHash>,
         datasets: Vec<DatasetHash>,
+        left_out: Vec<LeftOutRecord>,
     ) -> Environment {
         Environment {
             session: Session::now(),
@@ -93,6 +110,7 @@ impl Environment {
             planned,
             models,
             datasets,
+            left_out,
             resumed: Vec::new(),
         }
     }

@@ -7,7 +7,7 @@
 
 mod environment;
 
-pub use environment::{DatasetHash, Environment, ModelHash, Session};
+pub use environment::{DatasetHash, Environment, LeftOutRecord, ModelHash, Session};
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Better, Group, Measure, Metric, Sample, Span, Subject, Task};
+use super::{Better, Group, Measure, Metric, Request, Sample, Scored, Selection, Span, Task, by_rank};
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{TokenScores, Tokenizer};
@@ -97,7 +97,7 @@ impl Task for LanguageModeling {
         }
     }
 
-    fn samples(&self, dataset: &Dataset, tokenizer: &Tokenizer, seed: u64) -> Result<Vec<Sample>> {
+    fn samples(&self, dataset: &Dataset, tokenizer: &Tokenizer, seed: u64) -> Result<Selection> {
         let mut records = dataset.records()?;
         records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let mut buckets: Vec<Vec<Sample>> = vec![Vec::new(); self.spans().len()];
@@ -114,13 +114,15 @@ impl Task for LanguageModeling {
             }
         }
         self.refuse_empty(&buckets, dataset)?;
-        Ok(by_rank(buckets))
+        Ok(Selection { samples: by_rank(buckets), left_out: Vec::new() })
     }
 
-    fn evaluate(&self, sample: &Sample, subject: &dyn Subject) -> Result<Value> {
-        let scores = subject.score(sample)?;
-        let outcome = self.outcome(sample, &scores, !subject.follows_length());
-        Ok(serde_json::to_value(outcome).expect("plain data"))
+    fn request<'a>(&'a self, sample: &'a Sample) -> Request<'a> {
+        let outcome = |scored: Scored| {
+            let outcome = self.outcome(sample, &scored.scores, !scored.follows_length);
+            serde_json::to_value(outcome).expect("plain data")
+        };
+        Request::Score { outcome: Box::new(outcome) }
     }
 
     fn metrics(&self) -> &'static [Metric] {
@@ -165,6 +167,7 @@ impl LanguageModeling {
             text: text.to_string(),
             language: record.language,
             tokens,
+            ..Sample::default()
         };
         Ok(Some((number, sample)))
     }
@@ -248,14 +251,6 @@ impl Outcome {
     }
 }
 
-/// The first sample of every bucket, then the second of every bucket, and so on: a run that is cut short
-/// has seen all lengths.
-fn by_rank(buckets: Vec<Vec<Sample>>) -> Vec<Sample> {
-    let longest = buckets.iter().map(Vec::len).max().unwrap_or(0);
-    let mut queues: Vec<_> = buckets.into_iter().map(Vec::into_iter).collect();
-    (0..longest).flat_map(|_| queues.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,9 +264,8 @@ mod tests {
         Sample {
             id: "a.py".into(),
             bucket: Span { from: 0, to: 1000 },
-            text: String::new(),
-            language: None,
             tokens: Tokens { ids: vec![0; length], offsets: vec![(0, 0); length] },
+            ..Sample::default()
         }
     }
 
@@ -331,12 +325,5 @@ mod tests {
         assert!(task(&[0, 512, 512], None).check().is_err());
         assert!(task(&[0, 512], Some(0)).check().is_err());
         assert!(task(&[0, 512], None).check().is_ok());
-    }
-
-    #[test]
-    fn ranks_interleave_buckets() {
-        let named = |id: &str| Sample { id: id.into(), ..sample(2) };
-        let order = by_rank(vec![vec![named("a1"), named("a2")], vec![named("b1")]]);
-        assert_eq!(order.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["a1", "b1", "a2"]);
     }
 }

@@ -10,13 +10,13 @@ pub use language_modeling::LanguageModeling;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{TokenScores, Tokenizer, Tokens};
+use crate::model::{Generation, Limits, TokenScores, Tokenizer, Tokens};
 use crate::structure::Language;
 
 /// Something that a model is asked to do with the records of a data set.
@@ -30,14 +30,12 @@ pub trait Task: Debug + Send + Sync {
     /// Makes samples, chosen by `seed`; the same for every encoding.
     ///
     /// # Errors
-    /// [`ErrorKind::Dataset`] when a record lacks what the task needs or a bucket stays empty.
-    fn samples(&self, dataset: &Dataset, tokenizer: &Tokenizer, seed: u64) -> Result<Vec<Sample>>;
+    /// [`ErrorKind::Dataset`] when the data set cannot be read or a bucket stays empty.
+    fn samples(&self, dataset: &Dataset, tokenizer: &Tokenizer, seed: u64) -> Result<Selection>;
 
-    /// Runs one sample. What it returns is stored, and is all that [`Task::measures`] sees.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Compute`] when the model fails.
-    fn evaluate(&self, sample: &Sample, subject: &dyn Subject) -> Result<Value>;
+    /// What is asked of the model for a sample, and what becomes of the answer: the outcome, which is
+    /// stored and is all that [`Task::measures`] sees.
+    fn request<'a>(&'a self, sample: &'a Sample) -> Request<'a>;
 
     /// The figures of this task, the main one first.
     fn metrics(&self) -> &'static [Metric];
@@ -45,25 +43,65 @@ pub trait Task: Debug + Send + Sync {
     /// What a stored outcome contributes to which figure.
     ///
     /// # Errors
-    /// When the outcome is not one that [`Task::evaluate`] made.
+    /// When the outcome is not one that [`Task::request`] made.
     fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error>;
 }
 
-/// What a task can ask of a model under one encoding.
-pub trait Subject {
-    /// Per-token losses of a sample's tokens.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Compute`] when the model fails.
-    fn score(&self, sample: &Sample) -> Result<TokenScores>;
+/// The samples of a task, and what could not be one.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// In the order in which they run.
+    pub samples: Vec<Sample>,
+    /// Records that should have become samples and cannot; they are named and counted.
+    pub left_out: Vec<LeftOut>,
+}
 
-    /// Whether early tokens are encoded by the length of the whole sequence, so that one pass does not
+/// A record that cannot become a sample.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Its id, or its file and line.
+    pub record: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// What a task asks of a model under one encoding, and what it makes of the answer.
+pub enum Request<'a> {
+    /// Per-token losses of the sample's tokens.
+    Score {
+        /// Makes the outcome.
+        outcome: Box<dyn FnOnce(Scored) -> Value + 'a>,
+    },
+    /// The sample's tokens are a prompt, to go on from greedily.
+    Generate {
+        /// When to end.
+        limits: Limits,
+        /// Continuations of the prompt whose likelihood is wanted, in tokens.
+        candidates: &'a [Vec<u32>],
+        /// Makes the outcome.
+        outcome: Box<dyn FnOnce(Generated) -> Value + 'a>,
+    },
+}
+
+/// The answer to [`Request::Score`].
+pub struct Scored {
+    /// Per-token losses.
+    pub scores: TokenScores,
+    /// Whether early tokens were encoded by the length of the whole sequence, so that one pass does not
     /// give the loss at shorter contexts.
-    fn follows_length(&self) -> bool;
+    pub follows_length: bool,
+}
+
+/// The answer to [`Request::Generate`].
+pub struct Generated {
+    /// What the model went on with.
+    pub generation: Generation,
+    /// Negative log-likelihood of each candidate's tokens, nats.
+    pub candidates: Vec<Vec<f64>>,
 }
 
 /// One unit of work: a text in the model's tokens.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Sample {
     /// The record's id.
     pub id: String,
@@ -73,12 +111,18 @@ pub struct Sample {
     pub text: String,
     /// What it is written in, if that can be parsed.
     pub language: Option<Language>,
+    /// The byte offsets at which its files begin; empty: one file.
+    pub file_starts: Vec<usize>,
     /// Ids and byte offsets of the text.
     pub tokens: Tokens,
+    /// Continuations whose likelihood is wanted, in tokens.
+    pub candidates: Vec<Vec<u32>>,
+    /// What the task holds the model's answer to, in the task's own form.
+    pub reference: Value,
 }
 
 /// A half-open range of token counts or positions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// First included.
     pub from: usize,
@@ -136,6 +180,13 @@ pub enum Group {
     All,
     /// Tokens at these positions, of all samples that reach them.
     Position(Span),
+    /// Samples of one length with what is asked for at one depth: a field of a grid.
+    Cell {
+        /// Tokens.
+        length: usize,
+        /// Percent of the length.
+        depth: u8,
+    },
 }
 
 impl std::fmt::Display for Group {
@@ -145,6 +196,7 @@ impl std::fmt::Display for Group {
             Group::Bucket(span) => write!(f, "{span}"),
             Group::All => f.write_str("all"),
             Group::Position(span) => write!(f, "position {span}"),
+            Group::Cell { length, depth } => write!(f, "length {length} depth {depth}"),
         }
     }
 }
@@ -204,4 +256,24 @@ pub fn find_kind(name: &str) -> Result<&'static TaskKind> {
             .at("key `kind`")
             .fix(format!("use one of: {}", known.join(", ")))
     })
+}
+
+/// The first sample of every bucket, then the second of every bucket, and so on: a run that is cut short
+/// has seen all lengths.
+pub(crate) fn by_rank(buckets: Vec<Vec<Sample>>) -> Vec<Sample> {
+    let longest = buckets.iter().map(Vec::len).max().unwrap_or(0);
+    let mut queues: Vec<_> = buckets.into_iter().map(Vec::into_iter).collect();
+    (0..longest).flat_map(|_| queues.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_interleave_buckets() {
+        let named = |id: &str| Sample { id: id.into(), ..Sample::default() };
+        let order = by_rank(vec![vec![named("a1"), named("a2")], vec![named("b1")]]);
+        assert_eq!(order.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["a1", "b1", "a2"]);
+    }
 }

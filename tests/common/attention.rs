@@ -1,9 +1,11 @@
 //! Attention written down from its definition in f64, and random cases to hold implementations to it.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use longcode::encoding::{EncodingSpec, ModelRope, Positions, Rotations};
 use longcode::model::RotaryTables;
-use longcode::model::kernels::Heads;
+use longcode::model::cache::Cache;
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -17,6 +19,8 @@ pub struct Case {
     pub queries_per_key: usize,
     pub head_dim: usize,
     pub seed: u64,
+    /// Tokens that are read before the block of queries that starts in the middle.
+    pub read: usize,
 }
 
 impl Case {
@@ -31,22 +35,28 @@ impl Case {
             _ => format!("hirope:window={window},split=0.4"),
         });
         let head_dim = prop::sample::select(vec![16usize, 32, 64, 80, 128]);
-        (spec, 1usize..150, 1usize..3, 1usize..5, head_dim, any::<u64>()).prop_map(
-            |(spec, length, kv_heads, queries_per_key, head_dim, seed)| Case {
+        let lengths = (1usize..150).prop_flat_map(|length| (Just(length), 0..=length));
+        (spec, lengths, 1usize..3, 1usize..5, head_dim, any::<u64>()).prop_map(
+            |(spec, (length, read), kv_heads, queries_per_key, head_dim, seed)| Case {
                 spec,
                 length,
                 kv_heads,
                 queries_per_key,
                 head_dim,
                 seed,
+                read,
             },
         )
     }
 
-    fn rotations(&self, length: usize) -> Rotations {
+    fn positions(tokens: Range<usize>, sequence_length: usize) -> Positions {
+        let levels = vec![tokens.clone().map(|t| (t / 7) as u32).collect()];
+        Positions { tokens, levels, sequence_length }
+    }
+
+    fn rotations(&self, positions: &Positions) -> Rotations {
         let model = ModelRope { head_dim: self.head_dim, base: 10000.0, trained_length: 64, scaling: None };
-        let levels = vec![(0..length).map(|t| (t / 7) as u32).collect()];
-        EncodingSpec::parse(&self.spec).unwrap().rotations(&model, &Positions::whole(length, levels))
+        EncodingSpec::parse(&self.spec).unwrap().rotations(&model, positions)
     }
 
     /// Query, key and value as `[length, heads, head_dim]`.
@@ -58,20 +68,38 @@ impl Case {
         })
     }
 
-    /// What an implementation makes of the first `length` tokens, `[length, heads, head_dim]`.
+    /// What an implementation makes of the first `length` tokens, `[length, heads, head_dim]`: the first
+    /// `read` of them in one block of queries, then the others in a second one over a cache.
     fn attend(&self, form: Form, length: usize, device: &Device) -> Vec<f32> {
-        let tables = RotaryTables::new(&self.rotations(length), device);
+        let read = self.read.min(length);
+        let mut cache = Cache::new(1, length);
+        [0..read, read..length]
+            .into_iter()
+            .filter(|rows| !rows.is_empty())
+            .flat_map(|rows| self.attend_rows(form, rows, length, &mut cache, device))
+            .collect()
+    }
+
+    fn attend_rows(
+        &self,
+        form: Form,
+        rows: Range<usize>,
+        length: usize,
+        cache: &mut Cache,
+        device: &Device,
+    ) -> Vec<f32> {
+        let positions = Case::positions(rows.clone(), length);
+        let tables = RotaryTables::new(&self.rotations(&positions), &positions, device);
         let [query, key, value] = self.inputs().map(|values| {
             let shape = [self.length, values.len() / self.length];
-            Tensor::<2>::from_data(TensorData::new(values, shape), device).slice_dim(0, 0..length)
+            Tensor::<2>::from_data(TensorData::new(values, shape), device).slice_dim(0, rows.clone())
         });
+        // A whole sequence needs no cache.
+        let cache = (rows.len() < length).then(|| cache.layer(0));
+        let attention = tables.rotated(query, key, value, cache);
         let out = match form {
-            Form::Best => tables.attend(query, key, value),
-            Form::TensorOps => {
-                let queries = self.kv_heads * self.queries_per_key;
-                let heads = Heads { queries, keys: self.kv_heads, dim: self.head_dim };
-                tables.attend_in_blocks(query, key, value, heads)
-            }
+            Form::Best => attention.compute(),
+            Form::TensorOps => attention.in_blocks(),
         };
         out.into_data().try_to_vec().unwrap()
     }
@@ -109,7 +137,7 @@ pub fn check_causal(case: &Case, form: Form, device: &Device) {
 /// The formula of positions.md, softmax and weighted sum, in f64.
 fn definition(case: &Case) -> Vec<f64> {
     let (length, d) = (case.length, case.head_dim);
-    let rotations = case.rotations(length);
+    let rotations = case.rotations(&Case::positions(0..length, length));
     let [query, key, value] = case.inputs();
     let mut out = Vec::new();
     for i in 0..length {

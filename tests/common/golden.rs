@@ -73,9 +73,9 @@ pub fn check_attention(device: &Device) {
     for (name, encoding) in cases {
         encoding.check(&model).unwrap();
         let levels = encoding.units().iter().map(|_| segments.clone()).collect();
-        let rotations = encoding.rotations(&model, &Positions::whole(segments.len(), levels));
-        let tables = RotaryTables::new(&rotations, device);
-        let out = tables.attend(load("q"), load("k"), load("v"));
+        let positions = Positions::whole(segments.len(), levels);
+        let tables = RotaryTables::new(&encoding.rotations(&model, &positions), &positions, device);
+        let out = tables.attend(load("q"), load("k"), load("v"), None);
         let out = out.reshape([segments.len(), 4, 16]).swap_dims(0, 1).into_data();
         let (expected, _) = golden.tensor(&name);
         let worst = max_difference(out.try_to_vec::<f32>().unwrap().into_iter().map(f64::from), &expected);

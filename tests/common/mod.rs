@@ -4,6 +4,7 @@
 
 pub mod attention;
 pub mod cli;
+pub mod decoding;
 pub mod golden;
 
 use std::path::{Path, PathBuf};

@@ -1,9 +1,10 @@
 //! Exact windowed attention at about the price of one attention, without a score matrix.
 //!
-//! Blocks of queries are the parallel tasks. For a block, the keys fall into three ranges: all far, a
-//! band that needs both rotations, all near (see [`super::super::attention`]). Each range goes in tiles
-//! with an online softmax (Milakov and Gimelshein 2018; Dao et al. 2022), so that scores live in the
-//! cache. The query heads that share a key head stand below one another in one product.
+//! Blocks of query rows of one key head are the parallel tasks. For a block, the keys fall into three
+//! ranges: all far, a band that needs both rotations, all near (see [`super::super::attention`]). Each
+//! range goes in tiles with an online softmax (Milakov and Gimelshein 2018; Dao et al. 2022), so that
+//! scores live in the cache. The query heads that share a key head stand below one another in one
+//! product.
 
 use std::ops::Range;
 
@@ -20,83 +21,80 @@ const ROWS: usize = 192;
 
 /// Inputs of [`super::CpuKernels::relative_attention`].
 pub(super) struct Inputs<'a> {
-    /// `[tokens, heads * dim]`
-    pub(super) query: &'a [f32],
-    /// `[tokens, kv_heads * dim]`
-    pub(super) key: &'a [f32],
-    /// `[tokens, kv_heads * dim]`
+    pub(super) near: Rotated<'a>,
+    /// Not read without a window.
+    pub(super) far: Rotated<'a>,
+    /// `[keys, kv_heads * dim]`
     pub(super) value: &'a [f32],
-    /// `[4 or 8, tokens, dim / 2]`
-    pub(super) tables: &'a [f32],
     pub(super) heads: Heads,
-    /// Distances from here on use the far tables.
+    /// Distances from here on use the far rotation.
     pub(super) window: Option<usize>,
+    /// Position of the first query row.
+    pub(super) first: usize,
 }
 
-/// cos and sin of every token, `[tokens, dim / 2]` each.
+/// Queries `[rows, heads * dim]` and keys `[keys, kv_heads * dim]` under one rotation.
 #[derive(Clone, Copy)]
-struct Table<'a> {
-    cos: &'a [f32],
-    sin: &'a [f32],
+pub(super) struct Rotated<'a> {
+    pub(super) query: &'a [f32],
+    pub(super) key: &'a [f32],
 }
 
-impl Inputs<'_> {
-    fn tokens(&self) -> usize {
-        self.query.len() / (self.heads.queries * self.heads.dim)
-    }
-
-    /// Table `number` in the order near query, near key, far query, far key.
-    fn table(&self, number: usize) -> Table<'_> {
-        let size = self.tokens() * self.heads.dim / 2;
-        let part = |n: usize| &self.tables[n * size..(n + 1) * size];
-        Table { cos: part(2 * number), sin: part(2 * number + 1) }
-    }
-}
-
-/// A block's query tokens and what its tiles need.
-struct Block<'a> {
-    inputs: &'a Inputs<'a>,
-    /// Keys rotated near, `[tokens, kv_heads * dim]`.
-    near_keys: &'a [f32],
-    /// Keys rotated far, where there is a window.
-    far_keys: &'a [f32],
-    tokens: Range<usize>,
-}
-
-/// `[tokens, heads * dim]`.
+/// `[rows, heads * dim]`.
 pub(super) fn attend(inputs: &Inputs) -> Vec<f32> {
     let Heads { queries, keys, dim } = inputs.heads;
-    let near_keys = rotate_all(inputs.key, inputs.table(1), dim);
-    let far_keys = inputs.window.map(|_| rotate_all(inputs.key, inputs.table(3), dim)).unwrap_or_default();
+    let rows = inputs.near.query.len() / (queries * dim);
+    let width = queries / keys * dim;
     let block = (ROWS * keys / queries).clamp(16, 128);
-    let mut out = vec![0.0; inputs.query.len()];
-    let row = queries * dim;
+    let mut by_head = vec![0.0; inputs.near.query.len()];
+    let tasks: Vec<_> = by_head
+        .chunks_mut(rows * width)
+        .enumerate()
+        .flat_map(|(key_head, out)| {
+            out.chunks_mut(block * width).enumerate().map(move |(number, out)| {
+                let start = number * block;
+                (Block { inputs, key_head, rows: start..start + out.len() / width }, out)
+            })
+        })
+        .collect();
     // One block a task: late blocks see more keys than early ones, and stealing evens that out.
-    out.par_chunks_mut(block * row).with_max_len(1).enumerate().for_each(|(number, out)| {
-        let start = number * block;
-        let tokens = start..start + out.len() / row;
-        let block = Block { inputs, near_keys: &near_keys, far_keys: &far_keys, tokens };
-        let mut scratch = Scratch::default();
-        for key_head in 0..keys {
-            block.attend(key_head, &mut scratch, out);
+    tasks
+        .into_par_iter()
+        .with_max_len(1)
+        .for_each_init(Scratch::default, |scratch, (block, out)| block.attend(scratch, out));
+    interleave(by_head, keys, width)
+}
+
+/// `[groups, rows, width]` as `[rows, groups * width]`.
+fn interleave(by_group: Vec<f32>, groups: usize, width: usize) -> Vec<f32> {
+    if groups == 1 {
+        return by_group;
+    }
+    let group = by_group.len() / groups;
+    let mut out = vec![0.0; by_group.len()];
+    out.par_chunks_mut(groups * width).with_min_len(64).enumerate().for_each(|(row, out)| {
+        for (n, out) in out.chunks_exact_mut(width).enumerate() {
+            out.copy_from_slice(&by_group[n * group + row * width..][..width]);
         }
     });
     out
 }
 
-/// Every head of every token rotated, in the layout of `x`.
-fn rotate_all(x: &[f32], table: Table, dim: usize) -> Vec<f32> {
-    let half = dim / 2;
-    let width = x.len() * half / table.cos.len();
+/// Rotates every head of every row of `x [rows, heads * dim]` by `table [2, rows, dim / 2]`, cos then
+/// sin; dimension `p` turns with `p + dim / 2`.
+pub(super) fn rotate(x: &[f32], table: &[f32], rows: usize) -> Vec<f32> {
+    let width = x.len() / rows;
+    let half = table.len() / 2 / rows;
+    let (cos, sin) = table.split_at(rows * half);
     let mut out = vec![0.0; x.len()];
     out.par_chunks_mut(width).with_min_len(64).zip(x.par_chunks(width)).enumerate().for_each(
-        |(token, (out, x))| {
-            let (cos, sin) = (&table.cos[token * half..][..half], &table.sin[token * half..][..half]);
+        |(row, (out, x))| {
+            let (cos, sin) = (&cos[row * half..][..half], &sin[row * half..][..half]);
             vectorised(
                 #[inline(always)]
                 || {
-                    for (out, x) in out.chunks_exact_mut(dim).zip(x.chunks_exact(dim)) {
-                        rotate(out, x, cos, sin);
+                    for (out, x) in out.chunks_exact_mut(2 * half).zip(x.chunks_exact(2 * half)) {
+                        rotate_head(out, x, cos, sin);
                     }
                 },
             );
@@ -105,9 +103,8 @@ fn rotate_all(x: &[f32], table: Table, dim: usize) -> Vec<f32> {
     out
 }
 
-/// Rotates one vector, dimension `p` with `p + h`.
 #[inline(always)]
-fn rotate(out: &mut [f32], x: &[f32], cos: &[f32], sin: &[f32]) {
+fn rotate_head(out: &mut [f32], x: &[f32], cos: &[f32], sin: &[f32]) {
     let half = cos.len();
     let (out_low, out_high) = out.split_at_mut(half);
     let (low, high) = x.split_at(half);
@@ -117,14 +114,21 @@ fn rotate(out: &mut [f32], x: &[f32], cos: &[f32], sin: &[f32]) {
     }
 }
 
-/// Buffers of a block, kept between its key heads.
+/// Query rows of one key head's query heads, and what their tiles need.
+struct Block<'a> {
+    inputs: &'a Inputs<'a>,
+    key_head: usize,
+    rows: Range<usize>,
+}
+
+/// Buffers of a block.
 #[derive(Default)]
 struct Scratch {
     near_query: Vec<f32>,
     far_query: Vec<f32>,
     scores: Vec<f32>,
     far_scores: Vec<f32>,
-    /// Weighted sum of values so far, by the running maximum, `[rows, dim]`.
+    /// Weighted sum of values so far, by the running maximum, `[height, dim]`.
     mixed: Vec<f32>,
     /// Running maximum and sum of each row.
     max: Vec<f32>,
@@ -140,29 +144,33 @@ enum Side {
 }
 
 impl Block<'_> {
-    /// Attention of the block's tokens for the query heads of one key head, into `out [tokens, heads *
-    /// dim]` of the block.
-    fn attend(&self, key_head: usize, scratch: &mut Scratch, out: &mut [f32]) {
+    /// Attention of the block's rows, into `out [rows, group * dim]`.
+    fn attend(&self, scratch: &mut Scratch, out: &mut [f32]) {
         let dim = self.inputs.heads.dim;
-        let rows = self.rows();
-        self.rotate_queries(key_head, 0, &mut scratch.near_query);
+        let height = self.height();
+        self.stack(self.inputs.near.query, &mut scratch.near_query);
         if self.inputs.window.is_some() {
-            self.rotate_queries(key_head, 2, &mut scratch.far_query);
-            scratch.far_scores.resize(rows * TILE, 0.0);
+            self.stack(self.inputs.far.query, &mut scratch.far_query);
+            scratch.far_scores.resize(height * TILE, 0.0);
         }
-        scratch.scores.resize(rows * TILE, 0.0);
+        scratch.scores.resize(height * TILE, 0.0);
         scratch.mixed.clear();
-        scratch.mixed.resize(rows * dim, 0.0);
+        scratch.mixed.resize(height * dim, 0.0);
         scratch.max.clear();
-        scratch.max.resize(rows, f32::NEG_INFINITY);
+        scratch.max.resize(height, f32::NEG_INFINITY);
         scratch.sum.clear();
-        scratch.sum.resize(rows, 0.0);
+        scratch.sum.resize(height, 0.0);
         for (side, range) in self.ranges() {
             for start in range.clone().step_by(TILE) {
-                self.tile(key_head, side, start..(start + TILE).min(range.end), scratch);
+                self.tile(side, start..(start + TILE).min(range.end), scratch);
             }
         }
-        self.write(key_head, scratch, out);
+        self.write(scratch, out);
+    }
+
+    /// Positions of the block's rows.
+    fn tokens(&self) -> Range<usize> {
+        self.inputs.first + self.rows.start..self.inputs.first + self.rows.end
     }
 
     /// Query heads of one key head.
@@ -170,15 +178,15 @@ impl Block<'_> {
         self.inputs.heads.queries / self.inputs.heads.keys
     }
 
-    /// Rows of the block: its tokens for each query head of a key head.
-    fn rows(&self) -> usize {
-        self.group() * self.tokens.len()
+    /// The block's rows for each query head of its key head, below one another.
+    fn height(&self) -> usize {
+        self.group() * self.rows.len()
     }
 
     /// Key ranges, first to last. The first holds key 0, which every row sees, so that running maxima
     /// are finite from the first tile on.
     fn ranges(&self) -> Vec<(Side, Range<usize>)> {
-        let Range { start, end } = self.tokens;
+        let Range { start, end } = self.tokens();
         let Some(window) = self.inputs.window else { return vec![(Side::Near, 0..end)] };
         let first_band = (start + 1).saturating_sub(window);
         let first_near = end.saturating_sub(window).max(first_band);
@@ -187,52 +195,45 @@ impl Block<'_> {
         ranges.into_iter().filter(|(_, range)| !range.is_empty()).collect()
     }
 
-    /// The block's queries of one key head's group, rotated, `[group, tokens, dim]`.
-    fn rotate_queries(&self, key_head: usize, table: usize, rotated: &mut Vec<f32>) {
+    /// The block's queries, `[group, rows, dim]`.
+    fn stack(&self, query: &[f32], stacked: &mut Vec<f32>) {
         let Heads { queries, dim, .. } = self.inputs.heads;
-        let (table, half) = (self.inputs.table(table), dim / 2);
-        rotated.resize(self.rows() * dim, 0.0);
-        let rows = (0..self.group()).flat_map(|member| self.tokens.clone().map(move |token| (member, token)));
-        vectorised(
-            #[inline(always)]
-            || {
-                for ((member, token), out) in rows.zip(rotated.chunks_exact_mut(dim)) {
-                    let head = key_head * self.group() + member;
-                    let x = &self.inputs.query[(token * queries + head) * dim..][..dim];
-                    rotate(out, x, &table.cos[token * half..][..half], &table.sin[token * half..][..half]);
-                }
-            },
-        );
+        stacked.clear();
+        for head in self.key_head * self.group()..(self.key_head + 1) * self.group() {
+            for row in self.rows.clone() {
+                stacked.extend_from_slice(&query[(row * queries + head) * dim..][..dim]);
+            }
+        }
     }
 
     /// Scores of a tile of keys, and the values they add.
-    fn tile(&self, key_head: usize, side: Side, keys: Range<usize>, scratch: &mut Scratch) {
-        let (rows, dim) = (self.rows(), self.inputs.heads.dim);
+    fn tile(&self, side: Side, keys: Range<usize>, scratch: &mut Scratch) {
+        let (height, dim) = (self.height(), self.inputs.heads.dim);
         let stride = self.inputs.heads.keys * dim;
-        let first = keys.start * stride + key_head * dim;
+        let first = keys.start * stride + self.key_head * dim;
         let width = keys.len();
         let Scratch { near_query, far_query, scores, far_scores, mixed, max, sum } = scratch;
-        let scores = &mut scores[..rows * width];
+        let scores = &mut scores[..height * width];
         let product = |query: &[f32], keys: &[f32], scores: &mut [f32]| {
             multiply(
                 Matrix::rows(query, dim),
                 Matrix::columns(&keys[first..], stride),
                 scores,
-                [rows, dim, width],
+                [height, dim, width],
                 false,
             );
         };
         match side {
-            Side::Near => product(near_query, self.near_keys, scores),
-            Side::Far => product(far_query, self.far_keys, scores),
+            Side::Near => product(near_query, self.inputs.near.key, scores),
+            Side::Far => product(far_query, self.inputs.far.key, scores),
             Side::Band => {
-                let far_scores = &mut far_scores[..rows * width];
-                product(near_query, self.near_keys, scores);
-                product(far_query, self.far_keys, far_scores);
+                let far_scores = &mut far_scores[..height * width];
+                product(near_query, self.inputs.near.key, scores);
+                product(far_query, self.inputs.far.key, far_scores);
                 self.choose(&keys, scores, far_scores);
             }
         }
-        if keys.end > self.tokens.start + 1 {
+        if keys.end > self.tokens().start + 1 {
             self.mask_later(&keys, scores);
         }
         vectorised(
@@ -243,7 +244,7 @@ impl Block<'_> {
             Matrix::rows(scores, width),
             Matrix::rows(&self.inputs.value[first..], stride),
             mixed,
-            [rows, width, dim],
+            [height, width, dim],
             true,
         );
     }
@@ -255,7 +256,7 @@ impl Block<'_> {
         for (row, (scores, far)) in
             scores.chunks_exact_mut(width).zip(far_scores.chunks_exact(width)).enumerate()
         {
-            let token = self.tokens.start + row % self.tokens.len();
+            let token = self.tokens().start + row % self.rows.len();
             let far_keys = (token + 1).saturating_sub(window).clamp(keys.start, keys.end) - keys.start;
             scores[..far_keys].copy_from_slice(&far[..far_keys]);
         }
@@ -264,19 +265,17 @@ impl Block<'_> {
     /// Masks the keys after each row's token.
     fn mask_later(&self, keys: &Range<usize>, scores: &mut [f32]) {
         for (row, scores) in scores.chunks_exact_mut(keys.len()).enumerate() {
-            let token = self.tokens.start + row % self.tokens.len();
+            let token = self.tokens().start + row % self.rows.len();
             let seen = (token + 1).clamp(keys.start, keys.end) - keys.start;
             scores[seen..].fill(f32::NEG_INFINITY);
         }
     }
 
     /// Divides by the sums and puts the rows where their heads belong.
-    fn write(&self, key_head: usize, scratch: &Scratch, out: &mut [f32]) {
-        let Heads { queries, dim, .. } = self.inputs.heads;
-        let tokens = self.tokens.len();
+    fn write(&self, scratch: &Scratch, out: &mut [f32]) {
+        let (dim, rows) = (self.inputs.heads.dim, self.rows.len());
         for (row, (mixed, sum)) in scratch.mixed.chunks_exact(dim).zip(&scratch.sum).enumerate() {
-            let head = key_head * self.group() + row / tokens;
-            let out = &mut out[(row % tokens * queries + head) * dim..][..dim];
+            let out = &mut out[(row % rows * self.group() + row / rows) * dim..][..dim];
             for (out, mixed) in out.iter_mut().zip(mixed) {
                 *out = mixed / sum;
             }

@@ -25,18 +25,27 @@ pub struct Heads {
 /// Kernels of the CPU backend. All tensors are f32.
 #[backend_extension(Flex)]
 pub trait CpuKernels: Backend {
-    /// Causal relative attention.
+    /// Rotates every head of every row of `x [rows, heads * dim]` by `table [2, rows, dim / 2]`, cos then
+    /// sin; dimension `p` turns with `p + dim / 2`.
+    fn rotate(x: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Causal relative attention of query rows at positions `first..first + rows` over the keys
+    /// `0..first + rows`.
     ///
-    /// `query [tokens, heads * dim]`, `key` and `value [tokens, kv_heads * dim]`, not rotated; `tables
-    /// [4 or 8, tokens, dim / 2]`: cos and sin of near queries, near keys, and far queries, far keys
-    /// where there is a window. Returns `[tokens, heads * dim]`.
+    /// `near_query` and `far_query` are `[rows, heads * dim]`, rotated, the logit scale included;
+    /// `near_key`, `far_key` and `value` are `[keys, kv_heads * dim]` and may have more rows than are
+    /// seen. Keys at distances of at least `window` use the far pair; without a window the far tensors
+    /// are not read. Query head `n` reads key head `n * kv_heads / heads`. Returns `[rows, heads * dim]`.
+    #[allow(clippy::too_many_arguments, reason = "a backend extension takes tensors one by one")]
     fn relative_attention(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
+        near_query: FloatTensor<Self>,
+        near_key: FloatTensor<Self>,
+        far_query: FloatTensor<Self>,
+        far_key: FloatTensor<Self>,
         value: FloatTensor<Self>,
-        tables: FloatTensor<Self>,
         heads: Heads,
         window: Option<usize>,
+        first: usize,
     ) -> FloatTensor<Self>;
 
     /// `silu(gate) * up`, both `[tokens, inner]`.
@@ -56,23 +65,32 @@ pub fn on_cpu(device: &Device) -> bool {
 }
 
 impl CpuKernels for Flex {
+    fn rotate(x: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self> {
+        let shape = x.layout().shape().clone();
+        let [x, table] = [x, table].map(|tensor| tensor.to_contiguous());
+        tensor(attention::rotate(x.storage(), table.storage(), shape[0]), shape)
+    }
+
     fn relative_attention(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
+        near_query: FloatTensor<Self>,
+        near_key: FloatTensor<Self>,
+        far_query: FloatTensor<Self>,
+        far_key: FloatTensor<Self>,
         value: FloatTensor<Self>,
-        tables: FloatTensor<Self>,
         heads: Heads,
         window: Option<usize>,
+        first: usize,
     ) -> FloatTensor<Self> {
-        let shape = query.layout().shape().clone();
-        let [query, key, value, tables] = [query, key, value, tables].map(|tensor| tensor.to_contiguous());
+        let shape = near_query.layout().shape().clone();
+        let inputs = [near_query, near_key, far_query, far_key, value];
+        let [near_query, near_key, far_query, far_key, value] = inputs.map(|tensor| tensor.to_contiguous());
         let inputs = attention::Inputs {
-            query: query.storage(),
-            key: key.storage(),
+            near: attention::Rotated { query: near_query.storage(), key: near_key.storage() },
+            far: attention::Rotated { query: far_query.storage(), key: far_key.storage() },
             value: value.storage(),
-            tables: tables.storage(),
             heads,
             window,
+            first,
         };
         tensor(attention::attend(&inputs), shape)
     }

@@ -1,31 +1,33 @@
 //! A run: every sample of every task, under every encoding, on every model, stored as it finishes.
 
+mod batch;
+
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::time::Instant;
 
 use rayon::prelude::*;
 
-use crate::config::{Config, EncodingEntry, TaskEntry};
+use batch::{Batch, Job};
+
+use crate::config::{Config, TaskEntry};
 use crate::dataset::Dataset;
 use crate::device::OpenDevice;
-use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
-use crate::hash::sha256;
-use crate::model::score::score_under;
-use crate::model::{Checkpoint, Llama, TokenScores};
+use crate::model::Checkpoint;
 use crate::progress::Progress;
-use crate::store::{DatasetHash, Environment, ModelHash, SampleKey, SampleLine, Store};
+use crate::store::{DatasetHash, Environment, LeftOutRecord, ModelHash, SampleKey, Store};
 use crate::structure::{Segments, Source, Unit, segments};
-use crate::task::{Sample, Subject};
+use crate::task::{LeftOut, Sample};
 
 /// How a run goes on its way.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct RunOptions {
     /// At most so many samples of each bucket of each task.
     pub limit: Option<usize>,
     /// Start over instead of going on.
     pub fresh: bool,
+    /// Samples that generate side by side, at least 1.
+    pub batch: usize,
 }
 
 /// The samples of one task in one model's tokens, with their segments.
@@ -33,6 +35,7 @@ struct Work<'a> {
     model: usize,
     task: &'a TaskEntry,
     samples: Vec<(Sample, HashMap<Unit, Segments>)>,
+    left_out: Vec<LeftOut>,
 }
 
 /// Runs a config and stores every sample in `out` as it finishes.
@@ -54,86 +57,26 @@ pub fn run(config: &Config, device: &OpenDevice, out: &Path, options: RunOptions
             .iter()
             .map(|(name, dataset)| Ok(DatasetHash { name: name.clone(), sha256: dataset.sha256()? }))
             .collect::<Result<_>>()?,
+        left_out(config, &work),
     );
     let mut store = Store::open(out, config, environment, options.fresh)?;
-    let jobs = pending(config, &work, store.done(), options.limit);
-    announce(out, store.done().len(), jobs.len(), planned);
-    let tokens = jobs.iter().map(|job| job.sample.tokens.ids.len() as u64).sum();
-    let mut progress = Progress::new(tokens, "tok");
+    let batches = pending(config, &work, store.done(), options);
+    announce(out, store.done().len(), batches.iter().map(|batch| batch.jobs.len()).sum(), planned);
+    let mut progress = Progress::new(batches.iter().map(Batch::tokens).sum(), "tok");
     for (number, checkpoint) in checkpoints.iter().enumerate() {
-        let mut jobs = jobs.iter().filter(|job| job.model == number).peekable();
-        if jobs.peek().is_none() {
+        let mut batches = batches.iter().filter(|batch| batch.model == number).peekable();
+        if batches.peek().is_none() {
             continue;
         }
         let model = checkpoint.load(&device.device)?;
-        for job in jobs {
-            store.append(&job.evaluate(config, checkpoint, &model)?)?;
-            progress.advance(job.sample.tokens.ids.len() as u64);
+        for batch in batches {
+            for line in batch.evaluate(&config.models[number].name, checkpoint, &model)? {
+                store.append(&line)?;
+            }
+            progress.advance(batch.tokens());
         }
     }
     store.finish()
-}
-
-/// One sample under one encoding.
-struct Job<'a> {
-    model: usize,
-    task: &'a TaskEntry,
-    encoding: &'a EncodingEntry,
-    sample: &'a Sample,
-    segments: &'a HashMap<Unit, Segments>,
-}
-
-impl Job<'_> {
-    fn key(&self, config: &Config) -> SampleKey {
-        SampleKey {
-            model: config.models[self.model].name.clone(),
-            encoding: self.encoding.name.clone(),
-            task: self.task.name.clone(),
-            sample: self.sample.id.clone(),
-        }
-    }
-
-    fn evaluate(&self, config: &Config, checkpoint: &Checkpoint, model: &Llama) -> Result<SampleLine> {
-        let started = Instant::now();
-        let levels =
-            self.encoding.spec.units().iter().map(|unit| self.segments[unit].index.clone()).collect();
-        let subject = EncodedModel { checkpoint, model, encoding: &self.encoding.spec, levels };
-        let outcome = self.task.task.evaluate(self.sample, &subject).map_err(|e| {
-            e.at(format_args!("sample \"{}\", encoding \"{}\"", self.sample.id, self.encoding.name))
-        })?;
-        Ok(SampleLine {
-            key: self.key(config),
-            bucket: self.sample.bucket.to_string(),
-            tokens: self.sample.tokens.ids.len(),
-            sha256: sha256(self.sample.text.as_bytes()),
-            seconds: started.elapsed().as_secs_f64(),
-            outcome,
-        })
-    }
-}
-
-/// A model under one encoding, with the segment indices of the sample at hand.
-struct EncodedModel<'a> {
-    checkpoint: &'a Checkpoint,
-    model: &'a Llama,
-    encoding: &'a EncodingSpec,
-    levels: Vec<Vec<u32>>,
-}
-
-impl Subject for EncodedModel<'_> {
-    fn score(&self, sample: &Sample) -> Result<TokenScores> {
-        score_under(
-            self.model,
-            &self.checkpoint.config,
-            self.encoding,
-            &sample.tokens.ids,
-            self.levels.clone(),
-        )
-    }
-
-    fn follows_length(&self) -> bool {
-        self.encoding.follows_length(&self.checkpoint.config.rope)
-    }
 }
 
 /// Opens every model's config and tokenizer, holds every encoding against it, and checks that the
@@ -191,7 +134,7 @@ fn prepare<'a>(
         for task in &config.tasks {
             let dataset = datasets.iter().find(|(name, _)| *name == task.dataset).map(|(_, dataset)| dataset);
             let dataset = dataset.expect("opened for every task");
-            let samples = task
+            let selection = task
                 .task
                 .samples(dataset, &checkpoint.tokenizer, config.seed)
                 .map_err(|e| e.at(format_args!("task \"{}\"", task.name)))?;
@@ -199,38 +142,71 @@ fn prepare<'a>(
                 let segments = units.iter().map(|&unit| (unit, sample_segments(&sample, unit))).collect();
                 (sample, segments)
             };
-            all.push(Work { model, task, samples: samples.into_par_iter().map(parse).collect() });
+            let samples = selection.samples.into_par_iter().map(parse).collect();
+            all.push(Work { model, task, samples, left_out: selection.left_out });
         }
     }
     Ok(all)
 }
 
 fn sample_segments(sample: &Sample, unit: Unit) -> Segments {
-    let source = Source { text: &sample.text, language: sample.language, file_starts: &[] };
+    let source = Source { text: &sample.text, language: sample.language, file_starts: &sample.file_starts };
     segments(&source, &sample.tokens.offsets, unit)
 }
 
-/// What is left to do: sample by sample, so that encodings stay comparable when a run is cut short.
+/// What is left to do: some samples at a time under every encoding, so that encodings stay comparable
+/// when a run is cut short.
 fn pending<'a>(
     config: &'a Config,
     work: &'a [Work<'a>],
     done: &HashSet<SampleKey>,
-    limit: Option<usize>,
-) -> Vec<Job<'a>> {
-    let mut jobs = Vec::new();
+    options: RunOptions,
+) -> Vec<Batch<'a>> {
+    let mut batches = Vec::new();
     for work in work {
-        let mut of_bucket = HashMap::new();
-        for (sample, segments) in &work.samples {
-            let rank = of_bucket.entry(sample.bucket).or_insert(0);
-            *rank += 1;
-            if limit.is_some_and(|limit| *rank > limit) {
-                continue;
+        let samples = within_limit(&work.samples, options.limit);
+        for some in samples.chunks(options.batch) {
+            for encoding in &config.encodings {
+                let mut batch = Batch { model: work.model, task: work.task, encoding, jobs: Vec::new() };
+                let name = &config.models[work.model].name;
+                let jobs = some.iter().map(|(sample, segments)| Job { sample, segments });
+                batch.jobs = jobs.filter(|job| !done.contains(&batch.key(name, job))).collect();
+                batches.extend(Some(batch).filter(|batch| !batch.jobs.is_empty()));
             }
-            let job = |encoding| Job { model: work.model, task: work.task, encoding, sample, segments };
-            jobs.extend(config.encodings.iter().map(job).filter(|job| !done.contains(&job.key(config))));
         }
     }
-    jobs
+    batches
+}
+
+/// The first samples of each bucket.
+fn within_limit<T>(samples: &[(Sample, T)], limit: Option<usize>) -> Vec<&(Sample, T)> {
+    let mut of_bucket = HashMap::new();
+    let mut inside = |sample: &Sample| {
+        let rank = of_bucket.entry(sample.bucket).or_insert(0);
+        *rank += 1;
+        limit.is_none_or(|limit| *rank <= limit)
+    };
+    samples.iter().filter(|(sample, _)| inside(sample)).collect()
+}
+
+/// The records that became no samples; the first few are named on stderr, all go into the results.
+fn left_out(config: &Config, work: &[Work]) -> Vec<LeftOutRecord> {
+    const NAMED: usize = 5;
+    let mut all = Vec::new();
+    for work in work {
+        for LeftOut { record, why } in work.left_out.iter().take(NAMED) {
+            eprintln!("task \"{}\": {record} is left out: {why}", work.task.name);
+        }
+        if let Some(more) = work.left_out.len().checked_sub(NAMED + 1) {
+            eprintln!("task \"{}\": {} more are left out, see environment.json", work.task.name, more + 1);
+        }
+        all.extend(work.left_out.iter().map(|left_out| LeftOutRecord {
+            model: config.models[work.model].name.clone(),
+            task: work.task.name.clone(),
+            left_out: left_out.clone(),
+        }));
+    }
+    all
 }
 
 /// Says on stderr where a run stands.
@@ -245,15 +221,22 @@ fn announce(out: &Path, done: usize, pending: usize, planned: usize) {
     }
 }
 
-/// Refuses a limit of 0.
-///
-/// # Errors
-/// [`ErrorKind::Usage`].
-pub fn check_limit(limit: Option<usize>) -> Result<()> {
-    match limit {
-        Some(0) => Err(Error::new(ErrorKind::Usage, "the limit is 0")
-            .at("--limit")
-            .fix("give a limit of at least 1 sample a bucket")),
-        _ => Ok(()),
+impl RunOptions {
+    /// Refuses a limit or a batch of 0.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`].
+    pub fn check(&self) -> Result<()> {
+        if self.limit == Some(0) {
+            return Err(Error::new(ErrorKind::Usage, "the limit is 0")
+                .at("--limit")
+                .fix("give a limit of at least 1 sample a bucket"));
+        }
+        if self.batch == 0 {
+            return Err(Error::new(ErrorKind::Usage, "the batch is 0")
+                .at("--batch")
+                .fix("give a batch of at least 1 sample"));
+        }
+        Ok(())
     }
 }

@@ -1,0 +1,99 @@
+//! `longcode generate`
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::{kinds_help, print};
+use crate::device::DeviceChoice;
+use crate::encoding::EncodingSpec;
+use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::model::{Checkpoint, Decoder, Limits, Llama, generate};
+use crate::structure::{Language, Source, segments};
+
+/// Greedy continuation of files under one encoding
+#[derive(Debug, clap::Args)]
+#[command(after_help = kinds_help(
+    "  longcode generate --model models/nano --encoding hirope:window=64,split=0.5 prompt.py"
+))]
+pub struct Args {
+    /// The model
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// kind, or kind:key=value,key=value
+    #[arg(long, value_name = "SPEC", default_value = "rope")]
+    encoding: String,
+    /// Most tokens to generate; fewer when the model ends the text
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    max_new_tokens: usize,
+    /// auto, cpu, wgpu or wgpu:N
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+    /// One JSON object a file on stdout: file, prompt_tokens, encoding, ids, text, ended
+    #[arg(long)]
+    json: bool,
+    /// Files that are the prompts, each as it stands, the newline at its end included
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+impl Args {
+    pub fn execute(self) -> Result<()> {
+        if self.max_new_tokens == 0 {
+            return Err(Error::new(ErrorKind::Usage, "no token is asked for")
+                .at("--max-new-tokens")
+                .fix("give at least 1 token"));
+        }
+        let encoding = EncodingSpec::parse(&self.encoding)?;
+        let checkpoint = Checkpoint::open(&self.model)?;
+        encoding
+            .check(&checkpoint.config.rope)
+            .map_err(|e| e.at(format_args!("encoding `{}`", self.encoding)))?;
+        let texts: Vec<String> =
+            self.files.iter().map(|file| read_text(file, ErrorKind::Source)).collect::<Result<_>>()?;
+        let device = self.device.open()?;
+        eprintln!("device: {}", device.name);
+        let model = checkpoint.load(&device.device)?;
+        for (file, text) in self.files.iter().zip(&texts) {
+            print(&self.go_on(file, text, &encoding, &checkpoint, &model).map_err(|e| e.in_file(file))?)?;
+        }
+        Ok(())
+    }
+
+    /// What is printed of one file.
+    fn go_on(
+        &self,
+        file: &Path,
+        text: &str,
+        encoding: &EncodingSpec,
+        checkpoint: &Checkpoint,
+        model: &Llama,
+    ) -> Result<String> {
+        let tokens = checkpoint.tokenizer.encode(text)?;
+        if tokens.ids.is_empty() {
+            return Err(Error::new(ErrorKind::Source, "no token").fix("give a file that is not empty"));
+        }
+        let source = Source { text, language: Language::of_path(file), file_starts: &[] };
+        let levels =
+            encoding.units().iter().map(|&unit| segments(&source, &tokens.offsets, unit).index).collect();
+        let room = self.max_new_tokens;
+        let decoder = Decoder::read(model, &checkpoint.config, encoding, &tokens.ids, levels, room)?;
+        let limits = Limits { max_new_tokens: room, stop: |_| false };
+        let made = generate(vec![(decoder, limits)], &checkpoint.tokenizer, &checkpoint.end_of_sequence)?;
+        let made = &made[0];
+        Ok(match self.json {
+            true => format!(
+                "{}\n",
+                json!({
+                    "file": file,
+                    "prompt_tokens": tokens.ids.len(),
+                    "encoding": self.encoding,
+                    "ids": made.ids,
+                    "text": made.text,
+                    "ended": made.ended,
+                })
+            ),
+            false => format!("{text}{}\n", made.text),
+        })
+    }
+}

@@ -1,0 +1,255 @@
+//! Reading a prompt and going on token by token, with what was read in a cache.
+
+use burn::tensor::{Int, Tensor, TensorData};
+
+use super::cache::Cache;
+use super::score::read;
+use super::{Llama, LlamaConfig, Part, RotaryTables, Tokenizer};
+use crate::encoding::{EncodingSpec, Positions};
+use crate::error::{Error, ErrorKind, Result};
+
+/// When a generation ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Most tokens that are generated.
+    pub max_new_tokens: usize,
+    /// Whether a text is all that is wanted; asked after every token.
+    pub stop: fn(&str) -> bool,
+}
+
+/// What was generated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    /// Token ids, without the end-of-sequence token.
+    pub ids: Vec<u32>,
+    /// Their text.
+    pub text: String,
+    /// Why it ended.
+    pub ended: Ended,
+}
+
+/// Why a generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// The model gave an end-of-sequence token.
+    EndOfSequence,
+    /// There were as many tokens as wanted.
+    MaxNewTokens,
+    /// The text was all that is wanted.
+    Stop,
+}
+
+/// A sequence that a model has read under an encoding, and goes on with.
+pub struct Decoder<'a> {
+    model: &'a Llama,
+    config: &'a LlamaConfig,
+    encoding: &'a EncodingSpec,
+    cache: Cache,
+    /// Tokens read.
+    length: usize,
+    /// Tokens that there is room for: the length that kinds follow which follow the length.
+    capacity: usize,
+    /// The segment index that new tokens have, for each level of the encoding.
+    last_segment: Vec<u32>,
+    /// Logits of the next token, `[vocab]`.
+    logits: Vec<f32>,
+}
+
+impl<'a> Decoder<'a> {
+    /// Reads a prompt, in one pass. `levels`: the segment index of each token for each of the encoding's
+    /// units; new tokens inherit the last. There is room for `room` new tokens, and kinds that follow the
+    /// sequence's length take the length with all of them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Compute`] when the device fails or a logit is not finite.
+    ///
+    /// # Panics
+    /// When there are no ids.
+    pub fn read(
+        model: &'a Llama,
+        config: &'a LlamaConfig,
+        encoding: &'a EncodingSpec,
+        ids: &[u32],
+        levels: Vec<Vec<u32>>,
+        room: usize,
+    ) -> Result<Decoder<'a>> {
+        let capacity = ids.len() + room;
+        let mut decoder = Decoder {
+            model,
+            config,
+            encoding,
+            cache: model.new_cache(capacity),
+            length: 0,
+            capacity,
+            last_segment: levels.iter().map(|level| level[ids.len() - 1]).collect(),
+            logits: Vec::new(),
+        };
+        let tables = decoder.tables(ids.len(), levels);
+        let hidden = model.forward(tensor(model, ids), &mut [decoder.part(&tables)]);
+        decoder.logits = host_logits(model, hidden.slice_dim(0, ids.len() - 1..ids.len()))?;
+        decoder.length = ids.len();
+        Ok(decoder)
+    }
+
+    /// Logits of the next token, `[vocab]`.
+    pub fn logits(&self) -> &[f32] {
+        &self.logits
+    }
+
+    /// Negative log-likelihood of each of these tokens as they would go on, nats. Nothing is kept of
+    /// them.
+    ///
+    /// # Errors
+    /// As [`Decoder::read`].
+    ///
+    /// # Panics
+    /// When there is no room for them.
+    pub fn score(&mut self, continuation: &[u32]) -> Result<Vec<f64>> {
+        let Some((first, rest)) = continuation.split_first() else { return Ok(Vec::new()) };
+        let mut nll = vec![negative_log_likelihood(&self.logits, *first)];
+        if rest.is_empty() {
+            return Ok(nll);
+        }
+        let read = &continuation[..rest.len()];
+        let tables = self.tables(read.len(), self.inherited(read.len()));
+        let hidden = self.model.forward(tensor(self.model, read), &mut [self.part(&tables)]);
+        let logits = host_logits(self.model, hidden)?;
+        let rows = logits.chunks_exact(self.model.vocab_size());
+        nll.extend(rows.zip(rest).map(|(row, &id)| negative_log_likelihood(row, id)));
+        Ok(nll)
+    }
+
+    /// Reads one more token of each of several sequences, in one pass over the weights.
+    ///
+    /// # Errors
+    /// As [`Decoder::read`].
+    ///
+    /// # Panics
+    /// When a sequence has no room left.
+    pub fn advance(decoders: &mut [&mut Decoder], ids: &[u32]) -> Result<()> {
+        let Some(model) = decoders.first().map(|decoder| decoder.model) else { return Ok(()) };
+        let tables: Vec<_> = decoders.iter().map(|decoder| decoder.tables(1, decoder.inherited(1))).collect();
+        let mut parts: Vec<_> =
+            decoders.iter_mut().zip(&tables).map(|(decoder, tables)| decoder.part(tables)).collect();
+        let logits = host_logits(model, model.forward(tensor(model, ids), &mut parts))?;
+        for (decoder, logits) in decoders.iter_mut().zip(logits.chunks_exact(model.vocab_size())) {
+            decoder.logits = logits.to_vec();
+            decoder.length += 1;
+        }
+        Ok(())
+    }
+
+    /// Segments of new tokens.
+    fn inherited(&self, tokens: usize) -> Vec<Vec<u32>> {
+        self.last_segment.iter().map(|&segment| vec![segment; tokens]).collect()
+    }
+
+    /// Tables of the next `tokens` tokens.
+    fn tables(&self, tokens: usize, levels: Vec<Vec<u32>>) -> RotaryTables {
+        let tokens = self.length..self.length + tokens;
+        assert!(tokens.end <= self.capacity, "there is room for new tokens");
+        let positions = Positions { tokens, levels, sequence_length: self.capacity };
+        let rotations = self.encoding.rotations(&self.config.rope, &positions);
+        RotaryTables::new(&rotations, &positions, &self.model.device())
+    }
+
+    fn part<'b>(&'b mut self, rotary: &'b RotaryTables) -> Part<'b> {
+        Part { rotary, cache: Some(&mut self.cache) }
+    }
+}
+
+/// Goes on greedily with several sequences side by side, each until it ends.
+///
+/// # Errors
+/// As [`Decoder::read`], and [`ErrorKind::Tokenizer`] for ids that have no text.
+///
+/// # Panics
+/// When a sequence has no room for as many tokens as its limits allow.
+pub fn generate(
+    sequences: Vec<(Decoder, Limits)>,
+    tokenizer: &Tokenizer,
+    end_of_sequence: &[u32],
+) -> Result<Vec<Generation>> {
+    let mut sequences: Vec<_> = sequences
+        .into_iter()
+        .map(|(decoder, limits)| Sequence { decoder, limits, ids: Vec::new(), generation: None })
+        .collect();
+    loop {
+        for sequence in sequences.iter_mut().filter(|sequence| sequence.generation.is_none()) {
+            sequence.take_next(tokenizer, end_of_sequence)?;
+        }
+        let under_way = sequences.iter_mut().filter(|sequence| sequence.generation.is_none());
+        let (mut decoders, next): (Vec<_>, Vec<_>) =
+            under_way.map(|sequence| (&mut sequence.decoder, sequence.ids[sequence.ids.len() - 1])).unzip();
+        if decoders.is_empty() {
+            return Ok(sequences.into_iter().filter_map(|sequence| sequence.generation).collect());
+        }
+        Decoder::advance(&mut decoders, &next)?;
+    }
+}
+
+/// A generation under way, or done.
+struct Sequence<'a> {
+    decoder: Decoder<'a>,
+    limits: Limits,
+    ids: Vec<u32>,
+    generation: Option<Generation>,
+}
+
+impl Sequence<'_> {
+    /// Takes the most likely token, and ends where that is the end.
+    fn take_next(&mut self, tokenizer: &Tokenizer, end_of_sequence: &[u32]) -> Result<()> {
+        let next = most_likely(&self.decoder.logits);
+        let full = |ids: &[u32], limits: &Limits| ids.len() >= limits.max_new_tokens;
+        let mut ended = None;
+        if full(&self.ids, &self.limits) {
+            ended = Some(Ended::MaxNewTokens);
+        } else if end_of_sequence.contains(&next) {
+            ended = Some(Ended::EndOfSequence);
+        } else {
+            self.ids.push(next);
+            if full(&self.ids, &self.limits) {
+                ended = Some(Ended::MaxNewTokens);
+            }
+        }
+        let text = tokenizer.decode(&self.ids)?;
+        if ended.is_none() && (self.limits.stop)(&text) {
+            ended = Some(Ended::Stop);
+        }
+        self.generation = ended.map(|ended| Generation { ids: self.ids.clone(), text, ended });
+        Ok(())
+    }
+}
+
+fn tensor(model: &Llama, ids: &[u32]) -> Tensor<1, Int> {
+    let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
+    Tensor::from_data(TensorData::new(ids.clone(), [ids.len()]), &model.device())
+}
+
+/// Logits of hidden states, `[rows * vocab]`.
+fn host_logits(model: &Llama, hidden: Tensor<2>) -> Result<Vec<f32>> {
+    let logits: Vec<f32> = read(model.logits(hidden).try_into_data())?;
+    match logits.iter().all(|logit| logit.is_finite()) {
+        true => Ok(logits),
+        false => Err(Error::new(ErrorKind::Compute, "a logit is not finite")
+            .fix("check the checkpoint's weights; a base or factor out of range overflows too")),
+    }
+}
+
+/// The first of the largest logits.
+fn most_likely(logits: &[f32]) -> u32 {
+    let mut best = 0;
+    for (id, logit) in logits.iter().enumerate() {
+        if *logit > logits[best] {
+            best = id;
+        }
+    }
+    best as u32
+}
+
+fn negative_log_likelihood(logits: &[f32], id: u32) -> f64 {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|&logit| f64::from(logit - max).exp()).sum();
+    sum.ln() + f64::from(max) - f64::from(logits[id as usize])
+}

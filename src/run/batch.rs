@@ -1,0 +1,132 @@
+//! Some samples of one task under one encoding: what the task asks, put to the model.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::config::{EncodingEntry, TaskEntry};
+use crate::error::{Error, Result};
+use crate::hash::sha256;
+use crate::model::score::score_under;
+use crate::model::{Checkpoint, Decoder, Llama, generate};
+use crate::store::{SampleKey, SampleLine};
+use crate::structure::{Segments, Unit};
+use crate::task::{Generated, Request, Sample, Scored};
+
+/// Samples of one task that go through one model together, under one encoding.
+pub(super) struct Batch<'a> {
+    /// Number of the model in the config.
+    pub(super) model: usize,
+    pub(super) task: &'a TaskEntry,
+    pub(super) encoding: &'a EncodingEntry,
+    pub(super) jobs: Vec<Job<'a>>,
+}
+
+/// One of them.
+pub(super) struct Job<'a> {
+    pub(super) sample: &'a Sample,
+    pub(super) segments: &'a HashMap<Unit, Segments>,
+}
+
+/// What becomes of a generation under way.
+struct Waiting<'a> {
+    number: usize,
+    candidates: Vec<Vec<f64>>,
+    outcome: Box<dyn FnOnce(Generated) -> Value + 'a>,
+}
+
+impl Batch<'_> {
+    /// Tokens of the samples.
+    pub(super) fn tokens(&self) -> u64 {
+        self.jobs.iter().map(|job| job.sample.tokens.ids.len() as u64).sum()
+    }
+
+    pub(super) fn key(&self, model: &str, job: &Job) -> SampleKey {
+        SampleKey {
+            model: model.into(),
+            encoding: self.encoding.name.clone(),
+            task: self.task.name.clone(),
+            sample: job.sample.id.clone(),
+        }
+    }
+
+    /// A result for each job.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Compute`] when the model fails, naming sample and encoding.
+    pub(super) fn evaluate(
+        &self,
+        name: &str,
+        checkpoint: &Checkpoint,
+        model: &Llama,
+    ) -> Result<Vec<SampleLine>> {
+        let started = Instant::now();
+        let outcomes = self.outcomes(checkpoint, model)?;
+        // Samples that go side by side share the time.
+        let seconds = started.elapsed().as_secs_f64() / self.jobs.len() as f64;
+        let line = |(job, outcome): (&Job, Value)| SampleLine {
+            key: self.key(name, job),
+            bucket: job.sample.bucket.to_string(),
+            tokens: job.sample.tokens.ids.len(),
+            sha256: sha256(job.sample.text.as_bytes()),
+            seconds,
+            outcome,
+        };
+        Ok(self.jobs.iter().zip(outcomes).map(line).collect())
+    }
+
+    /// Scores one after the other, and lets generations go on side by side.
+    fn outcomes(&self, checkpoint: &Checkpoint, model: &Llama) -> Result<Vec<Value>> {
+        let mut outcomes = vec![Value::Null; self.jobs.len()];
+        let (mut sequences, mut waiting) = (Vec::new(), Vec::new());
+        for (number, job) in self.jobs.iter().enumerate() {
+            let place = |e: Error| {
+                e.at(format_args!("sample \"{}\", encoding \"{}\"", job.sample.id, self.encoding.name))
+            };
+            match self.task.task.request(job.sample) {
+                Request::Score { outcome } => {
+                    outcomes[number] = outcome(self.score(job, checkpoint, model).map_err(place)?);
+                }
+                Request::Generate { limits, candidates, outcome } => {
+                    let room = candidates.iter().map(Vec::len).fold(limits.max_new_tokens, usize::max);
+                    let mut decoder = self.read(job, room, checkpoint, model).map_err(place)?;
+                    let candidates = candidates.iter().map(|ids| decoder.score(ids));
+                    let candidates = candidates.collect::<Result<_>>().map_err(place)?;
+                    sequences.push((decoder, limits));
+                    waiting.push(Waiting { number, candidates, outcome });
+                }
+            }
+        }
+        let generations = generate(sequences, &checkpoint.tokenizer, &checkpoint.end_of_sequence)?;
+        for (Waiting { number, candidates, outcome }, generation) in waiting.into_iter().zip(generations) {
+            outcomes[number] = outcome(Generated { generation, candidates });
+        }
+        Ok(outcomes)
+    }
+
+    fn score(&self, job: &Job, checkpoint: &Checkpoint, model: &Llama) -> Result<Scored> {
+        let encoding = &self.encoding.spec;
+        let ids = &job.sample.tokens.ids;
+        Ok(Scored {
+            scores: score_under(model, &checkpoint.config, encoding, ids, self.levels(job))?,
+            follows_length: encoding.follows_length(&checkpoint.config.rope),
+        })
+    }
+
+    fn read<'m>(
+        &'m self,
+        job: &Job,
+        room: usize,
+        checkpoint: &'m Checkpoint,
+        model: &'m Llama,
+    ) -> Result<Decoder<'m>> {
+        let ids = &job.sample.tokens.ids;
+        Decoder::read(model, &checkpoint.config, &self.encoding.spec, ids, self.levels(job), room)
+    }
+
+    /// Segment indices for each unit of the encoding.
+    fn levels(&self, job: &Job) -> Vec<Vec<u32>> {
+        self.encoding.spec.units().iter().map(|unit| job.segments[unit].index.clone()).collect()
+    }
+}

@@ -1,0 +1,135 @@
+//! Going on token by token against one pass over the whole.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use longcode::encoding::{EncodingSpec, Positions};
+use longcode::model::{Checkpoint, Decoder, Ended, Limits, Llama, Part, RotaryTables, generate};
+use proptest::prelude::*;
+
+use super::repository;
+
+/// Every kind; the tiny checkpoint was trained at 64 tokens, so that these sequences go beyond.
+const SPECS: [&str; 12] = [
+    "rope",
+    "linear:factor=4",
+    "ntk:factor=4",
+    "dynamic_ntk:factor=2",
+    "yarn:factor=4",
+    "llama3:factor=8,low_freq_factor=1,high_freq_factor=4",
+    "rerope:window=24,logn=true",
+    "leaky_rerope:window=24,factor=8",
+    "self_extend:window=24,group=4",
+    "self_extend:window=24",
+    "hirope:window=24,split=0.5",
+    "hirope:window=5,split=0.25/0.5,unit=statement/function",
+];
+
+/// A prompt and how it goes on.
+#[derive(Debug, Clone)]
+pub struct Case {
+    spec: &'static str,
+    ids: Vec<u32>,
+    /// Tokens of the prompt.
+    prompt: usize,
+}
+
+impl Case {
+    pub fn any() -> impl Strategy<Value = Case> {
+        let ids = prop::collection::vec(0u32..200, 2..140);
+        let ids = ids.prop_flat_map(|ids| (1..ids.len(), Just(ids)));
+        (prop::sample::select(&SPECS[..]), ids).prop_map(|(spec, (prompt, ids))| Case { spec, ids, prompt })
+    }
+
+    /// One case of every kind.
+    pub fn of_every_kind() -> impl Iterator<Item = Case> {
+        let ids: Vec<u32> = (0..90).map(|n| n * 37 % 200).collect();
+        SPECS.into_iter().map(move |spec| Case { spec, ids: ids.clone(), prompt: 88 })
+    }
+
+    /// Segments of 9 and 30 tokens in the prompt, the last one inherited after it.
+    fn levels(&self, encoding: &EncodingSpec) -> Vec<Vec<u32>> {
+        let segment =
+            |length: usize| (0..self.ids.len()).map(|t| (t.min(self.prompt - 1) / length) as u32).collect();
+        [segment(9), segment(30)].into_iter().take(encoding.units().len()).collect()
+    }
+}
+
+/// The golden checkpoint on a device.
+pub fn tiny(device: &Device) -> (Checkpoint, Llama) {
+    let checkpoint = Checkpoint::open(&repository("tests/golden/tiny-llama")).unwrap();
+    let model = checkpoint.load(device).unwrap();
+    (checkpoint, model)
+}
+
+/// Logits `[tokens][vocab]` of one pass over the whole.
+fn whole(case: &Case, encoding: &EncodingSpec, checkpoint: &Checkpoint, model: &Llama) -> Vec<Vec<f32>> {
+    let device = model.device();
+    let positions = Positions::whole(case.ids.len(), case.levels(encoding));
+    let tables =
+        RotaryTables::new(&encoding.rotations(&checkpoint.config.rope, &positions), &positions, &device);
+    let ids: Vec<i32> = case.ids.iter().map(|&id| id as i32).collect();
+    let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [case.ids.len()]), &device);
+    let logits = model.logits(model.forward(ids, &mut [Part::whole(&tables)]));
+    let logits: Vec<f32> = logits.into_data().try_to_vec().unwrap();
+    logits.chunks(model.vocab_size()).map(<[f32]>::to_vec).collect()
+}
+
+/// Logits token by token equal those of the whole to 1e-4, and so do the losses of a continuation that is
+/// tried and given up.
+pub fn check_token_by_token(case: &Case, checkpoint: &Checkpoint, model: &Llama) {
+    let encoding = EncodingSpec::parse(case.spec).unwrap();
+    let whole = whole(case, &encoding, checkpoint, model);
+    let (prompt, rest) = case.ids.split_at(case.prompt);
+    let mut levels = case.levels(&encoding);
+    levels.iter_mut().for_each(|level| level.truncate(case.prompt));
+    let mut decoder =
+        Decoder::read(model, &checkpoint.config, &encoding, prompt, levels, rest.len()).unwrap();
+    let nll = decoder.score(rest).unwrap();
+    for (n, &id) in rest.iter().enumerate() {
+        let expected = &whole[case.prompt + n - 1];
+        let worst = decoder.logits().iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-4, "{case:?}: token {n}: {worst}");
+        let sum: f64 = expected.iter().map(|&logit| f64::from(logit).exp()).sum();
+        let expected = sum.ln() - f64::from(expected[id as usize]);
+        assert!((nll[n] - expected).abs() < 1e-4, "{case:?}: loss {n}: {} for {expected}", nll[n]);
+        Decoder::advance(&mut [&mut decoder], &[id]).unwrap();
+    }
+}
+
+/// Every kind, one case each.
+pub fn check_every_kind(device: &Device) {
+    let (checkpoint, model) = tiny(device);
+    for case in Case::of_every_kind() {
+        check_token_by_token(&case, &checkpoint, &model);
+    }
+}
+
+/// Prompts of different lengths side by side give the texts that each gives alone.
+pub fn check_batches(device: &Device) {
+    let checkpoint = Checkpoint::open(&repository("models/nano")).unwrap();
+    let model = checkpoint.load(device).unwrap();
+    let texts =
+        ["def area(width, height):\n    return", "import os\n\n\ndef main():\n    for name in os", "class A"];
+    let limits = |max_new_tokens| Limits { max_new_tokens, stop: |text| text.contains(')') };
+    for spec in ["rope", "hirope:window=8,split=0.5"] {
+        let encoding = EncodingSpec::parse(spec).unwrap();
+        let sequence = |(n, text): (usize, &&str)| {
+            let ids = checkpoint.tokenizer.encode(text).unwrap().ids;
+            let levels = encoding.units().iter().map(|_| (0..ids.len() as u32).collect()).collect();
+            let limits = limits(6 + n);
+            let room = limits.max_new_tokens;
+            (Decoder::read(&model, &checkpoint.config, &encoding, &ids, levels, room).unwrap(), limits)
+        };
+        let go_on =
+            |sequences| generate(sequences, &checkpoint.tokenizer, &checkpoint.end_of_sequence).unwrap();
+        let together = go_on(texts.iter().enumerate().map(sequence).collect());
+        let alone: Vec<_> = texts.iter().enumerate().flat_map(|text| go_on(vec![sequence(text)])).collect();
+        assert_eq!(together, alone, "{spec}");
+        for (n, generation) in together.iter().enumerate() {
+            match generation.ended {
+                Ended::Stop => assert!(generation.text.contains(')')),
+                Ended::MaxNewTokens => assert_eq!(generation.ids.len(), 6 + n),
+                Ended::EndOfSequence => assert!(generation.ids.len() <= 6 + n),
+            }
+        }
+    }
+}
