@@ -18,8 +18,8 @@ use crate::model::{Checkpoint, Llama, RotaryTables};
     "  longcode bench --model models/nano --encoding rope hirope:window=128 --length 1024 4096"
 ))]
 pub struct Args {
-    /// Hugging Face directory
-    #[arg(long, value_name = "DIR")]
+    /// Hugging Face directory or GGUF file
+    #[arg(long, value_name = "MODEL")]
     model: PathBuf,
     /// kind, or kind:key=value,key=value
     #[arg(long, value_name = "SPEC", required = true, num_args = 1..)]

@@ -17,8 +17,8 @@ use crate::structure::{Language, Source, segments};
     "  longcode generate --model models/nano --encoding hirope:window=64,split=0.5 prompt.py"
 ))]
 pub struct Args {
-    /// The model
-    #[arg(long, value_name = "DIR")]
+    /// Hugging Face directory or GGUF file
+    #[arg(long, value_name = "MODEL")]
     model: PathBuf,
     /// kind, or kind:key=value,key=value
     #[arg(long, value_name = "SPEC", default_value = "rope")]

@@ -16,8 +16,8 @@ use crate::structure::{Language, Region, RegionKind, Source, Unit, regions, segm
 pub struct Args {
     /// A source file (.py, .pyi, .java) or a text
     file: PathBuf,
-    /// Hugging Face directory whose tokenizer makes the tokens
-    #[arg(long, value_name = "DIR")]
+    /// Hugging Face directory or GGUF file whose tokenizer makes the tokens
+    #[arg(long, value_name = "MODEL")]
     tokenizer: Option<PathBuf>,
     /// function, function_authors, statement, tokens:N or file
     #[arg(long, default_value = "function")]
@@ -33,8 +33,8 @@ impl Args {
         let language = Language::of_path(&self.file);
         let source = Source { text: &text, language, file_starts: &[] };
         let (unit, count, key, items) = match &self.tokenizer {
-            Some(dir) => {
-                let tokens = Tokenizer::read(dir)?.encode(&text).map_err(|e| e.in_file(&self.file))?;
+            Some(path) => {
+                let tokens = Tokenizer::read(path)?.encode(&text).map_err(|e| e.in_file(&self.file))?;
                 let found = segments(&source, &tokens.offsets, self.unit);
                 let item = |((id, offset), segment): ((&u32, &(usize, usize)), &u32)| json!({"id": id, "start": offset.0, "end": offset.1, "segment": segment});
                 let items: Vec<Value> =
@@ -61,7 +61,7 @@ impl Args {
         if let Unit::Tokens(_) = self.unit {
             return Err(Error::new(ErrorKind::Usage, format!("unit {} needs tokens", self.unit))
                 .at("--unit")
-                .fix("add --tokenizer DIR"));
+                .fix("add --tokenizer MODEL"));
         }
         Ok(regions(source, self.unit).unwrap_or_else(|| {
             eprintln!("no unit found: with a tokenizer the segments are {}", Unit::FALLBACK);

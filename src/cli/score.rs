@@ -18,8 +18,8 @@ use crate::structure::{Language, Segments, Source, Unit, segments, segments_pref
     "  longcode score --model models/nano --encoding hirope:window=64,split=0.5 src/*.py"
 ))]
 pub struct Args {
-    /// Hugging Face directory
-    #[arg(long, value_name = "DIR")]
+    /// Hugging Face directory or GGUF file
+    #[arg(long, value_name = "MODEL")]
     model: PathBuf,
     /// kind, or kind:key=value,key=value
     #[arg(long, value_name = "SPEC")]

@@ -100,6 +100,14 @@ impl LlamaConfig {
         let raw: Value = serde_json::from_str(text).map_err(|e| {
             Error::new(ErrorKind::Model, format!("not valid JSON: {e}")).fix("copy the file again")
         })?;
+        LlamaConfig::from_json(raw)
+    }
+
+    /// Checks what config.json says.
+    ///
+    /// # Errors
+    /// As [`LlamaConfig::read`], naming the field.
+    pub fn from_json(raw: Value) -> Result<LlamaConfig> {
         // The architecture first: another family's config lacks LLaMA's fields, and naming one of them
         // would hide the reason.
         check_architecture(raw.get("model_type"))?;

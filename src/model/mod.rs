@@ -1,19 +1,22 @@
-//! LLaMA-family language models from Hugging Face directories, scored in burn.
+//! LLaMA-family language models from Hugging Face directories and GGUF files, scored in burn.
 //!
-//! In the order of use: [`config`] reads config.json, [`tokenizer`] tokenizer.json, [`weights`] the
-//! safetensors; [`checkpoint`] puts a directory together; [`llama`] is the network, [`rotary`] turns
-//! queries and keys by an encoding's rotations, [`attention`] is relative attention of what was turned,
-//! [`cache`] keeps keys and values while decoding, [`kernels`] is what devices have of their own for all
-//! of these; [`score`] is the per-token loss, [`decode`] reads a prompt and goes on token by token.
+//! In the order of use: [`config`] reads config.json, [`tokenizer`] tokenizer.json, [`safetensors`] the
+//! files of weights; [`gguf`] gives the same three from one file; [`weights`] hands out tensors of either;
+//! [`checkpoint`] puts it together; [`llama`] is the network, [`rotary`] turns queries and keys by an
+//! encoding's rotations, [`attention`] is relative attention of what was turned, [`cache`] keeps keys and
+//! values while decoding, [`kernels`] is what devices have of their own for all of these; [`score`] is the
+//! per-token loss, [`decode`] reads a prompt and goes on token by token.
 
 pub mod attention;
 pub mod cache;
 pub mod checkpoint;
 pub mod config;
 pub mod decode;
+pub mod gguf;
 pub mod kernels;
 pub mod llama;
 pub mod rotary;
+pub mod safetensors;
 pub mod score;
 pub mod tokenizer;
 pub mod weights;

@@ -1,9 +1,10 @@
-//! tokenizer.json, with byte offsets that include white space and BOS by the tokenizer's own rule.
+//! Text to tokens by tokenizer.json, with byte offsets that include white space and BOS by the tokenizer's own rule.
 
 use std::path::Path;
 
 use serde_json::Value;
 
+use super::gguf::Gguf;
 use crate::error::{Error, ErrorKind, Result, read_text};
 
 /// A text in tokens.
@@ -25,28 +26,42 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads `tokenizer.json` and, where there is one, `tokenizer_config.json` of a directory.
+    /// Reads the tokenizer of a checkpoint: of a directory `tokenizer.json` and, where there is one,
+    /// `tokenizer_config.json`; of a GGUF file its metadata.
     ///
     /// # Errors
-    /// [`ErrorKind::Tokenizer`], naming the file.
-    pub fn read(dir: &Path) -> Result<Tokenizer> {
+    /// [`ErrorKind::Tokenizer`] or, of a damaged GGUF file, [`ErrorKind::Model`], naming the file.
+    pub fn read(path: &Path) -> Result<Tokenizer> {
+        match path.is_file() {
+            true => Gguf::open(path)?.tokenizer(),
+            false => Tokenizer::read_dir(path),
+        }
+    }
+
+    fn read_dir(dir: &Path) -> Result<Tokenizer> {
         let path = dir.join("tokenizer.json");
         if !path.exists() {
             return Err(Error::new(ErrorKind::Tokenizer, "no tokenizer.json").in_file(dir).fix(
                 "save the fast tokenizer there: AutoTokenizer.from_pretrained(...).save_pretrained(DIR)",
             ));
         }
-        let bad = |what: String| {
-            Error::new(ErrorKind::Tokenizer, what).in_file(&path).fix("save the fast tokenizer again")
-        };
-        let mut json = read_json(&path)?;
+        let config_path = dir.join("tokenizer_config.json");
+        let config = if config_path.exists() { read_json(&config_path)? } else { Value::Null };
+        let tokenizer = Tokenizer::from_json(read_json(&path)?, &config);
+        tokenizer.map_err(|e| e.in_file(&path).fix("save the fast tokenizer again"))
+    }
+
+    /// From what `tokenizer.json` and `tokenizer_config.json` say.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`]: no tokenizer, or BOS is to be added and is not in the vocabulary.
+    pub fn from_json(mut json: Value, config: &Value) -> Result<Tokenizer> {
+        let bad = |what: String| Error::new(ErrorKind::Tokenizer, what);
         keep_white_space_in_offsets(&mut json);
         keep_the_whole_text(&mut json);
         let inner = tokenizers::Tokenizer::from_bytes(json.to_string())
             .map_err(|e| bad(format!("not a tokenizer: {e}")))?;
-        let config_path = dir.join("tokenizer_config.json");
-        let config = if config_path.exists() { read_json(&config_path)? } else { Value::Null };
-        let special = |key: &str| special_token(&config, key).and_then(|token| inner.token_to_id(&token));
+        let special = |key: &str| special_token(config, key).and_then(|token| inner.token_to_id(&token));
         let adds_bos = config.get("add_bos_token").and_then(Value::as_bool) == Some(true);
         let bos = if adds_bos { special("bos_token") } else { None };
         if adds_bos && bos.is_none() {

@@ -1,106 +1,65 @@
-//! safetensors weights, one file or sharded, read by their Hugging Face names.
+//! A checkpoint's weights, read by their Hugging Face names from wherever they lie.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use burn::module::{Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
-use half::{bf16, f16};
-use memmap2::Mmap;
-use safetensors::tensor::{Dtype, SafeTensors};
-use serde_json::Value;
 
-use crate::error::{Error, ErrorKind, Result, read_text};
+use super::gguf::Gguf;
+use super::safetensors::SafetensorsDir;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Files that hold tensors, by names of their own.
+pub(super) trait TensorSource {
+    /// The names of its tensors.
+    fn names(&self) -> Vec<String>;
+
+    /// What it calls the tensor of a Hugging Face name.
+    fn own_name(&self, name: &str) -> String;
+
+    /// The tensor that it calls so, which is one of [`TensorSource::names`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`], naming file and tensor: of a type that cannot be read.
+    fn tensor(&self, own_name: &str) -> Result<StoredTensor<'_>>;
+
+    /// What says the shape of the network, in words.
+    fn shape_is_from(&self) -> &'static str;
+}
+
+/// A tensor as it lies in a file.
+pub(super) struct StoredTensor<'a> {
+    /// The file.
+    pub file: &'a Path,
+    /// Rows first.
+    pub shape: Vec<usize>,
+    /// Reads its values, row by row.
+    pub read: Box<dyn FnOnce() -> Vec<f32> + 'a>,
+}
 
 /// The tensors of a checkpoint, mapped from disk, turned to f32 one by one as they are taken.
 pub struct Weights {
-    dir: PathBuf,
-    files: Vec<MappedFile>,
-    /// Which of `files` holds each tensor that was not taken yet.
-    location: BTreeMap<String, usize>,
+    path: PathBuf,
+    source: Box<dyn TensorSource>,
+    /// The source's names of tensors that were not taken yet.
+    left: BTreeSet<String>,
     /// Whether tensors are looked at only, not read.
     headers_only: bool,
 }
 
-struct MappedFile {
-    path: PathBuf,
-    map: Mmap,
-}
-
-impl MappedFile {
-    fn open(path: PathBuf) -> Result<MappedFile> {
-        let unreadable = |e: std::io::Error| {
-            Error::new(ErrorKind::Model, format!("cannot read the weights: {e}"))
-                .in_file(&path)
-                .fix("check the path and its permissions")
-        };
-        let file = File::open(&path).map_err(unreadable)?;
-        // SAFETY: the map is read only; a checkpoint that another program rewrites while it is read
-        // gives wrong numbers or a fault, as with every memory-mapped loader.
-        let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
-        Ok(MappedFile { path, map })
-    }
-
-    fn tensors(&self) -> Result<SafeTensors<'_>> {
-        SafeTensors::deserialize(&self.map).map_err(|e| {
-            Error::new(ErrorKind::Model, format!("not a whole safetensors file: {e}"))
-                .in_file(&self.path)
-                .fix("the file may be cut short; download or copy it again")
-        })
-    }
-}
-
-/// The weight files of a directory: model.safetensors, or the shards that its index names.
-///
-/// # Errors
-/// [`ErrorKind::Model`] when there are none, or when the index is unreadable or names a file that is
-/// not there.
-pub fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
-    let single = dir.join("model.safetensors");
-    if single.exists() {
-        return Ok(vec![single]);
-    }
-    let index = dir.join("model.safetensors.index.json");
-    if !index.exists() {
-        return Err(Error::new(ErrorKind::Model, "no model.safetensors and no model.safetensors.index.json")
-            .in_file(dir)
-            .fix("save the model with save_pretrained(DIR, safe_serialization=True)"));
-    }
-    let bad =
-        |what: String| Error::new(ErrorKind::Model, what).in_file(&index).fix("download the index again");
-    let json: Value = serde_json::from_str(&read_text(&index, ErrorKind::Model)?)
-        .map_err(|e| bad(format!("not valid JSON: {e}")))?;
-    let map = json.get("weight_map").and_then(Value::as_object).ok_or_else(|| bad("no weight_map".into()))?;
-    let names: BTreeSet<&str> = map.values().filter_map(Value::as_str).collect();
-    let files: Vec<PathBuf> = names.iter().map(|name| dir.join(name)).collect();
-    match files.iter().find(|file| !file.exists()) {
-        Some(missing) => Err(Error::new(ErrorKind::Model, "a shard named by the index is missing")
-            .in_file(missing)
-            .fix("download the missing shard")),
-        None if files.is_empty() => Err(bad("weight_map is empty".into())),
-        None => Ok(files),
-    }
-}
-
 impl Weights {
-    /// Maps the weight files of a directory and reads their headers.
+    /// Maps the weight files of a directory, or a GGUF file, and reads their headers.
     ///
     /// # Errors
     /// [`ErrorKind::Model`], naming the file: missing, unreadable, cut short, or a tensor given twice.
-    pub fn open(dir: &Path) -> Result<Weights> {
-        let files = weight_files(dir)?.into_iter().map(MappedFile::open).collect::<Result<Vec<_>>>()?;
-        let mut location = BTreeMap::new();
-        for (number, file) in files.iter().enumerate() {
-            for name in file.tensors()?.names() {
-                if location.insert(name.to_string(), number).is_some() {
-                    return Err(Error::new(ErrorKind::Model, format!("tensor `{name}` is in two files"))
-                        .in_file(&file.path)
-                        .fix("remove the stale shards of an earlier download"));
-                }
-            }
-        }
-        Ok(Weights { dir: dir.to_path_buf(), files, location, headers_only: false })
+    pub fn open(path: &Path) -> Result<Weights> {
+        let source: Box<dyn TensorSource> = match path.is_file() {
+            true => Box::new(Gguf::open(path)?),
+            false => Box::new(SafetensorsDir::open(path)?),
+        };
+        let left = source.names().into_iter().collect();
+        Ok(Weights { path: path.to_path_buf(), source, left, headers_only: false })
     }
 
     /// As [`Weights::open`], to check names, shapes and types without reading the tensors: those that
@@ -108,46 +67,43 @@ impl Weights {
     ///
     /// # Errors
     /// As [`Weights::open`].
-    pub fn open_headers(dir: &Path) -> Result<Weights> {
-        Ok(Weights { headers_only: true, ..Weights::open(dir)? })
+    pub fn open_headers(path: &Path) -> Result<Weights> {
+        Ok(Weights { headers_only: true, ..Weights::open(path)? })
     }
 
     /// Takes the tensor of that name and shape as an f32 parameter.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`], naming the tensor: missing, of another shape, or of a type that is not
-    /// f32, bf16 or f16.
+    /// [`ErrorKind::Model`], naming the tensor: missing, of another shape, or of a type that cannot be
+    /// read.
     pub fn take<const D: usize>(
         &mut self,
         name: &str,
         shape: [usize; D],
         device: &Device,
     ) -> Result<Param<Tensor<D>>> {
-        let Some(number) = self.location.remove(name) else {
-            return Err(Error::new(ErrorKind::Model, format!("tensor `{name}` is missing"))
-                .in_file(&self.dir)
-                .fix("check that config.json belongs to these weights"));
-        };
-        let file = &self.files[number];
-        let tensors = file.tensors()?;
-        let view = tensors.tensor(name).map_err(|e| {
-            Error::new(ErrorKind::Model, format!("tensor `{name}` cannot be read: {e}")).in_file(&file.path)
-        })?;
-        if view.shape() != shape {
-            return Err(Error::new(
-                ErrorKind::Model,
-                format!("tensor `{name}` has shape {:?}, config.json asks for {shape:?}", view.shape()),
-            )
-            .in_file(&file.path)
-            .fix("check that config.json belongs to these weights"));
+        let name = self.source.own_name(name);
+        if !self.left.remove(&name) {
+            return Err(self.misfit(format!("tensor `{name}` is missing")).in_file(&self.path));
         }
-        let to_f32 = decoder(name, view.dtype()).map_err(|e| e.in_file(&file.path))?;
+        let stored = self.source.tensor(&name)?;
+        if stored.shape != shape {
+            let asking = self.source.shape_is_from();
+            let what = format!("tensor `{name}` has shape {:?}, {asking} asks for {shape:?}", stored.shape);
+            return Err(self.misfit(what).in_file(stored.file));
+        }
         if self.headers_only {
             let zeros = move |device: &Device, _: bool| Tensor::zeros(shape, device);
             return Ok(Param::uninitialized(ParamId::new(), zeros, device.clone(), false, shape.into()));
         }
-        let values = to_f32(view.data());
+        let values = (stored.read)();
         Ok(Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), device)))
+    }
+
+    /// The weights are not those of the network.
+    fn misfit(&self, what: String) -> Error {
+        let fix = format!("check that {} belongs to these weights", self.source.shape_is_from());
+        Error::new(ErrorKind::Model, what).fix(fix)
     }
 
     /// Refuses tensors that nothing took: they belong to a part of the model that would be left out.
@@ -158,42 +114,15 @@ impl Weights {
         // Buffers that older exports hold, and the copy of a tied head.
         let ignored =
             |name: &str| name.ends_with("rotary_emb.inv_freq") || (tied && name == "lm_head.weight");
-        self.location.retain(|name, _| !ignored(name));
-        if self.location.is_empty() {
+        self.left.retain(|name| !ignored(name));
+        if self.left.is_empty() {
             return Ok(());
         }
-        let names: Vec<_> = self.location.keys().take(4).cloned().collect();
-        Err(Error::new(
-            ErrorKind::Model,
-            format!(
-                "{} tensor(s) that config.json does not account for: {}",
-                self.location.len(),
-                names.join(", ")
-            ),
-        )
-        .in_file(&self.dir)
-        .fix("check that config.json belongs to these weights (attention_bias, num_hidden_layers)"))
+        let (count, asking) = (self.left.len(), self.source.shape_is_from());
+        let names: Vec<_> = self.left.iter().take(4).cloned().collect();
+        let what = format!("{count} tensor(s) that {asking} does not account for: {}", names.join(", "));
+        Err(Error::new(ErrorKind::Model, what)
+            .in_file(&self.path)
+            .fix(format!("check that {asking} belongs to these weights (attention_bias, num_hidden_layers)")))
     }
-}
-
-/// Reads a tensor's bytes as f32.
-type Decoder = fn(&[u8]) -> Vec<f32>;
-
-/// The decoder of a type.
-fn decoder(name: &str, dtype: Dtype) -> Result<Decoder> {
-    Ok(match dtype {
-        Dtype::F32 => {
-            |bytes| bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
-        }
-        Dtype::F16 => {
-            |bytes| bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
-        }
-        Dtype::BF16 => {
-            |bytes| bytes.chunks_exact(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
-        }
-        other => {
-            return Err(Error::new(ErrorKind::Model, format!("tensor `{name}` has type {other:?}"))
-                .fix("save the model as f32, bf16 or f16"));
-        }
-    })
 }

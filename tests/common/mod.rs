@@ -5,6 +5,7 @@
 pub mod attention;
 pub mod cli;
 pub mod decoding;
+pub mod gguf;
 pub mod golden;
 
 use std::path::{Path, PathBuf};

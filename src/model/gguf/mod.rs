@@ -1,0 +1,131 @@
+//! Checkpoints in one GGUF file, the format of llama.cpp (versions 2 and 3): config, tokenizer and
+//! quantised weights.
+//!
+//! [`header`] reads the file's head, [`quantised`] its blocks of weights. The rest says the same things in
+//! Hugging Face's terms, so that nothing else need know of GGUF: [`config`] the config.json that the
+//! metadata amounts to, [`tokenizer`] the tokenizer.json, [`tensors`] the weights by their other names.
+
+pub mod config;
+pub mod header;
+pub mod quantised;
+pub mod tensors;
+pub mod tokenizer;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+
+use crate::error::{Error, ErrorKind, Result};
+use header::{Header, Value};
+
+/// A GGUF file, mapped from disk, whose head has been read and checked.
+pub struct Gguf {
+    path: PathBuf,
+    map: Mmap,
+    header: Header,
+}
+
+impl Gguf {
+    /// Maps a file and reads its head.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`], naming the file and the field: unreadable, not GGUF, or damaged.
+    pub fn open(path: &Path) -> Result<Gguf> {
+        let unreadable = |e: std::io::Error| {
+            Error::new(ErrorKind::Model, format!("cannot read the file: {e}"))
+                .in_file(path)
+                .fix("check the path and its permissions")
+        };
+        let file = File::open(path).map_err(unreadable)?;
+        // SAFETY: as for safetensors, the map is read only, and a file that another program rewrites
+        // meanwhile gives wrong numbers or a fault.
+        let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
+        let header = Header::read(&map).map_err(|e| e.in_file(path))?;
+        let gguf = Gguf { path: path.to_path_buf(), map, header };
+        gguf.refuse_split().map_err(|e| e.in_file(path))?;
+        Ok(gguf)
+    }
+
+    fn refuse_split(&self) -> Result<()> {
+        match self.whole("split.count")? {
+            None | Some(0 | 1) => Ok(()),
+            Some(count) => {
+                Err(Error::new(ErrorKind::Model, format!("one of {count} parts of a split model"))
+                    .at("metadata `split.count`")
+                    .fix("merge the parts with `llama-gguf-split --merge`"))
+            }
+        }
+    }
+
+    /// The text of a metadata key.
+    fn text(&self, key: &str) -> Result<Option<&str>> {
+        self.get(key, "text", |value| match value {
+            Value::Text(text) => Some(text.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The count of a metadata key.
+    fn whole(&self, key: &str) -> Result<Option<usize>> {
+        self.get(key, "a whole number of at least 0", |value| match value {
+            Value::Whole(whole) => usize::try_from(*whole).ok(),
+            _ => None,
+        })
+    }
+
+    /// The number of a metadata key.
+    fn number(&self, key: &str) -> Result<Option<f64>> {
+        self.get(key, "a number", |value| match value {
+            Value::Whole(whole) => Some(*whole as f64),
+            Value::Float(float) => Some(*float),
+            _ => None,
+        })
+    }
+
+    /// The boolean of a metadata key.
+    fn flag(&self, key: &str) -> Result<Option<bool>> {
+        self.get(key, "true or false", |value| match value {
+            Value::Flag(flag) => Some(*flag),
+            _ => None,
+        })
+    }
+
+    /// The texts of a metadata key.
+    fn texts(&self, key: &str) -> Result<Option<Vec<&str>>> {
+        self.get(key, "an array of texts", |value| match value {
+            Value::Array(array) => array.texts(&self.map),
+            _ => None,
+        })
+    }
+
+    /// The numbers of a metadata key.
+    fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>> {
+        self.get(key, "an array of numbers", |value| match value {
+            Value::Array(array) => array.numbers(&self.map),
+            _ => None,
+        })
+    }
+
+    fn get<'a, T>(
+        &'a self,
+        key: &str,
+        kind: &str,
+        as_kind: impl Fn(&'a Value) -> Option<T>,
+    ) -> Result<Option<T>> {
+        let Some(value) = self.header.metadata.get(key) else { return Ok(None) };
+        as_kind(value).map(Some).ok_or_else(|| key_error(key, format!("{key} is not {kind}")))
+    }
+}
+
+/// Something is wrong with a metadata key.
+fn key_error(key: &str, what: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Model, what)
+        .at(format_args!("metadata `{key}`"))
+        .fix("convert the model again with llama.cpp's convert_hf_to_gguf.py")
+}
+
+/// A key that must be there.
+fn needed<T>(key: &str, value: Result<Option<T>>) -> Result<T> {
+    value?.ok_or_else(|| key_error(key, format!("{key} is missing")))
+}

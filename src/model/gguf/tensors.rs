@@ -1,0 +1,101 @@
+//! The weights of a GGUF file by their Hugging Face names.
+
+use super::config::ROPE_FACTORS;
+use super::header::TensorInfo;
+use super::{Gguf, key_error};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::weights::{StoredTensor, TensorSource};
+
+/// What llama.cpp calls the parts of the network.
+const PARTS: &[(&str, &str)] =
+    &[("model.embed_tokens", "token_embd"), ("model.norm", "output_norm"), ("lm_head", "output")];
+/// What it calls the parts of a layer.
+const LAYER_PARTS: &[(&str, &str)] = &[
+    ("input_layernorm", "attn_norm"),
+    ("self_attn.q_proj", "attn_q"),
+    ("self_attn.k_proj", "attn_k"),
+    ("self_attn.v_proj", "attn_v"),
+    ("self_attn.o_proj", "attn_output"),
+    ("post_attention_layernorm", "ffn_norm"),
+    ("mlp.gate_proj", "ffn_gate"),
+    ("mlp.up_proj", "ffn_up"),
+    ("mlp.down_proj", "ffn_down"),
+];
+
+/// `blk.3.attn_q.weight` for `model.layers.3.self_attn.q_proj.weight`.
+fn gguf_name(name: &str) -> Option<String> {
+    let (part, suffix) = name.rsplit_once('.')?;
+    let of = |parts: &[(&str, &'static str)], part: &str| {
+        parts.iter().find(|(theirs, _)| *theirs == part).map(|(_, ours)| *ours)
+    };
+    match part.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.')) {
+        Some((layer, part)) => Some(format!("blk.{layer}.{}.{suffix}", of(LAYER_PARTS, part)?)),
+        None => Some(format!("{}.{suffix}", of(PARTS, part)?)),
+    }
+}
+
+impl TensorSource for Gguf {
+    fn names(&self) -> Vec<String> {
+        self.header.tensors.keys().filter(|name| *name != ROPE_FACTORS).cloned().collect()
+    }
+
+    fn own_name(&self, name: &str) -> String {
+        gguf_name(name).unwrap_or_else(|| name.to_string())
+    }
+
+    fn tensor(&self, own_name: &str) -> Result<StoredTensor<'_>> {
+        let info = self.header.tensors.get(own_name).ok_or_else(|| {
+            Error::new(ErrorKind::Model, format!("tensor `{own_name}` is missing")).in_file(&self.path)
+        })?;
+        let interleaved = self.interleaved_heads(own_name, info).map_err(|e| e.in_file(&self.path))?;
+        let read = move || {
+            let values = info.kind.decode(&self.map[info.bytes.clone()]);
+            match interleaved {
+                Some(heads) => halves_apart(&values, heads, info.shape[0]),
+                None => values,
+            }
+        };
+        Ok(StoredTensor { file: &self.path, shape: info.shape.clone(), read: Box::new(read) })
+    }
+
+    fn shape_is_from(&self) -> &'static str {
+        "the metadata"
+    }
+}
+
+impl Gguf {
+    /// The heads of a tensor whose rows llama.cpp interleaves: queries and keys of the llama architecture.
+    fn interleaved_heads(&self, name: &str, info: &TensorInfo) -> Result<Option<usize>> {
+        let part = name.split('.').nth(2);
+        let key = match (self.architecture()?, part) {
+            ("llama", Some("attn_q")) => "attention.head_count",
+            ("llama", Some("attn_k")) => match self.whole(&self.key("attention.head_count_kv")?)? {
+                Some(_) => "attention.head_count_kv",
+                None => "attention.head_count",
+            },
+            _ => return Ok(None),
+        };
+        let heads = self.count(key)?;
+        match heads > 0 && info.shape[0].is_multiple_of(2 * heads) {
+            true => Ok(Some(heads)),
+            false => Err(key_error(&self.key(key)?, format!("{} rows for {heads} heads", info.shape[0]))
+                .at(format_args!("tensor `{name}`"))),
+        }
+    }
+}
+
+/// Puts the rows of each head in Hugging Face's order. llama.cpp rotates neighbours (2p, 2p + 1) where
+/// Hugging Face rotates p and p + h, and reorders the rows of queries and keys to make up for it.
+fn halves_apart(values: &[f32], heads: usize, rows: usize) -> Vec<f32> {
+    let (width, pairs) = (values.len() / rows, rows / heads / 2);
+    let mut apart = Vec::with_capacity(values.len());
+    for head in 0..heads {
+        for half in 0..2 {
+            for pair in 0..pairs {
+                let row = (head * pairs + pair) * 2 + half;
+                apart.extend_from_slice(&values[row * width..(row + 1) * width]);
+            }
+        }
+    }
+    apart
+}
