@@ -14,6 +14,12 @@ pub(super) fn parser(language: Language) -> Option<Parser> {
     Some(parser)
 }
 
+/// Whether the grammar of the language reads the whole text, with nothing left over or made up.
+pub fn parses(text: &str, language: Language) -> bool {
+    let tree = parser(language).and_then(|mut parser| parser.parse(text, None));
+    tree.is_some_and(|tree| !tree.root_node().has_error())
+}
+
 /// Visits the nodes in the order of the text, parents first, with the kind of the parent (empty for the
 /// root).
 pub(super) fn walk<'t>(tree: &'t Tree, mut visit: impl FnMut(Node<'t>, &'static str)) {

@@ -4,8 +4,10 @@
 //! `impl Task`, and add its line to `TASKS` below.
 
 mod language_modeling;
+mod lookup;
 
 pub use language_modeling::LanguageModeling;
+pub use lookup::Lookup;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -30,7 +32,8 @@ pub trait Task: Debug + Send + Sync {
     /// Makes samples, chosen by `seed`; the same for every encoding.
     ///
     /// # Errors
-    /// [`ErrorKind::Dataset`] when the data set cannot be read or a bucket stays empty.
+    /// [`ErrorKind::Dataset`] when the data set cannot be read or a bucket stays empty,
+    /// [`ErrorKind::Config`] when a key cannot be met in the model's tokens.
     fn samples(&self, dataset: &Dataset, tokenizer: &Tokenizer, seed: u64) -> Result<Selection>;
 
     /// What is asked of the model for a sample, and what becomes of the answer: the outcome, which is
@@ -214,7 +217,10 @@ pub struct TaskKind {
 type Parsed = std::result::Result<(Arc<dyn Task>, toml::Table), toml::de::Error>;
 
 /// Every kind of task.
-pub const TASKS: &[TaskKind] = &[TaskKind::of::<LanguageModeling>("language_modeling", &["buckets"])];
+pub const TASKS: &[TaskKind] = &[
+    TaskKind::of::<LanguageModeling>("language_modeling", &["buckets"]),
+    TaskKind::of::<Lookup>("lookup", &["length", "depth"]),
+];
 
 impl TaskKind {
     const fn of<T: Task + Serialize + DeserializeOwned + 'static>(
