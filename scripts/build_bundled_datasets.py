@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Builds datasets/code-python.jsonl.gz and datasets/code-java.jsonl.gz from a corpus of source files.
+"""Builds datasets/code-python.jsonl.gz and datasets/code-java.jsonl.gz from the evaluation corpora.
 
-    python3 scripts/build_bundled_datasets.py --corpus CORPUS --tokenizer MODEL/tokenizer.json --out datasets
+    python3 scripts/build_corpora.py eval-python eval-java
+    python3 scripts/build_bundled_datasets.py
 
-CORPUS holds eval-python.jsonl.gz and eval-java.jsonl.gz (one source file a line: repo_name, path, language,
-content) and licenses/PACKAGE/ (SOURCE.txt with a `licence:` line, and the licence texts).
+The corpus, by default what the first of the two writes, holds eval-python.jsonl.gz and eval-java.jsonl.gz (one source
+file a line: repo_name, path, language, content) and licenses/PACKAGE/ (SOURCE.txt with a `licence:` line, and the
+licence texts).
 
 Each token bucket gets the same number of documents. A long document is a whole file; a short one is the head of a
 file that no other document uses, cut where a definition has just ended (see `python_cuts`, `java_cuts`). The token
@@ -24,6 +26,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+ROOT = Path(__file__).resolve().parent.parent
 BUCKETS = [(0, 512), (512, 1024), (1024, 2048), (2048, 4096), (4096, 8192), (8192, 16384)]
 # Buckets that end here or below are filled with heads of files: whole files of that size are too few.
 HEADS_UP_TO = 2048
@@ -152,7 +155,7 @@ def document_of(file, content, of_lines):
 def licence_of(licenses, package):
     for line in (licenses / package / "SOURCE.txt").read_text(encoding="utf-8").splitlines():
         if line.startswith("licence:"):
-            return line.removeprefix("licence:").split("(texts in")[0].strip()
+            return line.removeprefix("licence:").strip()
     return "see licenses/" + package
 
 
@@ -214,9 +217,14 @@ def print_table(language, buckets, counter):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", type=Path, required=True, help="directory of eval-*.jsonl.gz and licenses/")
-    parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json that counts the tokens")
-    parser.add_argument("--out", type=Path, required=True, help="directory to write, as a rule datasets")
+    parser.add_argument("--corpus", type=Path, default=ROOT / "corpus", help="eval-*.jsonl.gz and licenses/ [corpus]")
+    parser.add_argument(
+        "--tokenizer",
+        type=Path,
+        default=ROOT / "models/nano/tokenizer.json",
+        help="tokenizer.json that counts the tokens [models/nano's]",
+    )
+    parser.add_argument("--out", type=Path, default=ROOT / "datasets", help="directory to write [datasets]")
     parser.add_argument("--per-bucket", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
