@@ -66,12 +66,14 @@ pub struct Error {
     pub place: Option<String>,
     /// What the user can do.
     pub fix: Option<String>,
+    /// What else is wrong of the same request, so that it can all be mended at once.
+    pub also: Vec<Error>,
 }
 
 impl Error {
     /// An error with neither place nor fix yet.
     pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
-        Error { kind, what: what.into(), place: None, fix: None }
+        Error { kind, what: what.into(), place: None, fix: None, also: Vec::new() }
     }
 
     /// Names the file, line or field. A place already named becomes the inner part:
@@ -87,6 +89,12 @@ impl Error {
     /// Names a file or directory; see [`Error::at`].
     pub fn in_file(self, path: &Path) -> Self {
         self.at(path.display())
+    }
+
+    /// This error, and another one of the same request.
+    pub fn and(mut self, other: Error) -> Self {
+        self.also.push(other);
+        self
     }
 
     /// Says what to do. The first fix given, the nearest to the cause, is kept.
@@ -105,11 +113,26 @@ impl fmt::Display for Error {
         if let Some(fix) = &self.fix {
             write!(f, "\n  fix: {fix}")?;
         }
-        Ok(())
+        self.also.iter().try_for_each(|other| write!(f, "\n{other}"))
     }
 }
 
 impl std::error::Error for Error {}
+
+/// All values, or all errors as one.
+///
+/// # Errors
+/// The first error, with the others after it.
+pub fn all_or_errors<T>(results: impl IntoIterator<Item = Result<T>>) -> Result<Vec<T>> {
+    let (mut values, mut errors) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(value) => values.push(value),
+            Err(error) => errors.push(error),
+        }
+    }
+    errors.into_iter().reduce(Error::and).map_or(Ok(values), Err)
+}
 
 /// Reads a whole UTF-8 file, or says what is wrong with it.
 ///

@@ -54,6 +54,16 @@ fn config() {
 }
 
 #[test]
+fn all_that_is_missing_is_named_at_once() {
+    let space = Workspace::new();
+    space.replace("config.toml", "path = \"model\"", "path = \"modle\"\nobtain = \"ask Ann\"");
+    space.replace("config.toml", "\"docs.jsonl\"", "\"dcos.jsonl\"");
+    let parts =
+        ["`modle` does not exist", "model \"tiny\"", "fix: ask Ann\nerror: ", "dcos.jsonl", "task \"lm\""];
+    refused(&space, "a model and a data set", &parts);
+}
+
+#[test]
 fn checkpoint() {
     type Damage = fn(&Workspace);
     fn config(space: &Workspace, from: &str, to: &str) {

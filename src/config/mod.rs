@@ -40,6 +40,8 @@ pub struct ModelEntry {
     pub name: String,
     /// As written in the config.
     pub path: String,
+    /// How to get it, for when it is not there.
+    pub obtain: Option<String>,
 }
 
 /// An `[[encoding]]`, one value of a sweep.
@@ -136,6 +138,17 @@ impl Config {
             ("encoding".into(), array(&mut { encodings })),
             ("task".into(), array(&mut { tasks })),
         ])
+    }
+
+    /// Where a model lies.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when it is not there, with how to get it.
+    pub fn find_model(&self, entry: &ModelEntry) -> Result<PathBuf> {
+        self.find(&entry.path).map_err(|mut e| {
+            e.fix = entry.obtain.clone().or(e.fix);
+            e.at(format_args!("model \"{}\"", entry.name))
+        })
     }
 
     /// The first existing path among the places that a relative path is looked for.
@@ -241,10 +254,11 @@ fn entries<T>(table: &mut Table, key: &str, read: fn(Table) -> Result<Vec<T>>) -
 fn model_entry(mut table: Table) -> Result<Vec<ModelEntry>> {
     let path = need_text(&mut table, "path")?;
     let name = take_text(&mut table, "name")?;
-    refuse_unknown(&table, &["name", "path"])?;
+    let obtain = take_text(&mut table, "obtain")?;
+    refuse_unknown(&table, &["name", "path", "obtain"])?;
     let folder =
         || Path::new(&path).file_name().map_or(path.clone(), |name| name.to_string_lossy().into_owned());
-    Ok(vec![ModelEntry { name: name.unwrap_or_else(folder), path }])
+    Ok(vec![ModelEntry { name: name.unwrap_or_else(folder), path, obtain }])
 }
 
 fn encoding_entries(mut table: Table) -> Result<Vec<EncodingEntry>> {

@@ -1,6 +1,7 @@
 //! A run: every sample of every task, under every encoding, on every model, stored as it finishes.
 
 mod batch;
+mod inputs;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use batch::{Batch, Job};
+use inputs::{Inputs, find_inputs, model_hashes, open_checkpoints};
 
 use crate::config::{Config, TaskEntry};
 use crate::dataset::Dataset;
@@ -15,7 +17,7 @@ use crate::device::OpenDevice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Checkpoint;
 use crate::progress::Progress;
-use crate::store::{DatasetHash, Environment, LeftOutRecord, ModelHash, SampleKey, Store};
+use crate::store::{DatasetHash, Environment, LeftOutRecord, SampleKey, Store};
 use crate::structure::{Segments, Source, Unit, segments};
 use crate::task::{LeftOut, Sample};
 
@@ -45,8 +47,8 @@ struct Work<'a> {
 /// [`ErrorKind::Results`] when `out` holds other results; [`ErrorKind::Compute`] and
 /// [`ErrorKind::Write`] while working. Stored samples are kept.
 pub fn run(config: &Config, device: &OpenDevice, out: &Path, options: RunOptions) -> Result<()> {
-    let checkpoints = open_checkpoints(config)?;
-    let datasets = open_datasets(config)?;
+    let Inputs { models, datasets } = find_inputs(config)?;
+    let checkpoints = open_checkpoints(config, &models)?;
     let work = prepare(config, &checkpoints, &datasets)?;
     let planned = work.iter().map(|work| work.samples.len()).sum::<usize>() * config.encodings.len();
     let environment = Environment::new(
@@ -77,48 +79,6 @@ pub fn run(config: &Config, device: &OpenDevice, out: &Path, options: RunOptions
         }
     }
     store.finish()
-}
-
-/// Opens every model's config and tokenizer, holds every encoding against it, and checks that the
-/// weights fit.
-fn open_checkpoints(config: &Config) -> Result<Vec<Checkpoint>> {
-    let open = |entry: &crate::config::ModelEntry| {
-        let place = |e: Error| e.at(format_args!("model \"{}\"", entry.name));
-        let checkpoint = Checkpoint::open(&config.find(&entry.path).map_err(place)?)?;
-        for encoding in &config.encodings {
-            encoding
-                .spec
-                .check(&checkpoint.config.rope)
-                .map_err(|e| place(e.at(format_args!("encoding \"{}\"", encoding.name))))?;
-        }
-        checkpoint.check_weights()?;
-        Ok(checkpoint)
-    };
-    config.models.iter().map(open).collect()
-}
-
-/// Opens each data set once, in the order of the config.
-fn open_datasets(config: &Config) -> Result<Vec<(String, Dataset)>> {
-    let mut datasets: Vec<(String, Dataset)> = Vec::new();
-    for task in &config.tasks {
-        if datasets.iter().all(|(name, _)| *name != task.dataset) {
-            let dataset = Dataset::open(&task.dataset, &config.search)
-                .map_err(|e| e.at(format_args!("task \"{}\"", task.name)))?;
-            datasets.push((task.dataset.clone(), dataset));
-        }
-    }
-    Ok(datasets)
-}
-
-fn model_hashes(config: &Config, checkpoints: &[Checkpoint]) -> Result<Vec<ModelHash>> {
-    let hash = |(entry, checkpoint): (&crate::config::ModelEntry, &Checkpoint)| {
-        Ok(ModelHash {
-            name: entry.name.clone(),
-            sha256: checkpoint.sha256()?,
-            trained_length: checkpoint.config.trained_length(),
-        })
-    };
-    config.models.iter().zip(checkpoints).map(hash).collect()
 }
 
 /// Chooses the samples of every task in every model's tokens, and parses them in parallel.

@@ -1,0 +1,64 @@
+//! What a run reads: found, opened and checked before any work starts.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use crate::config::{Config, ModelEntry};
+use crate::dataset::Dataset;
+use crate::error::{Result, all_or_errors};
+use crate::model::Checkpoint;
+use crate::store::ModelHash;
+
+/// What a config names, in its order.
+pub(super) struct Inputs {
+    /// The directory of each model.
+    pub(super) models: Vec<PathBuf>,
+    /// Each data set once, by the name that the config has for it.
+    pub(super) datasets: Vec<(String, Dataset)>,
+}
+
+/// Finds all inputs of a config, or names all that are not there.
+pub(super) fn find_inputs(config: &Config) -> Result<Inputs> {
+    let models = all_or_errors(config.models.iter().map(|entry| config.find_model(entry)));
+    let mut seen = HashSet::new();
+    let tasks = config.tasks.iter().filter(|task| seen.insert(&task.dataset));
+    let datasets = all_or_errors(tasks.map(|task| {
+        let dataset = Dataset::open(&task.dataset, &config.search)
+            .map_err(|e| e.at(format_args!("task \"{}\"", task.name)))?;
+        Ok((task.dataset.clone(), dataset))
+    }));
+    match (models, datasets) {
+        (Ok(models), Ok(datasets)) => Ok(Inputs { models, datasets }),
+        (Err(models), Err(datasets)) => Err(models.and(datasets)),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    }
+}
+
+/// Opens every model's config and tokenizer, holds every encoding against it, and checks that the
+/// weights fit.
+pub(super) fn open_checkpoints(config: &Config, directories: &[PathBuf]) -> Result<Vec<Checkpoint>> {
+    let open = |(entry, directory): (&ModelEntry, &PathBuf)| {
+        let checkpoint = Checkpoint::open(directory)?;
+        for encoding in &config.encodings {
+            encoding.spec.check(&checkpoint.config.rope).map_err(|e| {
+                e.at(format_args!("encoding \"{}\"", encoding.name))
+                    .at(format_args!("model \"{}\"", entry.name))
+            })?;
+        }
+        checkpoint.check_weights()?;
+        Ok(checkpoint)
+    };
+    config.models.iter().zip(directories).map(open).collect()
+}
+
+/// What the results say of each model.
+pub(super) fn model_hashes(config: &Config, checkpoints: &[Checkpoint]) -> Result<Vec<ModelHash>> {
+    let hash = |(entry, checkpoint): (&ModelEntry, &Checkpoint)| {
+        Ok(ModelHash {
+            name: entry.name.clone(),
+            sha256: checkpoint.sha256()?,
+            trained_length: checkpoint.config.trained_length(),
+        })
+    };
+    config.models.iter().zip(checkpoints).map(hash).collect()
+}

@@ -1,0 +1,113 @@
+//! Every config of the repository parses and resolves; what it needs and is not there is named, all at
+//! once, with the way to get it.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use common::repository;
+use longcode::config::Config;
+use longcode::encoding::ModelRope;
+
+/// Training length and head dimension of the paper's models (its Table 2; 128 is the training length of its
+/// short models).
+const SHAPES: &[(&str, usize, usize)] = &[
+    ("LLaMA-2", 4096, 128),
+    ("ShearedLLaMA", 4096, 128),
+    ("TinyLlama", 2048, 64),
+    ("Vicuna", 2048, 128),
+    ("Short-LLaMA-2", 128, 128),
+    ("Short-ShearedLLaMA", 128, 128),
+    ("Short-TinyLlama", 128, 64),
+    ("Short-Vicuna", 128, 128),
+];
+
+fn configs(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(repository(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+    paths.sort();
+    paths
+}
+
+/// Relative to the repository's root, where configs are run from.
+fn short(path: &Path) -> String {
+    path.strip_prefix(repository("")).unwrap().display().to_string()
+}
+
+/// What `longcode run CONFIG` says, as blocks of `error:`, `in:` and `fix:`.
+fn complaints(config: &Path, out: &Path) -> Vec<String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longcode"));
+    command.current_dir(repository("")).stdin(Stdio::null());
+    command.args(["run", &short(config), "--device", "cpu", "--out"]).arg(out);
+    let ended = command.output().unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    stderr.split("error: ").skip(1).map(str::to_string).collect()
+}
+
+#[test]
+fn the_paper_configs_miss_nothing_but_checkpoints_and_data() {
+    let paths = configs("configs/paper");
+    let names: Vec<_> = paths.iter().map(|path| path.file_stem().unwrap().to_str().unwrap()).collect();
+    let expected =
+        ["figure4-segment", "figure4-split", "figure4-window", "figure5", "table4", "table5", "table6"];
+    assert_eq!(names, expected);
+    let out = tempfile::tempdir().unwrap();
+    for path in &paths {
+        let config = Config::read(path, &[]).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(config.name, path.file_stem().unwrap().to_str().unwrap());
+        let missing = config.models.iter().filter(|model| !repository(&model.path).exists());
+        let missing: Vec<_> = missing.collect();
+        if missing.is_empty() {
+            continue;
+        }
+        let complaints = complaints(path, &out.path().join(&config.name));
+        for model in &missing {
+            let obtain = model.obtain.as_ref().expect("a model to be fetched says how");
+            let named = |complaint: &&String| {
+                complaint.contains(&format!("`{}` does not exist", model.path)) && complaint.contains(obtain)
+            };
+            assert_eq!(complaints.iter().filter(named).count(), 1, "{}: {complaints:?}", model.name);
+        }
+        let about_data = complaints.iter().filter(|complaint| complaint.contains("are not there"));
+        let about_data = about_data.filter(|complaint| complaint.contains("(source: ")).count();
+        assert_eq!(complaints.len(), missing.len() + about_data, "{}: {complaints:?}", config.name);
+        assert!(!out.path().join(&config.name).exists(), "something was written");
+    }
+}
+
+#[test]
+fn every_encoding_fits_its_models() {
+    for path in configs("configs/paper") {
+        let config = Config::read(&path, &[]).unwrap_or_else(|e| panic!("{e}"));
+        for model in &config.models {
+            let shape = SHAPES.iter().find(|(name, ..)| *name == model.name);
+            let &(_, trained_length, head_dim) = shape.expect("a model of the paper");
+            let rope = ModelRope { head_dim, base: 10000.0, trained_length, scaling: None };
+            for encoding in &config.encodings {
+                encoding.spec.check(&rope).unwrap_or_else(|e| panic!("{}: {}: {e}", config.name, model.name));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_other_configs_need_nothing_that_is_not_here() {
+    for path in configs("configs") {
+        let text = fs::read_to_string(&path).unwrap();
+        if !text.contains("[[task]]") {
+            continue; // of `longcode train`
+        }
+        let config = Config::read(&path, &[]).unwrap_or_else(|e| panic!("{e}"));
+        for model in &config.models {
+            config.find_model(model).unwrap_or_else(|e| panic!("{}: {e}", short(&path)));
+        }
+        for task in &config.tasks {
+            longcode::dataset::Dataset::open(&task.dataset, &config.search)
+                .unwrap_or_else(|e| panic!("{}: {e}", short(&path)));
+        }
+    }
+}
