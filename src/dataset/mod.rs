@@ -361,6 +361,26 @@ mod tests {
     }
 
     #[test]
+    fn the_substitutes_have_what_completion_asks_for() {
+        for name in ["lcc-substitute", "repobench-p-substitute"] {
+            let dataset = Dataset::open(name, &repository()).unwrap();
+            assert!(dataset.manifest.what.starts_with("Substitute for "), "{name}");
+            let records = dataset.records().unwrap();
+            let mut buckets = [0; 3];
+            for record in &records {
+                let prompt = format!("{}{}", record.text("context").unwrap(), record.text("input").unwrap());
+                let words = prompt.split_whitespace().count();
+                assert_eq!(record.count("length").unwrap(), words, "{}", record.id);
+                buckets[(words / 4000).min(2)] += 1;
+                let [answer] = record.texts("answers").unwrap()[..] else { panic!("{}", record.id) };
+                assert!(!["`", "#", "//", "\n"].iter().any(|mark| answer.contains(mark)), "{answer}");
+                assert!(prompt.ends_with('\n') && record.language.is_some(), "{}", record.id);
+            }
+            assert_eq!(buckets, [28, 12, 8], "{name}");
+        }
+    }
+
+    #[test]
     fn every_manifest_of_the_repository_loads() {
         let listed = list(&repository()).unwrap();
         let names: Vec<_> = listed.iter().map(|one| one.manifest.name.as_str()).collect();
@@ -370,7 +390,9 @@ mod tests {
             "code-symbol-understanding",
             "codeparrot-valid",
             "lcc",
+            "lcc-substitute",
             "repobench-p",
+            "repobench-p-substitute",
             "rerope-eval",
         ];
         assert_eq!(names, expected);
