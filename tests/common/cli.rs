@@ -130,14 +130,17 @@ impl Ended {
         self
     }
 
-    /// Exit code `code`, an error in words with place and fix, and all of `parts` in it.
+    /// Exit code `code`, one or more errors in words, each with place and fix, and all of `parts` in them.
     pub fn failed(self, code: i32, parts: &[&str]) -> Ended {
         assert_eq!(self.code, Some(code), "{self:?}");
         let told = self.stderr.find("error: ").map(|start| &self.stderr[start..]).expect("an error");
         let lines: Vec<&str> = told.lines().collect();
         let starts = ["error: ", "  in: ", "  fix: "];
-        assert_eq!(lines.len(), starts.len(), "{told}");
-        assert!(lines.iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{told}");
+        assert!(!lines.is_empty() && lines.len().is_multiple_of(starts.len()), "{told}");
+        assert!(
+            lines.iter().zip(starts.iter().cycle()).all(|(line, start)| line.starts_with(start)),
+            "{told}"
+        );
         for part in parts {
             assert!(told.contains(part), "no `{part}` in\n{told}");
         }
