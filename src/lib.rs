@@ -3,7 +3,7 @@
 //! Data flows one way, and the modules follow it: [`config`] says what to compare; a [`dataset`] gives
 //! records; a [`task`] makes samples; [`structure`] gives each token its hierarchical position; an
 //! [`encoding`] gives rotations; a [`model`] on a [`device`] scores; [`run`] drives all that; [`store`]
-//! keeps every sample as it finishes; [`report`] makes tables, with intervals from [`stats`]. [`cli`] is
+//! keeps every sample as it finishes; [`report`] makes tables, with intervals from [`stats`] and the [`paper`]'s numbers. [`cli`] is
 //! what a user types, [`error`] what they read when something is wrong.
 
 pub mod cli;
@@ -15,6 +15,7 @@ pub mod error;
 pub mod hash;
 pub mod memory;
 pub mod model;
+pub mod paper;
 pub mod progress;
 pub mod report;
 pub mod run;

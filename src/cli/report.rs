@@ -1,41 +1,57 @@
 //! `longcode report`
 
-use std::path::PathBuf;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 
 use super::print;
 use crate::error::{Error, ErrorKind, Result};
-use crate::report;
+use crate::report::{Report, terminal};
 use crate::store::Results;
 
-/// Make the tables of stored results again, finished or not
+/// Make tables and pictures of stored results, finished or not; several directories of one config are
+/// reported as one
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  longcode report results/quickstart")]
+#[command(after_help = "Examples:\n  longcode report results/quickstart --baseline ReRoPE\n  \
+    longcode report results/machine-1 results/machine-2 --out results/both")]
 pub struct Args {
-    /// Results directories
+    /// Results directories of the same config, models and data
     #[arg(required = true, value_name = "RESULTS_DIR")]
     dirs: Vec<PathBuf>,
-    /// Where to write summary.csv and report.md; only with one results directory [default: there]
+    /// Where to write; needed with several results directories [default: there]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// The encoding that differences are taken from [default: the first]
+    #[arg(long, value_name = "NAME")]
+    baseline: Option<String>,
 }
 
 impl Args {
     pub fn execute(self) -> Result<()> {
-        if self.out.is_some() && self.dirs.len() > 1 {
-            return Err(Error::new(ErrorKind::Usage, "one directory cannot take the reports of several")
-                .at("--out")
-                .fix("report one directory at a time, or leave --out away"));
-        }
-        for dir in &self.dirs {
-            let results = Results::read(dir)?;
-            let out = self.out.as_ref().unwrap_or(dir);
-            std::fs::create_dir_all(out).map_err(|e| {
-                Error::new(ErrorKind::Write, format!("cannot make the directory: {e}"))
-                    .in_file(out)
-                    .fix("give another --out")
-            })?;
-            print(&report::write(&results, out)?)?;
-        }
-        Ok(())
+        let out = match (&self.out, &self.dirs[..]) {
+            (Some(out), _) => out,
+            (None, [dir]) => dir,
+            (None, _) => {
+                let what = "several results directories make one report, and it has no place";
+                return Err(Error::new(ErrorKind::Usage, what).at("--out").fix("add --out DIR"));
+            }
+        };
+        let results = Results::read_all(&self.dirs)?;
+        write(&results, out, self.baseline.as_deref())
     }
+}
+
+/// Writes a report, names on stderr what is doubtful, and shows the tables.
+pub(super) fn write(results: &Results, out: &Path, baseline: Option<&str>) -> Result<()> {
+    let report = Report::new(results, baseline)?;
+    std::fs::create_dir_all(out).map_err(|e| {
+        Error::new(ErrorKind::Write, format!("cannot make the directory: {e}"))
+            .in_file(out)
+            .fix("give another --out")
+    })?;
+    report.write(out)?;
+    for disagreement in &results.disagreements {
+        eprintln!("warning: measured twice with different outcomes: {disagreement}");
+    }
+    eprintln!("report: {}", out.join("report.html").display());
+    print(&terminal::render(&report, std::io::stdout().is_terminal()))
 }

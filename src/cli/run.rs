@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{kinds_help, print};
+use super::{kinds_help, report};
 use crate::config::Config;
 use crate::device::DeviceChoice;
 use crate::error::Result;
-use crate::report;
 use crate::run::{RunOptions, run};
 use crate::store::Results;
 
@@ -46,8 +45,6 @@ impl Args {
         eprintln!("device: {}", device.name);
         let out = self.out.unwrap_or_else(|| Path::new("results").join(&config.name));
         run(&config, &device, &out, options)?;
-        let text = report::write(&Results::read(&out)?, &out)?;
-        eprintln!("report: {}", out.join("report.md").display());
-        print(&text)
+        report::write(&Results::read(&out)?, &out, None)
     }
 }

@@ -6,6 +6,8 @@
 mod overrides;
 mod sweep;
 
+pub use sweep::Sweep;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use toml::{Table, Value};
 
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::paper;
 use crate::task::{self, Task};
 
 /// A run, as resolved: names are unique, sweeps expanded, defaults filled in.
@@ -23,6 +26,8 @@ pub struct Config {
     pub name: String,
     /// Seeds the choice of samples and the bootstrap.
     pub seed: u64,
+    /// What of the paper it reproduces: those numbers are printed beside the measured ones.
+    pub paper: Option<&'static paper::Source>,
     /// Checkpoints.
     pub models: Vec<ModelEntry>,
     /// Encodings: the rows of the tables.
@@ -51,6 +56,15 @@ pub struct EncodingEntry {
     pub name: String,
     /// The encoding.
     pub spec: EncodingSpec,
+    /// The sweep that this is one value of.
+    pub sweep: Option<Sweep>,
+}
+
+impl EncodingEntry {
+    /// The value of a key, without TOML's quotes.
+    pub fn value(&self, key: &str) -> Option<String> {
+        self.spec.keys.get(key).map(sweep::plain)
+    }
 }
 
 /// A `[[task]]`, one value of a sweep.
@@ -93,12 +107,13 @@ impl Config {
         let config = Config {
             name: run_name(&mut table)?,
             seed: seed(&mut table)?,
+            paper: paper(&mut table)?,
             models: entries(&mut table, "model", model_entry)?,
             encodings: entries(&mut table, "encoding", encoding_entries)?,
             tasks: entries(&mut table, "task", task_entries)?,
             search,
         };
-        refuse_unknown(&table, &["name", "seed", "model", "encoding", "task"])?;
+        refuse_unknown(&table, &["name", "seed", "paper", "model", "encoding", "task"])?;
         unique("model", config.models.iter().map(|entry| &entry.name))?;
         unique("encoding", config.encodings.iter().map(|entry| &entry.name))?;
         unique("task", config.tasks.iter().map(|entry| &entry.name))?;
@@ -117,6 +132,9 @@ impl Config {
                 ("kind".into(), text(entry.spec.kind)),
             ]);
             table.extend(entry.spec.keys.clone());
+            if let Some(sweep) = &entry.sweep {
+                table.insert("sweep".into(), Value::try_from(sweep).expect("plain data"));
+            }
             table
         });
         let tasks = self.tasks.iter().map(|entry| {
@@ -130,14 +148,18 @@ impl Config {
         });
         let array =
             |tables: &mut dyn Iterator<Item = Table>| Value::Array(tables.map(Value::Table).collect());
-        Table::from_iter([
+        let mut table = Table::from_iter([
             ("name".into(), text(&self.name)),
             // TOML integers are signed; `seed` refused what does not fit.
             ("seed".into(), Value::Integer(self.seed as i64)),
+        ]);
+        table.extend(self.paper.map(|paper| ("paper".into(), text(paper.name))));
+        table.extend([
             ("model".into(), array(&mut { models })),
             ("encoding".into(), array(&mut { encodings })),
             ("task".into(), array(&mut { tasks })),
-        ])
+        ]);
+        table
     }
 
     /// Where a model lies.
@@ -222,6 +244,16 @@ fn seed(table: &mut Table) -> Result<u64> {
     }
 }
 
+fn paper(table: &mut Table) -> Result<Option<&'static paper::Source>> {
+    let Some(name) = take_text(table, "paper")? else { return Ok(None) };
+    let names: Vec<_> = paper::SOURCES.iter().map(|source| source.name).collect();
+    let unknown = || {
+        config_error(format!("paper is \"{name}\""), format!("use one of: {}", names.join(", ")))
+            .at("key `paper`")
+    };
+    paper::find(&name).map(Some).ok_or_else(unknown)
+}
+
 /// The entries of `[[key]]`, each table expanded by its sweep.
 fn entries<T>(table: &mut Table, key: &str, read: fn(Table) -> Result<Vec<T>>) -> Result<Vec<T>> {
     let missing = || {
@@ -264,18 +296,42 @@ fn model_entry(mut table: Table) -> Result<Vec<ModelEntry>> {
 fn encoding_entries(mut table: Table) -> Result<Vec<EncodingEntry>> {
     let kind = need_text(&mut table, "kind")?;
     let name = take_text(&mut table, "name")?.unwrap_or_else(|| kind.clone());
-    let values = sweep::expand(table, &[])?;
-    let entry = |(suffix, keys): (String, Table)| {
-        Ok(EncodingEntry { name: format!("{name}{suffix}"), spec: EncodingSpec::from_table(&kind, keys)? })
+    let known = take_sweep(&mut table)?;
+    let expanded = sweep::expand(table, &[])?;
+    let sweep = match (known, expanded.keys.is_empty()) {
+        (known, true) => known,
+        (None, false) => Some(Sweep { of: name.clone(), keys: expanded.keys }),
+        (Some(_), false) => {
+            let what = "`sweep` says that this is one value of a sweep, and a key has several values";
+            return Err(config_error(what, "take out `sweep`: a list makes a sweep").at("key `sweep`"));
+        }
     };
-    values.into_iter().map(entry).collect()
+    let entry = |(suffix, keys): (String, Table)| {
+        let spec = EncodingSpec::from_table(&kind, keys)?;
+        Ok(EncodingEntry { name: format!("{name}{suffix}"), spec, sweep: sweep.clone() })
+    };
+    expanded.entries.into_iter().map(entry).collect()
+}
+
+/// The sweep that an entry of a resolved config is one value of.
+fn take_sweep(table: &mut Table) -> Result<Option<Sweep>> {
+    let read = |value: Value| {
+        value.try_into().map_err(|e: toml::de::Error| {
+            config_error(
+                format!("sweep: {}", one_line(&e)),
+                "take it out: a list as a key's value makes a sweep",
+            )
+            .at("key `sweep`")
+        })
+    };
+    table.remove("sweep").map(read).transpose()
 }
 
 fn task_entries(mut table: Table) -> Result<Vec<TaskEntry>> {
     let kind = task::find_kind(&need_text(&mut table, "kind")?)?;
     let dataset = need_text(&mut table, "dataset")?;
     let name = take_text(&mut table, "name")?.unwrap_or_else(|| format!("{}-{dataset}", kind.name));
-    let values = sweep::expand(table, kind.lists)?;
+    let values = sweep::expand(table, kind.lists)?.entries;
     let entry = |(suffix, keys): (String, Table)| {
         let (task, keys) = kind.parse(keys)?;
         let name = format!("{name}{suffix}");

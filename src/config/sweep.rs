@@ -1,13 +1,32 @@
 //! Sweeps: a list where a key takes one value makes one entry a value.
 
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::config_error;
 use crate::error::Result;
 
-/// Expands every list of a table but those of `lists`, keys whose value is a list by nature. Gives each
-/// combination with the suffix that names it, as ` window=64`.
-pub(super) fn expand(table: Table, lists: &[&str]) -> Result<Vec<(String, Table)>> {
+/// Which sweep an entry is one value of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sweep {
+    /// The name that all its entries start with.
+    pub of: String,
+    /// The keys that differ between its entries.
+    pub keys: Vec<String>,
+}
+
+/// A table with its lists expanded.
+pub(super) struct Expanded {
+    /// The keys that had several values.
+    pub(super) keys: Vec<String>,
+    /// Each combination with the suffix that names it, as ` window=64`.
+    pub(super) entries: Vec<(String, Table)>,
+}
+
+/// Expands every list of a table but those of `lists`, keys whose value is a list by nature.
+pub(super) fn expand(table: Table, lists: &[&str]) -> Result<Expanded> {
+    let mut keys = Vec::new();
     let mut expanded = vec![(String::new(), Table::new())];
     for (key, value) in table {
         let values = match value {
@@ -21,6 +40,9 @@ pub(super) fn expand(table: Table, lists: &[&str]) -> Result<Vec<(String, Table)
             value => vec![value],
         };
         let swept = values.len() > 1;
+        if swept {
+            keys.push(key.clone());
+        }
         let combine = |(suffix, table): &(String, Table)| -> Vec<(String, Table)> {
             let with = |value: &Value| {
                 let mut table = table.clone();
@@ -35,11 +57,11 @@ pub(super) fn expand(table: Table, lists: &[&str]) -> Result<Vec<(String, Table)
         };
         expanded = expanded.iter().flat_map(combine).collect();
     }
-    Ok(expanded)
+    Ok(Expanded { keys, entries: expanded })
 }
 
 /// A value without TOML's quotes.
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_string)
 }
 
@@ -48,7 +70,7 @@ mod tests {
     use super::*;
 
     fn suffixes(toml: &str, lists: &[&str]) -> Vec<String> {
-        expand(toml.parse().unwrap(), lists).unwrap().into_iter().map(|(suffix, _)| suffix).collect()
+        expand(toml.parse().unwrap(), lists).unwrap().entries.into_iter().map(|(suffix, _)| suffix).collect()
     }
 
     #[test]
@@ -61,6 +83,8 @@ mod tests {
             " window=64 unit=statement",
         ];
         assert_eq!(all, expected);
+        let keys = expand("window = [32, 64]\nsplit = [0.5]".parse().unwrap(), &[]).unwrap().keys;
+        assert_eq!(keys, ["window"], "one value is no sweep");
     }
 
     #[test]
@@ -70,7 +94,7 @@ mod tests {
 
     #[test]
     fn an_empty_list_is_refused() {
-        let error = expand("window = []".parse().unwrap(), &[]).unwrap_err();
+        let error = expand("window = []".parse().unwrap(), &[]).err().unwrap();
         assert!(error.to_string().contains("window is an empty list"));
     }
 }

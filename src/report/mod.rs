@@ -1,62 +1,97 @@
 //! Reports: stored samples become figures with intervals, tables and pictures.
 //!
-//! Everything here is a function of a results directory, so a report can be made again at any time,
-//! also of a run that is not finished.
+//! Everything here is a function of stored results, so a report can be made again at any time, also of a
+//! run that is not finished. It goes samples -> figures, compared with each other ([`figures`]) -> a
+//! [`Report`] of sections, tables ([`table`]) and pictures ([`pictures`]) -> one file a format: [`csv`],
+//! [`markdown`], [`latex`], [`html`], [`harness`] and the [`terminal`]. A format only renders: what is in a
+//! table, and how its numbers read, is decided once.
 
+mod chart;
+mod csv;
+mod figures;
+mod grid;
+mod harness;
+mod heatmap;
+mod html;
+mod latex;
 mod markdown;
-mod picture;
-mod summary;
+mod number;
+mod pictures;
+mod png;
+mod samples;
+mod section;
+mod svg;
 mod table;
+pub mod terminal;
 
-pub use summary::{Row, summarise};
+pub use figures::{Mark, Row, summarise};
+pub use section::{Section, caption};
+pub use table::{Cell, Column, Content, Table};
 
 use std::path::Path;
 
-use crate::error::Result;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Results, write_whole};
+use pictures::pictures;
 
-/// Writes summary.csv, report.md and its pictures of some results into `out`, and gives the report's text.
-///
-/// # Errors
-/// [`crate::error::ErrorKind::Results`] when a stored sample is not one of its task;
-/// [`crate::error::ErrorKind::Write`].
-pub fn write(results: &Results, out: &Path) -> Result<String> {
-    let rows = summarise(results)?;
-    write_whole(&out.join("summary.csv"), &summary::csv(&rows))?;
-    let text = markdown::report(results, &rows, &pictures(results, &rows, out)?);
-    write_whole(&out.join("report.md"), text.as_bytes())?;
-    Ok(text)
+pub use pictures::Picture;
+
+/// Everything that a report shows, ready to be rendered.
+#[derive(Debug)]
+pub struct Report<'a> {
+    /// What it is of.
+    pub results: &'a Results,
+    /// The encoding that differences are taken from.
+    pub baseline: &'a str,
+    /// All figures.
+    pub rows: Vec<Row>,
+    /// Every model on every task that has figures, in the order of the config.
+    pub sections: Vec<Section>,
 }
 
-/// A picture in the results directory, and what it is of.
-struct Picture {
-    model: String,
-    task: String,
-    file: String,
-}
-
-/// Draws every model's loss by position on every task.
-fn pictures(results: &Results, rows: &[Row], out: &Path) -> Result<Vec<Picture>> {
-    let config = &results.config;
-    let mut pictures = Vec::new();
-    for model in &results.environment.models {
-        for task in &config.tasks {
-            let of = |row: &&Row| row.model == model.name && row.task == task.name;
-            let rows: Vec<&Row> = rows.iter().filter(of).collect();
-            let title = format!("{} on {}: loss by position", model.name, task.name);
-            let drawn = picture::loss_by_position(&title, &config.encodings, &rows, model.trained_length);
-            if let Some(svg) = drawn {
-                let file =
-                    format!("{}.svg", plain_name(&format!("{}-{}-loss-by-position", model.name, task.name)));
-                write_whole(&out.join(&file), svg.as_bytes())?;
-                pictures.push(Picture { model: model.name.clone(), task: task.name.clone(), file });
-            }
-        }
+impl<'a> Report<'a> {
+    /// Figures, tables and pictures of some results. Differences are from the encoding named `baseline`,
+    /// the first of the config when not given.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Results`] when a stored sample is not one of its task; [`ErrorKind::Usage`] when no
+    /// encoding is named `baseline`.
+    pub fn new(results: &'a Results, baseline: Option<&str>) -> Result<Report<'a>> {
+        let baseline = find_baseline(&results.config, baseline)?;
+        let rows = summarise(results, baseline)?;
+        let mut sections = section::sections(results, &rows, baseline);
+        pictures(results, &rows, &mut sections);
+        Ok(Report { results, baseline, rows, sections })
     }
-    Ok(pictures)
+
+    /// Writes every file into `out`: summary.csv, differences.csv, report.md, report.tex, report.html, the
+    /// pictures, and `lm_eval/`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Write`].
+    pub fn write(&self, out: &Path) -> Result<()> {
+        write_whole(&out.join("summary.csv"), &csv::summary(&self.rows))?;
+        write_whole(&out.join("differences.csv"), &csv::differences(&self.rows, self.baseline))?;
+        for picture in self.sections.iter().flat_map(|section| &section.pictures) {
+            write_whole(&out.join(picture.svg_file()), picture.svg.as_bytes())?;
+            write_whole(&out.join(picture.png_file()), &png::png(&picture.svg))?;
+        }
+        write_whole(&out.join("report.md"), markdown::render(self).as_bytes())?;
+        write_whole(&out.join("report.tex"), latex::render(self).as_bytes())?;
+        write_whole(&out.join("report.html"), html::render(self).as_bytes())?;
+        harness::write(self, out)
+    }
 }
 
-/// A name as a file's: letters, digits, dots and dashes.
-fn plain_name(name: &str) -> String {
-    name.chars().map(|c| if c.is_alphanumeric() || c == '.' { c } else { '-' }).collect()
+/// The encoding of that name; the first when none is given.
+fn find_baseline<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a str> {
+    let mut names = config.encodings.iter().map(|encoding| encoding.name.as_str());
+    let Some(name) = name else { return Ok(names.next().expect("a config has encodings")) };
+    names.clone().find(|known| *known == name).ok_or_else(|| {
+        let known: Vec<_> = names.by_ref().collect();
+        Error::new(ErrorKind::Usage, format!("no encoding is named \"{name}\""))
+            .at("--baseline")
+            .fix(format!("use one of: {}", known.join(", ")))
+    })
 }

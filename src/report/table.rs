@@ -1,69 +1,183 @@
-//! A table as Markdown whose columns are aligned, so that it reads well in a terminal too.
+//! Tables: encodings by columns, with what every format needs to render a cell.
 
-/// Cells by row; the first row is the header, the first column the row names.
-pub(super) struct Table {
-    rows: Vec<Vec<String>>,
+use std::collections::BTreeSet;
+
+use super::number::{difference, difference_with_interval, interval, number};
+use super::{Mark, Row};
+use crate::config::EncodingEntry;
+use crate::paper::Published;
+use crate::task::{Group, Metric};
+
+/// A metric of one model on one task, by encoding and group.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// What it shows, a sentence or two.
+    pub title: String,
+    /// The metric.
+    pub metric: Metric,
+    /// What its cells are.
+    pub content: Content,
+    /// The groups.
+    pub columns: Vec<Column>,
+    /// An encoding's name and its cell in every column.
+    pub rows: Vec<(String, Vec<Cell>)>,
 }
 
-impl Table {
-    pub(super) fn new(header: Vec<String>) -> Table {
-        Table { rows: vec![header] }
+/// What the cells of a table are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Figures over samples: buckets, and all of them.
+    Samples,
+    /// Figures over positions in the samples.
+    Positions,
+    /// Differences from the baseline.
+    Differences,
+    /// The paper's numbers beside the measured ones.
+    Paper,
+}
+
+/// A column's heading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// As in summary.csv.
+    pub name: String,
+    /// Whether the context exceeds the training length.
+    pub beyond: bool,
+    /// Number of samples; a range where encodings have different ones.
+    pub samples: String,
+}
+
+/// What stands in a cell.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    /// As it reads; `-` where nothing was measured.
+    pub text: String,
+    /// What it sorts by.
+    pub value: Option<f64>,
+    /// The 95% interval, where the text does not give it.
+    pub interval: Option<String>,
+    /// How it stands in its column.
+    pub mark: Mark,
+}
+
+/// Some of a model's figures on a task: one metric over one sort of groups.
+pub(super) struct View<'a> {
+    pub(super) metric: Metric,
+    pub(super) rows: Vec<&'a Row>,
+    pub(super) trained_length: usize,
+}
+
+impl<'a> View<'a> {
+    /// The rows of a metric whose group is `of` the sort wanted.
+    pub(super) fn new(
+        rows: &[&'a Row],
+        metric: Metric,
+        of: fn(&Group) -> bool,
+        trained_length: usize,
+    ) -> View<'a> {
+        let wanted = |row: &&&Row| row.metric == metric && of(&row.group);
+        View { metric, rows: rows.iter().filter(wanted).copied().collect(), trained_length }
     }
 
-    pub(super) fn push(&mut self, row: Vec<String>) {
-        self.rows.push(row);
+    /// The groups in their order.
+    pub(super) fn groups(&self) -> Vec<Group> {
+        self.rows.iter().map(|row| row.group).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// First column to the left, the others to the right.
-    pub(super) fn markdown(&self) -> String {
-        let columns = self.rows[0].len();
-        let width =
-            |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(3);
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        let mut text = String::new();
-        for (number, row) in self.rows.iter().enumerate() {
-            text.push_str(&line(
-                row.iter().enumerate().map(|(column, cell)| pad(cell, widths[column], column > 0)),
-            ));
-            if number == 0 {
-                text.push_str(&line(
-                    widths.iter().enumerate().map(|(column, &width)| rule(width, column > 0)),
-                ));
-            }
-        }
-        text
+    pub(super) fn at(&self, encoding: &str, group: &Group) -> Option<&'a Row> {
+        self.rows.iter().find(|row| row.encoding == encoding && row.group == *group).copied()
+    }
+
+    /// The figures; none without any.
+    pub(super) fn figures(
+        &self,
+        title: String,
+        content: Content,
+        encodings: &[EncodingEntry],
+    ) -> Option<Table> {
+        let cell = |row: &Row| Cell {
+            text: number(row.estimate.value),
+            value: Some(row.estimate.value),
+            interval: Some(interval(&row.estimate)),
+            mark: row.mark,
+        };
+        self.table(title, content, encodings, |_, row| Some(cell(row)))
+    }
+
+    /// Differences from the baseline with their intervals; none without any.
+    pub(super) fn differences(&self, title: String, encodings: &[EncodingEntry]) -> Option<Table> {
+        let cell = |row: &Row| {
+            let estimate = row.difference?;
+            let text = difference_with_interval(&estimate, row.estimate.value);
+            Some(Cell { text, value: Some(estimate.value), interval: None, mark: Mark::Plain })
+        };
+        self.table(title, Content::Differences, encodings, |_, row| cell(row))
+    }
+
+    /// Measured numbers beside the paper's, where it has some; none without any.
+    pub(super) fn beside(
+        &self,
+        title: String,
+        encodings: &[EncodingEntry],
+        published: &[Published],
+    ) -> Option<Table> {
+        let cell = |encoding: &EncodingEntry, row: &Row| {
+            let same =
+                |one: &&Published| one.is_of(&row.model, encoding, &row.task, &row.group, self.metric.name);
+            let theirs = published.iter().find(same)?;
+            let measured = row.estimate.value;
+            let off = theirs.value().map(|theirs| measured - theirs);
+            let words = off.map_or(String::new(), |off| format!(" ({})", difference(off, measured)));
+            let text = format!("{} / {}{words}", number(measured), theirs.text);
+            Some(Cell { text, value: off, interval: None, mark: Mark::Plain })
+        };
+        self.table(title, Content::Paper, encodings, cell)
+    }
+
+    /// Rows and columns without a cell are left out.
+    fn table(
+        &self,
+        title: String,
+        content: Content,
+        encodings: &[EncodingEntry],
+        cell: impl Fn(&EncodingEntry, &'a Row) -> Option<Cell>,
+    ) -> Option<Table> {
+        let cell = |encoding: &EncodingEntry, group: &Group| cell(encoding, self.at(&encoding.name, group)?);
+        let mut groups = self.groups();
+        groups.retain(|group| encodings.iter().any(|encoding| cell(encoding, group).is_some()));
+        let row = |encoding: &EncodingEntry| {
+            let cells: Vec<_> = groups.iter().map(|group| cell(encoding, group)).collect();
+            let any = cells.iter().any(Option::is_some);
+            any.then(|| (encoding.name.clone(), cells.into_iter().map(Option::unwrap_or_default).collect()))
+        };
+        let rows: Vec<_> = encodings.iter().filter_map(row).collect();
+        let columns = groups.iter().map(|group| self.column(group)).collect();
+        (!rows.is_empty()).then_some(Table { title, metric: self.metric, content, columns, rows })
+    }
+
+    fn column(&self, group: &Group) -> Column {
+        let beyond = match group {
+            Group::Bucket(span) => span.to > self.trained_length,
+            Group::Position(span) => span.from >= self.trained_length,
+            Group::Cell { length, .. } => *length > self.trained_length,
+            Group::All => false,
+        };
+        let name = match group {
+            Group::Position(span) => span.to_string(),
+            group => group.to_string(),
+        };
+        let counts = self.rows.iter().filter(|row| row.group == *group).map(|row| row.estimate.n);
+        let samples = match (counts.clone().min(), counts.max()) {
+            (Some(least), Some(most)) if least < most => format!("{least}-{most}"),
+            (_, most) => most.unwrap_or(0).to_string(),
+        };
+        Column { name, beyond, samples }
     }
 }
 
-fn line(cells: impl Iterator<Item = String>) -> String {
-    format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
-}
-
-fn rule(width: usize, right: bool) -> String {
-    match right {
-        true => format!("{}:", "-".repeat(width - 1)),
-        false => "-".repeat(width),
-    }
-}
-
-fn pad(cell: &str, width: usize, right: bool) -> String {
-    let space = " ".repeat(width - cell.chars().count());
-    if right { format!("{space}{cell}") } else { format!("{cell}{space}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_are_aligned() {
-        let mut table = Table::new(vec!["encoding".into(), "0-512 †".into()]);
-        table.push(vec!["HiRoPE".into(), "**3.1**".into()]);
-        let expected = "\
-| encoding | 0-512 † |
-| -------- | ------: |
-| HiRoPE   | **3.1** |
-";
-        assert_eq!(table.markdown(), expected);
+impl Default for Cell {
+    /// Nothing measured.
+    fn default() -> Cell {
+        Cell { text: "-".into(), value: None, interval: None, mark: Mark::Plain }
     }
 }

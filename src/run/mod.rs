@@ -109,7 +109,8 @@ fn prepare<'a>(
     Ok(all)
 }
 
-fn sample_segments(sample: &Sample, unit: Unit) -> Segments {
+/// The segments of a sample's tokens.
+pub(crate) fn sample_segments(sample: &Sample, unit: Unit) -> Segments {
     let source = Source { text: &sample.text, language: sample.language, file_starts: &sample.file_starts };
     segments(&source, &sample.tokens.offsets, unit)
 }

@@ -128,31 +128,31 @@ impl Environment {
     /// # Errors
     /// [`ErrorKind::Results`] when the models, data or device differ.
     pub(super) fn resumed(mut self, now: Environment) -> Result<Environment> {
-        let differs = |what: String| {
-            Err(Error::new(ErrorKind::Results, format!("the results here are of another {what}"))
-                .fix("give another --out, or start over with --fresh"))
+        let what = match self.difference(&now, ["there", "now"]) {
+            None if self.device == now.device => None,
+            None => Some(format!("device: {} there, {} now", self.device, now.device)),
+            what => what,
         };
-        for (earlier, now) in self.models.iter().zip(&now.models) {
-            if earlier != now {
-                return differs(format!(
-                    "model \"{}\": {} there, {} now",
-                    now.name, earlier.sha256, now.sha256
-                ));
-            }
-        }
-        for (earlier, now) in self.datasets.iter().zip(&now.datasets) {
-            if earlier != now {
-                return differs(format!(
-                    "data set \"{}\": {} there, {} now",
-                    now.name, earlier.sha256, now.sha256
-                ));
-            }
-        }
-        if self.device != now.device {
-            return differs(format!("device: {} there, {} now", self.device, now.device));
+        if let Some(what) = what {
+            return Err(Error::new(ErrorKind::Results, format!("the results here are of another {what}"))
+                .fix("give another --out, or start over with --fresh"));
         }
         self.finished = None;
         self.resumed.push(now.session);
         Ok(self)
+    }
+
+    /// The first model or data set, in words, in which two environments differ; `places` are the words
+    /// for them.
+    pub(super) fn difference(&self, other: &Environment, places: [&str; 2]) -> Option<String> {
+        let words = |what: &str, name: &str, one: &str, other: &str| {
+            format!("{what} \"{name}\": {one} {}, {other} {}", places[0], places[1])
+        };
+        let models = self.models.iter().zip(&other.models).filter(|(a, b)| a != b);
+        let datasets = self.datasets.iter().zip(&other.datasets).filter(|(a, b)| a != b);
+        let mut all = models
+            .map(|(a, b)| words("model", &b.name, &a.sha256, &b.sha256))
+            .chain(datasets.map(|(a, b)| words("data set", &b.name, &a.sha256, &b.sha256)));
+        all.next()
     }
 }

@@ -6,8 +6,11 @@
 //! writes to it.
 
 mod environment;
+mod merge;
+mod same;
 
 pub use environment::{DatasetHash, Environment, LeftOutRecord, ModelHash, Session};
+pub use merge::Disagreement;
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -55,17 +58,19 @@ pub struct SampleKey {
     pub sample: String,
 }
 
-/// Everything a results directory holds.
+/// Everything a results directory holds, or several of the same config.
 #[derive(Debug)]
 pub struct Results {
-    /// The directory.
-    pub dir: PathBuf,
     /// As resolved.
     pub config: Config,
-    /// Where it ran.
-    pub environment: Environment,
-    /// In the order they finished.
+    /// Where it ran: one a directory, at least one.
+    pub environments: Vec<Environment>,
+    /// In the order they finished, directory by directory, each key once.
     pub samples: Vec<SampleLine>,
+    /// Samples that were measured more than once.
+    pub repeated: usize,
+    /// Those of them whose outcomes differ; the first is in `samples`.
+    pub disagreements: Vec<Disagreement>,
 }
 
 impl Results {
@@ -82,12 +87,19 @@ impl Results {
         }
         let samples_path = dir.join(SAMPLES);
         let (samples, _) = parse_lines(&read_bytes(&samples_path, ErrorKind::Results)?, &samples_path)?;
-        Ok(Results {
-            dir: dir.to_path_buf(),
+        let results = Results {
             config: Config::read(&config_path, &[])?,
-            environment: Environment::read(&dir.join(ENVIRONMENT))?,
-            samples,
-        })
+            environments: vec![Environment::read(&dir.join(ENVIRONMENT))?],
+            samples: Vec::new(),
+            repeated: 0,
+            disagreements: Vec::new(),
+        };
+        Ok(results.with(samples, dir))
+    }
+
+    /// Where it ran first. Models and data sets are the same in all.
+    pub fn environment(&self) -> &Environment {
+        &self.environments[0]
     }
 }
 
@@ -205,22 +217,16 @@ fn lock(file: &File, dir: &Path) -> Result<()> {
     }
 }
 
-/// Refuses to go on under another config. Where a model lies may change: its hash decides.
+/// Refuses to go on under another config.
 fn refuse_other_config(dir: &Path, config: &Config) -> Result<()> {
     let path = dir.join(CONFIG);
     let text = read_text(&path, ErrorKind::Results)?;
-    let mut earlier: toml::Table = toml::from_str(&text).map_err(|e| {
+    let earlier: toml::Table = toml::from_str(&text).map_err(|e| {
         Error::new(ErrorKind::Results, format!("not valid TOML: {}", e.message()))
             .in_file(&path)
             .fix("restore the file, or start over with --fresh")
     })?;
-    let mut now = config.resolved();
-    for table in [&mut earlier, &mut now] {
-        for model in table.get_mut("model").and_then(toml::Value::as_array_mut).into_iter().flatten() {
-            model.as_table_mut().map(|model| model.remove("path"));
-        }
-    }
-    match difference(&earlier, &now) {
+    match same::difference(earlier, config.resolved(), ["there", "now"]) {
         None => Ok(()),
         Some(what) => {
             Err(Error::new(ErrorKind::Results, format!("the results here are of another config: {what}"))
@@ -228,27 +234,6 @@ fn refuse_other_config(dir: &Path, config: &Config) -> Result<()> {
                 .fix("give another --out, or start over with --fresh"))
         }
     }
-}
-
-/// The first key, in words, in which two configs differ.
-fn difference(earlier: &toml::Table, now: &toml::Table) -> Option<String> {
-    let keys: std::collections::BTreeSet<_> = earlier.keys().chain(now.keys()).collect();
-    keys.into_iter().find_map(|key| match (earlier.get(key), now.get(key)) {
-        (Some(a), Some(b)) if a == b => None,
-        (Some(toml::Value::Array(a)), Some(toml::Value::Array(b))) if a.len() == b.len() => {
-            a.iter().zip(b).enumerate().find(|(_, (a, b))| a != b).and_then(|(n, (a, b))| {
-                let inner = difference(a.as_table()?, b.as_table()?)?;
-                Some(format!("{key} {n}: {inner}"))
-            })
-        }
-        (Some(toml::Value::Array(a)), Some(toml::Value::Array(b))) => {
-            Some(format!("{key}: {} there, {} now", a.len(), b.len()))
-        }
-        (a, b) => {
-            let show = |value: Option<&toml::Value>| value.map_or("nothing".into(), toml::Value::to_string);
-            Some(format!("{key} is {} there, {} now", show(a), show(b)))
-        }
-    })
 }
 
 /// Keys of the stored results; drops a last line that was cut.

@@ -1,0 +1,241 @@
+//! Curves with bands over ordered categories: buckets, positions, values of a sweep.
+
+use super::svg::{Point, Svg, width_of};
+
+/// Colours that the colour-blind can tell apart (Okabe and Ito 2008, its yellow left out for want of
+/// contrast). Curves beyond the seventh are dashed, and each has its own marker, so that a print in grey
+/// reads too.
+const COLOURS: [&str; 7] = ["#000000", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"];
+
+/// Kinds of [`marker`].
+const MARKERS: usize = 10;
+
+/// The plot's corners where nothing needs more room, pixels.
+const LEFT: f64 = 72.0;
+const RIGHT: f64 = 688.0;
+const TOP: f64 = 56.0;
+const BOTTOM: f64 = 412.0;
+/// From one name of the legend to the next.
+const LEGEND_STEP: f64 = 24.0;
+
+/// What is drawn.
+pub(super) struct Chart {
+    pub(super) title: String,
+    /// What the axes are.
+    pub(super) x: &'static str,
+    pub(super) y: String,
+    /// The categories.
+    pub(super) ticks: Vec<String>,
+    /// A line across, at a place among the categories (their middles are whole numbers), and its words.
+    pub(super) limit: Option<(f64, String)>,
+    /// Values above are drawn at it, and the picture says so.
+    pub(super) highest: f64,
+    pub(super) curves: Vec<Curve>,
+}
+
+/// A named curve.
+pub(super) struct Curve {
+    pub(super) name: String,
+    /// In the order of the categories.
+    pub(super) points: Vec<Value>,
+}
+
+/// A figure with its interval.
+#[derive(Clone, Copy)]
+pub(super) struct Value {
+    /// Which category.
+    pub(super) tick: usize,
+    pub(super) value: f64,
+    pub(super) low: f64,
+    pub(super) high: f64,
+}
+
+impl Chart {
+    /// The picture as SVG.
+    pub(super) fn svg(&self) -> String {
+        let scale = Scale::new(self);
+        let longest = self.curves.iter().map(|curve| width_of(&curve.name)).fold(0.0, f64::max);
+        let width = (RIGHT + 72.0 + longest).max(32.0 + width_of(&self.title) * 16.0 / 13.0);
+        let below = if scale.turned { 40.0 + scale.longest_tick * 0.6 } else { 56.0 };
+        let mut svg = Svg::new(width, scale.bottom + below, &self.title);
+        self.axes(&mut svg, &scale, scale.bottom + below - 14.0);
+        self.limit(&mut svg, &scale);
+        for (number, curve) in self.curves.iter().enumerate() {
+            band(&mut svg, curve, number, &scale);
+        }
+        for (number, curve) in self.curves.iter().enumerate() {
+            draw(&mut svg, curve, number, &scale);
+        }
+        self.legend(&mut svg);
+        svg.finish()
+    }
+
+    fn axes(&self, svg: &mut Svg, scale: &Scale, label: f64) {
+        let ticks = ((scale.high - scale.low) / scale.step).round() as usize;
+        for value in (0..=ticks).map(|n| scale.low + n as f64 * scale.step) {
+            let y = scale.y(value);
+            svg.line((LEFT, y), (RIGHT, y), "stroke=\"#dddddd\"");
+            // Sums of steps are not round numbers.
+            let places = (-scale.step.log10().floor()).max(0.0) as usize;
+            svg.text((LEFT - 8.0, y + 4.0), "end", &format!("{value:.places$}"));
+        }
+        svg.line((LEFT, scale.bottom), (RIGHT, scale.bottom), "stroke=\"#333333\"");
+        svg.line((LEFT, TOP), (LEFT, scale.bottom), "stroke=\"#333333\"");
+        for (number, tick) in self.ticks.iter().enumerate() {
+            let at = (scale.x(number as f64), scale.bottom + 20.0);
+            match scale.turned {
+                true => svg.turned_text((at.0 + 6.0, at.1 - 4.0), "end", 30.0, tick),
+                false => svg.text(at, "middle", tick),
+            }
+        }
+        svg.text(((LEFT + RIGHT) / 2.0, label), "middle", self.x);
+        svg.turned_text((20.0, (TOP + scale.bottom) / 2.0), "middle", 90.0, &self.y);
+        if self.curves.iter().flat_map(|curve| &curve.points).any(|point| point.value > self.highest) {
+            let words = format!("above {}: drawn at {}", self.highest, self.highest);
+            svg.text((RIGHT, TOP - 8.0), "end", &words);
+        }
+    }
+
+    fn limit(&self, svg: &mut Svg, scale: &Scale) {
+        let Some((place, words)) = &self.limit else { return };
+        let x = scale.x(*place);
+        svg.line(
+            (x, TOP),
+            (x, scale.bottom),
+            "stroke=\"#555555\" stroke-width=\"1.5\" stroke-dasharray=\"3 3\"",
+        );
+        // On whichever side there is room.
+        match x - LEFT > width_of(words) + 12.0 {
+            true => svg.text((x - 6.0, TOP + 12.0), "end", words),
+            false => svg.text((x + 6.0, TOP + 12.0), "start", words),
+        }
+    }
+
+    /// Names beside their lines, the highest curve at the end first, as the eye meets them.
+    fn legend(&self, svg: &mut Svg) {
+        let end = |n: &usize| self.curves[*n].points.last().map_or(0.0, |point| point.value);
+        let mut order: Vec<usize> = (0..self.curves.len()).collect();
+        order.sort_by(|a, b| end(b).total_cmp(&end(a)));
+        for (place, number) in order.into_iter().enumerate() {
+            let (x, y) = (RIGHT + 16.0, TOP + 12.0 + LEGEND_STEP * place as f64);
+            svg.line((x, y), (x + 34.0, y), &stroke(number));
+            marker(svg, (x + 17.0, y), number);
+            svg.text((x + 42.0, y + 4.5), "start", &self.curves[number].name);
+        }
+    }
+}
+
+/// From data to pixels.
+struct Scale {
+    categories: usize,
+    low: f64,
+    high: f64,
+    step: f64,
+    /// What is shown highest.
+    highest: f64,
+    /// Lower end of the plot.
+    bottom: f64,
+    longest_tick: f64,
+    /// Whether the names of categories have too little room side by side.
+    turned: bool,
+}
+
+impl Scale {
+    fn new(chart: &Chart) -> Scale {
+        let points = || chart.curves.iter().flat_map(|curve| &curve.points);
+        let finite = |value: f64| value.is_finite().then_some(value.min(chart.highest));
+        let all = || points().flat_map(|point| [point.low, point.value, point.high]).filter_map(finite);
+        let (least, most) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
+        let (least, most) = if least <= most { (least, most) } else { (0.0, 1.0) };
+        let step = step((most - least).max(least.abs() * 1e-3).max(1e-9) / 6.0);
+        let low = (least / step).floor() * step;
+        let high = ((most / step).ceil() * step).max(low + step);
+        let longest_tick = chart.ticks.iter().map(|tick| width_of(tick)).fold(0.0, f64::max);
+        Scale {
+            categories: chart.ticks.len(),
+            low,
+            high,
+            step,
+            highest: chart.highest,
+            bottom: BOTTOM.max(TOP + 12.0 + LEGEND_STEP * chart.curves.len() as f64),
+            longest_tick,
+            turned: longest_tick + 8.0 > (RIGHT - LEFT) / chart.ticks.len() as f64,
+        }
+    }
+
+    fn x(&self, category: f64) -> f64 {
+        LEFT + (category + 0.5) / self.categories as f64 * (RIGHT - LEFT)
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        let value = if value.is_nan() { self.highest } else { value };
+        let share = (value.min(self.highest).min(self.high) - self.low) / (self.high - self.low);
+        self.bottom - share * (self.bottom - TOP)
+    }
+
+    fn point(&self, point: &Value) -> Point {
+        (self.x(point.tick as f64), self.y(point.value))
+    }
+}
+
+/// The next of 1, 2 and 5 times a power of ten.
+fn step(least: f64) -> f64 {
+    let power = 10f64.powf(least.log10().floor());
+    [1.0, 2.0, 5.0, 10.0].map(|n| n * power).into_iter().find(|step| *step >= least).unwrap_or(power)
+}
+
+/// The intervals as an area; at a single point, as a bar.
+fn band(svg: &mut Svg, curve: &Curve, number: usize, scale: &Scale) {
+    let colour = COLOURS[number % COLOURS.len()];
+    let at = |point: &Value, value: f64| (scale.x(point.tick as f64), scale.y(value));
+    let high = curve.points.iter().map(|point| at(point, point.high));
+    let low = curve.points.iter().rev().map(|point| at(point, point.low));
+    let style = format!("fill=\"{colour}\" fill-opacity=\"0.1\" stroke=\"{colour}\" stroke-opacity=\"0.25\"");
+    svg.polygon(&high.chain(low).collect::<Vec<_>>(), &style);
+}
+
+fn draw(svg: &mut Svg, curve: &Curve, number: usize, scale: &Scale) {
+    let points: Vec<Point> = curve.points.iter().map(|point| scale.point(point)).collect();
+    svg.polyline(&points, &stroke(number));
+    for point in points {
+        marker(svg, point, number);
+    }
+}
+
+/// Colour and dash of a curve.
+fn stroke(number: usize) -> String {
+    let dash = match number / COLOURS.len() % 3 {
+        0 => "",
+        1 => " stroke-dasharray=\"7 4\"",
+        _ => " stroke-dasharray=\"2 3\"",
+    };
+    format!("stroke=\"{}\" stroke-width=\"2\"{dash}", COLOURS[number % COLOURS.len()])
+}
+
+/// A curve's own sign: circles, squares, triangles and diamonds, filled and hollow.
+fn marker(svg: &mut Svg, (x, y): Point, number: usize) {
+    let colour = COLOURS[number % COLOURS.len()];
+    let kind = number % MARKERS;
+    let fill = if kind < MARKERS / 2 { colour } else { "white" };
+    let style = format!("fill=\"{fill}\" stroke=\"{colour}\" stroke-width=\"1.5\"");
+    let polygon = |corners: &[Point]| corners.iter().map(|(dx, dy)| (x + dx, y + dy)).collect::<Vec<_>>();
+    match kind % 5 {
+        0 => svg.circle((x, y), 3.5, &style),
+        1 => svg.rectangle((x - 3.5, y - 3.5), (7.0, 7.0), &style),
+        2 => svg.polygon(&polygon(&[(0.0, -4.5), (4.5, 3.5), (-4.5, 3.5)]), &style),
+        3 => svg.polygon(&polygon(&[(0.0, -5.0), (5.0, 0.0), (0.0, 5.0), (-5.0, 0.0)]), &style),
+        _ => svg.polygon(&polygon(&[(0.0, 4.5), (4.5, -3.5), (-4.5, -3.5)]), &style),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_round() {
+        for (least, expected) in [(0.3, 0.5), (0.12, 0.2), (7.0, 10.0), (1.0, 1.0), (0.021, 0.05)] {
+            assert!((step(least) / expected - 1.0).abs() < 1e-9, "{least}: {}", step(least));
+        }
+    }
+}

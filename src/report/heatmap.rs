@@ -1,0 +1,130 @@
+//! Grids of length by depth, one panel an encoding.
+
+use super::number::number;
+use super::svg::{Svg, width_of};
+
+/// From the least to the most: cividis (Nuñez, Anderton and Renslow 2018), which the colour-blind see as
+/// others do and whose lightness increases, so that a print in grey reads too.
+const COLOURS: [[f64; 3]; 5] = [
+    [0.0, 34.0, 78.0],
+    [67.0, 78.0, 108.0],
+    [125.0, 124.0, 120.0],
+    [188.0, 174.0, 108.0],
+    [254.0, 232.0, 56.0],
+];
+
+/// Size of a cell, pixels.
+const CELL: (f64, f64) = (56.0, 26.0);
+/// Room of a panel beside its cells: depths on the left, name above, lengths below.
+const LEFT: f64 = 56.0;
+const ABOVE: f64 = 34.0;
+const BELOW: f64 = 48.0;
+/// Panels side by side.
+const ACROSS: usize = 3;
+const TOP: f64 = 48.0;
+
+/// What is drawn.
+pub(super) struct HeatMap {
+    pub(super) title: String,
+    /// Tokens, increasing.
+    pub(super) lengths: Vec<usize>,
+    /// Percent, increasing.
+    pub(super) depths: Vec<u8>,
+    /// Number of lengths within the training length, and words for it.
+    pub(super) within: (usize, String),
+    /// Least and most of the scale.
+    pub(super) range: (f64, f64),
+    pub(super) panels: Vec<Panel>,
+}
+
+/// The grid of one encoding.
+pub(super) struct Panel {
+    pub(super) name: String,
+    /// By depth, then length; none where nothing was measured.
+    pub(super) cells: Vec<Vec<Option<f64>>>,
+}
+
+impl HeatMap {
+    /// The picture as SVG.
+    pub(super) fn svg(&self) -> String {
+        let across = self.panels.len().clamp(1, ACROSS) as f64;
+        let names = self.panels.iter().map(|panel| width_of(&panel.name)).fold(0.0, f64::max);
+        let panel = (
+            (LEFT + 20.0 + CELL.0 * self.lengths.len() as f64).max(names + 24.0),
+            ABOVE + BELOW + CELL.1 * self.depths.len() as f64,
+        );
+        let words = &self.within.1;
+        let width = (panel.0 * across).max(width_of(&self.title) * 16.0 / 13.0).max(width_of(words)) + 32.0;
+        let down = self.panels.len().div_ceil(ACROSS) as f64;
+        let mut svg = Svg::new(width, TOP + panel.1 * down + 28.0, &self.title);
+        for (number, one) in self.panels.iter().enumerate() {
+            let (column, row) = (number % ACROSS, number / ACROSS);
+            self.panel(&mut svg, one, 16.0 + panel.0 * column as f64, TOP + panel.1 * row as f64);
+        }
+        svg.text((16.0, TOP + panel.1 * down + 12.0), "start", words);
+        svg.finish()
+    }
+
+    fn panel(&self, svg: &mut Svg, panel: &Panel, left: f64, top: f64) {
+        let corner = (left + LEFT, top + ABOVE);
+        let (width, height) = (CELL.0 * self.lengths.len() as f64, CELL.1 * self.depths.len() as f64);
+        svg.styled_text((corner.0, top + 20.0), "start", &panel.name, " font-weight=\"bold\"");
+        for (row, depth) in self.depths.iter().enumerate() {
+            let y = corner.1 + CELL.1 * (row as f64 + 0.5) + 4.5;
+            svg.text((corner.0 - 6.0, y), "end", &format!("{depth}%"));
+            for (column, cell) in panel.cells[row].iter().enumerate() {
+                let at = (corner.0 + CELL.0 * column as f64, corner.1 + CELL.1 * row as f64);
+                self.cell(svg, at, *cell);
+            }
+        }
+        for (column, length) in self.lengths.iter().enumerate() {
+            let x = corner.0 + CELL.0 * (column as f64 + 0.5);
+            svg.text((x, corner.1 + height + 18.0), "middle", &length.to_string());
+        }
+        svg.text((corner.0 + width / 2.0, corner.1 + height + 36.0), "middle", "length, tokens");
+        svg.turned_text((left + 12.0, corner.1 + height / 2.0), "middle", 90.0, "depth");
+        if self.within.0 < self.lengths.len() {
+            let x = corner.0 + CELL.0 * self.within.0 as f64;
+            for (colour, dash) in [("white", ""), ("black", " stroke-dasharray=\"4 4\"")] {
+                let style = format!("stroke=\"{colour}\" stroke-width=\"2.5\"{dash}");
+                svg.line((x, corner.1 - 5.0), (x, corner.1 + height + 5.0), &style);
+            }
+        }
+    }
+
+    fn cell(&self, svg: &mut Svg, at: (f64, f64), value: Option<f64>) {
+        let share =
+            value.map(|value| ((value - self.range.0) / (self.range.1 - self.range.0)).clamp(0.0, 1.0));
+        let fill = share.map_or("white".into(), colour);
+        svg.rectangle(at, CELL, &format!("fill=\"{fill}\" stroke=\"white\""));
+        let ink = if share.is_some_and(|share| share < 0.55) { "white" } else { "black" };
+        let words = value.map_or("-".into(), number);
+        let middle = (at.0 + CELL.0 / 2.0, at.1 + CELL.1 / 2.0 + 4.5);
+        svg.styled_text(middle, "middle", &words, &format!(" fill=\"{ink}\""));
+    }
+}
+
+/// The colour of a share of the scale, 0 to 1.
+fn colour(share: f64) -> String {
+    let place = share * (COLOURS.len() - 1) as f64;
+    let n = (place as usize).min(COLOURS.len() - 2);
+    let mix = |channel: usize| {
+        let (from, to) = (COLOURS[n][channel], COLOURS[n + 1][channel]);
+        (from + (to - from) * (place - n as f64)).round() as u8
+    };
+    format!("#{:02x}{:02x}{:02x}", mix(0), mix(1), mix(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_get_lighter() {
+        let light = |share| {
+            let hex = u32::from_str_radix(&colour(share)[1..], 16).unwrap();
+            0.299 * f64::from(hex >> 16) + 0.587 * f64::from(hex >> 8 & 255) + 0.114 * f64::from(hex & 255)
+        };
+        assert!((0..20).all(|n| light(f64::from(n) / 20.0) < light(f64::from(n + 1) / 20.0)));
+    }
+}

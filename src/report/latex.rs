@@ -1,0 +1,173 @@
+//! report.tex: booktabs tables, laid out as the paper's: models below each other, and the metrics of a
+//! bucket side by side.
+
+use std::fmt::Write;
+
+use super::{Cell, Column, Content, Mark, Report, Section, Table};
+
+/// Tables to `\input` into a document that uses the booktabs package.
+pub(super) fn render(report: &Report) -> String {
+    let mut text = String::from("% \\usepackage{booktabs}\n");
+    let mut tasks: Vec<&str> = report.sections.iter().map(|section| section.task.as_str()).collect();
+    tasks.dedup();
+    let mut seen: Vec<&str> = Vec::new();
+    for task in tasks {
+        if seen.contains(&task) {
+            continue;
+        }
+        seen.push(task);
+        let sections: Vec<&Section> = report.sections.iter().filter(|section| section.task == task).collect();
+        for content in [Content::Samples, Content::Positions, Content::Differences, Content::Paper] {
+            // Metrics of the same samples share a table; others have one each.
+            let together = content == Content::Samples;
+            let all = |section: &'_ Section| tables(section, content).count();
+            let most = sections.iter().map(|section| all(section)).max().unwrap_or(0);
+            let parts: Vec<_> = if together { vec![0..most] } else { (0..most).map(|n| n..n + 1).collect() };
+            for part in parts.into_iter().filter(|part| !part.is_empty()) {
+                let block = |section: &&'_ Section| Block {
+                    model: section.model.clone(),
+                    tables: tables(section, content).skip(part.start).take(part.len()).cloned().collect(),
+                };
+                let blocks: Vec<Block> =
+                    sections.iter().map(block).filter(|b| !b.tables.is_empty()).collect();
+                table(&mut text, task, &blocks, &sections[0].legend("Bold"));
+            }
+        }
+    }
+    text
+}
+
+fn tables(section: &Section, content: Content) -> impl Iterator<Item = &Table> {
+    section.tables.iter().filter(move |table| table.content == content)
+}
+
+/// A model's tables over the same columns.
+struct Block {
+    model: String,
+    tables: Vec<Table>,
+}
+
+fn table(text: &mut String, task: &str, blocks: &[Block], legend: &str) {
+    let columns = columns(blocks);
+    let metrics: Vec<&str> = blocks[0].tables.iter().map(|table| table.metric.name).collect();
+    let titles: Vec<&str> = blocks[0].tables.iter().map(|table| table.title.as_str()).collect();
+    let caption = escape(&format!("{task}. {} {legend}", titles.join(" ")));
+    let width = columns.len() * metrics.len();
+    let _ = writeln!(
+        text,
+        "\n\\begin{{table*}}\n\\centering\n\\small\n\\begin{{tabular}}{{l{}}}",
+        "r".repeat(width)
+    );
+    text.push_str("\\toprule\n");
+    header(text, &columns, &metrics);
+    for block in blocks {
+        text.push_str("\\midrule\n");
+        if blocks.len() > 1 {
+            let _ = writeln!(
+                text,
+                "\\multicolumn{{{}}}{{l}}{{\\emph{{{}}}}} \\\\",
+                width + 1,
+                escape(&block.model)
+            );
+        }
+        rows(text, block, &columns);
+    }
+    let _ = writeln!(text, "\\bottomrule\n\\end{{tabular}}\n\\caption{{{caption}}}\n\\end{{table*}}");
+}
+
+/// Every column of some block, by name, in the order they come.
+fn columns(blocks: &[Block]) -> Vec<Column> {
+    let mut columns: Vec<Column> = Vec::new();
+    for column in blocks.iter().flat_map(|block| &block.tables).flat_map(|table| &table.columns) {
+        if columns.iter().all(|known| known.name != column.name) {
+            columns.push(column.clone());
+        }
+    }
+    columns
+}
+
+/// The groups, and below them the metrics where there are several.
+fn header(text: &mut String, columns: &[Column], metrics: &[&str]) {
+    let names = columns.iter().map(|column| {
+        let name = escape(&if column.beyond { format!("{} †", column.name) } else { column.name.clone() });
+        match metrics.len() {
+            1 => name,
+            span => format!("\\multicolumn{{{span}}}{{c}}{{{name}}}"),
+        }
+    });
+    let _ = writeln!(text, "encoding & {} \\\\", names.collect::<Vec<_>>().join(" & "));
+    if metrics.len() > 1 {
+        for n in 0..columns.len() {
+            let from = 2 + n * metrics.len();
+            let _ = write!(text, "\\cmidrule(lr){{{from}-{}}}", from + metrics.len() - 1);
+        }
+        let names: Vec<String> = metrics.iter().map(|metric| escape(&metric.replace('_', " "))).collect();
+        let _ = writeln!(text, "\n & {} \\\\", vec![names.join(" & "); columns.len()].join(" & "));
+    }
+}
+
+fn rows(text: &mut String, block: &Block, columns: &[Column]) {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in block.tables.iter().flat_map(|table| &table.rows) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    for name in names {
+        let cell = |table: &Table, column: &Column| {
+            let place = table.columns.iter().position(|own| own.name == column.name)?;
+            let (_, cells) = table.rows.iter().find(|(own, _)| own == name)?;
+            Some(marked(&cells[place]))
+        };
+        let cells = columns.iter().flat_map(|column| {
+            block.tables.iter().map(move |table| cell(table, column).unwrap_or("-".into()))
+        });
+        let _ = writeln!(text, "{} & {} \\\\", escape(name), cells.collect::<Vec<_>>().join(" & "));
+    }
+}
+
+fn marked(cell: &Cell) -> String {
+    let text = escape(&cell.text);
+    match cell.mark {
+        Mark::Best => format!("\\textbf{{{text}}}"),
+        Mark::Tie => format!("$\\approx$ {text}"),
+        Mark::Plain => text,
+    }
+}
+
+/// A text as LaTeX; a range's hyphen becomes a dash, a difference's a minus.
+fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        let after = text[at + c.len_utf8()..].chars().next().unwrap_or(' ');
+        match c {
+            '-' if before.is_ascii_digit() && after.is_ascii_digit() => escaped.push_str("--"),
+            '-' if !before.is_alphanumeric() && after.is_ascii_digit() => escaped.push_str("$-$"),
+            '&' | '%' | '$' | '#' | '_' | '{' | '}' => escaped.extend(['\\', c]),
+            '\\' => escaped.push_str("\\textbackslash{}"),
+            '~' => escaped.push_str("\\textasciitilde{}"),
+            '^' => escaped.push_str("\\textasciicircum{}"),
+            '<' | '>' => escaped.extend(['$', c, '$']),
+            '≈' => escaped.push_str("$\\approx$"),
+            '†' => escaped.push_str("$\\dagger$"),
+            '±' => escaped.push_str("$\\pm$"),
+            c => escaped.push(c),
+        }
+        before = c;
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_latex_reads_otherwise_is_escaped() {
+        assert_eq!(escape("tokens:8_x 50% a&b"), "tokens:8\\_x 50\\% a\\&b");
+        assert_eq!(escape("0-512 †"), "0--512 $\\dagger$");
+        assert_eq!(escape("-0.01 [-0.02, +0.01]"), "$-$0.01 [$-$0.02, +0.01]");
+        assert_eq!(escape("Self-Extend"), "Self-Extend");
+    }
+}

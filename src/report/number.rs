@@ -1,0 +1,57 @@
+//! How numbers read in a report.
+
+use crate::stats::Estimate;
+
+/// Four digits, or fewer decimals for large figures.
+pub(super) fn number(value: f64) -> String {
+    format!("{value:.*}", decimals(value))
+}
+
+/// A difference with its sign, in the decimals of the figure that it is a difference of.
+pub(super) fn difference(value: f64, of: f64) -> String {
+    // Rounded to nothing, a difference has no sign.
+    let text = format!("{value:+.*}", decimals(of));
+    match text.trim_matches(['+', '-', '0', '.']).is_empty() {
+        true => text[1..].into(),
+        false => text,
+    }
+}
+
+/// An interval in the decimals of a figure.
+pub(super) fn interval(estimate: &Estimate) -> String {
+    let places = decimals(estimate.value);
+    format!("[{:.places$}, {:.places$}]", estimate.low, estimate.high)
+}
+
+/// A difference with its interval, in the decimals of the figure that it is a difference of.
+pub(super) fn difference_with_interval(estimate: &Estimate, of: f64) -> String {
+    let [value, low, high] = [estimate.value, estimate.low, estimate.high].map(|value| difference(value, of));
+    format!("{value} [{low}, {high}]")
+}
+
+fn decimals(value: f64) -> usize {
+    match value.abs() {
+        value if value >= 1000.0 => 0,
+        value if value >= 100.0 => 1,
+        value if value >= 10.0 => 2,
+        _ => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_digits() {
+        assert_eq!([3.14159, 31.4159, 314.159, 3141.59].map(number), ["3.142", "31.42", "314.2", "3142"]);
+    }
+
+    #[test]
+    fn a_difference_has_the_decimals_of_its_figure() {
+        assert_eq!(difference(-0.0123, 35.2), "-0.01");
+        assert_eq!(difference(0.5, 2.0), "+0.500");
+        assert_eq!(difference(-0.0001, 2.0), "0.000");
+        assert_eq!(difference(-10.0, 2000.0), "-10");
+    }
+}

@@ -1,0 +1,98 @@
+//! Pieces of SVG.
+
+use std::fmt::Write;
+
+/// A point in pixels.
+pub(super) type Point = (f64, f64);
+
+/// Height of the text, pixels.
+const SIZE: f64 = 13.0;
+
+/// A picture under construction.
+pub(super) struct Svg {
+    body: String,
+    width: f64,
+    height: f64,
+}
+
+impl Svg {
+    /// An empty picture with a title in its upper left corner.
+    pub(super) fn new(width: f64, height: f64, title: &str) -> Svg {
+        let mut svg = Svg { body: String::new(), width, height };
+        let _ = writeln!(svg.body, "<text x=\"16\" y=\"28\" font-size=\"16\">{}</text>", escape(title));
+        svg
+    }
+
+    pub(super) fn line(&mut self, from: Point, to: Point, style: &str) {
+        let _ = writeln!(
+            self.body,
+            "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" {style}/>",
+            from.0, from.1, to.0, to.1
+        );
+    }
+
+    pub(super) fn polyline(&mut self, points: &[Point], style: &str) {
+        let _ = writeln!(self.body, "<polyline points=\"{}\" fill=\"none\" {style}/>", joined(points));
+    }
+
+    pub(super) fn polygon(&mut self, points: &[Point], style: &str) {
+        let _ = writeln!(self.body, "<polygon points=\"{}\" {style}/>", joined(points));
+    }
+
+    pub(super) fn rectangle(&mut self, corner: Point, size: Point, style: &str) {
+        let _ = writeln!(
+            self.body,
+            "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" {style}/>",
+            corner.0, corner.1, size.0, size.1
+        );
+    }
+
+    pub(super) fn circle(&mut self, at: Point, radius: f64, style: &str) {
+        let _ = writeln!(self.body, "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius}\" {style}/>", at.0, at.1);
+    }
+
+    /// Words; `anchor` is start, middle or end.
+    pub(super) fn text(&mut self, at: Point, anchor: &str, words: &str) {
+        self.styled_text(at, anchor, words, "");
+    }
+
+    pub(super) fn styled_text(&mut self, at: Point, anchor: &str, words: &str, style: &str) {
+        let words = escape(words);
+        let _ = writeln!(
+            self.body,
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\"{style}>{words}</text>",
+            at.0, at.1
+        );
+    }
+
+    /// Words that read upwards by so many degrees.
+    pub(super) fn turned_text(&mut self, at: Point, anchor: &str, degrees: f64, words: &str) {
+        let turn = format!(" transform=\"rotate(-{degrees} {:.1} {:.1})\"", at.0, at.1);
+        self.styled_text(at, anchor, words, &turn);
+    }
+
+    /// The whole file.
+    pub(super) fn finish(self) -> String {
+        let Svg { body, width, height } = self;
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 \
+             {width:.0} {height:.0}\" font-family=\"'DejaVu Sans', Verdana, sans-serif\" font-size=\"{SIZE}\">\n<rect \
+             width=\"100%\" height=\"100%\" fill=\"white\"/>\n{body}</svg>\n"
+        )
+    }
+}
+
+/// About how wide words are, pixels: a generous mean of DejaVu Sans.
+pub(super) fn width_of(words: &str) -> f64 {
+    words.chars().count() as f64 * SIZE * 0.62
+}
+
+fn joined(points: &[Point]) -> String {
+    let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    points.join(" ")
+}
+
+/// A text as XML or HTML.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -1,0 +1,38 @@
+//! What `longcode run` and `longcode report` show.
+
+use std::fmt::Write;
+
+use super::grid::Grid;
+use super::{Cell, Mark, Report, caption};
+
+const BOLD: &str = "\x1b[1m";
+const PLAIN: &str = "\x1b[0m";
+
+/// The tables; the best figures are bold where the terminal can show that (`styled`), else starred.
+pub fn render(report: &Report, styled: bool) -> String {
+    let mut text = format!("{}\n", report.results.config.name);
+    for line in caption(report) {
+        let _ = writeln!(text, "{line}");
+    }
+    for section in &report.sections {
+        let _ = write!(text, "\n{}\n", section.title());
+        for table in &section.tables {
+            let _ = write!(text, "\n{}\n\n", table.title);
+            let grid = Grid::new(table, |cell| marked(cell, styled));
+            for row in grid.aligned(|cell| if cell.contains(BOLD) { BOLD.len() + PLAIN.len() } else { 0 }) {
+                let _ = writeln!(text, "  {}", row.join("  ").trim_end());
+            }
+        }
+        let _ = write!(text, "\n{}\n", section.legend(if styled { "Bold" } else { "*" }));
+    }
+    text
+}
+
+fn marked(cell: &Cell, styled: bool) -> String {
+    match (cell.mark, styled) {
+        (Mark::Best, true) => format!("{BOLD}{}{PLAIN}", cell.text),
+        (Mark::Best, false) => format!("* {}", cell.text),
+        (Mark::Tie, _) => format!("≈ {}", cell.text),
+        (Mark::Plain, _) => cell.text.clone(),
+    }
+}

@@ -1,0 +1,119 @@
+//! What was computed on several machines as one: the same config on the same models and data.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::{Results, SampleKey, SampleLine, same};
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::task::{Group, Measure};
+
+/// Largest difference between two measurements of a sample that devices may make: of each figure, or of
+/// 1 where that is more.
+const TOLERANCE: f64 = 1e-3;
+
+/// The same sample measured twice with different outcomes. The first is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Disagreement {
+    /// Which sample.
+    pub key: SampleKey,
+    /// Where the second outcome stands.
+    pub dir: PathBuf,
+    /// What differs, in words.
+    pub what: String,
+}
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SampleKey { model, encoding, task, sample } = &self.key;
+        write!(f, "{model}, {encoding}, {task}, \"{sample}\": {}, in {}", self.what, self.dir.display())
+    }
+}
+
+impl Results {
+    /// Reads results directories of the same config on the same models and data as one. A sample that
+    /// was measured more than once counts once; where its outcomes differ, that is noted.
+    ///
+    /// # Errors
+    /// As [`Results::read`]; [`ErrorKind::Results`] for configs, models or data that differ.
+    pub fn read_all(dirs: &[PathBuf]) -> Result<Results> {
+        let (first, rest) = dirs.split_first().expect("at least one directory");
+        let mut all = Results::read(first)?;
+        for dir in rest {
+            let more = Results::read(dir)?;
+            all.refuse_other(first, &more, dir)?;
+            all.environments.extend(more.environments);
+            all.repeated += more.repeated;
+            all.disagreements.extend(more.disagreements);
+            all = all.with(more.samples, dir);
+        }
+        Ok(all)
+    }
+
+    fn refuse_other(&self, first: &Path, more: &Results, dir: &Path) -> Result<()> {
+        let names = [first, dir].map(|dir| format!("in {}", dir.display()));
+        let places = [names[0].as_str(), names[1].as_str()];
+        let what = same::difference(self.config.resolved(), more.config.resolved(), places)
+            .or_else(|| self.environment().difference(more.environment(), places));
+        match what {
+            None => Ok(()),
+            Some(what) => Err(Error::new(ErrorKind::Results, format!("results of different runs: {what}"))
+                .in_file(dir)
+                .fix("report them by themselves, each with its own --out")),
+        }
+    }
+
+    /// With the samples of a directory, those that are here already compared.
+    pub(super) fn with(mut self, samples: Vec<SampleLine>, dir: &Path) -> Results {
+        let mut places: HashMap<SampleKey, usize> =
+            self.samples.iter().enumerate().map(|(n, line)| (line.key.clone(), n)).collect();
+        for line in samples {
+            match places.entry(line.key.clone()) {
+                Entry::Vacant(entry) => {
+                    entry.insert(self.samples.len());
+                    self.samples.push(line);
+                }
+                Entry::Occupied(entry) => {
+                    self.repeated += 1;
+                    let what = difference(&self.config, &self.samples[*entry.get()], &line);
+                    let note = |what| Disagreement { key: line.key.clone(), dir: dir.to_path_buf(), what };
+                    self.disagreements.extend(what.map(note));
+                }
+            }
+        }
+        self
+    }
+}
+
+/// What differs, in words, between two measurements of a sample.
+fn difference(config: &Config, first: &SampleLine, second: &SampleLine) -> Option<String> {
+    if first.sha256 != second.sha256 || first.tokens != second.tokens {
+        return Some("another text or tokens".into());
+    }
+    if first.outcome == second.outcome {
+        return None;
+    }
+    let task = config.tasks.iter().find(|task| task.name == first.key.task);
+    let measures = |line: &SampleLine| task.and_then(|task| task.task.measures(&line.outcome).ok());
+    let (Some(a), Some(b)) = (measures(first), measures(second)) else {
+        return Some("another outcome".into());
+    };
+    if a.len() != b.len() {
+        return Some("other figures".into());
+    }
+    a.iter().zip(&b).find_map(|(a, b)| figures_differ(a, b))
+}
+
+/// Both figures in words where they are not the same up to [`TOLERANCE`].
+fn figures_differ(a: &Measure, b: &Measure) -> Option<String> {
+    let value = |measure: &Measure| measure.numerator / measure.denominator;
+    let (x, y) = (value(a), value(b));
+    let same = x == y || (x - y).abs() <= TOLERANCE * x.abs().max(1.0);
+    if same && a.group == b.group && a.metric == b.metric {
+        return None;
+    }
+    let place = if a.group == Group::All { String::new() } else { format!(" of {}", a.group) };
+    Some(format!("{}{place} {x:.6} first, then {y:.6}", a.metric))
+}
