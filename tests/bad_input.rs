@@ -208,7 +208,7 @@ fn command_line() {
         ("bench --model model --encoding rope", "--length 8 --repeats 0", &["--repeats"]),
         ("report", "model", &["model", "not a results directory"]),
         ("report", "absent", &["absent", "not a results directory"]),
-        ("report", "model model --out x", &["--out"]),
+        ("report", "model model", &["--out"]),
     ];
     for (command, rest, parts) in cases {
         println!("{command} {rest}");

@@ -22,7 +22,7 @@ const LEGEND_STEP: f64 = 24.0;
 pub(super) struct Chart {
     pub(super) title: String,
     /// What the axes are.
-    pub(super) x: &'static str,
+    pub(super) x: String,
     pub(super) y: String,
     /// The categories.
     pub(super) ticks: Vec<String>,
@@ -36,6 +36,8 @@ pub(super) struct Chart {
 /// A named curve.
 pub(super) struct Curve {
     pub(super) name: String,
+    /// Decides colour, dash and marker: the same for an encoding in every picture.
+    pub(super) style: usize,
     /// In the order of the categories.
     pub(super) points: Vec<Value>,
 }
@@ -60,12 +62,8 @@ impl Chart {
         let mut svg = Svg::new(width, scale.bottom + below, &self.title);
         self.axes(&mut svg, &scale, scale.bottom + below - 14.0);
         self.limit(&mut svg, &scale);
-        for (number, curve) in self.curves.iter().enumerate() {
-            band(&mut svg, curve, number, &scale);
-        }
-        for (number, curve) in self.curves.iter().enumerate() {
-            draw(&mut svg, curve, number, &scale);
-        }
+        self.curves.iter().for_each(|curve| band(&mut svg, curve, &scale));
+        self.curves.iter().for_each(|curve| draw(&mut svg, curve, &scale));
         self.legend(&mut svg);
         svg.finish()
     }
@@ -88,7 +86,7 @@ impl Chart {
                 false => svg.text(at, "middle", tick),
             }
         }
-        svg.text(((LEFT + RIGHT) / 2.0, label), "middle", self.x);
+        svg.text(((LEFT + RIGHT) / 2.0, label), "middle", &self.x);
         svg.turned_text((20.0, (TOP + scale.bottom) / 2.0), "middle", 90.0, &self.y);
         if self.curves.iter().flat_map(|curve| &curve.points).any(|point| point.value > self.highest) {
             let words = format!("above {}: drawn at {}", self.highest, self.highest);
@@ -113,14 +111,14 @@ impl Chart {
 
     /// Names beside their lines, the highest curve at the end first, as the eye meets them.
     fn legend(&self, svg: &mut Svg) {
-        let end = |n: &usize| self.curves[*n].points.last().map_or(0.0, |point| point.value);
-        let mut order: Vec<usize> = (0..self.curves.len()).collect();
+        let end = |curve: &Curve| curve.points.last().map_or(0.0, |point| point.value);
+        let mut order: Vec<&Curve> = self.curves.iter().collect();
         order.sort_by(|a, b| end(b).total_cmp(&end(a)));
-        for (place, number) in order.into_iter().enumerate() {
+        for (place, curve) in order.into_iter().enumerate() {
             let (x, y) = (RIGHT + 16.0, TOP + 12.0 + LEGEND_STEP * place as f64);
-            svg.line((x, y), (x + 34.0, y), &stroke(number));
-            marker(svg, (x + 17.0, y), number);
-            svg.text((x + 42.0, y + 4.5), "start", &self.curves[number].name);
+            svg.line((x, y), (x + 34.0, y), &stroke(curve.style));
+            marker(svg, (x + 17.0, y), curve.style);
+            svg.text((x + 42.0, y + 4.5), "start", &curve.name);
         }
     }
 }
@@ -185,20 +183,21 @@ fn step(least: f64) -> f64 {
 }
 
 /// The intervals as an area; at a single point, as a bar.
-fn band(svg: &mut Svg, curve: &Curve, number: usize, scale: &Scale) {
-    let colour = COLOURS[number % COLOURS.len()];
+fn band(svg: &mut Svg, curve: &Curve, scale: &Scale) {
+    let colour = COLOURS[curve.style % COLOURS.len()];
     let at = |point: &Value, value: f64| (scale.x(point.tick as f64), scale.y(value));
     let high = curve.points.iter().map(|point| at(point, point.high));
     let low = curve.points.iter().rev().map(|point| at(point, point.low));
-    let style = format!("fill=\"{colour}\" fill-opacity=\"0.1\" stroke=\"{colour}\" stroke-opacity=\"0.25\"");
+    let style =
+        format!("fill=\"{colour}\" fill-opacity=\"0.07\" stroke=\"{colour}\" stroke-opacity=\"0.25\"");
     svg.polygon(&high.chain(low).collect::<Vec<_>>(), &style);
 }
 
-fn draw(svg: &mut Svg, curve: &Curve, number: usize, scale: &Scale) {
+fn draw(svg: &mut Svg, curve: &Curve, scale: &Scale) {
     let points: Vec<Point> = curve.points.iter().map(|point| scale.point(point)).collect();
-    svg.polyline(&points, &stroke(number));
+    svg.polyline(&points, &stroke(curve.style));
     for point in points {
-        marker(svg, point, number);
+        marker(svg, point, curve.style);
     }
 }
 

@@ -1,6 +1,6 @@
 //! A table as text whose columns are aligned.
 
-use super::{Cell, Table};
+use super::{Cell, Mark, Table};
 
 /// Marks a column whose context exceeds the training length.
 const BEYOND: &str = "†";
@@ -12,8 +12,8 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// The cells as `mark` writes them.
-    pub(super) fn new(table: &Table, mark: impl Fn(&Cell) -> String) -> Grid {
+    /// The cells' texts as `mark` decorates them.
+    pub(super) fn new(table: &Table, mark: impl Fn(String, Mark) -> String) -> Grid {
         let start = |name: &str| vec![name.to_string()];
         let mut header = start("encoding");
         header.extend(table.columns.iter().map(|column| match column.beyond {
@@ -23,7 +23,10 @@ impl Grid {
         let mut counts = start("n");
         counts.extend(table.columns.iter().map(|column| column.samples.clone()));
         let row = |(name, cells): &(String, Vec<Cell>)| {
-            start(name).into_iter().chain(cells.iter().map(&mark)).collect()
+            start(name)
+                .into_iter()
+                .chain(cells.iter().map(|cell| mark(table.text(cell), cell.mark)))
+                .collect()
         };
         Grid { rows: [header].into_iter().chain(table.rows.iter().map(row)).chain([counts]).collect() }
     }

@@ -12,6 +12,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::write_whole;
 use crate::task::{Better, Group};
 
+/// Of the task definitions: longcode's own.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Writes `lm_eval/results_MODEL_ENCODING.json` for every model and encoding that has figures.
 pub(super) fn write(report: &Report, out: &Path) -> Result<()> {
     let dir = out.join("lm_eval");
@@ -37,58 +40,70 @@ pub(super) fn write(report: &Report, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// One model under one encoding. A task's buckets are subtasks named `TASK_BUCKET`.
+/// The parts of a results file, by task. A task's buckets are subtasks named `TASK_BUCKET`.
+#[derive(Default)]
+struct Parts {
+    results: Map<String, Value>,
+    configs: Map<String, Value>,
+    higher_is_better: Map<String, Value>,
+    samples: Map<String, Value>,
+    subtasks: Map<String, Value>,
+}
+
+/// One model under one encoding.
 fn results(report: &Report, rows: &[&Row]) -> Value {
-    let mut whole: [Map<String, Value>; 5] = Default::default();
-    let [results, configs, versions, higher, samples] = &mut whole;
-    let mut subtasks: Map<String, Value> = Map::new();
+    let mut parts = Parts::default();
     for row in rows {
-        let name = name(row);
-        let config = report.results.config.tasks.iter().find(|task| task.name == row.task);
-        let config = config.expect("a row's task is in the config");
-        let entry = results.entry(name.clone()).or_insert_with(|| json!({"alias": name}));
-        let key = key(row.metric.name);
-        entry[format!("{key},none")] = json!(row.estimate.value);
-        entry[format!("{key}_stderr,none")] = json!(row.estimate.stderr);
-        let about = || {
-            json!({
-                "task": name,
-                "dataset_path": config.dataset,
-                "output_type": config.kind,
-                "num_fewshot": 0,
-                "metadata": {"version": env!("CARGO_PKG_VERSION"), "longcode": config.keys},
-            })
-        };
-        configs.entry(name.clone()).or_insert_with(about);
-        versions.entry(name.clone()).or_insert_with(|| json!(env!("CARGO_PKG_VERSION")));
-        let better = json!(row.metric.better == Better::Higher);
-        higher.entry(name.clone()).or_insert_with(|| json!({}))[key] = better;
-        // Positions are left out, so that every figure of a name is of the same samples.
-        samples
-            .entry(name.clone())
-            .or_insert_with(|| json!({"original": row.estimate.n, "effective": row.estimate.n}));
-        if row.group != Group::All {
-            let list = subtasks.entry(row.task.clone()).or_insert_with(|| json!([]));
-            let list = list.as_array_mut().expect("a list was put there");
-            if list.iter().all(|known| known != &json!(name)) {
-                list.push(json!(name));
-            }
-        }
+        parts.add(report, row);
     }
-    let n_shot: Map<String, Value> = results.keys().map(|name| (name.clone(), json!(0))).collect();
-    let [results, configs, versions, higher, samples] = whole;
+    let of_each = |value: Value| -> Map<String, Value> {
+        parts.results.keys().map(|name| (name.clone(), value.clone())).collect()
+    };
     json!({
-        "results": results,
-        "group_subtasks": subtasks,
-        "configs": configs,
-        "versions": versions,
-        "n-shot": n_shot,
-        "higher_is_better": higher,
-        "n-samples": samples,
+        "versions": of_each(json!(VERSION)),
+        "n-shot": of_each(json!(0)),
+        "results": parts.results,
+        "group_subtasks": parts.subtasks,
+        "configs": parts.configs,
+        "higher_is_better": parts.higher_is_better,
+        "n-samples": parts.samples,
         "config": about_run(report, rows[0]),
         "git_hash": report.results.environment().session.git_commit,
         "model_name": rows[0].model,
     })
+}
+
+impl Parts {
+    fn add(&mut self, report: &Report, row: &Row) {
+        let (name, key) = (name(row), key(row.metric.name));
+        if !self.results.contains_key(&name) {
+            self.add_task(report, row, &name);
+        }
+        self.results[&name][format!("{key},none")] = json!(row.estimate.value);
+        self.results[&name][format!("{key}_stderr,none")] = json!(row.estimate.stderr);
+        self.higher_is_better[&name][key] = json!(row.metric.better == Better::Higher);
+    }
+
+    fn add_task(&mut self, report: &Report, row: &Row, name: &str) {
+        let task = report.results.config.tasks.iter().find(|task| task.name == row.task);
+        let task = task.expect("a row's task is in the config");
+        let config = json!({
+            "task": name,
+            "dataset_path": task.dataset,
+            "output_type": task.kind,
+            "num_fewshot": 0,
+            "metadata": {"version": VERSION, "longcode": task.keys},
+        });
+        self.results.insert(name.into(), json!({"alias": name}));
+        self.configs.insert(name.into(), config);
+        self.higher_is_better.insert(name.into(), json!({}));
+        let n = row.estimate.n;
+        self.samples.insert(name.into(), json!({"original": n, "effective": n}));
+        if row.group != Group::All {
+            let list = self.subtasks.entry(row.task.clone()).or_insert_with(|| json!([]));
+            list.as_array_mut().expect("a list was put there").push(json!(name));
+        }
+    }
 }
 
 fn about_run(report: &Report, row: &Row) -> Value {

@@ -16,7 +16,7 @@ const COLOURS: [[f64; 3]; 5] = [
 /// Size of a cell, pixels.
 const CELL: (f64, f64) = (56.0, 26.0);
 /// Room of a panel beside its cells: depths on the left, name above, lengths below.
-const LEFT: f64 = 56.0;
+const LEFT: f64 = 66.0;
 const ABOVE: f64 = 34.0;
 const BELOW: f64 = 48.0;
 /// Panels side by side.
@@ -30,9 +30,11 @@ pub(super) struct HeatMap {
     pub(super) lengths: Vec<usize>,
     /// Percent, increasing.
     pub(super) depths: Vec<u8>,
-    /// Number of lengths within the training length, and words for it.
-    pub(super) within: (usize, String),
-    /// Least and most of the scale.
+    /// Number of lengths within the training length.
+    pub(super) within: usize,
+    /// Tokens.
+    pub(super) trained_length: usize,
+    /// What the darkest and the lightest colour are.
     pub(super) range: (f64, f64),
     pub(super) panels: Vec<Panel>,
 }
@@ -53,15 +55,20 @@ impl HeatMap {
             (LEFT + 20.0 + CELL.0 * self.lengths.len() as f64).max(names + 24.0),
             ABOVE + BELOW + CELL.1 * self.depths.len() as f64,
         );
-        let words = &self.within.1;
-        let width = (panel.0 * across).max(width_of(&self.title) * 16.0 / 13.0).max(width_of(words)) + 32.0;
+        let words = format!(
+            "dark: {}, light: {}; dashed line: the training length of {} tokens",
+            number(self.range.0),
+            number(self.range.1),
+            self.trained_length
+        );
+        let width = (panel.0 * across).max(width_of(&self.title) * 16.0 / 13.0).max(width_of(&words)) + 32.0;
         let down = self.panels.len().div_ceil(ACROSS) as f64;
         let mut svg = Svg::new(width, TOP + panel.1 * down + 28.0, &self.title);
         for (number, one) in self.panels.iter().enumerate() {
             let (column, row) = (number % ACROSS, number / ACROSS);
             self.panel(&mut svg, one, 16.0 + panel.0 * column as f64, TOP + panel.1 * row as f64);
         }
-        svg.text((16.0, TOP + panel.1 * down + 12.0), "start", words);
+        svg.text((16.0, TOP + panel.1 * down + 12.0), "start", &words);
         svg.finish()
     }
 
@@ -83,8 +90,8 @@ impl HeatMap {
         }
         svg.text((corner.0 + width / 2.0, corner.1 + height + 36.0), "middle", "length, tokens");
         svg.turned_text((left + 12.0, corner.1 + height / 2.0), "middle", 90.0, "depth");
-        if self.within.0 < self.lengths.len() {
-            let x = corner.0 + CELL.0 * self.within.0 as f64;
+        if self.within < self.lengths.len() {
+            let x = corner.0 + CELL.0 * self.within as f64;
             for (colour, dash) in [("white", ""), ("black", " stroke-dasharray=\"4 4\"")] {
                 let style = format!("stroke=\"{colour}\" stroke-width=\"2.5\"{dash}");
                 svg.line((x, corner.1 - 5.0), (x, corner.1 + height + 5.0), &style);

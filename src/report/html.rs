@@ -1,6 +1,7 @@
 //! report.html: one page that needs nothing else, with sortable tables, the pictures, single samples to
 //! look into, and at its end the environment and the config.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use super::number::number;
@@ -49,12 +50,16 @@ fn section(page: &mut String, number: usize, section: &Section) {
 
 fn table(page: &mut String, table: &Table) {
     let _ = writeln!(page, "<div class=\"wide\"><table>\n<caption>{}</caption>", escape(&table.title));
-    page.push_str("<thead><tr><th scope=\"col\"><button>encoding</button></th>");
-    for column in &table.columns {
-        let beyond = if column.beyond { " †" } else { "" };
-        let _ = write!(page, "<th scope=\"col\"><button>{}{beyond}</button></th>", escape(&column.name));
-    }
-    page.push_str("</tr></thead>\n<tbody>\n");
+    let columns = table.columns.iter().map(|column| match column.beyond {
+        true => head(&format!("{} †", column.name)),
+        false => head(&column.name),
+    });
+    let _ = writeln!(
+        page,
+        "<thead><tr>{}{}</tr></thead>\n<tbody>",
+        head("encoding"),
+        columns.collect::<String>()
+    );
     for (name, cells) in &table.rows {
         let cells: String = cells.iter().map(cell).collect();
         let _ = writeln!(page, "<tr><th scope=\"row\">{}</th>{cells}</tr>", escape(name));
@@ -64,6 +69,11 @@ fn table(page: &mut String, table: &Table) {
         let _ = write!(page, "<td>{}</td>", column.samples);
     }
     page.push_str("</tr></tfoot>\n</table></div>\n");
+}
+
+/// A column's name, which sorts by the column.
+fn head(name: &str) -> String {
+    format!("<th scope=\"col\"><button>{}</button></th>", escape(name))
 }
 
 fn cell(cell: &Cell) -> String {
@@ -82,29 +92,26 @@ fn samples(page: &mut String, report: &Report) {
     let (shown, all) = shown(report.results);
     let _ = writeln!(
         page,
-        "<section id=\"samples\">\n<h2>Samples</h2>\n<p>{} of {all}: the first of every bucket, to keep this page small. \
-         Stripes are segments.</p>",
+        "<section id=\"samples\">\n<h2>Samples</h2>\n<p>{} of {all}: the first of every bucket, so that this page stays \
+         small. Stripes in the text are segments.</p>",
         shown.len()
     );
+    let mut texts = HashSet::new();
     for one in &shown {
-        sample(page, one);
+        sample(page, one, texts.insert(&one.line.sha256));
     }
     page.push_str("</section>\n");
 }
 
-fn sample(page: &mut String, shown: &Shown) {
+/// A sample; its text only where it is not on the page already.
+fn sample(page: &mut String, shown: &Shown, first: bool) {
     let line = shown.line;
-    let _ = writeln!(
-        page,
-        "<details><summary>{} on {}: {} ({} tokens)</summary>",
-        escape(&line.key.model),
-        escape(&line.key.task),
-        escape(&line.key.sample),
-        line.tokens
-    );
-    encodings(page, shown);
+    let (task, id) = (escape(&line.key.task), escape(&line.key.sample));
+    let _ = writeln!(page, "<details><summary>{task}: {id} ({} tokens)</summary>", line.tokens);
+    results(page, shown);
     match &shown.text {
-        Ok(found) => text(page, found),
+        Ok(found) if first => text(page, found),
+        Ok(_) => page.push_str("<p>Its text stands above, under another task.</p>\n"),
         Err(why) => {
             let _ = writeln!(page, "<p>The text (sha256 {}) is not shown: {}.</p>", line.sha256, escape(why));
         }
@@ -112,26 +119,18 @@ fn sample(page: &mut String, shown: &Shown) {
     page.push_str("</details>\n");
 }
 
-/// The sample's figures and what was generated, one row an encoding.
-fn encodings(page: &mut String, shown: &Shown) {
-    let Some((first, figures)) = shown.encodings.first() else { return };
-    let texts: Vec<&String> = first
-        .outcome
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(_, v)| v.is_string())
-        .map(|(k, _)| k)
-        .collect();
-    page.push_str("<div class=\"wide\"><table><thead><tr><th scope=\"col\"><button>encoding</button></th>");
-    let names =
-        figures.iter().map(|(name, _)| name.replace('_', " ")).chain(texts.iter().map(|t| t.to_string()));
-    for name in names {
-        let _ = write!(page, "<th scope=\"col\"><button>{}</button></th>", escape(&name));
-    }
-    page.push_str("</tr></thead>\n<tbody>\n");
-    for (line, figures) in &shown.encodings {
-        let _ = write!(page, "<tr><th scope=\"row\">{}</th>", escape(&line.key.encoding));
+/// The sample's figures and what was generated, one row a model and encoding.
+fn results(page: &mut String, shown: &Shown) {
+    let Some((first, figures)) = shown.results.first() else { return };
+    let fields = first.outcome.as_object().into_iter().flatten();
+    let texts: Vec<&String> = fields.filter(|(_, value)| value.is_string()).map(|(key, _)| key).collect();
+    let names = ["model", "encoding"].into_iter().chain(figures.iter().map(|(name, _)| *name));
+    let names = names.chain(texts.iter().map(|text| text.as_str()));
+    let heads: String = names.map(|name| head(&name.replace('_', " "))).collect();
+    let _ = writeln!(page, "<div class=\"wide\"><table><thead><tr>{heads}</tr></thead>\n<tbody>");
+    for (line, figures) in &shown.results {
+        let (model, encoding) = (escape(&line.key.model), escape(&line.key.encoding));
+        let _ = write!(page, "<tr><th scope=\"row\">{model}</th><th scope=\"row\">{encoding}</th>");
         for (_, value) in figures {
             let _ = write!(page, "<td data-value=\"{value}\">{}</td>", number(*value));
         }

@@ -2,39 +2,41 @@
 //! bucket side by side.
 
 use std::fmt::Write;
+use std::iter;
+use std::ops::Range;
 
-use super::{Cell, Column, Content, Mark, Report, Section, Table};
+use super::{Column, Content, Mark, Report, Section, Table};
 
-/// Tables to `\input` into a document that uses the booktabs package.
+/// Columns of figures that fit a page; wider tables are made smaller.
+const FIT: usize = 8;
+
+/// Tables to `\input` into a document that uses the packages booktabs and graphicx.
 pub(super) fn render(report: &Report) -> String {
-    let mut text = String::from("% \\usepackage{booktabs}\n");
-    let mut tasks: Vec<&str> = report.sections.iter().map(|section| section.task.as_str()).collect();
-    tasks.dedup();
-    let mut seen: Vec<&str> = Vec::new();
-    for task in tasks {
-        if seen.contains(&task) {
-            continue;
-        }
-        seen.push(task);
-        let sections: Vec<&Section> = report.sections.iter().filter(|section| section.task == task).collect();
+    let mut text = String::from("% \\usepackage{booktabs,graphicx}\n");
+    for task in &report.results.config.tasks {
+        let sections: Vec<&Section> =
+            report.sections.iter().filter(|section| section.task == task.name).collect();
         for content in [Content::Samples, Content::Positions, Content::Differences, Content::Paper] {
-            // Metrics of the same samples share a table; others have one each.
-            let together = content == Content::Samples;
-            let all = |section: &'_ Section| tables(section, content).count();
-            let most = sections.iter().map(|section| all(section)).max().unwrap_or(0);
-            let parts: Vec<_> = if together { vec![0..most] } else { (0..most).map(|n| n..n + 1).collect() };
-            for part in parts.into_iter().filter(|part| !part.is_empty()) {
+            for part in parts(&sections, content) {
                 let block = |section: &&'_ Section| Block {
                     model: section.model.clone(),
                     tables: tables(section, content).skip(part.start).take(part.len()).cloned().collect(),
                 };
-                let blocks: Vec<Block> =
-                    sections.iter().map(block).filter(|b| !b.tables.is_empty()).collect();
-                table(&mut text, task, &blocks, &sections[0].legend("Bold"));
+                let blocks = sections.iter().map(block).filter(|block| !block.tables.is_empty()).collect();
+                table(&mut text, &task.name, blocks, &sections[0].legend("Bold"));
             }
         }
     }
     text
+}
+
+/// Which of a section's tables are side by side: all metrics of the same samples; others stand alone.
+fn parts(sections: &[&Section], content: Content) -> Vec<Range<usize>> {
+    let most = sections.iter().map(|section| tables(section, content).count()).max().unwrap_or(0);
+    match content {
+        Content::Samples if most > 0 => iter::once(0..most).collect(),
+        _ => (0..most).map(|n| n..n + 1).collect(),
+    }
 }
 
 fn tables(section: &Section, content: Content) -> impl Iterator<Item = &Table> {
@@ -47,32 +49,25 @@ struct Block {
     tables: Vec<Table>,
 }
 
-fn table(text: &mut String, task: &str, blocks: &[Block], legend: &str) {
-    let columns = columns(blocks);
+fn table(text: &mut String, task: &str, blocks: Vec<Block>, legend: &str) {
+    let columns = columns(&blocks);
     let metrics: Vec<&str> = blocks[0].tables.iter().map(|table| table.metric.name).collect();
     let titles: Vec<&str> = blocks[0].tables.iter().map(|table| table.title.as_str()).collect();
     let caption = escape(&format!("{task}. {} {legend}", titles.join(" ")));
     let width = columns.len() * metrics.len();
-    let _ = writeln!(
-        text,
-        "\n\\begin{{table*}}\n\\centering\n\\small\n\\begin{{tabular}}{{l{}}}",
-        "r".repeat(width)
-    );
-    text.push_str("\\toprule\n");
+    let (before, after) = if width > FIT { ("\\resizebox{\\textwidth}{!}{%\n", "}") } else { ("", "") };
+    let _ = writeln!(text, "\n\\begin{{table*}}\n\\centering\n\\small");
+    let _ = writeln!(text, "{before}\\begin{{tabular}}{{l{}}}\n\\toprule", "r".repeat(width));
     header(text, &columns, &metrics);
-    for block in blocks {
+    for block in &blocks {
         text.push_str("\\midrule\n");
         if blocks.len() > 1 {
-            let _ = writeln!(
-                text,
-                "\\multicolumn{{{}}}{{l}}{{\\emph{{{}}}}} \\\\",
-                width + 1,
-                escape(&block.model)
-            );
+            let name = escape(&block.model);
+            let _ = writeln!(text, "\\multicolumn{{{}}}{{l}}{{\\emph{{{name}}}}} \\\\", width + 1);
         }
         rows(text, block, &columns);
     }
-    let _ = writeln!(text, "\\bottomrule\n\\end{{tabular}}\n\\caption{{{caption}}}\n\\end{{table*}}");
+    let _ = writeln!(text, "\\bottomrule\n\\end{{tabular}}{after}\n\\caption{{{caption}}}\n\\end{{table*}}");
 }
 
 /// Every column of some block, by name, in the order they come.
@@ -117,7 +112,7 @@ fn rows(text: &mut String, block: &Block, columns: &[Column]) {
         let cell = |table: &Table, column: &Column| {
             let place = table.columns.iter().position(|own| own.name == column.name)?;
             let (_, cells) = table.rows.iter().find(|(own, _)| own == name)?;
-            Some(marked(&cells[place]))
+            Some(marked(&table.text(&cells[place]), cells[place].mark))
         };
         let cells = columns.iter().flat_map(|column| {
             block.tables.iter().map(move |table| cell(table, column).unwrap_or("-".into()))
@@ -126,9 +121,9 @@ fn rows(text: &mut String, block: &Block, columns: &[Column]) {
     }
 }
 
-fn marked(cell: &Cell) -> String {
-    let text = escape(&cell.text);
-    match cell.mark {
+fn marked(text: &str, mark: Mark) -> String {
+    let text = escape(text);
+    match mark {
         Mark::Best => format!("\\textbf{{{text}}}"),
         Mark::Tie => format!("$\\approx$ {text}"),
         Mark::Plain => text,

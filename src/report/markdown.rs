@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::grid::Grid;
-use super::{Cell, Mark, Report, Table, caption};
+use super::{Mark, Report, Table, caption};
 
 /// The report's text.
 pub(super) fn render(report: &Report) -> String {
@@ -41,10 +41,10 @@ fn markdown(table: &Table) -> String {
     text
 }
 
-fn marked(cell: &Cell) -> String {
-    match cell.mark {
-        Mark::Best => format!("**{}**", cell.text),
-        Mark::Tie => format!("≈ {}", cell.text),
-        Mark::Plain => cell.text.clone(),
+fn marked(text: String, mark: Mark) -> String {
+    match mark {
+        Mark::Best => format!("**{text}**"),
+        Mark::Tie => format!("≈ {text}"),
+        Mark::Plain => text,
     }
 }

@@ -8,6 +8,7 @@
 
 mod chart;
 mod csv;
+mod curves;
 mod figures;
 mod grid;
 mod harness;

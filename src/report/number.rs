@@ -23,10 +23,10 @@ pub(super) fn interval(estimate: &Estimate) -> String {
     format!("[{:.places$}, {:.places$}]", estimate.low, estimate.high)
 }
 
-/// A difference with its interval, in the decimals of the figure that it is a difference of.
-pub(super) fn difference_with_interval(estimate: &Estimate, of: f64) -> String {
+/// A difference and its interval, in the decimals of the figure that it is a difference of.
+pub(super) fn difference_and_interval(estimate: &Estimate, of: f64) -> (String, String) {
     let [value, low, high] = [estimate.value, estimate.low, estimate.high].map(|value| difference(value, of));
-    format!("{value} [{low}, {high}]")
+    (value, format!("[{low}, {high}]"))
 }
 
 fn decimals(value: f64) -> usize {

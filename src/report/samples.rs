@@ -3,8 +3,9 @@
 //! Results hold the hash of a sample's text, not the text. The text is made again as the run made it, from
 //! the data set and the model's tokenizer, and shown where its hash is the stored one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use super::section;
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::hash::sha256;
@@ -21,12 +22,12 @@ const OF_A_REPORT: usize = 40;
 /// Most bytes of a text that are shown.
 const LONGEST: usize = 100_000;
 
-/// A sample of one model and task.
+/// A sample of a task under all models and encodings.
 pub(super) struct Shown<'a> {
-    /// Its first line; all encodings have the same text.
+    /// Its first line; all have the same text.
     pub(super) line: &'a SampleLine,
-    /// The encodings, and the sample's own figures under each: name and value.
-    pub(super) encodings: Vec<(&'a SampleLine, Vec<(&'static str, f64)>)>,
+    /// Every model and encoding, and the sample's own figures there: name and value.
+    pub(super) results: Vec<(&'a SampleLine, Vec<(&'static str, f64)>)>,
     /// The text, or why it is not there.
     pub(super) text: std::result::Result<Text, String>,
 }
@@ -48,7 +49,7 @@ pub(super) fn shown(results: &Results) -> (Vec<Shown<'_>>, usize) {
     let mut texts = Texts { results, unit: *unit.unwrap_or(&Unit::Function), made: HashMap::new() };
     let mut shown = Vec::new();
     for line in chosen {
-        shown.push(Shown { line, encodings: encodings(results, line), text: texts.text(line) });
+        shown.push(Shown { line, results: of_sample(results, line), text: texts.text(line) });
     }
     (shown, all)
 }
@@ -72,17 +73,16 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// The first samples of every model, task and bucket in the order they were measured.
+/// The first samples of every task and bucket in the order they were measured.
 fn chosen(results: &Results) -> (Vec<&SampleLine>, usize) {
-    let mut of_bucket: HashMap<[&str; 3], usize> = HashMap::new();
-    let mut seen = std::collections::HashSet::new();
+    let mut of_bucket: HashMap<[&str; 2], usize> = HashMap::new();
+    let mut seen = HashSet::new();
     let mut chosen = Vec::new();
     for line in &results.samples {
-        let key = &line.key;
-        if !seen.insert([&key.model, &key.task, &key.sample]) {
+        if !seen.insert([&line.key.task, &line.key.sample]) {
             continue;
         }
-        let count = of_bucket.entry([&key.model, &key.task, &line.bucket]).or_default();
+        let count = of_bucket.entry([&line.key.task, &line.bucket]).or_default();
         *count += 1;
         if *count <= OF_A_BUCKET {
             chosen.push((*count, line));
@@ -103,13 +103,10 @@ fn samples(results: &Results, model: &str, task: &str) -> Result<Vec<Sample>> {
     task.task.samples(&dataset, &checkpoint.tokenizer, config.seed)
 }
 
-/// The lines of a sample under every encoding, with the figures over the whole sample.
-fn encodings<'a>(results: &'a Results, line: &SampleLine) -> Vec<(&'a SampleLine, Vec<(&'static str, f64)>)> {
+/// The lines of a sample, with the figures over the whole sample.
+fn of_sample<'a>(results: &'a Results, line: &SampleLine) -> Vec<(&'a SampleLine, Vec<(&'static str, f64)>)> {
     let task = results.config.tasks.iter().find(|task| task.name == line.key.task).expect("a result's task");
-    let of = |other: &&SampleLine| {
-        let (a, b) = (&other.key, &line.key);
-        (&a.model, &a.task, &a.sample) == (&b.model, &b.task, &b.sample)
-    };
+    let of = |other: &&SampleLine| (&other.key.task, &other.key.sample) == (&line.key.task, &line.key.sample);
     let figures = |line: &'a SampleLine| {
         let measures = task.task.measures(&line.outcome).unwrap_or_default();
         let of = |metric: &Metric| {
@@ -117,7 +114,7 @@ fn encodings<'a>(results: &'a Results, line: &SampleLine) -> Vec<(&'a SampleLine
             let ratio = found.numerator / found.denominator;
             Some((metric.name, if metric.exponential { ratio.exp() } else { ratio }))
         };
-        (line, task.task.metrics().iter().filter_map(of).collect())
+        (line, section::shown(task).filter_map(of).collect())
     };
     results.samples.iter().filter(of).map(figures).collect()
 }

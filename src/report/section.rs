@@ -2,9 +2,9 @@
 
 use super::table::{Content, View};
 use super::{Picture, Report, Row, Table};
-use crate::config::TaskEntry;
-use crate::paper::Published;
-use crate::store::{ModelHash, Results};
+use crate::config::{EncodingEntry, TaskEntry};
+use crate::paper::{Published, Source};
+use crate::store::Results;
 use crate::task::{Group, Metric};
 
 /// Fewest samples whose bootstrap interval is worth something: below, it is far too narrow.
@@ -54,67 +54,95 @@ impl Section {
 
 /// Every model on every task that has figures.
 pub(super) fn sections(results: &Results, rows: &[Row], baseline: &str) -> Vec<Section> {
-    let published = results.config.paper.map(|paper| paper.published()).unwrap_or_default();
+    let paper = results.config.paper;
+    let published = paper.map(|paper| paper.published()).unwrap_or_default();
     let mut sections = Vec::new();
     for model in &results.environment().models {
         for task in &results.config.tasks {
             let rows: Vec<&Row> =
                 rows.iter().filter(|row| row.model == model.name && row.task == task.name).collect();
-            if !rows.is_empty() {
-                sections.push(section(results, model, task, &rows, baseline, &published));
+            if rows.is_empty() {
+                continue;
             }
+            let few = rows.iter().any(|row| row.estimate.n < FEW);
+            let figures = Figures {
+                encodings: &results.config.encodings,
+                task,
+                rows,
+                trained_length: model.trained_length,
+            };
+            let mut tables = figures.measured();
+            tables.extend(figures.differences(baseline));
+            tables.extend(paper.iter().flat_map(|paper| figures.beside(paper, &published)));
+            sections.push(Section {
+                model: model.name.clone(),
+                task: task.name.clone(),
+                dataset: task.dataset.clone(),
+                trained_length: model.trained_length,
+                tables,
+                pictures: Vec::new(),
+                few,
+            });
         }
     }
     sections
 }
 
-fn section(
-    results: &Results,
-    model: &ModelHash,
-    task: &TaskEntry,
-    rows: &[&Row],
-    baseline: &str,
-    published: &[Published],
-) -> Section {
-    let encodings = &results.config.encodings;
-    let view = |metric: &Metric, of| View::new(rows, *metric, of, model.trained_length);
-    let shown: Vec<&Metric> =
-        task.task.metrics().iter().filter(|metric| !UNSHOWN.contains(&metric.name)).collect();
-    let by_samples = shown.iter().filter_map(|metric| {
-        view(metric, of_samples).figures(format!("{}.", words(task, metric)), Content::Samples, encodings)
-    });
-    let mut tables: Vec<Table> = by_samples.collect();
-    let loss = shown.iter().find(|metric| metric.name == "loss");
-    tables.extend(loss.and_then(|loss| {
-        let title = "Loss in nats by position in the document, from the same pass: what the model loses when this \
-                     much context stands before a token.";
-        view(loss, |group| matches!(group, Group::Position(_))).figures(title.into(), Content::Positions, encodings)
-    }));
-    tables.extend(shown.first().and_then(|main| {
-        let title = format!(
-            "{}, less that of {baseline}: paired difference and its 95% interval.",
-            words(task, main)
-        );
-        view(main, of_samples).differences(title, encodings)
-    }));
-    let paper = results.config.paper.map_or("", |paper| paper.title);
-    let read_off =
-        if published.iter().any(|one| one.digitised) { ", read off the figure (± 0.1)" } else { "" };
-    tables.extend(shown.iter().filter_map(|metric| {
-        let title = format!(
-            "{}, measured / published in the paper's {paper}{read_off} (difference).",
-            words(task, metric)
-        );
-        view(metric, of_samples).beside(title, encodings, published)
-    }));
-    Section {
-        model: model.name.clone(),
-        task: task.name.clone(),
-        dataset: task.dataset.clone(),
-        trained_length: model.trained_length,
-        tables,
-        pictures: Vec::new(),
-        few: rows.iter().any(|row| row.estimate.n < FEW),
+/// One model's figures on one task.
+struct Figures<'a> {
+    encodings: &'a [EncodingEntry],
+    task: &'a TaskEntry,
+    rows: Vec<&'a Row>,
+    trained_length: usize,
+}
+
+impl<'a> Figures<'a> {
+    fn view(&self, metric: &Metric, of: fn(&Group) -> bool) -> View<'a> {
+        View::new(&self.rows, *metric, of, self.trained_length)
+    }
+
+    /// Each metric over samples, and the loss over positions.
+    fn measured(&self) -> Vec<Table> {
+        let over_samples = |metric: &Metric| {
+            let (name, over) = words(self.task, metric);
+            let view = self.view(metric, of_samples);
+            view.figures(format!("{name}{over}."), Content::Samples, self.encodings)
+        };
+        let mut tables: Vec<Table> = shown(self.task).filter_map(over_samples).collect();
+        let loss = shown(self.task).find(|metric| metric.name == "loss");
+        tables.extend(loss.and_then(|loss| {
+            let title = "Loss in nats by position in the document, from the same pass: what the model loses when \
+                         this much context stands before a token.";
+            let view = self.view(loss, |group| matches!(group, Group::Position(_)));
+            view.figures(title.into(), Content::Positions, self.encodings)
+        }));
+        tables
+    }
+
+    /// The main metric's differences from the baseline.
+    fn differences(&self, baseline: &str) -> Option<Table> {
+        let main = shown(self.task).next()?;
+        let (name, _) = words(self.task, main);
+        let title = format!("{name}, less that of {baseline}: paired difference and its 95% interval.");
+        self.view(main, of_samples).differences(title, self.encodings)
+    }
+
+    /// Each metric that the paper has beside it.
+    fn beside(&self, paper: &Source, published: &[Published]) -> Vec<Table> {
+        let read_off = if published.iter().any(|one| one.digitised) {
+            ", some read off the figure (± 0.1)"
+        } else {
+            ""
+        };
+        let table = |metric: &Metric| {
+            let (name, _) = words(self.task, metric);
+            let title = format!(
+                "{name}, measured / published in the paper's {}{read_off} (difference).",
+                paper.title
+            );
+            self.view(metric, of_samples).beside(title, self.encodings, published)
+        };
+        shown(self.task).filter_map(table).collect()
     }
 }
 
@@ -126,20 +154,28 @@ pub(super) fn of_samples(group: &Group) -> bool {
 /// Metrics that summary.csv alone has: others show the same in another weighting or form.
 const UNSHOWN: &[&str] = &["document_loss", "document_ppl", "last_loss"];
 
-/// What a metric is, in words.
-pub(super) fn words(task: &TaskEntry, metric: &Metric) -> String {
+/// The metrics that tables show, the main one first.
+pub(super) fn shown(task: &TaskEntry) -> impl Iterator<Item = &'static Metric> {
+    task.task.metrics().iter().filter(|metric| !UNSHOWN.contains(&metric.name))
+}
+
+/// What a metric is, in words: its name, and over what it is taken.
+fn words(task: &TaskEntry, metric: &Metric) -> (String, &'static str) {
     let known = match (task.kind, metric.name) {
-        ("language_modeling", "ppl") => {
-            "Perplexity by document length in tokens, exp of the mean loss over all predicted tokens of the bucket, \
-             one pass a document"
+        ("language_modeling", "ppl") => (
+            "Perplexity",
+            " by document length in tokens: exp of the mean loss over all predicted tokens of the bucket, one pass a \
+             document",
+        ),
+        ("language_modeling", "loss") => ("Loss in nats a token", " by document length"),
+        ("language_modeling", "accuracy") => ("Next-token accuracy", " by document length"),
+        ("language_modeling", "last_ppl") => ("Perplexity of the last tokens", " of each document"),
+        ("language_modeling", "last_accuracy") => {
+            ("Next-token accuracy over the last tokens", " of each document")
         }
-        ("language_modeling", "loss") => "Loss in nats a token by document length",
-        ("language_modeling", "accuracy") => "Next-token accuracy by document length",
-        ("language_modeling", "last_ppl") => "Perplexity of the last tokens of each document",
-        ("language_modeling", "last_accuracy") => "Next-token accuracy over the last tokens of each document",
-        (_, name) => return format!("{} by bucket", capitalised(&name.replace('_', " "))),
+        (_, name) => return (capitalised(&name.replace('_', " ")), " by bucket"),
     };
-    known.into()
+    (known.0.into(), known.1)
 }
 
 fn capitalised(text: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::number::{difference, difference_with_interval, interval, number};
+use super::number::{difference, difference_and_interval, interval, number};
 use super::{Mark, Row};
 use crate::config::EncodingEntry;
 use crate::paper::Published;
@@ -54,10 +54,20 @@ pub struct Cell {
     pub text: String,
     /// What it sorts by.
     pub value: Option<f64>,
-    /// The 95% interval, where the text does not give it.
+    /// The 95% interval.
     pub interval: Option<String>,
     /// How it stands in its column.
     pub mark: Mark,
+}
+
+impl Table {
+    /// A cell's text, with its interval where that is what the table is about.
+    pub fn text(&self, cell: &Cell) -> String {
+        match (&cell.interval, self.content) {
+            (Some(interval), Content::Differences) => format!("{} {interval}", cell.text),
+            _ => cell.text.clone(),
+        }
+    }
 }
 
 /// Some of a model's figures on a task: one metric over one sort of groups.
@@ -108,8 +118,8 @@ impl<'a> View<'a> {
     pub(super) fn differences(&self, title: String, encodings: &[EncodingEntry]) -> Option<Table> {
         let cell = |row: &Row| {
             let estimate = row.difference?;
-            let text = difference_with_interval(&estimate, row.estimate.value);
-            Some(Cell { text, value: Some(estimate.value), interval: None, mark: Mark::Plain })
+            let (text, interval) = difference_and_interval(&estimate, row.estimate.value);
+            Some(Cell { text, value: Some(estimate.value), interval: Some(interval), mark: Mark::Plain })
         };
         self.table(title, Content::Differences, encodings, |_, row| cell(row))
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::grid::Grid;
-use super::{Cell, Mark, Report, caption};
+use super::{Mark, Report, caption};
 
 const BOLD: &str = "\x1b[1m";
 const PLAIN: &str = "\x1b[0m";
@@ -18,7 +18,7 @@ pub fn render(report: &Report, styled: bool) -> String {
         let _ = write!(text, "\n{}\n", section.title());
         for table in &section.tables {
             let _ = write!(text, "\n{}\n\n", table.title);
-            let grid = Grid::new(table, |cell| marked(cell, styled));
+            let grid = Grid::new(table, |text, mark| marked(text, mark, styled));
             for row in grid.aligned(|cell| if cell.contains(BOLD) { BOLD.len() + PLAIN.len() } else { 0 }) {
                 let _ = writeln!(text, "  {}", row.join("  ").trim_end());
             }
@@ -28,11 +28,11 @@ pub fn render(report: &Report, styled: bool) -> String {
     text
 }
 
-fn marked(cell: &Cell, styled: bool) -> String {
-    match (cell.mark, styled) {
-        (Mark::Best, true) => format!("{BOLD}{}{PLAIN}", cell.text),
-        (Mark::Best, false) => format!("* {}", cell.text),
-        (Mark::Tie, _) => format!("≈ {}", cell.text),
-        (Mark::Plain, _) => cell.text.clone(),
+fn marked(text: String, mark: Mark, styled: bool) -> String {
+    match (mark, styled) {
+        (Mark::Best, true) => format!("{BOLD}{text}{PLAIN}"),
+        (Mark::Best, false) => format!("* {text}"),
+        (Mark::Tie, _) => format!("≈ {text}"),
+        (Mark::Plain, _) => text,
     }
 }

@@ -108,7 +108,8 @@ impl Workspace {
     /// Every file of a directory and its bytes.
     pub fn files(&self, directory: &str) -> Vec<(PathBuf, Vec<u8>)> {
         let entries = fs::read_dir(self.path(directory)).unwrap().map(|entry| entry.unwrap().path());
-        let mut files: Vec<_> = entries.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+        let files = entries.filter(|path| path.is_file());
+        let mut files: Vec<_> = files.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
         files.sort();
         files
     }

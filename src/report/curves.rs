@@ -1,0 +1,180 @@
+//! A task's figures as curves: by position, by bucket, and by the value of a swept key.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::Row;
+use super::chart::{Chart, Curve, Value};
+use super::pictures::Drawn;
+use super::section::of_samples;
+use crate::config::EncodingEntry;
+use crate::task::{Group, Metric, Span};
+
+/// Most nats shown: a model that guesses evenly among 22,000 tokens.
+const HIGHEST_LOSS: f64 = 10.0;
+
+impl Drawn<'_> {
+    pub(super) fn by_position(&self, metric: &Metric) -> Option<(String, String)> {
+        self.by_span(metric, "position", "position of the token in the document", position)
+    }
+
+    pub(super) fn by_bucket(&self, metric: &Metric) -> Option<(String, String)> {
+        let x = match self.task.kind {
+            "language_modeling" => "length of the document, tokens",
+            _ => "bucket",
+        };
+        self.by_span(metric, "bucket", x, bucket)
+    }
+
+    /// A curve an encoding over spans; none where there are fewer than two.
+    fn by_span(
+        &self,
+        metric: &Metric,
+        by: &str,
+        x: &str,
+        span: fn(&Group) -> Option<Span>,
+    ) -> Option<(String, String)> {
+        let rows: Vec<(Span, &Row)> =
+            self.rows_of(metric).filter_map(|row| Some((span(&row.group)?, row))).collect();
+        let spans: BTreeSet<Span> = rows.iter().map(|(span, _)| *span).collect();
+        if spans.len() < 2 {
+            return None;
+        }
+        let curve = |(style, encoding): (usize, &EncodingEntry)| {
+            let point = |(tick, span): (usize, &Span)| {
+                let found = rows.iter().find(|(own, row)| own == span && row.encoding == encoding.name);
+                found.map(|(_, row)| value(tick, row))
+            };
+            let points: Vec<Value> = spans.iter().enumerate().filter_map(point).collect();
+            (!points.is_empty()).then(|| Curve { name: encoding.name.clone(), style, points })
+        };
+        let what = format!("{} by {by}", metric.name.replace('_', " "));
+        let chart = Chart {
+            title: self.title(&what),
+            x: x.into(),
+            y: axis(metric),
+            ticks: spans.iter().map(Span::to_string).collect(),
+            limit: limit(&spans.iter().copied().collect::<Vec<_>>(), self.trained_length),
+            highest: highest(metric),
+            curves: self.config.encodings.iter().enumerate().filter_map(curve).collect(),
+        };
+        Some((what, chart.svg()))
+    }
+
+    /// For each key that a sweep goes over, a picture of the metric against its values.
+    pub(super) fn sweeps(&self, metric: &Metric) -> Vec<(String, String)> {
+        let mut done: HashSet<(&str, &str)> = HashSet::new();
+        let mut pictures = Vec::new();
+        for sweep in self.config.encodings.iter().filter_map(|encoding| encoding.sweep.as_ref()) {
+            for key in &sweep.keys {
+                if done.insert((&sweep.of, key)) {
+                    pictures.extend(self.sweep(metric, &sweep.of, key));
+                }
+            }
+        }
+        pictures
+    }
+
+    /// The metric against one swept key: a curve for each bucket where the sweep has one key, else a curve
+    /// over all samples for each combination of the other keys.
+    fn sweep(&self, metric: &Metric, of: &str, key: &str) -> Option<(String, String)> {
+        let member = |encoding: &&EncodingEntry| encoding.sweep.as_ref().is_some_and(|sweep| sweep.of == of);
+        let mut ticks: Vec<String> = Vec::new();
+        let mut curves: Vec<Curve> = Vec::new();
+        for encoding in self.config.encodings.iter().filter(member) {
+            let Some(swept) = encoding.value(key) else { continue };
+            let tick = ticks.iter().position(|tick| *tick == swept).unwrap_or(ticks.len());
+            if tick == ticks.len() {
+                ticks.push(swept);
+            }
+            let others = others(encoding, key);
+            for row in self.rows_of(metric).filter(|row| row.encoding == encoding.name) {
+                let name = match (&others, row.group) {
+                    (None, group) if of_samples(&group) => group.to_string(),
+                    (Some(others), Group::All) => others.clone(),
+                    _ => continue,
+                };
+                add(&mut curves, name, value(tick, row));
+            }
+        }
+        let what = format!("{} by {key} of {of}", metric.name.replace('_', " "));
+        let chart = Chart {
+            title: self.title(&what),
+            x: key.into(),
+            y: axis(metric),
+            ticks,
+            limit: None,
+            highest: highest(metric),
+            curves,
+        };
+        (!chart.curves.is_empty()).then(|| (what, chart.svg()))
+    }
+}
+
+/// Adds a point to the curve of that name; a sweep's values come in the order of its ticks.
+fn add(curves: &mut Vec<Curve>, name: String, point: Value) {
+    match curves.iter_mut().find(|curve| curve.name == name) {
+        Some(curve) => curve.points.push(point),
+        None => curves.push(Curve { name, style: curves.len(), points: vec![point] }),
+    }
+}
+
+fn highest(metric: &Metric) -> f64 {
+    if metric.name == "loss" { HIGHEST_LOSS } else { f64::INFINITY }
+}
+
+fn position(group: &Group) -> Option<Span> {
+    match group {
+        Group::Position(span) => Some(*span),
+        _ => None,
+    }
+}
+
+fn bucket(group: &Group) -> Option<Span> {
+    match group {
+        Group::Bucket(span) => Some(*span),
+        _ => None,
+    }
+}
+
+fn value(tick: usize, row: &Row) -> Value {
+    Value { tick, value: row.estimate.value, low: row.estimate.low, high: row.estimate.high }
+}
+
+/// Where the training length lies among the buckets; none where it is not among them.
+fn limit(spans: &[Span], trained_length: usize) -> Option<(f64, String)> {
+    let number = spans.iter().position(|span| trained_length < span.to)?;
+    let span = spans[number];
+    let inside = trained_length.saturating_sub(span.from) as f64 / (span.to - span.from) as f64;
+    (trained_length > spans[0].from)
+        .then(|| (number as f64 - 0.5 + inside, format!("trained to {trained_length}")))
+}
+
+/// A metric as an axis's name.
+fn axis(metric: &Metric) -> String {
+    match metric.name {
+        "loss" => "loss, nats a token".into(),
+        name => name.replace('_', " "),
+    }
+}
+
+/// The other swept keys of an encoding with their values; none where there are none.
+fn others(encoding: &EncodingEntry, key: &str) -> Option<String> {
+    let keys = encoding.sweep.iter().flat_map(|sweep| &sweep.keys).filter(|other| *other != key);
+    let words: Vec<String> =
+        keys.map(|other| format!("{other}={}", encoding.value(other).unwrap_or_default())).collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_training_length_among_buckets() {
+        let spans = [(0, 512), (512, 1024), (1024, 4096)].map(|(from, to)| Span { from, to });
+        assert_eq!(limit(&spans, 512).unwrap().0, 0.5);
+        assert_eq!(limit(&spans, 768).unwrap().0, 1.0);
+        assert!(limit(&spans, 4096).is_none());
+        assert!(limit(&spans[1..], 512).is_none());
+    }
+}
