@@ -16,7 +16,7 @@ use longcode::error::Result;
 use longcode::model::Tokenizer;
 use longcode::report::{Mark, Report, terminal};
 use longcode::store::Results;
-use longcode::task::{Better, Group, Measure, Metric, Sample, Subject, Task};
+use longcode::task::{Better, Group, Measure, Metric, Request, Sample, Selection, Task};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -229,12 +229,12 @@ impl Task for Lookup {
         Ok(())
     }
 
-    fn samples(&self, _: &Dataset, _: &Tokenizer, _: u64) -> Result<Vec<Sample>> {
-        Ok(Vec::new())
+    fn samples(&self, _: &Dataset, _: &Tokenizer, _: u64) -> Result<Selection> {
+        Ok(Selection::default())
     }
 
-    fn evaluate(&self, _: &Sample, _: &dyn Subject) -> Result<Value> {
-        Ok(Value::Null)
+    fn request<'a>(&'a self, _: &'a Sample) -> Request<'a> {
+        Request::Score { outcome: Box::new(|_| Value::Null) }
     }
 
     fn metrics(&self) -> &'static [Metric] {

@@ -129,6 +129,8 @@ impl File {
     /// The numbers of a row: one under `value`, or one a metric's column.
     fn numbers(&self, row: &HashMap<String, String>) -> Vec<Published> {
         let encoding = match self.swept {
+            // No window at all: a token is at distance 0 of itself either way.
+            Some(("window", column)) if row[column] == "0" => Encoding::Swept("window", "1".into()),
             Some((key, column)) => Encoding::Swept(key, row[column].clone()),
             None => Encoding::Named(row["encoding"].clone()),
         };
@@ -261,6 +263,8 @@ mod tests {
         assert_eq!(number("figure4", "LLaMA-2", &window, bucket(0, 2048), "ppl"), None);
         window.sweep = Some(crate::config::Sweep { of: "any".into(), keys: vec!["window".into()] });
         assert_eq!(number("figure4", "LLaMA-2", &window, bucket(0, 2048), "ppl").as_deref(), Some("2.51"));
+        let none = EncodingEntry { sweep: window.sweep.clone(), ..entry("any", "hirope:window=1") };
+        assert_eq!(number("figure4", "LLaMA-2", &none, bucket(0, 2048), "ppl").as_deref(), Some("4.2"));
         let mut unit = entry("any", "hirope:unit=tokens:512");
         unit.sweep = Some(crate::config::Sweep { of: "any".into(), keys: vec!["unit".into()] });
         assert_eq!(number("figure4", "LLaMA-2", &unit, bucket(4096, 8192), "ppl").as_deref(), Some("2.1173"));

@@ -98,9 +98,9 @@ fn samples(results: &Results, model: &str, task: &str) -> Result<Vec<Sample>> {
     let config = &results.config;
     let model = config.models.iter().find(|entry| entry.name == model).expect("a result's model");
     let task = config.tasks.iter().find(|entry| entry.name == task).expect("a result's task");
-    let checkpoint = Checkpoint::open(&config.find(&model.path)?)?;
+    let checkpoint = Checkpoint::open(&config.find_model(model)?)?;
     let dataset = Dataset::open(&task.dataset, &config.search)?;
-    task.task.samples(&dataset, &checkpoint.tokenizer, config.seed)
+    Ok(task.task.samples(&dataset, &checkpoint.tokenizer, config.seed)?.samples)
 }
 
 /// The lines of a sample, with the figures over the whole sample.

@@ -203,6 +203,10 @@ pub fn caption(report: &Report) -> Vec<String> {
     if results.samples.len() < environment.planned {
         lines.push("Unfinished: figures are of the samples stored so far.".into());
     }
+    let left_out = environment.left_out.len();
+    if left_out > 0 {
+        lines.push(format!("{left_out} records became no samples; environment.json names them."));
+    }
     if results.repeated > 0 {
         lines.push(format!(
             "{} samples were measured more than once, {} of them with another outcome; the first counts.",
