@@ -3,8 +3,9 @@
 
 usage: python3 scripts/compare_gguf.py LONGCODE_BINARY MODEL.gguf FILE...
 
-Needs torch, transformers (5) and gguf. Of every file the token ids must be equal, and every entry of "nll" must agree
-to 1e-3. One line a file; exits with 1 if any differs.
+Needs torch, transformers (5) and gguf. Of every file the token ids must be equal, every entry of "nll" must agree to
+1e-3, and `longcode generate` must go on with the same 64 tokens as greedy `generate`. One line a file; exits with 1 if
+any differs.
 
 transformers cuts a text as GPT-2 does where it does not know the file's `tokenizer.ggml.pre`. SmolLM's, which cuts
 digits off one by one first (as the model's own tokenizer.json does), is put in its place here; the line then says by
@@ -29,6 +30,7 @@ import transformers
 from tokenizers import pre_tokenizers
 
 TOLERANCE = 1e-3
+NEW_TOKENS = 64
 PRE_TOKENIZERS = {
     "smollm": lambda: pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
@@ -79,6 +81,17 @@ class Reference:
             logits = self.model(torch.tensor([ids])).logits[0, :-1]
         return torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]), reduction="none").double()
 
+    def greedy(self, ids):
+        """What it goes on with, without the end-of-sequence token."""
+        prompt = torch.tensor([ids])
+        with torch.no_grad():
+            new = self.model.generate(
+                prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=NEW_TOKENS, do_sample=False
+            )[0, len(ids) :].tolist()
+        ends = self.model.generation_config.eos_token_id
+        ends = ends if isinstance(ends, list) else [ends]
+        return new[:-1] if new and new[-1] in ends else new
+
 
 def ids_that_differ(ours, theirs):
     blocks = difflib.SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks()
@@ -97,9 +110,13 @@ def compare(arguments, reference, path):
     nll = reference.nll(ids)
     worst = (torch.tensor(ours["nll"], dtype=torch.double) - nll).abs().max().item()
     note = f"; {ids_that_differ(ids, plain)} ids differ without the file's pre-tokenizer" if ids != plain else ""
-    verdict = "ok" if worst <= TOLERANCE else "DIFFERS"
-    print(f"{verdict:7} {path.name}: {len(ids)} tokens, loss {ours['loss']:.4f} for {nll.mean():.4f}, {worst:.1e}{note}")
-    return worst
+    new = longcode(arguments.longcode, "generate", *options, "--max-new-tokens", NEW_TOKENS, path)[0]["ids"]
+    expected = reference.greedy(ids)
+    verdict = "ok" if worst <= TOLERANCE and new == expected else "DIFFERS"
+    losses = f"loss {ours['loss']:.4f} for {nll.mean():.4f}, {worst:.1e}"
+    same = next((n for n, (a, b) in enumerate(zip(new, expected)) if a != b), min(len(new), len(expected)))
+    print(f"{verdict:7} {path.name}: {len(ids)} tokens, {losses}; {same} of {len(expected)} new tokens{note}")
+    return worst if new == expected else float("inf")
 
 
 def main():
