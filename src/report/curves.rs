@@ -142,11 +142,16 @@ fn value(tick: usize, row: &Row) -> Value {
 
 /// Where the training length lies among the buckets; none where it is not among them.
 fn limit(spans: &[Span], trained_length: usize) -> Option<(f64, String)> {
+    let words = format!("trained to {trained_length}");
+    if spans.windows(2).all(|pair| pair[0].from == pair[1].from) {
+        // Each holds the one before, as lengths "up to": the line falls between two of them.
+        let within = spans.iter().filter(|span| span.to <= trained_length).count();
+        return (0 < within && within < spans.len()).then(|| (within as f64 - 0.5, words));
+    }
     let number = spans.iter().position(|span| trained_length < span.to)?;
     let span = spans[number];
     let inside = trained_length.saturating_sub(span.from) as f64 / (span.to - span.from) as f64;
-    (trained_length > spans[0].from)
-        .then(|| (number as f64 - 0.5 + inside, format!("trained to {trained_length}")))
+    (trained_length > spans[0].from).then(|| (number as f64 - 0.5 + inside, words))
 }
 
 /// A metric as an axis's name.
@@ -176,5 +181,8 @@ mod tests {
         assert_eq!(limit(&spans, 768).unwrap().0, 1.0);
         assert!(limit(&spans, 4096).is_none());
         assert!(limit(&spans[1..], 512).is_none());
+        let lengths = [256, 512, 1024].map(|to| Span { from: 0, to });
+        assert_eq!(limit(&lengths, 512).unwrap().0, 1.5);
+        assert!(limit(&lengths, 100).is_none() && limit(&lengths, 1024).is_none());
     }
 }

@@ -76,7 +76,13 @@ impl<'a> Report<'a> {
         write_whole(&out.join("differences.csv"), &csv::differences(&self.rows, self.baseline))?;
         for picture in self.sections.iter().flat_map(|section| &section.pictures) {
             write_whole(&out.join(picture.svg_file()), picture.svg.as_bytes())?;
-            write_whole(&out.join(picture.png_file()), &png::png(&picture.svg))?;
+            let path = out.join(picture.png_file());
+            let bytes = png::png(&picture.svg).ok_or_else(|| {
+                Error::new(ErrorKind::Write, "the picture is too large to be drawn")
+                    .in_file(&path)
+                    .fix("shorten the names in the config: they are its labels")
+            })?;
+            write_whole(&path, &bytes)?;
         }
         write_whole(&out.join("report.md"), markdown::render(self).as_bytes())?;
         write_whole(&out.join("report.tex"), latex::render(self).as_bytes())?;

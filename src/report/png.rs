@@ -15,13 +15,13 @@ static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
     Arc::new(fonts)
 });
 
-/// A picture as the bytes of a PNG.
-pub(super) fn png(svg: &str) -> Vec<u8> {
+/// A picture as the bytes of a PNG; none for one too large to hold.
+pub(super) fn png(svg: &str) -> Option<Vec<u8>> {
     let family = "DejaVu Sans".to_string();
     let options = Options { fontdb: FONTS.clone(), font_family: family, ..Options::default() };
-    let tree = Tree::from_str(svg, &options).expect("our own SVG");
-    let size = tree.size().to_int_size().scale_by(SCALE).expect("not empty");
-    let mut pixels = Pixmap::new(size.width(), size.height()).expect("not empty");
+    let tree = Tree::from_str(svg, &options).ok()?;
+    let size = tree.size().to_int_size().scale_by(SCALE)?;
+    let mut pixels = Pixmap::new(size.width(), size.height())?;
     resvg::render(&tree, Transform::from_scale(SCALE, SCALE), &mut pixels.as_mut());
-    pixels.encode_png().expect("writing to memory")
+    pixels.encode_png().ok()
 }

@@ -40,12 +40,12 @@ impl Section {
         let mut text = format!(
             "† beyond the training length of {} tokens. {bold}: the best of the column, whose paired difference \
              from every other excludes 0. ≈: the best as measured and those not told apart from it (95% bootstrap \
-             over documents). n: documents.",
+             over samples). n: samples.",
             self.trained_length
         );
         if self.few {
             text += &format!(
-                " Intervals of fewer than {FEW} documents are too narrow to lean on, and so are marks made by them."
+                " Intervals of fewer than {FEW} samples are too narrow to lean on, and so are marks made by them."
             );
         }
         text

@@ -92,7 +92,24 @@ fn joined(points: &[Point]) -> String {
     points.join(" ")
 }
 
-/// A text as XML or HTML.
+/// A text as XML or HTML; what XML has no way to write becomes the replacement character.
 pub(super) fn escape(text: &str) -> String {
+    let unwritable =
+        |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{fffe}' | '\u{ffff}');
+    let text = text.replace(unwritable, "\u{fffd}");
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_text_can_be_written() {
+        assert_eq!(escape("a<b> & \"c\"\n"), "a&lt;b&gt; &amp; &quot;c&quot;\n");
+        assert_eq!(escape("\u{1}\u{1b}[0m\u{ffff}é"), "\u{fffd}\u{fffd}[0m\u{fffd}é");
+        let mut svg = Svg::new(100.0, 50.0, "\u{1}<&>");
+        svg.text((10.0, 10.0), "start", "\u{0}");
+        assert!(super::super::png::png(&svg.finish()).is_some());
+    }
 }
