@@ -145,7 +145,10 @@ impl Scale {
         let all = || points().flat_map(|point| [point.low, point.value, point.high]).filter_map(finite);
         let (least, most) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
         let (least, most) = if least <= most { (least, most) } else { (0.0, 1.0) };
-        let step = step((most - least).max(least.abs() * 1e-3).max(1e-9) / 6.0);
+        // Figures that are all the same have no range of their own.
+        let range =
+            if most - least > 1e-6 * most.abs().max(1e-3) { most - least } else { most.abs().max(1.0) };
+        let step = step(range / 6.0);
         let low = (least / step).floor() * step;
         let high = ((most / step).ceil() * step).max(low + step);
         let longest_tick = chart.ticks.iter().map(|tick| width_of(tick)).fold(0.0, f64::max);
@@ -235,6 +238,26 @@ mod tests {
     fn steps_are_round() {
         for (least, expected) in [(0.3, 0.5), (0.12, 0.2), (7.0, 10.0), (1.0, 1.0), (0.021, 0.05)] {
             assert!((step(least) / expected - 1.0).abs() < 1e-9, "{least}: {}", step(least));
+        }
+    }
+
+    #[test]
+    fn figures_that_are_all_the_same_have_an_axis() {
+        for (value, expected) in [(0.0, 0.2), (1.0, 0.2), (250.0, 50.0), (-3.0, 0.5)] {
+            let point = |tick| Value { tick, value, low: value, high: value };
+            let curve = Curve { name: "a".into(), style: 0, points: vec![point(0), point(1)] };
+            let chart = Chart {
+                title: "t".into(),
+                x: "x".into(),
+                y: "y".into(),
+                ticks: vec!["0-8".into(), "8-16".into()],
+                limit: None,
+                highest: f64::INFINITY,
+                curves: vec![curve],
+            };
+            let scale = Scale::new(&chart);
+            assert!((scale.step / expected - 1.0).abs() < 1e-9, "{value}: {}", scale.step);
+            assert!(scale.low <= value && value <= scale.high);
         }
     }
 }

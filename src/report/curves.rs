@@ -146,12 +146,12 @@ fn limit(spans: &[Span], trained_length: usize) -> Option<(f64, String)> {
     if spans.windows(2).all(|pair| pair[0].from == pair[1].from) {
         // Each holds the one before, as lengths "up to": the line falls between two of them.
         let within = spans.iter().filter(|span| span.to <= trained_length).count();
-        return (0 < within && within < spans.len()).then(|| (within as f64 - 0.5, words));
+        return (0 < within && within < spans.len()).then_some((within as f64 - 0.5, words));
     }
     let number = spans.iter().position(|span| trained_length < span.to)?;
     let span = spans[number];
     let inside = trained_length.saturating_sub(span.from) as f64 / (span.to - span.from) as f64;
-    (trained_length > spans[0].from).then(|| (number as f64 - 0.5 + inside, words))
+    (trained_length > spans[0].from).then_some((number as f64 - 0.5 + inside, words))
 }
 
 /// A metric as an axis's name.
