@@ -26,13 +26,14 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(vec![path.to_path_buf()])
 }
 
-fn read(dataset: &Dataset) -> Result<Vec<Record>> {
+fn read(dataset: &Dataset) -> Result<Vec<Result<Record>>> {
     let roles = Roles::new(&dataset.manifest.fields);
     let mut lines = Lines::open(&dataset.path)?;
     let mut records = Vec::new();
     while let Some((origin, line)) = lines.next()? {
-        let object = parse(&line, &origin)?;
-        records.push(Record::new(object, origin, roles.clone(), dataset.manifest.language)?);
+        let object = parse(&line, &origin);
+        let record = |object| Record::new(object, origin, roles.clone(), dataset.manifest.language);
+        records.push(object.and_then(record));
     }
     Ok(records)
 }

@@ -29,8 +29,9 @@ struct Format {
     name: &'static str,
     /// Whether it reads this path when no manifest says so.
     takes: fn(&Path) -> bool,
-    /// The records in file order; may be empty, ids not yet checked.
-    read: fn(&Dataset) -> Result<Vec<Record>>,
+    /// The records in file order, or what is wrong with one; may be empty, ids not yet checked. Fails where
+    /// the data cannot be told into records.
+    read: fn(&Dataset) -> Result<Vec<Result<Record>>>,
     /// Every file that `read` would read, sorted.
     files: fn(&Path) -> Result<Vec<PathBuf>>,
 }
@@ -111,13 +112,36 @@ impl Dataset {
     /// [`ErrorKind::Dataset`], naming file and line: what cannot be read or decoded, a line that is not a JSON object,
     /// a field that is missing or of the wrong type, an id that occurs twice, or no record at all.
     pub fn records(&self) -> Result<Vec<Record>> {
+        let records: Vec<Record> = self.read()?.into_iter().collect::<Result<_>>()?;
+        unique_ids(&records)?;
+        Ok(records)
+    }
+
+    /// Every record that is whole, in file order, and what is wrong with each of the others: a line that is
+    /// not a JSON object, a field that is missing or of the wrong type, a file that is not UTF-8.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Dataset`] as [`Dataset::records`] for what concerns more than one record: data that cannot be read
+    /// or decompressed, an id that occurs twice, or no record at all.
+    pub fn whole_records(&self) -> Result<(Vec<Record>, Vec<Error>)> {
+        let (mut records, mut refused) = (Vec::new(), Vec::new());
+        for record in self.read()? {
+            match record {
+                Ok(record) => records.push(record),
+                Err(error) => refused.push(error),
+            }
+        }
+        unique_ids(&records)?;
+        Ok((records, refused))
+    }
+
+    fn read(&self) -> Result<Vec<Result<Record>>> {
         let records = (self.format()?.read)(self)?;
         if records.is_empty() {
             return Err(Error::new(ErrorKind::Dataset, "the dataset is empty").in_file(&self.path).fix(
                 "check the path; a directory must hold .py, .pyi or .java files, a file at least one line",
             ));
         }
-        unique_ids(&records)?;
         Ok(records)
     }
 
@@ -295,6 +319,19 @@ mod tests {
         assert!(error.what.contains("empty") && error.place.unwrap().contains("tiny.jsonl"));
         fs::create_dir(home.path().join("none")).unwrap();
         assert!(Dataset::open("none", &search).unwrap().records().unwrap_err().what.contains("empty"));
+    }
+
+    #[test]
+    fn whole_records_are_told_from_the_others() {
+        let (home, search) = home();
+        fs::write(home.path().join("d.jsonl"), "{\"_id\":\"a\"}\n{\"_id\":[1]}\n{\"_id\"\n{\"_id\":\"d\"}\n")
+            .unwrap();
+        let dataset = Dataset::open("d.jsonl", &search).unwrap();
+        let (records, refused) = dataset.whole_records().unwrap();
+        assert_eq!(records.iter().map(|record| record.id.as_str()).collect::<Vec<_>>(), ["a", "d"]);
+        let places: Vec<_> = refused.iter().map(|error| error.place.clone().unwrap()).collect();
+        assert!(places[0].ends_with("d.jsonl:2") && places[1].ends_with("d.jsonl:3"), "{places:?}");
+        assert_eq!(dataset.records().unwrap_err(), refused[0]);
     }
 
     #[test]

@@ -13,12 +13,13 @@ use crate::structure::Language;
 pub(super) const FORMAT: Format = Format { name: "source_tree", takes: Path::is_dir, read, files };
 
 /// Files with nothing in them (an empty `__init__.py`) are left out: there is nothing to predict.
-fn read(dataset: &Dataset) -> Result<Vec<Record>> {
+fn read(dataset: &Dataset) -> Result<Vec<Result<Record>>> {
     let mut records = Vec::new();
     for file in files(&dataset.path)? {
-        let text = read_text(&file, ErrorKind::Dataset)?;
-        if !text.trim().is_empty() {
-            records.push(record(&dataset.path, file, text)?);
+        match read_text(&file, ErrorKind::Dataset) {
+            Ok(text) if text.trim().is_empty() => {}
+            Ok(text) => records.push(record(&dataset.path, file, text)),
+            Err(error) => records.push(Err(error)),
         }
     }
     Ok(records)
