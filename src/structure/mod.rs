@@ -28,6 +28,7 @@
 
 mod assign;
 mod authors;
+mod definitions;
 mod function;
 mod language;
 mod outline;
@@ -39,6 +40,7 @@ mod syntax;
 mod unit;
 
 pub use assign::{Segments, segments};
+pub use definitions::{Definition, definitions};
 pub use language::{Language, LanguageError};
 pub use prefix::segments_prefix_only;
 pub use regions::{Region, RegionKind, regions};
