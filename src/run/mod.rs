@@ -98,6 +98,9 @@ fn prepare<'a>(
                 .task
                 .samples(dataset, &checkpoint.tokenizer, config.seed)
                 .map_err(|e| e.at(format_args!("task \"{}\"", task.name)))?;
+            for note in &selection.notes {
+                eprintln!("task \"{}\": {note}", task.name);
+            }
             let parse = |sample: Sample| {
                 let segments = units.iter().map(|&unit| (unit, sample_segments(&sample, unit))).collect();
                 (sample, segments)

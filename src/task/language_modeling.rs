@@ -114,7 +114,7 @@ impl Task for LanguageModeling {
             }
         }
         self.refuse_empty(&buckets, dataset)?;
-        Ok(Selection { samples: by_rank(buckets), left_out: Vec::new() })
+        Ok(Selection { samples: by_rank(buckets), ..Selection::default() })
     }
 
     fn request<'a>(&'a self, sample: &'a Sample) -> Request<'a> {

@@ -3,11 +3,15 @@
 //! **Adding a task**: write `src/task/NAME.rs` with a serde struct whose fields are the task's keys and an
 //! `impl Task`, and add its line to `TASKS` below.
 
+mod completion;
 mod language_modeling;
 mod lookup;
+mod symbols;
 
+pub use completion::Completion;
 pub use language_modeling::LanguageModeling;
 pub use lookup::Lookup;
+pub use symbols::Symbols;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -57,6 +61,8 @@ pub struct Selection {
     pub samples: Vec<Sample>,
     /// Records that should have become samples and cannot; they are named and counted.
     pub left_out: Vec<LeftOut>,
+    /// What was done to samples that a reader of the figures must know; told on stderr.
+    pub notes: Vec<String>,
 }
 
 /// A record that cannot become a sample.
@@ -66,6 +72,23 @@ pub struct LeftOut {
     pub record: String,
     /// What is wrong with it.
     pub why: String,
+}
+
+impl From<Error> for LeftOut {
+    /// An error of a record, which names its file and line.
+    fn from(error: Error) -> LeftOut {
+        LeftOut { record: error.place.unwrap_or_default(), why: error.what }
+    }
+}
+
+/// Appends to what went wrong that records were left out, and why the first of them was.
+fn with_left_out(what: String, left_out: &[LeftOut]) -> String {
+    match left_out.first() {
+        None => what,
+        Some(LeftOut { record, why }) => {
+            format!("{what}; {} left out, the first at {record}: {why}", left_out.len())
+        }
+    }
 }
 
 /// What a task asks of a model under one encoding, and what it makes of the answer.
@@ -124,18 +147,27 @@ pub struct Sample {
     pub reference: Value,
 }
 
-/// A half-open range of token counts or positions.
+/// A half-open range of lengths or positions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// First included.
     pub from: usize,
-    /// First excluded.
+    /// First excluded; [`Span::OPEN`]: none is.
     pub to: usize,
 }
 
+impl Span {
+    /// The end of a range that has none.
+    pub const OPEN: usize = usize::MAX;
+}
+
 impl std::fmt::Display for Span {
+    /// As in summary.csv: `0-4000`, `8000+`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}-{}", self.from, self.to)
+        match self.to {
+            Span::OPEN => write!(f, "{}+", self.from),
+            to => write!(f, "{}-{to}", self.from),
+        }
     }
 }
 
@@ -220,6 +252,8 @@ type Parsed = std::result::Result<(Arc<dyn Task>, toml::Table), toml::de::Error>
 pub const TASKS: &[TaskKind] = &[
     TaskKind::of::<LanguageModeling>("language_modeling", &["buckets"]),
     TaskKind::of::<Lookup>("lookup", &["length", "depth"]),
+    TaskKind::of::<Completion>("completion", &["buckets"]),
+    TaskKind::of::<Symbols>("symbols", &[]),
 ];
 
 impl TaskKind {

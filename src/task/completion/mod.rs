@@ -1,0 +1,305 @@
+//! `completion`: the next line of long code, as LongBench asks for it and scores it (protocols.md section 2;
+//! Table 6 of the paper).
+
+mod answer;
+mod prompt;
+mod similarity;
+
+pub use prompt::Kind;
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, by_rank,
+    with_left_out,
+};
+use crate::dataset::{Dataset, Record};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Limits, Tokenizer};
+use answer::{Outcome, Reference, has_line_of_code};
+
+const METRICS: &[Metric] = &[
+    percent("edit_similarity", Better::Higher),
+    percent("indel_similarity", Better::Higher),
+    percent("exact_match", Better::Higher),
+    percent("truncated", Better::Lower),
+];
+
+const fn percent(name: &'static str, better: Better) -> Metric {
+    Metric { name, of: name, exponential: false, better }
+}
+
+/// Records with `context`, `answers`, `length` and, for RepoBench-P, `input`; greedy, and the first line of
+/// code counts. Figures are means over records, in percent: `edit_similarity` is LongBench's (difflib),
+/// `indel_similarity` the same over the Levenshtein library, `truncated` the share of prompts cut.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Completion {
+    /// `lcc` or `repobench-p`.
+    pub prompt: Kind,
+    /// The longest prompt in the model's tokens; of longer ones the middle is left out. It has no default: a
+    /// model's training length would leave out what is to be tested.
+    pub limit: usize,
+    /// Most tokens that are generated.
+    #[serde(default = "default_max_new_tokens")]
+    pub max_new_tokens: usize,
+    /// Where the buckets begin, by the records' `length` (white-space words in LongBench); the last is open.
+    #[serde(default = "default_buckets")]
+    pub buckets: Vec<usize>,
+    /// Records of each bucket.
+    pub samples: usize,
+}
+
+/// What LongBench generates.
+fn default_max_new_tokens() -> usize {
+    64
+}
+
+/// What LongBench-E reports.
+fn default_buckets() -> Vec<usize> {
+    vec![0, 4000, 8000]
+}
+
+/// A record that can be asked.
+struct Question<'a> {
+    record: &'a Record,
+    context: &'a str,
+    input: &'a str,
+    answers: Vec<String>,
+    length: usize,
+}
+
+impl Task for Completion {
+    fn check(&self) -> Result<()> {
+        let bad = |key: &str, what: String, fix: &str| {
+            Err(Error::new(ErrorKind::Config, what).at(format_args!("key `{key}`")).fix(fix))
+        };
+        if self.buckets.is_empty() || self.buckets.windows(2).any(|edge| edge[0] >= edge[1]) {
+            let what = format!("buckets {:?} do not increase", self.buckets);
+            return bad("buckets", what, "say where each bucket begins, as [0, 4000, 8000]");
+        }
+        if self.limit < 2 {
+            let what = format!("limit is {}", self.limit);
+            return bad("limit", what, "give the longest prompt in tokens, as 16000");
+        }
+        if self.max_new_tokens == 0 {
+            return bad("max_new_tokens", "max_new_tokens is 0".into(), "generate at least 1 token");
+        }
+        match self.samples {
+            0 => bad("samples", "samples is 0".into(), "ask for at least 1 record a bucket"),
+            _ => Ok(()),
+        }
+    }
+
+    fn samples(&self, dataset: &Dataset, tokenizer: &Tokenizer, seed: u64) -> Result<Selection> {
+        let (mut records, refused) = dataset.whole_records()?;
+        let mut left_out: Vec<LeftOut> = refused.into_iter().map(LeftOut::from).collect();
+        records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let mut questions = Vec::new();
+        for record in &records {
+            match self.question(record) {
+                Ok(question) => questions.push(question),
+                Err(error) => left_out.push(error.into()),
+            }
+        }
+        let mut buckets = Vec::new();
+        for span in self.spans() {
+            let inside = questions.iter().filter(|question| (span.from..span.to).contains(&question.length));
+            let chosen: Vec<_> = inside.take(self.samples).collect();
+            let made: Vec<_> =
+                chosen.into_par_iter().map(|question| self.sample(question, span, tokenizer)).collect();
+            let mut bucket = Vec::new();
+            for sample in made {
+                match sample {
+                    Ok(sample) => bucket.push(sample),
+                    Err(error) => left_out.push(error.into()),
+                }
+            }
+            if bucket.is_empty() {
+                return Err(empty(span, &left_out, dataset));
+            }
+            buckets.push(bucket);
+        }
+        let samples = by_rank(buckets);
+        Ok(Selection { notes: self.notes(&samples), samples, left_out })
+    }
+
+    fn request<'a>(&'a self, sample: &'a Sample) -> Request<'a> {
+        let outcome = |generated: Generated| {
+            let outcome = Outcome::new(sample.bucket, reference(sample), generated.generation);
+            serde_json::to_value(outcome).expect("plain data")
+        };
+        Request::Generate {
+            limits: Limits { max_new_tokens: self.max_new_tokens, stop: has_line_of_code },
+            candidates: &[],
+            outcome: Box::new(outcome),
+        }
+    }
+
+    fn metrics(&self) -> &'static [Metric] {
+        METRICS
+    }
+
+    fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {
+        let outcome = Outcome::deserialize(outcome)?;
+        let percent = |yes: bool| if yes { 100.0 } else { 0.0 };
+        let values = [
+            outcome.edit_similarity,
+            outcome.indel_similarity,
+            percent(outcome.exact_match),
+            percent(outcome.truncated_tokens > 0),
+        ];
+        let groups = [Group::Bucket(outcome.bucket()), Group::All];
+        let measures = groups.into_iter().flat_map(|group| {
+            let measure = move |(metric, numerator): (&Metric, f64)| Measure {
+                group,
+                metric: metric.name,
+                numerator,
+                denominator: 1.0,
+            };
+            METRICS.iter().zip(values).map(measure)
+        });
+        Ok(measures.collect())
+    }
+}
+
+impl Completion {
+    fn spans(&self) -> Vec<Span> {
+        let ends = self.buckets[1..].iter().copied().chain([Span::OPEN]);
+        self.buckets.iter().zip(ends).map(|(&from, to)| Span { from, to }).collect()
+    }
+
+    /// What a record asks.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Dataset`], naming file, line and field.
+    fn question<'r>(&self, record: &'r Record) -> Result<Question<'r>> {
+        let answers: Vec<String> = record.texts("answers")?.into_iter().map(str::to_string).collect();
+        if answers.is_empty() {
+            return Err(Error::new(ErrorKind::Dataset, "the list of answers is empty").at(&record.origin));
+        }
+        let input = match self.prompt {
+            Kind::Lcc => "",
+            Kind::RepobenchP => record.text("input")?,
+        };
+        let (context, length) = (record.text("context")?, record.count("length")?);
+        Ok(Question { record, context, input, answers, length })
+    }
+
+    fn sample(&self, question: &Question, bucket: Span, tokenizer: &Tokenizer) -> Result<Sample> {
+        let Question { record, context, input, answers, .. } = question;
+        let prompt = prompt::within(self.limit, prompt::whole(context, input), tokenizer)
+            .map_err(|e| e.at(&record.origin))?;
+        let reference = Reference { answers: answers.clone(), truncated_tokens: prompt.truncated };
+        Ok(Sample {
+            id: record.id.clone(),
+            bucket,
+            language: record.language,
+            file_starts: match self.prompt {
+                Kind::Lcc => Vec::new(),
+                Kind::RepobenchP => prompt::file_starts(&prompt.text, input),
+            },
+            text: prompt.text,
+            tokens: prompt.tokens,
+            reference: serde_json::to_value(reference).expect("plain data"),
+            ..Sample::default()
+        })
+    }
+
+    fn notes(&self, samples: &[Sample]) -> Vec<String> {
+        let truncated = samples.iter().filter(|sample| reference(sample).truncated_tokens > 0).count();
+        let note = format!(
+            "{truncated} of {} prompts are longer than {} tokens: their middle is left out",
+            samples.len(),
+            self.limit
+        );
+        Some(note).filter(|_| truncated > 0).into_iter().collect()
+    }
+}
+
+/// What [`Completion::sample`] put into a sample.
+fn reference(sample: &Sample) -> Reference {
+    Reference::deserialize(&sample.reference).expect("made by this task")
+}
+
+fn empty(bucket: Span, left_out: &[LeftOut], dataset: &Dataset) -> Error {
+    let what = format!("no record whose `length` is in {bucket}");
+    Error::new(ErrorKind::Dataset, with_left_out(what, left_out))
+        .in_file(&dataset.path)
+        .fix("change `buckets`, or use a data set with records of that length")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    fn task(keys: &str) -> Result<Completion> {
+        let task: Completion = toml::from_str(&format!("prompt = \"lcc\"\nlimit = 64\nsamples = 2\n{keys}"))
+            .map_err(|e| Error::new(ErrorKind::Config, e.to_string()))?;
+        task.check().map(|()| task)
+    }
+
+    fn selection(task: &Completion, lines: &str) -> Result<Selection> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("d.jsonl"), lines).unwrap();
+        let dataset = Dataset::open("d.jsonl", &[PathBuf::from(dir.path())]).unwrap();
+        let nano = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/nano");
+        task.samples(&dataset, &Tokenizer::read(&nano).unwrap(), 0)
+    }
+
+    fn line(id: &str, answers: &str, length: usize) -> String {
+        let context = "x = 1\\n".repeat(length);
+        format!(
+            "{{\"_id\":\"{id}\",\"context\":\"{context}\",\"answers\":{answers},\"length\":{length},\
+             \"language\":\"python\"}}\n"
+        )
+    }
+
+    #[test]
+    fn records_fall_into_buckets_and_what_is_wrong_is_named() {
+        let lines = [
+            line("a", "[\"y\"]", 3),
+            line("b", "[]", 3),
+            line("c", "[\"y\"]", 40),
+            "{\"_id\":\"d\",\"answers\":[\"y\"],\"length\":1}\n".into(),
+            "{\"_id\"\n".into(),
+        ];
+        let task = task("buckets = [0, 10]").unwrap();
+        let Selection { samples, mut left_out, notes } = selection(&task, &lines.concat()).unwrap();
+        let found: Vec<_> =
+            samples.iter().map(|sample| (&sample.id[..], sample.bucket.to_string())).collect();
+        assert_eq!(found, [("a", "0-10".to_string()), ("c", "10+".to_string())]);
+        assert_eq!(reference(&samples[0]).truncated_tokens, 0);
+        assert!(reference(&samples[1]).truncated_tokens > 0);
+        assert!(notes.len() == 1 && notes[0].contains("1 of 2 prompts"), "{notes:?}");
+        left_out.sort_by(|a, b| a.record.cmp(&b.record));
+        let why = ["the list of answers is empty", "no field `context`", "cut short"];
+        for ((number, why), left_out) in [2, 4, 5].into_iter().zip(why).zip(&left_out) {
+            assert!(left_out.record.ends_with(&format!("d.jsonl:{number}")), "{left_out:?}");
+            assert!(left_out.why.contains(why), "{left_out:?}");
+        }
+        assert_eq!(left_out.len(), 3);
+    }
+
+    #[test]
+    fn an_empty_bucket_says_what_was_left_out() {
+        let task = task("").unwrap();
+        let error = selection(&task, &[line("a", "[\"y\"]", 3), line("b", "[]", 3)].concat()).unwrap_err();
+        assert!(error.what.contains("4000-8000") && error.what.contains("1 left out"), "{error}");
+        assert!(error.what.contains("d.jsonl:2: the list of answers is empty"), "{error}");
+    }
+
+    #[test]
+    fn keys_that_make_no_sense_are_refused() {
+        for keys in ["buckets = []", "buckets = [4, 4]", "max_new_tokens = 0", "limits = 3"] {
+            assert!(task(keys).is_err(), "{keys}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! `symbols`: the names of the functions and classes that a long file defines (protocols.md section 3;
+//! Table 6 of the paper).
+
+mod answer;
+
+use std::collections::BTreeMap;
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, with_left_out,
+};
+use crate::dataset::{Dataset, Record};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Limits, Tokenizer, Tokens};
+use crate::structure::definitions;
+use answer::{Outcome, Symbol};
+
+/// What comes after the file's text.
+const QUESTION: &str = "\n# Task: Extract all defined function names and class names from the above code \
+                        snippet.\nextracted_entities = ";
+
+/// Files looked at side by side while samples are chosen.
+const TOGETHER: usize = 64;
+
+const METRICS: &[Metric] = &[share("recall"), share("exact_recall"), share("exact_precision")];
+
+const fn share(name: &'static str) -> Metric {
+    Metric { name, of: name, exponential: false, better: Better::Higher }
+}
+
+/// A prompt a file, greedy, in one go. `recall` is the paper's: a symbol is found if it is a part of the
+/// generated text; `exact_recall` and `exact_precision` compare whole identifiers. Figures are shares,
+/// means over files; by position they are over all symbols that are defined there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Symbols {
+    /// Files have more tokens than this.
+    #[serde(default = "default_min_tokens")]
+    pub min_tokens: usize,
+    /// Files have fewer tokens than this.
+    #[serde(default = "default_max_tokens")]
+    pub max_tokens: usize,
+    /// Files have more symbols than this.
+    #[serde(default = "default_min_symbols")]
+    pub min_symbols: usize,
+    /// Tokens that are generated.
+    #[serde(default = "default_max_new_tokens")]
+    pub max_new_tokens: usize,
+    /// Tokens of the prompt that are one column of recall by position.
+    #[serde(default = "default_position_width")]
+    pub position_width: usize,
+    /// Files.
+    pub samples: usize,
+}
+
+/// The paper's.
+fn default_min_tokens() -> usize {
+    10_000
+}
+
+/// The paper's.
+fn default_max_tokens() -> usize {
+    16_000
+}
+
+/// The paper's.
+fn default_min_symbols() -> usize {
+    10
+}
+
+/// This project's; the paper is silent.
+fn default_max_new_tokens() -> usize {
+    128
+}
+
+/// Eight columns at the paper's lengths.
+fn default_position_width() -> usize {
+    2048
+}
+
+impl Task for Symbols {
+    fn check(&self) -> Result<()> {
+        let bad = |key: &str, what: String, fix: &str| {
+            Err(Error::new(ErrorKind::Config, what).at(format_args!("key `{key}`")).fix(fix))
+        };
+        if self.min_tokens + 1 >= self.max_tokens {
+            let what = format!("no length is between {} and {} tokens", self.min_tokens, self.max_tokens);
+            return bad("max_tokens", what, "give a larger one than min_tokens, as 16000 to 10000");
+        }
+        for (key, value) in [
+            ("max_new_tokens", self.max_new_tokens),
+            ("position_width", self.position_width),
+            ("samples", self.samples),
+        ] {
+            if value == 0 {
+                return bad(key, format!("{key} is 0"), "give at least 1");
+            }
+        }
+        Ok(())
+    }
+
+    fn samples(&self, dataset: &Dataset, tokenizer: &Tokenizer, seed: u64) -> Result<Selection> {
+        let (mut records, refused) = dataset.whole_records()?;
+        let mut left_out: Vec<LeftOut> = refused.into_iter().map(LeftOut::from).collect();
+        records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let mut samples = Vec::new();
+        for some in records.chunks(TOGETHER) {
+            if samples.len() >= self.samples {
+                break;
+            }
+            let made: Vec<_> = some.par_iter().map(|record| self.sample(record, tokenizer)).collect();
+            for sample in made {
+                match sample {
+                    Ok(sample) => samples.extend(sample),
+                    Err(error) => left_out.push(error.into()),
+                }
+            }
+        }
+        samples.truncate(self.samples);
+        match samples.is_empty() {
+            true => Err(self.none(&left_out, dataset)),
+            false => Ok(Selection { samples, left_out, notes: Vec::new() }),
+        }
+    }
+
+    fn request<'a>(&'a self, sample: &'a Sample) -> Request<'a> {
+        let outcome = |generated: Generated| {
+            let symbols = Vec::deserialize(&sample.reference).expect("made by this task");
+            serde_json::to_value(Outcome::new(symbols, generated.generation)).expect("plain data")
+        };
+        Request::Generate {
+            limits: Limits { max_new_tokens: self.max_new_tokens, stop: |_| false },
+            candidates: &[],
+            outcome: Box::new(outcome),
+        }
+    }
+
+    fn metrics(&self) -> &'static [Metric] {
+        METRICS
+    }
+
+    fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {
+        let outcome = Outcome::deserialize(outcome)?;
+        let share = |part: usize, of: usize| if of > 0 { part as f64 / of as f64 } else { 0.0 };
+        let count = |is: fn(&answer::Found) -> bool| outcome.symbols.iter().filter(|one| is(one)).count();
+        let symbols = outcome.symbols.len();
+        let of_file = [
+            ("recall", share(count(|one| one.found), symbols)),
+            ("exact_recall", share(count(|one| one.exact), symbols)),
+            // A file of which nothing is listed has precision 0.
+            ("exact_precision", share(outcome.right, outcome.listed)),
+        ];
+        let measure = |group, metric, numerator| Measure { group, metric, numerator, denominator: 1.0 };
+        let of_file = of_file.into_iter().map(|(metric, value)| measure(Group::All, metric, value));
+        Ok(of_file.chain(self.position_measures(&outcome)).collect())
+    }
+}
+
+impl Symbols {
+    /// The sample of a record; none where a source file is not one that is asked for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Dataset`], naming file and line: a field is missing or wrong, the language has no parser
+    /// here, or a record that lists its symbols is outside of the limits.
+    fn sample(&self, record: &Record, tokenizer: &Tokenizer) -> Result<Option<Sample>> {
+        let wrong = |what: String| Error::new(ErrorKind::Dataset, what).at(&record.origin);
+        let code = record.text("text")?;
+        let listed = record.get("answers").is_some();
+        let text = format!("{code}{QUESTION}");
+        let tokens = tokenizer.encode(&text).map_err(|e| e.at(&record.origin))?;
+        let symbols =
+            if listed { listed_symbols(record, &tokens)? } else { parsed_symbols(record, &tokens)? };
+        let length = tokens.offsets.partition_point(|&(start, _)| start < code.len());
+        match self.unfit(length, symbols.len()) {
+            Some(why) if listed => Err(wrong(why)),
+            Some(_) => Ok(None),
+            None => Ok(Some(Sample {
+                id: record.id.clone(),
+                bucket: Span { from: self.min_tokens + 1, to: self.max_tokens },
+                text,
+                language: record.language,
+                tokens,
+                reference: serde_json::to_value(symbols).expect("plain data"),
+                ..Sample::default()
+            })),
+        }
+    }
+
+    /// Why a file is not one that is asked for.
+    fn unfit(&self, tokens: usize, symbols: usize) -> Option<String> {
+        if tokens <= self.min_tokens || tokens >= self.max_tokens {
+            return Some(format!(
+                "its text has {tokens} tokens, not between {} and {}",
+                self.min_tokens, self.max_tokens
+            ));
+        }
+        (symbols <= self.min_symbols)
+            .then(|| format!("it has {symbols} symbols, not more than {}", self.min_symbols))
+    }
+
+    fn none(&self, left_out: &[LeftOut], dataset: &Dataset) -> Error {
+        let what = format!(
+            "no file between {} and {} tokens with more than {} functions and classes",
+            self.min_tokens, self.max_tokens, self.min_symbols
+        );
+        Error::new(ErrorKind::Dataset, with_left_out(what, left_out))
+            .in_file(&dataset.path)
+            .fix("change `min_tokens`, `max_tokens` or `min_symbols`, or use a data set with such files")
+    }
+
+    /// Symbols found of those that are defined in each stretch of the prompt.
+    fn position_measures(&self, outcome: &Outcome) -> Vec<Measure> {
+        let mut found: BTreeMap<(Group, &'static str), (f64, f64)> = BTreeMap::new();
+        for one in &outcome.symbols {
+            let Some(position) = one.symbol.position else { continue };
+            let from = position / self.position_width * self.position_width;
+            let group = Group::Position(Span { from, to: from + self.position_width });
+            for (metric, yes) in [("recall", one.found), ("exact_recall", one.exact)] {
+                let (numerator, denominator) = found.entry((group, metric)).or_default();
+                *numerator += f64::from(yes);
+                *denominator += 1.0;
+            }
+        }
+        let measure =
+            |((group, metric), (numerator, denominator))| Measure { group, metric, numerator, denominator };
+        found.into_iter().map(measure).collect()
+    }
+}
+
+/// The symbols that a record of the paper's authors lists, as often as it lists them; where each is
+/// defined says its metadata or, failing that, the parser.
+fn listed_symbols(record: &Record, tokens: &Tokens) -> Result<Vec<Symbol>> {
+    let wrong = |what: &str| Error::new(ErrorKind::Dataset, what).at(&record.origin);
+    let names = record.texts("answers")?;
+    if names.is_empty() {
+        return Err(wrong("the list of answers is empty"));
+    }
+    if names.iter().any(|name| name.trim().is_empty()) {
+        return Err(wrong("the list of answers has an empty name"));
+    }
+    let code = record.text("text")?;
+    let parsed = record.language.map(|language| definitions(code, language)).unwrap_or_default();
+    let at = |name: &str| {
+        let defined = || Some(parsed.iter().find(|definition| definition.name == name)?.at);
+        byte_location(record, name).filter(|&at| at < code.len()).or_else(defined)
+    };
+    let symbol =
+        |name: &str| Symbol { name: name.to_string(), position: at(name).map(|at| token_at(tokens, at)) };
+    Ok(names.into_iter().map(symbol).collect())
+}
+
+/// `byte_location` of the authors' metadata: a number, or a list that begins with it.
+fn byte_location(record: &Record, name: &str) -> Option<usize> {
+    let entries = record.get("metadata")?.get("symbol_dict")?.as_array()?;
+    let entry = entries.iter().find(|entry| entry.get("symbol").and_then(Value::as_str) == Some(name))?;
+    let at = entry.get("byte_location")?;
+    usize::try_from(at.as_u64().or_else(|| at.get(0)?.as_u64())?).ok()
+}
+
+/// The symbols that a source file defines: functions, methods and classes at any depth, each name once, at
+/// its first definition.
+fn parsed_symbols(record: &Record, tokens: &Tokens) -> Result<Vec<Symbol>> {
+    let Some(language) = record.language else {
+        let what = "its language is not one whose functions can be found (python, java)";
+        return Err(Error::new(ErrorKind::Dataset, what).at(&record.origin));
+    };
+    let mut symbols: Vec<Symbol> = Vec::new();
+    for definition in definitions(record.text("text")?, language) {
+        if symbols.iter().all(|symbol| symbol.name != definition.name) {
+            symbols.push(Symbol { name: definition.name, position: Some(token_at(tokens, definition.at)) });
+        }
+    }
+    Ok(symbols)
+}
+
+/// The last token that begins at a byte or before it.
+fn token_at(tokens: &Tokens, at: usize) -> usize {
+    tokens.offsets.partition_point(|&(start, _)| start <= at).saturating_sub(1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! Tasks whose model generates, from config to report, with the real program and the bundled model.
+
+mod common;
+
+use std::fmt::Write as _;
+
+use common::cli::Workspace;
+use common::repository;
+use serde_json::{Value, json};
+
+/// A workspace whose config has one task on the bundled model under two encodings.
+fn workspace(task: &str, records: &[Value]) -> Workspace {
+    let space = Workspace::new();
+    let nano = repository("models/nano");
+    space.write(
+        "config.toml",
+        format!(
+            "name = \"r\"\n[[model]]\nname = \"nano\"\npath = {nano:?}\n[[encoding]]\nkind = \"rope\"\n\
+             [[encoding]]\nkind = \"hirope\"\nwindow = 64\nsplit = 0.5\n[[task]]\ndataset = \"asked.jsonl\"\n\
+             samples = 2\n{task}"
+        ),
+    );
+    let mut lines = String::new();
+    for record in records {
+        writeln!(lines, "{record}").unwrap();
+    }
+    space.write("asked.jsonl", lines);
+    space
+}
+
+/// Python code of so many different functions.
+fn code(functions: usize) -> String {
+    (0..functions).map(|n| format!("def take_{n}(value):\n    return value + {n}\n\n\n")).collect()
+}
+
+fn stored(space: &Workspace) -> Vec<Value> {
+    let samples = space.text("results/r/samples.jsonl");
+    samples.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn left_out(space: &Workspace) -> Vec<Value> {
+    let environment: Value = serde_json::from_str(&space.text("results/r/environment.json")).unwrap();
+    environment["left_out"].as_array().unwrap().clone()
+}
+
+/// Figures of summary.csv: `(encoding, bucket, metric, value)`.
+fn figures(space: &Workspace) -> Vec<(String, String, String, f64)> {
+    let summary = space.text("results/r/summary.csv");
+    let mut reader = csv::Reader::from_reader(summary.as_bytes());
+    let figure = |row: csv::StringRecord| {
+        (row[1].to_string(), row[3].to_string(), row[4].to_string(), row[5].parse().unwrap())
+    };
+    reader.records().map(|row| figure(row.unwrap())).collect()
+}
+
+#[test]
+fn completion() {
+    let record = |id: &str, functions: usize, answers: Value| {
+        json!({
+            "_id": id, "context": code(functions), "input": "def last():\n", "answers": answers,
+            "length": functions * 5, "language": "python", "dataset": "repobench-p", "all_classes": null
+        })
+    };
+    let records = [
+        record("short", 4, json!(["    return 1"])),
+        record("none", 4, json!([])),
+        record("long", 60, json!(["    return 1", "    return take_1(1)"])),
+        json!({"_id": "without", "answers": ["x"], "length": 5}),
+    ];
+    let task = "kind = \"completion\"\nname = \"next\"\nprompt = \"repobench-p\"\nlimit = 300\n\
+                max_new_tokens = 12\nbuckets = [0, 100]\n";
+    let space = workspace(task, &records);
+    let ended = space.run("--batch 2");
+    for said in ["1 of 2 prompts are longer than 300", "asked.jsonl:2 is left out", "`input`"] {
+        assert!(ended.stderr.contains(said), "no `{said}` in {}", ended.stderr);
+    }
+    let left_out = left_out(&space);
+    assert_eq!(left_out.len(), 2);
+    assert!(left_out.iter().all(|one| one["task"] == "next" && one["model"] == "nano"));
+    let stored = stored(&space);
+    assert_eq!(stored.len(), 4);
+    for line in &stored {
+        let long = line["sample"] == "long";
+        assert_eq!(line["bucket"], if long { "100+" } else { "0-100" });
+        assert_eq!(line["outcome"]["truncated_tokens"].as_u64().unwrap() > 0, long);
+        let text = line["outcome"]["text"].as_str().unwrap();
+        assert!(text.contains(line["outcome"]["line"].as_str().unwrap()), "{line}");
+        assert!((0.0..=100.0).contains(&line["outcome"]["edit_similarity"].as_f64().unwrap()));
+    }
+    let figures = figures(&space);
+    for encoding in ["rope", "hirope"] {
+        for (bucket, share) in [("0-100", 0.0), ("100+", 100.0), ("all", 50.0)] {
+            let is = |metric: &str| {
+                move |one: &&(String, String, String, f64)| {
+                    (&*one.0, &*one.1, &*one.2) == (encoding, bucket, metric)
+                }
+            };
+            assert_eq!(figures.iter().find(is("truncated")).unwrap().3, share);
+            let similarity = figures.iter().find(is("edit_similarity")).unwrap().3;
+            let of_bucket =
+                |line: &&Value| line["encoding"] == encoding && (bucket == "all" || line["bucket"] == bucket);
+            let values =
+                stored.iter().filter(of_bucket).map(|line| line["outcome"]["edit_similarity"].as_f64());
+            let values: Vec<f64> = values.map(Option::unwrap).collect();
+            assert!((similarity - values.iter().sum::<f64>() / values.len() as f64).abs() < 1e-9);
+        }
+    }
+}
+
+#[test]
+fn symbols() {
+    let records = [
+        json!({"path": "a.py", "content": code(12)}),
+        json!({"path": "b.py", "content": 3}),
+        json!({"path": "c.py", "content": code(30)}),
+        json!({"path": "few.py", "content": code(3)}),
+    ];
+    let task = "kind = \"symbols\"\nname = \"names\"\nmin_tokens = 100\nmax_tokens = 900\n\
+                max_new_tokens = 16\nposition_width = 256\n";
+    let space = workspace(task, &records);
+    space.run("");
+    let left_out = left_out(&space);
+    assert_eq!(left_out.len(), 1);
+    assert!(left_out[0]["record"].as_str().unwrap().ends_with("asked.jsonl:2"), "{left_out:?}");
+    let stored = stored(&space);
+    assert_eq!(stored.len(), 4);
+    for line in &stored {
+        let outcome = &line["outcome"];
+        let text = outcome["text"].as_str().unwrap();
+        let symbols = outcome["symbols"].as_array().unwrap();
+        assert_eq!(symbols.len(), if line["sample"] == "a.py" { 12 } else { 30 });
+        for symbol in symbols {
+            assert_eq!(symbol["found"], text.contains(symbol["name"].as_str().unwrap()), "{line}");
+        }
+    }
+    let figures = figures(&space);
+    let columns = |metric: &str| {
+        let of = |one: &&(String, String, String, f64)| one.0 == "hirope" && one.2 == metric;
+        figures.iter().filter(of).map(|one| one.1.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(columns("exact_precision"), ["all"]);
+    assert_eq!(columns("recall")[..2], ["all", "position 0-256"]);
+    assert!(columns("recall").len() > 2);
+}
+
+/// One record that cannot be asked, and no other.
+#[test]
+fn nothing_to_ask() {
+    let record = json!({"_id": "a", "context": "x", "answers": [], "length": 1});
+    let space = workspace("kind = \"completion\"\nprompt = \"lcc\"\nlimit = 300\nbuckets = [0]\n", &[record]);
+    let parts = ["0+", "1 left out", "asked.jsonl:1: the list of answers is empty", "`buckets`"];
+    space.longcode("run config.toml --device cpu").failed(2, &parts);
+    assert!(!space.path("results").exists());
+}
