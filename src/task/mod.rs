@@ -81,6 +81,11 @@ impl From<Error> for LeftOut {
     }
 }
 
+/// What could be made of records; the errors of the others join what is left out.
+fn sift<T>(made: impl IntoIterator<Item = Result<T>>, left_out: &mut Vec<LeftOut>) -> Vec<T> {
+    made.into_iter().filter_map(|one| one.map_err(|error| left_out.push(error.into())).ok()).collect()
+}
+
 /// Appends to what went wrong that records were left out, and why the first of them was.
 fn with_left_out(what: String, left_out: &[LeftOut]) -> String {
     match left_out.first() {

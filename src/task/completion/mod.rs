@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::{
     Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, by_rank,
-    with_left_out,
+    sift, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result};
@@ -100,26 +100,14 @@ impl Task for Completion {
         let (mut records, refused) = dataset.whole_records()?;
         let mut left_out: Vec<LeftOut> = refused.into_iter().map(LeftOut::from).collect();
         records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        let mut questions = Vec::new();
-        for record in &records {
-            match self.question(record) {
-                Ok(question) => questions.push(question),
-                Err(error) => left_out.push(error.into()),
-            }
-        }
+        let questions = sift(records.iter().map(|record| self.question(record)), &mut left_out);
         let mut buckets = Vec::new();
         for span in self.spans() {
             let inside = questions.iter().filter(|question| (span.from..span.to).contains(&question.length));
             let chosen: Vec<_> = inside.take(self.samples).collect();
             let made: Vec<_> =
                 chosen.into_par_iter().map(|question| self.sample(question, span, tokenizer)).collect();
-            let mut bucket = Vec::new();
-            for sample in made {
-                match sample {
-                    Ok(sample) => bucket.push(sample),
-                    Err(error) => left_out.push(error.into()),
-                }
-            }
+            let bucket = sift(made, &mut left_out);
             if bucket.is_empty() {
                 return Err(empty(span, &left_out, dataset));
             }

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, with_left_out,
+    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, sift,
+    with_left_out,
 };
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result};
@@ -115,12 +116,7 @@ impl Task for Symbols {
                 break;
             }
             let made: Vec<_> = some.par_iter().map(|record| self.sample(record, tokenizer)).collect();
-            for sample in made {
-                match sample {
-                    Ok(sample) => samples.extend(sample),
-                    Err(error) => left_out.push(error.into()),
-                }
-            }
+            samples.extend(sift(made, &mut left_out).into_iter().flatten());
         }
         samples.truncate(self.samples);
         match samples.is_empty() {
