@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use common::cli::Workspace;
 use common::repository;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// A workspace whose config has one task on the bundled model under two encodings.
@@ -43,14 +44,18 @@ fn left_out(space: &Workspace) -> Vec<Value> {
     environment["left_out"].as_array().unwrap().clone()
 }
 
-/// Figures of summary.csv: `(encoding, bucket, metric, value)`.
-fn figures(space: &Workspace) -> Vec<(String, String, String, f64)> {
+/// A line of summary.csv.
+#[derive(Deserialize)]
+struct Figure {
+    encoding: String,
+    bucket: String,
+    metric: String,
+    value: f64,
+}
+
+fn figures(space: &Workspace) -> Vec<Figure> {
     let summary = space.text("results/r/summary.csv");
-    let mut reader = csv::Reader::from_reader(summary.as_bytes());
-    let figure = |row: csv::StringRecord| {
-        (row[1].to_string(), row[3].to_string(), row[4].to_string(), row[5].parse().unwrap())
-    };
-    reader.records().map(|row| figure(row.unwrap())).collect()
+    csv::Reader::from_reader(summary.as_bytes()).deserialize().map(Result::unwrap).collect()
 }
 
 #[test]
@@ -90,19 +95,20 @@ fn completion() {
     let figures = figures(&space);
     for encoding in ["rope", "hirope"] {
         for (bucket, share) in [("0-100", 0.0), ("100+", 100.0), ("all", 50.0)] {
-            let is = |metric: &str| {
-                move |one: &&(String, String, String, f64)| {
-                    (&*one.0, &*one.1, &*one.2) == (encoding, bucket, metric)
-                }
+            let figure = |metric: &str| {
+                let of =
+                    |one: &&Figure| one.encoding == encoding && one.bucket == bucket && one.metric == metric;
+                figures.iter().find(of).unwrap().value
             };
-            assert_eq!(figures.iter().find(is("truncated")).unwrap().3, share);
-            let similarity = figures.iter().find(is("edit_similarity")).unwrap().3;
+            assert_eq!(figure("truncated"), share);
             let of_bucket =
                 |line: &&Value| line["encoding"] == encoding && (bucket == "all" || line["bucket"] == bucket);
             let values =
                 stored.iter().filter(of_bucket).map(|line| line["outcome"]["edit_similarity"].as_f64());
             let values: Vec<f64> = values.map(Option::unwrap).collect();
-            assert!((similarity - values.iter().sum::<f64>() / values.len() as f64).abs() < 1e-9);
+            assert!(
+                (figure("edit_similarity") - values.iter().sum::<f64>() / values.len() as f64).abs() < 1e-9
+            );
         }
     }
 }
@@ -135,8 +141,8 @@ fn symbols() {
     }
     let figures = figures(&space);
     let columns = |metric: &str| {
-        let of = |one: &&(String, String, String, f64)| one.0 == "hirope" && one.2 == metric;
-        figures.iter().filter(of).map(|one| one.1.as_str()).collect::<Vec<_>>()
+        let of = |one: &&Figure| one.encoding == "hirope" && one.metric == metric;
+        figures.iter().filter(of).map(|one| one.bucket.as_str()).collect::<Vec<_>>()
     };
     assert_eq!(columns("exact_precision"), ["all"]);
     assert_eq!(columns("recall")[..2], ["all", "position 0-256"]);
