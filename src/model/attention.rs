@@ -11,7 +11,7 @@ use burn::backend::Dispatch;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::MAX_ELEMENTS;
-use super::kernels::{CpuKernels, Heads, on_cpu};
+use super::kernels::{AttentionKernel, Heads};
 
 /// Most queries in a block.
 const MAX_BLOCK: usize = 512;
@@ -51,9 +51,9 @@ pub struct Far {
 }
 
 impl RelativeAttention {
-    /// `[rows, heads * head_dim]`, by the device's own kernel where it has one.
+    /// `[rows, heads * head_dim]`, by the backend's own kernel; that has no gradients.
     pub fn compute(self) -> Tensor<2> {
-        if !on_cpu(&self.value.device()) {
+        if self.value.device().is_autodiff() {
             return self.in_blocks();
         }
         let window = self.far.as_ref().map(|far| far.window);

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use longcode::encoding::{EncodingSpec, ModelRope, Positions, Rotations};
 use longcode::model::RotaryTables;
+use longcode::model::attention::{Far, RelativeAttention, Rotated};
 use longcode::model::cache::Cache;
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
@@ -34,7 +35,7 @@ impl Case {
             4 => format!("self_extend:window={window},group=3"),
             _ => format!("hirope:window={window},split=0.4"),
         });
-        let head_dim = prop::sample::select(vec![16usize, 32, 64, 80, 128]);
+        let head_dim = prop::sample::select(vec![16usize, 18, 32, 64, 80, 128]);
         let lengths = (1usize..150).prop_flat_map(|length| (Just(length), 0..=length));
         (spec, lengths, 1usize..3, 1usize..5, head_dim, any::<u64>()).prop_map(
             |(spec, (length, read), kv_heads, queries_per_key, head_dim, seed)| Case {
@@ -99,6 +100,7 @@ impl Case {
         let attention = tables.rotated(query, key, value, cache);
         let out = match form {
             Form::Best => attention.compute(),
+            Form::Half => half(attention).compute().cast(DType::F32),
             Form::TensorOps => attention.in_blocks(),
         };
         out.into_data().try_to_vec().unwrap()
@@ -110,17 +112,54 @@ impl Case {
 pub enum Form {
     /// What the device uses: its own kernel where there is one.
     Best,
+    /// The same over tensors in f16.
+    Half,
     /// Tensor operations.
     TensorOps,
 }
 
+/// The same attention over tensors in f16.
+fn half(attention: RelativeAttention) -> RelativeAttention {
+    let half = |tensor: Tensor<2>| tensor.cast(DType::F16);
+    let rotated = |pair: Rotated| Rotated { query: half(pair.query), key: half(pair.key) };
+    RelativeAttention {
+        near: rotated(attention.near),
+        far: attention.far.map(|far| Far { rotated: rotated(far.rotated), ..far }),
+        value: half(attention.value),
+        ..attention
+    }
+}
+
 /// The implementation agrees with the definition to 1e-5.
 pub fn check_definition(case: &Case, form: Form, device: &Device) {
-    let expected = definition(case);
     let ours = case.attend(form, case.length, device);
+    check_close(case, &ours, &definition(case), 1e-5);
+}
+
+/// The device's kernel over f16 agrees with the definition as far as f16 goes: its numbers up to 2 are
+/// 1e-3 apart.
+pub fn check_half(case: &Case, device: &Device) {
+    let ours = case.attend(Form::Half, case.length, device);
+    check_close(case, &ours, &definition(case), 5e-3);
+}
+
+/// The device's kernel, the CPU's kernel and tensor operations agree with one another and with the
+/// definition to 1e-5.
+pub fn check_forms(case: &Case, device: &Device) {
+    let forms = [(Form::Best, device), (Form::Best, &Device::flex()), (Form::TensorOps, &Device::flex())];
+    let [ours, cpu, tensor_ops] = forms.map(|(form, device)| case.attend(form, case.length, device));
+    let exact = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
+    check_close(case, &ours, &definition(case), 1e-5);
+    check_close(case, &ours, &exact(&cpu), 1e-5);
+    check_close(case, &ours, &exact(&tensor_ops), 1e-5);
+    check_close(case, &cpu, &exact(&tensor_ops), 1e-5);
+}
+
+fn check_close(case: &Case, ours: &[f32], expected: &[f64], tolerance: f64) {
     assert_eq!(ours.len(), expected.len());
-    for (n, (ours, expected)) in ours.iter().zip(&expected).enumerate() {
-        assert!((f64::from(*ours) - expected).abs() < 1e-5, "{case:?}: element {n}: {ours} for {expected}");
+    for (n, (ours, expected)) in ours.iter().zip(expected).enumerate() {
+        let difference = (f64::from(*ours) - expected).abs();
+        assert!(difference < tolerance, "{case:?}: element {n}: {ours} for {expected}");
     }
 }
 

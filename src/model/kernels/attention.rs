@@ -19,7 +19,7 @@ const TILE: usize = 256;
 /// Query rows, of all heads that share a key head, that a block aims at.
 const ROWS: usize = 192;
 
-/// Inputs of [`super::CpuKernels::relative_attention`].
+/// Inputs of [`super::AttentionKernel::relative_attention`].
 pub(super) struct Inputs<'a> {
     pub(super) near: Rotated<'a>,
     /// Not read without a window.

@@ -1,11 +1,14 @@
-//! The forward pass's own kernels for the CPU backend, as a burn backend extension.
+//! The forward pass's own kernels, as burn backend extensions.
 //!
 //! Each does in one pass over memory what tensor operations do in many; the tensor-op form of each
-//! stands beside its use and is what GPUs and gradients go through. [`on_cpu`] chooses.
+//! stands beside its use and is the way of gradients. Attention has a kernel on every backend; the others
+//! are of the CPU alone, and GPUs, whose tensor operations are fused, go through the tensor-op form:
+//! [`on_cpu`] chooses.
 
 mod attention;
 mod elementwise;
 mod simd;
+mod wgpu;
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Flex, backend_extension};
@@ -22,13 +25,9 @@ pub struct Heads {
     pub dim: usize,
 }
 
-/// Kernels of the CPU backend. All tensors are f32.
-#[backend_extension(Flex)]
-pub trait CpuKernels: Backend {
-    /// Rotates every head of every row of `x [rows, heads * dim]` by `table [2, rows, dim / 2]`, cos then
-    /// sin; dimension `p` turns with `p + dim / 2`.
-    fn rotate(x: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self>;
-
+/// Attention on the CPU backend and on wgpu.
+#[backend_extension(Flex, Cube, Fusion)]
+pub trait AttentionKernel: Backend {
     /// Causal relative attention of query rows at positions `first..first + rows` over the keys
     /// `0..first + rows`.
     ///
@@ -37,6 +36,7 @@ pub trait CpuKernels: Backend {
     /// seen. Keys at distances of at least `window` use the far pair; without a window the far tensors
     /// are not read. Query head `n` reads key head `n * kv_heads / heads`. Returns `[rows, heads * dim]`.
     #[allow(clippy::too_many_arguments, reason = "a backend extension takes tensors one by one")]
+    #[fusion(dtype = near_query, shape = near_query)]
     fn relative_attention(
         near_query: FloatTensor<Self>,
         near_key: FloatTensor<Self>,
@@ -47,6 +47,14 @@ pub trait CpuKernels: Backend {
         window: Option<usize>,
         first: usize,
     ) -> FloatTensor<Self>;
+}
+
+/// Kernels of the CPU backend. All tensors are f32.
+#[backend_extension(Flex)]
+pub trait CpuKernels: Backend {
+    /// Rotates every head of every row of `x [rows, heads * dim]` by `table [2, rows, dim / 2]`, cos then
+    /// sin; dimension `p` turns with `p + dim / 2`.
+    fn rotate(x: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// `silu(gate) * up`, both `[tokens, inner]`.
     fn silu_product(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -64,13 +72,7 @@ pub fn on_cpu(device: &Device) -> bool {
     *device == Device::flex() && !device.is_autodiff()
 }
 
-impl CpuKernels for Flex {
-    fn rotate(x: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self> {
-        let shape = x.layout().shape().clone();
-        let [x, table] = [x, table].map(|tensor| tensor.to_contiguous());
-        tensor(attention::rotate(x.storage(), table.storage(), shape[0]), shape)
-    }
-
+impl AttentionKernel for Flex {
     fn relative_attention(
         near_query: FloatTensor<Self>,
         near_key: FloatTensor<Self>,
@@ -93,6 +95,14 @@ impl CpuKernels for Flex {
             first,
         };
         tensor(attention::attend(&inputs), shape)
+    }
+}
+
+impl CpuKernels for Flex {
+    fn rotate(x: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self> {
+        let shape = x.layout().shape().clone();
+        let [x, table] = [x, table].map(|tensor| tensor.to_contiguous());
+        tensor(attention::rotate(x.storage(), table.storage(), shape[0]), shape)
     }
 
     fn silu_product(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
