@@ -5,6 +5,8 @@
 //! WebGPU promises, and SmolLM2-135M's width of 576 that is 58,254 tokens.
 
 mod kernel;
+mod softmax;
+mod tiles;
 
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::tensor::Shape;
@@ -15,7 +17,7 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::{CubeCount, CubeDim};
 
 use super::{AttentionKernel, Heads};
-use kernel::{COLUMNS, Sizes};
+use tiles::{COLUMNS, Sizes};
 
 /// Bytes of f32.
 const F32: usize = size_of::<f32>();
@@ -47,6 +49,8 @@ impl AttentionKernel for CubeBackend {
                 )),
             "the tensors have the shapes and the type that the kernel reads"
         );
+        // A window that no distance reaches is no window.
+        let window = window.filter(|&window| window < first + tokens);
         let (client, dtype) = (near_query.client.clone(), near_query.dtype);
         let shape = Shape::new([tokens, heads.queries * heads.dim]);
         let out = empty_device_contiguous_dtype(client.clone(), near_query.device.clone(), shape, dtype);

@@ -1,0 +1,159 @@
+//! Online softmax (Milakov and Gimelshein 2018; Dao et al. 2022) over the tiles of a block.
+
+use cubecl::prelude::*;
+
+use super::tiles::{
+    Block, COLUMNS, KEYS_PER_UNIT, STRIDE, Sizes, Tiles, Weights, load_keys, query_start, unit_row,
+};
+
+/// The score of a masked key, and of a row that has seen none: below every score, and finite, as WGSL has
+/// no infinity.
+pub(super) const MASKED: f32 = -1.0e30;
+
+/// What a unit knows of its rows.
+#[derive(CubeType)]
+pub(super) struct Running<N: Size> {
+    /// Largest score so far.
+    pub(super) max: Array<f32>,
+    /// Sum of the weights of the unit's own keys, by `max`.
+    pub(super) sum: Array<f32>,
+    /// Weighted sum of the values, `[rows_per_unit, chunks]`, by `max`.
+    pub(super) mixed: Array<Vector<f32, N>>,
+}
+
+/// No key seen.
+#[cube]
+pub(super) fn start<N: Size>(#[comptime] sizes: Sizes) -> Running<N> {
+    let mut running = Running::<N> {
+        max: Array::new(sizes.rows_per_unit),
+        sum: Array::new(sizes.rows_per_unit),
+        mixed: Array::new(sizes.rows_per_unit * sizes.chunks()),
+    };
+    #[unroll]
+    for n in 0..sizes.rows_per_unit {
+        running.max[n] = MASKED;
+        running.sum[n] = 0.0f32;
+    }
+    #[unroll]
+    for n in 0..sizes.rows_per_unit * sizes.chunks() {
+        running.mixed[n] = Vector::new(0.0f32);
+    }
+    running
+}
+
+/// Turns scores into weights in shared memory by the running maxima, and rescales what was summed so
+/// far. The first tile holds key 0, which every row sees, so a row's maximum is a score from then on.
+#[cube]
+pub(super) fn weigh<E: Float, N: Size>(
+    scores: &Array<f32>,
+    tiles: &mut Tiles<E, N>,
+    running: &mut Running<N>,
+    #[comptime] sizes: Sizes,
+) {
+    let column = UNIT_POS_X as usize;
+    #[unroll]
+    for n in 0..sizes.rows_per_unit {
+        let mut largest = scores[n * KEYS_PER_UNIT];
+        #[unroll]
+        for k in 1..KEYS_PER_UNIT {
+            largest = max(largest, scores[n * KEYS_PER_UNIT + k]);
+        }
+        tiles.partial[unit_row(n, sizes) * COLUMNS + column] = largest;
+    }
+    sync_cube();
+    #[unroll]
+    for n in 0..sizes.rows_per_unit {
+        let row = unit_row(n, sizes);
+        let mut largest = running.max[n];
+        #[unroll]
+        for unit in 0..COLUMNS {
+            largest = max(largest, tiles.partial[row * COLUMNS + unit]);
+        }
+        let mut weights = Weights::empty();
+        let mut sum = 0.0f32;
+        #[unroll]
+        for k in 0..KEYS_PER_UNIT {
+            let weight = (scores[n * KEYS_PER_UNIT + k] - largest).exp();
+            weights.insert(k, weight);
+            sum += weight;
+        }
+        tiles.weights[row * STRIDE + column] = weights;
+        let shrink = (running.max[n] - largest).exp();
+        running.max[n] = largest;
+        running.sum[n] = running.sum[n] * shrink + sum;
+        #[unroll]
+        for chunk in 0..sizes.chunks() {
+            running.mixed[n * sizes.chunks() + chunk] *= Vector::new(shrink);
+        }
+    }
+}
+
+/// Adds a tile's values by their weights.
+#[cube]
+pub(super) fn mix<E: Float, N: Size>(
+    value: &[Vector<E, N>],
+    block: &Block,
+    first_key: usize,
+    tiles: &mut Tiles<E, N>,
+    running: &mut Running<N>,
+    #[comptime] sizes: Sizes,
+) {
+    #[unroll]
+    for chunk in 0..sizes.chunks() {
+        sync_cube();
+        load_keys(value, value, false, block, first_key, tiles, chunk, sizes.width(chunk), sizes);
+        sync_cube();
+        for unit in 0..COLUMNS {
+            let mut values = Array::<Vector<f32, N>>::new(KEYS_PER_UNIT);
+            #[unroll]
+            for k in 0..KEYS_PER_UNIT {
+                // In a chunk that is not full, units beyond it mix what nobody writes.
+                values[k] = Vector::cast_from(tiles.key[(k * COLUMNS + unit) * STRIDE + UNIT_POS_X as usize]);
+            }
+            #[unroll]
+            for n in 0..sizes.rows_per_unit {
+                let weights = tiles.weights[unit_row(n, sizes) * STRIDE + unit];
+                #[unroll]
+                for k in 0..KEYS_PER_UNIT {
+                    running.mixed[n * sizes.chunks() + chunk] += values[k] * Vector::new(weights.extract(k));
+                }
+            }
+        }
+    }
+}
+
+/// Divides by the sums and puts the rows where their heads belong.
+#[cube]
+pub(super) fn finish<E: Float, N: Size>(
+    out: &mut [Vector<E, N>],
+    block: &Block,
+    tiles: &mut Tiles<E, N>,
+    running: &Running<N>,
+    #[comptime] sizes: Sizes,
+) {
+    let column = UNIT_POS_X as usize;
+    #[unroll]
+    for n in 0..sizes.rows_per_unit {
+        tiles.partial[unit_row(n, sizes) * COLUMNS + column] = running.sum[n];
+    }
+    sync_cube();
+    #[unroll]
+    for n in 0..sizes.rows_per_unit {
+        let row = unit_row(n, sizes);
+        let mut sum = 0.0f32;
+        #[unroll]
+        for unit in 0..COLUMNS {
+            sum += tiles.partial[row * COLUMNS + unit];
+        }
+        if block.start + row < block.rows {
+            let to = query_start(block.start + row, block, sizes);
+            #[unroll]
+            for chunk in 0..sizes.chunks() {
+                if column < sizes.width(chunk) {
+                    let mixed = running.mixed[n * sizes.chunks() + chunk] / Vector::new(sum);
+                    out[to + chunk * COLUMNS + column] = Vector::cast_from(mixed);
+                }
+            }
+        }
+    }
+}

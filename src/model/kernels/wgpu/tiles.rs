@@ -1,0 +1,175 @@
+//! What the units of a workgroup share: sizes, the block's place, and the tiles in shared memory.
+
+use cubecl::prelude::*;
+
+/// Units across a tile, and vectors of a head that it holds at a time.
+pub(super) const COLUMNS: usize = 8;
+
+/// Keys of a unit: their weights are one vector.
+pub(super) const KEYS_PER_UNIT: usize = 4;
+
+/// Keys in a tile.
+pub(super) const KEYS: usize = COLUMNS * KEYS_PER_UNIT;
+
+/// Vectors from one row of a tile to the next. One more than there are, so that rows read at the same
+/// time lie in different banks of the memory.
+pub(super) const STRIDE: usize = COLUMNS + 1;
+
+/// Weights of a unit's keys.
+pub(super) type Weights = Vector<f32, Const<KEYS_PER_UNIT>>;
+
+/// What a kernel is compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Sizes {
+    /// Vectors in a head.
+    pub(super) vectors: usize,
+    /// Query heads of a key head.
+    pub(super) group: usize,
+    /// Units down a block.
+    pub(super) lines: usize,
+    /// Query rows of a unit.
+    pub(super) rows_per_unit: usize,
+    /// Whether there are far tensors.
+    pub(super) windowed: bool,
+}
+
+impl Sizes {
+    /// Query rows in a block.
+    pub(super) fn rows(&self) -> usize {
+        self.lines * self.rows_per_unit
+    }
+
+    /// Chunks that a head is loaded in.
+    pub(super) fn chunks(&self) -> usize {
+        self.vectors.div_ceil(COLUMNS)
+    }
+
+    /// Vectors of a head in a chunk.
+    pub(super) fn width(&self, chunk: usize) -> usize {
+        (self.vectors - chunk * COLUMNS).min(COLUMNS)
+    }
+
+    /// Times that all units load a vector to fill `rows` rows of `width` vectors.
+    pub(super) fn loads(&self, rows: usize, width: usize) -> usize {
+        (rows * width).div_ceil(COLUMNS * self.lines)
+    }
+
+    /// Scores of a unit in a tile.
+    pub(super) fn scores(&self) -> usize {
+        self.rows_per_unit * KEYS_PER_UNIT
+    }
+
+    /// Bytes of shared memory with vectors of `vector` bytes; what [`Tiles`] takes.
+    pub(super) fn shared_bytes(&self, vector: usize) -> usize {
+        let tiles = (self.rows() + KEYS) * STRIDE * vector;
+        tiles + self.rows() * (STRIDE * KEYS_PER_UNIT + COLUMNS) * size_of::<f32>()
+    }
+}
+
+/// A block's place in the attention.
+#[derive(CubeType)]
+pub(super) struct Block {
+    /// Its first row.
+    pub(super) start: usize,
+    /// Rows of the key head.
+    pub(super) rows: usize,
+    /// Position of row 0.
+    pub(super) first: usize,
+    /// Position of its last row.
+    pub(super) last: usize,
+    pub(super) key_head: usize,
+    pub(super) key_heads: usize,
+}
+
+/// Shared memory.
+#[derive(CubeType)]
+pub(super) struct Tiles<E: Float, N: Size> {
+    /// `[rows, STRIDE]`
+    pub(super) query: Shared<[Vector<E, N>]>,
+    /// `[KEYS, STRIDE]`, of keys or values. Key `4 a + b` of the tile is row `8 b + a`.
+    pub(super) key: Shared<[Vector<E, N>]>,
+    /// `[rows, STRIDE]`
+    pub(super) weights: Shared<[Weights]>,
+    /// What each unit knows of a row, `[rows, COLUMNS]`.
+    pub(super) partial: Shared<[f32]>,
+}
+
+/// The block of this workgroup.
+#[cube]
+pub(super) fn place(rows: usize, first: usize, #[comptime] sizes: Sizes) -> Block {
+    // The last block sees the most keys and is taken first.
+    let start = (rows.div_ceil(sizes.rows()) - 1 - CUBE_POS_X as usize) * sizes.rows();
+    Block {
+        start,
+        rows,
+        first,
+        last: first + (min(start + sizes.rows(), rows) - 1) / sizes.group,
+        key_head: CUBE_POS_Y as usize,
+        key_heads: CUBE_COUNT_Y as usize,
+    }
+}
+
+/// Row of the block that is the unit's `n`th.
+#[cube]
+pub(super) fn unit_row(#[comptime] n: usize, #[comptime] sizes: Sizes) -> usize {
+    UNIT_POS_Y as usize + n * sizes.lines
+}
+
+/// Where a row of the key head starts in the query tensors and the output.
+#[cube]
+pub(super) fn query_start(row: usize, block: &Block, #[comptime] sizes: Sizes) -> usize {
+    let key_head = row / sizes.group * block.key_heads + block.key_head;
+    (key_head * sizes.group + row % sizes.group) * sizes.vectors
+}
+
+/// `width` vectors of the near or far queries into shared memory.
+#[cube]
+pub(super) fn load_queries<E: Float, N: Size>(
+    near: &[Vector<E, N>],
+    far: &[Vector<E, N>],
+    is_far: bool,
+    block: &Block,
+    tiles: &mut Tiles<E, N>,
+    chunk: usize,
+    #[comptime] width: usize,
+    #[comptime] sizes: Sizes,
+) {
+    #[unroll]
+    for n in 0..sizes.loads(sizes.rows(), width) {
+        let index = UNIT_POS as usize + n * COLUMNS * sizes.lines;
+        if index < sizes.rows() * width {
+            let (row, part) = (index / width, index % width);
+            let start = query_start(min(block.start + row, block.rows - 1), block, sizes);
+            let at = start + chunk * COLUMNS + part;
+            tiles.query[row * STRIDE + part] = if is_far { far[at] } else { near[at] };
+        }
+    }
+}
+
+/// `width` vectors of the near or far keys of a tile into shared memory. Keys that no row sees are left
+/// to the mask.
+#[cube]
+pub(super) fn load_keys<E: Float, N: Size>(
+    near: &[Vector<E, N>],
+    far: &[Vector<E, N>],
+    is_far: bool,
+    block: &Block,
+    first_key: usize,
+    tiles: &mut Tiles<E, N>,
+    chunk: usize,
+    #[comptime] width: usize,
+    #[comptime] sizes: Sizes,
+) {
+    #[unroll]
+    for n in 0..sizes.loads(KEYS, width) {
+        let index = UNIT_POS as usize + n * COLUMNS * sizes.lines;
+        if index < KEYS * width {
+            let (number, part) = (index / width, index % width);
+            let row = number % KEYS_PER_UNIT * COLUMNS + number / KEYS_PER_UNIT;
+            let token = min(first_key + number, block.last);
+            let start = (token * block.key_heads + block.key_head) * sizes.vectors;
+            let at = start + chunk * COLUMNS + part;
+            tiles.key[row * STRIDE + part] = if is_far { far[at] } else { near[at] };
+        }
+    }
+}
