@@ -15,6 +15,7 @@ pub struct Progress {
     done: u64,
     started: Instant,
     last_line: Instant,
+    note: String,
     bar: Option<ProgressBar>,
 }
 
@@ -23,7 +24,7 @@ impl Progress {
     pub fn new(total: u64, unit: &'static str) -> Progress {
         let bar = std::io::stderr().is_terminal().then(|| {
             let template =
-                format!("{{wide_bar}} {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, {{eta}} left");
+                format!("{{wide_bar}} {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, {{eta}} left{{msg}}");
             let style =
                 ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
             let bar = ProgressBar::new(total).with_style(style);
@@ -31,7 +32,7 @@ impl Progress {
             bar
         });
         let now = Instant::now();
-        Progress { unit, total, done: 0, started: now, last_line: now, bar }
+        Progress { unit, total, done: 0, started: now, last_line: now, note: String::new(), bar }
     }
 
     /// Counts `amount` units as done.
@@ -47,12 +48,21 @@ impl Progress {
         }
     }
 
+    /// Shows a note after the numbers from here on, as `loss 2.74`.
+    pub fn note(&mut self, note: &str) {
+        self.note = format!("; {note}");
+        if let Some(bar) = &self.bar {
+            bar.set_message(self.note.clone());
+        }
+    }
+
     fn print_line(&self) {
         let seconds = self.started.elapsed().as_secs_f64();
         let speed = self.done as f64 / seconds;
-        let left = (self.total - self.done) as f64 / speed;
-        let (done, total, unit) = (self.done, self.total, self.unit);
-        eprintln!("{done}/{total} {unit}, {speed:.0} {unit}/s, {left:.0} s left");
+        let left = self.total.saturating_sub(self.done) as f64 / speed;
+        let (done, total, unit, note) = (self.done, self.total, self.unit, &self.note);
+        let speed = if speed < 10.0 { format!("{speed:.2}") } else { format!("{speed:.0}") };
+        eprintln!("{done}/{total} {unit}, {speed} {unit}/s, {left:.0} s left{note}");
     }
 }
 

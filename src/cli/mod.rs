@@ -8,6 +8,7 @@ mod inspect;
 mod report;
 mod run;
 mod score;
+mod train;
 
 use std::panic::{self, PanicHookInfo};
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ use clap::{Parser, Subcommand};
 
 use crate::encoding::KINDS;
 use crate::error::{Error, ErrorKind, Result};
+use crate::interrupt;
 
 /// What a code language model does beyond its training length, under each position encoding.
 #[derive(Debug, Parser)]
@@ -35,6 +37,7 @@ enum Command {
     Generate(generate::Args),
     Inspect(inspect::Args),
     Bench(bench::Args),
+    Train(train::Args),
     Devices(devices::Args),
     Datasets(datasets::Args),
 }
@@ -46,7 +49,7 @@ pub fn main() -> ExitCode {
         Err(e) => return clap_exit(&e),
     };
     panic::set_hook(Box::new(remember_panic));
-    let done = panic::catch_unwind(|| stop_on_interrupt().and_then(|()| cli.command.execute()));
+    let done = panic::catch_unwind(|| interrupt::handle().and_then(|()| cli.command.execute()));
     match done.unwrap_or_else(|_| Err(panicked())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
@@ -65,6 +68,7 @@ impl Command {
             Command::Generate(args) => args.execute(),
             Command::Inspect(args) => args.execute(),
             Command::Bench(args) => args.execute(),
+            Command::Train(args) => args.execute(),
             Command::Devices(args) => args.execute(),
             Command::Datasets(args) => args.execute(),
         }
@@ -100,18 +104,6 @@ fn usage_error(error: &clap::Error) -> Error {
     let fix: Vec<&str> =
         [starting("tip: "), starting("Usage: "), Some("see --help")].into_iter().flatten().collect();
     Error::new(ErrorKind::Usage, what).at(place).fix(fix.join("; "))
-}
-
-/// Ctrl-C and termination: stored samples are whole lines, so leaving at once loses only the sample
-/// under way.
-fn stop_on_interrupt() -> Result<()> {
-    ctrlc::set_handler(|| {
-        let error = Error::new(ErrorKind::Interrupted, "interrupted")
-            .fix("run the same command again; finished samples are kept");
-        eprintln!("{error}");
-        std::process::exit(i32::from(error.kind.exit_code()));
-    })
-    .map_err(|e| Error::new(ErrorKind::Usage, format!("cannot handle Ctrl-C: {e}")))
 }
 
 /// What a panic said, on whichever thread.

@@ -3,7 +3,7 @@
 //! Reading goes text -> table -> `--set` overrides ([`overrides`]) -> sweeps expanded ([`sweep`]) ->
 //! [`Config`]. Everything that can be known to be wrong without a model or a dataset is refused here.
 
-mod overrides;
+pub(crate) mod overrides;
 mod sweep;
 
 pub use sweep::Sweep;
@@ -89,10 +89,7 @@ impl Config {
     /// [`ErrorKind::Config`] or [`ErrorKind::Encoding`], naming the file and the key.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Config> {
         let text = read_text(path, ErrorKind::Config)?;
-        let beside = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        let mut search = vec![beside.clone(), beside.join(".."), PathBuf::from(".")];
-        search.dedup();
-        Config::parse(&text, overrides, search).map_err(|e| e.in_file(path))
+        Config::parse(&text, overrides, search_beside(path)).map_err(|e| e.in_file(path))
     }
 
     /// Parses a config; see [`Config::read`].
@@ -178,11 +175,24 @@ impl Config {
     /// # Errors
     /// [`ErrorKind::Config`] when it exists in none.
     pub fn find(&self, path: &str) -> Result<PathBuf> {
-        self.search.iter().map(|dir| dir.join(path)).find(|found| found.exists()).ok_or_else(|| {
-            let tried: Vec<_> = self.search.iter().map(|dir| dir.join(path).display().to_string()).collect();
-            config_error(format!("`{path}` does not exist"), format!("looked for {}", tried.join(", ")))
-        })
+        find(path, &self.search)
     }
+}
+
+/// Where the relative paths of a config file are looked for.
+pub(crate) fn search_beside(config: &Path) -> Vec<PathBuf> {
+    let beside = config.parent().map(Path::to_path_buf).unwrap_or_default();
+    let mut search = vec![beside.clone(), beside.join(".."), PathBuf::from(".")];
+    search.dedup();
+    search
+}
+
+/// See [`Config::find`].
+pub(crate) fn find(path: &str, search: &[PathBuf]) -> Result<PathBuf> {
+    search.iter().map(|dir| dir.join(path)).find(|found| found.exists()).ok_or_else(|| {
+        let tried: Vec<_> = search.iter().map(|dir| dir.join(path).display().to_string()).collect();
+        config_error(format!("`{path}` does not exist"), format!("looked for {}", tried.join(", ")))
+    })
 }
 
 fn config_error(what: impl Into<String>, fix: impl Into<String>) -> Error {
@@ -190,7 +200,7 @@ fn config_error(what: impl Into<String>, fix: impl Into<String>) -> Error {
 }
 
 /// A TOML error's message and position on one line.
-fn one_line(error: &toml::de::Error) -> String {
+pub(crate) fn one_line(error: &toml::de::Error) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

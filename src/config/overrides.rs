@@ -9,7 +9,7 @@ use super::config_error;
 use crate::error::{Error, Result};
 
 /// Applies every override in order.
-pub(super) fn apply(table: &mut Table, overrides: &[String]) -> Result<()> {
+pub(crate) fn apply(table: &mut Table, overrides: &[String]) -> Result<()> {
     for text in overrides {
         let bad = |what: &str| -> Error {
             config_error(what, "write --set key.path=value, as --set task.samples=5")

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{EncodingKind, ModelRope, Spectrum, SpectrumRule, check_factor};
+use super::{EncodingKind, ModelRope, Spectrum, SpectrumRule, key_error};
 use crate::error::Result;
 
-/// Token distance divided by `factor`, done as frequencies divided by it.
+/// Token distance divided by `factor`, done as frequencies divided by it. A factor below 1 stretches
+/// positions (reverse interpolation, Zhang et al. 2024, section 6.2).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
@@ -15,7 +16,12 @@ pub struct Linear {
 
 impl SpectrumRule for Linear {
     fn check(&self) -> Result<()> {
-        check_factor(self.factor)
+        match self.factor.is_finite() && self.factor > 0.0 {
+            true => Ok(()),
+            false => {
+                Err(key_error("factor", format!("factor is {}", self.factor), "give a finite factor above 0"))
+            }
+        }
     }
 
     fn spectrum(&self, model: &ModelRope, _sequence_length: usize) -> Spectrum {

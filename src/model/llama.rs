@@ -6,7 +6,7 @@ use burn::tensor::activation::silu;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::cache::{Cache, LayerCache};
-use super::kernels::{CpuKernels, on_cpu};
+use super::kernels::{TrainingKernels, is_cpu};
 use super::weights::Weights;
 use super::{LlamaConfig, MAX_ELEMENTS, RotaryTables};
 use crate::error::Result;
@@ -42,6 +42,12 @@ impl<'a> Part<'a> {
         self.cache.as_mut().map(|cache| cache.layer(layer))
     }
 }
+
+/// Attention of a layer: its number, and query, key and value of every row, to the rows of mixed values.
+pub(super) type Attend<'a> = &'a mut dyn FnMut(usize, [Tensor<2>; 3]) -> Tensor<2>;
+
+/// [`Attend`] of one layer.
+type AttendRows<'a> = &'a mut dyn FnMut([Tensor<2>; 3]) -> Tensor<2>;
 
 #[derive(Module, Debug)]
 struct Layer {
@@ -101,11 +107,16 @@ impl Llama {
     }
 
     /// Final hidden states, normed, `[rows, hidden]`, of token ids `[rows]`: the rows of every part, one
-    /// part after the other.
+    /// part after the other; each part attends to itself alone.
     pub fn forward(&self, ids: Tensor<1, Int>, parts: &mut [Part]) -> Tensor<2> {
+        self.forward_with(ids, &mut |layer, rows| attend_parts(parts, layer, rows))
+    }
+
+    /// [`Llama::forward`] of any rows, with attention by `attend`.
+    pub(super) fn forward_with(&self, ids: Tensor<1, Int>, attend: Attend) -> Tensor<2> {
         let mut x = self.embed_tokens.val().select(0, ids);
         for (number, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(x, parts, number);
+            x = layer.forward(x, &mut |rows| attend(number, rows));
         }
         self.norm.forward(x)
     }
@@ -117,8 +128,12 @@ impl Llama {
 
     /// Logits `[tokens, vocab]` of hidden states `[tokens, hidden]`.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        let head = self.lm_head.as_ref().unwrap_or(&self.embed_tokens);
-        hidden.matmul(head.val().transpose())
+        hidden.matmul(self.head().transpose())
+    }
+
+    /// The output head, `[vocab, hidden]`.
+    pub(super) fn head(&self) -> Tensor<2> {
+        self.lm_head.as_ref().unwrap_or(&self.embed_tokens).val()
     }
 
     /// Rows of the embedding and of the logits.
@@ -145,8 +160,8 @@ impl Layer {
         })
     }
 
-    fn forward(&self, x: Tensor<2>, parts: &mut [Part], number: usize) -> Tensor<2> {
-        let x = x.clone() + self.self_attn.forward(self.input_layernorm.forward(x), parts, number);
+    fn forward(&self, x: Tensor<2>, attend: AttendRows) -> Tensor<2> {
+        let x = x.clone() + self.self_attn.forward(self.input_layernorm.forward(x), attend);
         x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
     }
 }
@@ -166,24 +181,28 @@ impl Attention {
         })
     }
 
-    /// `x` and the result are `[rows, hidden]`; each part attends to itself alone.
-    fn forward(&self, x: Tensor<2>, parts: &mut [Part], layer: usize) -> Tensor<2> {
+    /// `x` and the result are `[rows, hidden]`.
+    fn forward(&self, x: Tensor<2>, attend: AttendRows) -> Tensor<2> {
         let query = self.q_proj.forward(x.clone());
         let key = self.k_proj.forward(x.clone());
         let value = self.v_proj.forward(x);
-        if let [part] = parts {
-            return self.o_proj.forward(part.rotary.attend(query, key, value, part.layer_cache(layer)));
-        }
-        let mut start = 0;
-        let attend = |part: &mut Part| {
-            let rows = start..start + part.rotary.rows();
-            start = rows.end;
-            let [query, key, value] = [&query, &key, &value].map(|x| x.clone().slice_dim(0, rows.clone()));
-            part.rotary.attend(query, key, value, part.layer_cache(layer))
-        };
-        let attended = parts.iter_mut().map(attend).collect();
-        self.o_proj.forward(Tensor::cat(attended, 0))
+        self.o_proj.forward(attend([query, key, value]))
     }
+}
+
+/// Attention of each part over itself and what its cache holds.
+fn attend_parts(parts: &mut [Part], layer: usize, [query, key, value]: [Tensor<2>; 3]) -> Tensor<2> {
+    if let [part] = parts {
+        return part.rotary.attend(query, key, value, part.layer_cache(layer));
+    }
+    let mut start = 0;
+    let attend = |part: &mut Part| {
+        let rows = start..start + part.rotary.rows();
+        start = rows.end;
+        let [query, key, value] = [&query, &key, &value].map(|x| x.clone().slice_dim(0, rows.clone()));
+        part.rotary.attend(query, key, value, part.layer_cache(layer))
+    };
+    Tensor::cat(parts.iter_mut().map(attend).collect(), 0)
 }
 
 impl FeedForward {
@@ -215,7 +234,7 @@ impl FeedForward {
 }
 
 fn silu_product(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
-    match on_cpu(&gate.device()) {
+    match is_cpu(&gate.device()) {
         true => Tensor::from_dispatch(Dispatch::silu_product(gate.into_dispatch(), up.into_dispatch())),
         false => silu(gate) * up,
     }
@@ -244,7 +263,11 @@ impl Linear {
     }
 
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let y = x.matmul(self.weight.val().transpose());
+        let weight = self.weight.val();
+        let y = match is_cpu(&x.device()) {
+            true => Tensor::from_dispatch(Dispatch::linear(x.into_dispatch(), weight.into_dispatch())),
+            false => x.matmul(weight.transpose()),
+        };
         match &self.bias {
             Some(bias) => y + bias.val().unsqueeze(),
             None => y,
@@ -259,7 +282,7 @@ impl RmsNorm {
     }
 
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        if on_cpu(&x.device()) {
+        if is_cpu(&x.device()) {
             let (x, weight) = (x.into_dispatch(), self.weight.val().into_dispatch());
             return Tensor::from_dispatch(Dispatch::rms_norm(x, weight, self.epsilon));
         }

@@ -5,7 +5,8 @@
 //! [`checkpoint`] puts it together; [`llama`] is the network, [`rotary`] turns queries and keys by an
 //! encoding's rotations, [`attention`] is relative attention of what was turned, [`cache`] keeps keys and
 //! values while decoding, [`kernels`] is what devices have of their own for all of these; [`score`] is the
-//! per-token loss, [`decode`] reads a prompt and goes on token by token.
+//! per-token loss, [`decode`] reads a prompt and goes on token by token, [`training`] is the mean loss of
+//! many short sequences, with gradients.
 
 pub mod attention;
 pub mod cache;
@@ -19,6 +20,7 @@ pub mod rotary;
 pub mod safetensors;
 pub mod score;
 pub mod tokenizer;
+pub mod training;
 pub mod weights;
 
 pub use checkpoint::Checkpoint;

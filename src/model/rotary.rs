@@ -13,9 +13,9 @@ use crate::encoding::{Positions, Rotation, Rotations};
 pub struct RotaryTables {
     /// `[4 or 8, rows, head_dim / 2]`: cos and sin of near queries, near keys, and far queries, far keys
     /// where there is a window. The query tables carry the logit scale, `1 / sqrt(head_dim)` included.
-    tables: Tensor<3>,
+    pub(super) tables: Tensor<3>,
     /// Distances from here on use the far tables.
-    window: Option<usize>,
+    pub(super) window: Option<usize>,
     /// Position of the first row.
     first: usize,
 }

@@ -126,6 +126,14 @@ impl Tokenizer {
         self.eos
     }
 
+    /// The id that every text starts with, where the tokenizer adds one.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn bos(&self) -> Result<Option<u32>> {
+        Ok(self.encode("")?.ids.first().copied())
+    }
+
     /// The largest id that the tokenizer can give.
     pub fn max_id(&self) -> u32 {
         self.inner.get_vocab(true).into_values().max().unwrap_or(0)

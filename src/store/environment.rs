@@ -90,7 +90,7 @@ pub struct LeftOutRecord {
 }
 
 /// Now, RFC 3339 in UTC.
-pub(super) fn now() -> String {
+pub(crate) fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 

@@ -9,8 +9,10 @@ mod environment;
 mod merge;
 mod same;
 
+pub(crate) use environment::now;
 pub use environment::{DatasetHash, Environment, LeftOutRecord, ModelHash, Session};
 pub use merge::Disagreement;
+pub(crate) use same::difference;
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -204,7 +206,11 @@ fn write_error(path: &Path, error: &std::io::Error) -> Error {
     )
 }
 
-fn lock(file: &File, dir: &Path) -> Result<()> {
+/// Locks a directory by one of its files, until the file is closed.
+///
+/// # Errors
+/// [`ErrorKind::Results`] when another process has it locked.
+pub(crate) fn lock(file: &File, dir: &Path) -> Result<()> {
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 /// The first key, in words, in which two resolved configs differ; `places` are the words for them. Where
 /// a model lies may differ, since its hash decides, and so may what of the paper stands beside the
 /// numbers.
-pub(super) fn difference(mut one: Table, mut other: Table, places: [&str; 2]) -> Option<String> {
+pub(crate) fn difference(mut one: Table, mut other: Table, places: [&str; 2]) -> Option<String> {
     for table in [&mut one, &mut other] {
         table.remove("paper");
         for model in table.get_mut("model").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -23,6 +23,9 @@ fn of_tables(one: &Table, other: &Table, places: [&str; 2]) -> Option<String> {
         |key: &str, one: &str, other: &str| format!("{key}{one} {}, {other} {}", places[0], places[1]);
     keys.into_iter().find_map(|key| match (one.get(key), other.get(key)) {
         (Some(a), Some(b)) if a == b => None,
+        (Some(Value::Table(a)), Some(Value::Table(b))) => {
+            Some(format!("{key}: {}", of_tables(a, b, places)?))
+        }
         (Some(Value::Array(a)), Some(Value::Array(b)))
             if a.len() == b.len() && a.iter().all(Value::is_table) =>
         {

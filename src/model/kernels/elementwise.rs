@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::simd::{exp, max, sum_of_exp, sum_of_squares, vectorised};
 
 /// Elements that one task of the pool works on: large enough to pay for it, small enough for its cache.
-const TASK: usize = 1 << 14;
+pub(super) const TASK: usize = 1 << 14;
 
 /// `silu(gate) * up`.
 pub(super) fn silu_product(gate: &[f32], up: &[f32]) -> Vec<f32> {

@@ -1,14 +1,18 @@
 //! The forward pass's own kernels, as burn backend extensions.
 //!
 //! Each does in one pass over memory what tensor operations do in many; the tensor-op form of each
-//! stands beside its use and is the way of gradients. Attention has a kernel on every backend; the others
-//! are of the CPU alone, and GPUs, whose tensor operations are fused, go through the tensor-op form:
-//! [`on_cpu`] chooses.
+//! stands beside its use. Attention has a kernel on every backend; the others are of the CPU alone, and
+//! GPUs, whose tensor operations are fused, go through the tensor-op form: [`on_cpu`] and [`is_cpu`]
+//! choose. Those of [`TrainingKernels`] have gradients.
 
 mod attention;
 mod elementwise;
+mod matrix;
 mod simd;
+mod training;
 mod wgpu;
+
+pub use training::{TrainingKernels, is_cpu};
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Flex, backend_extension};
@@ -56,12 +60,6 @@ pub trait CpuKernels: Backend {
     /// sin; dimension `p` turns with `p + dim / 2`.
     fn rotate(x: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// `silu(gate) * up`, both `[tokens, inner]`.
-    fn silu_product(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self>;
-
-    /// Root mean square norm of `x [tokens, hidden]` by `weight [hidden]`.
-    fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f64) -> FloatTensor<Self>;
-
     /// For each row of `logits [tokens, vocab]`: the negative log-likelihood of its target, and 1 where
     /// the target is the first of the largest logits, else 0. Returns `[tokens, 2]`.
     fn target_scores(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self>;
@@ -103,18 +101,6 @@ impl CpuKernels for Flex {
         let shape = x.layout().shape().clone();
         let [x, table] = [x, table].map(|tensor| tensor.to_contiguous());
         tensor(attention::rotate(x.storage(), table.storage(), shape[0]), shape)
-    }
-
-    fn silu_product(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
-        let shape = gate.layout().shape().clone();
-        let [gate, up] = [gate, up].map(|tensor| tensor.to_contiguous());
-        tensor(elementwise::silu_product(gate.storage(), up.storage()), shape)
-    }
-
-    fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f64) -> FloatTensor<Self> {
-        let shape = x.layout().shape().clone();
-        let [x, weight] = [x, weight].map(|tensor| tensor.to_contiguous());
-        tensor(elementwise::rms_norm(x.storage(), weight.storage(), epsilon as f32), shape)
     }
 
     fn target_scores(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self> {

@@ -90,6 +90,19 @@ pub(super) fn sum_of_squares(values: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + rest.iter().map(|value| value * value).sum::<f32>()
 }
 
+/// The sum of products.
+#[inline(always)]
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    for (a, b) in a.iter().zip(b) {
+        for ((lane, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += a * b;
+        }
+    }
+    lanes.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +125,7 @@ mod tests {
             let mut values: Vec<f32> = (0..length).map(|n| ((n * 37) % 23) as f32 - 11.0).collect();
             assert_eq!(max(&values), values.iter().copied().fold(f32::NEG_INFINITY, f32::max));
             assert_eq!(sum_of_squares(&values), values.iter().map(|v| v * v).sum::<f32>());
+            assert_eq!(dot(&values, &values), sum_of_squares(&values));
             let expected: f64 = values.iter().map(|&v| f64::from(v - 11.0).exp()).sum();
             for sum in [sum_of_exp(&values, 11.0), exp_sum(&mut values, 11.0), values.iter().sum()] {
                 assert!(

@@ -1,0 +1,113 @@
+//! Every kernel and its gradients, against burn's tensor operations and their gradients.
+
+use burn::backend::Dispatch;
+use burn::tensor::activation::silu;
+use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
+
+use super::TrainingKernels;
+use crate::model::kernels::Heads;
+use crate::model::training::{causal_attention, cross_entropy};
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device()).require_grad()
+}
+
+/// The gradients of a scalar made of `output` by each of `inputs`, in one vector each.
+fn gradients<const D: usize>(output: Tensor<D>, inputs: &[Tensor<2>]) -> Vec<Vec<f32>> {
+    // A weight of its own for each element, so that no gradient is lost in a sum.
+    let count = output.shape().num_elements();
+    let weights: Vec<f32> = (0..count).map(|n| ((n * 7919) % 17) as f32 / 17.0 - 0.4).collect();
+    let weights = Tensor::<1>::from_data(TensorData::new(weights, [count]), &device());
+    let gradients = (output.reshape([count]) * weights).sum().backward();
+    inputs.iter().map(|input| values(input.grad(&gradients).unwrap())).collect()
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().unwrap()
+}
+
+fn assert_close(name: &str, ours: &[f32], theirs: &[f32]) {
+    assert_eq!(ours.len(), theirs.len(), "{name}");
+    let largest = theirs.iter().fold(0.0, |a: f32, b| a.max(b.abs()));
+    let error = ours.iter().zip(theirs).fold(0.0, |a: f32, (b, c)| a.max((b - c).abs()));
+    println!("{name}: {error:e} of {largest:e}");
+    assert!(error <= 2e-6 * largest.max(1.0), "{name}: {error:e} of {largest:e}");
+}
+
+/// The same values and gradients both ways.
+fn compare<const D: usize>(name: &str, inputs: &[Tensor<2>], ours: Tensor<D>, theirs: Tensor<D>) {
+    assert_close(name, &values(ours.clone()), &values(theirs.clone()));
+    let (ours, theirs) = (gradients(ours, inputs), gradients(theirs, inputs));
+    for (n, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+        assert_close(&format!("{name}, gradient {n}"), ours, theirs);
+    }
+}
+
+#[test]
+fn linear() {
+    let inputs = [random([37, 24]), random([10, 24])];
+    let [x, weight] = inputs.clone();
+    let ours = Dispatch::linear(x.clone().into_dispatch(), weight.clone().into_dispatch());
+    compare("linear", &inputs, Tensor::<2>::from_dispatch(ours), x.matmul(weight.transpose()));
+}
+
+#[test]
+fn silu_product() {
+    let inputs = [random([300, 70]).mul_scalar(4.0).detach().require_grad(), random([300, 70])];
+    let [gate, up] = inputs.clone();
+    let ours = Dispatch::silu_product(gate.clone().into_dispatch(), up.clone().into_dispatch());
+    compare("silu_product", &inputs, Tensor::<2>::from_dispatch(ours), silu(gate) * up);
+}
+
+#[test]
+fn rms_norm() {
+    // More rows than a task has.
+    let inputs = [random([700, 50]), random([1, 50])];
+    let [x, weight] = inputs.clone();
+    let flat = weight.clone().reshape([50]);
+    let ours = Dispatch::rms_norm(x.clone().into_dispatch(), flat.into_dispatch(), 1e-5);
+    let variance = x.clone().square().mean_dim(1);
+    let theirs = x * variance.add_scalar(1e-5).sqrt().recip() * weight;
+    compare("rms_norm", &inputs, Tensor::<2>::from_dispatch(ours), theirs);
+}
+
+#[test]
+fn attention() {
+    // Several blocks of queries a sequence, and one that is cut; groups of one, of all, and between.
+    for (queries, keys, length) in [(1, 1, 5), (3, 1, 150), (4, 2, 70), (2, 2, 260)] {
+        let (heads, sequences) = (Heads { queries, keys, dim: 8 }, 3);
+        let rows = sequences * length;
+        let inputs = [random([rows, queries * 8]), random([rows, keys * 8]), random([rows, keys * 8])];
+        let tables = Tensor::<3>::random([4, length, 4], Distribution::Normal(0.0, 1.0), &device());
+        let [query, key, value] = inputs.clone().map(Tensor::into_dispatch);
+        let ours = Dispatch::causal_attention(query, key, value, tables.clone().into_dispatch(), heads);
+        let theirs = causal_attention(&tables, inputs.clone(), heads);
+        compare(&format!("attention {heads:?}"), &inputs, Tensor::<2>::from_dispatch(ours), theirs);
+    }
+}
+
+#[test]
+fn loss() {
+    // More rows than a chunk has.
+    let inputs = [random([600, 12]), random([90, 12])];
+    let targets: Vec<i32> = (0..600).map(|n| (n * 37 % 90) as i32).collect();
+    let targets = Tensor::<1, Int>::from_data(TensorData::new(targets, [600]), &device());
+    let [hidden, head] = inputs.clone();
+    let ours = Dispatch::cross_entropy(
+        hidden.clone().into_dispatch(),
+        head.clone().into_dispatch(),
+        targets.clone().into_dispatch(),
+    );
+    let ours = Tensor::<1>::from_dispatch(ours);
+    let inner = Dispatch::cross_entropy(
+        hidden.clone().inner().into_dispatch(),
+        head.clone().inner().into_dispatch(),
+        targets.clone().inner().into_dispatch(),
+    );
+    assert_close("loss without gradients", &values(Tensor::<1>::from_dispatch(inner)), &values(ours.clone()));
+    compare("loss", &inputs, ours, cross_entropy(hidden, &head, targets));
+}

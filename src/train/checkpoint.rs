@@ -1,0 +1,184 @@
+//! Checkpoints: all that a training needs to go on to the same weights, written whole or not at all.
+//!
+//! `work/step-N/` holds model.safetensors, with the weights and AdamW's moments in f32, and state.json. It
+//! is written beside as `step-N.new`, flushed to disk and renamed; the two last are kept.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::config::Dtype;
+use super::network::{NamedTensor, named_tensors, names, safetensors, values};
+use super::optimizer::Moments;
+use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::model::weights::Weights;
+use crate::model::{Llama, LlamaConfig};
+use crate::store::Session;
+
+const WEIGHTS: &str = "model.safetensors";
+const STATE: &str = "state.json";
+const PREFIX: &str = "step-";
+const UNFINISHED: &str = ".new";
+
+/// Checkpoints that are kept.
+const KEPT: usize = 2;
+
+/// Where a training stands. What the next step draws follows from the number of steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Optimizer steps done.
+    pub step: u64,
+    /// Seconds of training.
+    pub seconds: f64,
+    /// The last validation loss.
+    pub validation_loss: Option<f64>,
+    /// Hash of corpus and tokenizer.
+    pub corpus_sha256: String,
+    /// Runs of the program that had a part in it.
+    pub sessions: Vec<Session>,
+}
+
+/// The checkpoints of a directory.
+pub struct Checkpoints {
+    dir: PathBuf,
+}
+
+impl Checkpoints {
+    /// Checkpoints in `dir`, which exists.
+    pub fn new(dir: PathBuf) -> Checkpoints {
+        Checkpoints { dir }
+    }
+
+    /// The finished checkpoints by step, first to last.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Results`] when the directory cannot be read.
+    fn all(&self) -> Result<Vec<(u64, PathBuf)>> {
+        let unreadable = |e: std::io::Error| {
+            Error::new(ErrorKind::Results, format!("cannot read the directory: {e}")).in_file(&self.dir)
+        };
+        let mut all = Vec::new();
+        for entry in fs::read_dir(&self.dir).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if let Some(step) = name.strip_prefix(PREFIX).and_then(|step| step.parse().ok()) {
+                all.push((step, path));
+            }
+        }
+        all.sort();
+        Ok(all)
+    }
+
+    /// The last checkpoint: its directory and state; none where there is none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Results`] when it cannot be read.
+    pub fn last(&self) -> Result<Option<(PathBuf, State)>> {
+        let Some((_, dir)) = self.all()?.pop() else { return Ok(None) };
+        let path = dir.join(STATE);
+        let state = serde_json::from_str(&read_text(&path, ErrorKind::Results)?).map_err(|e| {
+            Error::new(ErrorKind::Results, format!("not a training's state: {e}"))
+                .in_file(&path)
+                .fix("remove this checkpoint to go on from the one before, or start over with --fresh")
+        })?;
+        Ok(Some((dir, state)))
+    }
+
+    /// Writes a checkpoint, and removes those that are no longer kept.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Write`]; earlier checkpoints stay.
+    pub fn save(&self, model: &Llama, moments: &[Moments], state: &State) -> Result<()> {
+        let mut tensors = named_tensors(model);
+        let names = names(model);
+        for (name, moments) in names.iter().zip(moments) {
+            for (part, moment) in [("moment_1", &moments.moment_1), ("moment_2", &moments.moment_2)] {
+                let values = values(moment.clone());
+                tensors.push(NamedTensor {
+                    name: moment_name(name, part),
+                    shape: vec![values.len()],
+                    values,
+                });
+            }
+        }
+        self.write(&tensors, state)
+    }
+
+    /// Writes the checkpoint before the first step.
+    ///
+    /// # Errors
+    /// As [`Checkpoints::save`].
+    pub fn write(&self, tensors: &[NamedTensor], state: &State) -> Result<()> {
+        let path = self.dir.join(format!("{PREFIX}{:08}", state.step));
+        let beside = self.dir.join(format!("{PREFIX}{:08}{UNFINISHED}", state.step));
+        let bytes = safetensors(tensors, Dtype::F32)?;
+        let text = serde_json::to_string_pretty(state).expect("plain data");
+        let written = || -> std::io::Result<()> {
+            if beside.exists() {
+                fs::remove_dir_all(&beside)?;
+            }
+            fs::create_dir(&beside)?;
+            write_synced(&beside.join(WEIGHTS), &bytes)?;
+            write_synced(&beside.join(STATE), text.as_bytes())?;
+            if path.exists() {
+                fs::remove_dir_all(&path)?;
+            }
+            fs::rename(&beside, &path)?;
+            File::open(&self.dir)?.sync_all()
+        };
+        written().map_err(|e| {
+            let _ = fs::remove_dir_all(&beside);
+            Error::new(ErrorKind::Write, format!("the checkpoint cannot be written: {e}"))
+                .in_file(&path)
+                .fix("make room, then run the same command with --resume: earlier checkpoints are kept")
+        })?;
+        self.remove_old()
+    }
+
+    fn remove_old(&self) -> Result<()> {
+        let all = self.all()?;
+        for (_, path) in all.iter().rev().skip(KEPT) {
+            // One that cannot be removed costs room only.
+            let _ = fs::remove_dir_all(path);
+        }
+        Ok(())
+    }
+}
+
+/// Loads a checkpoint: the model on `device`, and the moments, none before the first step.
+///
+/// # Errors
+/// [`ErrorKind::Model`], naming the tensor.
+pub fn load(
+    dir: &Path,
+    config: &LlamaConfig,
+    state: &State,
+    device: &Device,
+) -> Result<(Llama, Vec<Moments>)> {
+    let mut weights = Weights::open(dir)?;
+    let model = Llama::load(config, &mut weights, device)?;
+    let inner = device.clone().inner();
+    let mut moments = Vec::new();
+    if state.step > 0 {
+        for tensor in named_tensors(&model) {
+            let count = tensor.values.len();
+            let mut take = |part| weights.take(&moment_name(&tensor.name, part), [count], &inner);
+            let [first, second] = [take("moment_1")?, take("moment_2")?].map(|param| param.val());
+            moments.push(Moments::new(state.step as usize, first, second));
+        }
+    }
+    Ok((model, moments))
+}
+
+fn moment_name(tensor: &str, part: &str) -> String {
+    format!("{tensor}.{part}")
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}

@@ -1,0 +1,262 @@
+//! A training's config, from TOML.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::overrides;
+use crate::error::{Error, ErrorKind, Result, read_text};
+
+/// A training, as a user writes it: `configs/train-nano.toml` has every key with its meaning.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Names the output directory, `trained/NAME`.
+    pub name: String,
+    /// Seeds the first weights, the documents held out and the order of the samples.
+    #[serde(default)]
+    pub seed: u64,
+    /// Tokens of a sample, which is the trained length, at least 2.
+    pub length: usize,
+    /// Samples of an optimizer step.
+    pub batch: usize,
+    /// Samples in memory at a time, a divisor of `batch`; `batch` when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<usize>,
+    /// What to train on.
+    pub corpus: CorpusKeys,
+    /// From scratch only: the vocabulary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<TokenizerKeys>,
+    /// The network: a shape, or a checkpoint to go on from.
+    pub model: ModelKeys,
+    /// AdamW.
+    #[serde(default)]
+    pub optimizer: OptimizerKeys,
+    /// When to stop.
+    pub budget: BudgetKeys,
+    /// What is written.
+    #[serde(default)]
+    pub output: OutputKeys,
+}
+
+/// `[corpus]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorpusKeys {
+    /// Data sets: names of manifests or paths, as for a task of `longcode run`.
+    pub datasets: Vec<String>,
+    /// Share of the documents, chosen by the seed, that is kept for the validation loss.
+    #[serde(default = "one_percent")]
+    pub held_out: f64,
+}
+
+/// `[tokenizer]`: one of the two.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenizerKeys {
+    /// Entries of a byte-level BPE made from the corpus, `<s>` and `</s>` included; at least 258.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vocab_size: Option<usize>,
+    /// A directory with tokenizer.json, or the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// `[model]`: `path`, or a shape named as in a Hugging Face config.json.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelKeys {
+    /// Hugging Face directory whose weights and tokenizer to go on from. Its shape cannot be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Width of the residual stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden_size: Option<usize>,
+    /// Width of the feed-forward layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intermediate_size: Option<usize>,
+    /// Decoder layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_hidden_layers: Option<usize>,
+    /// Query heads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_attention_heads: Option<usize>,
+    /// Key and value heads, a divisor of the query heads; as many as those when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_key_value_heads: Option<usize>,
+    /// Dimensions of a head, even; `hidden_size / num_attention_heads` when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_dim: Option<usize>,
+    /// Whether the output head is the embedding; true when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tie_word_embeddings: Option<bool>,
+    /// Base of the rotary frequencies; 10000, or the checkpoint's, when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rope_theta: Option<f64>,
+    /// Token `m` gets position `position_scale * m` (reverse position interpolation, Zhang et al. 2024,
+    /// section 6.2, alpha = L0 / length); 1, or the checkpoint's, when not given. It goes into config.json
+    /// as a linear `rope_scaling` whose factor is `1 / position_scale`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position_scale: Option<f64>,
+}
+
+/// `[optimizer]`: AdamW (Loshchilov and Hutter 2019) without decay of norms and biases; the learning
+/// rate rises over the first steps and falls along a cosine over the budget.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerKeys {
+    /// Highest learning rate.
+    pub learning_rate: f64,
+    /// Learning rate at the end, as a share of the highest.
+    pub final_share: f64,
+    /// Steps over which the learning rate rises.
+    pub warmup_steps: usize,
+    /// Decay of the first moment.
+    pub beta_1: f64,
+    /// Decay of the second moment.
+    pub beta_2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Decay of matrices a step, times the learning rate.
+    pub weight_decay: f64,
+    /// Largest norm of the gradient of all weights together.
+    pub clip_norm: f64,
+}
+
+impl Default for OptimizerKeys {
+    fn default() -> Self {
+        OptimizerKeys {
+            learning_rate: 1e-3,
+            final_share: 0.1,
+            warmup_steps: 100,
+            beta_1: 0.9,
+            beta_2: 0.95,
+            epsilon: 1e-8,
+            weight_decay: 0.1,
+            clip_norm: 1.0,
+        }
+    }
+}
+
+/// `[budget]`: one of the three.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetKeys {
+    /// Optimizer steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Tokens, rounded up to whole steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// Minutes of training, added up over resumes; making the tokenizer and tokens does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<f64>,
+}
+
+/// `[output]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutputKeys {
+    /// Type of the weights in model.safetensors.
+    pub dtype: Dtype,
+    /// Minutes between checkpoints.
+    pub checkpoint_minutes: f64,
+    /// Steps between validation losses.
+    pub validation_steps: u64,
+    /// Samples of a validation loss, at most.
+    pub validation_samples: usize,
+}
+
+impl Default for OutputKeys {
+    fn default() -> Self {
+        OutputKeys {
+            dtype: Dtype::F32,
+            checkpoint_minutes: 5.0,
+            validation_steps: 200,
+            validation_samples: 64,
+        }
+    }
+}
+
+/// Type of the weights of the result; training itself is in f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// 32 bits.
+    F32,
+    /// IEEE half precision.
+    F16,
+    /// The upper half of f32.
+    Bf16,
+}
+
+impl Dtype {
+    /// As `torch_dtype` of config.json names it.
+    pub fn torch_name(self) -> &'static str {
+        match self {
+            Dtype::F32 => "float32",
+            Dtype::F16 => "float16",
+            Dtype::Bf16 => "bfloat16",
+        }
+    }
+}
+
+fn one_percent() -> f64 {
+    0.01
+}
+
+impl TrainConfig {
+    /// Reads and checks a config file, with `--set key.path=value` overrides; also gives the
+    /// directories that its relative paths are looked for in.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], naming the file and the key.
+    pub fn read(path: &Path, set: &[String]) -> Result<(TrainConfig, Vec<PathBuf>)> {
+        let text = read_text(path, ErrorKind::Config)?;
+        let config = TrainConfig::parse(&text, set).map_err(|e| e.in_file(path))?;
+        Ok((config, crate::config::search_beside(path)))
+    }
+
+    /// Parses and checks a config; see [`TrainConfig::read`].
+    ///
+    /// # Errors
+    /// As [`TrainConfig::read`], without the file's name.
+    pub fn parse(text: &str, set: &[String]) -> Result<TrainConfig> {
+        let mut table: toml::Table = toml::from_str(text).map_err(|e| {
+            let what = format!("not valid TOML: {}", crate::config::one_line(&e));
+            Error::new(ErrorKind::Config, what).fix("mend the syntax")
+        })?;
+        overrides::apply(&mut table, set)?;
+        // Again as text, so that the message has the line with the section and the key.
+        let config: TrainConfig = toml::from_str(&table.to_string()).map_err(|e| key_error(&e))?;
+        super::check::check(&config)?;
+        Ok(config)
+    }
+
+    /// Samples in memory at a time.
+    pub fn micro_batch(&self) -> usize {
+        self.micro_batch.unwrap_or(self.batch)
+    }
+
+    /// Tokens of an optimizer step.
+    pub fn step_tokens(&self) -> u64 {
+        (self.batch * self.length) as u64
+    }
+}
+
+/// An unknown or missing key, or a value of the wrong type.
+fn key_error(error: &toml::de::Error) -> Error {
+    let fix = "mend the key; configs/train-nano.toml has every key";
+    let error_in = |place: Option<&str>| {
+        let e = Error::new(ErrorKind::Config, error.message().replace('\n', " ")).fix(fix);
+        match place {
+            Some(place) => e.at(place),
+            None => e,
+        }
+    };
+    // toml's own text shows the line: `3 | window = 4`.
+    let text = error.to_string();
+    let line = text.lines().find_map(|line| line.split_once(" | ").map(|(_, line)| line.trim()));
+    error_in(line.filter(|line| !line.is_empty()).map(|line| format!("`{line}`")).as_deref())
+}

@@ -1,0 +1,92 @@
+//! training.csv: one row a step.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::write_whole;
+
+const HEADER: &str = "step,tokens,seconds,loss,learning_rate,gradient_norm,tokens_per_second,validation_loss";
+
+/// What is noted of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Steps done, this one included.
+    pub step: u64,
+    /// Tokens of all steps.
+    pub tokens: u64,
+    /// Seconds of training.
+    pub seconds: f64,
+    /// Mean loss of the step's samples before it, nats a token.
+    pub loss: f64,
+    /// Of this step.
+    pub learning_rate: f64,
+    /// Norm of the gradient before clipping.
+    pub gradient_norm: f64,
+    /// Of this step.
+    pub tokens_per_second: f64,
+    /// After this step, where it was computed.
+    pub validation_loss: Option<f64>,
+}
+
+/// The file that rows go to.
+pub struct Log {
+    file: File,
+    path: PathBuf,
+    /// Losses so far.
+    losses: Vec<f64>,
+}
+
+impl Log {
+    /// Opens the file of a training that stands at `step`: rows after that are dropped, as those steps
+    /// are done again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Write`].
+    pub fn open(path: &Path, step: u64) -> Result<Log> {
+        let earlier = fs::read_to_string(path).unwrap_or_default();
+        let number = |line: &str| line.split(',').next().and_then(|step| step.parse::<u64>().ok());
+        let kept: Vec<&str> =
+            earlier.lines().filter(|line| number(line).is_some_and(|number| number <= step)).collect();
+        let loss = |line: &&str| line.split(',').nth(3).and_then(|loss| loss.parse().ok());
+        let losses = kept.iter().filter_map(loss).collect();
+        let text: String = std::iter::once(&HEADER).chain(&kept).flat_map(|line| [line, "\n"]).collect();
+        write_whole(path, text.as_bytes())?;
+        let file = OpenOptions::new().append(true).open(path).map_err(|e| write_error(path, &e))?;
+        Ok(Log { file, path: path.to_path_buf(), losses })
+    }
+
+    /// Appends a row.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Write`].
+    pub fn append(&mut self, row: &Row) -> Result<()> {
+        self.losses.push(row.loss);
+        let validation = row.validation_loss.map_or(String::new(), |loss| format!("{loss:.5}"));
+        writeln!(
+            self.file,
+            "{},{},{:.3},{:.5},{:.4e},{:.4},{:.0},{validation}",
+            row.step,
+            row.tokens,
+            row.seconds,
+            row.loss,
+            row.learning_rate,
+            row.gradient_norm,
+            row.tokens_per_second
+        )
+        .map_err(|e| write_error(&self.path, &e))
+    }
+
+    /// Mean loss of the last `count` steps, or of all where there are fewer; NaN of none.
+    pub fn recent_loss(&self, count: usize) -> f64 {
+        let recent = &self.losses[self.losses.len().saturating_sub(count)..];
+        recent.iter().sum::<f64>() / recent.len() as f64
+    }
+}
+
+fn write_error(path: &Path, error: &std::io::Error) -> Error {
+    Error::new(ErrorKind::Write, format!("cannot write: {error}"))
+        .in_file(path)
+        .fix("make room, then run the same command with --resume")
+}

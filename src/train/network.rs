@@ -1,0 +1,236 @@
+//! The network's files: config.json, first weights, and weights by their Hugging Face names.
+
+use std::path::Path;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+use half::{bf16, f16};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use safetensors::tensor::{Dtype as StoredDtype, TensorView};
+use serde_json::{Value, json};
+
+use super::config::{Dtype, ModelKeys, TrainConfig};
+use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::model::Llama;
+
+/// Deviation of the first weights (as in transformers' `initializer_range`).
+const DEVIATION: f64 = 0.02;
+
+/// A tensor by its Hugging Face name, in f32.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedTensor {
+    /// As `model.layers.0.self_attn.q_proj.weight`.
+    pub name: String,
+    /// Sizes of its dimensions.
+    pub shape: Vec<usize>,
+    /// Row by row.
+    pub values: Vec<f32>,
+}
+
+/// config.json of the result: of the shape in the config, or the checkpoint's with what changes.
+///
+/// # Errors
+/// [`ErrorKind::Model`] when the checkpoint's config cannot be read; [`ErrorKind::Config`] for a
+/// `position_scale` beside a scaling that the checkpoint has.
+pub fn config_json(config: &TrainConfig, checkpoint: Option<&Path>, vocab_size: usize) -> Result<Value> {
+    let mut json = match checkpoint {
+        None => from_shape(&config.model, vocab_size),
+        Some(dir) => {
+            let path = dir.join("config.json");
+            serde_json::from_str(&read_text(&path, ErrorKind::Model)?).map_err(|e| {
+                Error::new(ErrorKind::Model, format!("not valid JSON: {e}"))
+                    .in_file(&path)
+                    .fix("copy the file again")
+            })?
+        }
+    };
+    let earlier = json.get("max_position_embeddings").and_then(Value::as_u64).unwrap_or(0) as usize;
+    // Another scale makes other positions: what was trained at the old ones counts no more.
+    let length =
+        if config.model.position_scale.is_some() { config.length } else { config.length.max(earlier) };
+    json["max_position_embeddings"] = json!(length);
+    json["torch_dtype"] = json!(config.output.dtype.torch_name());
+    if json.get("dtype").is_some() {
+        json["dtype"] = json["torch_dtype"].clone();
+    }
+    set_rope(&mut json, &config.model)?;
+    Ok(json)
+}
+
+/// config.json of a shape that was checked.
+fn from_shape(model: &ModelKeys, vocab_size: usize) -> Value {
+    let (hidden, heads) = (model.hidden_size.unwrap_or(0), model.num_attention_heads.unwrap_or(1));
+    json!({
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "vocab_size": vocab_size,
+        "hidden_size": hidden,
+        "intermediate_size": model.intermediate_size,
+        "num_hidden_layers": model.num_hidden_layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": model.num_key_value_heads.unwrap_or(heads),
+        "head_dim": model.head_dim.unwrap_or(hidden / heads),
+        "hidden_act": "silu",
+        "max_position_embeddings": 0,
+        "initializer_range": DEVIATION,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10000.0,
+        "rope_scaling": null,
+        "tie_word_embeddings": model.tie_word_embeddings.unwrap_or(true),
+        "attention_bias": false,
+        "mlp_bias": false,
+        "bos_token_id": 0,
+        "eos_token_id": 1,
+    })
+}
+
+/// Puts `rope_theta` and the position scale where this config.json has its rotary keys.
+fn set_rope(json: &mut Value, model: &ModelKeys) -> Result<()> {
+    // transformers 5 writes all of them into one object.
+    let new_style = json.get("rope_parameters").is_some_and(Value::is_object);
+    if let Some(theta) = model.rope_theta {
+        match new_style {
+            true => json["rope_parameters"]["rope_theta"] = json!(theta),
+            false => json["rope_theta"] = json!(theta),
+        }
+    }
+    let Some(scale) = model.position_scale else { return Ok(()) };
+    let key = if new_style { "rope_parameters" } else { "rope_scaling" };
+    let earlier = json[key].get("rope_type").or_else(|| json[key].get("type")).and_then(Value::as_str);
+    if earlier.is_some_and(|kind| kind != "default") {
+        return Err(Error::new(ErrorKind::Config, "position_scale beside a checkpoint's own rope_scaling")
+            .at("key `model.position_scale`")
+            .fix("leave it out: the checkpoint keeps its scaling"));
+    }
+    if scale == 1.0 {
+        return Ok(());
+    }
+    if !new_style {
+        json[key] = json!({});
+    }
+    json[key]["rope_type"] = json!("linear");
+    json[key]["factor"] = json!(1.0 / scale);
+    Ok(())
+}
+
+/// The first weights of a config.json made by [`config_json`] from a shape: normal with deviation 0.02,
+/// divided by `sqrt(2 layers)` for the projections that add to the residual stream (Radford et al.
+/// 2019), and norms of 1.
+pub fn first_weights(json: &Value, seed: u64) -> Vec<NamedTensor> {
+    let size = |key: &str| json[key].as_u64().unwrap_or(0) as usize;
+    let (hidden, inner, vocab) = (size("hidden_size"), size("intermediate_size"), size("vocab_size"));
+    let query = size("num_attention_heads") * size("head_dim");
+    let key = size("num_key_value_heads") * size("head_dim");
+    let layers = size("num_hidden_layers");
+    let adding = DEVIATION / (2.0 * layers as f64).sqrt();
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut matrix = |name: String, shape: [usize; 2], deviation: f64| {
+        let values = normal(&mut random, shape[0] * shape[1], deviation);
+        NamedTensor { name, shape: shape.to_vec(), values }
+    };
+    let ones = |name: String| NamedTensor { name, shape: vec![hidden], values: vec![1.0; hidden] };
+    let mut all = vec![matrix("model.embed_tokens.weight".into(), [vocab, hidden], DEVIATION)];
+    for layer in 0..layers {
+        let name = |part: &str| format!("model.layers.{layer}.{part}.weight");
+        let matrices = [
+            ("self_attn.q_proj", [query, hidden], DEVIATION),
+            ("self_attn.k_proj", [key, hidden], DEVIATION),
+            ("self_attn.v_proj", [key, hidden], DEVIATION),
+            ("self_attn.o_proj", [hidden, query], adding),
+            ("mlp.gate_proj", [inner, hidden], DEVIATION),
+            ("mlp.up_proj", [inner, hidden], DEVIATION),
+            ("mlp.down_proj", [hidden, inner], adding),
+        ];
+        all.extend(matrices.map(|(part, shape, deviation)| matrix(name(part), shape, deviation)));
+        all.extend(["input_layernorm", "post_attention_layernorm"].map(|part| ones(name(part))));
+    }
+    all.push(ones("model.norm.weight".into()));
+    if json["tie_word_embeddings"] == json!(false) {
+        all.push(matrix("lm_head.weight".into(), [vocab, hidden], DEVIATION));
+    }
+    all
+}
+
+/// Normal values by Box and Muller.
+fn normal(random: &mut ChaCha8Rng, count: usize, deviation: f64) -> Vec<f32> {
+    use rand::Rng;
+    let mut value = || {
+        // 1 - u lies in (0, 1], where the logarithm is finite.
+        let (u, v): (f64, f64) = (1.0 - random.random::<f64>(), random.random());
+        (-2.0 * u.ln()).sqrt() * (2.0 * std::f64::consts::PI * v).cos() * deviation
+    };
+    (0..count).map(|_| value() as f32).collect()
+}
+
+/// The names of a model's weights, in the order of its fields.
+pub fn names(model: &Llama) -> Vec<String> {
+    named_tensors(model).into_iter().map(|tensor| tensor.name).collect()
+}
+
+/// The weights of a model, in the order of its fields.
+pub fn named_tensors(model: &Llama) -> Vec<NamedTensor> {
+    let mut visitor = Named { path: Vec::new(), all: Vec::new() };
+    model.visit(&mut visitor);
+    visitor.all
+}
+
+struct Named {
+    path: Vec<String>,
+    all: Vec<NamedTensor>,
+}
+
+impl ModuleVisitor for Named {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let weight = param.val();
+        let name = match self.path.join(".").as_str() {
+            "lm_head" => "lm_head.weight".to_string(),
+            "embed_tokens" => "model.embed_tokens.weight".to_string(),
+            path => format!("model.{path}"),
+        };
+        let shape = weight.dims().to_vec();
+        self.all.push(NamedTensor { name, shape, values: values(weight) });
+    }
+}
+
+/// The values of an f32 tensor.
+pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().expect("weights are f32")
+}
+
+/// Tensors as a safetensors file's bytes.
+///
+/// # Errors
+/// [`ErrorKind::Write`].
+pub fn safetensors(tensors: &[NamedTensor], dtype: Dtype) -> Result<Vec<u8>> {
+    let failed = |e: safetensors::SafeTensorError| {
+        Error::new(ErrorKind::Write, format!("the weights cannot be written: {e}"))
+    };
+    let stored = match dtype {
+        Dtype::F32 => StoredDtype::F32,
+        Dtype::F16 => StoredDtype::F16,
+        Dtype::Bf16 => StoredDtype::BF16,
+    };
+    let bytes: Vec<Vec<u8>> = tensors.iter().map(|tensor| encode(&tensor.values, dtype)).collect();
+    let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
+        Ok((tensor.name.as_str(), TensorView::new(stored, tensor.shape.clone(), bytes).map_err(failed)?))
+    });
+    let metadata = [("format".to_string(), "pt".to_string())].into();
+    safetensors::serialize(views.collect::<Result<Vec<_>>>()?, Some(metadata)).map_err(failed)
+}
+
+fn encode(values: &[f32], dtype: Dtype) -> Vec<u8> {
+    match dtype {
+        Dtype::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        Dtype::F16 => values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect(),
+        Dtype::Bf16 => values.iter().flat_map(|&value| bf16::from_f32(value).to_le_bytes()).collect(),
+    }
+}

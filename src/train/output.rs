@@ -1,0 +1,134 @@
+//! The output directory: a Hugging Face directory in the making, and what the training works with.
+//!
+//! `train.toml` (the config as resolved) says whose directory it is; `work/` holds tokens and checkpoints
+//! and may be removed when the training is done.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use super::config::TrainConfig;
+use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::store::{difference, lock, write_whole};
+
+const CONFIG: &str = "train.toml";
+const WORK: &str = "work";
+const LOCK: &str = "lock";
+
+/// Files of the result and of the training, all that `--fresh` removes beside `work/`.
+const FILES: &[&str] = &[
+    CONFIG,
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "training.csv",
+    "training.json",
+];
+
+/// What to do with a training that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Refuse it: an output directory is new.
+    New,
+    /// Go on with it, or start where there is none.
+    Resume,
+    /// Remove it and start over.
+    Fresh,
+}
+
+/// A directory that this process alone writes to.
+pub struct Output {
+    dir: PathBuf,
+    _lock: File,
+}
+
+impl Output {
+    /// Makes the directory, or takes the training there on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Results`] when something is there that `mode` does not allow, another config's
+    /// training, or another process at work; [`ErrorKind::Write`].
+    pub fn open(dir: &Path, config: &TrainConfig, mode: Mode) -> Result<Output> {
+        let ours = dir.join(CONFIG).exists();
+        let empty = fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
+        let refused = |what: &str, fix: &str| Err(Error::new(ErrorKind::Results, what).in_file(dir).fix(fix));
+        if !ours && !empty {
+            return refused("the directory holds something else than a training", "give another --out");
+        }
+        if ours && mode == Mode::New {
+            return refused(
+                "a training is there already",
+                "go on with it with --resume, start over with --fresh, or give another --out",
+            );
+        }
+        if ours && mode == Mode::Resume {
+            refuse_other_config(dir, config)?;
+        }
+        let work = dir.join(WORK);
+        fs::create_dir_all(&work).map_err(|e| write_error(&work, &e))?;
+        let path = work.join(LOCK);
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let file = file.map_err(|e| write_error(&path, &e))?;
+        lock(&file, dir)?;
+        if ours && mode == Mode::Fresh {
+            remove(dir)?;
+        }
+        write_whole(&dir.join(CONFIG), resolved(config).to_string().as_bytes())?;
+        Ok(Output { dir: dir.to_path_buf(), _lock: file })
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where tokens and checkpoints are.
+    pub fn work(&self) -> PathBuf {
+        self.dir.join(WORK)
+    }
+
+    /// A file of the directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+}
+
+/// The config with its defaults.
+pub fn resolved(config: &TrainConfig) -> toml::Table {
+    toml::Table::try_from(config).expect("plain data")
+}
+
+fn refuse_other_config(dir: &Path, config: &TrainConfig) -> Result<()> {
+    let path = dir.join(CONFIG);
+    let earlier: toml::Table = toml::from_str(&read_text(&path, ErrorKind::Results)?).map_err(|e| {
+        Error::new(ErrorKind::Results, format!("not valid TOML: {}", e.message()))
+            .in_file(&path)
+            .fix("restore the file, or start over with --fresh")
+    })?;
+    match difference(&earlier, &resolved(config)) {
+        None => Ok(()),
+        Some(what) => {
+            Err(Error::new(ErrorKind::Results, format!("the training there is of another config: {what}"))
+                .in_file(dir)
+                .fix("give another --out, or start over with --fresh"))
+        }
+    }
+}
+
+/// Removes a training, but for the lock.
+fn remove(dir: &Path) -> Result<()> {
+    let work = dir.join(WORK);
+    let entries = fs::read_dir(&work).map_err(|e| write_error(&work, &e))?;
+    let in_work = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| !path.ends_with(LOCK));
+    for path in in_work.chain(FILES.iter().map(|name| dir.join(name))).filter(|path| path.exists()) {
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(|e| write_error(&path, &e))?;
+    }
+    Ok(())
+}
+
+fn write_error(path: &Path, error: &std::io::Error) -> Error {
+    Error::new(ErrorKind::Write, format!("cannot write: {error}"))
+        .in_file(path)
+        .fix("make room or change the permissions")
+}

@@ -1,0 +1,57 @@
+//! What a training leaves: the weights, and training.json that says how they were made.
+
+use serde_json::json;
+
+use super::checkpoint::State;
+use super::config::TrainConfig;
+use super::corpus::{About, Corpus};
+use super::network::{named_tensors, safetensors};
+use super::output::{Output, resolved};
+use crate::error::Result;
+use crate::model::Llama;
+use crate::store::write_whole;
+
+/// Written last: where it is the training is done.
+pub const REPORT: &str = "training.json";
+
+/// Writes model.safetensors and training.json; returns what came of the training, in words.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Write`].
+#[allow(clippy::too_many_arguments, reason = "called once, with everything there is")]
+pub fn write(
+    config: &TrainConfig,
+    output: &Output,
+    corpus: &Corpus,
+    about: &About,
+    device: &str,
+    model: &Llama,
+    state: &State,
+    loss: f64,
+) -> Result<String> {
+    let weights = named_tensors(model);
+    let parameters: usize = weights.iter().map(|tensor| tensor.values.len()).sum();
+    write_whole(&output.path("model.safetensors"), &safetensors(&weights, config.output.dtype)?)?;
+    let tokens = state.step * config.step_tokens();
+    let report = json!({
+        "config": resolved(config),
+        "parameters": parameters,
+        "corpus": {"datasets": corpus.hashes, "tokens": about},
+        "steps": state.step,
+        "tokens_seen": tokens,
+        "seconds": state.seconds,
+        "device": device,
+        "loss": loss,
+        "validation_loss": state.validation_loss,
+        "sessions": state.sessions,
+        "finished": crate::store::now(),
+    });
+    write_whole(&output.path(REPORT), format!("{report:#}\n").as_bytes())?;
+    Ok(format!(
+        "{}: {parameters} parameters, {} steps, {tokens} tokens in {:.0} s, loss {loss:.3}, held out {:.3}\n",
+        output.dir().display(),
+        state.step,
+        state.seconds,
+        state.validation_loss.unwrap_or(f64::NAN),
+    ))
+}

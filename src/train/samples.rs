@@ -1,0 +1,133 @@
+//! Samples: windows of the token stream, in an order that the seed decides.
+
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// One sample: `length` ids, and the id that follows each of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// What the model reads.
+    pub inputs: Vec<u32>,
+    /// What it is to predict.
+    pub targets: Vec<u32>,
+}
+
+/// The samples of a stream of documents.
+///
+/// An epoch cuts the stream into windows of `length` ids, from an offset of its own, and shuffles them.
+/// A window gets the tokenizer's BOS before it, so that every sample starts as every document does in
+/// evaluation (where it already starts with a document's BOS it is taken one id longer instead); it may
+/// hold the end of one document and the start of the next. So a sample predicts each id of its window.
+pub struct Samples<'a> {
+    ids: &'a [u32],
+    length: usize,
+    bos: Option<u32>,
+    seed: u64,
+    epoch: Epoch,
+}
+
+/// Where the windows of an epoch start.
+struct Epoch {
+    number: u64,
+    offset: usize,
+    order: Vec<u32>,
+}
+
+impl Epoch {
+    fn new(number: u64, windows: usize, length: usize, seed: u64) -> Epoch {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(number);
+        let offset = random.random_range(0..length);
+        let mut order: Vec<u32> = (0..windows as u32).collect();
+        order.shuffle(&mut random);
+        Epoch { number, offset, order }
+    }
+}
+
+impl<'a> Samples<'a> {
+    /// Samples of a stream; none when it is too short for one.
+    pub fn new(ids: &'a [u32], length: usize, bos: Option<u32>, seed: u64) -> Option<Samples<'a>> {
+        // The last id of any offset's last window, and one more, lie inside the stream.
+        let windows = ids.len().checked_sub(length)? / length;
+        (windows > 0).then(|| Samples { ids, length, bos, seed, epoch: Epoch::new(0, windows, length, seed) })
+    }
+
+    /// Samples of an epoch.
+    pub fn windows(&self) -> usize {
+        self.epoch.order.len()
+    }
+
+    /// Sample `number` of the training, over all epochs.
+    pub fn get(&mut self, number: u64) -> Sample {
+        let windows = self.windows() as u64;
+        if self.epoch.number != number / windows {
+            self.epoch = Epoch::new(number / windows, self.windows(), self.length, self.seed);
+        }
+        let window = self.epoch.order[(number % windows) as usize] as usize;
+        self.window(self.epoch.offset + window * self.length)
+    }
+
+    /// Sample `number` in the order of the stream, for a loss that is compared over time.
+    pub fn in_order(&self, number: usize) -> Sample {
+        self.window(number * self.length)
+    }
+
+    fn window(&self, start: usize) -> Sample {
+        let ids = &self.ids[start..start + self.length + 1];
+        match self.bos.filter(|&bos| ids[0] != bos) {
+            None => Sample { inputs: ids[..self.length].to_vec(), targets: ids[1..].to_vec() },
+            Some(bos) => {
+                let inputs = [&[bos], &ids[..self.length - 1]].concat();
+                Sample { inputs, targets: ids[..self.length].to_vec() }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn an_epoch_takes_each_window_once() {
+        let ids: Vec<u32> = (1..1000).collect();
+        let mut samples = Samples::new(&ids, 10, Some(0), 3).unwrap();
+        let windows = samples.windows() as u64;
+        assert_eq!(windows, 98);
+        for epoch in 0..2 {
+            let firsts: HashSet<u32> =
+                (0..windows).map(|n| samples.get(epoch * windows + n).targets[0]).collect();
+            assert_eq!(firsts.len(), 98);
+        }
+        let sample = samples.get(5);
+        assert_eq!(sample.inputs[0], 0);
+        assert_eq!(sample.inputs[1..], sample.targets[..9]);
+        assert_eq!(sample.targets.len(), 10);
+    }
+
+    #[test]
+    fn any_sample_can_be_drawn_at_once() {
+        let ids: Vec<u32> = (1..300).collect();
+        let all = |seed| -> Vec<Sample> {
+            let mut samples = Samples::new(&ids, 7, Some(0), seed).unwrap();
+            (0..100).map(|n| samples.get(n)).collect()
+        };
+        let mut samples = Samples::new(&ids, 7, Some(0), 1).unwrap();
+        assert_eq!((60..100).map(|n| samples.get(n)).collect::<Vec<_>>(), all(1)[60..]);
+        assert_ne!(all(1), all(2));
+        assert_ne!(all(1)[..41], all(1)[41..82]);
+    }
+
+    #[test]
+    fn a_document_keeps_its_own_bos() {
+        let ids = [0, 5, 6, 7, 8, 9, 10];
+        let samples = Samples::new(&ids, 3, Some(0), 0).unwrap();
+        assert_eq!(samples.in_order(0), Sample { inputs: vec![0, 5, 6], targets: vec![5, 6, 7] });
+        assert_eq!(samples.in_order(1), Sample { inputs: vec![0, 7, 8], targets: vec![7, 8, 9] });
+        let without = Samples::new(&ids, 3, None, 0).unwrap();
+        assert_eq!(without.in_order(1), Sample { inputs: vec![7, 8, 9], targets: vec![8, 9, 10] });
+        assert!(Samples::new(&ids, 4, None, 0).is_none());
+    }
+}

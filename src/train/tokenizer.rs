@@ -1,0 +1,115 @@
+//! The vocabulary: made from the corpus, or copied.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+use tokenizers::models::bpe::{BPE, BpeTrainer};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::processors::template::TemplateProcessing;
+use tokenizers::{AddedToken, TokenizerBuilder};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::write_whole;
+
+const FILE: &str = "tokenizer.json";
+const CONFIG: &str = "tokenizer_config.json";
+const BOS: &str = "<s>";
+const EOS: &str = "</s>";
+
+/// Bytes of text, at most, that a vocabulary is made from: more hardly change it, and take minutes.
+const SAMPLE: usize = 20_000_000;
+
+/// Makes a byte-level BPE from documents, drawn by the seed until [`SAMPLE`] bytes are together, and
+/// writes its two files. It puts `<s>` (id 0) before every text; `</s>` is id 1.
+///
+/// # Errors
+/// [`ErrorKind::Tokenizer`] when the texts do not give so many entries; [`ErrorKind::Write`].
+pub fn make(texts: &[&str], vocab_size: usize, length: usize, seed: u64, out: &Path) -> Result<()> {
+    let failed =
+        |e: tokenizers::Error| Error::new(ErrorKind::Tokenizer, format!("no tokenizer was made: {e}"));
+    let special = [BOS, EOS].map(|token| AddedToken::from(token, true));
+    let mut trainer = BpeTrainer::builder()
+        .vocab_size(vocab_size)
+        .special_tokens(special.to_vec())
+        .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
+        .show_progress(false)
+        .build();
+    let template = TemplateProcessing::builder()
+        .try_single(format!("{BOS} $A"))
+        .and_then(|builder| builder.try_pair(format!("{BOS} $A {BOS} $B")))
+        .map_err(|e| failed(e.into()))?
+        .special_tokens(vec![(BOS, 0)])
+        .build()
+        .map_err(|e| failed(e.into()))?;
+    let mut tokenizer = TokenizerBuilder::new()
+        .with_model(BPE::default())
+        .with_normalizer(None::<tokenizers::NormalizerWrapper>)
+        .with_pre_tokenizer(Some(ByteLevel::new(false, false, true)))
+        .with_post_processor(Some(template))
+        .with_decoder(Some(ByteLevel::default()))
+        .build()
+        .map_err(failed)?;
+    tokenizer.train(&mut trainer, sample(texts, seed).into_iter()).map_err(failed)?;
+    let entries = tokenizer.get_vocab_size(true);
+    if entries < vocab_size {
+        let what = format!("the corpus gives a vocabulary of {entries}, not {vocab_size}");
+        return Err(Error::new(ErrorKind::Tokenizer, what)
+            .at("key `tokenizer.vocab_size`")
+            .fix(format!("give a vocab_size of at most {entries}, or a larger corpus")));
+    }
+    let text = tokenizer.to_string(true).map_err(failed)?;
+    write_whole(&out.join(FILE), text.as_bytes())?;
+    let config = json!({
+        "bos_token": BOS,
+        "eos_token": EOS,
+        "add_bos_token": true,
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": length,
+    });
+    write_whole(&out.join(CONFIG), format!("{config:#}\n").as_bytes())
+}
+
+/// Texts in the seed's order, up to [`SAMPLE`] bytes.
+fn sample<'a>(texts: &[&'a str], seed: u64) -> Vec<&'a str> {
+    let mut texts = texts.to_vec();
+    texts.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let mut bytes = 0;
+    texts.retain(|text| {
+        bytes += text.len();
+        bytes - text.len() < SAMPLE
+    });
+    texts
+}
+
+/// Copies the tokenizer of a directory, or a tokenizer.json and what lies beside it.
+///
+/// # Errors
+/// [`ErrorKind::Tokenizer`] when there is none; [`ErrorKind::Write`].
+pub fn copy(from: &Path, out: &Path) -> Result<()> {
+    let dir = directory(from);
+    for name in [FILE, CONFIG] {
+        let path = dir.join(name);
+        if name == CONFIG && !path.exists() {
+            continue;
+        }
+        let bytes = fs::read(&path).map_err(|e| {
+            Error::new(ErrorKind::Tokenizer, format!("cannot read the tokenizer: {e}"))
+                .in_file(&path)
+                .fix("give a directory with tokenizer.json")
+        })?;
+        write_whole(&out.join(name), &bytes)?;
+    }
+    Ok(())
+}
+
+/// The directory of a tokenizer that is given as a directory or as its file.
+pub fn directory(path: &Path) -> PathBuf {
+    match path.is_dir() {
+        true => path.to_path_buf(),
+        false => path.parent().map(Path::to_path_buf).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,240 @@
+//! The steps of a training.
+
+use std::time::{Duration, Instant};
+
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::checkpoint::{Checkpoints, State};
+use super::config::TrainConfig;
+use super::corpus::Tokens;
+use super::log::{Log, Row};
+use super::network::values;
+use super::optimizer::{Accumulated, Moments, Optimizer};
+use super::output::Output;
+use super::samples::{Sample, Samples};
+use super::schedule::{Budget, learning_rate};
+use crate::encoding::{EncodingSpec, Positions};
+use crate::error::{Error, ErrorKind, Result};
+use crate::interrupt::Deferred;
+use crate::model::{Llama, LlamaConfig, RotaryTables};
+use crate::progress::Progress;
+
+/// Steps whose mean is the final training loss.
+const RECENT: usize = 100;
+
+/// A training under way.
+pub struct Trainer<'a> {
+    config: &'a TrainConfig,
+    checkpoints: &'a Checkpoints,
+    samples: Samples<'a>,
+    validation: Samples<'a>,
+    rotary: RotaryTables,
+    budget: Budget,
+    log: Log,
+    model: Llama,
+    optimizer: Optimizer,
+    state: State,
+    saved: Instant,
+}
+
+impl<'a> Trainer<'a> {
+    /// A training that stands at `state`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Dataset`] when the corpus, or what is held out of it, is shorter than a sample;
+    /// [`ErrorKind::Write`].
+    #[allow(clippy::too_many_arguments, reason = "called once, with everything that was prepared")]
+    pub fn new(
+        config: &'a TrainConfig,
+        output: &Output,
+        checkpoints: &'a Checkpoints,
+        tokens: &'a Tokens,
+        bos: Option<u32>,
+        (model, moments): (Llama, Vec<Moments>),
+        model_config: &LlamaConfig,
+        state: State,
+    ) -> Result<Trainer<'a>> {
+        let samples = |ids: &'a [u32], what: &str| {
+            Samples::new(ids, config.length, bos, config.seed).ok_or_else(|| {
+                let what =
+                    format!("{what} has {} tokens, which make no sample of {}", ids.len(), config.length);
+                Error::new(ErrorKind::Dataset, what)
+                    .at("key `corpus.datasets`")
+                    .fix("give more documents or a larger held_out, or a smaller length")
+            })
+        };
+        Ok(Trainer {
+            samples: samples(&tokens.train, "the corpus")?,
+            validation: samples(&tokens.validation, "what is held out of the corpus")?,
+            rotary: rotary(model_config, config.length, &model.device()),
+            budget: Budget::new(config),
+            log: Log::open(&output.path("training.csv"), state.step)?,
+            optimizer: Optimizer::new(&config.optimizer, moments),
+            saved: Instant::now(),
+            config,
+            checkpoints,
+            model,
+            state,
+        })
+    }
+
+    /// Goes on until the budget is used up; the model, where it stands, and the mean loss of the last
+    /// steps.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Compute`] when a loss is not finite; [`ErrorKind::Interrupted`] after Ctrl-C, with a
+    /// checkpoint; [`ErrorKind::Write`].
+    pub fn run(mut self) -> Result<(Llama, State, f64)> {
+        let interrupt = Deferred::start();
+        let mut progress = self.progress();
+        while self.share() < 1.0 {
+            let row = self.step()?;
+            progress.note(&self.note(&row));
+            progress.advance(self.advanced(&row));
+            self.log.append(&row)?;
+            if interrupt.requested() {
+                self.save()?;
+                let what = format!("interrupted after step {}, with a checkpoint", self.state.step);
+                return Err(Error::new(ErrorKind::Interrupted, what)
+                    .fix("run the same command with --resume to go on"));
+            }
+            let every = Duration::from_secs_f64(60.0 * self.config.output.checkpoint_minutes);
+            if self.saved.elapsed() >= every {
+                self.save()?;
+            }
+        }
+        if self.state.validation_loss.is_none() || self.state.step % self.config.output.validation_steps != 0
+        {
+            self.state.validation_loss = Some(self.validation_loss()?);
+        }
+        self.save()?;
+        let loss = self.log.recent_loss(RECENT);
+        Ok((self.model, self.state, loss))
+    }
+
+    fn share(&self) -> f64 {
+        self.budget.share(self.state.step, self.state.seconds)
+    }
+
+    /// One optimizer step, with the validation loss where it is due.
+    fn step(&mut self) -> Result<Row> {
+        let started = Instant::now();
+        let rate = learning_rate(&self.config.optimizer, self.state.step, self.share());
+        let (gradients, loss) = self.gradients()?;
+        let norm = f64::from(values(gradients.norm())[0]) / self.micro_batches() as f64;
+        if !(loss.is_finite() && norm.is_finite()) {
+            return Err(self.not_finite(loss, norm));
+        }
+        let clip = (self.config.optimizer.clip_norm / norm.max(f64::MIN_POSITIVE)).min(1.0);
+        let factor = clip / self.micro_batches() as f64;
+        self.model = self.optimizer.step(self.model.clone(), gradients, rate, factor as f32);
+        self.state.step += 1;
+        let seconds = started.elapsed().as_secs_f64();
+        let due = self.state.step % self.config.output.validation_steps == 0;
+        if due {
+            self.state.validation_loss = Some(self.validation_loss()?);
+        }
+        self.state.seconds += started.elapsed().as_secs_f64();
+        Ok(Row {
+            step: self.state.step,
+            tokens: self.state.step * self.config.step_tokens(),
+            seconds: self.state.seconds,
+            loss,
+            learning_rate: rate,
+            gradient_norm: norm,
+            tokens_per_second: self.config.step_tokens() as f64 / seconds,
+            validation_loss: self.state.validation_loss.filter(|_| due),
+        })
+    }
+
+    fn micro_batches(&self) -> usize {
+        self.config.batch / self.config.micro_batch()
+    }
+
+    /// The sum over micro-batches of the gradients of their mean losses, and the mean loss.
+    fn gradients(&mut self) -> Result<(Accumulated, f64)> {
+        let (batch, micro_batch) = (self.config.batch as u64, self.config.micro_batch() as u64);
+        let first = self.state.step * batch;
+        let mut gradients = Accumulated::new();
+        let mut sum = 0.0;
+        for start in (first..first + batch).step_by(micro_batch as usize) {
+            let samples: Vec<Sample> = (start..start + micro_batch).map(|n| self.samples.get(n)).collect();
+            let loss = mean_loss(&self.model, &samples, &self.rotary);
+            let reverse = loss.backward();
+            sum += f64::from(values(loss)[0]);
+            gradients.add(&self.model, reverse);
+        }
+        Ok((gradients, sum / self.micro_batches() as f64))
+    }
+
+    /// Mean loss of the first samples held out.
+    fn validation_loss(&self) -> Result<f64> {
+        let model = self.model.valid();
+        let rotary = self.rotary.clone().inner();
+        let count = self.config.output.validation_samples.min(self.validation.windows());
+        let samples: Vec<Sample> = (0..count).map(|n| self.validation.in_order(n)).collect();
+        let sum: f64 = samples
+            .chunks(self.config.micro_batch())
+            .map(|samples| samples.len() as f64 * f64::from(values(mean_loss(&model, samples, &rotary))[0]))
+            .sum();
+        let loss = sum / count as f64;
+        if loss.is_finite() { Ok(loss) } else { Err(self.not_finite(loss, 0.0)) }
+    }
+
+    fn not_finite(&self, loss: f64, norm: f64) -> Error {
+        let what = match loss.is_finite() {
+            true => format!("the norm of the gradient is {norm}"),
+            false => format!("the loss is {loss}"),
+        };
+        Error::new(ErrorKind::Compute, what)
+            .at(format_args!("step {}", self.state.step + 1))
+            .fix("start over with a lower optimizer.learning_rate, or a lower clip_norm")
+    }
+
+    fn save(&mut self) -> Result<()> {
+        self.checkpoints.save(&self.model, self.optimizer.moments(), &self.state)?;
+        self.saved = Instant::now();
+        Ok(())
+    }
+
+    /// What is left of the budget.
+    fn progress(&self) -> Progress {
+        match self.budget {
+            Budget::Steps(steps) => Progress::new(steps.saturating_sub(self.state.step), "steps"),
+            Budget::Seconds(seconds) => Progress::new((seconds - self.state.seconds).max(0.0) as u64, "s"),
+        }
+    }
+
+    fn advanced(&self, row: &Row) -> u64 {
+        match self.budget {
+            Budget::Steps(_) => 1,
+            Budget::Seconds(_) => {
+                row.seconds as u64
+                    - (row.seconds - self.config.step_tokens() as f64 / row.tokens_per_second) as u64
+            }
+        }
+    }
+
+    fn note(&self, row: &Row) -> String {
+        let validation =
+            self.state.validation_loss.map_or(String::new(), |loss| format!(", held out {loss:.3}"));
+        format!("step {}, loss {:.3}{validation}, {:.0} tok/s", row.step, row.loss, row.tokens_per_second)
+    }
+}
+
+/// The model's own rotations at the first `length` positions.
+fn rotary(config: &LlamaConfig, length: usize, device: &Device) -> RotaryTables {
+    let own = EncodingSpec::parse("rope").expect("a kind without keys");
+    let positions = Positions::whole(length, Vec::new());
+    RotaryTables::new(&own.rotations(&config.rope, &positions), &positions, device)
+}
+
+fn mean_loss(model: &Llama, samples: &[Sample], rotary: &RotaryTables) -> Tensor<1> {
+    let tensor = |part: fn(&Sample) -> &[u32]| {
+        let ids: Vec<i32> = samples.iter().flat_map(|sample| part(sample)).map(|&id| id as i32).collect();
+        let count = ids.len();
+        Tensor::<1, Int>::from_data(TensorData::new(ids, [count]), &model.device())
+    };
+    model.mean_loss(tensor(|sample| &sample.inputs), tensor(|sample| &sample.targets), rotary)
+}
