@@ -3,8 +3,9 @@
 //! Data flows one way, and the modules follow it: [`config`] says what to compare; a [`dataset`] gives
 //! records; a [`task`] makes samples; [`structure`] gives each token its hierarchical position; an
 //! [`encoding`] gives rotations; a [`model`] on a [`device`] scores; [`run`] drives all that; [`store`]
-//! keeps every sample as it finishes; [`report`] makes tables, with intervals from [`stats`] and the [`paper`]'s numbers. [`cli`] is
-//! what a user types, [`error`] what they read when something is wrong.
+//! keeps every sample as it finishes; [`report`] makes tables, with intervals from [`stats`] and the
+//! [`paper`]'s numbers. [`train`] makes models to compare on. [`cli`] is what a user types, [`error`] what
+//! they read when something is wrong, [`interrupt`] what Ctrl-C does.
 
 pub mod cli;
 pub mod config;

@@ -53,6 +53,11 @@ impl RotaryTables {
         }
     }
 
+    /// The tables on the same device without gradients.
+    pub fn inner(self) -> RotaryTables {
+        RotaryTables { tables: self.tables.inner(), ..self }
+    }
+
     /// Tokens that the tables are for.
     pub fn rows(&self) -> usize {
         self.tables.dims()[1]

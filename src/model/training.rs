@@ -30,13 +30,6 @@ impl Llama {
     }
 }
 
-impl RotaryTables {
-    /// The tables on the same device without gradients.
-    pub fn inner(self) -> RotaryTables {
-        RotaryTables { tables: self.tables.inner(), ..self }
-    }
-}
-
 /// [`TrainingKernels::cross_entropy`] in tensor operations.
 pub(super) fn cross_entropy(hidden: Tensor<2>, head: &Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     let (count, vocab) = (targets.dims()[0], head.dims()[0]);
