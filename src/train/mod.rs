@@ -25,15 +25,20 @@ pub use output::Mode;
 
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
+
 use crate::config::find;
 use crate::device::OpenDevice;
+use crate::encoding::{EncodingSpec, Positions};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Checkpoint, LlamaConfig, Tokenizer};
+use crate::model::{Checkpoint, LlamaConfig, RotaryTables, Tokenizer};
 use crate::store::{Session, write_whole};
 use checkpoint::{Checkpoints, State};
-use corpus::{Corpus, Tokens};
+use corpus::{About, Corpus, Tokens};
+use log::Log;
 use output::Output;
-use trainer::Trainer;
+use samples::Samples;
+use trainer::{Start, Trainer};
 
 /// What a config names, found.
 struct Sources {
@@ -54,6 +59,7 @@ impl Sources {
                 let dir = find(path, search).map_err(at("model.path"))?;
                 let checkpoint = Checkpoint::open(&dir).map_err(at("model.path"))?;
                 checkpoint.check_weights().map_err(at("model.path"))?;
+                network::config_json(config, Some(&dir), checkpoint.config.vocab_size)?;
                 Some(dir)
             }
         };
@@ -90,23 +96,11 @@ pub fn train(
     }
     let tokens = prepare(config, &sources, &output)?;
     let checkpoints = Checkpoints::new(output.work());
-    if checkpoints.last()?.is_none() {
-        start(config, &sources, &output, &checkpoints, &tokens)?;
-    }
-    let model_config = LlamaConfig::read(&output.path("config.json"))?;
-    let bos = Tokenizer::read(out)?.bos()?;
-    let (dir, mut state) = checkpoints.last()?.expect("there is one from here on");
-    if state.corpus_sha256 != tokens.about.sha256 {
-        return Err(Error::new(ErrorKind::Results, "the training there is of another corpus or tokenizer")
-            .in_file(out)
-            .fix("restore the data sets, give another --out, or start over with --fresh"));
-    }
-    state.sessions.push(Session::now());
-    let (model, moments) = checkpoint::load(&dir, &model_config, &state, &device.device.clone().autodiff())?;
-    let trainer =
-        Trainer::new(config, &output, &checkpoints, &tokens, bos, (model, moments), &model_config, state)?;
-    let (model, state, loss) = trainer.run()?;
-    result::write(config, &output, &sources.corpus, &tokens.about, &device.name, &model, &state, loss)
+    let start = start(config, &sources, &output, &checkpoints, &tokens, &device.device)?;
+    let log = Log::open(&output.path("training.csv"), start.state.step)?;
+    let samples = samples(config, &tokens, Tokenizer::read(out)?.bos()?)?;
+    let trained = Trainer::new(config, samples, start, log, &checkpoints).run()?;
+    result::write(config, &output, &sources.corpus, &tokens.about, &device.name, &trained)
 }
 
 /// The tokenizer's files and the corpus in its ids.
@@ -134,26 +128,78 @@ fn make_tokenizer(config: &TrainConfig, sources: &Sources, output: &Output) -> R
     tokenizer::make(&texts, vocab_size, config.length, config.seed, output.dir())
 }
 
-/// config.json, and a checkpoint before the first step: first weights, or the checkpoint's.
+/// The samples to train on, and those held out.
+fn samples<'a>(config: &TrainConfig, tokens: &'a Tokens, bos: Option<u32>) -> Result<[Samples<'a>; 2]> {
+    let samples = |ids: &'a [u32], what: &str| {
+        Samples::new(ids, config.length, bos, config.seed).ok_or_else(|| {
+            let what = format!("{what} has {} tokens, which make no sample of {}", ids.len(), config.length);
+            Error::new(ErrorKind::Dataset, what)
+                .at("key `corpus.datasets`")
+                .fix("give more documents or a larger held_out, or a smaller length")
+        })
+    };
+    Ok([
+        samples(&tokens.train, "the corpus")?,
+        samples(&tokens.validation, "what is held out of the corpus")?,
+    ])
+}
+
+/// The last checkpoint, on a device with gradients; the first one is made where there is none.
 fn start(
     config: &TrainConfig,
     sources: &Sources,
     output: &Output,
     checkpoints: &Checkpoints,
     tokens: &Tokens,
+    device: &Device,
+) -> Result<Start> {
+    let last = match checkpoints.last()? {
+        Some(last) => Some(last),
+        None => {
+            make_first_checkpoint(config, sources, output, checkpoints, &tokens.about)?;
+            checkpoints.last()?
+        }
+    };
+    let (dir, mut state) = last.expect("there is one from here on");
+    if state.corpus_sha256 != tokens.about.sha256 {
+        return Err(Error::new(ErrorKind::Results, "the training there is of another corpus or tokenizer")
+            .in_file(output.dir())
+            .fix("restore the data sets, give another --out, or start over with --fresh"));
+    }
+    state.sessions.push(Session::now());
+    let model_config = LlamaConfig::read(&output.path("config.json"))?;
+    let device = device.clone().autodiff();
+    let (model, moments) = checkpoint::load(&dir, &model_config, &state, &device)?;
+    Ok(Start { model, moments, state, rotary: rotary(&model_config, config.length, &device) })
+}
+
+/// The model's own rotations of the first `length` positions.
+fn rotary(config: &LlamaConfig, length: usize, device: &Device) -> RotaryTables {
+    let own = EncodingSpec::parse("rope").expect("a kind without keys");
+    let positions = Positions::whole(length, Vec::new());
+    RotaryTables::new(&own.rotations(&config.rope, &positions), &positions, device)
+}
+
+/// config.json, and a checkpoint before the first step: first weights, or those of a checkpoint.
+fn make_first_checkpoint(
+    config: &TrainConfig,
+    sources: &Sources,
+    output: &Output,
+    checkpoints: &Checkpoints,
+    about: &About,
 ) -> Result<()> {
     let vocab_size = Tokenizer::read(output.dir())?.max_id() as usize + 1;
     let json = network::config_json(config, sources.checkpoint.as_deref(), vocab_size)?;
     write_whole(&output.path("config.json"), format!("{json:#}\n").as_bytes())?;
     let weights = match &sources.checkpoint {
         None => network::first_weights(&json, config.seed),
-        Some(dir) => network::named_tensors(&Checkpoint::open(dir)?.load(&burn::tensor::Device::flex())?),
+        Some(dir) => network::named_tensors(&Checkpoint::open(dir)?.load(&Device::flex())?),
     };
     let state = State {
         step: 0,
         seconds: 0.0,
         validation_loss: None,
-        corpus_sha256: tokens.about.sha256.clone(),
+        corpus_sha256: about.sha256.clone(),
         sessions: Vec::new(),
     };
     checkpoints.write(&weights, &state)

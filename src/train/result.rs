@@ -2,13 +2,12 @@
 
 use serde_json::json;
 
-use super::checkpoint::State;
 use super::config::TrainConfig;
 use super::corpus::{About, Corpus};
 use super::network::{named_tensors, safetensors};
 use super::output::{Output, resolved};
+use super::trainer::Trained;
 use crate::error::Result;
-use crate::model::Llama;
 use crate::store::write_whole;
 
 /// Written last: where it is the training is done.
@@ -18,17 +17,15 @@ pub const REPORT: &str = "training.json";
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::Write`].
-#[allow(clippy::too_many_arguments, reason = "called once, with everything there is")]
 pub fn write(
     config: &TrainConfig,
     output: &Output,
     corpus: &Corpus,
     about: &About,
     device: &str,
-    model: &Llama,
-    state: &State,
-    loss: f64,
+    trained: &Trained,
 ) -> Result<String> {
+    let Trained { model, state, loss } = trained;
     let weights = named_tensors(model);
     let parameters: usize = weights.iter().map(|tensor| tensor.values.len()).sum();
     write_whole(&output.path("model.safetensors"), &safetensors(&weights, config.output.dtype)?)?;

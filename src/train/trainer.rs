@@ -3,21 +3,18 @@
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 
 use super::checkpoint::{Checkpoints, State};
 use super::config::TrainConfig;
-use super::corpus::Tokens;
 use super::log::{Log, Row};
 use super::network::values;
 use super::optimizer::{Accumulated, Moments, Optimizer};
-use super::output::Output;
 use super::samples::{Sample, Samples};
 use super::schedule::{Budget, learning_rate};
-use crate::encoding::{EncodingSpec, Positions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt::Deferred;
-use crate::model::{Llama, LlamaConfig, RotaryTables};
+use crate::model::{Llama, RotaryTables};
 use crate::progress::Progress;
 
 /// Steps whose mean is the final training loss.
@@ -38,60 +35,68 @@ pub struct Trainer<'a> {
     saved: Instant,
 }
 
+/// What a training came to.
+pub struct Trained {
+    /// The model.
+    pub model: Llama,
+    /// Where it stands.
+    pub state: State,
+    /// Mean loss of the last steps.
+    pub loss: f64,
+}
+
+/// Where a training goes on from.
+pub struct Start {
+    /// On a device with gradients.
+    pub model: Llama,
+    /// AdamW's moments; none before the first step.
+    pub moments: Vec<Moments>,
+    /// Where it stands.
+    pub state: State,
+    /// The model's own rotations of a sample.
+    pub rotary: RotaryTables,
+}
+
 impl<'a> Trainer<'a> {
-    /// A training that stands at `state`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Dataset`] when the corpus, or what is held out of it, is shorter than a sample;
-    /// [`ErrorKind::Write`].
-    #[allow(clippy::too_many_arguments, reason = "called once, with everything that was prepared")]
+    /// A training that goes on from `start`, on samples and samples held out.
     pub fn new(
         config: &'a TrainConfig,
-        output: &Output,
+        [samples, validation]: [Samples<'a>; 2],
+        start: Start,
+        log: Log,
         checkpoints: &'a Checkpoints,
-        tokens: &'a Tokens,
-        bos: Option<u32>,
-        (model, moments): (Llama, Vec<Moments>),
-        model_config: &LlamaConfig,
-        state: State,
-    ) -> Result<Trainer<'a>> {
-        let samples = |ids: &'a [u32], what: &str| {
-            Samples::new(ids, config.length, bos, config.seed).ok_or_else(|| {
-                let what =
-                    format!("{what} has {} tokens, which make no sample of {}", ids.len(), config.length);
-                Error::new(ErrorKind::Dataset, what)
-                    .at("key `corpus.datasets`")
-                    .fix("give more documents or a larger held_out, or a smaller length")
-            })
-        };
-        Ok(Trainer {
-            samples: samples(&tokens.train, "the corpus")?,
-            validation: samples(&tokens.validation, "what is held out of the corpus")?,
-            rotary: rotary(model_config, config.length, &model.device()),
+    ) -> Trainer<'a> {
+        Trainer {
+            samples,
+            validation,
+            rotary: start.rotary,
             budget: Budget::new(config),
-            log: Log::open(&output.path("training.csv"), state.step)?,
-            optimizer: Optimizer::new(&config.optimizer, moments),
+            log,
+            model: start.model,
+            optimizer: Optimizer::new(&config.optimizer, start.moments),
+            state: start.state,
             saved: Instant::now(),
             config,
             checkpoints,
-            model,
-            state,
-        })
+        }
     }
 
-    /// Goes on until the budget is used up; the model, where it stands, and the mean loss of the last
-    /// steps.
+    /// Goes on until the budget is used up.
     ///
     /// # Errors
     /// [`ErrorKind::Compute`] when a loss is not finite; [`ErrorKind::Interrupted`] after Ctrl-C, with a
     /// checkpoint; [`ErrorKind::Write`].
-    pub fn run(mut self) -> Result<(Llama, State, f64)> {
+    pub fn run(mut self) -> Result<Trained> {
         let interrupt = Deferred::start();
         let mut progress = self.progress();
         while self.share() < 1.0 {
+            let before = self.state.seconds;
             let row = self.step()?;
             progress.note(&self.note(&row));
-            progress.advance(self.advanced(&row));
+            progress.advance(match self.budget {
+                Budget::Steps(_) => 1,
+                Budget::Seconds(_) => row.seconds as u64 - before as u64,
+            });
             self.log.append(&row)?;
             if interrupt.requested() {
                 self.save()?;
@@ -110,7 +115,7 @@ impl<'a> Trainer<'a> {
         }
         self.save()?;
         let loss = self.log.recent_loss(RECENT);
-        Ok((self.model, self.state, loss))
+        Ok(Trained { model: self.model, state: self.state, loss })
     }
 
     fn share(&self) -> f64 {
@@ -206,28 +211,11 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn advanced(&self, row: &Row) -> u64 {
-        match self.budget {
-            Budget::Steps(_) => 1,
-            Budget::Seconds(_) => {
-                row.seconds as u64
-                    - (row.seconds - self.config.step_tokens() as f64 / row.tokens_per_second) as u64
-            }
-        }
-    }
-
     fn note(&self, row: &Row) -> String {
         let validation =
             self.state.validation_loss.map_or(String::new(), |loss| format!(", held out {loss:.3}"));
         format!("step {}, loss {:.3}{validation}, {:.0} tok/s", row.step, row.loss, row.tokens_per_second)
     }
-}
-
-/// The model's own rotations at the first `length` positions.
-fn rotary(config: &LlamaConfig, length: usize, device: &Device) -> RotaryTables {
-    let own = EncodingSpec::parse("rope").expect("a kind without keys");
-    let positions = Positions::whole(length, Vec::new());
-    RotaryTables::new(&own.rotations(&config.rope, &positions), &positions, device)
 }
 
 fn mean_loss(model: &Llama, samples: &[Sample], rotary: &RotaryTables) -> Tensor<1> {
