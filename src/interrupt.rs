@@ -21,7 +21,7 @@ pub fn handle() -> Result<()> {
             return;
         }
         let error = Error::new(ErrorKind::Interrupted, "interrupted")
-            .fix("run the same command again; finished samples are kept");
+            .fix("run the same command again (`train`: with --resume); what was finished is kept");
         eprintln!("{error}");
         std::process::exit(i32::from(error.kind.exit_code()));
     })

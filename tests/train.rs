@@ -109,6 +109,7 @@ fn wait_for(space: &Workspace, count: usize, child: &mut Child) {
 #[test]
 fn killed_at_any_moment() {
     let space = space();
+    space.replace("train.toml", "steps = 60", "steps = 200");
     train(&space, "--out whole").done();
     let mut random = StdRng::seed_from_u64(5);
     let mut kills = 0;

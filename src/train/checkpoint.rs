@@ -52,22 +52,31 @@ impl Checkpoints {
         Checkpoints { dir }
     }
 
-    /// The finished checkpoints by step, first to last.
+    /// Everything in the directory that is a checkpoint or was to be one.
     ///
     /// # Errors
     /// [`ErrorKind::Results`] when the directory cannot be read.
-    fn all(&self) -> Result<Vec<(u64, PathBuf)>> {
+    fn entries(&self) -> Result<Vec<(String, PathBuf)>> {
         let unreadable = |e: std::io::Error| {
-            Error::new(ErrorKind::Results, format!("cannot read the directory: {e}")).in_file(&self.dir)
+            Error::new(ErrorKind::Results, format!("cannot read the directory: {e}"))
+                .in_file(&self.dir)
+                .fix("check its permissions")
         };
-        let mut all = Vec::new();
+        let mut entries = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(unreadable)? {
             let path = entry.map_err(unreadable)?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if let Some(step) = name.strip_prefix(PREFIX).and_then(|step| step.parse().ok()) {
-                all.push((step, path));
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if let Some(rest) = name.strip_prefix(PREFIX) {
+                entries.push((rest.to_string(), path));
             }
         }
+        Ok(entries)
+    }
+
+    /// The finished checkpoints by step, first to last.
+    fn all(&self) -> Result<Vec<(u64, PathBuf)>> {
+        let finished = |(step, path): (String, PathBuf)| Some((step.parse().ok()?, path));
+        let mut all: Vec<_> = self.entries()?.into_iter().filter_map(finished).collect();
         all.sort();
         Ok(all)
     }
@@ -138,9 +147,11 @@ impl Checkpoints {
         self.remove_old()
     }
 
+    /// Removes checkpoints that are no longer kept, and what a kill left unfinished.
     fn remove_old(&self) -> Result<()> {
-        let all = self.all()?;
-        for (_, path) in all.iter().rev().skip(KEPT) {
+        let old = self.all()?.into_iter().rev().skip(KEPT).map(|(_, path)| path);
+        let unfinished = self.entries()?.into_iter().filter(|(name, _)| name.ends_with(UNFINISHED));
+        for path in old.chain(unfinished.map(|(_, path)| path)) {
             // One that cannot be removed costs room only.
             let _ = fs::remove_dir_all(path);
         }

@@ -11,6 +11,7 @@ use crate::model::Llama;
 pub type Moments = AdaptiveMomentumState<1>;
 
 /// Gradients of all weights, flat, in the order of the model's fields.
+#[derive(Default)]
 pub struct Accumulated(Vec<Tensor<1>>);
 
 /// AdamW without decay of vectors: norms and biases.
@@ -22,11 +23,6 @@ pub struct Optimizer {
 }
 
 impl Accumulated {
-    /// No gradients yet.
-    pub fn new() -> Accumulated {
-        Accumulated(Vec::new())
-    }
-
     /// Adds the gradients of a backward pass.
     pub fn add(&mut self, model: &Llama, gradients: Gradients) {
         let mut visitor = Collect { gradients, flat: Vec::new() };

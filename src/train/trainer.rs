@@ -109,10 +109,7 @@ impl<'a> Trainer<'a> {
                 self.save()?;
             }
         }
-        if self.state.validation_loss.is_none() || self.state.step % self.config.output.validation_steps != 0
-        {
-            self.state.validation_loss = Some(self.validation_loss()?);
-        }
+        self.state.validation_loss = Some(self.validation_loss()?);
         self.save()?;
         let loss = self.log.recent_loss(RECENT);
         Ok(Trained { model: self.model, state: self.state, loss })
@@ -129,14 +126,14 @@ impl<'a> Trainer<'a> {
         let (gradients, loss) = self.gradients()?;
         let norm = f64::from(values(gradients.norm())[0]) / self.micro_batches() as f64;
         if !(loss.is_finite() && norm.is_finite()) {
-            return Err(self.not_finite(loss, norm));
+            return Err(not_finite(self.state.step + 1, loss, norm));
         }
         let clip = (self.config.optimizer.clip_norm / norm.max(f64::MIN_POSITIVE)).min(1.0);
         let factor = clip / self.micro_batches() as f64;
         self.model = self.optimizer.step(self.model.clone(), gradients, rate, factor as f32);
         self.state.step += 1;
         let seconds = started.elapsed().as_secs_f64();
-        let due = self.state.step % self.config.output.validation_steps == 0;
+        let due = self.state.step.is_multiple_of(self.config.output.validation_steps);
         if due {
             self.state.validation_loss = Some(self.validation_loss()?);
         }
@@ -161,7 +158,7 @@ impl<'a> Trainer<'a> {
     fn gradients(&mut self) -> Result<(Accumulated, f64)> {
         let (batch, micro_batch) = (self.config.batch as u64, self.config.micro_batch() as u64);
         let first = self.state.step * batch;
-        let mut gradients = Accumulated::new();
+        let mut gradients = Accumulated::default();
         let mut sum = 0.0;
         for start in (first..first + batch).step_by(micro_batch as usize) {
             let samples: Vec<Sample> = (start..start + micro_batch).map(|n| self.samples.get(n)).collect();
@@ -184,17 +181,7 @@ impl<'a> Trainer<'a> {
             .map(|samples| samples.len() as f64 * f64::from(values(mean_loss(&model, samples, &rotary))[0]))
             .sum();
         let loss = sum / count as f64;
-        if loss.is_finite() { Ok(loss) } else { Err(self.not_finite(loss, 0.0)) }
-    }
-
-    fn not_finite(&self, loss: f64, norm: f64) -> Error {
-        let what = match loss.is_finite() {
-            true => format!("the norm of the gradient is {norm}"),
-            false => format!("the loss is {loss}"),
-        };
-        Error::new(ErrorKind::Compute, what)
-            .at(format_args!("step {}", self.state.step + 1))
-            .fix("start over with a lower optimizer.learning_rate, or a lower clip_norm")
+        if loss.is_finite() { Ok(loss) } else { Err(not_finite(self.state.step, loss, 0.0)) }
     }
 
     fn save(&mut self) -> Result<()> {
@@ -218,9 +205,19 @@ impl<'a> Trainer<'a> {
     }
 }
 
+fn not_finite(step: u64, loss: f64, norm: f64) -> Error {
+    let what = match loss.is_finite() {
+        true => format!("the norm of the gradient is {norm}"),
+        false => format!("the loss is {loss}"),
+    };
+    Error::new(ErrorKind::Compute, what)
+        .at(format_args!("step {step}"))
+        .fix("start over with a lower optimizer.learning_rate, or a lower clip_norm")
+}
+
 fn mean_loss(model: &Llama, samples: &[Sample], rotary: &RotaryTables) -> Tensor<1> {
     let tensor = |part: fn(&Sample) -> &[u32]| {
-        let ids: Vec<i32> = samples.iter().flat_map(|sample| part(sample)).map(|&id| id as i32).collect();
+        let ids: Vec<i32> = samples.iter().flat_map(part).map(|&id| id as i32).collect();
         let count = ids.len();
         Tensor::<1, Int>::from_data(TensorData::new(ids, [count]), &model.device())
     };

@@ -94,7 +94,7 @@ fn attention() {
 fn loss() {
     // More rows than a chunk has.
     let inputs = [random([600, 12]), random([90, 12])];
-    let targets: Vec<i32> = (0..600).map(|n| (n * 37 % 90) as i32).collect();
+    let targets: Vec<i32> = (0..600).map(|n| n * 37 % 90).collect();
     let targets = Tensor::<1, Int>::from_data(TensorData::new(targets, [600]), &device());
     let [hidden, head] = inputs.clone();
     let ours = Dispatch::cross_entropy(
