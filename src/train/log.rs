@@ -46,7 +46,11 @@ impl Log {
     /// [`ErrorKind::Write`].
     pub fn open(path: &Path, step: u64) -> Result<Log> {
         let earlier = fs::read_to_string(path).unwrap_or_default();
-        let number = |line: &str| line.split(',').next().and_then(|step| step.parse::<u64>().ok());
+        // A row that was cut has fewer fields.
+        let number = |line: &str| match line.split(',').collect::<Vec<_>>()[..] {
+            [step, _, _, _, _, _, _, _] => step.parse::<u64>().ok(),
+            _ => None,
+        };
         let kept: Vec<&str> =
             earlier.lines().filter(|line| number(line).is_some_and(|number| number <= step)).collect();
         let loss = |line: &&str| line.split(',').nth(3).and_then(|loss| loss.parse().ok());
@@ -64,9 +68,8 @@ impl Log {
     pub fn append(&mut self, row: &Row) -> Result<()> {
         self.losses.push(row.loss);
         let validation = row.validation_loss.map_or(String::new(), |loss| format!("{loss:.5}"));
-        writeln!(
-            self.file,
-            "{},{},{:.3},{:.5},{:.4e},{:.4},{:.0},{validation}",
+        let line = format!(
+            "{},{},{:.3},{:.5},{:.4e},{:.4},{:.0},{validation}\n",
             row.step,
             row.tokens,
             row.seconds,
@@ -74,8 +77,8 @@ impl Log {
             row.learning_rate,
             row.gradient_norm,
             row.tokens_per_second
-        )
-        .map_err(|e| write_error(&self.path, &e))
+        );
+        self.file.write_all(line.as_bytes()).map_err(|e| write_error(&self.path, &e))
     }
 
     /// Mean loss of the last `count` steps, or of all where there are fewer; NaN of none.

@@ -55,13 +55,7 @@ impl Sources {
         let corpus = Corpus::open(&config.corpus, search)?;
         let checkpoint = match &config.model.path {
             None => None,
-            Some(path) => {
-                let dir = find(path, search).map_err(at("model.path"))?;
-                let checkpoint = Checkpoint::open(&dir).map_err(at("model.path"))?;
-                checkpoint.check_weights().map_err(at("model.path"))?;
-                network::config_json(config, Some(&dir), checkpoint.config.vocab_size)?;
-                Some(dir)
-            }
+            Some(path) => Some(find_checkpoint(path, config, search).map_err(at("model.path"))?),
         };
         let given = config.tokenizer.as_ref().and_then(|keys| keys.path.as_ref());
         let tokenizer = match given {
@@ -74,6 +68,20 @@ impl Sources {
         };
         Ok(Sources { corpus, checkpoint, tokenizer })
     }
+}
+
+/// A directory whose weights can be gone on from.
+fn find_checkpoint(path: &str, config: &TrainConfig, search: &[PathBuf]) -> Result<PathBuf> {
+    let dir = find(path, search)?;
+    if dir.is_file() {
+        return Err(Error::new(ErrorKind::Model, "training does not go on from a file, as GGUF")
+            .in_file(&dir)
+            .fix("give a Hugging Face directory with config.json, *.safetensors and tokenizer.json"));
+    }
+    let checkpoint = Checkpoint::open(&dir)?;
+    checkpoint.check_weights()?;
+    network::config_json(config, Some(&dir), checkpoint.config.vocab_size)?;
+    Ok(dir)
 }
 
 /// Trains as a config says into `out`; returns what came of it, in words.

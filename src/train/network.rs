@@ -100,7 +100,6 @@ fn set_rope(json: &mut Value, model: &ModelKeys) -> Result<()> {
     let earlier = json[key].get("rope_type").or_else(|| json[key].get("type")).and_then(Value::as_str);
     if earlier.is_some_and(|kind| kind != "default") {
         return Err(Error::new(ErrorKind::Config, "position_scale beside a checkpoint's own rope_scaling")
-            .at("key `model.position_scale`")
             .fix("leave it out: the checkpoint keeps its scaling"));
     }
     if scale == 1.0 {

@@ -105,7 +105,7 @@ fn refuse_other_config(dir: &Path, config: &TrainConfig) -> Result<()> {
             .in_file(&path)
             .fix("restore the file, or start over with --fresh")
     })?;
-    match difference(&earlier, &resolved(config)) {
+    match difference(earlier, resolved(config), ["there", "now"]) {
         None => Ok(()),
         Some(what) => {
             Err(Error::new(ErrorKind::Results, format!("the training there is of another config: {what}"))
