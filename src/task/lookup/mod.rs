@@ -143,7 +143,7 @@ impl Task for Lookup {
                 cells.push((0..self.samples).into_par_iter().map(sample).collect::<Result<_>>()?);
             }
         }
-        Ok(Selection { samples: by_rank(cells), left_out: Vec::new() })
+        Ok(Selection { samples: by_rank(cells), ..Selection::default() })
     }
 
     fn request<'a>(&'a self, sample: &'a Sample) -> Request<'a> {
