@@ -195,7 +195,7 @@ impl Place {
     fn is(&self, group: &Group) -> bool {
         match (self, group) {
             (Place::All, Group::All) => true,
-            (Place::Range(range), Group::Bucket(span)) => reads(range, span),
+            (Place::Range(range), Group::Bucket(span) | Group::Words(span)) => reads(range, span),
             _ => false,
         }
     }

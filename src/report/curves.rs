@@ -14,15 +14,23 @@ const HIGHEST_LOSS: f64 = 10.0;
 
 impl Drawn<'_> {
     pub(super) fn by_position(&self, metric: &Metric) -> Option<(String, String)> {
-        self.by_span(metric, "position", "position of the token in the document", position)
+        self.by_span(
+            metric,
+            "position",
+            "position of the token in the document",
+            position,
+            Some(self.trained_length),
+        )
     }
 
     pub(super) fn by_bucket(&self, metric: &Metric) -> Option<(String, String)> {
         let x = match self.task.kind {
             "language_modeling" => "length of the document, tokens",
-            _ => "bucket",
+            _ => "length of the prompt, tokens",
         };
-        self.by_span(metric, "bucket", x, bucket)
+        let limit = Some(self.trained_length);
+        self.by_span(metric, "bucket", x, bucket, limit)
+            .or_else(|| self.by_span(metric, "bucket", "length of the context, words", words, None))
     }
 
     /// A curve an encoding over spans; none where there are fewer than two.
@@ -32,6 +40,7 @@ impl Drawn<'_> {
         by: &str,
         x: &str,
         span: fn(&Group) -> Option<Span>,
+        trained_length: Option<usize>,
     ) -> Option<(String, String)> {
         let rows: Vec<(Span, &Row)> =
             self.rows_of(metric).filter_map(|row| Some((span(&row.group)?, row))).collect();
@@ -53,7 +62,8 @@ impl Drawn<'_> {
             x: x.into(),
             y: axis(metric),
             ticks: spans.iter().map(Span::to_string).collect(),
-            limit: limit(&spans.iter().copied().collect::<Vec<_>>(), self.trained_length),
+            limit: trained_length
+                .and_then(|length| limit(&spans.iter().copied().collect::<Vec<_>>(), length)),
             highest: highest(metric),
             curves: self.config.encodings.iter().enumerate().filter_map(curve).collect(),
         };
@@ -132,6 +142,13 @@ fn position(group: &Group) -> Option<Span> {
 fn bucket(group: &Group) -> Option<Span> {
     match group {
         Group::Bucket(span) => Some(*span),
+        _ => None,
+    }
+}
+
+fn words(group: &Group) -> Option<Span> {
+    match group {
+        Group::Words(span) => Some(*span),
         _ => None,
     }
 }

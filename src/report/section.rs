@@ -148,7 +148,7 @@ impl<'a> Figures<'a> {
 
 /// Groups of whole samples: the columns of a table. Cells of a grid are drawn, not tabulated.
 pub(super) fn of_samples(group: &Group) -> bool {
-    matches!(group, Group::Bucket(_) | Group::All)
+    matches!(group, Group::Bucket(_) | Group::Words(_) | Group::All)
 }
 
 /// Metrics that summary.csv alone has: others show the same in another weighting or form.

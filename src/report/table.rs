@@ -170,7 +170,8 @@ impl<'a> View<'a> {
             Group::Bucket(span) => span.to > self.trained_length,
             Group::Position(span) => span.from >= self.trained_length,
             Group::Cell { length, .. } => *length > self.trained_length,
-            Group::All => false,
+            // A length in words is not one in tokens.
+            Group::Words(_) | Group::All => false,
         };
         let name = match group {
             Group::Position(span) => span.to_string(),

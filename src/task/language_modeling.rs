@@ -34,9 +34,10 @@ const METRICS: &[Metric] = &[
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LanguageModeling {
-    /// Edges of the document buckets, in the model's tokens, half-open; positions are grouped by them
-    /// too.
+    /// Edges of the document buckets, in the model's tokens, half-open.
     pub buckets: Vec<usize>,
+    /// Edges of the groups of positions; the buckets' where not given.
+    pub positions: Option<Vec<usize>>,
     /// Documents of each bucket.
     pub samples: usize,
     /// Also score the last so many tokens of each document by themselves (2048 in Table 5).
@@ -84,9 +85,11 @@ impl Task for LanguageModeling {
         let bad = |key: &str, what: String, fix: &str| {
             Err(Error::new(ErrorKind::Config, what).at(format_args!("key `{key}`")).fix(fix))
         };
-        if self.buckets.len() < 2 || self.buckets.windows(2).any(|edge| edge[0] >= edge[1]) {
-            let what = format!("buckets {:?} are not increasing edges", self.buckets);
-            return bad("buckets", what, "give at least two edges, as [0, 2048, 4096]");
+        for (key, edges) in [("buckets", &self.buckets), ("positions", self.position_edges())] {
+            if edges.len() < 2 || edges.windows(2).any(|edge| edge[0] >= edge[1]) {
+                let what = format!("{key} {edges:?} are not increasing edges");
+                return bad(key, what, "give at least two edges, as [0, 2048, 4096]");
+            }
         }
         if self.samples == 0 {
             return bad("samples", "samples is 0".into(), "ask for at least 1 document a bucket");
@@ -100,7 +103,7 @@ impl Task for LanguageModeling {
     fn samples(&self, dataset: &Dataset, tokenizer: &Tokenizer, seed: u64) -> Result<Selection> {
         let mut records = dataset.records()?;
         records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        let mut buckets: Vec<Vec<Sample>> = vec![Vec::new(); self.spans().len()];
+        let mut buckets: Vec<Vec<Sample>> = vec![Vec::new(); self.buckets.len() - 1];
         for some in records.chunks(TOKENIZE) {
             if buckets.iter().all(|bucket| bucket.len() == self.samples) {
                 break;
@@ -137,15 +140,16 @@ impl Task for LanguageModeling {
             measures.extend(outcome.document_measures(group));
         }
         if outcome.by_position {
-            measures.extend(self.spans().into_iter().flat_map(|span| outcome.position_measures(span)));
+            let spans = spans(self.position_edges()).into_iter();
+            measures.extend(spans.flat_map(|span| outcome.position_measures(span)));
         }
         Ok(measures)
     }
 }
 
 impl LanguageModeling {
-    fn spans(&self) -> Vec<Span> {
-        self.buckets.windows(2).map(|edge| Span { from: edge[0], to: edge[1] }).collect()
+    fn position_edges(&self) -> &Vec<usize> {
+        self.positions.as_ref().unwrap_or(&self.buckets)
     }
 
     /// A record's sample and the number of its bucket; none where it falls in no bucket or has nothing
@@ -154,7 +158,7 @@ impl LanguageModeling {
         let text = record.text("text")?;
         let tokens = tokenizer.encode(text).map_err(|e| e.at(&record.origin))?;
         let length = tokens.ids.len();
-        let spans = self.spans();
+        let spans = spans(&self.buckets);
         let Some(number) = spans.iter().position(|span| (span.from..span.to).contains(&length)) else {
             return Ok(None);
         };
@@ -208,15 +212,20 @@ impl LanguageModeling {
         }
     }
 
-    /// Multiples of [`BIN`] and bucket edges, from 0 to the document's length.
+    /// Multiples of [`BIN`] and edges of the groups of positions, from 0 to the document's length.
     fn edges(&self, length: usize) -> Vec<usize> {
-        let mut edges: Vec<usize> = (0..length).step_by(BIN).chain(self.buckets.iter().copied()).collect();
+        let mut edges: Vec<usize> =
+            (0..length).step_by(BIN).chain(self.position_edges().iter().copied()).collect();
         edges.retain(|&edge| edge < length);
         edges.push(length);
         edges.sort_unstable();
         edges.dedup();
         edges
     }
+}
+
+fn spans(edges: &[usize]) -> Vec<Span> {
+    edges.windows(2).map(|edge| Span { from: edge[0], to: edge[1] }).collect()
 }
 
 impl Outcome {
@@ -257,7 +266,7 @@ mod tests {
     use crate::model::Tokens;
 
     fn task(buckets: &[usize], last: Option<usize>) -> LanguageModeling {
-        LanguageModeling { buckets: buckets.to_vec(), samples: 1, last }
+        LanguageModeling { buckets: buckets.to_vec(), positions: None, samples: 1, last }
     }
 
     fn sample(length: usize) -> Sample {
@@ -305,6 +314,18 @@ mod tests {
     fn positions_are_left_out_where_they_mean_nothing() {
         let measures = measures(&task(&[0, 100, 1000], None), 301, false);
         assert!(measures.iter().all(|m| !matches!(m.group, Group::Position(_))));
+    }
+
+    #[test]
+    fn positions_have_edges_of_their_own() {
+        let task = LanguageModeling { positions: Some(vec![0, 50, 300]), ..task(&[200, 1000], None) };
+        let measures = measures(&task, 301, true);
+        let at = |from, to| figure(&measures, Group::Position(Span { from, to }), "loss");
+        assert_eq!(at(0, 50), Some((49.0 * 50.0 / 2.0, 49.0)));
+        assert_eq!(at(50, 300), Some(((50..300).sum::<i32>().into(), 250.0)));
+        assert_eq!(at(200, 1000), None);
+        let down = LanguageModeling { positions: Some(vec![50, 50]), ..task.clone() };
+        assert!(down.check().is_err());
     }
 
     #[test]

@@ -216,6 +216,8 @@ pub struct Measure {
 pub enum Group {
     /// Samples of a bucket.
     Bucket(Span),
+    /// Samples of a bucket by the length that their records state, in words.
+    Words(Span),
     /// All samples of the task.
     All,
     /// Tokens at these positions, of all samples that reach them.
@@ -233,7 +235,7 @@ impl std::fmt::Display for Group {
     /// As in summary.csv.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Group::Bucket(span) => write!(f, "{span}"),
+            Group::Bucket(span) | Group::Words(span) => write!(f, "{span}"),
             Group::All => f.write_str("all"),
             Group::Position(span) => write!(f, "position {span}"),
             Group::Cell { length, depth } => write!(f, "length {length} depth {depth}"),
@@ -255,7 +257,7 @@ type Parsed = std::result::Result<(Arc<dyn Task>, toml::Table), toml::de::Error>
 
 /// Every kind of task.
 pub const TASKS: &[TaskKind] = &[
-    TaskKind::of::<LanguageModeling>("language_modeling", &["buckets"]),
+    TaskKind::of::<LanguageModeling>("language_modeling", &["buckets", "positions"]),
     TaskKind::of::<Lookup>("lookup", &["length", "depth"]),
     TaskKind::of::<Completion>("completion", &["buckets"]),
     TaskKind::of::<Symbols>("symbols", &[]),

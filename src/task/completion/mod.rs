@@ -142,7 +142,7 @@ impl Task for Completion {
             percent(outcome.exact_match),
             percent(outcome.truncated_tokens > 0),
         ];
-        let groups = [Group::Bucket(outcome.bucket()), Group::All];
+        let groups = [Group::Words(outcome.bucket()), Group::All];
         let measures = groups.into_iter().flat_map(|group| {
             let measure = move |(metric, numerator): (&Metric, f64)| Measure {
                 group,
