@@ -14,7 +14,7 @@ use common::repository;
 use longcode::dataset::Dataset;
 use longcode::error::Result;
 use longcode::model::Tokenizer;
-use longcode::report::{Mark, Report, terminal};
+use longcode::report::{Mark, Report, Table, terminal};
 use longcode::store::Results;
 use longcode::task::{Better, Group, Measure, Metric, Request, Sample, Selection, Task};
 use serde_json::{Value, json};
@@ -255,7 +255,7 @@ impl Task for Lookup {
 }
 
 #[test]
-fn a_grid_is_a_heat_map() {
+fn a_grid_is_a_heat_map_and_a_table() {
     let dir = made_up();
     let mut lines = String::new();
     for number in 0..60 {
@@ -275,8 +275,15 @@ fn a_grid_is_a_heat_map() {
     let titles: Vec<&str> = pictures.iter().map(|picture| picture.title.as_str()).collect();
     assert_eq!(titles, ["TinyLlama on code lm: exact match by length and depth"]);
     same_as_golden(&pictures[0].svg, &pictures[0].svg_file());
-    let tables = &report.sections[0].tables;
-    assert!(tables.iter().all(|table| table.columns.len() == 1 && table.columns[0].name == "all"));
+    let of_grid = |table: &&Table| table.title == "Exact match by length and depth.";
+    let (grids, others): (Vec<_>, Vec<_>) = report.sections[0].tables.iter().partition(of_grid);
+    assert!(others.iter().all(|table| table.columns.len() == 1 && table.columns[0].name == "all"));
+    let [grid] = grids[..] else { panic!("one table of the grid") };
+    let columns: Vec<&str> = grid.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(columns.len(), 12);
+    assert_eq!([columns[0], columns[5], columns[11]], ["1024 at 0%", "2048 at 25%", "4096 at 100%"]);
+    let cell = |row: usize, column: usize| grid.rows[row].1[column].value;
+    assert_eq!([cell(0, 11), cell(1, 0)], [Some(0.0), Some(0.6)]);
 }
 
 #[test]

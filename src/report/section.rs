@@ -101,22 +101,37 @@ impl<'a> Figures<'a> {
         View::new(&self.rows, *metric, of, self.trained_length)
     }
 
-    /// Each metric over samples, and the loss over positions.
+    /// Each metric over samples, over the cells of a grid, and over positions.
     fn measured(&self) -> Vec<Table> {
         let over_samples = |metric: &Metric| {
             let (name, over) = words(self.task, metric);
             let view = self.view(metric, of_samples);
             view.figures(format!("{name}{over}."), Content::Samples, self.encodings)
         };
+        let over_cells = |metric: &Metric| {
+            let (name, _) = words(self.task, metric);
+            let view = self.view(metric, |group| matches!(group, Group::Cell { .. }));
+            view.figures(format!("{name} by length and depth."), Content::Samples, self.encodings)
+        };
         let mut tables: Vec<Table> = shown(self.task).filter_map(over_samples).collect();
-        let loss = shown(self.task).find(|metric| metric.name == "loss");
-        tables.extend(loss.and_then(|loss| {
-            let title = "Loss in nats by position in the document, from the same pass: what the model loses when \
-                         this much context stands before a token.";
-            let view = self.view(loss, |group| matches!(group, Group::Position(_)));
-            view.figures(title.into(), Content::Positions, self.encodings)
-        }));
+        tables.extend(shown(self.task).filter_map(over_cells));
+        tables.extend(shown(self.task).filter_map(|metric| self.over_positions(metric)));
         tables
+    }
+
+    /// A metric over positions; of those of language modelling the loss alone.
+    fn over_positions(&self, metric: &Metric) -> Option<Table> {
+        let title = match (self.task.kind, metric.name) {
+            ("language_modeling", "loss") => {
+                "Loss in nats by position in the document, from the same pass: what the model loses when this much \
+                 context stands before a token."
+                    .to_string()
+            }
+            ("language_modeling", _) => return None,
+            _ => format!("{} by position in the prompt, tokens.", words(self.task, metric).0),
+        };
+        let view = self.view(metric, |group| matches!(group, Group::Position(_)));
+        view.figures(title, Content::Positions, self.encodings)
     }
 
     /// The main metric's differences from the baseline.
@@ -146,7 +161,7 @@ impl<'a> Figures<'a> {
     }
 }
 
-/// Groups of whole samples: the columns of a table. Cells of a grid are drawn, not tabulated.
+/// Groups of whole samples: the columns of a metric's first table.
 pub(super) fn of_samples(group: &Group) -> bool {
     matches!(group, Group::Bucket(_) | Group::Words(_) | Group::All)
 }

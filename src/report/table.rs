@@ -175,6 +175,7 @@ impl<'a> View<'a> {
         };
         let name = match group {
             Group::Position(span) => span.to_string(),
+            Group::Cell { length, depth } => format!("{length} at {depth}%"),
             group => group.to_string(),
         };
         let counts = self.rows.iter().filter(|row| row.group == *group).map(|row| row.estimate.n);
