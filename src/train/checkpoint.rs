@@ -22,6 +22,7 @@ const WEIGHTS: &str = "model.safetensors";
 const STATE: &str = "state.json";
 const PREFIX: &str = "step-";
 const UNFINISHED: &str = ".new";
+const REMOVED: &str = ".old";
 
 /// Checkpoints that are kept.
 const KEPT: usize = 2;
@@ -132,9 +133,7 @@ impl Checkpoints {
             fs::create_dir(&beside)?;
             write_synced(&beside.join(WEIGHTS), &bytes)?;
             write_synced(&beside.join(STATE), text.as_bytes())?;
-            if path.exists() {
-                fs::remove_dir_all(&path)?;
-            }
+            remove_whole(&path)?;
             fs::rename(&beside, &path)?;
             File::open(&self.dir)?.sync_all()
         };
@@ -149,14 +148,31 @@ impl Checkpoints {
 
     /// Removes checkpoints that are no longer kept, and what a kill left unfinished.
     fn remove_old(&self) -> Result<()> {
-        let old = self.all()?.into_iter().rev().skip(KEPT).map(|(_, path)| path);
-        let unfinished = self.entries()?.into_iter().filter(|(name, _)| name.ends_with(UNFINISHED));
-        for path in old.chain(unfinished.map(|(_, path)| path)) {
-            // One that cannot be removed costs room only.
+        let left_over = self.entries()?.into_iter().filter(|(step, _)| step.parse::<u64>().is_err());
+        // What cannot be removed costs room only.
+        for (_, path) in left_over {
             let _ = fs::remove_dir_all(path);
+        }
+        for (_, path) in self.all()?.into_iter().rev().skip(KEPT) {
+            let _ = remove_whole(&path);
         }
         Ok(())
     }
+}
+
+/// Removes a checkpoint, if it is there, under another name: a kill in the middle of it must not leave a
+/// part of a checkpoint that looks finished.
+fn remove_whole(path: &Path) -> std::io::Result<()> {
+    let mut removed = path.as_os_str().to_owned();
+    removed.push(REMOVED);
+    if Path::new(&removed).exists() {
+        fs::remove_dir_all(&removed)?;
+    }
+    if path.exists() {
+        fs::rename(path, &removed)?;
+        fs::remove_dir_all(&removed)?;
+    }
+    Ok(())
 }
 
 /// Loads a checkpoint: the model on `device`, and the moments, none before the first step.
