@@ -8,8 +8,8 @@ Needs torch, safetensors and numpy. Without --model a random checkpoint of SmolL
 directory (about 540 MB), seeded. Prints a Markdown table; --out writes it, and a CSV with every timed pass next to it.
 
 What is timed, on both sides: a whole scoring pass from token ids to the loss of every token, rotation tables
-included, loading excluded. Both score the ids and segments of `longcode bench`. After a warm-up the two take turns
-(A B A B ...), so that drift of the machine hits both; the table has the medians. The PyTorch side lives in one process
+included, loading excluded. Both score the ids and segments of `longcode bench`. After a warm-up on fewer tokens the two
+take turns (A B A B ...), so that drift of the machine hits both; the table has the medians. The PyTorch side lives in one process
 per encoding and length, so that its peak memory is its own. A peak is all that is resident while scoring:
 the weights, and the libraries, which are several hundred MB of PyTorch's.
 
@@ -58,6 +58,7 @@ ENCODINGS = [
     "hirope:window=512,split=0.5",
 ]  # fmt: skip
 SEGMENT = 128  # tokens, as in `longcode bench`
+WARM_UP = 2048  # tokens, before every timed pass of longcode and once in the process of PyTorch
 CHECKED_TOKENS = 1500
 TOLERANCE = 1e-3
 LOGIT_ROWS = 512  # positions whose logits exist at a time
@@ -352,7 +353,7 @@ class Longcode:
         """Seconds of a pass and peak MB, after a warm-up."""
         row = json.loads(self.run(
             "bench", "--model", self.model, "--encoding", encoding, "--length", str(length), "--device", "cpu",
-            "--repeats", "1", "--json",
+            "--repeats", "1", "--warm-up", str(WARM_UP), "--json",
         ))  # fmt: skip
         return row["seconds"], row["peak_rss_mb"]
 
@@ -397,7 +398,7 @@ def compare_speed(longcode, model, spec, length, repeats, threads):
     segments = [n // SEGMENT for n in range(length)]
     ours, theirs = [], []
     with TorchSide(model, Encoding.parse(spec), threads) as side:
-        side.score(ids, segments)
+        side.score(ids[:WARM_UP], segments[:WARM_UP])
         for _ in range(repeats):
             ours.append(longcode.bench(spec, length))
             seconds, _, peak = side.score(ids, segments)

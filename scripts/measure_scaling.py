@@ -31,6 +31,7 @@ def parse_arguments():
     parser.add_argument("--length", type=int, nargs="+", default=LENGTHS)
     parser.add_argument("--encoding", nargs="+", default=ENCODINGS)
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--warm-up", type=int, default=2048, help="tokens of the pass that is not timed")
     parser.add_argument("--device", default="cpu")
     return parser.parse_args()
 
@@ -38,6 +39,7 @@ def parse_arguments():
 def measure(arguments, encoding, length):
     command = [arguments.longcode, "bench", "--model", arguments.model, "--encoding", encoding, "--length", str(length)]
     command += ["--repeats", str(arguments.repeats), "--device", arguments.device, "--json"]
+    command += ["--warm-up", str(arguments.warm_up)]
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode:
         sys.exit(run.stderr.strip())
