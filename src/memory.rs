@@ -1,6 +1,18 @@
-//! Peak resident memory of this process, where the system tells (Linux).
+//! Memory of this process: how it is kept, and its peak, where the system tells (Linux).
 
 use std::fs;
+
+/// Keeps what is freed for what is allocated next. By default glibc gives large blocks back at once, and
+/// every tensor of a forward pass then costs page faults again: about a tenth of the time of scoring
+/// 4,096 tokens with a model of 135M parameters. To be called before other threads start.
+pub fn keep_freed() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: mallopt sets two numbers of the allocator, and no other thread is there yet.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_MAX, 0);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
+    }
+}
 
 /// Starts a new peak at what is resident now.
 pub fn reset_peak() {

@@ -18,7 +18,7 @@ use clap::{Parser, Subcommand};
 
 use crate::encoding::KINDS;
 use crate::error::{Error, ErrorKind, Result};
-use crate::interrupt;
+use crate::{interrupt, memory};
 
 /// What a code language model does beyond its training length, under each position encoding.
 #[derive(Debug, Parser)]
@@ -44,6 +44,7 @@ enum Command {
 
 /// Parses the command line, does it, and tells what went wrong.
 pub fn main() -> ExitCode {
+    memory::keep_freed();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => return clap_exit(&e),

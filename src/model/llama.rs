@@ -6,13 +6,10 @@ use burn::tensor::activation::silu;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::cache::{Cache, LayerCache};
-use super::kernels::{TrainingKernels, is_cpu, on_cpu};
+use super::kernels::{TrainingKernels, is_cpu};
 use super::weights::Weights;
 use super::{LlamaConfig, MAX_ELEMENTS, RotaryTables};
 use crate::error::Result;
-
-/// Elements of the feed-forward layer's widest tensor in a block on the CPU: 3 MiB of f32.
-const CACHED_ELEMENTS: usize = 3 << 18;
 
 /// A decoder-only transformer (Touvron et al. 2023).
 #[derive(Module, Debug)]
@@ -221,16 +218,14 @@ impl FeedForward {
     }
 
     /// `x` and the result are `[tokens, hidden]`; in blocks of tokens, as the inner width is the widest
-    /// tensor of a layer. On the CPU, blocks are smaller: memory that is used again at once stays in the
-    /// cache, and costs no page faults.
+    /// tensor of a layer.
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let inner = self.gate_proj.weight.dims()[0];
-        let elements = if on_cpu(&x.device()) { CACHED_ELEMENTS } else { MAX_ELEMENTS };
         let block = |x: Tensor<2>| {
             let gate = self.gate_proj.forward(x.clone());
             self.down_proj.forward(silu_product(gate, self.up_proj.forward(x)))
         };
-        let mut blocks: Vec<_> = x.split((elements / inner).max(1), 0).into_iter().map(block).collect();
+        let mut blocks: Vec<_> = row_blocks(x, inner).into_iter().map(block).collect();
         match blocks.len() {
             1 => blocks.swap_remove(0),
             _ => Tensor::cat(blocks, 0),
