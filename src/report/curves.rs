@@ -106,6 +106,10 @@ impl Drawn<'_> {
                 add(&mut curves, name, value(tick, row));
             }
         }
+        if matches!(&curves[..], [_, all] if all.name == Group::All.to_string()) {
+            // Of one bucket, all samples would be the same curve once more.
+            curves.pop();
+        }
         let what = format!("{} by {key} of {of}", metric.name.replace('_', " "));
         let chart = Chart {
             title: self.title(&what),
