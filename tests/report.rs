@@ -238,7 +238,8 @@ impl Task for Lookup {
     }
 
     fn metrics(&self) -> &'static [Metric] {
-        &[Metric { name: "exact_match", of: "exact_match", exponential: false, better: Better::Higher }]
+        const METRICS: &[Metric] = &[Metric::mean("exact_match", Better::Higher)];
+        METRICS
     }
 
     fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {

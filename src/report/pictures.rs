@@ -68,8 +68,8 @@ pub(super) struct Drawn<'a> {
 impl<'a> Drawn<'a> {
     fn all(&self) -> Vec<(String, String)> {
         let metrics = self.task.task.metrics();
-        // Losses are drawn, not their exp: a collapse would flatten every other curve.
-        let main = metrics.iter().find(|metric| metric.name == "loss").or(metrics.first());
+        // Of a perplexity the loss is drawn: a collapse would flatten every other curve.
+        let main = metrics.first().and_then(|first| metrics.iter().find(|metric| metric.name == first.of));
         let mut pictures = Vec::new();
         if let Some(metric) = main {
             pictures.extend(self.by_position(metric));

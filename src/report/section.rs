@@ -104,41 +104,28 @@ impl<'a> Figures<'a> {
     /// Each metric over samples, over the cells of a grid, and over positions.
     fn measured(&self) -> Vec<Table> {
         let over_samples = |metric: &Metric| {
-            let (name, over) = words(self.task, metric);
             let view = self.view(metric, of_samples);
-            view.figures(format!("{name}{over}."), Content::Samples, self.encodings)
+            view.figures(format!("{}{}.", metric.title(), metric.over), Content::Samples, self.encodings)
         };
         let over_cells = |metric: &Metric| {
-            let (name, _) = words(self.task, metric);
             let view = self.view(metric, |group| matches!(group, Group::Cell { .. }));
-            view.figures(format!("{name} by length and depth."), Content::Samples, self.encodings)
+            view.figures(format!("{} by length and depth.", metric.title()), Content::Samples, self.encodings)
+        };
+        let over_positions = |metric: &Metric| {
+            let view = self.view(metric, |group| matches!(group, Group::Position(_)));
+            view.figures(metric.by_position?.into(), Content::Positions, self.encodings)
         };
         let mut tables: Vec<Table> = shown(self.task).filter_map(over_samples).collect();
         tables.extend(shown(self.task).filter_map(over_cells));
-        tables.extend(shown(self.task).filter_map(|metric| self.over_positions(metric)));
+        tables.extend(shown(self.task).filter_map(over_positions));
         tables
-    }
-
-    /// A metric over positions; of those of language modelling the loss alone.
-    fn over_positions(&self, metric: &Metric) -> Option<Table> {
-        let title = match (self.task.kind, metric.name) {
-            ("language_modeling", "loss") => {
-                "Loss in nats by position in the document, from the same pass: what the model loses when this much \
-                 context stands before a token."
-                    .to_string()
-            }
-            ("language_modeling", _) => return None,
-            _ => format!("{} by position in the prompt, tokens.", words(self.task, metric).0),
-        };
-        let view = self.view(metric, |group| matches!(group, Group::Position(_)));
-        view.figures(title, Content::Positions, self.encodings)
     }
 
     /// The main metric's differences from the baseline.
     fn differences(&self, baseline: &str) -> Option<Table> {
         let main = shown(self.task).next()?;
-        let (name, _) = words(self.task, main);
-        let title = format!("{name}, less that of {baseline}: paired difference and its 95% interval.");
+        let title =
+            format!("{}, less that of {baseline}: paired difference and its 95% interval.", main.title());
         self.view(main, of_samples).differences(title, self.encodings)
     }
 
@@ -150,9 +137,9 @@ impl<'a> Figures<'a> {
             ""
         };
         let table = |metric: &Metric| {
-            let (name, _) = words(self.task, metric);
             let title = format!(
-                "{name}, measured / published in the paper's {}{read_off} (difference).",
+                "{}, measured / published in the paper's {}{read_off} (difference).",
+                metric.title(),
                 paper.title
             );
             self.view(metric, of_samples).beside(title, self.encodings, published)
@@ -166,36 +153,9 @@ pub(super) fn of_samples(group: &Group) -> bool {
     matches!(group, Group::Bucket(_) | Group::Words(_) | Group::All)
 }
 
-/// Metrics that summary.csv alone has: others show the same in another weighting or form.
-const UNSHOWN: &[&str] = &["document_loss", "document_ppl", "last_loss"];
-
 /// The metrics that tables show, the main one first.
 pub(super) fn shown(task: &TaskEntry) -> impl Iterator<Item = &'static Metric> {
-    task.task.metrics().iter().filter(|metric| !UNSHOWN.contains(&metric.name))
-}
-
-/// What a metric is, in words: its name, and over what it is taken.
-fn words(task: &TaskEntry, metric: &Metric) -> (String, &'static str) {
-    let known = match (task.kind, metric.name) {
-        ("language_modeling", "ppl") => (
-            "Perplexity",
-            " by document length in tokens: exp of the mean loss over all predicted tokens of the bucket, one pass a \
-             document",
-        ),
-        ("language_modeling", "loss") => ("Loss in nats a token", " by document length"),
-        ("language_modeling", "accuracy") => ("Next-token accuracy", " by document length"),
-        ("language_modeling", "last_ppl") => ("Perplexity of the last tokens", " of each document"),
-        ("language_modeling", "last_accuracy") => {
-            ("Next-token accuracy over the last tokens", " of each document")
-        }
-        (_, name) => return (capitalised(&name.replace('_', " ")), " by bucket"),
-    };
-    (known.0.into(), known.1)
-}
-
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+    task.task.metrics().iter().filter(|metric| metric.in_tables)
 }
 
 /// What a report is of: version, devices, how many samples, and what is doubtful about them.

@@ -20,14 +20,22 @@ const BIN: usize = 128;
 const TOKENIZE: usize = 64;
 
 const METRICS: &[Metric] = &[
-    Metric { name: "ppl", of: "loss", exponential: true, better: Better::Lower },
-    Metric { name: "loss", of: "loss", exponential: false, better: Better::Lower },
-    Metric { name: "accuracy", of: "accuracy", exponential: false, better: Better::Higher },
-    Metric { name: "document_loss", of: "document_loss", exponential: false, better: Better::Lower },
-    Metric { name: "document_ppl", of: "document_loss", exponential: true, better: Better::Lower },
-    Metric { name: "last_ppl", of: "last_loss", exponential: true, better: Better::Lower },
-    Metric { name: "last_loss", of: "last_loss", exponential: false, better: Better::Lower },
-    Metric { name: "last_accuracy", of: "last_accuracy", exponential: false, better: Better::Higher },
+    Metric::exp_of("ppl", "loss").titled(
+        "Perplexity",
+        " by document length in tokens: exp of the mean loss over all predicted tokens of the bucket, one pass a \
+         document",
+    ),
+    Metric::mean("loss", Better::Lower).titled("Loss in nats a token", " by document length").by_position(
+        "Loss in nats by position in the document, from the same pass: what the model loses when this much context \
+         stands before a token.",
+    ),
+    Metric::mean("accuracy", Better::Higher).titled("Next-token accuracy", " by document length"),
+    Metric::mean("document_loss", Better::Lower).not_in_tables(),
+    Metric::exp_of("document_ppl", "document_loss").not_in_tables(),
+    Metric::exp_of("last_ppl", "last_loss").titled("Perplexity of the last tokens", " of each document"),
+    Metric::mean("last_loss", Better::Lower).not_in_tables(),
+    Metric::mean("last_accuracy", Better::Higher)
+        .titled("Next-token accuracy over the last tokens", " of each document"),
 ];
 
 /// One causal pass a document, BOS if the tokenizer has one and no EOS, loss at every predicted token.

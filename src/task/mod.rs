@@ -187,6 +187,63 @@ pub struct Metric {
     pub exponential: bool,
     /// Which direction is better.
     pub better: Better,
+    /// What titles call it; its name where empty.
+    title: &'static str,
+    /// Over what it is taken: what follows in the title of its table.
+    pub over: &'static str,
+    /// The title of its table by position; without one there is no such table.
+    pub by_position: Option<&'static str>,
+    /// Whether tables show it; summary.csv has every metric.
+    pub in_tables: bool,
+}
+
+impl Metric {
+    /// A mean, shown in a table by bucket under its name.
+    pub const fn mean(name: &'static str, better: Better) -> Metric {
+        Metric {
+            name,
+            of: name,
+            exponential: false,
+            better,
+            title: "",
+            over: " by bucket",
+            by_position: None,
+            in_tables: true,
+        }
+    }
+
+    /// exp() of the mean of another metric's measures; lower is better.
+    pub const fn exp_of(name: &'static str, of: &'static str) -> Metric {
+        Metric { of, exponential: true, ..Metric::mean(name, Better::Lower) }
+    }
+
+    /// With a title of its own, and over what it is taken.
+    pub const fn titled(self, title: &'static str, over: &'static str) -> Metric {
+        Metric { title, over, ..self }
+    }
+
+    /// With a table by position.
+    pub const fn by_position(self, title: &'static str) -> Metric {
+        Metric { by_position: Some(title), ..self }
+    }
+
+    /// In summary.csv alone, where others show the same in another weighting or form.
+    pub const fn not_in_tables(self) -> Metric {
+        Metric { in_tables: false, ..self }
+    }
+
+    /// What titles call it.
+    pub fn title(&self) -> String {
+        match self.title {
+            "" => capitalised(&self.name.replace('_', " ")),
+            title => title.into(),
+        }
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// Which direction of a figure is better.

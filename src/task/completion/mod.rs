@@ -24,15 +24,14 @@ use crate::model::{Limits, Tokenizer};
 use answer::{Outcome, Reference, has_line_of_code};
 
 const METRICS: &[Metric] = &[
-    percent("edit_similarity", Better::Higher),
-    percent("indel_similarity", Better::Higher),
-    percent("exact_match", Better::Higher),
-    percent("truncated", Better::Lower),
+    Metric::mean("edit_similarity", Better::Higher).titled("Edit similarity, percent", OVER),
+    Metric::mean("indel_similarity", Better::Higher).titled("Indel similarity, percent", OVER),
+    Metric::mean("exact_match", Better::Higher).titled("Exact match, percent", OVER),
+    Metric::mean("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER),
 ];
 
-const fn percent(name: &'static str, better: Better) -> Metric {
-    Metric { name, of: name, exponential: false, better }
-}
+/// What follows every title.
+const OVER: &str = " by the length of the record, words";
 
 /// Records with `context`, `answers`, `length` and, for RepoBench-P, `input`; greedy, and the first line of
 /// code counts. Figures are means over records, in percent: `edit_similarity` is LongBench's (difflib),

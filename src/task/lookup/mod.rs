@@ -51,15 +51,15 @@ use crate::structure::Language;
 const MOST_NEEDLES: usize = 64;
 
 const METRICS: &[Metric] = &[
-    Metric { name: "exact_match", of: "exact_match", exponential: false, better: Better::Higher },
-    Metric {
-        name: "likelihood_accuracy",
-        of: "likelihood_accuracy",
-        exponential: false,
-        better: Better::Higher,
-    },
-    Metric { name: "margin", of: "margin", exponential: false, better: Better::Higher },
+    Metric::mean("exact_match", Better::Higher).titled("Exact match", OVER),
+    Metric::mean("likelihood_accuracy", Better::Higher)
+        .titled("Share of samples whose answer is the likeliest of all needles'", OVER),
+    Metric::mean("margin", Better::Higher)
+        .titled("Log-likelihood of the answer less that of the best wrong one, nats", OVER),
 ];
+
+/// What follows every title.
+const OVER: &str = " by the longest prompt, tokens";
 
 /// Prompts of generated functions among real ones, over a grid of lengths and depths.
 #[derive(Debug, Clone, Serialize, Deserialize)]

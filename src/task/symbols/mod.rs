@@ -29,11 +29,12 @@ const QUESTION: &str = "\n# Task: Extract all defined function names and class n
 /// Files looked at side by side while samples are chosen.
 const TOGETHER: usize = 64;
 
-const METRICS: &[Metric] = &[share("recall"), share("exact_recall"), share("exact_precision")];
-
-const fn share(name: &'static str) -> Metric {
-    Metric { name, of: name, exponential: false, better: Better::Higher }
-}
+const METRICS: &[Metric] = &[
+    Metric::mean("recall", Better::Higher).by_position("Recall by position in the prompt, tokens."),
+    Metric::mean("exact_recall", Better::Higher)
+        .by_position("Exact recall by position in the prompt, tokens."),
+    Metric::mean("exact_precision", Better::Higher),
+];
 
 /// A prompt a file, greedy, in one go. `recall` is the paper's: a symbol is found if it is a part of the
 /// generated text; `exact_recall` and `exact_precision` compare whole identifiers. Figures are shares,
