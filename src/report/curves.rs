@@ -24,12 +24,8 @@ impl Drawn<'_> {
     }
 
     pub(super) fn by_bucket(&self, metric: &Metric) -> Option<(String, String)> {
-        let x = match self.task.kind {
-            "language_modeling" => "length of the document, tokens",
-            _ => "length of the prompt, tokens",
-        };
         let limit = Some(self.trained_length);
-        self.by_span(metric, "bucket", x, bucket, limit)
+        self.by_span(metric, "bucket", "length, tokens", bucket, limit)
             .or_else(|| self.by_span(metric, "bucket", "length of the context, words", words, None))
     }
 
