@@ -221,8 +221,8 @@ def main():
     parser.add_argument(
         "--tokenizer",
         type=Path,
-        default=ROOT / "models/nano/tokenizer.json",
-        help="tokenizer.json that counts the tokens [models/nano's]",
+        default=ROOT / "scripts/corpora/tokenizer.json",
+        help="tokenizer.json that counts the tokens [scripts/corpora/tokenizer.json]",
     )
     parser.add_argument("--out", type=Path, default=ROOT / "datasets", help="directory to write [datasets]")
     parser.add_argument("--per-bucket", type=int, default=24)
