@@ -31,7 +31,7 @@ const METRICS: &[Metric] = &[
 ];
 
 /// What follows every title.
-const OVER: &str = " by the length of the record, words";
+const OVER: &str = ", by the length of the record in words";
 
 /// Records with `context`, `answers`, `length` and, for RepoBench-P, `input`; greedy, and the first line of
 /// code counts. Figures are means over records, in percent: `edit_similarity` is LongBench's (difflib),

@@ -53,13 +53,13 @@ const MOST_NEEDLES: usize = 64;
 const METRICS: &[Metric] = &[
     Metric::mean("exact_match", Better::Higher).titled("Exact match", OVER),
     Metric::mean("likelihood_accuracy", Better::Higher)
-        .titled("Share of samples whose answer is the likeliest of all needles'", OVER),
+        .titled("Share of samples whose own answer is the likeliest", OVER),
     Metric::mean("margin", Better::Higher)
         .titled("Log-likelihood of the answer less that of the best wrong one, nats", OVER),
 ];
 
 /// What follows every title.
-const OVER: &str = " by the longest prompt, tokens";
+const OVER: &str = ", by the longest prompt in tokens";
 
 /// Prompts of generated functions among real ones, over a grid of lengths and depths.
 #[derive(Debug, Clone, Serialize, Deserialize)]

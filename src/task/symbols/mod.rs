@@ -30,11 +30,17 @@ const QUESTION: &str = "\n# Task: Extract all defined function names and class n
 const TOGETHER: usize = 64;
 
 const METRICS: &[Metric] = &[
-    Metric::mean("recall", Better::Higher).by_position("Recall by position in the prompt, tokens."),
+    Metric::mean("recall", Better::Higher)
+        .titled("Recall of names as parts of the answer", OVER)
+        .by_position("Recall of names as parts of the answer, by position of the definition, tokens."),
     Metric::mean("exact_recall", Better::Higher)
-        .by_position("Exact recall by position in the prompt, tokens."),
-    Metric::mean("exact_precision", Better::Higher),
+        .titled("Recall of whole identifiers", OVER)
+        .by_position("Recall of whole identifiers, by position of the definition, tokens."),
+    Metric::mean("exact_precision", Better::Higher).titled("Precision of whole identifiers", OVER),
 ];
+
+/// What follows every title.
+const OVER: &str = ", mean over files";
 
 /// A prompt a file, greedy, in one go. `recall` is the paper's: a symbol is found if it is a part of the
 /// generated text; `exact_recall` and `exact_precision` compare whole identifiers. Figures are shares,
