@@ -2,7 +2,9 @@
 
 use burn::backend::Dispatch;
 use burn::tensor::activation::silu;
-use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use super::TrainingKernels;
 use crate::model::kernels::Heads;
@@ -12,8 +14,20 @@ fn device() -> Device {
     Device::flex().autodiff()
 }
 
-fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
-    Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device()).require_grad()
+/// Values of variance 1; the same in every run, others for another seed.
+fn random<const D: usize>(seed: u64, shape: [usize; D]) -> Tensor<D> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let values = (0..shape.iter().product()).map(|_| random.random_range(-1.732f32..1.732)).collect();
+    Tensor::from_data(TensorData::new(values, shape), &device()).require_grad()
+}
+
+/// cos and sin of any angles, of queries with the logit scale and of keys: `[4, length, pairs]`.
+fn rotations(length: usize, pairs: usize) -> Tensor<3> {
+    let angles = random(9, [1, length, 2 * pairs]).detach().mul_scalar(2.0);
+    let [query, key] = [0, pairs].map(|first| angles.clone().slice_dim(2, first..first + pairs));
+    let scale = 1.0 / ((2 * pairs) as f32).sqrt();
+    let query = [query.clone().cos().mul_scalar(scale), query.sin().mul_scalar(scale)];
+    Tensor::cat([query, [key.clone().cos(), key.sin()]].concat(), 0)
 }
 
 /// The gradients of a scalar made of `output` by each of `inputs`, in one vector each.
@@ -49,7 +63,7 @@ fn compare<const D: usize>(name: &str, inputs: &[Tensor<2>], ours: Tensor<D>, th
 
 #[test]
 fn linear() {
-    let inputs = [random([37, 24]), random([10, 24])];
+    let inputs = [random(0, [37, 24]), random(1, [10, 24])];
     let [x, weight] = inputs.clone();
     let ours = Dispatch::linear(x.clone().into_dispatch(), weight.clone().into_dispatch());
     compare("linear", &inputs, Tensor::<2>::from_dispatch(ours), x.matmul(weight.transpose()));
@@ -57,7 +71,7 @@ fn linear() {
 
 #[test]
 fn silu_product() {
-    let inputs = [random([300, 70]).mul_scalar(4.0).detach().require_grad(), random([300, 70])];
+    let inputs = [random(0, [300, 70]).mul_scalar(4.0).detach().require_grad(), random(1, [300, 70])];
     let [gate, up] = inputs.clone();
     let ours = Dispatch::silu_product(gate.clone().into_dispatch(), up.clone().into_dispatch());
     compare("silu_product", &inputs, Tensor::<2>::from_dispatch(ours), silu(gate) * up);
@@ -66,7 +80,7 @@ fn silu_product() {
 #[test]
 fn rms_norm() {
     // More rows than a task has.
-    let inputs = [random([700, 50]), random([1, 50])];
+    let inputs = [random(0, [700, 50]), random(1, [1, 50])];
     let [x, weight] = inputs.clone();
     let flat = weight.clone().reshape([50]);
     let ours = Dispatch::rms_norm(x.clone().into_dispatch(), flat.into_dispatch(), 1e-5);
@@ -81,8 +95,9 @@ fn attention() {
     for (queries, keys, length) in [(1, 1, 5), (3, 1, 150), (4, 2, 70), (2, 2, 260)] {
         let (heads, sequences) = (Heads { queries, keys, dim: 8 }, 3);
         let rows = sequences * length;
-        let inputs = [random([rows, queries * 8]), random([rows, keys * 8]), random([rows, keys * 8])];
-        let tables = Tensor::<3>::random([4, length, 4], Distribution::Normal(0.0, 1.0), &device());
+        let inputs =
+            [random(0, [rows, queries * 8]), random(1, [rows, keys * 8]), random(2, [rows, keys * 8])];
+        let tables = rotations(length, 4);
         let [query, key, value] = inputs.clone().map(Tensor::into_dispatch);
         let ours = Dispatch::causal_attention(query, key, value, tables.clone().into_dispatch(), heads);
         let theirs = causal_attention(&tables, inputs.clone(), heads);
@@ -93,7 +108,7 @@ fn attention() {
 #[test]
 fn loss() {
     // More rows than a chunk has.
-    let inputs = [random([600, 12]), random([90, 12])];
+    let inputs = [random(0, [600, 12]), random(1, [90, 12])];
     let targets: Vec<i32> = (0..600).map(|n| n * 37 % 90).collect();
     let targets = Tensor::<1, Int>::from_data(TensorData::new(targets, [600]), &device());
     let [hidden, head] = inputs.clone();
