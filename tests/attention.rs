@@ -38,10 +38,37 @@ fn sequences_of_several_blocks() {
         let spec = format!("hirope:window={window},split=0.5");
         for read in [0, 700, 1099] {
             let spec = spec.clone();
-            let case =
-                Case { spec, length: 1100, kv_heads: 1, queries_per_key: 2, head_dim: 16, seed: 3, read };
-            check_definition(&case, Form::Best, &Device::flex());
-            check_definition(&case, Form::TensorOps, &Device::flex());
+            check_both(&several_blocks(spec, None, 1100, read));
         }
     }
+}
+
+#[test]
+fn several_zones_in_several_blocks() {
+    let specs = [
+        "sliding_window:window=600",
+        "sliding_window:window=70",
+        "lm_infinite:window=300,sinks=10",
+        "streaming_llm:window=130,sinks=4",
+        "streaming_llm:window=30,sinks=400",
+        "dual_chunk:chunk=300,local=50",
+        "dual_chunk:chunk=40,local=7",
+        "string:shift=367,local=128",
+        "dpe:window=100,groups=2/8/1/4",
+    ];
+    for spec in specs {
+        // Shorter, as few keys in sight do not average out what f32 makes of an angle.
+        for (read, own_window) in [(0, None), (450, None), (699, Some(300)), (350, Some(65))] {
+            check_both(&several_blocks(spec.into(), own_window, 700, read));
+        }
+    }
+}
+
+fn several_blocks(spec: String, own_window: Option<usize>, length: usize, read: usize) -> Case {
+    Case { spec, own_window, length, kv_heads: 1, queries_per_key: 2, head_dim: 16, seed: 3, read }
+}
+
+fn check_both(case: &Case) {
+    check_definition(case, Form::Best, &Device::flex());
+    check_definition(case, Form::TensorOps, &Device::flex());
 }

@@ -76,8 +76,44 @@ fn checkpoint() {
         ("architecture", |space| config(space, "\"llama\"", "\"gpt2\""), &["config.json", "gpt2", "mistral"]),
         (
             "sliding window",
-            |space| config(space, "\"model_type\": \"llama\"", "\"model_type\": \"mistral\""),
-            &["config.json", "sliding_window", "full attention"],
+            |space| {
+                config(space, "\"vocab_size\"", "\"use_sliding_window\": true, \"vocab_size\"");
+            },
+            &["config.json", "use_sliding_window", "mistral"],
+        ),
+        (
+            "no window",
+            |space| {
+                config(space, "\"model_type\": \"llama\"", "\"model_type\": \"mistral\"");
+                config(space, "\"vocab_size\"", "\"sliding_window\": 0, \"vocab_size\"");
+            },
+            &["config.json", "`sliding_window`", "is 0"],
+        ),
+        (
+            "layer types",
+            |space| {
+                let types = "\"layer_types\": [\"full_attention\", \"chunked\", \"full_attention\"]";
+                config(space, "\"vocab_size\"", &format!("{types}, \"vocab_size\""));
+            },
+            &["config.json", "layer_types", "chunked"],
+        ),
+        (
+            "layer types of another family",
+            |space| {
+                let types =
+                    "\"layer_types\": [\"full_attention\", \"sliding_attention\", \"full_attention\"]";
+                config(space, "\"vocab_size\"", &format!("{types}, \"vocab_size\""));
+            },
+            &["config.json", "`layer_types`", "sliding_window"],
+        ),
+        (
+            "longrope",
+            |space| {
+                let scaling = "\"rope_scaling\": {\"type\": \"su\", \"short_factor\": [1, 2], \
+                               \"long_factor\": [1, 2]}";
+                config(space, "\"rope_scaling\": null", scaling);
+            },
+            &["config.json", "short_factor", "2 factors for 8 pairs"],
         ),
         ("no field", |space| config(space, "\"hidden_size\"", "\"hide\""), &["config.json", "hidden_size"]),
         (
@@ -140,6 +176,65 @@ fn checkpoint() {
         damage(&space);
         refused(&space, case, parts);
     }
+}
+
+/// Keys of the encodings that make no sense, with the tiny checkpoint: 8 pairs, trained at 64 tokens.
+#[test]
+fn encoding_keys() {
+    let cases: &[(&str, &[&str])] = &[
+        ("sliding_window:window=0", &["key `window`"]),
+        ("lm_infinite:window=0", &["key `window`"]),
+        ("lm_infinite:ceiling=0", &["key `ceiling`", "leave it out"]),
+        ("lm_infinite:sinks=-1", &["-1", "lm_infinite"]),
+        ("streaming_llm:sinks=64", &["key `sinks`", "trained length 64"]),
+        ("streaming_llm:logn=true", &["`logn`", "`window`"]),
+        ("dual_chunk:chunk=8,local=8", &["key `chunk`", "larger"]),
+        ("dual_chunk:local=48", &["key `local`", "larger"]),
+        ("dual_chunk:mscale=2", &["mscale", "dual_chunk"]),
+        ("string:shift=0", &["key `shift`", "leave it out"]),
+        ("string:logit_factor=0", &["key `logit_factor`"]),
+        ("dpe", &["`groups`"]),
+        ("dpe:groups=2/8/2", &["key `groups`", "8 frequency pairs", "1, 2, 4, 8"]),
+        ("dpe:groups=2/0", &["key `groups`", "at least 1"]),
+        ("dpe:groups=2/x", &["2/x", "dpe"]),
+        ("rope:full_attention=true", &["key `full_attention`", "none"]),
+        ("rope:full_attention=1", &["key `full_attention`", "true or false"]),
+    ];
+    let space = Workspace::new();
+    space.write("two.py", "x = 1\n");
+    for (spec, parts) in cases {
+        println!("{spec}");
+        space
+            .longcode(&format!("score --model model --device cpu --encoding {spec} two.py"))
+            .failed(2, parts);
+    }
+}
+
+/// What is legal and unwise runs, and is told.
+#[test]
+fn unwise_encoding_keys() {
+    let cases = [
+        ("sliding_window:window=65", "beyond the trained length of 64 tokens"),
+        ("lm_infinite:window=65", "beyond the trained length"),
+        ("lm_infinite:ceiling=100", "ceiling 100"),
+        ("lm_infinite:sinks=0", "`sliding_window`"),
+        ("streaming_llm:sinks=4,window=61", "beyond the trained length"),
+        ("streaming_llm:sinks=0", "`sliding_window`"),
+        ("streaming_llm:sinks=8,window=8", "8 sinks are as many as the window"),
+        ("dual_chunk:chunk=65", "chunk 65"),
+        ("string:shift=20", "local 128 is more than shift 20"),
+    ];
+    let space = Workspace::new();
+    space.write("two.py", "x = 1\n");
+    for (spec, note) in cases {
+        let ended =
+            space.longcode(&format!("score --model model --device cpu --encoding {spec} two.py")).done();
+        assert!(ended.stderr.contains(&format!("encoding `{spec}`: ")), "{ended:?}");
+        assert!(ended.stderr.contains(note), "no `{note}` in {ended:?}");
+    }
+    space.replace("config.toml", "kind = \"rope\"", "kind = \"sliding_window\"\nwindow = 100");
+    let note = "encoding \"RoPE\", model \"tiny\": window 100 reaches beyond";
+    assert!(space.run("").stderr.contains(note));
 }
 
 #[test]

@@ -214,6 +214,23 @@ fn run() {
     }
 }
 
+/// A key whose value is a list takes one as a list or a text; several lists are a sweep.
+#[test]
+fn lists_in_a_config() {
+    let space = Workspace::new();
+    let dpe = "kind = \"dpe\"\nwindow = 8\ngroups = [[2, 4], \"1/8\"]";
+    space.replace("config.toml", "kind = \"hirope\"\nwindow = 8\nsplit = 0.5", dpe);
+    space.run("");
+    let resolved = space.text("results/tiny/config.toml");
+    for groups in ["groups = \"2/4\"", "groups = \"1/8\""] {
+        assert!(resolved.contains(groups), "{resolved}");
+    }
+    space.replace("config.toml", "[[2, 4], \"1/8\"]", "[2, 4]");
+    space.run("--fresh");
+    let resolved = space.text("results/tiny/config.toml");
+    assert!(resolved.contains("groups = \"2/4\"") && !resolved.contains("sweep"), "{resolved}");
+}
+
 /// The two ways to score a text agree.
 #[test]
 fn run_and_score_agree() {

@@ -3,7 +3,7 @@
 mod common;
 
 use burn::tensor::Device;
-use common::decoding::{Case, check_batches, check_every_kind, check_token_by_token, tiny};
+use common::decoding::{Case, check_batches, check_cache_size, check_every_kind, check_token_by_token, tiny};
 use proptest::prelude::*;
 
 #[test]
@@ -22,4 +22,9 @@ fn token_by_token_is_the_whole_for_any_split() {
     proptest!(ProptestConfig::with_cases(48), |(case in Case::any())| {
         check_token_by_token(&case, &checkpoint, &model);
     });
+}
+
+#[test]
+fn what_is_out_of_sight_is_not_kept() {
+    check_cache_size(&Device::flex());
 }

@@ -14,3 +14,13 @@ fn attention_of_every_kind() {
 fn token_losses_of_every_kind() {
     common::golden::check_token_losses(&Device::flex());
 }
+
+#[test]
+fn attention_of_several_zones() {
+    common::golden::check_attention_of_zones(&Device::flex());
+}
+
+#[test]
+fn token_losses_of_several_zones() {
+    common::golden::check_token_losses_of_zones(&Device::flex());
+}

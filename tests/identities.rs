@@ -1,5 +1,5 @@
 //! Distances of the encodings: the worked case of the paper, the definitions, and the identities that
-//! must hold between them (positions.md).
+//! must hold between them.
 
 use longcode::encoding::{EncodingSpec, ModelRope, Positions, Rotations};
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 const PAIRS: usize = 8;
 
 fn model() -> ModelRope {
-    ModelRope { head_dim: 2 * PAIRS, base: 10000.0, trained_length: 64, scaling: None }
+    ModelRope::plain(2 * PAIRS, 10000.0, 64)
 }
 
 fn rotations(spec: &str, positions: &Positions) -> Rotations {
@@ -52,8 +52,8 @@ fn figure_2() {
     ];
     for (i, row) in expected.iter().enumerate() {
         for (j, &distance) in row.iter().enumerate() {
-            assert_eq!(hirope.delta(PAIRS - 1, i, j), distance, "high dims, i {i}, j {j}");
-            assert_eq!(hirope.delta(0, i, j), (i - j) as f64, "low dims, i {i}, j {j}");
+            assert_eq!(hirope.delta(PAIRS - 1, i, j), Some(distance), "high dims, i {i}, j {j}");
+            assert_eq!(hirope.delta(0, i, j), Some((i - j) as f64), "low dims, i {i}, j {j}");
         }
     }
 }
@@ -63,7 +63,7 @@ fn splits_round_to_whole_pairs() {
     let positions = Positions::whole(20, vec![vec![0; 20]]);
     for (split, first_segment_pair) in [(0.0, 0), (0.25, 2), (0.3, 2), (0.32, 3), (0.7, 6), (1.0, 8)] {
         let hirope = rotations(&format!("hirope:window=4,split={split}"), &positions);
-        let by_segment = (0..PAIRS).filter(|&p| hirope.delta(p, 19, 0) == 3.0).collect::<Vec<_>>();
+        let by_segment = (0..PAIRS).filter(|&p| hirope.delta(p, 19, 0) == Some(3.0)).collect::<Vec<_>>();
         assert_eq!(by_segment, (first_segment_pair..PAIRS).collect::<Vec<_>>(), "split {split}");
     }
 }
@@ -72,7 +72,7 @@ fn splits_round_to_whole_pairs() {
 fn levels_take_the_pairs_from_fine_to_coarse() {
     let positions = Positions::whole(12, vec![level(&[3, 3, 3, 3]), level(&[6, 6])]);
     let hirope = rotations("hirope:window=2,split=0.25/0.5,unit=statement/function", &positions);
-    let distances: Vec<f64> = (0..PAIRS).map(|p| hirope.delta(p, 11, 0)).collect();
+    let distances: Vec<f64> = (0..PAIRS).map(|p| hirope.delta(p, 11, 0).unwrap()).collect();
     // Token distance 11; 3 statements and 1 function apart, both plus w - 1.
     assert_eq!(distances, [11., 11., 4., 4., 2., 2., 2., 2.]);
 }
@@ -107,7 +107,7 @@ proptest! {
     fn rerope_clips(length in 1usize..60, window in 1usize..70) {
         let rerope = rotations(&format!("rerope:window={window}"), &flat(length));
         for (p, i, j) in triples(length) {
-            prop_assert_eq!(rerope.delta(p, i, j), (i - j).min(window) as f64);
+            prop_assert_eq!(rerope.delta(p, i, j), Some((i - j).min(window) as f64));
         }
     }
 
@@ -118,7 +118,7 @@ proptest! {
         for (p, i, j) in triples(length) {
             let (t, w) = ((i - j) as f64, window as f64);
             let expected = if t < w { t } else { w + (t - w) / factor };
-            prop_assert!((leaky.delta(p, i, j) - expected).abs() < 1e-9);
+            prop_assert!((leaky.delta(p, i, j).unwrap() - expected).abs() < 1e-9);
         }
     }
 
@@ -129,7 +129,7 @@ proptest! {
             let near = (i - j) as i64;
             let far = (i / group) as i64 - (j / group) as i64 + window as i64 - (window / group) as i64;
             let expected = if i - j < window { near } else { far };
-            prop_assert_eq!(extended.delta(p, i, j), expected as f64);
+            prop_assert_eq!(extended.delta(p, i, j), Some(expected as f64));
         }
     }
 
@@ -168,7 +168,7 @@ proptest! {
         let extended = rotations(&format!("self_extend:window={window},group={group}"), &flat(length));
         let offset = (window / group) as f64 - 1.0;
         for (p, i, j) in triples(length) {
-            let difference = hirope.delta(p, i, j) - extended.delta(p, i, j);
+            let difference = hirope.delta(p, i, j).unwrap() - extended.delta(p, i, j).unwrap();
             prop_assert_eq!(difference, if i - j < window { 0.0 } else { offset });
         }
     }
@@ -180,11 +180,8 @@ proptest! {
         let level = level(&lengths);
         let length = level.len();
         let here = Positions::whole(length, vec![level.clone()]);
-        let shifted = Positions {
-            tokens: shift * 5..shift * 5 + length,
-            levels: vec![level.iter().map(|f| f + 7).collect()],
-            sequence_length: length,
-        };
+        let tokens = shift * 5..shift * 5 + length;
+        let shifted = Positions::new(tokens, vec![level.iter().map(|f| f + 7).collect()], length);
         for spec in [
             "rope".to_string(),
             "linear:factor=4".into(),
@@ -197,8 +194,136 @@ proptest! {
         ] {
             let (a, b) = (rotations(&spec, &here), rotations(&spec, &shifted));
             for (p, i, j) in triples(length) {
-                prop_assert!((a.delta(p, i, j) - b.delta(p, i, j)).abs() < 1e-9, "{}", spec);
+                let (a, b) = (a.delta(p, i, j).unwrap(), b.delta(p, i, j).unwrap());
+                prop_assert!((a - b).abs() < 1e-9, "{}", spec);
             }
         }
+    }
+
+    #[test]
+    fn a_sliding_window_sees_its_window(length in 1usize..60, window in 1usize..70) {
+        let sliding = rotations(&format!("sliding_window:window={window}"), &flat(length));
+        for (p, i, j) in triples(length) {
+            let expected = Some((i - j) as f64).filter(|_| i - j < window);
+            prop_assert_eq!(sliding.delta(p, i, j), expected);
+        }
+        let streaming = rotations(&format!("streaming_llm:window={window},sinks=0"), &flat(length));
+        assert_same(&streaming, &sliding, length);
+    }
+
+    #[test]
+    fn lm_infinite_holds_the_distance_of_its_sinks(
+        length in 1usize..60, window in 1usize..70, sinks in 0usize..20, ceiling in 1usize..90,
+    ) {
+        let spec = format!("lm_infinite:window={window},sinks={sinks},ceiling={ceiling}");
+        let infinite = rotations(&spec, &flat(length));
+        for (p, i, j) in triples(length) {
+            let expected = match i - j < window {
+                true => Some((i - j) as f64),
+                false => Some(ceiling as f64).filter(|_| j < sinks),
+            };
+            prop_assert_eq!(infinite.delta(p, i, j), expected);
+        }
+        let all = format!("lm_infinite:window={window},sinks={length}");
+        assert_same(&rotations(&all, &flat(length)), &rotations(&format!("rerope:window={window}"), &flat(length)), length);
+    }
+
+    #[test]
+    fn streaming_llm_counts_in_its_cache(length in 1usize..60, window in 1usize..70, sinks in 0usize..20) {
+        let streaming = rotations(&format!("streaming_llm:window={window},sinks={sinks}"), &flat(length));
+        for (p, i, j) in triples(length) {
+            let expected = match i - j < window {
+                true => Some((i - j) as f64),
+                false => Some(i.min(sinks + window - 1) as f64 - j as f64).filter(|_| j < sinks),
+            };
+            prop_assert_eq!(streaming.delta(p, i, j), expected);
+        }
+    }
+
+    #[test]
+    fn dual_chunk_by_its_definition(length in 1usize..90, size in 1usize..40, local in 0usize..20) {
+        let chunk = size + local;
+        let dual = rotations(&format!("dual_chunk:chunk={chunk},local={local}"), &flat(length));
+        for (p, i, j) in triples(length) {
+            let query = match i / size - j / size {
+                0 => i % size,
+                1 => (i % size + size).min(chunk),
+                _ => (2 * size - 1).min(chunk),
+            };
+            prop_assert_eq!(dual.delta(p, i, j), Some(query as f64 - (j % size) as f64));
+        }
+        if length <= size {
+            assert_same(&dual, &rotations("rope", &flat(length)), length);
+        }
+    }
+
+    #[test]
+    fn string_starts_again_at_its_local_part(length in 1usize..60, shift in 1usize..70, local in 0usize..40) {
+        let shifted = rotations(&format!("string:shift={shift},local={local}"), &flat(length));
+        for (p, i, j) in triples(length) {
+            let t = i - j;
+            let expected = if t < shift { t as f64 } else { (t + local) as f64 - shift as f64 };
+            prop_assert_eq!(shifted.delta(p, i, j), Some(expected));
+        }
+        let same = rotations(&format!("string:shift={shift},local={shift}"), &flat(length));
+        assert_same(&same, &rotations("rope", &flat(length)), length);
+    }
+
+    #[test]
+    fn dpe_of_equal_groups_is_self_extend(length in 1usize..60, window in 1usize..70, group in 1usize..12) {
+        let spec = format!("dpe:window={window},groups={group}/{group}/{group}/{group}");
+        let extended = rotations(&format!("self_extend:window={window},group={group}"), &flat(length));
+        assert_same(&rotations(&spec, &flat(length)), &extended, length);
+        let ones = rotations(&format!("dpe:window={window},groups=1/1"), &flat(length));
+        assert_same(&ones, &rotations("rope", &flat(length)), length);
+    }
+
+    #[test]
+    fn within_the_window_all_is_rope(length in 1usize..60, more in 0usize..10) {
+        let window = length + more;
+        for spec in [
+            format!("sliding_window:window={window}"),
+            format!("lm_infinite:window={window}"),
+            format!("streaming_llm:window={window}"),
+            format!("string:shift={window},local=3"),
+            format!("dpe:window={window},groups=3/5"),
+        ] {
+            assert_same(&rotations(&spec, &flat(length)), &rotations("rope", &flat(length)), length);
+        }
+    }
+}
+
+#[test]
+fn dpe_takes_the_pairs_from_high_to_low_frequency() {
+    let dpe = rotations("dpe:window=4,groups=1/2/4/8", &flat(20));
+    let distances: Vec<f64> = (0..PAIRS).map(|p| dpe.delta(p, 19, 0).unwrap()).collect();
+    // floor(19/G) + 4 - floor(4/G) for G = 1, 2, 4, 8.
+    assert_eq!(distances, [19., 19., 11., 11., 7., 7., 6., 6.]);
+}
+
+#[test]
+fn string_without_a_shift_follows_the_length() {
+    let third = rotations("string:local=5", &flat(50));
+    assert_same(&third, &rotations("string:local=5,shift=17", &flat(50)), 50);
+    assert!(EncodingSpec::parse("string").unwrap().follows_length(&model()));
+    assert!(!EncodingSpec::parse("string:shift=17").unwrap().follows_length(&model()));
+}
+
+#[test]
+fn dual_chunk_scales_beyond_the_trained_length_where_asked() {
+    let scale = |length| rotations("dual_chunk:mscale=true", &flat(length)).spectrum.scale;
+    assert_eq!(scale(64), 1.0);
+    assert!((scale(128) - (0.1 * 2f64.ln() + 1.0)).abs() < 1e-12);
+}
+
+#[test]
+fn defaults_come_from_the_trained_length() {
+    for (given, default) in [
+        ("sliding_window:window=64", "sliding_window"),
+        ("lm_infinite:window=64,sinks=10,ceiling=64", "lm_infinite"),
+        ("streaming_llm:window=60,sinks=4", "streaming_llm"),
+        ("dual_chunk:chunk=48,local=8", "dual_chunk"),
+    ] {
+        assert_same(&rotations(given, &flat(150)), &rotations(default, &flat(150)), 150);
     }
 }

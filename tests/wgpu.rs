@@ -11,10 +11,26 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use longcode::device::DeviceChoice;
 use proptest::test_runner::{Config, TestRunner};
 
-/// Longer than a block of queries, so that all three ranges of keys occur.
-fn two_blocks() -> Case {
-    let spec = "hirope:window=100,split=0.5".into();
-    Case { spec, length: 600, kv_heads: 1, queries_per_key: 2, head_dim: 16, seed: 3, read: 0 }
+/// Longer than a block of queries, so that all kinds of stretches of keys occur.
+fn check_two_blocks(device: &Device) {
+    for (spec, own_window, read) in [
+        ("hirope:window=100,split=0.5", None, 0),
+        ("streaming_llm:window=100,sinks=4", None, 590),
+        ("dual_chunk:chunk=90,local=20", Some(250), 300),
+    ] {
+        let spec = spec.into();
+        let case = Case {
+            spec,
+            own_window,
+            length: 600,
+            kv_heads: 1,
+            queries_per_key: 2,
+            head_dim: 16,
+            seed: 3,
+            read,
+        };
+        check_definition(&case, Form::Best, device);
+    }
 }
 
 /// Runs a check on random cases; few, as a driver in software takes a second to compile the kernel of
@@ -51,8 +67,10 @@ fn main() {
     let trials = vec![
         trial("attention_of_every_kind", common::golden::check_attention),
         trial("token_losses_of_every_kind", common::golden::check_token_losses),
+        trial("attention_of_several_zones", common::golden::check_attention_of_zones),
+        trial("token_losses_of_several_zones", common::golden::check_token_losses_of_zones),
         trial("token_by_token_of_every_kind", common::decoding::check_every_kind),
-        trial("a_sequence_of_two_blocks", |device| check_definition(&two_blocks(), Form::Best, device)),
+        trial("sequences_of_two_blocks", check_two_blocks),
         trial("the_forms_of_attention_agree", |device| on_random_cases(12, |case| check_forms(case, device))),
         trial("attention_in_half_precision", |device| on_random_cases(4, |case| check_half(case, device)))
             .with_ignored_flag(no_f16),

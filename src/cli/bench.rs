@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::{kinds_help, print};
+use super::{check_encoding, kinds_help, print};
 use crate::device::DeviceChoice;
 use crate::encoding::{EncodingSpec, Positions};
 use crate::error::{Error, ErrorKind, Result};
@@ -61,7 +61,7 @@ impl Args {
         let encodings: Vec<EncodingSpec> =
             self.encoding.iter().map(|text| EncodingSpec::parse(text)).collect::<Result<_>>()?;
         for (encoding, text) in encodings.iter().zip(&self.encoding) {
-            encoding.check(&checkpoint.config.rope).map_err(|e| e.at(format_args!("encoding `{text}`")))?;
+            check_encoding(encoding, text, &checkpoint.config.rope)?;
         }
         let device = self.device.open()?;
         let model = checkpoint.load(&device.device)?;

@@ -16,7 +16,7 @@ use std::sync::Mutex;
 
 use clap::{Parser, Subcommand};
 
-use crate::encoding::KINDS;
+use crate::encoding::{EncodingSpec, KINDS, ModelRope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::{interrupt, memory};
 
@@ -40,6 +40,15 @@ enum Command {
     Train(train::Args),
     Devices(devices::Args),
     Datasets(datasets::Args),
+}
+
+/// Refuses an encoding that makes no sense for a model, and says on stderr what is unwise of it.
+fn check_encoding(encoding: &EncodingSpec, text: &str, model: &ModelRope) -> Result<()> {
+    encoding.check(model).map_err(|e| e.at(format_args!("encoding `{text}`")))?;
+    for note in encoding.notes(model) {
+        eprintln!("encoding `{text}`: {note}");
+    }
+    Ok(())
 }
 
 /// Parses the command line, does it, and tells what went wrong.
@@ -130,12 +139,14 @@ fn panicked() -> Error {
 /// The kinds of encodings, for the help of commands that take one.
 fn kinds_help(example: &str) -> String {
     let mut help = format!(
-        "Examples:\n{example}\n\nEncodings (every kind also takes base, the model's rope_theta when not given):\n"
+        "Examples:\n{example}\n\nEncodings (every kind also takes base, the model's rope_theta when not given, \
+         and full_attention=true, which lifts\na model's own sliding window; L0 is the model's trained length, \
+         L the sequence's):\n"
     );
     for kind in KINDS {
-        help.push_str(&format!("  {:<13} {}\n", kind.name, kind.about));
+        help.push_str(&format!("  {:<14} {}\n", kind.name, kind.about));
         if !kind.keys.is_empty() {
-            help.push_str(&format!("  {:<13} {}\n", "", kind.keys));
+            help.push_str(&format!("  {:<14} {}\n", "", kind.keys));
         }
     }
     help

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{kinds_help, print};
+use super::{check_encoding, kinds_help, print};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result, read_text};
@@ -54,9 +54,7 @@ impl Args {
         }
         let encoding = self.encoding_with_unit()?;
         let checkpoint = Checkpoint::open(&self.model)?;
-        encoding
-            .check(&checkpoint.config.rope)
-            .map_err(|e| e.at(format_args!("encoding `{}`", self.encoding)))?;
+        check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let texts: Vec<String> =
             self.files.iter().map(|file| read_text(file, ErrorKind::Source)).collect::<Result<_>>()?;
         let device = self.device.open()?;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use toml::{Table, Value};
 
-use crate::encoding::EncodingSpec;
+use crate::encoding::{self, EncodingSpec};
 use crate::error::{Error, ErrorKind, Result, read_text};
 use crate::paper;
 use crate::task::{self, Task};
@@ -307,7 +307,7 @@ fn encoding_entries(mut table: Table) -> Result<Vec<EncodingEntry>> {
     let kind = need_text(&mut table, "kind")?;
     let name = take_text(&mut table, "name")?.unwrap_or_else(|| kind.clone());
     let known = take_sweep(&mut table)?;
-    let expanded = sweep::expand(table, &[])?;
+    let expanded = sweep::expand(table, encoding::find_kind(&kind)?.lists)?;
     let sweep = match (known, expanded.keys.is_empty()) {
         (known, true) => known,
         (None, false) => Some(Sweep { of: name.clone(), keys: expanded.keys }),

@@ -24,13 +24,14 @@ pub(super) struct Expanded {
     pub(super) entries: Vec<(String, Table)>,
 }
 
-/// Expands every list of a table but those of `lists`, keys whose value is a list by nature.
+/// Expands every list of a table but those of `lists`, keys whose value is a list by nature: of these a list
+/// of lists, or of lists written as texts.
 pub(super) fn expand(table: Table, lists: &[&str]) -> Result<Expanded> {
     let mut keys = Vec::new();
     let mut expanded = vec![(String::new(), Table::new())];
     for (key, value) in table {
         let values = match value {
-            Value::Array(values) if !lists.contains(&key.as_str()) => {
+            Value::Array(values) if !lists.contains(&key.as_str()) || values.iter().any(is_list) => {
                 if values.is_empty() {
                     return Err(config_error(format!("{key} is an empty list"), "give at least one value")
                         .at(format_args!("key `{key}`")));
@@ -58,6 +59,11 @@ pub(super) fn expand(table: Table, lists: &[&str]) -> Result<Expanded> {
         expanded = expanded.iter().flat_map(combine).collect();
     }
     Ok(Expanded { keys, entries: expanded })
+}
+
+/// Whether a value of a key whose value is a list is one.
+fn is_list(value: &Value) -> bool {
+    value.is_array() || value.is_str()
 }
 
 /// A value without TOML's quotes.
@@ -90,6 +96,8 @@ mod tests {
     #[test]
     fn a_list_by_nature_stays() {
         assert_eq!(suffixes("buckets = [0, 512]", &["buckets"]), [""]);
+        let swept = suffixes("groups = ['2/8', [4, 4]]", &["groups"]);
+        assert_eq!(swept, [" groups=2/8", " groups=[4, 4]"]);
     }
 
     #[test]

@@ -27,8 +27,11 @@ impl SpectrumRule for DynamicNtk {
         if length <= trained {
             return Spectrum::plain(model.head_dim, model.base);
         }
-        let stretch = self.factor * length / trained - (self.factor - 1.0);
-        Spectrum::ntk(model.head_dim, model.base, stretch)
+        // In f32, as transformers computes it here (and in f64 where the base does not follow the length).
+        let stretch = (self.factor as f32 * length as f32) / trained as f32 - (self.factor - 1.0) as f32;
+        let d = model.head_dim as f64;
+        let base = model.base as f32 * f64::from(stretch).powf(d / (d - 2.0)) as f32;
+        Spectrum::plain(model.head_dim, f64::from(base))
     }
 
     fn follows_length(&self) -> bool {

@@ -1,7 +1,10 @@
 //! `hirope`: hierarchical positions, token level and segment levels (Zhang et al., ACL 2024).
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::list::List;
 use super::{
     Band, Encoding, EncodingKind, ModelRope, Positions, Rotation, Rotations, check_window, default_window,
     key_error,
@@ -19,15 +22,23 @@ pub struct HiRope {
     pub window: usize,
     /// Where the pairs are divided, one fraction a level above the token level: `0.5`, or `"0.4/0.7"`
     /// for two levels. Boundary `s = round(split * h)`.
-    #[serde(default)]
-    pub split: Splits,
+    #[serde(default = "default_split")]
+    pub split: List<f64>,
     /// Segment unit of each level above the token level, fine to coarse: `"function"`, or
     /// `"statement/function"`.
-    #[serde(default)]
-    pub unit: Levels,
+    #[serde(default = "default_unit")]
+    pub unit: List<Unit>,
     /// Scale logits of queries beyond the trained length by `ln(i + 1) / ln(L0)`.
     #[serde(default)]
     pub logn: bool,
+}
+
+fn default_split() -> List<f64> {
+    List(vec![0.5])
+}
+
+fn default_unit() -> List<Unit> {
+    List(vec![Unit::Function])
 }
 
 impl HiRope {
@@ -75,18 +86,13 @@ impl Encoding for HiRope {
         &self.unit.0
     }
 
-    fn follows_length(&self, model: &ModelRope) -> bool {
-        model.follows_length()
-    }
-
     fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
         let shift = self.window as f64 - 1.0;
         let mut ranges = self.bands(model.pairs()).into_iter();
-        let tokens = positions.token_positions();
-        let mut bands =
-            vec![Band { pairs: ranges.next().unwrap_or(0..0), query: tokens.clone(), key: tokens }];
+        let (query, key) = (positions.by_token(), positions.by_token());
+        let mut bands = vec![Band { pairs: ranges.next().unwrap_or(0..0), query, key }];
         for (pairs, level) in ranges.zip(&positions.levels) {
-            let key: Vec<f64> = level.iter().map(|&f| f64::from(f)).collect();
+            let key: Arc<[f64]> = level.iter().map(|&f| f64::from(f)).collect();
             let query = key.iter().map(|f| f + shift).collect();
             bands.push(Band { pairs, query, key });
         }
@@ -96,79 +102,5 @@ impl Encoding for HiRope {
             positions,
             model.trained_length,
         )
-    }
-}
-
-/// Fractions of the pairs at which a level begins, written `0.5` or `"0.4/0.7"`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Splits(pub Vec<f64>);
-
-impl Default for Splits {
-    fn default() -> Self {
-        Splits(vec![0.5])
-    }
-}
-
-impl std::fmt::Display for Splits {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0.iter().map(f64::to_string).collect::<Vec<_>>().join("/"))
-    }
-}
-
-impl Serialize for Splits {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        match self.0[..] {
-            [split] => serializer.serialize_f64(split),
-            _ => serializer.collect_str(self),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Splits {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "a fraction such as 0.5, or several as \"0.4/0.7\"")]
-        enum Written {
-            One(f64),
-            Several(String),
-        }
-        match Written::deserialize(deserializer)? {
-            Written::One(split) => Ok(Splits(vec![split])),
-            Written::Several(text) => text
-                .split('/')
-                .map(|part| part.trim().parse())
-                .collect::<std::result::Result<_, _>>()
-                .map(Splits)
-                .map_err(|_| {
-                    serde::de::Error::custom(format!(
-                        "{text:?} is not a fraction, nor several as \"0.4/0.7\""
-                    ))
-                }),
-        }
-    }
-}
-
-/// Segment units, fine to coarse, written `"function"` or `"statement/function"`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Levels(pub Vec<Unit>);
-
-impl Default for Levels {
-    fn default() -> Self {
-        Levels(vec![Unit::Function])
-    }
-}
-
-impl Serialize for Levels {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0.iter().map(Unit::to_string).collect::<Vec<_>>().join("/"))
-    }
-}
-
-impl<'de> Deserialize<'de> for Levels {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let units =
-            text.split('/').map(|unit| unit.trim().parse::<Unit>()).collect::<std::result::Result<_, _>>();
-        units.map(Levels).map_err(serde::de::Error::custom)
     }
 }

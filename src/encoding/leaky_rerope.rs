@@ -38,15 +38,10 @@ impl Encoding for LeakyReRope {
         check_factor(self.factor)
     }
 
-    fn follows_length(&self, model: &ModelRope) -> bool {
-        model.follows_length()
-    }
-
     fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
         let window = self.window as f64;
-        let tokens = positions.token_positions();
-        let query = tokens.iter().map(|i| window + (i - window) / self.factor).collect();
-        let key = tokens.iter().map(|j| j / self.factor).collect();
+        let query = positions.map(|i| window + (i as f64 - window) / self.factor);
+        let key = positions.map(|j| j as f64 / self.factor);
         let far = Rotation::single(model.pairs(), query, key);
         let spectrum = model.own_spectrum(positions.sequence_length);
         Rotations::windowed(spectrum, positions, self.window, far).with_logn(

@@ -9,20 +9,28 @@
 //! ```
 //!
 //! with `d` the head dimension, `h = d / 2` pairs, dimension `p` paired with `p + h` (rotate-half).
-//! Each `delta_p` is the difference of a position of the query and a position of the key, so an
-//! encoding is a [`Rotation`] of queries and keys; windowed kinds have two, `near` for distances below
-//! the window and `far` from there on ([`Rotations`]).
+//! Each `delta_p` is the difference of a position of the query and a position of the key: a [`Rotation`]
+//! of queries and keys. For each query the keys fall into consecutive [`Zone`]s, each with a rotation of
+//! its own or not seen ([`Rotations`]): `rope` is one zone, `rerope` a far one and a near one,
+//! `streaming_llm` the sinks, what is not seen, and the window. Biases on the logits (ALiBi), keys chosen
+//! by content and sight that differs by head are no zones and stay outside.
 //!
 //! **Adding a kind**: write `src/encoding/NAME.rs` with a serde struct whose fields are the kind's keys
 //! and an `impl Encoding`, and add its line to `kinds!` below. The file's name is the kind's name.
 
+mod list;
+mod longrope;
 mod rotation;
 mod spec;
 mod spectrum;
+mod zones;
 
-pub use rotation::{Band, Far, Positions, Rotation, Rotations};
+pub use longrope::LongRope;
+pub use rotation::{Band, Positions, Rotation};
 pub use spec::EncodingSpec;
+pub(crate) use spec::find_kind;
 pub use spectrum::{ModelRope, Spectrum, SpectrumRule};
+pub use zones::{Border, OwnWindow, Rotations, Zone, first_within};
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -41,15 +49,21 @@ pub trait Encoding: Debug + Send + Sync {
     /// [`ErrorKind::Encoding`], naming the key.
     fn check(&self, model: &ModelRope) -> Result<()>;
 
+    /// What is legal for this model and unwise, in words for the user.
+    fn notes(&self, _model: &ModelRope) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The segment units of the levels above the token level, fine to coarse; none for flat encodings.
     fn units(&self) -> &[Unit] {
         &[]
     }
 
     /// Whether rotations of early tokens change with the length of the whole sequence; then one pass
-    /// over a long document does not give the loss at shorter contexts.
-    fn follows_length(&self, _model: &ModelRope) -> bool {
-        false
+    /// over a long document does not give the loss at shorter contexts. As a rule they do where the
+    /// model's own frequencies do.
+    fn follows_length(&self, model: &ModelRope) -> bool {
+        model.follows_length()
     }
 
     /// The rotations of the given tokens. `check` has accepted the parameters.
@@ -62,6 +76,8 @@ pub trait EncodingKind: Encoding + Serialize + DeserializeOwned + 'static {
     const ABOUT: &'static str;
     /// The keys as they may be typed, with their defaults.
     const KEYS: &'static str;
+    /// The keys whose value is a list; a list of any other key's values is a sweep.
+    const LISTS: &'static [&'static str] = &[];
 }
 
 /// An entry of the registry of kinds.
@@ -72,6 +88,8 @@ pub struct Kind {
     pub about: &'static str,
     /// The keys as they may be typed, with their defaults.
     pub keys: &'static str,
+    /// The keys whose value is a list.
+    pub lists: &'static [&'static str],
     parse: fn(toml::Table) -> Parsed,
 }
 
@@ -80,7 +98,7 @@ type Parsed = std::result::Result<(Arc<dyn Encoding>, toml::Table), toml::de::Er
 
 impl Kind {
     const fn of<E: EncodingKind>(name: &'static str) -> Kind {
-        Kind { name, about: E::ABOUT, keys: E::KEYS, parse: parse_keys::<E> }
+        Kind { name, about: E::ABOUT, keys: E::KEYS, lists: E::LISTS, parse: parse_keys::<E> }
     }
 }
 
@@ -93,7 +111,7 @@ fn parse_keys<E: EncodingKind>(keys: toml::Table) -> Parsed {
 macro_rules! kinds {
     ($($name:ident => $kind:ident),* $(,)?) => {
         $(mod $name; pub use $name::$kind;)*
-        /// Every kind of encoding, in the order of the specification.
+        /// Every kind of encoding, in the order of docs/encodings.md.
         pub const KINDS: &[Kind] = &[$(Kind::of::<$kind>(stringify!($name))),*];
     };
 }
@@ -109,6 +127,12 @@ kinds! {
     leaky_rerope => LeakyReRope,
     self_extend => SelfExtend,
     hirope => HiRope,
+    dpe => Dpe,
+    string => StringEncoding,
+    dual_chunk => DualChunk,
+    sliding_window => SlidingWindow,
+    lm_infinite => LmInfinite,
+    streaming_llm => StreamingLlm,
 }
 
 /// An [`ErrorKind::Encoding`] error about one key.
@@ -127,6 +151,27 @@ pub(crate) fn check_window(window: usize) -> Result<()> {
     match window {
         0 => Err(key_error("window", "window is 0", "give a window of at least 1 token")),
         _ => Ok(()),
+    }
+}
+
+/// What to say of a kind whose window is meant to stay within the trained length and does not.
+pub(crate) fn window_notes(window: usize, model: &ModelRope) -> Vec<String> {
+    let trained = model.trained_length;
+    let beyond = format!(
+        "window {window} reaches beyond the trained length of {trained} tokens, which this kind is there to \
+         avoid; a window of at most {trained} stays inside"
+    );
+    Some(beyond).filter(|_| window > trained).into_iter().collect()
+}
+
+/// What to say of sinks that add nothing to a window.
+pub(crate) fn sinks_note(sinks: usize, window: usize) -> Option<String> {
+    match sinks {
+        0 => Some("without sinks this is `sliding_window`; 1 to 10 are usual".into()),
+        _ if sinks >= window => {
+            Some(format!("{sinks} sinks are as many as the window of {window}; 1 to 10 are usual"))
+        }
+        _ => None,
     }
 }
 

@@ -29,13 +29,9 @@ impl Encoding for ReRope {
         check_window(self.window)
     }
 
-    fn follows_length(&self, model: &ModelRope) -> bool {
-        model.follows_length()
-    }
-
     fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
-        let count = positions.tokens.len();
-        let far = Rotation::single(model.pairs(), vec![self.window as f64; count], vec![0.0; count]);
+        let window = self.window as f64;
+        let far = Rotation::single(model.pairs(), positions.map(|_| window), positions.map(|_| 0.0));
         let spectrum = model.own_spectrum(positions.sequence_length);
         Rotations::windowed(spectrum, positions, self.window, far).with_logn(
             self.logn,

@@ -20,11 +20,7 @@ impl Encoding for Rope {
         Ok(())
     }
 
-    fn follows_length(&self, model: &ModelRope) -> bool {
-        model.follows_length()
-    }
-
     fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
-        Rotations::near_only(model.own_spectrum(positions.sequence_length), positions)
+        Rotations::by_token(model.own_spectrum(positions.sequence_length), positions)
     }
 }

@@ -18,6 +18,9 @@ pub struct SelfExtend {
     /// `G`, tokens a group. When not given, the smallest for which every distance of the sequence stays
     /// within two thirds of the trained length, so it follows the sequence length.
     pub group: Option<usize>,
+    /// Scale logits of queries beyond the trained length by `ln(i + 1) / ln(L0)`.
+    #[serde(default)]
+    pub logn: bool,
 }
 
 impl SelfExtend {
@@ -33,7 +36,7 @@ impl SelfExtend {
 
 impl EncodingKind for SelfExtend {
     const ABOUT: &'static str = "grouped positions beyond the window (Jin et al. 2024)";
-    const KEYS: &'static str = "window=512, group";
+    const KEYS: &'static str = "window=512, group, logn=false";
 }
 
 impl Encoding for SelfExtend {
@@ -62,10 +65,14 @@ impl Encoding for SelfExtend {
     fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
         let group = self.group_for(model, positions.sequence_length);
         let shift = (self.window - self.window / group) as f64;
-        let key: Vec<f64> = positions.tokens.clone().map(|j| (j / group) as f64).collect();
+        let key = positions.map(|j| (j / group) as f64);
         let query = key.iter().map(|grouped| grouped + shift).collect();
         let far = Rotation::single(model.pairs(), query, key);
         let spectrum = model.own_spectrum(positions.sequence_length);
-        Rotations::windowed(spectrum, positions, self.window, far)
+        Rotations::windowed(spectrum, positions, self.window, far).with_logn(
+            self.logn,
+            positions,
+            model.trained_length,
+        )
     }
 }

@@ -15,6 +15,8 @@ pub struct EncodingSpec {
     pub keys: toml::Table,
     /// Overrides the model's `rope_theta`; every kind takes it.
     pub base: Option<f64>,
+    /// Lifts the model's own sliding window; every kind takes it, for models that have one.
+    pub full_attention: bool,
     encoding: Arc<dyn Encoding>,
 }
 
@@ -26,11 +28,11 @@ impl EncodingSpec {
     pub fn from_table(kind: &str, mut keys: toml::Table) -> Result<EncodingSpec> {
         let kind = find_kind(kind)?;
         let base = take_base(&mut keys)?;
+        let full_attention = take_full_attention(&mut keys)?;
         let (encoding, mut keys) = (kind.parse)(keys).map_err(|e| keys_error(kind, &e))?;
-        if let Some(base) = base {
-            keys.insert("base".into(), base.into());
-        }
-        Ok(EncodingSpec { kind: kind.name, keys, base, encoding })
+        keys.extend(base.map(|base| ("base".into(), base.into())));
+        keys.extend(full_attention.then(|| ("full_attention".into(), true.into())));
+        Ok(EncodingSpec { kind: kind.name, keys, base, full_attention, encoding })
     }
 
     /// From `kind` or `kind:key=value,key=value`.
@@ -67,7 +69,16 @@ impl EncodingSpec {
         {
             return Err(key_error("base", format!("base is {base}"), "give a number above 1, as 10000"));
         }
+        if self.full_attention && model.own_window.is_none() {
+            let what = "full_attention lifts a model's own sliding window, and this model has none";
+            return Err(key_error("full_attention", what, "leave it out"));
+        }
         self.encoding.check(&self.model(model))
+    }
+
+    /// What is legal for this model and unwise, in words for the user.
+    pub fn notes(&self, model: &ModelRope) -> Vec<String> {
+        self.encoding.notes(&self.model(model))
     }
 
     /// Segment units of the levels above the token level.
@@ -82,7 +93,8 @@ impl EncodingSpec {
 
     /// The rotations of the given tokens under this encoding.
     pub fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
-        self.encoding.rotations(&self.model(model), positions)
+        let own_window = model.own_window.clone().filter(|_| !self.full_attention);
+        self.encoding.rotations(&self.model(model), positions).with_own_window(own_window)
     }
 
     fn model(&self, model: &ModelRope) -> ModelRope {
@@ -105,7 +117,11 @@ impl fmt::Display for EncodingSpec {
     }
 }
 
-fn find_kind(name: &str) -> Result<&'static Kind> {
+/// The kind of a name.
+///
+/// # Errors
+/// [`ErrorKind::Encoding`] when there is none.
+pub(crate) fn find_kind(name: &str) -> Result<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name).ok_or_else(|| {
         let known: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
         Error::new(ErrorKind::Encoding, format!("unknown encoding kind `{name}`"))
@@ -119,6 +135,16 @@ fn take_base(keys: &mut toml::Table) -> Result<Option<f64>> {
         Some(toml::Value::Integer(base)) => Ok(Some(base as f64)),
         Some(toml::Value::Float(base)) => Ok(Some(base)),
         Some(other) => Err(key_error("base", format!("base is {other}"), "give a number, as 10000")),
+    }
+}
+
+fn take_full_attention(keys: &mut toml::Table) -> Result<bool> {
+    match keys.remove("full_attention") {
+        None => Ok(false),
+        Some(toml::Value::Boolean(full)) => Ok(full),
+        Some(other) => {
+            Err(key_error("full_attention", format!("full_attention is {other}"), "give true or false"))
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use super::{Encoding, Positions, Rotations};
+use super::{Encoding, OwnWindow, Positions, Rotations};
 use crate::error::Result;
 
 /// Angular frequencies and the constant logit scale that comes with them.
@@ -63,7 +63,7 @@ impl<R: SpectrumRule> Encoding for R {
     }
 
     fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
-        Rotations::near_only(self.spectrum(model, positions.sequence_length), positions)
+        Rotations::by_token(self.spectrum(model, positions.sequence_length), positions)
     }
 }
 
@@ -78,9 +78,16 @@ pub struct ModelRope {
     pub trained_length: usize,
     /// `rope_scaling` of config.json: the encoding that the model was trained with.
     pub scaling: Option<Arc<dyn SpectrumRule>>,
+    /// The sliding window that the model was trained with, in the layers that have one.
+    pub own_window: Option<OwnWindow>,
 }
 
 impl ModelRope {
+    /// Without a scaling or a window of the checkpoint's own.
+    pub fn plain(head_dim: usize, base: f64, trained_length: usize) -> ModelRope {
+        ModelRope { head_dim, base, trained_length, scaling: None, own_window: None }
+    }
+
     /// Frequency pairs, `h`.
     pub fn pairs(&self) -> usize {
         self.head_dim / 2

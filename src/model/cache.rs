@@ -1,12 +1,19 @@
 //! Keys and values of the tokens that were read, kept while decoding.
 //!
-//! Keys are kept as attention needs them, rotated: once for kinds of one rotation, twice (near and far)
-//! for windowed kinds. A kind that follows the sequence's length (`dynamic_ntk`) takes the length that
-//! the sequence will have in the end, so that every key ever kept has the one base.
+//! Keys are kept as attention needs them, by each rotation that they will be met with: once for kinds of
+//! one rotation of keys, twice (near and far) for most windowed kinds. What no later query sees is let go
+//! ([`Sight::lost`]), so a kind that sees a bounded number of keys keeps no more of them, and a few. A kind
+//! that follows the sequence's length (`dynamic_ntk`) takes the length that the sequence will have in the
+//! end, so that every key ever kept has the one base.
 
-use burn::tensor::{Device, Tensor};
+use std::ops::Range;
 
-use super::attention::{Far, RelativeAttention, Rotated};
+use burn::tensor::Tensor;
+
+use super::attention::{RelativeAttention, Sight, rows_of};
+
+/// Rows that a cache has beyond what is seen, so that it lets go of many rows at a time.
+const SLACK: usize = 64;
 
 /// What the layers of a network keep of one sequence.
 #[derive(Debug)]
@@ -15,9 +22,9 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Room for `capacity` tokens in each layer.
-    pub fn new(layers: usize, capacity: usize) -> Cache {
-        Cache { layers: (0..layers).map(|_| LayerCache { capacity, kept: None }).collect() }
+    /// An empty cache for each layer.
+    pub fn new(layers: usize) -> Cache {
+        Cache { layers: (0..layers).map(|_| LayerCache::default()).collect() }
     }
 
     /// One layer's part.
@@ -27,50 +34,100 @@ impl Cache {
     pub fn layer(&mut self, number: usize) -> &mut LayerCache {
         &mut self.layers[number]
     }
+
+    /// Tokens that the layer with the most room has room for.
+    pub fn rows(&self) -> usize {
+        self.layers.iter().filter_map(|layer| layer.kept.as_ref()).map(Kept::rows).max().unwrap_or(0)
+    }
 }
 
 /// What one layer keeps of one sequence.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct LayerCache {
-    capacity: usize,
     kept: Option<Kept>,
 }
 
-/// `[capacity, kv_heads * head_dim]` each.
+/// Tensors of one row a position, `[rows, kv_heads * head_dim]`, without the positions `lost`.
 #[derive(Debug)]
 struct Kept {
-    near_key: Tensor<2>,
-    far_key: Option<Tensor<2>>,
+    /// By each rotation.
+    keys: Vec<Tensor<2>>,
     value: Tensor<2>,
+    lost: Range<usize>,
 }
 
 impl LayerCache {
     /// Puts the keys and values of an attention's rows in their places, and gives the attention over
     /// everything that is kept. Places after the rows may hold what was tried and given up.
     pub(super) fn extend(&mut self, rows: RelativeAttention) -> RelativeAttention {
-        let RelativeAttention { near, far, value, heads, first } = rows;
-        let kept = self.kept.take().unwrap_or_else(|| Kept::empty(self.capacity, &near.key, far.is_some()));
-        let near_key = put(kept.near_key, first, near.key);
-        let value = put(kept.value, first, value);
-        let far = far.zip(kept.far_key).map(|(far, kept)| {
-            let key = put(kept, first, far.rotated.key);
-            Far { rotated: Rotated { key, ..far.rotated }, ..far }
-        });
-        self.kept = Some(Kept {
-            near_key: near_key.clone(),
-            far_key: far.as_ref().map(|far| far.rotated.key.clone()),
-            value: value.clone(),
-        });
-        RelativeAttention { near: Rotated { key: near_key, ..near }, far, value, heads, first }
+        let (first, count) = (rows.sight.first(), rows.sight.rows());
+        let Some(mut kept) = self.kept.take() else {
+            debug_assert_eq!(first, 0, "a sequence is read from its start");
+            // The rows see one another as they are, and what later ones will see is kept.
+            self.kept = Some(Kept::of(&rows));
+            return rows;
+        };
+        if kept.rows() + kept.lost.len() < first + count {
+            kept = kept.let_go(&rows.sight);
+        }
+        let place = rows_of(&(first..first + count), &kept.lost).start;
+        kept.keys = kept.keys.into_iter().zip(rows.keys).map(|(kept, key)| put(kept, place, key)).collect();
+        kept.value = put(kept.value, place, rows.value);
+        let attention = RelativeAttention {
+            keys: kept.keys.clone(),
+            value: kept.value.clone(),
+            lost: kept.lost.clone(),
+            ..rows
+        };
+        self.kept = Some(kept);
+        attention
     }
 }
 
 impl Kept {
-    fn empty(capacity: usize, like: &Tensor<2>, far: bool) -> Kept {
-        let zeros = |device: &Device| Tensor::<2>::zeros([capacity, like.dims()[1]], device);
-        let device = like.device();
-        Kept { near_key: zeros(&device), far_key: far.then(|| zeros(&device)), value: zeros(&device) }
+    /// What later queries will see of a sequence's first rows.
+    fn of(rows: &RelativeAttention) -> Kept {
+        let count = rows.sight.rows();
+        let kept = Kept { keys: rows.keys.clone(), value: rows.value.clone(), lost: 0..0 };
+        kept.moved(count, rows.sight.lost(count - 1), room(&rows.sight, count, count - 1))
     }
+
+    /// Rows that there is room for.
+    fn rows(&self) -> usize {
+        self.value.dims()[0]
+    }
+
+    /// The same without what the coming rows and all later ones do not see, with room for the rows.
+    fn let_go(self, coming: &Sight) -> Kept {
+        let first = coming.first();
+        self.moved(first, coming.lost(0), room(coming, first + coming.rows(), 0))
+    }
+
+    /// The first `length` positions, less those that are lost now, in tensors of `rows` rows.
+    fn moved(self, length: usize, lost: Range<usize>, rows: usize) -> Kept {
+        let before = lost.start.min(length);
+        let parts = [0..before, lost.end.max(before)..length];
+        let from: Vec<_> = parts.iter().map(|keys| rows_of(keys, &self.lost)).collect();
+        let to: Vec<_> = parts.iter().map(|keys| rows_of(keys, &lost).start).collect();
+        let moved = |tensor: Tensor<2>| {
+            let width = tensor.dims()[1];
+            let empty = Tensor::zeros([rows, width], &tensor.device());
+            from.iter()
+                .zip(&to)
+                .filter(|(from, _)| !from.is_empty())
+                .fold(empty, |all, (from, to)| put(all, *to, tensor.clone().slice_dim(0, from.clone())))
+        };
+        Kept { keys: self.keys.into_iter().map(moved).collect(), value: moved(self.value), lost }
+    }
+}
+
+/// Rows for the first `length` positions of a sequence of which the row `row` of a sight is at the end:
+/// all that the sequence will have, or where keys are lost on the way as many as are seen, and a few.
+fn room(sight: &Sight, length: usize, row: usize) -> usize {
+    let needed = length - sight.lost(row).len();
+    let in_the_end = sight.sequence_length() - sight.lost_in_the_end();
+    let all = sight.sequence_length() - sight.lost(row).len();
+    (needed.max(in_the_end) + SLACK).min(all)
 }
 
 /// Writes rows from row `first` on. In place, as nothing else holds `kept`.

@@ -79,7 +79,7 @@ impl<'a> Decoder<'a> {
             model,
             config,
             encoding,
-            cache: model.new_cache(capacity),
+            cache: model.new_cache(),
             length: 0,
             capacity,
             last_segment: levels.iter().map(|level| level[ids.len() - 1]).collect(),
@@ -95,6 +95,12 @@ impl<'a> Decoder<'a> {
     /// Logits of the next token, `[vocab]`.
     pub fn logits(&self) -> &[f32] {
         &self.logits
+    }
+
+    /// Tokens that there is room for in the cache, in the layer that keeps most: constant beyond what a
+    /// kind sees, where that is bounded.
+    pub fn cached_rows(&self) -> usize {
+        self.cache.rows()
     }
 
     /// Negative log-likelihood of each of these tokens as they would go on, nats. Nothing is kept of
@@ -149,7 +155,7 @@ impl<'a> Decoder<'a> {
     fn tables(&self, tokens: usize, levels: Vec<Vec<u32>>) -> RotaryTables {
         let tokens = self.length..self.length + tokens;
         assert!(tokens.end <= self.capacity, "there is room for new tokens");
-        let positions = Positions { tokens, levels, sequence_length: self.capacity };
+        let positions = Positions::new(tokens, levels, self.capacity);
         let rotations = self.encoding.rotations(&self.config.rope, &positions);
         RotaryTables::new(&rotations, &positions, &self.model.device())
     }

@@ -121,9 +121,9 @@ impl Llama {
         self.norm.forward(x)
     }
 
-    /// An empty cache for a sequence of up to `capacity` tokens.
-    pub fn new_cache(&self, capacity: usize) -> Cache {
-        Cache::new(self.layers.len(), capacity)
+    /// An empty cache for a sequence.
+    pub fn new_cache(&self) -> Cache {
+        Cache::new(self.layers.len())
     }
 
     /// Logits `[tokens, vocab]` of hidden states `[tokens, hidden]`.
@@ -191,16 +191,16 @@ impl Attention {
 }
 
 /// Attention of each part over itself and what its cache holds.
-fn attend_parts(parts: &mut [Part], layer: usize, [query, key, value]: [Tensor<2>; 3]) -> Tensor<2> {
+fn attend_parts(parts: &mut [Part], layer: usize, rows: [Tensor<2>; 3]) -> Tensor<2> {
     if let [part] = parts {
-        return part.rotary.attend(query, key, value, part.layer_cache(layer));
+        return part.rotary.attend(layer, rows, part.layer_cache(layer));
     }
     let mut start = 0;
     let attend = |part: &mut Part| {
-        let rows = start..start + part.rotary.rows();
-        start = rows.end;
-        let [query, key, value] = [&query, &key, &value].map(|x| x.clone().slice_dim(0, rows.clone()));
-        part.rotary.attend(query, key, value, part.layer_cache(layer))
+        let own = start..start + part.rotary.rows();
+        start = own.end;
+        let rows = rows.each_ref().map(|x| x.clone().slice_dim(0, own.clone()));
+        part.rotary.attend(layer, rows, part.layer_cache(layer))
     };
     Tensor::cat(parts.iter_mut().map(attend).collect(), 0)
 }

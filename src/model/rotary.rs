@@ -1,32 +1,27 @@
 //! An encoding's rotations as tables of cos and sin, and what turns by them.
 
+use std::sync::Arc;
+
 use burn::backend::Dispatch;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::attention::{Far, RelativeAttention, Rotated};
+use super::attention::{RelativeAttention, Sight, Turn};
 use super::cache::LayerCache;
 use super::kernels::{CpuKernels, Heads, on_cpu};
-use crate::encoding::{Positions, Rotation, Rotations};
+use crate::encoding::{Band, Positions, Rotation, Rotations};
 
 /// An encoding's rotations of some tokens, made once and used in every layer.
 #[derive(Debug, Clone)]
 pub struct RotaryTables {
-    /// `[4 or 8, rows, head_dim / 2]`: cos and sin of near queries, near keys, and far queries, far keys
-    /// where there is a window. The query tables carry the logit scale, `1 / sqrt(head_dim)` included.
+    /// `[2 * (queries + keys), rows, head_dim / 2]`: cos and sin of each different rotation of queries, then
+    /// of keys. The query tables carry the logit scale, `1 / sqrt(head_dim)` included.
     pub(super) tables: Tensor<3>,
-    /// Distances from here on use the far tables.
-    pub(super) window: Option<usize>,
-    /// Position of the first row.
-    first: usize,
-}
-
-/// Tables in the order of [`RotaryTables::tables`].
-#[derive(Clone, Copy)]
-enum Role {
-    NearQuery,
-    NearKey,
-    FarQuery,
-    FarKey,
+    /// Different rotations of queries.
+    queries: usize,
+    /// What the rows see in layers of full attention.
+    sight: Arc<Sight>,
+    /// What they see in the layers that the model's own window limits, and which those are.
+    sliding: Option<(Arc<Sight>, Arc<[bool]>)>,
 }
 
 impl RotaryTables {
@@ -38,18 +33,22 @@ impl RotaryTables {
         let rows = positions.tokens.len();
         let scale: Vec<f64> =
             (0..rows).map(|i| constant * rotations.query_scale.get(i).unwrap_or(&1.0)).collect();
-        // A window that no distance of the sequence reaches is no window.
-        let far = rotations.far.as_ref().filter(|far| far.window < positions.sequence_length);
+        let Turns { queries, keys, sight } = Turns::of(rotations, positions);
         let mut values = Vec::new();
-        for rotation in [Some(&rotations.near), far.map(|far| &far.rotation)].into_iter().flatten() {
-            values.extend(cos_sin(&angles(rotation, frequencies, Side::Query), pairs, &scale));
-            values.extend(cos_sin(&angles(rotation, frequencies, Side::Key), pairs, &[]));
+        for query in &queries {
+            values.extend(cos_sin(&angles(query, Side::Query, frequencies), pairs, &scale));
         }
-        let shape = [values.len() / (rows * pairs), rows, pairs];
+        for key in &keys {
+            values.extend(cos_sin(&angles(key, Side::Key, frequencies), pairs, &[]));
+        }
+        let shape = [2 * (queries.len() + keys.len()), rows, pairs];
+        // A window that no distance of the sequence reaches is no window.
+        let own = rotations.own_window.as_ref().filter(|own| own.window < positions.sequence_length);
         RotaryTables {
             tables: Tensor::from_data(TensorData::new(values, shape), device),
-            window: far.map(|far| far.window),
-            first: positions.tokens.start,
+            queries: queries.len(),
+            sliding: own.map(|own| (Arc::new(sight.within(own.window)), own.layers.clone())),
+            sight: Arc::new(sight),
         }
     }
 
@@ -63,51 +62,54 @@ impl RotaryTables {
         self.tables.dims()[1]
     }
 
-    /// Causal attention of these rows over themselves and all earlier ones, which are in `cache`;
-    /// without a cache the rows must be a whole sequence.
+    /// Whether the rows see all keys by one rotation, in every layer.
+    pub fn is_one_rotation(&self) -> bool {
+        self.tables.dims()[0] == 4 && self.sight.zones() == 2 && self.sliding.is_none()
+    }
+
+    /// Causal attention of these rows in a layer, over themselves and the earlier ones that they see, which
+    /// are in `cache`; without a cache the rows must be a whole sequence.
     ///
     /// `query` is `[rows, heads * head_dim]`, `key` and `value` `[rows, kv_heads * head_dim]`, not
     /// rotated; query head `n` reads key head `n * kv_heads / heads`. Returns the shape of `query`.
-    pub fn attend(
-        &self,
-        query: Tensor<2>,
-        key: Tensor<2>,
-        value: Tensor<2>,
-        cache: Option<&mut LayerCache>,
-    ) -> Tensor<2> {
-        self.rotated(query, key, value, cache).compute()
+    pub fn attend(&self, layer: usize, rows: [Tensor<2>; 3], cache: Option<&mut LayerCache>) -> Tensor<2> {
+        self.rotated(layer, rows, cache).compute()
     }
 
     /// The attention that [`RotaryTables::attend`] computes.
     pub fn rotated(
         &self,
-        query: Tensor<2>,
-        key: Tensor<2>,
-        value: Tensor<2>,
+        layer: usize,
+        [query, key, value]: [Tensor<2>; 3],
         cache: Option<&mut LayerCache>,
     ) -> RelativeAttention {
-        let dim = 2 * self.tables.dims()[2];
+        let [tables, _, half] = self.tables.dims();
+        let dim = 2 * half;
         let heads = Heads { queries: query.dims()[1] / dim, keys: key.dims()[1] / dim, dim };
-        let far = self.window.map(|window| Far {
-            window,
-            rotated: Rotated {
-                query: self.rotate(query.clone(), Role::FarQuery),
-                key: self.rotate(key.clone(), Role::FarKey),
-            },
-        });
-        let near =
-            Rotated { query: self.rotate(query, Role::NearQuery), key: self.rotate(key, Role::NearKey) };
-        let attention = RelativeAttention { near, far, value, heads, first: self.first };
+        let attention = RelativeAttention {
+            queries: (0..self.queries).map(|table| self.rotate(query.clone(), table)).collect(),
+            keys: (self.queries..tables / 2).map(|table| self.rotate(key.clone(), table)).collect(),
+            value,
+            heads,
+            sight: self.sight_of(layer).clone(),
+            lost: 0..0,
+        };
         match cache {
             Some(cache) => cache.extend(attention),
             None => attention,
         }
     }
 
+    fn sight_of(&self, layer: usize) -> &Arc<Sight> {
+        match &self.sliding {
+            Some((sight, layers)) if layers[layer] => sight,
+            _ => &self.sight,
+        }
+    }
+
     /// Rotates every head of every row of `x [rows, heads * head_dim]`, dimension `p` with `p + h`.
-    fn rotate(&self, x: Tensor<2>, role: Role) -> Tensor<2> {
-        let start = 2 * role as usize;
-        let table = self.tables.clone().slice_dim(0, start..start + 2);
+    fn rotate(&self, x: Tensor<2>, table: usize) -> Tensor<2> {
+        let table = self.tables.clone().slice_dim(0, 2 * table..2 * table + 2);
         if on_cpu(&x.device()) {
             return Tensor::from_dispatch(Dispatch::rotate(x.into_dispatch(), table.into_dispatch()));
         }
@@ -123,6 +125,45 @@ impl RotaryTables {
     }
 }
 
+/// The different rotations of an encoding, and the zones that they are used in.
+struct Turns<'a> {
+    queries: Vec<&'a Rotation>,
+    keys: Vec<&'a Rotation>,
+    sight: Sight,
+}
+
+impl<'a> Turns<'a> {
+    /// Zones that end at key 0 for the last query of the sequence are never met and left out: a window that
+    /// no distance of the sequence reaches is no window.
+    fn of(rotations: &'a Rotations, positions: &Positions) -> Turns<'a> {
+        let zones = &rotations.zones;
+        let met = zones.iter().rposition(|zone| zone.first.end == 0).unwrap_or(0);
+        let sight = Sight::new(positions.tokens.clone(), positions.sequence_length);
+        zones[met..].iter().fold(Turns { queries: Vec::new(), keys: Vec::new(), sight }, |mut turns, zone| {
+            let turn = zone.rotation.as_ref().map(|rotation| Turn {
+                query: place(&mut turns.queries, rotation, Side::Query),
+                key: place(&mut turns.keys, rotation, Side::Key),
+            });
+            turns.sight = turns.sight.with_zone(zone.first.keys.clone(), zone.first.end, turn);
+            turns
+        })
+    }
+}
+
+/// Where a rotation stands among different ones of one side; puts it there if it is new. Positions that are
+/// equal by chance, as near and far are at token 0, are different: what is kept of one token must do for all.
+fn place<'a>(different: &mut Vec<&'a Rotation>, rotation: &'a Rotation, side: Side) -> usize {
+    let same_band =
+        |(a, b): (&Band, &Band)| a.pairs == b.pairs && Arc::ptr_eq(side.positions(a), side.positions(b));
+    let same = |other: &&Rotation| {
+        other.bands.len() == rotation.bands.len() && other.bands.iter().zip(&rotation.bands).all(same_band)
+    };
+    different.iter().position(same).unwrap_or_else(|| {
+        different.push(rotation);
+        different.len() - 1
+    })
+}
+
 /// cos, then sin, of angles, each token's times its scale (1 where `scale` is empty).
 fn cos_sin(angles: &[f64], pairs: usize, scale: &[f64]) -> Vec<f32> {
     let table = |f: fn(f64) -> f64| {
@@ -135,15 +176,11 @@ fn cos_sin(angles: &[f64], pairs: usize, scale: &[f64]) -> Vec<f32> {
 
 /// Angles `position * theta_p` of every token and pair, `[tokens * pairs]`. The product is rounded to
 /// f32 as transformers does, so that losses can be compared at any length; cos and sin are exact.
-fn angles(rotation: &Rotation, frequencies: &[f64], side: Side) -> Vec<f64> {
+fn angles(rotation: &Rotation, side: Side, frequencies: &[f64]) -> Vec<f64> {
     let tokens = rotation.bands[0].query.len();
     let mut angles = vec![0.0; tokens * frequencies.len()];
     for band in &rotation.bands {
-        let positions = match side {
-            Side::Query => &band.query,
-            Side::Key => &band.key,
-        };
-        for (row, position) in angles.chunks_exact_mut(frequencies.len()).zip(positions) {
+        for (row, position) in angles.chunks_exact_mut(frequencies.len()).zip(side.positions(band).iter()) {
             for pair in band.pairs.clone() {
                 row[pair] = f64::from(*position as f32 * frequencies[pair] as f32);
             }
@@ -156,4 +193,13 @@ fn angles(rotation: &Rotation, frequencies: &[f64], side: Side) -> Vec<f64> {
 enum Side {
     Query,
     Key,
+}
+
+impl Side {
+    fn positions(self, band: &Band) -> &Arc<[f64]> {
+        match self {
+            Side::Query => &band.query,
+            Side::Key => &band.key,
+        }
+    }
 }

@@ -45,7 +45,7 @@ pub(super) fn cross_entropy(hidden: Tensor<2>, head: &Tensor<2>, targets: Tensor
 
 /// Causal attention of each sequence, of as many tokens as `rotary`, over itself.
 fn attend_each(rotary: &RotaryTables, rows: [Tensor<2>; 3]) -> Tensor<2> {
-    debug_assert!(rotary.window.is_none(), "training has one rotation");
+    debug_assert!(rotary.is_one_rotation(), "training has one rotation");
     let dim = 2 * rotary.tables.dims()[2];
     let heads = Heads { queries: rows[0].dims()[1] / dim, keys: rows[1].dims()[1] / dim, dim };
     if is_cpu(&rows[0].device()) {

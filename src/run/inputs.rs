@@ -44,6 +44,9 @@ pub(super) fn open_checkpoints(config: &Config, directories: &[PathBuf]) -> Resu
                 e.at(format_args!("encoding \"{}\"", encoding.name))
                     .at(format_args!("model \"{}\"", entry.name))
             })?;
+            for note in encoding.spec.notes(&checkpoint.config.rope) {
+                eprintln!("encoding \"{}\", model \"{}\": {note}", encoding.name, entry.name);
+            }
         }
         checkpoint.check_weights()?;
         Ok(checkpoint)

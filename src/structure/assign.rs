@@ -31,7 +31,7 @@ impl Segments {
     }
 }
 
-/// The segments of a tokenised text (`positions.md`, "Segments").
+/// The segments of a tokenised text (`docs/encodings.md`, "Segments").
 ///
 /// `tokens` are the byte offsets `[start, end)` of each token. They may overlap, split a character, lie
 /// outside of the text, or be `(0, 0)` for a special token. Where no unit is found, [`Unit::FALLBACK`]

@@ -1,5 +1,5 @@
 //! Segments: the functions, classes or statements of a source text that hierarchical position
-//! encodings number (`positions.md`, "Segments"; "function/class level" of HiRoPE, arXiv 2403.19115).
+//! encodings number (`docs/encodings.md`, "Segments"; "function/class level" of HiRoPE, arXiv 2403.19115).
 //!
 //! A *region* is a stretch of bytes between two boundaries that a [`Unit`] puts into a text; the regions
 //! cover the text without gaps. A *segment* is what a region is to tokens: token `t` belongs to the

@@ -38,7 +38,7 @@ pub struct Region {
     pub name: Option<String>,
 }
 
-/// Divides a text into regions, which are contiguous and cover it (`positions.md`, "Segments").
+/// Divides a text into regions, which are contiguous and cover it (`docs/encodings.md`, "Segments").
 ///
 /// `None`: no unit was found (for [`Unit::Function`], no function or method definition), the language is
 /// not known, or the unit is [`Unit::Tokens`], which knows no bytes.

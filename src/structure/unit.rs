@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The unit that segments are made of (`positions.md`, "Segments"). Written `function`,
+/// The unit that segments are made of (`docs/encodings.md`, "Segments"). Written `function`,
 /// `function_authors`, `statement`, `tokens:N`, `file`, also in serde.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

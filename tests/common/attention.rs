@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use longcode::encoding::{EncodingSpec, ModelRope, Positions, Rotations};
+use longcode::encoding::{EncodingSpec, ModelRope, OwnWindow, Positions, Rotations};
 use longcode::model::RotaryTables;
-use longcode::model::attention::{Far, RelativeAttention, Rotated};
+use longcode::model::attention::RelativeAttention;
 use longcode::model::cache::Cache;
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
@@ -15,6 +15,8 @@ use rand_chacha::ChaCha8Rng;
 #[derive(Debug, Clone)]
 pub struct Case {
     pub spec: String,
+    /// The model's own sliding window.
+    pub own_window: Option<usize>,
     pub length: usize,
     pub kv_heads: usize,
     pub queries_per_key: usize,
@@ -25,21 +27,30 @@ pub struct Case {
 }
 
 impl Case {
-    /// Windows from 1 to beyond the length, every kind that has one and one that has none.
+    /// Windows from 1 to beyond the length, every kind that has one and some that have none.
     pub fn any() -> impl Strategy<Value = Case> {
-        let spec = (0usize..6, 1usize..200).prop_map(|(kind, window)| match kind {
+        let spec = (0usize..12, 1usize..200, 0usize..20).prop_map(|(kind, window, other)| match kind {
             0 => "rope".to_string(),
             1 => "yarn:factor=4".into(),
             2 => format!("rerope:window={window},logn=true"),
             3 => format!("leaky_rerope:window={window},factor=3"),
             4 => format!("self_extend:window={window},group=3"),
-            _ => format!("hirope:window={window},split=0.4"),
+            5 => format!("hirope:window={window},split=0.4"),
+            6 => format!("sliding_window:window={window}"),
+            7 => format!("lm_infinite:window={window},sinks={other},ceiling=30,logn=true"),
+            8 => format!("streaming_llm:window={window},sinks={other}"),
+            9 => format!("dual_chunk:chunk={},local={other}", window + other),
+            10 => format!("string:shift={window},local={other},logit_factor=1.2"),
+            _ => format!("dpe:window={window},groups={}", other + 1),
         });
+        // A checkpoint's own window, in a third of the cases.
+        let own_window = prop::option::weighted(0.33, 1usize..120);
         let head_dim = prop::sample::select(vec![16usize, 18, 32, 64, 80, 128]);
         let lengths = (1usize..150).prop_flat_map(|length| (Just(length), 0..=length));
-        (spec, lengths, 1usize..3, 1usize..5, head_dim, any::<u64>()).prop_map(
-            |(spec, (length, read), kv_heads, queries_per_key, head_dim, seed)| Case {
+        (spec, lengths, 1usize..3, 1usize..5, head_dim, any::<u64>(), own_window).prop_map(
+            |(spec, (length, read), kv_heads, queries_per_key, head_dim, seed, own_window)| Case {
                 spec,
+                own_window,
                 length,
                 kv_heads,
                 queries_per_key,
@@ -52,11 +63,12 @@ impl Case {
 
     fn positions(tokens: Range<usize>, sequence_length: usize) -> Positions {
         let levels = vec![tokens.clone().map(|t| (t / 7) as u32).collect()];
-        Positions { tokens, levels, sequence_length }
+        Positions::new(tokens, levels, sequence_length)
     }
 
     fn rotations(&self, positions: &Positions) -> Rotations {
-        let model = ModelRope { head_dim: self.head_dim, base: 10000.0, trained_length: 64, scaling: None };
+        let own_window = self.own_window.map(|window| OwnWindow { window, layers: vec![true].into() });
+        let model = ModelRope { own_window, ..ModelRope::plain(self.head_dim, 10000.0, 64) };
         EncodingSpec::parse(&self.spec).unwrap().rotations(&model, positions)
     }
 
@@ -73,7 +85,7 @@ impl Case {
     /// `read` of them in one block of queries, then the others in a second one over a cache.
     fn attend(&self, form: Form, length: usize, device: &Device) -> Vec<f32> {
         let read = self.read.min(length);
-        let mut cache = Cache::new(1, length);
+        let mut cache = Cache::new(1);
         [0..read, read..length]
             .into_iter()
             .filter(|rows| !rows.is_empty())
@@ -91,13 +103,13 @@ impl Case {
     ) -> Vec<f32> {
         let positions = Case::positions(rows.clone(), length);
         let tables = RotaryTables::new(&self.rotations(&positions), &positions, device);
-        let [query, key, value] = self.inputs().map(|values| {
+        let inputs = self.inputs().map(|values| {
             let shape = [self.length, values.len() / self.length];
             Tensor::<2>::from_data(TensorData::new(values, shape), device).slice_dim(0, rows.clone())
         });
         // A whole sequence needs no cache.
         let cache = (rows.len() < length).then(|| cache.layer(0));
-        let attention = tables.rotated(query, key, value, cache);
+        let attention = tables.rotated(0, inputs, cache);
         let out = match form {
             Form::Best => attention.compute(),
             Form::Half => half(attention).compute().cast(DType::F32),
@@ -121,10 +133,9 @@ pub enum Form {
 /// The same attention over tensors in f16.
 fn half(attention: RelativeAttention) -> RelativeAttention {
     let half = |tensor: Tensor<2>| tensor.cast(DType::F16);
-    let rotated = |pair: Rotated| Rotated { query: half(pair.query), key: half(pair.key) };
     RelativeAttention {
-        near: rotated(attention.near),
-        far: attention.far.map(|far| Far { rotated: rotated(far.rotated), ..far }),
+        queries: attention.queries.into_iter().map(half).collect(),
+        keys: attention.keys.into_iter().map(half).collect(),
         value: half(attention.value),
         ..attention
     }
@@ -163,8 +174,8 @@ fn check_close(case: &Case, ours: &[f32], expected: &[f64], tolerance: f64) {
     }
 }
 
-/// Rows of the first half do not change when the second half is there. (`yarn` and `rope` among the
-/// cases do not follow the length, and neither does a given group.)
+/// Rows of the first half do not change when the second half is there. (No case
+/// follows the length.)
 pub fn check_causal(case: &Case, form: Form, device: &Device) {
     let half = case.length.div_ceil(2);
     let (whole, prefix) = (case.attend(form, case.length, device), case.attend(form, half, device));
@@ -173,7 +184,7 @@ pub fn check_causal(case: &Case, form: Form, device: &Device) {
     }
 }
 
-/// The formula of positions.md, softmax and weighted sum, in f64.
+/// The formula of the encodings over the keys that each query sees, softmax and weighted sum, in f64.
 fn definition(case: &Case) -> Vec<f64> {
     let (length, d) = (case.length, case.head_dim);
     let rotations = case.rotations(&Case::positions(0..length, length));
@@ -183,14 +194,16 @@ fn definition(case: &Case) -> Vec<f64> {
         for head in 0..case.kv_heads * case.queries_per_key {
             let kv_head = head / case.queries_per_key;
             let q = vector(&query, case.kv_heads * case.queries_per_key, d, i, head);
-            let logits: Vec<f64> = (0..=i)
-                .map(|j| logit(&rotations, &q, &vector(&key, case.kv_heads, d, j, kv_head), i, j))
+            let seen: Vec<usize> = (0..=i).filter(|&j| sees(case, &rotations, i, j)).collect();
+            let logits: Vec<f64> = seen
+                .iter()
+                .map(|&j| logit(&rotations, &q, &vector(&key, case.kv_heads, d, j, kv_head), i, j))
                 .collect();
             let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let weights: Vec<f64> = logits.iter().map(|logit| (logit - max).exp()).collect();
             let sum: f64 = weights.iter().sum();
             let mut mixed = vec![0.0; d];
-            for (j, weight) in weights.iter().enumerate() {
+            for (&j, weight) in seen.iter().zip(&weights) {
                 for (m, v) in mixed.iter_mut().zip(vector(&value, case.kv_heads, d, j, kv_head)) {
                     *m += weight / sum * v;
                 }
@@ -199,6 +212,11 @@ fn definition(case: &Case) -> Vec<f64> {
         }
     }
     out
+}
+
+/// By the encoding, and within the model's own window.
+fn sees(case: &Case, rotations: &Rotations, i: usize, j: usize) -> bool {
+    rotations.sees(i, j) && case.own_window.is_none_or(|window| i - j < window)
 }
 
 /// The vector of a token's head.
@@ -211,7 +229,7 @@ fn logit(rotations: &Rotations, q: &[f64], k: &[f64], i: usize, j: usize) -> f64
     let scale =
         rotations.spectrum.scale * rotations.query_scale.get(i).unwrap_or(&1.0) / (q.len() as f64).sqrt();
     let pair = |p: usize| {
-        let angle = rotations.delta(p, i, j) * rotations.spectrum.frequencies[p];
+        let angle = rotations.delta(p, i, j).unwrap() * rotations.spectrum.frequencies[p];
         (q[p] * k[p] + q[p + h] * k[p + h]) * angle.cos() + (q[p] * k[p + h] - q[p + h] * k[p]) * angle.sin()
     };
     scale * (0..h).map(pair).sum::<f64>()

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::repository;
 
 /// Every kind; the tiny checkpoint was trained at 64 tokens, so that these sequences go beyond.
-const SPECS: [&str; 12] = [
+const SPECS: [&str; 22] = [
     "rope",
     "linear:factor=4",
     "ntk:factor=4",
@@ -21,6 +21,16 @@ const SPECS: [&str; 12] = [
     "self_extend:window=24",
     "hirope:window=24,split=0.5",
     "hirope:window=5,split=0.25/0.5,unit=statement/function",
+    "sliding_window:window=24",
+    "sliding_window:window=1",
+    "lm_infinite:window=20,sinks=3",
+    "lm_infinite:window=20,sinks=30,ceiling=50,logn=true",
+    "streaming_llm",
+    "streaming_llm:window=13,sinks=2",
+    "dual_chunk:chunk=40,local=10,mscale=true",
+    "dual_chunk",
+    "string:local=20",
+    "dpe:window=24,groups=2/8/4/1",
 ];
 
 /// A prompt and how it goes on.
@@ -132,4 +142,36 @@ pub fn check_batches(device: &Device) {
             }
         }
     }
+}
+
+/// Kinds that see a bounded number of keys keep as many and a few, however long the sequence; what they go
+/// on with is that of one pass over the whole.
+pub fn check_cache_size(device: &Device) {
+    let (checkpoint, model) = tiny(device);
+    let ids: Vec<u32> = (0..700).map(|n| n * 37 % 200).collect();
+    for (spec, seen) in [
+        ("sliding_window:window=24", 24),
+        ("lm_infinite:window=20,sinks=3", 23),
+        ("streaming_llm:window=28,sinks=4", 32),
+    ] {
+        let case = Case { spec, ids: ids.clone(), prompt: 150 };
+        let encoding = EncodingSpec::parse(spec).unwrap();
+        let whole = whole(&case, &encoding, &checkpoint, &model);
+        let (prompt, rest) = ids.split_at(case.prompt);
+        let mut decoder =
+            Decoder::read(&model, &checkpoint.config, &encoding, prompt, Vec::new(), rest.len()).unwrap();
+        for (n, &id) in rest.iter().enumerate() {
+            let kept = decoder.cached_rows();
+            assert!((seen..=seen + 64).contains(&kept), "{spec}: {kept} tokens kept, {seen} seen");
+            let expected = &whole[case.prompt + n - 1];
+            let worst = decoder.logits().iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-4, "{spec}: token {n}: {worst}");
+            Decoder::advance(&mut [&mut decoder], &[id]).unwrap();
+        }
+    }
+    let case = Case { spec: "rerope:window=24", ids: ids[..200].to_vec(), prompt: 100 };
+    let encoding = EncodingSpec::parse(case.spec).unwrap();
+    let decoder =
+        Decoder::read(&model, &checkpoint.config, &encoding, &case.ids[..100], Vec::new(), 100).unwrap();
+    assert_eq!(decoder.cached_rows(), 200, "a kind that sees all keeps all");
 }

@@ -56,8 +56,44 @@ fn case(case: &Value) -> (String, EncodingSpec) {
     (name, EncodingSpec::from_table(&kind, keys).unwrap())
 }
 
-/// Attention within 1e-5 of float64, for every kind.
+/// The cases of zones.json: the number of their tensors and the encoding.
+fn zone_cases(golden: &Golden) -> Vec<(u64, EncodingSpec)> {
+    let case = |case: &Value| {
+        let mut keys: toml::Table = serde_json::from_value(case.clone()).unwrap();
+        let kind = keys.remove("kind").unwrap();
+        keys.remove("mean_nll");
+        keys.remove("number");
+        (case["number"].as_u64().unwrap(), EncodingSpec::from_table(kind.as_str().unwrap(), keys).unwrap())
+    };
+    let cases: Vec<_> = golden.about["cases"].as_array().unwrap().iter().map(case).collect();
+    assert_eq!(cases.len(), 13, "cases in the golden file");
+    cases
+}
+
+/// Levels of an encoding: the segments of the golden file, and below them every 4 tokens.
+fn levels(encoding: &EncodingSpec, segments: &[u32]) -> Vec<Vec<u32>> {
+    let fours = (0..segments.len() as u32).map(|t| t / 4).collect();
+    match encoding.units().len() {
+        2 => vec![fours, segments.to_vec()],
+        levels => vec![segments.to_vec(); levels],
+    }
+}
+
+/// Attention within 1e-5 of float64, for every kind of one rotation or two.
 pub fn check_attention(device: &Device) {
+    let cases = Golden::read("attention").cases();
+    assert_eq!(cases.len(), 12, "cases in the golden file");
+    check_attention_of(&Golden::read("attention"), cases, device);
+}
+
+/// Attention within 1e-5 of float64, for the kinds of several zones or with keys out of sight.
+pub fn check_attention_of_zones(device: &Device) {
+    let golden = Golden::read("zones");
+    let cases = zone_cases(&golden).into_iter().map(|(n, encoding)| (format!("out.{n}"), encoding));
+    check_attention_of(&golden, cases.collect(), device);
+}
+
+fn check_attention_of(expected: &Golden, cases: Vec<(String, EncodingSpec)>, device: &Device) {
     let golden = Golden::read("attention");
     // The golden file has heads first, the implementation tokens first.
     let load = |name: &str| {
@@ -67,35 +103,44 @@ pub fn check_attention(device: &Device) {
         tensor.swap_dims(0, 1).reshape([shape[1], shape[0] * shape[2]])
     };
     let segments = golden.indices("segments");
-    let model = ModelRope { head_dim: 16, base: 10000.0, trained_length: 64, scaling: None };
-    let cases = golden.cases();
-    assert_eq!(cases.len(), 12, "cases in the golden file");
+    let model = ModelRope::plain(16, 10000.0, 64);
     for (name, encoding) in cases {
         encoding.check(&model).unwrap();
-        let levels = encoding.units().iter().map(|_| segments.clone()).collect();
-        let positions = Positions::whole(segments.len(), levels);
+        let positions = Positions::whole(segments.len(), levels(&encoding, &segments));
         let tables = RotaryTables::new(&encoding.rotations(&model, &positions), &positions, device);
-        let out = tables.attend(load("q"), load("k"), load("v"), None);
+        let out = tables.attend(0, ["q", "k", "v"].map(load), None);
         let out = out.reshape([segments.len(), 4, 16]).swap_dims(0, 1).into_data();
-        let (expected, _) = golden.tensor(&name);
+        let (expected, _) = expected.tensor(&name);
         let worst = max_difference(out.try_to_vec::<f32>().unwrap().into_iter().map(f64::from), &expected);
         println!("{name} {encoding}: worst difference {worst:.1e}");
         assert!(worst < 1e-5, "{name} {encoding}: {worst}");
     }
 }
 
-/// Per-token losses within 5e-5 of float64, for every kind.
+/// Per-token losses within 5e-5 of float64, for every kind of one rotation or two.
 pub fn check_token_losses(device: &Device) {
+    let golden = Golden::read("logits");
+    let cases = golden.cases();
+    assert_eq!(cases.len(), 12, "cases in the golden file");
+    check_token_losses_of(&golden, cases, device);
+}
+
+/// Per-token losses within 5e-5 of float64, for the kinds of several zones or with keys out of sight.
+pub fn check_token_losses_of_zones(device: &Device) {
+    let golden = Golden::read("zones");
+    let cases = zone_cases(&golden).into_iter().map(|(n, encoding)| (format!("nll.{n}"), encoding));
+    check_token_losses_of(&golden, cases.collect(), device);
+}
+
+fn check_token_losses_of(expected: &Golden, cases: Vec<(String, EncodingSpec)>, device: &Device) {
     let golden = Golden::read("logits");
     let checkpoint = Checkpoint::open(&repository("tests/golden/tiny-llama")).unwrap();
     let model = checkpoint.load(device).unwrap();
     let (ids, segments) = (golden.indices("ids"), golden.indices("segments"));
-    let cases = golden.cases();
-    assert_eq!(cases.len(), 12, "cases in the golden file");
     for (name, encoding) in cases {
-        let levels = encoding.units().iter().map(|_| segments.clone()).collect();
+        let levels = levels(&encoding, &segments);
         let scores = score_under(&model, &checkpoint.config, &encoding, &ids, levels).unwrap();
-        let (expected, _) = golden.tensor(&name.replace('N', "nll"));
+        let (expected, _) = expected.tensor(&name.replace('N', "nll"));
         let worst = max_difference(scores.nll.into_iter().map(f64::from), &expected);
         println!("{name} {encoding}: worst difference {worst:.1e}");
         assert!(worst < 5e-5, "{name} {encoding}: {worst}");

@@ -80,13 +80,25 @@ impl Gguf {
             "tie_word_embeddings": !self.header.tensors.contains_key("output.weight"),
             "rope_theta": self.number(&self.key("rope.freq_base")?)?,
             "rope_scaling": self.rope_scaling()?,
-            "use_sliding_window": self.optional_count("attention.sliding_window")?.is_some_and(|window| window > 0),
+            "sliding_window": null,
         });
         if self.architecture()? == "llama" {
             config["attention_bias"] = self.header.tensors.contains_key("blk.0.attn_q.bias").into();
         }
         self.refuse_other_head_dims(&config)?;
+        self.refuse_sliding_window()?;
         Ok(config)
+    }
+
+    fn refuse_sliding_window(&self) -> Result<()> {
+        match self.optional_count("attention.sliding_window")? {
+            None | Some(0) => Ok(()),
+            Some(window) => Err(unsupported(
+                &self.key("attention.sliding_window")?,
+                format!("a sliding_window of {window} tokens is not supported in GGUF files"),
+                "use the model's Hugging Face directory",
+            )),
+        }
     }
 
     fn refuse_experts(&self) -> Result<()> {
@@ -140,6 +152,10 @@ impl Gguf {
             let name = match &key[prefix.len()..] {
                 "type" => {
                     let kind = self.text(key)?.unwrap_or_default();
+                    if kind == "longrope" {
+                        let what = "rope_type longrope is not supported in GGUF files".into();
+                        return Err(unsupported(key, what, "use the model's Hugging Face directory"));
+                    }
                     scaling.insert("rope_type".into(), if kind == "none" { "default" } else { kind }.into());
                     continue;
                 }

@@ -1,8 +1,8 @@
-//! Exact windowed attention at about the price of one attention, without a score matrix.
+//! Exact attention of several zones at about the price of one attention, without a score matrix.
 //!
-//! Blocks of query rows of one key head are the parallel tasks. For a block, the keys fall into three
-//! ranges: all far, a band that needs both rotations, all near (see [`super::super::attention`]). Each
-//! range goes in tiles with an online softmax (Milakov and Gimelshein 2018; Dao et al. 2022), so that
+//! Blocks of query rows of one key head are the parallel tasks. For a block, the keys that it sees fall
+//! into stretches, most of one rotation, some of two (see [`super::super::attention`]). Each
+//! stretch goes in tiles with an online softmax (Milakov and Gimelshein 2018; Dao et al. 2022), so that
 //! scores live in the cache. The query heads that share a key head stand below one another in one
 //! product.
 
@@ -10,9 +10,10 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::Heads;
+use super::super::attention::{Sight, Stretch, Turn, rows_of};
 use super::matrix::{Matrix, multiply};
 use super::simd::{exp_sum, max, vectorised};
+use super::{Heads, MAX_TURNS};
 
 /// Keys in a tile.
 const TILE: usize = 256;
@@ -22,32 +23,25 @@ const ROWS: usize = 192;
 
 /// Inputs of [`super::AttentionKernel::relative_attention`].
 pub(super) struct Inputs<'a> {
-    pub(super) near: Rotated<'a>,
-    /// Not read without a window.
-    pub(super) far: Rotated<'a>,
+    /// `[rows, heads * dim]` by each rotation.
+    pub(super) queries: [&'a [f32]; MAX_TURNS],
+    /// `[keys, kv_heads * dim]` by each rotation.
+    pub(super) keys: [&'a [f32]; MAX_TURNS],
     /// `[keys, kv_heads * dim]`
     pub(super) value: &'a [f32],
     pub(super) heads: Heads,
-    /// Distances from here on use the far rotation.
-    pub(super) window: Option<usize>,
-    /// Position of the first query row.
-    pub(super) first: usize,
-}
-
-/// Queries `[rows, heads * dim]` and keys `[keys, kv_heads * dim]` under one rotation.
-#[derive(Clone, Copy)]
-pub(super) struct Rotated<'a> {
-    pub(super) query: &'a [f32],
-    pub(super) key: &'a [f32],
+    pub(super) sight: &'a Sight,
+    /// Positions that keys and values have no rows for.
+    pub(super) lost: Range<usize>,
 }
 
 /// `[rows, heads * dim]`.
 pub(super) fn attend(inputs: &Inputs) -> Vec<f32> {
     let Heads { queries, keys, dim } = inputs.heads;
-    let rows = inputs.near.query.len() / (queries * dim);
+    let rows = inputs.sight.rows();
     let width = queries / keys * dim;
     let block = (ROWS * keys / queries).clamp(16, 128);
-    let mut by_head = vec![0.0; inputs.near.query.len()];
+    let mut by_head = vec![0.0; rows * queries * dim];
     let tasks: Vec<_> = by_head
         .chunks_mut(rows * width)
         .enumerate()
@@ -125,10 +119,11 @@ struct Block<'a> {
 /// Buffers of a block.
 #[derive(Default)]
 struct Scratch {
-    near_query: Vec<f32>,
-    far_query: Vec<f32>,
+    /// The block's queries by each rotation, `[group, rows, dim]`; empty where it meets no zone of it.
+    queries: [Vec<f32>; MAX_TURNS],
     scores: Vec<f32>,
-    far_scores: Vec<f32>,
+    /// Scores by another rotation.
+    other_scores: Vec<f32>,
     /// Weighted sum of values so far, by the running maximum, `[height, dim]`.
     mixed: Vec<f32>,
     /// Running maximum and sum of each row.
@@ -136,42 +131,37 @@ struct Scratch {
     sum: Vec<f32>,
 }
 
-/// Which rotation the scores of a key range use.
-#[derive(Clone, Copy, PartialEq)]
-enum Side {
-    Near,
-    Far,
-    Band,
-}
-
 impl Block<'_> {
     /// Attention of the block's rows, into `out [rows, group * dim]`.
     fn attend(&self, scratch: &mut Scratch, out: &mut [f32]) {
         let dim = self.inputs.heads.dim;
         let height = self.height();
-        self.stack(self.inputs.near.query, &mut scratch.near_query);
-        if self.inputs.window.is_some() {
-            self.stack(self.inputs.far.query, &mut scratch.far_query);
-            scratch.far_scores.resize(height * TILE, 0.0);
+        let stretches = self.inputs.sight.stretches(self.rows.clone());
+        scratch.queries.iter_mut().for_each(Vec::clear);
+        for &zone in stretches.iter().flat_map(|stretch| &stretch.zones) {
+            let query = self.turn(zone).query;
+            if scratch.queries[query].is_empty() {
+                self.stack(self.inputs.queries[query], &mut scratch.queries[query]);
+            }
         }
         scratch.scores.resize(height * TILE, 0.0);
+        scratch.other_scores.resize(height * TILE, 0.0);
         scratch.mixed.clear();
         scratch.mixed.resize(height * dim, 0.0);
         scratch.max.clear();
         scratch.max.resize(height, f32::NEG_INFINITY);
         scratch.sum.clear();
         scratch.sum.resize(height, 0.0);
-        for (side, range) in self.ranges() {
-            for start in range.clone().step_by(TILE) {
-                self.tile(side, start..(start + TILE).min(range.end), scratch);
+        for Stretch { keys, zones } in &stretches {
+            for start in keys.clone().step_by(TILE) {
+                self.tile(zones, start..(start + TILE).min(keys.end), scratch);
             }
         }
         self.write(scratch, out);
     }
 
-    /// Positions of the block's rows.
-    fn tokens(&self) -> Range<usize> {
-        self.inputs.first + self.rows.start..self.inputs.first + self.rows.end
+    fn turn(&self, zone: usize) -> Turn {
+        self.inputs.sight.turn(zone).expect("a stretch names zones that are seen")
     }
 
     /// Query heads of one key head.
@@ -184,22 +174,9 @@ impl Block<'_> {
         self.group() * self.rows.len()
     }
 
-    /// Key ranges, first to last. The first holds key 0, which every row sees, so that running maxima
-    /// are finite from the first tile on.
-    fn ranges(&self) -> Vec<(Side, Range<usize>)> {
-        let Range { start, end } = self.tokens();
-        let Some(window) = self.inputs.window else { return vec![(Side::Near, 0..end)] };
-        let first_band = (start + 1).saturating_sub(window);
-        let first_near = end.saturating_sub(window).max(first_band);
-        let ranges =
-            [(Side::Far, 0..first_band), (Side::Band, first_band..first_near), (Side::Near, first_near..end)];
-        ranges.into_iter().filter(|(_, range)| !range.is_empty()).collect()
-    }
-
     /// The block's queries, `[group, rows, dim]`.
     fn stack(&self, query: &[f32], stacked: &mut Vec<f32>) {
         let Heads { queries, dim, .. } = self.inputs.heads;
-        stacked.clear();
         for head in self.key_head * self.group()..(self.key_head + 1) * self.group() {
             for row in self.rows.clone() {
                 stacked.extend_from_slice(&query[(row * queries + head) * dim..][..dim]);
@@ -207,35 +184,33 @@ impl Block<'_> {
         }
     }
 
-    /// Scores of a tile of keys, and the values they add.
-    fn tile(&self, side: Side, keys: Range<usize>, scratch: &mut Scratch) {
+    /// Scores of a tile of keys, which the rows see in these zones, and the values they add.
+    fn tile(&self, zones: &[usize], keys: Range<usize>, scratch: &mut Scratch) {
         let (height, dim) = (self.height(), self.inputs.heads.dim);
         let stride = self.inputs.heads.keys * dim;
-        let first = keys.start * stride + self.key_head * dim;
+        let first = rows_of(&keys, &self.inputs.lost).start * stride + self.key_head * dim;
         let width = keys.len();
-        let Scratch { near_query, far_query, scores, far_scores, mixed, max, sum } = scratch;
+        let Scratch { queries, scores, other_scores, mixed, max, sum } = scratch;
         let scores = &mut scores[..height * width];
-        let product = |query: &[f32], keys: &[f32], scores: &mut [f32]| {
+        let product = |zone: usize, scores: &mut [f32]| {
+            let turn = self.turn(zone);
             multiply(
-                Matrix::rows(query, dim),
-                Matrix::columns(&keys[first..], stride),
+                Matrix::rows(&queries[turn.query], dim),
+                Matrix::columns(&self.inputs.keys[turn.key][first..], stride),
                 scores,
                 [height, dim, width],
                 false,
             );
         };
-        match side {
-            Side::Near => product(near_query, self.inputs.near.key, scores),
-            Side::Far => product(far_query, self.inputs.far.key, scores),
-            Side::Band => {
-                let far_scores = &mut far_scores[..height * width];
-                product(near_query, self.inputs.near.key, scores);
-                product(far_query, self.inputs.far.key, far_scores);
-                self.choose(&keys, scores, far_scores);
-            }
+        let (zone, others) = zones.split_first().expect("a stretch is seen in a zone");
+        product(*zone, scores);
+        for &zone in others {
+            let other_scores = &mut other_scores[..height * width];
+            product(zone, other_scores);
+            self.choose(zone, &keys, scores, other_scores);
         }
-        if keys.end > self.tokens().start + 1 {
-            self.mask_later(&keys, scores);
+        if !(others.is_empty() && self.inputs.sight.all_in(*zone, &self.rows, &keys)) {
+            self.mask_unseen(&keys, scores);
         }
         vectorised(
             #[inline(always)]
@@ -250,26 +225,31 @@ impl Block<'_> {
         );
     }
 
-    /// Puts the far scores where the distance is at least the window.
-    fn choose(&self, keys: &Range<usize>, scores: &mut [f32], far_scores: &[f32]) {
-        let window = self.inputs.window.unwrap_or(usize::MAX);
+    /// Takes the scores of the keys that each row has in a zone.
+    fn choose(&self, zone: usize, keys: &Range<usize>, scores: &mut [f32], of_zone: &[f32]) {
         let width = keys.len();
-        for (row, (scores, far)) in
-            scores.chunks_exact_mut(width).zip(far_scores.chunks_exact(width)).enumerate()
-        {
-            let token = self.tokens().start + row % self.rows.len();
-            let far_keys = (token + 1).saturating_sub(window).clamp(keys.start, keys.end) - keys.start;
-            scores[..far_keys].copy_from_slice(&far[..far_keys]);
+        let rows = scores.chunks_exact_mut(width).zip(of_zone.chunks_exact(width));
+        for (row, (scores, of_zone)) in rows.enumerate() {
+            let inside = self.columns(zone, row, keys);
+            scores[inside.clone()].copy_from_slice(&of_zone[inside]);
         }
     }
 
-    /// Masks the keys after each row's token.
-    fn mask_later(&self, keys: &Range<usize>, scores: &mut [f32]) {
-        for (row, scores) in scores.chunks_exact_mut(keys.len()).enumerate() {
-            let token = self.tokens().start + row % self.rows.len();
-            let seen = (token + 1).clamp(keys.start, keys.end) - keys.start;
-            scores[seen..].fill(f32::NEG_INFINITY);
+    /// Masks the keys that each row does not see.
+    fn mask_unseen(&self, keys: &Range<usize>, scores: &mut [f32]) {
+        let sight = self.inputs.sight;
+        for zone in (0..sight.zones()).filter(|&zone| sight.turn(zone).is_none()) {
+            for (row, scores) in scores.chunks_exact_mut(keys.len()).enumerate() {
+                scores[self.columns(zone, row, keys)].fill(f32::NEG_INFINITY);
+            }
         }
+    }
+
+    /// Columns of a tile that a row of the block, counted with all its heads, has in a zone.
+    fn columns(&self, zone: usize, row: usize, keys: &Range<usize>) -> Range<usize> {
+        let inside = self.inputs.sight.keys(zone, self.rows.start + row % self.rows.len());
+        let column = |key: usize| key.clamp(keys.start, keys.end) - keys.start;
+        column(inside.start)..column(inside.end)
     }
 
     /// Divides by the sums and puts the rows where their heads belong.
@@ -298,6 +278,11 @@ fn online_softmax(
         scores.chunks_exact_mut(width).zip(mixed.chunks_exact_mut(dim)).zip(max_so_far.iter_mut().zip(sum));
     for ((scores, mixed), (max_so_far, sum)) in rows {
         let new = max(scores).max(*max_so_far);
+        if new == f32::NEG_INFINITY {
+            // The row has not seen a key yet.
+            scores.fill(0.0);
+            continue;
+        }
         let added = exp_sum(scores, new);
         if new > *max_so_far {
             let shrink = super::simd::exp(*max_so_far - new);

@@ -14,9 +14,17 @@ mod wgpu;
 
 pub use training::{TrainingKernels, is_cpu};
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Flex, backend_extension};
 use burn::tensor::{Device, Shape, TensorData};
+
+use super::attention::Sight;
+
+/// Rotations that an attention kernel takes, of queries and of keys.
+pub const MAX_TURNS: usize = 3;
 
 /// Shape of an attention beside its token count.
 #[derive(Debug, Clone, Copy)]
@@ -32,24 +40,25 @@ pub struct Heads {
 /// Attention on the CPU backend and on wgpu.
 #[backend_extension(Flex, Cube, Fusion)]
 pub trait AttentionKernel: Backend {
-    /// Causal relative attention of query rows at positions `first..first + rows` over the keys
-    /// `0..first + rows`.
+    /// Relative attention of query rows over the keys that they see.
     ///
-    /// `near_query` and `far_query` are `[rows, heads * dim]`, rotated, the logit scale included;
-    /// `near_key`, `far_key` and `value` are `[keys, kv_heads * dim]` and may have more rows than are
-    /// seen. Keys at distances of at least `window` use the far pair; without a window the far tensors
-    /// are not read. Query head `n` reads key head `n * kv_heads / heads`. Returns `[rows, heads * dim]`.
+    /// The queries are `[rows, heads * dim]` by up to [`MAX_TURNS`] rotations, the logit scale included;
+    /// keys, by as many, and `value` are `[keys, kv_heads * dim]`, without the positions `lost`, and may
+    /// have more rows than are seen. Tensors that `sight` does not name are not read. Query head `n` reads
+    /// key head `n * kv_heads / heads`. Returns `[rows, heads * dim]`.
     #[allow(clippy::too_many_arguments, reason = "a backend extension takes tensors one by one")]
-    #[fusion(dtype = near_query, shape = near_query)]
+    #[fusion(dtype = query_0, shape = query_0)]
     fn relative_attention(
-        near_query: FloatTensor<Self>,
-        near_key: FloatTensor<Self>,
-        far_query: FloatTensor<Self>,
-        far_key: FloatTensor<Self>,
+        query_0: FloatTensor<Self>,
+        query_1: FloatTensor<Self>,
+        query_2: FloatTensor<Self>,
+        key_0: FloatTensor<Self>,
+        key_1: FloatTensor<Self>,
+        key_2: FloatTensor<Self>,
         value: FloatTensor<Self>,
         heads: Heads,
-        window: Option<usize>,
-        first: usize,
+        sight: Arc<Sight>,
+        lost: Range<usize>,
     ) -> FloatTensor<Self>;
 }
 
@@ -72,25 +81,29 @@ pub fn on_cpu(device: &Device) -> bool {
 
 impl AttentionKernel for Flex {
     fn relative_attention(
-        near_query: FloatTensor<Self>,
-        near_key: FloatTensor<Self>,
-        far_query: FloatTensor<Self>,
-        far_key: FloatTensor<Self>,
+        query_0: FloatTensor<Self>,
+        query_1: FloatTensor<Self>,
+        query_2: FloatTensor<Self>,
+        key_0: FloatTensor<Self>,
+        key_1: FloatTensor<Self>,
+        key_2: FloatTensor<Self>,
         value: FloatTensor<Self>,
         heads: Heads,
-        window: Option<usize>,
-        first: usize,
+        sight: Arc<Sight>,
+        lost: Range<usize>,
     ) -> FloatTensor<Self> {
-        let shape = near_query.layout().shape().clone();
-        let inputs = [near_query, near_key, far_query, far_key, value];
-        let [near_query, near_key, far_query, far_key, value] = inputs.map(|tensor| tensor.to_contiguous());
+        let shape = query_0.layout().shape().clone();
+        let contiguous =
+            |tensors: [FloatTensor<Self>; MAX_TURNS]| tensors.map(|tensor| tensor.to_contiguous());
+        let (queries, keys) = (contiguous([query_0, query_1, query_2]), contiguous([key_0, key_1, key_2]));
+        let value = value.to_contiguous();
         let inputs = attention::Inputs {
-            near: attention::Rotated { query: near_query.storage(), key: near_key.storage() },
-            far: attention::Rotated { query: far_query.storage(), key: far_key.storage() },
+            queries: queries.each_ref().map(|query| query.storage()),
+            keys: keys.each_ref().map(|key| key.storage()),
             value: value.storage(),
             heads,
-            window,
-            first,
+            sight: &sight,
+            lost,
         };
         tensor(attention::attend(&inputs), shape)
     }

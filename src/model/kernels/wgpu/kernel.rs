@@ -9,29 +9,34 @@
 
 use cubecl::prelude::*;
 
+use super::plan::PER_STRETCH;
 use super::softmax::{MASKED, finish, mix, start, weigh};
 use super::tiles::{
-    Block, COLUMNS, KEYS, KEYS_PER_UNIT, STRIDE, Sizes, Tiles, load_keys, load_queries, place, unit_row,
+    Block, COLUMNS, KEYS, KEYS_PER_UNIT, KeyTile, STRIDE, Sizes, Tiles, load_keys, load_queries, place,
+    unit_row,
 };
 
-/// Causal relative attention; see [`super::super::AttentionKernel`] for the tensors. `rows` are the rows
-/// of a key head, `first` the position of the first; `window` counts only where `sizes.windowed`.
+/// Relative attention; see [`super::super::AttentionKernel`] for the tensors and [`super::plan`] for the
+/// plan. `rows` are the rows of a key head, `zones` those of the plan.
 #[cube(launch_unchecked)]
 pub(super) fn attend<E: Float, N: Size>(
-    near_query: &[Vector<E, N>],
-    near_key: &[Vector<E, N>],
-    far_query: &[Vector<E, N>],
-    far_key: &[Vector<E, N>],
+    queries: &Sequence<Box<[Vector<E, N>]>>,
+    keys: &Sequence<Box<[Vector<E, N>]>>,
     value: &[Vector<E, N>],
+    plan: &[u32],
     out: &mut [Vector<E, N>],
     rows: u32,
-    first: u32,
-    window: u32,
+    zones: u32,
     #[comptime] sizes: Sizes,
     #[define(E)] _dtype: ElemType,
 ) {
-    let window = window as usize;
-    let block = place(rows as usize, first as usize, sizes);
+    let zones = zones as usize;
+    let blocks = (rows as usize).div_ceil(sizes.rows());
+    // The last block sees the most keys and is taken first.
+    let number = blocks - 1 - CUBE_POS_X as usize;
+    let block = place(number, rows as usize, sizes);
+    let borders = zones + blocks + 1;
+    let stretches = borders + zones * (rows as usize / sizes.group);
     let mut tiles = Tiles::<E, N> {
         query: Shared::new_slice(sizes.rows() * STRIDE),
         key: Shared::new_slice(KEYS * STRIDE),
@@ -41,66 +46,41 @@ pub(super) fn attend<E: Float, N: Size>(
     let mut running = start::<N>(sizes);
     let mut scores = Array::<f32>::new(sizes.scores());
     let mut products = Array::<f32>::new(sizes.scores());
-    let keys = block.last + 1;
-    // Keys up to `first_band` are far from every row, keys from `first_near` on near to every row.
-    let lowest = block.first + block.start / sizes.group;
-    let first_band = max(lowest + 1, window) - window;
-    let first_near = max(keys, window) - window;
-    for tile in 0..keys.div_ceil(KEYS) {
-        let first_key = tile * KEYS;
-        if sizes.windowed {
-            // Only a tile of the band needs both sides.
-            let first_side = select(first_key + KEYS > first_band, 0u32, 1u32);
-            let end_side = select(first_key < first_near, 2u32, 1u32);
-            for side in first_side..end_side {
-                let far = side == 1;
-                multiply(
-                    near_query,
-                    near_key,
-                    far_query,
-                    far_key,
-                    &block,
-                    first_key,
-                    &mut tiles,
-                    &mut products,
-                    far,
-                    sizes,
-                );
-                choose(&mut scores, &products, &block, first_key, window, far, sizes);
+    for stretch in plan[zones + number] as usize..plan[zones + number + 1] as usize {
+        let at = stretches + stretch * PER_STRETCH;
+        let (first, end) = (plan[at] as usize, plan[at + 1] as usize);
+        let (row, seen_in) = (plan[at + 2] as usize, plan[at + 3]);
+        for number in 0..(end - first).div_ceil(KEYS) {
+            let tile = KeyTile { first: first + number * KEYS, end, row: row + number * KEYS };
+            #[unroll]
+            for n in 0..sizes.scores() {
+                scores[n] = MASKED;
             }
-        } else {
-            multiply(
-                near_query,
-                near_key,
-                far_query,
-                far_key,
-                &block,
-                first_key,
-                &mut tiles,
-                &mut scores,
-                false,
-                sizes,
-            );
+            for zone in 0..zones - 1 {
+                if (seen_in >> zone as u32) & 1 == 1 {
+                    let turn = plan[zone];
+                    multiply(queries, keys, turn, &block, &tile, &mut tiles, &mut products, sizes);
+                    let of_zone = borders + zone * (rows as usize / sizes.group);
+                    choose(&mut scores, &products, plan, of_zone, &block, &tile, sizes);
+                }
+            }
+            weigh(&scores, &mut tiles, &mut running, sizes);
+            mix(value, &block, &tile, &mut tiles, &mut running, sizes);
         }
-        mask(&mut scores, &block, first_key, sizes);
-        weigh(&scores, &mut tiles, &mut running, sizes);
-        mix(value, &block, first_key, &mut tiles, &mut running, sizes);
     }
     finish(out, &block, &mut tiles, &running, sizes);
 }
 
-/// Products of a tile's near or far queries and keys for the unit, `[rows_per_unit, KEYS_PER_UNIT]`.
+/// Products of a tile's queries and keys by one rotation for the unit, `[rows_per_unit, KEYS_PER_UNIT]`.
 #[cube]
 fn multiply<E: Float, N: Size>(
-    near_query: &[Vector<E, N>],
-    near_key: &[Vector<E, N>],
-    far_query: &[Vector<E, N>],
-    far_key: &[Vector<E, N>],
+    queries: &Sequence<Box<[Vector<E, N>]>>,
+    keys: &Sequence<Box<[Vector<E, N>]>>,
+    turn: u32,
     block: &Block,
-    first_key: usize,
+    tile: &KeyTile,
     tiles: &mut Tiles<E, N>,
     products: &mut Array<f32>,
-    far: bool,
     #[comptime] sizes: Sizes,
 ) {
     #[unroll]
@@ -108,21 +88,44 @@ fn multiply<E: Float, N: Size>(
         products[n] = 0.0f32;
     }
     for chunk in 0..sizes.vectors / COLUMNS {
-        sync_cube();
-        load_queries(near_query, far_query, far, block, tiles, chunk, COLUMNS, sizes);
-        load_keys(near_key, far_key, far, block, first_key, tiles, chunk, COLUMNS, sizes);
-        sync_cube();
+        load(queries, keys, turn, block, tile, tiles, chunk, COLUMNS, sizes);
         add_products(tiles, products, COLUMNS, sizes);
     }
     let rest = sizes.vectors % COLUMNS;
     if rest > 0 {
-        let chunk = sizes.vectors / COLUMNS;
-        sync_cube();
-        load_queries(near_query, far_query, far, block, tiles, chunk, rest, sizes);
-        load_keys(near_key, far_key, far, block, first_key, tiles, chunk, rest, sizes);
-        sync_cube();
+        load(queries, keys, turn, block, tile, tiles, sizes.vectors / COLUMNS, rest, sizes);
         add_products(tiles, products, rest, sizes);
     }
+}
+
+/// `width` vectors of the queries and keys by one rotation into shared memory, when all units are done with
+/// what is there.
+#[cube]
+fn load<E: Float, N: Size>(
+    queries: &Sequence<Box<[Vector<E, N>]>>,
+    keys: &Sequence<Box<[Vector<E, N>]>>,
+    turn: u32,
+    block: &Block,
+    tile: &KeyTile,
+    tiles: &mut Tiles<E, N>,
+    chunk: usize,
+    #[comptime] width: usize,
+    #[comptime] sizes: Sizes,
+) {
+    sync_cube();
+    #[unroll]
+    for n in 0..queries.len() {
+        if turn & 0xff == n as u32 {
+            load_queries(&queries[n], block, tiles, chunk, width, sizes);
+        }
+    }
+    #[unroll]
+    for n in 0..keys.len() {
+        if turn >> 8 == n as u32 {
+            load_keys(&keys[n], block, tile, tiles, chunk, width, sizes);
+        }
+    }
+    sync_cube();
 }
 
 /// Adds the products of the first `width` vectors in the tiles.
@@ -150,40 +153,28 @@ fn add_products<E: Float, N: Size>(
     }
 }
 
-/// Takes the products of the pairs that are near, or far, as their scores.
+/// Takes the products of the keys that each row has in a zone as their scores. `of_zone`: where the
+/// zone's borders are in the plan; the next zone's follow.
 #[cube]
 fn choose(
     scores: &mut Array<f32>,
     products: &Array<f32>,
+    plan: &[u32],
+    of_zone: usize,
     block: &Block,
-    first_key: usize,
-    window: usize,
-    far: bool,
+    tile: &KeyTile,
     #[comptime] sizes: Sizes,
 ) {
     #[unroll]
     for n in 0..sizes.rows_per_unit {
-        let position = block.first + (block.start + unit_row(n, sizes)) / sizes.group;
+        let row = min(block.start + unit_row(n, sizes), block.rows - 1) / sizes.group;
+        let first = plan[of_zone + row] as usize;
+        let end = min(plan[of_zone + block.rows / sizes.group + row] as usize, tile.end);
         #[unroll]
         for k in 0..KEYS_PER_UNIT {
-            let key = first_key + UNIT_POS_X as usize * KEYS_PER_UNIT + k;
+            let key = tile.first + UNIT_POS_X as usize * KEYS_PER_UNIT + k;
             let at = n * KEYS_PER_UNIT + k;
-            scores[at] = select((position >= key + window) == far, products[at], scores[at]);
-        }
-    }
-}
-
-/// Masks the keys after each row's token.
-#[cube]
-fn mask(scores: &mut Array<f32>, block: &Block, first_key: usize, #[comptime] sizes: Sizes) {
-    #[unroll]
-    for n in 0..sizes.rows_per_unit {
-        let position = block.first + (block.start + unit_row(n, sizes)) / sizes.group;
-        #[unroll]
-        for k in 0..KEYS_PER_UNIT {
-            let key = first_key + UNIT_POS_X as usize * KEYS_PER_UNIT + k;
-            let at = n * KEYS_PER_UNIT + k;
-            scores[at] = select(key > position, MASKED, scores[at]);
+            scores[at] = select(key >= first && key < end, products[at], scores[at]);
         }
     }
 }

@@ -3,11 +3,11 @@
 use cubecl::prelude::*;
 
 use super::tiles::{
-    Block, COLUMNS, KEYS_PER_UNIT, STRIDE, Sizes, Tiles, Weights, load_keys, query_start, unit_row,
+    Block, COLUMNS, KEYS_PER_UNIT, KeyTile, STRIDE, Sizes, Tiles, Weights, load_keys, query_start, unit_row,
 };
 
-/// The score of a masked key, and of a row that has seen none: below every score, and finite, as WGSL has
-/// no infinity.
+/// The score of a key that is not seen, and the maximum of a row that has seen none: below every score, and
+/// finite, as WGSL has no infinity.
 pub(super) const MASKED: f32 = -1.0e30;
 
 /// What a unit knows of its rows.
@@ -42,7 +42,7 @@ pub(super) fn start<N: Size>(#[comptime] sizes: Sizes) -> Running<N> {
 }
 
 /// Turns scores into weights in shared memory by the running maxima, and rescales what was summed so
-/// far. The first tile holds key 0, which every row sees, so a row's maximum is a score from then on.
+/// far. A key that is not seen weighs nothing, also where the row has seen none yet.
 #[cube]
 pub(super) fn weigh<E: Float, N: Size>(
     scores: &Array<f32>,
@@ -73,7 +73,8 @@ pub(super) fn weigh<E: Float, N: Size>(
         let mut sum = 0.0f32;
         #[unroll]
         for k in 0..KEYS_PER_UNIT {
-            let weight = (scores[n * KEYS_PER_UNIT + k] - largest).exp();
+            let score = scores[n * KEYS_PER_UNIT + k];
+            let weight = select(score > MASKED, (score - largest).exp(), 0.0f32);
             weights.insert(k, weight);
             sum += weight;
         }
@@ -93,7 +94,7 @@ pub(super) fn weigh<E: Float, N: Size>(
 pub(super) fn mix<E: Float, N: Size>(
     value: &[Vector<E, N>],
     block: &Block,
-    first_key: usize,
+    tile: &KeyTile,
     tiles: &mut Tiles<E, N>,
     running: &mut Running<N>,
     #[comptime] sizes: Sizes,
@@ -101,7 +102,7 @@ pub(super) fn mix<E: Float, N: Size>(
     #[unroll]
     for chunk in 0..sizes.chunks() {
         sync_cube();
-        load_keys(value, value, false, block, first_key, tiles, chunk, sizes.width(chunk), sizes);
+        load_keys(value, block, tile, tiles, chunk, sizes.width(chunk), sizes);
         sync_cube();
         for unit in 0..COLUMNS {
             let mut values = Array::<Vector<f32, N>>::new(KEYS_PER_UNIT);

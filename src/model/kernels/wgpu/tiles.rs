@@ -29,8 +29,6 @@ pub(super) struct Sizes {
     pub(super) lines: usize,
     /// Query rows of a unit.
     pub(super) rows_per_unit: usize,
-    /// Whether there are far tensors.
-    pub(super) windowed: bool,
 }
 
 impl Sizes {
@@ -73,12 +71,19 @@ pub(super) struct Block {
     pub(super) start: usize,
     /// Rows of the key head.
     pub(super) rows: usize,
-    /// Position of row 0.
-    pub(super) first: usize,
-    /// Position of its last row.
-    pub(super) last: usize,
     pub(super) key_head: usize,
     pub(super) key_heads: usize,
+}
+
+/// Keys that are looked at together.
+#[derive(CubeType)]
+pub(super) struct KeyTile {
+    /// Position of the first.
+    pub(super) first: usize,
+    /// Position after the last of its stretch: the keys from there on are none of the tile.
+    pub(super) end: usize,
+    /// Row of the first in the tensors.
+    pub(super) row: usize,
 }
 
 /// Shared memory.
@@ -96,14 +101,10 @@ pub(super) struct Tiles<E: Float, N: Size> {
 
 /// The block of this workgroup.
 #[cube]
-pub(super) fn place(rows: usize, first: usize, #[comptime] sizes: Sizes) -> Block {
-    // The last block sees the most keys and is taken first.
-    let start = (rows.div_ceil(sizes.rows()) - 1 - CUBE_POS_X as usize) * sizes.rows();
+pub(super) fn place(number: usize, rows: usize, #[comptime] sizes: Sizes) -> Block {
     Block {
-        start,
+        start: number * sizes.rows(),
         rows,
-        first,
-        last: first + (min(start + sizes.rows(), rows) - 1) / sizes.group,
         key_head: CUBE_POS_Y as usize,
         key_heads: CUBE_COUNT_Y as usize,
     }
@@ -122,12 +123,10 @@ pub(super) fn query_start(row: usize, block: &Block, #[comptime] sizes: Sizes) -
     (key_head * sizes.group + row % sizes.group) * sizes.vectors
 }
 
-/// `width` vectors of the near or far queries into shared memory.
+/// `width` vectors of the queries into shared memory.
 #[cube]
 pub(super) fn load_queries<E: Float, N: Size>(
-    near: &[Vector<E, N>],
-    far: &[Vector<E, N>],
-    is_far: bool,
+    query: &[Vector<E, N>],
     block: &Block,
     tiles: &mut Tiles<E, N>,
     chunk: usize,
@@ -140,21 +139,18 @@ pub(super) fn load_queries<E: Float, N: Size>(
         if index < sizes.rows() * width {
             let (row, part) = (index / width, index % width);
             let start = query_start(min(block.start + row, block.rows - 1), block, sizes);
-            let at = start + chunk * COLUMNS + part;
-            tiles.query[row * STRIDE + part] = if is_far { far[at] } else { near[at] };
+            tiles.query[row * STRIDE + part] = query[start + chunk * COLUMNS + part];
         }
     }
 }
 
-/// `width` vectors of the near or far keys of a tile into shared memory. Keys that no row sees are left
-/// to the mask.
+/// `width` vectors of the keys of a tile, or of their values, into shared memory. Places after the end of
+/// the stretch hold its last key, and are left to the mask.
 #[cube]
 pub(super) fn load_keys<E: Float, N: Size>(
-    near: &[Vector<E, N>],
-    far: &[Vector<E, N>],
-    is_far: bool,
+    key: &[Vector<E, N>],
     block: &Block,
-    first_key: usize,
+    tile: &KeyTile,
     tiles: &mut Tiles<E, N>,
     chunk: usize,
     #[comptime] width: usize,
@@ -166,10 +162,9 @@ pub(super) fn load_keys<E: Float, N: Size>(
         if index < KEYS * width {
             let (number, part) = (index / width, index % width);
             let row = number % KEYS_PER_UNIT * COLUMNS + number / KEYS_PER_UNIT;
-            let token = min(first_key + number, block.last);
+            let token = tile.row + min(number, tile.end - tile.first - 1);
             let start = (token * block.key_heads + block.key_head) * sizes.vectors;
-            let at = start + chunk * COLUMNS + part;
-            tiles.key[row * STRIDE + part] = if is_far { far[at] } else { near[at] };
+            tiles.key[row * STRIDE + part] = key[start + chunk * COLUMNS + part];
         }
     }
 }

@@ -1,12 +1,14 @@
 //! config.json of a LLaMA-family checkpoint.
 
+mod own_window;
+mod rope;
+
 use std::path::Path;
-use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::encoding::{DynamicNtk, Linear, Llama3, ModelRope, SpectrumRule, Yarn};
+use crate::encoding::ModelRope;
 use crate::error::{Error, ErrorKind, Result, read_text};
 
 /// Architectures whose forward pass is the LLaMA one, by `model_type`.
@@ -68,7 +70,12 @@ struct RawConfig {
     partial_rotary_factor: Option<f64>,
     #[serde(default = "default_sliding_window")]
     sliding_window: Option<usize>,
-    use_sliding_window: Option<bool>,
+    #[serde(default)]
+    use_sliding_window: bool,
+    #[serde(default = "default_max_window_layers")]
+    max_window_layers: usize,
+    layer_types: Option<Vec<String>>,
+    original_max_position_embeddings: Option<usize>,
     quantization_config: Option<Value>,
 }
 
@@ -76,9 +83,13 @@ fn default_eps() -> f64 {
     1e-6
 }
 
-/// What transformers takes for a Mistral config without the key; null is full attention.
+/// What transformers takes for a config without the key; null is full attention.
 fn default_sliding_window() -> Option<usize> {
     Some(4096)
+}
+
+fn default_max_window_layers() -> usize {
+    28
 }
 
 fn default_activation() -> String {
@@ -127,7 +138,7 @@ impl LlamaConfig {
             tie_word_embeddings: raw.tie_word_embeddings,
             qkv_bias: raw.attention_bias.unwrap_or(raw.model_type == "qwen2"),
             output_bias: raw.model_type != "qwen2" && raw.attention_bias.unwrap_or(false),
-            rope: rope(&raw)?,
+            rope: rope::rope(&raw)?,
         };
         config.check_shape()?;
         Ok(config)
@@ -205,11 +216,9 @@ fn refuse_unsupported(raw: &RawConfig) -> Result<()> {
             "use a checkpoint that rotates whole heads",
         ));
     }
-    // Mistral slides whenever the field is set, Qwen2 only where `use_sliding_window` says so.
-    let slides =
-        raw.use_sliding_window.unwrap_or(raw.model_type == "mistral" && raw.sliding_window.is_some());
-    if slides {
-        return Err(unsupported("sliding_window", "attention", "use a checkpoint with full attention"));
+    if raw.use_sliding_window && raw.model_type == "llama" {
+        let fix = "use a checkpoint of a family that has sliding windows, as mistral and qwen2";
+        return Err(unsupported("use_sliding_window", "in a llama model", fix));
     }
     if raw.quantization_config.is_some() {
         return Err(unsupported(
@@ -228,119 +237,5 @@ fn head_dim(raw: &RawConfig) -> Result<usize> {
             Ok(raw.hidden_size / raw.num_attention_heads)
         }
         None => Err(field_error("hidden_size", "is not a multiple of num_attention_heads")),
-    }
-}
-
-/// `rope_theta` and the scaling, from their old place or from `rope_parameters` (transformers 5).
-fn rope(raw: &RawConfig) -> Result<ModelRope> {
-    let parameters = raw.rope_parameters.as_ref().or(raw.rope_scaling.as_ref()).filter(|v| !v.is_null());
-    let number = |key: &str| parameters.and_then(|p| p.get(key)).and_then(Value::as_f64);
-    let whole = |key: &str| parameters.and_then(|p| p.get(key)).and_then(Value::as_u64).map(|n| n as usize);
-    if let Some(factor) = number("partial_rotary_factor")
-        && factor != 1.0
-    {
-        return Err(unsupported(
-            "partial_rotary_factor",
-            factor,
-            "use a checkpoint that rotates whole heads",
-        ));
-    }
-    let mut rope = ModelRope {
-        head_dim: head_dim(raw)?,
-        base: number("rope_theta").or(raw.rope_theta).unwrap_or(10000.0),
-        trained_length: whole("original_max_position_embeddings").unwrap_or(raw.max_position_embeddings),
-        scaling: None,
-    };
-    if let Some(parameters) = parameters {
-        rope.scaling = scaling(parameters, &rope, raw.max_position_embeddings)?;
-    }
-    Ok(rope)
-}
-
-/// The model's own scaling, `rope_scaling` or `rope_parameters` of config.json.
-fn scaling(
-    parameters: &Value,
-    rope: &ModelRope,
-    max_position_embeddings: usize,
-) -> Result<Option<Arc<dyn SpectrumRule>>> {
-    let kind = parameters.get("rope_type").or_else(|| parameters.get("type"));
-    let kind = match kind.map(|kind| kind.as_str()) {
-        Some(Some(kind)) => kind,
-        None if parameters.get("factor").is_none() => "default",
-        _ => return Err(field_error("rope_scaling", "has no rope_type")),
-    };
-    refuse_scaling_keys(parameters, kind)?;
-    let own = Some(rope.trained_length);
-    let number = |key: &str| parameters.get(key).and_then(Value::as_f64);
-    let needed = |key: &str| {
-        number(key).ok_or_else(|| field_error(&format!("rope_scaling.{key}"), "is missing or no number"))
-    };
-    Ok(Some(match kind {
-        "default" => return Ok(None),
-        "linear" => checked(Linear { factor: needed("factor")? })?,
-        // transformers takes the length of this one from max_position_embeddings alone.
-        "dynamic" => {
-            let length = Some(max_position_embeddings);
-            checked(DynamicNtk { factor: needed("factor")?, original_max_position: length })?
-        }
-        "yarn" => checked(Yarn {
-            factor: needed("factor")?,
-            original_max_position: own,
-            beta_fast: number("beta_fast").unwrap_or(32.0),
-            beta_slow: number("beta_slow").unwrap_or(1.0),
-            attention_factor: number("attention_factor"),
-        })?,
-        "llama3" => checked(Llama3 {
-            factor: needed("factor")?,
-            low_freq_factor: needed("low_freq_factor")?,
-            high_freq_factor: needed("high_freq_factor")?,
-            original_max_position: own,
-        })?,
-        other => {
-            let fix = "use a checkpoint with default, linear, dynamic, yarn or llama3 rotary positions";
-            return Err(unsupported("rope_scaling.rope_type", other, fix));
-        }
-    }))
-}
-
-fn checked(rule: impl SpectrumRule + 'static) -> Result<Arc<dyn SpectrumRule>> {
-    rule.check().map_err(|mut e| {
-        e.kind = ErrorKind::Model;
-        e.at("field `rope_scaling`")
-    })?;
-    Ok(Arc::new(rule))
-}
-
-/// Keys of a scaling that would change the numbers and that this program does not know.
-fn refuse_scaling_keys(parameters: &Value, kind: &str) -> Result<()> {
-    const KNOWN: &[&str] = &[
-        "rope_type",
-        "type",
-        "rope_theta",
-        "factor",
-        "original_max_position_embeddings",
-        "beta_fast",
-        "beta_slow",
-        "attention_factor",
-        "low_freq_factor",
-        "high_freq_factor",
-        "partial_rotary_factor",
-        // YaRN rounds its ramp's ends unless this is false.
-        "truncate",
-    ];
-    let Some(map) = parameters.as_object() else {
-        return Err(field_error("rope_scaling", "is not an object"));
-    };
-    let unknown = map.iter().find(|(key, value)| {
-        let untruncated = key.as_str() == "truncate" && value.as_bool() == Some(false);
-        !value.is_null() && (untruncated || !KNOWN.contains(&key.as_str()))
-    });
-    match unknown {
-        Some((key, value)) => Err(unsupported(
-            &format!("rope_scaling.{key}"),
-            value,
-            &format!("use a checkpoint whose {kind} scaling has the standard keys"),
-        )),
-        None => Ok(()),
     }
 }

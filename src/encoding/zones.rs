@@ -1,0 +1,153 @@
+//! Zones: which keys a query sees, and how they turn. What an encoding produces.
+
+use std::sync::Arc;
+
+use super::{Positions, Rotation, Spectrum};
+
+/// All that attention needs to know of an encoding for some tokens.
+///
+/// For query `i` the keys `0..=i` fall into consecutive zones, whose borders never move back as `i`
+/// grows. In a zone all keys turn by one rotation, or are not seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rotations {
+    /// Frequencies and constant logit scale.
+    pub spectrum: Spectrum,
+    /// In the order of the keys; the first begins at key 0, the last ends with the query's own token.
+    pub zones: Vec<Zone>,
+    /// Factor on the logits of each query beside the spectrum's (option `logn`); empty: 1 everywhere.
+    pub query_scale: Vec<f64>,
+    /// The checkpoint's own limit of sight, on top of the zones, in the layers that have it.
+    pub own_window: Option<OwnWindow>,
+    /// Index of the first token.
+    first_token: usize,
+}
+
+/// Consecutive keys that turn alike, or are not seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Zone {
+    /// Where it begins. It ends where the next one begins.
+    pub first: Border,
+    /// How its queries and keys turn; none: they are not seen.
+    pub rotation: Option<Rotation>,
+}
+
+/// The first key of a zone, for each query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Border {
+    /// One a token.
+    pub keys: Vec<usize>,
+    /// Of the last query of the sequence: no query sees the border beyond it.
+    pub end: usize,
+}
+
+/// A checkpoint's own sliding window (Mistral, Qwen2): keys `window` tokens back and more are not seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnWindow {
+    /// Tokens, the query's own among them.
+    pub window: usize,
+    /// For each layer, whether it slides.
+    pub layers: Arc<[bool]>,
+}
+
+impl Border {
+    /// A border by the query's token index, from which key 0 is 0. It must not fall as the index grows.
+    pub fn new(positions: &Positions, first: impl Fn(usize) -> usize) -> Border {
+        let keys = positions.tokens.clone().map(&first).collect();
+        Border { keys, end: first(positions.sequence_length.max(positions.tokens.end).saturating_sub(1)) }
+    }
+
+    /// At key 0.
+    pub fn start(positions: &Positions) -> Border {
+        Border::new(positions, |_| 0)
+    }
+
+    /// The first key that is less than `window` tokens back.
+    pub fn behind(positions: &Positions, window: usize) -> Border {
+        Border::new(positions, first_within(window))
+    }
+}
+
+/// The first key that is less than `window` tokens behind a query.
+pub fn first_within(window: usize) -> impl Fn(usize) -> usize + Copy {
+    move |i| (i + 1).saturating_sub(window)
+}
+
+impl Zone {
+    /// A zone in which keys turn.
+    pub fn turned(first: Border, rotation: Rotation) -> Zone {
+        Zone { first, rotation: Some(rotation) }
+    }
+
+    /// A zone that is not seen.
+    pub fn unseen(first: Border) -> Zone {
+        Zone { first, rotation: None }
+    }
+
+    /// Token distance, from the first key that is less than `window` tokens back.
+    pub fn near(pairs: usize, positions: &Positions, window: usize) -> Zone {
+        Zone::turned(Border::behind(positions, window), Rotation::by_token(pairs, positions))
+    }
+}
+
+impl Rotations {
+    /// Zones in the order of the keys.
+    pub fn new(spectrum: Spectrum, positions: &Positions, zones: Vec<Zone>) -> Rotations {
+        let first_token = positions.tokens.start;
+        Rotations { spectrum, zones, query_scale: Vec::new(), own_window: None, first_token }
+    }
+
+    /// Token distance, to all keys.
+    pub fn by_token(spectrum: Spectrum, positions: &Positions) -> Rotations {
+        let rotation = Rotation::by_token(spectrum.frequencies.len(), positions);
+        Rotations::new(spectrum, positions, vec![Zone::turned(Border::start(positions), rotation)])
+    }
+
+    /// Token distance below the window, `far` from there on.
+    pub fn windowed(spectrum: Spectrum, positions: &Positions, window: usize, far: Rotation) -> Rotations {
+        let near = Zone::near(spectrum.frequencies.len(), positions, window);
+        Rotations::new(spectrum, positions, vec![Zone::turned(Border::start(positions), far), near])
+    }
+
+    /// Token distance below the window; of the keys further back, the first `sinks` turn by `far` and
+    /// the others are not seen.
+    pub fn with_sinks(
+        spectrum: Spectrum,
+        positions: &Positions,
+        window: usize,
+        sinks: usize,
+        far: Rotation,
+    ) -> Rotations {
+        let near = Zone::near(spectrum.frequencies.len(), positions, window);
+        let first_unseen = Border::new(positions, move |i| first_within(window)(i).min(sinks));
+        let zones = vec![Zone::turned(Border::start(positions), far), Zone::unseen(first_unseen), near];
+        Rotations::new(spectrum, positions, zones)
+    }
+
+    /// With option `logn` (Su 2021): logits of query `i` are scaled by max(1, ln(i + 1) / ln(L0)).
+    pub fn with_logn(mut self, logn: bool, positions: &Positions, trained_length: usize) -> Rotations {
+        if logn {
+            let log_trained = (trained_length as f64).ln();
+            let scale = |i: usize| (((i + 1) as f64).ln() / log_trained).max(1.0);
+            self.query_scale = positions.tokens.clone().map(scale).collect();
+        }
+        self
+    }
+
+    /// Within a checkpoint's own window, where it has one.
+    pub fn with_own_window(self, own_window: Option<OwnWindow>) -> Rotations {
+        Rotations { own_window, ..self }
+    }
+
+    /// `delta_p(i, j)` with `i >= j` counted from the first token; none where `i` does not see `j`.
+    /// Without [`Rotations::own_window`].
+    pub fn delta(&self, pair: usize, i: usize, j: usize) -> Option<f64> {
+        let key = self.first_token + j;
+        let zone = self.zones.iter().rev().find(|zone| zone.first.keys[i] <= key)?;
+        zone.rotation.as_ref().map(|rotation| rotation.delta(pair, i, j))
+    }
+
+    /// Whether query `i` sees key `j`, as [`Rotations::delta`] counts them.
+    pub fn sees(&self, i: usize, j: usize) -> bool {
+        self.delta(0, i, j).is_some()
+    }
+}
