@@ -7,11 +7,11 @@ Needs torch and transformers (4.56 or later; `rope_parameters` is written by 5).
 random checkpoints of every supported architecture, type and rotary scaling, saved with `save_pretrained`, scored by
 both on heads of this file (äöü, 位置 and 🙂 are in it). Every entry of "nll" must agree to 1e-4, "tokens" and
 "accuracy" must be equal, "loss" must be the mean. Each scaling is also read from its old place in config.json
-(`rope_theta`, `rope_scaling`), and given as `--encoding` to the same weights without it. Then models/nano, and the
-ids of tokenizers that add BOS or EOS against AutoTokenizer. One line a case; exits with 1 if any differs.
+(`rope_theta`, `rope_scaling`), and given as `--encoding` to the same weights without it. Sliding windows and
+longrope, on sequences below, at and beyond the window and the original length. Then models/nano, and the ids of tokenizers that add BOS or EOS against AutoTokenizer. One line a case; exits with 1 if any differs.
 
 --keep DIR      keep the checkpoints in DIR
---fixtures DIR  write four of them with transformers' losses for tests/transformers.rs, compare those and stop
+--fixtures DIR  write some of them with transformers' losses for tests/transformers.rs, compare those and stop
 """
 
 import argparse
@@ -97,6 +97,41 @@ SCALINGS = {
     "ntk": (None, dict(rope_theta=10000.0 * 8 ** (16 / 14)), "ntk:factor=8"),
     "base": (None, dict(rope_theta=500000.0), "rope:base=500000"),
 }
+WINDOW = 48
+SLIDING_LAYERS = ["sliding_attention", "full_attention", "sliding_attention"]
+# name: (family, config): sliding windows of the model's own
+SLIDING = {
+    "mistral-sliding": ("mistral", dict(sliding_window=WINDOW, **GROUPED)),
+    "qwen2-max-window-layers": (
+        "qwen2", dict(use_sliding_window=True, sliding_window=WINDOW, max_window_layers=1, **GROUPED)
+    ),
+    "qwen2-layer-types": (
+        "qwen2", dict(use_sliding_window=True, sliding_window=WINDOW, layer_types=SLIDING_LAYERS, **GROUPED)
+    ),
+    "qwen2-no-sliding": ("qwen2", dict(use_sliding_window=False, sliding_window=WINDOW, **GROUPED)),
+    "mistral-sliding-yarn": (
+        "mistral", dict(sliding_window=2 * WINDOW, rope_scaling=YARN, **EXTENDED, **GROUPED)
+    ),
+}  # fmt: skip
+
+
+def long_rope(pairs, **other):
+    """`longrope` of factors that are all different."""
+    return dict(
+        rope_type="longrope",
+        short_factor=[1.0 + 0.05 * pair for pair in range(pairs)],
+        long_factor=[1.0 + 0.6 * pair for pair in range(pairs)],
+        original_max_position_embeddings=TRAINED,
+        **other,
+    )
+
+
+LONG_ROPES = {
+    "longrope": (long_rope(8), EXTENDED),
+    "longrope-factor": (long_rope(8, factor=16.0), EXTENDED),
+    "longrope-attention-factor": (long_rope(8, attention_factor=1.3), EXTENDED),
+    "longrope-not-extended": (long_rope(8), {}),
+}
 SMALL = dict(hidden_size=32, intermediate_size=48, num_attention_heads=4, head_dim=8)
 SMALLER = dict(hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2, head_dim=16)
 # name: (family, dtype, config, shard size)
@@ -109,7 +144,16 @@ FIXTURES = {
         dict(SMALLER, num_key_value_heads=1, attention_bias=True, rope_scaling=LLAMA3, max_position_embeddings=1024),
         None,
     ),
+    "mistral-sliding-float16": ("mistral", "float16", dict(SMALL, sliding_window=WINDOW, **GROUPED), None),
+    "qwen2-layer-types-bfloat16": (
+        "qwen2", "bfloat16",
+        dict(SMALL, use_sliding_window=True, sliding_window=WINDOW, layer_types=SLIDING_LAYERS, **GROUPED),
+        None,
+    ),
+    "llama-longrope-float16": ("llama", "float16", dict(SMALL, rope_scaling=long_rope(4), **EXTENDED), None),
 }  # fmt: skip
+# Of these the losses of shorter sequences are kept too: they do not follow from those of the whole.
+FOLLOWS_LENGTH = {"llama-longrope-float16": [TRAINED // 2, TRAINED, TRAINED + 1]}
 
 
 def parse_arguments():
@@ -290,6 +334,23 @@ def check_scalings(comparison, scratch):
         comparison.losses(f"--encoding {encoding}", own, plain, encoding)
 
 
+def check_own_rules(comparison, scratch):
+    """Sliding windows and longrope, on sequences below, at and beyond the window and the original length."""
+    for name, (family, config) in SLIDING.items():
+        directory = make_checkpoint(scratch / name, family, "float32", config)
+        comparison.losses(name, directory)
+        for tokens in [WINDOW - 1, WINDOW, WINDOW + 1]:
+            comparison.losses(name, directory, texts=comparison.texts[:1], max_tokens=tokens)
+    plain = make_checkpoint(scratch / "longrope-plain", "llama", "float32", GROUPED)
+    for name, (rope_scaling, config) in LONG_ROPES.items():
+        own = with_scaling(plain, scratch / name, rope_scaling, config)
+        comparison.losses(name, own)
+        for tokens in [TRAINED - 1, TRAINED, TRAINED + 1]:
+            comparison.losses(name, own, texts=comparison.texts[:1], max_tokens=tokens)
+        old = move_rope_to_old_place(own, scratch / f"{name}-su", dict(rope_scaling, rope_type="su"), "type")
+        comparison.losses(f"{name} in old config as su", own, old, texts=comparison.texts[:1])
+
+
 def template(bos, eos):
     """A post-processor that adds BOS, EOS or both."""
     special = {"<s>": bos, "</s>": eos}
@@ -359,6 +420,9 @@ def write_fixtures(comparison, directory):
             "ids": ids,
             "nll": [round(nll, 6) for nll in transformers_scores(checkpoint, ids)[0].tolist()],
         }
+        if name in FOLLOWS_LENGTH:
+            shorter = [transformers_scores(checkpoint, ids[:tokens])[0] for tokens in FOLLOWS_LENGTH[name]]
+            expected["shorter"] = [[round(nll, 6) for nll in losses.tolist()] for losses in shorter]
         (checkpoint / "expected.json").write_text(json.dumps(expected) + "\n")
         comparison.losses(name, checkpoint, texts=[sample])
 
@@ -384,6 +448,7 @@ def main():
         else:
             check_models(comparison, scratch)
             check_scalings(comparison, scratch)
+            check_own_rules(comparison, scratch)
             comparison.losses("models/nano", NANO, texts=[NANO_TEXT], max_tokens=2000)
             check_tokenizers(comparison, scratch)
     print(f"transformers {transformers.__version__}: worst difference {comparison.worst:.1e}", end="; ")

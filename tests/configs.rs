@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use common::repository;
 use longcode::config::Config;
-use longcode::encoding::ModelRope;
+use longcode::encoding::{KINDS, ModelRope};
 
 /// Training length and head dimension of the paper's models (its Table 2; 128 is the training length of its
 /// short models).
@@ -86,7 +86,7 @@ fn every_encoding_fits_its_models() {
         for model in &config.models {
             let shape = SHAPES.iter().find(|(name, ..)| *name == model.name);
             let &(_, trained_length, head_dim) = shape.expect("a model of the paper");
-            let rope = ModelRope { head_dim, base: 10000.0, trained_length, scaling: None };
+            let rope = ModelRope::plain(head_dim, 10000.0, trained_length);
             for encoding in &config.encodings {
                 encoding.spec.check(&rope).unwrap_or_else(|e| panic!("{}: {}: {e}", config.name, model.name));
             }
@@ -113,4 +113,34 @@ fn what_the_other_configs_need_is_here_or_says_how_to_get_it() {
             }
         }
     }
+}
+
+/// The README and the page of definitions name every kind, and the README's table has every key.
+#[test]
+fn the_documents_list_every_encoding() {
+    let read = |path: &str| fs::read_to_string(repository(path)).unwrap();
+    let (readme, definitions) = (read("README.md"), read("docs/encodings.md"));
+    let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `")).collect();
+    for kind in KINDS {
+        let named = format!("| `{}`", kind.name);
+        assert!(definitions.contains(&named), "docs/encodings.md lacks {}", kind.name);
+        let row = rows.iter().find(|row| row.starts_with(&format!("{named} |")));
+        let row = row.unwrap_or_else(|| panic!("the README lacks {}", kind.name));
+        for key in kind.keys.split(", ").filter(|key| !key.is_empty()) {
+            let key = key.split(['=', ' ']).next().unwrap();
+            assert!(row.contains(key), "{row} lacks {key}");
+        }
+    }
+}
+
+/// The config of every kind has every kind, and `logn` where a kind takes it.
+#[test]
+fn every_kind_stands_side_by_side() {
+    let config = Config::read(&repository("configs/encodings.toml"), &[]).unwrap();
+    let specs: Vec<_> = config.encodings.iter().map(|entry| &entry.spec).collect();
+    for kind in KINDS {
+        assert!(specs.iter().any(|spec| spec.kind == kind.name), "{}", kind.name);
+    }
+    let trained = ModelRope::plain(64, 1000.0, 512);
+    assert!(specs.iter().all(|spec| spec.check(&trained).is_ok() && spec.notes(&trained).is_empty()));
 }
