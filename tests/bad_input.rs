@@ -197,6 +197,11 @@ fn encoding_keys() {
         ("dpe:groups=2/8/2", &["key `groups`", "8 frequency pairs", "1, 2, 4, 8"]),
         ("dpe:groups=2/0", &["key `groups`", "at least 1"]),
         ("dpe:groups=2/x", &["2/x", "dpe"]),
+        ("rope:context=1", &["key `context`", "at least 2"]),
+        ("rope:context=-8", &["key `context`", "-8"]),
+        ("rope:context=32,stride=32", &["key `stride`", "1 to 31"]),
+        ("rope:context=32,stride=0", &["key `stride`", "1 to 31"]),
+        ("rope:stride=8", &["key `stride`", "`context`"]),
         ("rope:full_attention=true", &["key `full_attention`", "none"]),
         ("rope:full_attention=1", &["key `full_attention`", "true or false"]),
     ];
@@ -222,6 +227,7 @@ fn unwise_encoding_keys() {
         ("streaming_llm:sinks=0", "`sliding_window`"),
         ("streaming_llm:sinks=8,window=8", "8 sinks are as many as the window"),
         ("dual_chunk:chunk=65", "chunk 65"),
+        ("rope:context=65", "context 65 has positions beyond the trained length"),
         ("string:shift=20", "local 128 is more than shift 20"),
     ];
     let space = Workspace::new();

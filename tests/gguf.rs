@@ -14,8 +14,7 @@ use common::repository;
 use longcode::encoding::EncodingSpec;
 use longcode::error::Result;
 use longcode::model::gguf::quantised::TENSOR_TYPES;
-use longcode::model::score::score_under;
-use longcode::model::{Checkpoint, Tokenizer};
+use longcode::model::{Checkpoint, Tokenizer, Under};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use safetensors::SafeTensors;
@@ -26,7 +25,9 @@ fn losses(path: &Path, text: &str) -> (Vec<u32>, Vec<f32>) {
     let ids = checkpoint.tokenizer.encode(text).unwrap().ids;
     let model = checkpoint.load(&Device::flex()).unwrap();
     let rope = EncodingSpec::parse("rope").unwrap();
-    let scores = score_under(&model, &checkpoint.config, &rope, &ids, Vec::new()).unwrap();
+    let scores = Under { model: &model, config: &checkpoint.config, encoding: &rope, bos: None }
+        .score(&ids, Vec::new())
+        .unwrap();
     (ids, scores.nll)
 }
 

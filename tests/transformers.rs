@@ -7,8 +7,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use longcode::encoding::EncodingSpec;
-use longcode::model::Checkpoint;
-use longcode::model::score::score_under;
+use longcode::model::{Checkpoint, Under};
 use serde::Deserialize;
 
 /// What transformers made of a checkpoint.
@@ -43,7 +42,10 @@ fn check(name: &str) {
     assert_eq!(ids.len(), expected.nll.len() + 1, "{name}: predicted tokens");
     for losses in expected.shorter.iter().chain([&expected.nll]) {
         let ids = &ids[..losses.len() + 1];
-        let ours = score_under(&model, &checkpoint.config, &rope, ids, Vec::new()).unwrap().nll;
+        let ours = Under { model: &model, config: &checkpoint.config, encoding: &rope, bos: None }
+            .score(ids, Vec::new())
+            .unwrap()
+            .nll;
         assert_eq!(ours.len(), losses.len());
         for (n, (ours, expected)) in ours.iter().zip(losses).enumerate() {
             let token = n + 1;
@@ -97,7 +99,10 @@ fn full_attention_lifts_the_window() {
     let score = |spec: &str| {
         let encoding = EncodingSpec::parse(spec).unwrap();
         encoding.check(&checkpoint.config.rope).unwrap();
-        score_under(&model, &checkpoint.config, &encoding, &expected.ids, Vec::new()).unwrap().nll
+        Under { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None }
+            .score(&expected.ids, Vec::new())
+            .unwrap()
+            .nll
     };
     let (full, whole) = (score("rope:full_attention=true"), expected.nll);
     let window = checkpoint.config.rope.own_window.as_ref().unwrap().window;

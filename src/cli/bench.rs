@@ -7,10 +7,10 @@ use serde_json::json;
 
 use super::{check_encoding, kinds_help, print};
 use crate::device::DeviceChoice;
-use crate::encoding::{EncodingSpec, Positions};
+use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory;
-use crate::model::{Checkpoint, Llama, RotaryTables};
+use crate::model::{Checkpoint, Llama, Under};
 
 /// Tokens a second and peak memory of scoring, by encoding and length
 #[derive(Debug, clap::Args)]
@@ -125,9 +125,8 @@ fn pass(checkpoint: &Checkpoint, model: &Llama, encoding: &EncodingSpec, length:
     let ids: Vec<u32> = (0..length).map(|n| (n * 7919 % checkpoint.config.vocab_size) as u32).collect();
     let level: Vec<u32> = (0..length).map(|n| (n / 128) as u32).collect();
     let levels = encoding.units().iter().map(|_| level.clone()).collect();
-    let positions = Positions::whole(length, levels);
+    let under = Under { model, config: &checkpoint.config, encoding, bos: None };
     let started = Instant::now();
-    let rotations = encoding.rotations(&checkpoint.config.rope, &positions);
-    model.score(&ids, &RotaryTables::new(&rotations, &positions, &model.device()))?;
+    under.score(&ids, levels)?;
     Ok(started.elapsed().as_secs_f64())
 }

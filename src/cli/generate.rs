@@ -8,7 +8,7 @@ use super::{check_encoding, kinds_help, print};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result, read_text};
-use crate::model::{Checkpoint, Decoder, Limits, Llama, generate};
+use crate::model::{Checkpoint, Limits, Llama, Under, generate};
 use crate::structure::{Language, Source, segments};
 
 /// Greedy continuation of files under one encoding
@@ -75,7 +75,9 @@ impl Args {
         let levels =
             encoding.units().iter().map(|&unit| segments(&source, &tokens.offsets, unit).index).collect();
         let room = self.max_new_tokens;
-        let decoder = Decoder::read(model, &checkpoint.config, encoding, &tokens.ids, levels, room)?;
+        let bos = checkpoint.tokenizer.bos()?;
+        let under = Under { model, config: &checkpoint.config, encoding, bos };
+        let decoder = under.read(&tokens.ids, levels, room)?;
         let limits = Limits { max_new_tokens: room, stop: |_| false };
         let made = generate(vec![(decoder, limits)], &checkpoint.tokenizer, &checkpoint.end_of_sequence)?;
         let made = &made[0];

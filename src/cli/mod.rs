@@ -138,17 +138,19 @@ fn panicked() -> Error {
 
 /// The kinds of encodings, for the help of commands that take one.
 fn kinds_help(example: &str) -> String {
-    let mut help = format!(
-        "Examples:\n{example}\n\nEncodings (every kind also takes base, the model's rope_theta when not given, \
-         and full_attention=true, which lifts\na model's own sliding window; L0 is the model's trained length, \
-         L the sequence's):\n"
-    );
+    let mut help =
+        format!("Examples:\n{example}\n\nEncodings (L0 is the model's trained length, L the sequence's):\n");
     for kind in KINDS {
         help.push_str(&format!("  {:<14} {}\n", kind.name, kind.about));
         if !kind.keys.is_empty() {
             help.push_str(&format!("  {:<14} {}\n", "", kind.keys));
         }
     }
+    help.push_str(
+        "Every kind also takes\n  base            the model's rope_theta when not given\n  context, stride never \
+         more than the last tokens are read, in windows that begin every stride (context/4)\n  \
+         full_attention  true lifts a model's own sliding window\n",
+    );
     help
 }
 

@@ -8,8 +8,7 @@ use super::{check_encoding, kinds_help, print};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result, read_text};
-use crate::model::score::score_under;
-use crate::model::{Checkpoint, Llama};
+use crate::model::{Checkpoint, Llama, Under};
 use crate::structure::{Language, Segments, Source, Unit, segments, segments_prefix_only};
 
 /// Per-token loss of files under one encoding
@@ -122,7 +121,9 @@ impl Args {
             .fix("give a file with at least 2 tokens"));
         }
         let levels = levels.into_iter().map(|segments| segments.index).collect();
-        let scores = score_under(model, &checkpoint.config, encoding, &tokens.ids, levels)?;
+        let bos = checkpoint.tokenizer.bos()?;
+        let under = Under { model, config: &checkpoint.config, encoding, bos };
+        let scores = under.score(&tokens.ids, levels)?;
         let segment_count = shown.index.last().map_or(0, |&last| last as usize + 1);
         Ok(match self.json {
             true => format!(

@@ -18,6 +18,7 @@
 //! **Adding a kind**: write `src/encoding/NAME.rs` with a serde struct whose fields are the kind's keys
 //! and an `impl Encoding`, and add its line to `kinds!` below. The file's name is the kind's name.
 
+mod context;
 mod list;
 mod longrope;
 mod rotation;
@@ -25,6 +26,7 @@ mod spec;
 mod spectrum;
 mod zones;
 
+pub use context::{Context, Window};
 pub use longrope::LongRope;
 pub use rotation::{Band, Positions, Rotation};
 pub use spec::EncodingSpec;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Encoding, KINDS, Kind, ModelRope, Positions, Rotations, key_error};
+use super::{Context, Encoding, KINDS, Kind, ModelRope, Positions, Rotations, key_error};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A parsed encoding with its keys as they stand after defaults.
@@ -17,6 +17,8 @@ pub struct EncodingSpec {
     pub base: Option<f64>,
     /// Lifts the model's own sliding window; every kind takes it, for models that have one.
     pub full_attention: bool,
+    /// Limits what the model reads at a time; every kind takes it.
+    pub context: Option<Context>,
     encoding: Arc<dyn Encoding>,
 }
 
@@ -29,10 +31,17 @@ impl EncodingSpec {
         let kind = find_kind(kind)?;
         let base = take_base(&mut keys)?;
         let full_attention = take_full_attention(&mut keys)?;
+        let context = Context::take(&mut keys)?;
         let (encoding, mut keys) = (kind.parse)(keys).map_err(|e| keys_error(kind, &e))?;
         keys.extend(base.map(|base| ("base".into(), base.into())));
         keys.extend(full_attention.then(|| ("full_attention".into(), true.into())));
-        Ok(EncodingSpec { kind: kind.name, keys, base, full_attention, encoding })
+        if let Some(Context { tokens, stride }) = context {
+            // TOML integers are signed; they were read from such.
+            keys.extend(
+                [("context", tokens), ("stride", stride)].map(|(key, n)| (key.into(), (n as i64).into())),
+            );
+        }
+        Ok(EncodingSpec { kind: kind.name, keys, base, full_attention, context, encoding })
     }
 
     /// From `kind` or `kind:key=value,key=value`.
@@ -78,7 +87,8 @@ impl EncodingSpec {
 
     /// What is legal for this model and unwise, in words for the user.
     pub fn notes(&self, model: &ModelRope) -> Vec<String> {
-        self.encoding.notes(&self.model(model))
+        let context = self.context.and_then(|context| context.note(model));
+        self.encoding.notes(&self.model(model)).into_iter().chain(context).collect()
     }
 
     /// Segment units of the levels above the token level.

@@ -1,6 +1,6 @@
 //! Reading a prompt and going on token by token, with what was read in a cache.
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use super::cache::Cache;
 use super::score::read;
@@ -86,7 +86,7 @@ impl<'a> Decoder<'a> {
             logits: Vec::new(),
         };
         let tables = decoder.tables(ids.len(), levels);
-        let hidden = model.forward(tensor(model, ids), &mut [decoder.part(&tables)]);
+        let hidden = model.forward(model.ids(ids), &mut [decoder.part(&tables)]);
         decoder.logits = host_logits(model, hidden.slice_dim(0, ids.len() - 1..ids.len()))?;
         decoder.length = ids.len();
         Ok(decoder)
@@ -119,7 +119,7 @@ impl<'a> Decoder<'a> {
         }
         let read = &continuation[..rest.len()];
         let tables = self.tables(read.len(), self.inherited(read.len()));
-        let hidden = self.model.forward(tensor(self.model, read), &mut [self.part(&tables)]);
+        let hidden = self.model.forward(self.model.ids(read), &mut [self.part(&tables)]);
         let logits = host_logits(self.model, hidden)?;
         let rows = logits.chunks_exact(self.model.vocab_size());
         nll.extend(rows.zip(rest).map(|(row, &id)| negative_log_likelihood(row, id)));
@@ -138,7 +138,7 @@ impl<'a> Decoder<'a> {
         let tables: Vec<_> = decoders.iter().map(|decoder| decoder.tables(1, decoder.inherited(1))).collect();
         let mut parts: Vec<_> =
             decoders.iter_mut().zip(&tables).map(|(decoder, tables)| decoder.part(tables)).collect();
-        let logits = host_logits(model, model.forward(tensor(model, ids), &mut parts))?;
+        let logits = host_logits(model, model.forward(model.ids(ids), &mut parts))?;
         for (decoder, logits) in decoders.iter_mut().zip(logits.chunks_exact(model.vocab_size())) {
             decoder.logits = logits.to_vec();
             decoder.length += 1;
@@ -226,11 +226,6 @@ impl Sequence<'_> {
         self.generation = ended.map(|ended| Generation { ids: self.ids.clone(), text, ended });
         Ok(())
     }
-}
-
-fn tensor(model: &Llama, ids: &[u32]) -> Tensor<1, Int> {
-    let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
-    Tensor::from_data(TensorData::new(ids.clone(), [ids.len()]), &model.device())
 }
 
 /// Logits of hidden states, `[rows * vocab]`.

@@ -5,7 +5,8 @@
 //! [`checkpoint`] puts it together; [`llama`] is the network, [`rotary`] turns queries and keys by an
 //! encoding's rotations, [`attention`] is relative attention of what was turned, [`cache`] keeps keys and
 //! values while decoding, [`kernels`] is what devices have of their own for all of these; [`score`] is the
-//! per-token loss, [`decode`] reads a prompt and goes on token by token, [`training`] is the mean loss of
+//! per-token loss, [`decode`] reads a prompt and goes on token by token, [`under`] does both under an encoding
+//! and within its context, [`training`] is the mean loss of
 //! many short sequences, with gradients.
 
 pub mod attention;
@@ -21,6 +22,7 @@ pub mod safetensors;
 pub mod score;
 pub mod tokenizer;
 pub mod training;
+pub mod under;
 pub mod weights;
 
 pub use checkpoint::Checkpoint;
@@ -30,6 +32,7 @@ pub use llama::{Llama, Part};
 pub use rotary::RotaryTables;
 pub use score::TokenScores;
 pub use tokenizer::{Tokenizer, Tokens};
+pub use under::Under;
 
 /// Largest tensor that the forward pass makes on its own account, in elements: 64 MiB of f32, half of
 /// the 128 MiB storage binding that small GPUs and software Vulkan allow. Work that would need more is

@@ -5,12 +5,11 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::kernels::{CpuKernels, on_cpu};
 use super::llama::row_blocks;
-use super::{Llama, LlamaConfig, Part, RotaryTables};
-use crate::encoding::{EncodingSpec, Positions};
+use super::{Llama, Part, RotaryTables};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What the model says of each token of a sequence but the first.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct TokenScores {
     /// `nll[t]`: negative log-likelihood of token `t + 1` given tokens `0..=t`, nats.
     pub nll: Vec<f32>,
@@ -36,48 +35,38 @@ impl Llama {
     /// # Errors
     /// [`ErrorKind::Compute`] when the device fails or a loss is not finite.
     pub fn score(&self, ids: &[u32], rotary: &RotaryTables) -> Result<TokenScores> {
-        let mut scores = TokenScores { nll: Vec::new(), correct: Vec::new() };
         if ids.len() < 2 {
-            return Ok(scores);
+            return Ok(TokenScores::default());
         }
-        let device = self.device();
-        let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
-        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids.clone(), [ids.len()]), &device);
-        let predicted = ids.dims()[0] - 1;
-        let hidden = self.forward(ids.clone(), &mut [Part::whole(rotary)]).slice_dim(0, 0..predicted);
-        let mut start = 0;
+        let hidden = self.forward(self.ids(ids), &mut [Part::whole(rotary)]).slice_dim(0, 0..ids.len() - 1);
+        self.losses(hidden, &ids[1..], 1)
+    }
+
+    /// Losses of `targets` by the hidden states that predict them, `[targets, hidden]`; `first` is the position
+    /// of the first target, for the error's words.
+    pub(super) fn losses(&self, hidden: Tensor<2>, targets: &[u32], first: usize) -> Result<TokenScores> {
+        let mut scores = TokenScores::default();
+        let mut rest = targets;
         for rows in row_blocks(hidden, self.vocab_size()) {
-            let end = start + rows.dims()[0];
-            let targets = ids.clone().slice_dim(0, start + 1..end + 1);
-            let (nll, correct) = chunk_scores(self.logits(rows), targets)?;
+            let targets = rest.split_off(..rows.dims()[0]).expect("a target a row");
+            let (nll, correct) = chunk_scores(self.logits(rows), self.ids(targets))?;
             scores.nll.extend(nll);
             scores.correct.extend(correct);
-            start = end;
         }
         match scores.nll.iter().position(|nll| !nll.is_finite()) {
             None => Ok(scores),
             Some(token) => Err(Error::new(ErrorKind::Compute, "the loss is not finite")
-                .at(format_args!("token {}", token + 1))
+                .at(format_args!("token {}", token + first))
                 .fix("check the checkpoint's weights; a base or factor out of range overflows too")),
         }
     }
-}
 
-/// Scores token ids under an encoding. `levels`: the segment index of each token for each of the
-/// encoding's units.
-///
-/// # Errors
-/// As [`Llama::score`].
-pub fn score_under(
-    model: &Llama,
-    config: &LlamaConfig,
-    encoding: &EncodingSpec,
-    ids: &[u32],
-    levels: Vec<Vec<u32>>,
-) -> Result<TokenScores> {
-    let positions = Positions::whole(ids.len(), levels);
-    let rotations = encoding.rotations(&config.rope, &positions);
-    model.score(ids, &RotaryTables::new(&rotations, &positions, &model.device()))
+    /// Token ids as a tensor on the device.
+    pub(super) fn ids(&self, ids: &[u32]) -> Tensor<1, Int> {
+        let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
+        let count = ids.len();
+        Tensor::from_data(TensorData::new(ids, [count]), &self.device())
+    }
 }
 
 /// Negative log-likelihoods of `targets [rows]` under `logits [rows, vocab]`, and top-1 hits.

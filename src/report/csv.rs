@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Row;
+use super::{Report, Row, contributions};
 
 /// All figures.
 pub(super) fn summary(rows: &[Row]) -> Vec<u8> {
@@ -18,7 +18,7 @@ pub(super) fn summary(rows: &[Row]) -> Vec<u8> {
         ci_high: f64,
         n: usize,
     }
-    write(rows.iter().map(|row| Line {
+    write(rows.iter().filter(|row| !row.metric.part).map(|row| Line {
         model: &row.model,
         encoding: &row.encoding,
         task: &row.task,
@@ -48,7 +48,7 @@ pub(super) fn differences(rows: &[Row], baseline: &str) -> Vec<u8> {
         n: usize,
     }
     write(rows.iter().filter_map(|row| {
-        let difference = row.difference?;
+        let difference = row.difference.filter(|_| !row.metric.part)?;
         Some(Line {
             model: &row.model,
             encoding: &row.encoding,
@@ -63,6 +63,22 @@ pub(super) fn differences(rows: &[Row], baseline: &str) -> Vec<u8> {
             n: difference.n,
         })
     }))
+}
+
+/// Where differences of the loss from the baseline come from; none where nothing tells.
+pub(super) fn contributions(report: &Report) -> Option<Vec<u8>> {
+    let lines: Vec<_> = report
+        .sections
+        .iter()
+        .flat_map(|section| {
+            let of = |row: &&Row| row.model == section.model && row.task == section.task;
+            let rows: Vec<&Row> = report.rows.iter().filter(of).collect();
+            let all = contributions::contributions(&rows, &report.results.config.encodings);
+            let line = |one| contributions::lines(one, &section.model, &section.task, report.baseline);
+            all.iter().flat_map(line).collect::<Vec<_>>()
+        })
+        .collect();
+    (!lines.is_empty()).then(|| write(lines.into_iter()))
 }
 
 fn write(lines: impl Iterator<Item = impl Serialize>) -> Vec<u8> {

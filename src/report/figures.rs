@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::error::{Error, ErrorKind, Result};
-use crate::stats::{Bootstrap, Estimate, Resampled, ratio};
+use crate::stats::{Bootstrap, Design, Estimate, FEWEST, Pair, Scale, ratio, told_apart};
 use crate::store::{Results, SampleLine};
 use crate::task::{Better, Group, Metric};
 
@@ -33,19 +33,27 @@ pub struct Row {
     pub mark: Mark,
 }
 
-/// How a figure stands among those of the other encodings: same model, task, group and metric.
+/// How a figure stands among those of the other encodings: same model, task, group and metric, and the samples
+/// that all of them have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// Better than every other: each paired difference excludes 0.
+    /// Better than every other, each of which is told apart from it.
     Best,
-    /// The best as measured, where not all differences from it exclude 0, and those whose do not.
+    /// The best as measured, where not all others are told apart from it, and those that are not.
     Tie,
-    /// Worse than the best, or alone in its column.
+    /// Worse than the best, alone in its column, or of too few samples to tell.
     Plain,
 }
 
-/// `(numerator, denominator)` of each sample, by its id: one order for all encodings and runs.
-type Pairs = BTreeMap<String, (f64, f64)>;
+/// `(numerator, denominator)` of each sample: one order for all encodings and runs, bucket by bucket.
+type Pairs = BTreeMap<SampleId, Pair>;
+
+/// A sample within its bucket; a bucket has a number of samples that the config fixes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct SampleId {
+    bucket: String,
+    sample: String,
+}
 
 /// The measures of one model, encoding and task.
 type Measured = BTreeMap<(Group, &'static str), Pairs>;
@@ -81,7 +89,8 @@ fn collect<'a>(config: &Config, samples: &'a [SampleLine]) -> Result<HashMap<[&'
         let here = measured.entry([&key.model, &key.encoding, &key.task]).or_default();
         for measure in measures {
             let pairs = here.entry((measure.group, measure.metric)).or_default();
-            pairs.insert(key.sample.clone(), (measure.numerator, measure.denominator));
+            let id = SampleId { bucket: line.bucket.clone(), sample: key.sample.clone() };
+            pairs.insert(id, (measure.numerator, measure.denominator));
         }
     }
     Ok(measured)
@@ -139,69 +148,63 @@ fn figures(task: &TaskEntry, encodings: &[(usize, &str, &Measured)]) -> Vec<(Gro
 
 impl Column<'_> {
     fn rows(&self, bootstraps: &Bootstraps, baseline: &str) -> Vec<([usize; 3], Row)> {
-        let resampled: Vec<Resampled> =
-            self.encodings.iter().map(|(.., pairs)| bootstraps.resample(pairs.values())).collect();
-        let difference = |a: usize, b: usize| self.difference(bootstraps, &resampled, a, b);
-        let base = self.encodings.iter().position(|(_, name, _)| *name == baseline);
-        let marks = self.marks(difference);
-        let row = |n: usize| Row {
-            model: self.model.into(),
-            encoding: self.encodings[n].1.into(),
-            task: self.task.into(),
-            group: self.group,
-            metric: self.metric,
-            estimate: resampled[n].estimate(self.figure()),
-            difference: base.filter(|&base| base != n).and_then(|base| difference(n, base)),
-            mark: marks[n],
+        let base = self.encodings.iter().find(|(_, name, _)| *name == baseline).map(|(.., pairs)| *pairs);
+        let marks = self.marks(bootstraps);
+        let row = |n: usize| {
+            let (_, name, pairs) = self.encodings[n];
+            let other = base.filter(|_| name != baseline);
+            Row {
+                model: self.model.into(),
+                encoding: name.into(),
+                task: self.task.into(),
+                group: self.group,
+                metric: self.metric,
+                estimate: self.estimate(bootstraps, pairs),
+                difference: other.and_then(|base| self.difference(bootstraps, pairs, base)),
+                mark: marks[n],
+            }
         };
         let order = |n: usize| [self.order[0], self.order[1], self.encodings[n].0];
         (0..self.encodings.len()).map(|n| (order(n), row(n))).collect()
     }
 
-    /// The figure of a ratio of sums.
-    fn figure(&self) -> fn(f64) -> f64 {
-        if self.metric.exponential { f64::exp } else { |ratio| ratio }
+    /// The figure and its interval; of a part of others, whose differences alone are asked for, as measured.
+    fn estimate(&self, bootstraps: &Bootstraps, pairs: &Pairs) -> Estimate {
+        match self.metric.part {
+            true => Estimate::as_measured(ratio(pairs.values().copied()), pairs.len()),
+            false => bootstraps.of(pairs.keys()).estimate(&values(pairs), self.scale()),
+        }
+    }
+
+    /// What the metric makes of a ratio of sums.
+    fn scale(&self) -> Scale {
+        if self.metric.exponential { Scale::Exponential } else { Scale::Plain }
     }
 
     /// One encoding's figure less another's over the samples that both have; none where there are none.
-    fn difference(
-        &self,
-        bootstraps: &Bootstraps,
-        resampled: &[Resampled],
-        a: usize,
-        b: usize,
-    ) -> Option<Estimate> {
-        let (first, second) = (self.encodings[a].2, self.encodings[b].2);
-        if first.keys().eq(second.keys()) {
-            return Some(resampled[a].difference(&resampled[b], self.figure()));
-        }
-        let both: Vec<_> = first.iter().filter_map(|(id, pair)| Some((pair, second.get(id)?))).collect();
-        if both.is_empty() {
-            return None;
-        }
-        let one = bootstraps.resample(both.iter().map(|(pair, _)| *pair));
-        let other = bootstraps.resample(both.iter().map(|(_, pair)| *pair));
-        Some(one.difference(&other, self.figure()))
+    fn difference(&self, bootstraps: &Bootstraps, pairs: &Pairs, others: &Pairs) -> Option<Estimate> {
+        let (ids, [pairs, others]) = shared([pairs, others]);
+        (!ids.is_empty()).then(|| bootstraps.of(ids).difference(&pairs, &others, self.scale()))
     }
 
     /// Bold only where the evidence is: see [`Mark`].
-    fn marks(&self, difference: impl Fn(usize, usize) -> Option<Estimate>) -> Vec<Mark> {
-        let value = |n: usize| ratio(self.encodings[n].2.values().copied()) * self.sign();
+    fn marks(&self, bootstraps: &Bootstraps) -> Vec<Mark> {
         let count = self.encodings.len();
-        let mut marks = vec![Mark::Plain; count];
-        let Some(best) = (0..count).min_by(|&a, &b| value(a).total_cmp(&value(b))) else { return marks };
-        // Also a difference for the worse on the samples that both have is none for the better.
-        let beaten = |other: &usize| {
-            difference(*other, best).is_some_and(|d| d.excludes_zero() && d.value * self.sign() > 0.0)
+        let (ids, figures) = shared_by_all(self.encodings.iter().map(|(.., pairs)| *pairs));
+        if count < 2 || ids.len() < FEWEST || self.metric.part {
+            return vec![Mark::Plain; count];
+        }
+        let figures: Vec<&[Pair]> = figures.iter().map(Vec::as_slice).collect();
+        let bootstrap = bootstraps.of(ids);
+        let told = told_apart(&bootstrap, &figures, self.scale(), self.sign(), bootstraps.seed);
+        let Some((best, apart)) = told else { return vec![Mark::Plain; count] };
+        let alone = apart.iter().filter(|apart| !**apart).count() == 1;
+        let mark = |n: usize| match (n == best, apart[n]) {
+            (true, _) if alone => Mark::Best,
+            (_, true) => Mark::Plain,
+            _ => Mark::Tie,
         };
-        let ties: Vec<usize> = (0..count).filter(|&n| n != best).filter(|n| !beaten(n)).collect();
-        marks[best] = match (count, ties.is_empty()) {
-            (1, _) => Mark::Plain,
-            (_, true) => Mark::Best,
-            (_, false) => Mark::Tie,
-        };
-        ties.into_iter().for_each(|n| marks[n] = Mark::Tie);
-        marks
+        (0..count).map(mark).collect()
     }
 
     /// 1 where lower is better.
@@ -213,20 +216,39 @@ impl Column<'_> {
     }
 }
 
-/// One bootstrap for each number of samples.
+fn values(pairs: &Pairs) -> Vec<Pair> {
+    pairs.values().copied().collect()
+}
+
+/// The samples that both have, and what each has of them.
+fn shared(both: [&Pairs; 2]) -> (Vec<&SampleId>, [Vec<Pair>; 2]) {
+    let (ids, pairs) = shared_by_all(both.into_iter());
+    (ids, pairs.try_into().expect("two went in"))
+}
+
+/// The samples that all have, and what each has of them.
+fn shared_by_all<'a>(all: impl Iterator<Item = &'a Pairs>) -> (Vec<&'a SampleId>, Vec<Vec<Pair>>) {
+    let all: Vec<&Pairs> = all.collect();
+    let Some((first, others)) = all.split_first() else { return Default::default() };
+    let ids: Vec<&SampleId> =
+        first.keys().filter(|id| others.iter().all(|pairs| pairs.contains_key(id))).collect();
+    let pairs = all.iter().map(|pairs| ids.iter().map(|id| pairs[*id]).collect()).collect();
+    (ids, pairs)
+}
+
+/// One bootstrap for each design.
 struct Bootstraps {
     seed: u64,
-    made: Mutex<HashMap<usize, Arc<Bootstrap>>>,
+    made: Mutex<HashMap<Design, Arc<Bootstrap>>>,
 }
 
 impl Bootstraps {
-    fn resample<'a>(&self, pairs: impl Iterator<Item = &'a (f64, f64)>) -> Resampled {
-        let pairs: Vec<(f64, f64)> = pairs.copied().collect();
-        let bootstrap = {
-            let mut made = self.made.lock().expect("making a bootstrap does not panic");
-            let make = || Arc::new(Bootstrap::new(pairs.len(), self.seed));
-            made.entry(pairs.len()).or_insert_with(make).clone()
-        };
-        bootstrap.resample(&pairs)
+    /// Of samples in their order.
+    fn of<'a>(&self, ids: impl IntoIterator<Item = &'a SampleId>) -> Arc<Bootstrap> {
+        let ids: Vec<&SampleId> = ids.into_iter().collect();
+        let design = Design::new(ids.chunk_by(|a, b| a.bucket == b.bucket).map(<[_]>::len));
+        let mut made = self.made.lock().expect("making a bootstrap does not panic");
+        let make = || Arc::new(Bootstrap::new(design.clone(), self.seed));
+        made.entry(design.clone()).or_insert_with(make).clone()
     }
 }

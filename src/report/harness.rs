@@ -79,8 +79,8 @@ impl Parts {
         if !self.results.contains_key(&name) {
             self.add_task(report, row, &name);
         }
-        self.results[&name][format!("{key},none")] = json!(row.estimate.value);
-        self.results[&name][format!("{key}_stderr,none")] = json!(row.estimate.stderr);
+        self.results[&name][format!("{key},none")] = finite(row.estimate.value);
+        self.results[&name][format!("{key}_stderr,none")] = finite(row.estimate.stderr);
         self.higher_is_better[&name][key] = json!(row.metric.better == Better::Higher);
     }
 
@@ -116,15 +116,33 @@ fn about_run(report: &Report, row: &Row) -> Value {
         "model_args": format!("pretrained={},encoding={encoding}", model.unwrap_or_default()),
         "device": report.results.environment().device,
         "bootstrap_iters": crate::stats::RESAMPLES,
-        "limit": null,
+        "limit": limit(report),
         "random_seed": config.seed,
     })
 }
 
+/// A number, or what the harness writes where there is none: of one sample, or beyond f64.
+fn finite(value: f64) -> Value {
+    if value.is_finite() { json!(value) } else { json!("N/A") }
+}
+
+/// Samples of a task at most, where a run was limited or is not finished.
+fn limit(report: &Report) -> Value {
+    let results = report.results;
+    if results.samples.len() >= results.environment().planned {
+        return Value::Null;
+    }
+    let most = report.rows.iter().filter(|row| row.group == Group::All).map(|row| row.estimate.n).max();
+    json!(most)
+}
+
+/// A task's name as the harness has them, in letters, digits and `_`.
 fn name(row: &Row) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '.' | '+') { c } else { '_' };
+    let task: String = row.task.chars().map(plain).collect();
     match row.group {
-        Group::All => row.task.clone(),
-        group => format!("{}_{group}", row.task),
+        Group::All => task,
+        group => format!("{task}_{group}"),
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use super::number::number;
 use super::samples::{Shown, Text, shown};
 use super::svg::escape;
-use super::{Cell, Mark, Report, Section, Table, caption};
+use super::{Cell, Mark, Picture, Report, Section, Table, caption};
 
 /// The page.
 pub(super) fn render(report: &Report) -> String {
@@ -36,16 +36,27 @@ pub(super) fn render(report: &Report) -> String {
 
 fn section(page: &mut String, number: usize, section: &Section) {
     let _ = writeln!(page, "<section id=\"section-{number}\">\n<h2>{}</h2>", escape(&section.title()));
-    for one in &section.tables {
-        table(page, one);
+    // With a verdict what shows it comes first, and the rest folds away.
+    let leads = section.verdict.is_some();
+    if let Some(verdict) = &section.verdict {
+        let _ = writeln!(page, "<p class=\"verdict\">{}</p>", escape(verdict));
     }
+    let (first_pictures, pictures) = section.pictures.split_at(usize::from(leads));
+    let (first_tables, tables) = section.tables.split_at(usize::from(leads));
+    first_pictures.iter().for_each(|one| picture(page, one));
+    first_tables.iter().for_each(|one| table(page, one));
+    page.push_str(if leads { "<details><summary>All figures</summary>\n" } else { "" });
+    tables.iter().for_each(|one| table(page, one));
     let _ = writeln!(page, "<p class=\"legend\">{}</p>", section.legend("<b>Bold</b>"));
-    for picture in &section.pictures {
-        let label = escape(&picture.title);
-        let svg = picture.svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{label}\" "), 1);
-        let _ = writeln!(page, "<figure>{svg}</figure>");
-    }
+    pictures.iter().for_each(|one| picture(page, one));
+    page.push_str(if leads { "</details>\n" } else { "" });
     page.push_str("</section>\n");
+}
+
+fn picture(page: &mut String, picture: &Picture) {
+    let label = escape(&picture.title);
+    let svg = picture.svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{label}\" "), 1);
+    let _ = writeln!(page, "<figure>{svg}</figure>");
 }
 
 fn table(page: &mut String, table: &Table) {

@@ -16,7 +16,18 @@ pub(super) fn render(report: &Report) -> String {
     for task in &report.results.config.tasks {
         let sections: Vec<&Section> =
             report.sections.iter().filter(|section| section.task == task.name).collect();
-        for content in [Content::Samples, Content::Positions, Content::Differences, Content::Paper] {
+        for section in &sections {
+            if let Some(verdict) = &section.verdict {
+                let _ = writeln!(text, "\n\\paragraph{{{}}} {}", escape(&section.title()), escape(verdict));
+            }
+        }
+        for content in [
+            Content::Contributions,
+            Content::Samples,
+            Content::Positions,
+            Content::Differences,
+            Content::Paper,
+        ] {
             for part in parts(&sections, content) {
                 let block = |section: &&'_ Section| Block {
                     model: section.model.clone(),

@@ -13,6 +13,9 @@ pub(super) fn render(report: &Report) -> String {
     }
     for section in &report.sections {
         let _ = write!(text, "\n## {}\n", section.title());
+        if let Some(verdict) = &section.verdict {
+            let _ = write!(text, "\n{verdict}\n");
+        }
         for table in &section.tables {
             let _ = write!(text, "\n{}\n\n{}", table.title, markdown(table));
         }

@@ -7,6 +7,7 @@
 //! table, and how its numbers read, is decided once.
 
 mod chart;
+mod contributions;
 mod csv;
 mod curves;
 mod figures;
@@ -21,6 +22,7 @@ mod pictures;
 mod png;
 mod samples;
 mod section;
+mod stack;
 mod svg;
 mod table;
 pub mod terminal;
@@ -52,8 +54,8 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Figures, tables and pictures of some results. Differences are from the encoding named `baseline`,
-    /// the first of the config when not given.
+    /// Figures, tables and pictures of some results. Differences are from the encoding named `baseline`; when not
+    /// given from the first that has a `context`, which throws away what others see, else from the first.
     ///
     /// # Errors
     /// [`ErrorKind::Results`] when a stored sample is not one of its task; [`ErrorKind::Usage`] when no
@@ -62,11 +64,11 @@ impl<'a> Report<'a> {
         let baseline = find_baseline(&results.config, baseline)?;
         let rows = summarise(results, baseline)?;
         let mut sections = section::sections(results, &rows, baseline);
-        pictures(results, &rows, &mut sections);
+        pictures(results, &rows, &mut sections, baseline);
         Ok(Report { results, baseline, rows, sections })
     }
 
-    /// Writes every file into `out`: summary.csv, differences.csv, report.md, report.tex, report.html, the
+    /// Writes every file into `out`: summary.csv, differences.csv, contributions.csv, report.md, report.tex, report.html, the
     /// pictures, and `lm_eval/`.
     ///
     /// # Errors
@@ -74,6 +76,9 @@ impl<'a> Report<'a> {
     pub fn write(&self, out: &Path) -> Result<()> {
         write_whole(&out.join("summary.csv"), &csv::summary(&self.rows))?;
         write_whole(&out.join("differences.csv"), &csv::differences(&self.rows, self.baseline))?;
+        if let Some(contributions) = csv::contributions(self) {
+            write_whole(&out.join("contributions.csv"), &contributions)?;
+        }
         for picture in self.sections.iter().flat_map(|section| &section.pictures) {
             write_whole(&out.join(picture.svg_file()), picture.svg.as_bytes())?;
             let path = out.join(picture.png_file());
@@ -91,10 +96,13 @@ impl<'a> Report<'a> {
     }
 }
 
-/// The encoding of that name; the first when none is given.
+/// The encoding of that name; when none is given the first with a context, else the first.
 fn find_baseline<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a str> {
     let mut names = config.encodings.iter().map(|encoding| encoding.name.as_str());
-    let Some(name) = name else { return Ok(names.next().expect("a config has encodings")) };
+    let Some(name) = name else {
+        let limited = config.encodings.iter().find(|encoding| encoding.spec.context.is_some());
+        return Ok(limited.map_or_else(|| names.next().expect("a config has encodings"), |one| &one.name));
+    };
     names.clone().find(|known| *known == name).ok_or_else(|| {
         let known: Vec<_> = names.by_ref().collect();
         Error::new(ErrorKind::Usage, format!("no encoding is named \"{name}\""))

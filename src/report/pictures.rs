@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::heatmap::{HeatMap, Panel};
-use super::{Row, Section};
+use super::{Row, Section, contributions};
 use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::store::Results;
 use crate::task::{Better, Group, Metric};
@@ -34,7 +34,7 @@ impl Picture {
 }
 
 /// Draws every section's pictures.
-pub(super) fn pictures(results: &Results, rows: &[Row], sections: &mut [Section]) {
+pub(super) fn pictures(results: &Results, rows: &[Row], sections: &mut [Section], baseline: &str) {
     let mut names = FileNames::default();
     for section in sections {
         let rows = rows.iter().filter(|row| row.model == section.model && row.task == section.task);
@@ -45,6 +45,7 @@ pub(super) fn pictures(results: &Results, rows: &[Row], sections: &mut [Section]
             rows: rows.collect(),
             trained_length: section.trained_length,
             heading: format!("{} on {}", section.model, section.task),
+            baseline,
         };
         let named = |(what, svg): (String, String)| Picture {
             title: drawn.title(&what),
@@ -63,6 +64,8 @@ pub(super) struct Drawn<'a> {
     pub(super) trained_length: usize,
     /// Model and task.
     heading: String,
+    /// The encoding that differences are taken from.
+    baseline: &'a str,
 }
 
 impl<'a> Drawn<'a> {
@@ -70,7 +73,7 @@ impl<'a> Drawn<'a> {
         let metrics = self.task.task.metrics();
         // Of a perplexity the loss is drawn: a collapse would flatten every other curve.
         let main = metrics.first().and_then(|first| metrics.iter().find(|metric| metric.name == first.of));
-        let mut pictures = Vec::new();
+        let mut pictures: Vec<_> = self.contributions().into_iter().collect();
         if let Some(metric) = main {
             pictures.extend(self.by_position(metric));
             pictures.extend(self.by_bucket(metric));
@@ -78,6 +81,14 @@ impl<'a> Drawn<'a> {
         }
         pictures.extend(metrics.iter().filter_map(|metric| self.grid(metric)));
         pictures
+    }
+
+    /// Where the differences of the loss from the baseline come from.
+    fn contributions(&self) -> Option<(String, String)> {
+        let what = "what a difference is made of".to_string();
+        let all = contributions::contributions(&self.rows, &self.config.encodings);
+        let svg = contributions::picture(&all, self.baseline, self.title(&what))?;
+        Some((what, svg))
     }
 
     pub(super) fn title(&self, what: &str) -> String {

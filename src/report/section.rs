@@ -1,14 +1,13 @@
 //! Sections: one model on one task, with its tables.
 
+use super::contributions::{self, contributions, verdict};
 use super::table::{Content, View};
 use super::{Picture, Report, Row, Table};
 use crate::config::{EncodingEntry, TaskEntry};
 use crate::paper::{Published, Source};
+use crate::stats::FEWEST;
 use crate::store::Results;
-use crate::task::{Group, Metric};
-
-/// Fewest samples whose bootstrap interval is worth something: below, it is far too narrow.
-const FEW: usize = 10;
+use crate::task::{By, Group, Metric};
 
 /// One model on one task.
 #[derive(Debug)]
@@ -21,11 +20,13 @@ pub struct Section {
     pub dataset: String,
     /// The model's pretraining length in tokens.
     pub trained_length: usize,
-    /// Figures, differences from the baseline, and the paper's numbers.
+    /// Who uses what lies beyond the baseline's context, in words; none where the baseline has none.
+    pub verdict: Option<String>,
+    /// Where the difference from the baseline comes from, figures, differences, and the paper's numbers.
     pub tables: Vec<Table>,
     /// What its figures look like.
     pub pictures: Vec<Picture>,
-    /// Whether some figure is of fewer than [`FEW`] samples.
+    /// Whether some figure is of fewer than [`FEWEST`] samples.
     few: bool,
 }
 
@@ -38,15 +39,14 @@ impl Section {
     /// What the marks in the tables mean; `bold` is the word in bold.
     pub fn legend(&self, bold: &str) -> String {
         let mut text = format!(
-            "† beyond the training length of {} tokens. {bold}: the best of the column, whose paired difference \
-             from every other excludes 0. ≈: the best as measured and those not told apart from it (95% bootstrap \
-             over samples). n: samples.",
+            "† beyond the training length of {} tokens. {bold}: the best of the column, from which every other is \
+             told apart. ≈: the best as measured and those not told apart from it (95% for the whole column, by the \
+             largest difference in a studentised bootstrap over samples, within buckets). all: over the config's \
+             own mix of buckets. n: samples.",
             self.trained_length
         );
         if self.few {
-            text += &format!(
-                " Intervals of fewer than {FEW} samples are too narrow to lean on, and so are marks made by them."
-            );
+            text += &format!(" Fewer than {FEWEST} samples tell nothing apart: no marks there.");
         }
         text
     }
@@ -64,21 +64,28 @@ pub(super) fn sections(results: &Results, rows: &[Row], baseline: &str) -> Vec<S
             if rows.is_empty() {
                 continue;
             }
-            let few = rows.iter().any(|row| row.estimate.n < FEW);
+            let few = rows.iter().any(|row| row.estimate.n < FEWEST);
             let figures = Figures {
                 encodings: &results.config.encodings,
                 task,
                 rows,
                 trained_length: model.trained_length,
             };
-            let mut tables = figures.measured();
+            let base = results.config.encodings.iter().find(|encoding| encoding.name == baseline);
+            let base = base.expect("the baseline is one of the config's encodings");
+            let contributions = contributions(&figures.rows, figures.encodings);
+            let by = |by| contributions::table(&contributions, by, base, Metric::loss());
+            let mut tables: Vec<Table> = by(By::Copy).into_iter().collect();
+            tables.extend(figures.measured());
             tables.extend(figures.differences(baseline));
+            tables.extend([By::Reference, By::Definition].into_iter().filter_map(by));
             tables.extend(paper.iter().flat_map(|paper| figures.beside(paper, &published)));
             sections.push(Section {
                 model: model.name.clone(),
                 task: task.name.clone(),
                 dataset: task.dataset.clone(),
                 trained_length: model.trained_length,
+                verdict: verdict(&contributions, base),
                 tables,
                 pictures: Vec::new(),
                 few,
@@ -118,7 +125,34 @@ impl<'a> Figures<'a> {
         let mut tables: Vec<Table> = shown(self.task).filter_map(over_samples).collect();
         tables.extend(shown(self.task).filter_map(over_cells));
         tables.extend(shown(self.task).filter_map(over_positions));
+        tables.extend(self.by_distance());
         tables
+    }
+
+    /// The loss by how far back stands what a token could be known from.
+    fn by_distance(&self) -> Vec<Table> {
+        let metric = self.task.task.metrics().iter().find(|metric| metric.name == "loss");
+        let from = self.rows.iter().find_map(|row| match row.group {
+            Group::From(from) => Some(from),
+            _ => None,
+        });
+        let table = |what: &str, of: fn(&Group) -> bool| {
+            let title = format!("Loss in nats {what}, over the positions from {} on.", from?);
+            self.view(metric?, of).figures(title, Content::Positions, self.encodings)
+        };
+        let tables = [
+            table("where the same pair of tokens last stood so many tokens back (new: never)", |group| {
+                matches!(group, Group::Distance(By::Copy, _))
+            }),
+            table(
+                "at identifiers last used so many tokens back (new: never; other: no identifier)",
+                |group| matches!(group, Group::Distance(By::Reference, _)),
+            ),
+            table("at names whose function, method or class was defined so many tokens back", |group| {
+                matches!(group, Group::Distance(By::Definition, _))
+            }),
+        ];
+        tables.into_iter().flatten().collect()
     }
 
     /// The main metric's differences from the baseline.
@@ -182,6 +216,7 @@ pub fn caption(report: &Report) -> Vec<String> {
     if left_out > 0 {
         lines.push(format!("{left_out} records became no samples; environment.json names them."));
     }
+    lines.extend(environment.notes.iter().map(|note| format!("{note}.")));
     if results.repeated > 0 {
         lines.push(format!(
             "{} samples were measured more than once, {} of them with another outcome; the first counts.",

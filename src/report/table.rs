@@ -30,6 +30,8 @@ pub enum Content {
     Samples,
     /// Figures over positions in the samples.
     Positions,
+    /// Where the difference from the baseline comes from.
+    Contributions,
     /// Differences from the baseline.
     Differences,
     /// The paper's numbers beside the measured ones.
@@ -64,7 +66,9 @@ impl Table {
     /// A cell's text, with its interval where that is what the table is about.
     pub fn text(&self, cell: &Cell) -> String {
         match (&cell.interval, self.content) {
-            (Some(interval), Content::Differences) => format!("{} {interval}", cell.text),
+            (Some(interval), Content::Differences | Content::Contributions) => {
+                format!("{} {interval}", cell.text)
+            }
             _ => cell.text.clone(),
         }
     }
@@ -172,9 +176,12 @@ impl<'a> View<'a> {
             Group::Cell { length, .. } => *length > self.trained_length,
             // A length in words is not one in tokens.
             Group::Words(_) | Group::All => false,
+            // All of them are.
+            Group::From(_) | Group::Distance(..) => false,
         };
         let name = match group {
             Group::Position(span) => span.to_string(),
+            Group::Distance(_, back) => back.to_string(),
             Group::Cell { length, depth } => format!("{length} at {depth}%"),
             group => group.to_string(),
         };

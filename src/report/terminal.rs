@@ -16,6 +16,9 @@ pub fn render(report: &Report, styled: bool) -> String {
     }
     for section in &report.sections {
         let _ = write!(text, "\n{}\n", section.title());
+        if let Some(verdict) = &section.verdict {
+            let _ = write!(text, "\n{verdict}\n");
+        }
         for table in &section.tables {
             let _ = write!(text, "\n{}\n\n", table.title);
             let grid = Grid::new(table, |text, mark| marked(text, mark, styled));

@@ -8,8 +8,7 @@ use serde_json::Value;
 use crate::config::{EncodingEntry, TaskEntry};
 use crate::error::{Error, Result};
 use crate::hash::sha256;
-use crate::model::score::score_under;
-use crate::model::{Checkpoint, Decoder, Llama, generate};
+use crate::model::{Checkpoint, Decoder, Llama, Under, generate};
 use crate::store::{SampleKey, SampleLine};
 use crate::structure::{Segments, Unit};
 use crate::task::{Generated, Request, Sample, Scored};
@@ -84,7 +83,7 @@ impl Batch<'_> {
             let place = |e: Error| {
                 e.at(format_args!("sample \"{}\", encoding \"{}\"", job.sample.id, self.encoding.name))
             };
-            match self.task.task.request(job.sample) {
+            match self.task.task.request(job.sample, checkpoint.config.trained_length()) {
                 Request::Score { outcome } => {
                     outcomes[number] = outcome(self.score(job, checkpoint, model).map_err(place)?);
                 }
@@ -106,11 +105,10 @@ impl Batch<'_> {
     }
 
     fn score(&self, job: &Job, checkpoint: &Checkpoint, model: &Llama) -> Result<Scored> {
-        let encoding = &self.encoding.spec;
-        let ids = &job.sample.tokens.ids;
+        let under = self.under(checkpoint, model)?;
         Ok(Scored {
-            scores: score_under(model, &checkpoint.config, encoding, ids, self.levels(job))?,
-            follows_length: encoding.follows_length(&checkpoint.config.rope),
+            scores: under.score(&job.sample.tokens.ids, self.levels(job))?,
+            follows_length: under.encoding.follows_length(&checkpoint.config.rope),
         })
     }
 
@@ -121,8 +119,12 @@ impl Batch<'_> {
         checkpoint: &'m Checkpoint,
         model: &'m Llama,
     ) -> Result<Decoder<'m>> {
-        let ids = &job.sample.tokens.ids;
-        Decoder::read(model, &checkpoint.config, &self.encoding.spec, ids, self.levels(job), room)
+        self.under(checkpoint, model)?.read(&job.sample.tokens.ids, self.levels(job), room)
+    }
+
+    fn under<'m>(&'m self, checkpoint: &'m Checkpoint, model: &'m Llama) -> Result<Under<'m>> {
+        let bos = checkpoint.tokenizer.bos()?;
+        Ok(Under { model, config: &checkpoint.config, encoding: &self.encoding.spec, bos })
     }
 
     /// Segment indices for each unit of the encoding.

@@ -38,6 +38,7 @@ struct Work<'a> {
     task: &'a TaskEntry,
     samples: Vec<(Sample, HashMap<Unit, Segments>)>,
     left_out: Vec<LeftOut>,
+    notes: Vec<String>,
 }
 
 /// Runs a config and stores every sample in `out` as it finishes.
@@ -60,6 +61,7 @@ pub fn run(config: &Config, device: &OpenDevice, out: &Path, options: RunOptions
             .map(|(name, dataset)| Ok(DatasetHash { name: name.clone(), sha256: dataset.sha256()? }))
             .collect::<Result<_>>()?,
         left_out(config, &work),
+        work.iter().flat_map(|work| work.notes.clone()).collect(),
     );
     let mut store = Store::open(out, config, environment, options.fresh)?;
     let batches = pending(config, &work, store.done(), options);
@@ -98,15 +100,16 @@ fn prepare<'a>(
                 .task
                 .samples(dataset, &checkpoint.tokenizer, config.seed)
                 .map_err(|e| e.at(format_args!("task \"{}\"", task.name)))?;
-            for note in &selection.notes {
-                eprintln!("task \"{}\": {note}", task.name);
-            }
+            let model_name = &config.models[model].name;
+            let note = |note: String| format!("task \"{}\", model \"{model_name}\": {note}", task.name);
+            let notes: Vec<String> = selection.notes.into_iter().map(note).collect();
+            notes.iter().for_each(|note| eprintln!("{note}"));
             let parse = |sample: Sample| {
                 let segments = units.iter().map(|&unit| (unit, sample_segments(&sample, unit))).collect();
                 (sample, segments)
             };
             let samples = selection.samples.into_par_iter().map(parse).collect();
-            all.push(Work { model, task, samples, left_out: selection.left_out });
+            all.push(Work { model, task, samples, left_out: selection.left_out, notes });
         }
     }
     Ok(all)

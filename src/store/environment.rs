@@ -27,6 +27,9 @@ pub struct Environment {
     /// Records that became no samples.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOutRecord>,
+    /// What a reader of the figures must know of the samples: fewer than asked for, prompts cut.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Later runs that continued the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<Session>,
@@ -102,6 +105,7 @@ impl Environment {
         models: Vec<ModelHash>,
         datasets: Vec<DatasetHash>,
         left_out: Vec<LeftOutRecord>,
+        notes: Vec<String>,
     ) -> Environment {
         Environment {
             session: Session::now(),
@@ -111,6 +115,7 @@ impl Environment {
             models,
             datasets,
             left_out,
+            notes,
             resumed: Vec::new(),
         }
     }

@@ -66,6 +66,14 @@ impl Language {
         }
     }
 
+    /// Names of variables, functions, members and types.
+    pub(super) fn is_identifier(self, kind: &str) -> bool {
+        match self {
+            Language::Python => kind == "identifier",
+            Language::Java => matches!(kind, "identifier" | "type_identifier"),
+        }
+    }
+
     /// Whether a class under such a parent is a local class outside of every method, as in a Java
     /// initialiser or a lambda of a field.
     pub(super) fn holds_local_classes(self, parent: &str) -> bool {

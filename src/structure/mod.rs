@@ -30,6 +30,7 @@ mod assign;
 mod authors;
 mod definitions;
 mod function;
+mod identifiers;
 mod language;
 mod outline;
 mod prefix;
@@ -41,6 +42,7 @@ mod unit;
 
 pub use assign::{Segments, segments};
 pub use definitions::{Definition, definitions};
+pub use identifiers::{Identifier, identifiers};
 pub use language::{Language, LanguageError};
 pub use prefix::segments_prefix_only;
 pub use regions::{Region, RegionKind, regions};

@@ -4,7 +4,7 @@
 //! `impl Task`, and add its line to `TASKS` below.
 
 mod completion;
-mod language_modeling;
+pub(crate) mod language_modeling;
 mod lookup;
 mod symbols;
 
@@ -42,7 +42,8 @@ pub trait Task: Debug + Send + Sync {
 
     /// What is asked of the model for a sample, and what becomes of the answer: the outcome, which is
     /// stored and is all that [`Task::measures`] sees.
-    fn request<'a>(&'a self, sample: &'a Sample) -> Request<'a>;
+    /// `trained_length` is the model's, in tokens.
+    fn request<'a>(&'a self, sample: &'a Sample, trained_length: usize) -> Request<'a>;
 
     /// The figures of this task, the main one first.
     fn metrics(&self) -> &'static [Metric];
@@ -61,7 +62,7 @@ pub struct Selection {
     pub samples: Vec<Sample>,
     /// Records that should have become samples and cannot; they are named and counted.
     pub left_out: Vec<LeftOut>,
-    /// What was done to samples that a reader of the figures must know; told on stderr.
+    /// What a reader of the figures must know of the samples; told on stderr and in the report.
     pub notes: Vec<String>,
 }
 
@@ -94,6 +95,11 @@ fn with_left_out(what: String, left_out: &[LeftOut]) -> String {
             format!("{what}; {} left out, the first at {record}: {why}", left_out.len())
         }
     }
+}
+
+/// What to say of a group of samples that is smaller than asked for.
+fn fewer_than_asked(group: &str, found: usize, asked: usize, of_what: &str) -> Option<String> {
+    (found < asked).then(|| format!("{group}: {found} of {asked} {of_what} asked for"))
 }
 
 /// What a task asks of a model under one encoding, and what it makes of the answer.
@@ -193,8 +199,10 @@ pub struct Metric {
     pub over: &'static str,
     /// The title of its table by position; without one there is no such table.
     pub by_position: Option<&'static str>,
-    /// Whether tables show it; summary.csv has every metric.
+    /// Whether tables show it; summary.csv has every metric that is not a part of others.
     pub in_tables: bool,
+    /// Whether it is only what others are made of, and no figure of its own.
+    pub part: bool,
 }
 
 impl Metric {
@@ -209,12 +217,18 @@ impl Metric {
             over: " by bucket",
             by_position: None,
             in_tables: true,
+            part: false,
         }
     }
 
     /// exp() of the mean of another metric's measures; lower is better.
     pub const fn exp_of(name: &'static str, of: &'static str) -> Metric {
         Metric { of, exponential: true, ..Metric::mean(name, Better::Lower) }
+    }
+
+    /// The mean loss in nats, which a difference's parts are taken from.
+    pub const fn loss() -> Metric {
+        Metric::mean("loss", Better::Lower)
     }
 
     /// With a title of its own, and over what it is taken.
@@ -230,6 +244,11 @@ impl Metric {
     /// In summary.csv alone, where others show the same in another weighting or form.
     pub const fn not_in_tables(self) -> Metric {
         Metric { in_tables: false, ..self }
+    }
+
+    /// In no listing: what others are made of.
+    pub const fn part_of_others(self) -> Metric {
+        Metric { in_tables: false, part: true, ..self }
     }
 
     /// What titles call it.
@@ -279,6 +298,10 @@ pub enum Group {
     All,
     /// Tokens at these positions, of all samples that reach them.
     Position(Span),
+    /// Tokens from this position on, of all samples that reach it.
+    From(usize),
+    /// Those of them by how far back stands what they could be known from.
+    Distance(By, Back),
     /// Samples of one length with what is asked for at one depth: a field of a grid.
     Cell {
         /// Tokens.
@@ -295,7 +318,51 @@ impl std::fmt::Display for Group {
             Group::Bucket(span) | Group::Words(span) => write!(f, "{span}"),
             Group::All => f.write_str("all"),
             Group::Position(span) => write!(f, "position {span}"),
+            Group::From(position) => write!(f, "from {position}"),
+            Group::Distance(by, back) => write!(f, "{by} {back}"),
             Group::Cell { length, depth } => write!(f, "length {length} depth {depth}"),
+        }
+    }
+}
+
+/// What a token could be known from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum By {
+    /// The same pair of tokens.
+    Copy,
+    /// The last use of the same identifier.
+    Reference,
+    /// The definition of the function, method or class of that name.
+    Definition,
+}
+
+impl std::fmt::Display for By {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            By::Copy => "copy",
+            By::Reference => "reference",
+            By::Definition => "definition",
+        })
+    }
+}
+
+/// How far back it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Back {
+    /// Nowhere: this is the first.
+    New,
+    /// Tokens.
+    At(Span),
+    /// There is nothing that the token could be known from in this way, as it is no identifier.
+    Other,
+}
+
+impl std::fmt::Display for Back {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Back::New => f.write_str("new"),
+            Back::At(span) => write!(f, "{span}"),
+            Back::Other => f.write_str("other"),
         }
     }
 }
@@ -314,7 +381,7 @@ type Parsed = std::result::Result<(Arc<dyn Task>, toml::Table), toml::de::Error>
 
 /// Every kind of task.
 pub const TASKS: &[TaskKind] = &[
-    TaskKind::of::<LanguageModeling>("language_modeling", &["buckets", "positions"]),
+    TaskKind::of::<LanguageModeling>("language_modeling", &["buckets", "positions", "copies"]),
     TaskKind::of::<Lookup>("lookup", &["length", "depth"]),
     TaskKind::of::<Completion>("completion", &["buckets"]),
     TaskKind::of::<Symbols>("symbols", &[]),

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use longcode::encoding::{EncodingSpec, ModelRope, Positions};
-use longcode::model::{Checkpoint, RotaryTables, score::score_under};
+use longcode::model::{Checkpoint, RotaryTables, Under};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -139,7 +139,9 @@ fn check_token_losses_of(expected: &Golden, cases: Vec<(String, EncodingSpec)>, 
     let (ids, segments) = (golden.indices("ids"), golden.indices("segments"));
     for (name, encoding) in cases {
         let levels = levels(&encoding, &segments);
-        let scores = score_under(&model, &checkpoint.config, &encoding, &ids, levels).unwrap();
+        let scores = Under { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None }
+            .score(&ids, levels)
+            .unwrap();
         let (expected, _) = expected.tensor(&name.replace('N', "nll"));
         let worst = max_difference(scores.nll.into_iter().map(f64::from), &expected);
         println!("{name} {encoding}: worst difference {worst:.1e}");

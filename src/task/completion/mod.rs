@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::{
     Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, by_rank,
-    sift, with_left_out,
+    fewer_than_asked, sift, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result};
@@ -100,7 +100,7 @@ impl Task for Completion {
         let mut left_out: Vec<LeftOut> = refused.into_iter().map(LeftOut::from).collect();
         records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let questions = sift(records.iter().map(|record| self.question(record)), &mut left_out);
-        let mut buckets = Vec::new();
+        let (mut buckets, mut notes) = (Vec::new(), Vec::new());
         for span in self.spans() {
             let inside = questions.iter().filter(|question| (span.from..span.to).contains(&question.length));
             let chosen: Vec<_> = inside.take(self.samples).collect();
@@ -110,13 +110,15 @@ impl Task for Completion {
             if bucket.is_empty() {
                 return Err(empty(span, &left_out, dataset));
             }
+            notes.extend(fewer_than_asked(&format!("bucket {span}"), bucket.len(), self.samples, "records"));
             buckets.push(bucket);
         }
         let samples = by_rank(buckets);
-        Ok(Selection { notes: self.notes(&samples), samples, left_out })
+        notes.extend(self.notes(&samples));
+        Ok(Selection { notes, samples, left_out })
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample) -> Request<'a> {
+    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
         let outcome = |generated: Generated| {
             let outcome = Outcome::new(sample.bucket, reference(sample), generated.generation);
             serde_json::to_value(outcome).expect("plain data")
@@ -265,7 +267,8 @@ mod tests {
         assert_eq!(found, [("a", "0-10".to_string()), ("c", "10+".to_string())]);
         assert_eq!(reference(&samples[0]).truncated_tokens, 0);
         assert!(reference(&samples[1]).truncated_tokens > 0);
-        assert!(notes.len() == 1 && notes[0].contains("1 of 2 prompts"), "{notes:?}");
+        let fewer = ["bucket 0-10: 1 of 2 records asked for", "bucket 10+: 1 of 2 records asked for"];
+        assert!(notes[..2] == fewer && notes.len() == 3 && notes[2].contains("1 of 2 prompts"), "{notes:?}");
         left_out.sort_by(|a, b| a.record.cmp(&b.record));
         let why = ["the list of answers is empty", "no field `context`", "cut short"];
         for ((number, why), left_out) in [2, 4, 5].into_iter().zip(why).zip(&left_out) {

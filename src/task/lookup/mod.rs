@@ -146,7 +146,7 @@ impl Task for Lookup {
         Ok(Selection { samples: by_rank(cells), ..Selection::default() })
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample) -> Request<'a> {
+    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
         let outcome = |generated: Generated| {
             let outcome = Outcome::new(sample, generated);
             serde_json::to_value(outcome).expect("plain data")

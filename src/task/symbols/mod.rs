@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, sift,
-    with_left_out,
+    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task,
+    fewer_than_asked, sift, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result};
@@ -128,11 +128,14 @@ impl Task for Symbols {
         samples.truncate(self.samples);
         match samples.is_empty() {
             true => Err(self.none(&left_out, dataset)),
-            false => Ok(Selection { samples, left_out, notes: Vec::new() }),
+            false => {
+                let fewer = fewer_than_asked("all", samples.len(), self.samples, "files");
+                Ok(Selection { samples, left_out, notes: fewer.into_iter().collect() })
+            }
         }
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample) -> Request<'a> {
+    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
         let outcome = |generated: Generated| {
             let symbols = Vec::deserialize(&sample.reference).expect("made by this task");
             serde_json::to_value(Outcome::new(symbols, generated.generation)).expect("plain data")

@@ -1,5 +1,7 @@
-//! `language_modeling`: per-token loss of long documents, by document length and by position
-//! (protocols.md section 1; Tables 4 and 5 of the paper).
+//! `language_modeling`: per-token loss of long documents, by document length, by position, and by how far back
+//! stands what a token could be known from (Tables 4 and 5 of the paper).
+
+mod distance;
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -8,7 +10,11 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Better, Group, Measure, Metric, Request, Sample, Scored, Selection, Span, Task, by_rank};
+use distance::{Distances, default_edges};
+
+use super::{
+    Better, Group, Measure, Metric, Request, Sample, Scored, Selection, Span, Task, by_rank, fewer_than_asked,
+};
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{TokenScores, Tokenizer};
@@ -30,13 +36,25 @@ const METRICS: &[Metric] = &[
          stands before a token.",
     ),
     Metric::mean("accuracy", Better::Higher).titled("Next-token accuracy", " by document length"),
+    Metric::mean("bits_per_byte", Better::Lower).titled(
+        "Bits per byte",
+        " by document length: the losses over the bytes of the predicted text, which compare over vocabularies",
+    ),
     Metric::mean("document_loss", Better::Lower).not_in_tables(),
     Metric::exp_of("document_ppl", "document_loss").not_in_tables(),
     Metric::exp_of("last_ppl", "last_loss").titled("Perplexity of the last tokens", " of each document"),
     Metric::mean("last_loss", Better::Lower).not_in_tables(),
     Metric::mean("last_accuracy", Better::Higher)
         .titled("Next-token accuracy over the last tokens", " of each document"),
+    Metric::mean(LOSS_PART, Better::Lower).part_of_others(),
+    Metric::mean(SHARE, Better::Lower).part_of_others(),
 ];
+
+/// A group's losses over all tokens of its document: what it contributes to the mean.
+pub const LOSS_PART: &str = "loss_part";
+
+/// A group's tokens over all tokens of its document.
+pub const SHARE: &str = "share";
 
 /// One causal pass a document, BOS if the tokenizer has one and no EOS, loss at every predicted token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -50,6 +68,11 @@ pub struct LanguageModeling {
     pub samples: usize,
     /// Also score the last so many tokens of each document by themselves (2048 in Table 5).
     pub last: Option<usize>,
+    /// The first position that counts where losses are told apart by distance; the trained length where not given.
+    pub from: Option<usize>,
+    /// Edges of the groups of distances, tokens; 1, 128, doubled from there on, and the trained length where not
+    /// given.
+    pub copies: Option<Vec<usize>>,
 }
 
 /// What is stored of a document.
@@ -66,12 +89,17 @@ struct Outcome {
     correct: Vec<usize>,
     /// Whether the losses at a position are those of a document that ends there.
     by_position: bool,
+    /// Bytes of the predicted text; none in results of old.
+    bytes: Option<usize>,
     /// The same over the last tokens alone, where asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<Sums>,
+    /// By how far back stands what tokens could be known from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distances: Option<Distances>,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Sums {
     tokens: usize,
     nll: f64,
@@ -88,6 +116,18 @@ impl Sums {
     }
 }
 
+impl std::ops::Add for Sums {
+    type Output = Sums;
+
+    fn add(self, other: Sums) -> Sums {
+        Sums {
+            tokens: self.tokens + other.tokens,
+            nll: self.nll + other.nll,
+            correct: self.correct + other.correct,
+        }
+    }
+}
+
 impl Task for LanguageModeling {
     fn check(&self) -> Result<()> {
         let bad = |key: &str, what: String, fix: &str| {
@@ -98,6 +138,13 @@ impl Task for LanguageModeling {
                 let what = format!("{key} {edges:?} are not increasing edges");
                 return bad(key, what, "give at least two edges, as [0, 2048, 4096]");
             }
+        }
+        if let Some(edges) = &self.copies
+            && (edges.first().is_none_or(|&edge| edge == 0)
+                || edges.windows(2).any(|edge| edge[0] >= edge[1]))
+        {
+            let what = format!("copies {edges:?} are not increasing edges from 1 on");
+            return bad("copies", what, "give at least one edge, as [1, 128, 512]");
         }
         if self.samples == 0 {
             return bad("samples", "samples is 0".into(), "ask for at least 1 document a bucket");
@@ -125,12 +172,19 @@ impl Task for LanguageModeling {
             }
         }
         self.refuse_empty(&buckets, dataset)?;
-        Ok(Selection { samples: by_rank(buckets), ..Selection::default() })
+        let fewer = |(span, bucket): (Span, &Vec<Sample>)| {
+            fewer_than_asked(&format!("bucket {span}"), bucket.len(), self.samples, "documents")
+        };
+        let notes = spans(&self.buckets).into_iter().zip(&buckets).filter_map(fewer).collect();
+        Ok(Selection { samples: by_rank(buckets), notes, ..Selection::default() })
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample) -> Request<'a> {
-        let outcome = |scored: Scored| {
-            let outcome = self.outcome(sample, &scored.scores, !scored.follows_length);
+    fn request<'a>(&'a self, sample: &'a Sample, trained_length: usize) -> Request<'a> {
+        let outcome = move |scored: Scored| {
+            let mut outcome = self.outcome(sample, &scored.scores, !scored.follows_length);
+            let from = self.from.unwrap_or(trained_length);
+            outcome.distances =
+                Distances::of(sample, &scored.scores, from, self.edges_of_copies(trained_length));
             serde_json::to_value(outcome).expect("plain data")
         };
         Request::Score { outcome: Box::new(outcome) }
@@ -151,11 +205,36 @@ impl Task for LanguageModeling {
             let spans = spans(self.position_edges()).into_iter();
             measures.extend(spans.flat_map(|span| outcome.position_measures(span)));
         }
+        measures.extend(outcome.distances.iter().flat_map(distance_measures));
         Ok(measures)
     }
 }
 
+/// What the tokens from a position on say, all and by distance.
+fn distance_measures(distances: &Distances) -> Vec<Measure> {
+    let measure = |group, metric, numerator, denominator| Measure { group, metric, numerator, denominator };
+    let total = distances.total();
+    let (all, tokens) = (Group::From(distances.from()), total.tokens as f64);
+    let mut measures =
+        vec![measure(all, "loss", total.nll, tokens), measure(all, "accuracy", total.correct as f64, tokens)];
+    for (by, back, sums) in distances.groups() {
+        let (group, count) = (Group::Distance(by, back), sums.tokens as f64);
+        measures.push(measure(group, LOSS_PART, sums.nll, tokens));
+        measures.push(measure(group, SHARE, count, tokens));
+        if sums.tokens > 0 {
+            measures.push(measure(group, "loss", sums.nll, count));
+            measures.push(measure(group, "accuracy", sums.correct as f64, count));
+        }
+    }
+    measures
+}
+
 impl LanguageModeling {
+    fn edges_of_copies(&self, trained_length: usize) -> Vec<usize> {
+        let longest = self.buckets.last().copied().unwrap_or_default();
+        self.copies.clone().unwrap_or_else(|| default_edges(longest, trained_length))
+    }
+
     fn position_edges(&self) -> &Vec<usize> {
         self.positions.as_ref().unwrap_or(&self.buckets)
     }
@@ -213,6 +292,8 @@ impl LanguageModeling {
             correct: bins.iter().map(|bin| bin.correct).collect(),
             edges,
             by_position,
+            bytes: Some(predicted_bytes(sample)),
+            distances: None,
             last: self.last.map(|last| {
                 let start = scores.nll.len().saturating_sub(last);
                 Sums::of(&scores.nll[start..], &scores.correct[start..])
@@ -232,6 +313,12 @@ impl LanguageModeling {
     }
 }
 
+/// Bytes of the text of all tokens but the first, which is BOS or not predicted.
+fn predicted_bytes(sample: &Sample) -> usize {
+    let first = sample.tokens.offsets.first().map_or(0, |&(_, end)| end);
+    sample.text.len().saturating_sub(first)
+}
+
 fn spans(edges: &[usize]) -> Vec<Span> {
     edges.windows(2).map(|edge| Span { from: edge[0], to: edge[1] }).collect()
 }
@@ -246,6 +333,9 @@ impl Outcome {
             measure("accuracy", correct, tokens),
             measure("document_loss", nll / tokens, 1.0),
         ];
+        if let Some(bytes) = self.bytes.filter(|&bytes| bytes > 0) {
+            measures.push(measure("bits_per_byte", nll / std::f64::consts::LN_2, bytes as f64));
+        }
         if let Some(last) = self.last {
             measures.push(measure("last_loss", last.nll, last.tokens as f64));
             measures.push(measure("last_accuracy", last.correct as f64, last.tokens as f64));
@@ -274,7 +364,14 @@ mod tests {
     use crate::model::Tokens;
 
     fn task(buckets: &[usize], last: Option<usize>) -> LanguageModeling {
-        LanguageModeling { buckets: buckets.to_vec(), positions: None, samples: 1, last }
+        LanguageModeling {
+            buckets: buckets.to_vec(),
+            positions: None,
+            samples: 1,
+            last,
+            from: None,
+            copies: None,
+        }
     }
 
     fn sample(length: usize) -> Sample {

@@ -1,0 +1,114 @@
+//! A model under an encoding: what it scores and what it reads, within the encoding's context.
+
+use burn::tensor::Tensor;
+
+use super::{Decoder, Llama, LlamaConfig, Part, RotaryTables, TokenScores};
+use crate::encoding::{Context, EncodingSpec, Positions, Window};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Tokens of windows that go through the network side by side.
+const TOGETHER: usize = 4096;
+
+/// A model under an encoding.
+#[derive(Clone, Copy)]
+pub struct Under<'a> {
+    /// The network.
+    pub model: &'a Llama,
+    /// Its shape.
+    pub config: &'a LlamaConfig,
+    /// The encoding, checked for it.
+    pub encoding: &'a EncodingSpec,
+    /// The id that every text begins with, where the tokenizer adds one.
+    pub bos: Option<u32>,
+}
+
+impl<'a> Under<'a> {
+    /// Scores token ids: in one causal pass or, of a sequence longer than the encoding's context, window by
+    /// window. `levels`: the segment index of each token for each of the encoding's units.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Compute`] when the device fails or a loss is not finite.
+    pub fn score(&self, ids: &[u32], levels: Vec<Vec<u32>>) -> Result<TokenScores> {
+        match self.encoding.context {
+            Some(context) if ids.len() > context.tokens => self.score_windows(ids, &levels, context),
+            _ => self.model.score(ids, &self.tables(ids.len(), levels)),
+        }
+    }
+
+    /// Reads a prompt with room for `room` new tokens; see [`Decoder::read`]. Of a prompt that does not fit the
+    /// encoding's context with them, the last tokens, behind BOS.
+    ///
+    /// # Errors
+    /// As [`Decoder::read`], and [`ErrorKind::Encoding`] for a context that has no room for a prompt.
+    ///
+    /// # Panics
+    /// When there are no ids.
+    pub fn read(&self, ids: &[u32], levels: Vec<Vec<u32>>, room: usize) -> Result<Decoder<'a>> {
+        let Some(context) = self.encoding.context.filter(|context| ids.len() + room > context.tokens) else {
+            return Decoder::read(self.model, self.config, self.encoding, ids, levels, room);
+        };
+        let bos = usize::from(self.bos.is_some());
+        if context.tokens <= room + bos {
+            let what =
+                format!("a context of {} tokens has no room for a prompt beside {room}", context.tokens);
+            return Err(Error::new(ErrorKind::Encoding, what)
+                .at("key `context`")
+                .fix("give a larger context, or generate fewer tokens"));
+        }
+        let kept = ids.len() - (context.tokens - room)..ids.len();
+        let levels = levels.iter().map(|level| level[kept.clone()].to_vec()).collect();
+        Decoder::read(self.model, self.config, self.encoding, &self.window(ids, kept), levels, room)
+    }
+
+    /// Tables of a sequence of `length` tokens.
+    fn tables(&self, length: usize, levels: Vec<Vec<u32>>) -> RotaryTables {
+        let positions = Positions::whole(length, levels);
+        let rotations = self.encoding.rotations(&self.config.rope, &positions);
+        RotaryTables::new(&rotations, &positions, &self.model.device())
+    }
+
+    /// Ids of a part of a sequence, as if a document began there: BOS stands in the place of the first.
+    fn window(&self, ids: &[u32], tokens: std::ops::Range<usize>) -> Vec<u32> {
+        let mut window = ids[tokens].to_vec();
+        if let Some(bos) = self.bos {
+            window[0] = bos;
+        }
+        window
+    }
+
+    fn score_windows(&self, ids: &[u32], levels: &[Vec<u32>], context: Context) -> Result<TokenScores> {
+        let windows = context.windows(ids.len());
+        let mut scores = TokenScores::default();
+        for some in windows.chunks((TOGETHER / context.tokens).max(1)) {
+            let of_some = self.score_together(ids, levels, some)?;
+            scores.nll.extend(of_some.nll);
+            scores.correct.extend(of_some.correct);
+        }
+        Ok(scores)
+    }
+
+    /// Windows side by side; each attends to itself alone. Without segments, windows of one length turn alike.
+    fn score_together(&self, ids: &[u32], levels: &[Vec<u32>], windows: &[Window]) -> Result<TokenScores> {
+        let tables = |window: &Window| {
+            let levels = levels.iter().map(|level| level[window.tokens.clone()].to_vec()).collect();
+            self.tables(window.tokens.len(), levels)
+        };
+        let mut made: Vec<RotaryTables> = Vec::new();
+        for window in windows {
+            let same = made.last().filter(|last| levels.is_empty() && last.rows() == window.tokens.len());
+            made.push(same.cloned().unwrap_or_else(|| tables(window)));
+        }
+        let rows: Vec<u32> =
+            windows.iter().flat_map(|window| self.window(ids, window.tokens.clone())).collect();
+        let mut parts: Vec<Part> = made.iter().map(Part::whole).collect();
+        let hidden = self.model.forward(self.model.ids(&rows), &mut parts);
+        let (mut start, mut predicting) = (0, Vec::new());
+        for Window { tokens, predicted } in windows {
+            let first = start + predicted.start - 1 - tokens.start;
+            predicting.push(hidden.clone().slice_dim(0, first..first + predicted.len()));
+            start += tokens.len();
+        }
+        let predicted = windows[0].predicted.start..windows[windows.len() - 1].predicted.end;
+        self.model.losses(Tensor::cat(predicting, 0), &ids[predicted.clone()], predicted.start)
+    }
+}

@@ -1,0 +1,229 @@
+//! Where a difference of the loss comes from: the shares of the tokens at each distance times the difference there.
+
+use serde::Serialize;
+
+use super::stack::{Bar, Stack};
+use super::table::{Cell, Column, Content, Table};
+use super::{Mark, Row};
+use crate::config::EncodingEntry;
+use crate::stats::{Estimate, FEWEST};
+use crate::task::language_modeling::{LOSS_PART, SHARE};
+use crate::task::{Back, By, Group, Metric};
+
+/// What one encoding's groups of tokens contribute to the difference of its loss from the baseline's, over the
+/// positions from `from` on.
+#[derive(Debug)]
+pub(super) struct Contributions<'a> {
+    pub(super) encoding: &'a str,
+    /// The first position that counts.
+    pub(super) from: usize,
+    /// The difference of the mean loss, nats a token; below 0 is a gain.
+    pub(super) total: Estimate,
+    /// In the order of the groups; they add up to the total for each [`By`].
+    pub(super) parts: Vec<Part>,
+}
+
+/// One group's part.
+#[derive(Debug)]
+pub(super) struct Part {
+    by: By,
+    back: Back,
+    /// Of the tokens.
+    share: f64,
+    /// Of the mean loss in the group; none of a group without tokens.
+    difference: Option<f64>,
+    /// Share times difference.
+    contribution: Estimate,
+}
+
+/// Of the encodings of one model on one task that have differences from the baseline, in the order of the config.
+pub(super) fn contributions<'a>(rows: &[&'a Row], encodings: &'a [EncodingEntry]) -> Vec<Contributions<'a>> {
+    let of = |encoding: &'a EncodingEntry| {
+        let own: Vec<&Row> = rows.iter().filter(|row| row.encoding == encoding.name).copied().collect();
+        let total = own.iter().find_map(|row| match (row.group, row.metric.name) {
+            (Group::From(from), "loss") => Some((from, row.difference?)),
+            _ => None,
+        });
+        let (from, total) = total?;
+        let at = |group: Group, metric: &str| {
+            own.iter().find(|row| row.group == group && row.metric.name == metric).copied()
+        };
+        let part = |row: &&Row| {
+            let Group::Distance(by, back) = row.group else { return None };
+            Some(Part {
+                by,
+                back,
+                share: at(row.group, SHARE)?.estimate.value,
+                difference: at(row.group, "loss").and_then(|row| row.difference).map(|found| found.value),
+                contribution: row.difference?,
+            })
+        };
+        let parts = own.iter().filter(|row| row.metric.name == LOSS_PART).filter_map(part).collect();
+        Some(Contributions { encoding: &encoding.name, from, total, parts })
+    };
+    encodings.iter().filter_map(of).collect()
+}
+
+/// What the context that an encoding sees beyond the baseline's is worth, in words.
+pub(super) fn verdict(all: &[Contributions], baseline: &EncodingEntry) -> Option<String> {
+    let context = baseline.spec.context?.tokens;
+    let from = all.first()?.from;
+    if all.iter().all(|one| one.total.n < FEWEST) {
+        return Some(format!(
+            "Fewer than {FEWEST} documents reach position {from}: too few to tell who uses what lies beyond the last \
+             {context} tokens."
+        ));
+    }
+    let told = |is: fn(&Estimate) -> bool| {
+        let mut found: Vec<&Contributions> = all.iter().filter(|one| is(&one.total)).collect();
+        found.sort_by(|a, b| a.total.value.total_cmp(&b.total.value));
+        let names: Vec<String> =
+            found.iter().map(|one| format!("{} ({:+.3})", one.encoding, -one.total.value)).collect();
+        if names.is_empty() { "none".into() } else { names.join(", ") }
+    };
+    Some(format!(
+        "Against throwing away all but the last {context} tokens ({}), at positions from {from} on, in nats a token \
+         gained. Use what lies beyond: {}. Only survive, not told apart from throwing it away: {}. Worse than \
+         throwing it away: {}.",
+        baseline.name,
+        told(|total| total.excludes_zero() && total.value < 0.0),
+        told(|total| !total.excludes_zero()),
+        told(|total| total.excludes_zero() && total.value > 0.0),
+    ))
+}
+
+/// The gains over the baseline, all and by distance; none without any.
+pub(super) fn table(
+    all: &[Contributions],
+    by: By,
+    baseline: &EncodingEntry,
+    metric: Metric,
+) -> Option<Table> {
+    let first = all.first()?;
+    let lead = match baseline.spec.context {
+        Some(_) => "context advantage",
+        None => "all",
+    };
+    let backs: Vec<Back> = used(all, by);
+    if backs.is_empty() {
+        return None;
+    }
+    let column = |name: String| Column { name, beyond: false, samples: first.total.n.to_string() };
+    let columns =
+        [lead.to_string()].into_iter().chain(backs.iter().map(Back::to_string)).map(column).collect();
+    let cell = |estimate: &Estimate| {
+        // A gain is what the loss falls by.
+        let gained = [-estimate.value, -estimate.high, -estimate.low];
+        let [value, low, high] = gained.map(|value| super::number::difference(value, 1.0));
+        Cell {
+            text: value,
+            value: Some(gained[0]),
+            interval: Some(format!("[{low}, {high}]")),
+            mark: Mark::Plain,
+        }
+    };
+    let row = |one: &Contributions| {
+        let parts = backs.iter().map(|&back| {
+            one.parts
+                .iter()
+                .find(|part| (part.by, part.back) == (by, back))
+                .map(|part| cell(&part.contribution))
+        });
+        let cells =
+            [Some(cell(&one.total))].into_iter().chain(parts).map(Option::unwrap_or_default).collect();
+        (one.encoding.to_string(), cells)
+    };
+    let title = format!(
+        "Nats a token gained over {} at positions from {} on, all and by {}: a group's share of the tokens times what \
+         it gains there, so that the parts add up (paired, with 95% intervals).",
+        baseline.name,
+        first.from,
+        match by {
+            By::Copy => "how many tokens back the same pair of tokens last stood (new: never)",
+            By::Reference =>
+                "how many tokens back the identifier was last used (new: never; other: no identifier)",
+            By::Definition => "how many tokens back the function, method or class of that name was defined",
+        }
+    );
+    let rows = all.iter().map(row).collect();
+    Some(Table { title, metric, content: Content::Contributions, columns, rows })
+}
+
+/// The groups that hold tokens.
+fn used(all: &[Contributions], by: By) -> Vec<Back> {
+    let parts = all.first().map(|one| &one.parts[..]).unwrap_or_default();
+    parts.iter().filter(|part| part.by == by && part.share > 0.0).map(|part| part.back).collect()
+}
+
+/// One bar an encoding, stacked by distance to the last copy; none without any.
+pub(super) fn picture(all: &[Contributions], baseline: &str, title: String) -> Option<String> {
+    let first = all.first()?;
+    let backs = used(all, By::Copy);
+    let bar = |one: &Contributions| {
+        let part = |back: &Back| {
+            let found = one.parts.iter().find(|part| (part.by, part.back) == (By::Copy, *back));
+            found.map_or(0.0, |part| part.contribution.value)
+        };
+        Bar { name: one.encoding.into(), parts: backs.iter().map(part).collect(), total: one.total }
+    };
+    let stack = Stack {
+        title,
+        axis: format!(
+            "loss less that of {baseline} from position {} on, nats: above 0 is damage",
+            first.from
+        ),
+        groups: backs.iter().map(|back| format!("pair last stood: {back}")).collect(),
+        bars: all.iter().map(bar).collect(),
+    };
+    Some(stack.svg())
+}
+
+/// One line of contributions.csv.
+#[derive(Serialize)]
+pub(super) struct Line<'a> {
+    model: &'a str,
+    task: &'a str,
+    encoding: &'a str,
+    baseline: &'a str,
+    by: String,
+    group: String,
+    share: f64,
+    difference: Option<f64>,
+    contribution: f64,
+    ci_low: f64,
+    ci_high: f64,
+}
+
+/// The parts of every kind, and after each their total.
+pub(super) fn lines<'a>(
+    one: &Contributions<'a>,
+    model: &'a str,
+    task: &'a str,
+    baseline: &'a str,
+) -> Vec<Line<'a>> {
+    let line = |by: By, group: String, share: f64, difference: Option<f64>, found: &Estimate| Line {
+        model,
+        task,
+        encoding: one.encoding,
+        baseline,
+        by: by.to_string(),
+        group,
+        share,
+        difference,
+        contribution: found.value,
+        ci_low: found.low,
+        ci_high: found.high,
+    };
+    let mut lines = Vec::new();
+    for by in [By::Copy, By::Reference, By::Definition] {
+        let parts: Vec<&Part> = one.parts.iter().filter(|part| part.by == by).collect();
+        if parts.is_empty() {
+            continue;
+        }
+        let of =
+            |part: &&Part| line(by, part.back.to_string(), part.share, part.difference, &part.contribution);
+        lines.extend(parts.iter().map(of));
+        lines.push(line(by, "total".into(), 1.0, Some(one.total.value), &one.total));
+    }
+    lines
+}
