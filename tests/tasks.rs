@@ -158,3 +158,82 @@ fn nothing_to_ask() {
     space.longcode("run config.toml --device cpu").failed(2, &parts);
     assert!(!space.path("results").exists());
 }
+
+/// Losses within a context, and their sums by how far back stands what a token could be known from, as
+/// scripts/check_far_context.py computes them with transformers, tokenize and ast; the parts of a difference add up.
+#[test]
+fn far_context() {
+    let expected = std::fs::read_to_string(repository("tests/fixtures/far_context.json")).unwrap();
+    let expected: Value = serde_json::from_str(&expected).unwrap();
+    let text = std::fs::read_to_string(repository("tests/fixtures/python_difflib.py")).unwrap();
+    let (context, stride, from) = (&expected["context"], &expected["stride"], &expected["from"]);
+    let task = format!(
+        "kind = \"language_modeling\"\nbuckets = [0, 2000]\nfrom = {from}\ncopies = {}",
+        expected["copies"]
+    );
+    let space = workspace(&task, &[json!({"id": "sample", "text": text, "language": "python"})]);
+    let limited =
+        format!("kind = \"rope\"\ncontext = {context}\nstride = {stride}\n[[encoding]]\nkind = \"hirope\"");
+    space.replace("config.toml", "kind = \"rope\"\n[[encoding]]\nkind = \"hirope\"", &limited);
+    let ended = space.run("");
+    assert!(ended.stderr.contains("bucket 0-2000: 1 of 2 documents asked for"), "{ended:?}");
+    assert!(space.text("results/r/report.md").contains("1 of 2 documents asked for"));
+    assert!(space.text("results/r/report.md").contains("too few to tell who uses"));
+
+    space.write("sample.py", &text);
+    let nano = repository("models/nano");
+    let score = format!("score --model {} --device cpu --json", nano.display());
+    let scored = format!("{score} --encoding rope:context={context},stride={stride} sample.py");
+    let losses = space.longcode(&scored).done().json()[0]["nll"].clone();
+    let losses: Vec<f64> = serde_json::from_value(losses).unwrap();
+    let theirs: Vec<f64> = serde_json::from_value(expected["nll"].clone()).unwrap();
+    assert_eq!(losses.len(), theirs.len());
+    assert!(losses.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-4));
+
+    let figures = figures(&space);
+    let edges: Vec<usize> = serde_json::from_value(expected["copies"].clone()).unwrap();
+    let ends = edges.iter().skip(1).map(|edge| format!("-{edge}")).chain(["+".to_string()]);
+    let spans = edges.iter().zip(ends).map(|(edge, end)| format!("{edge}{end}"));
+    let groups: Vec<String> = ["new".to_string()].into_iter().chain(spans).chain(["other".into()]).collect();
+    for by in ["copy", "reference", "definition"] {
+        for (number, group) in groups.iter().enumerate() {
+            let tokens = expected["groups"][by]["tokens"][number].as_f64().unwrap();
+            let sum = expected["groups"][by]["nll"][number].as_f64().unwrap();
+            let bucket = format!("{by} {group}");
+            let found = figures.iter().find(|figure| {
+                figure.encoding == "rope" && figure.bucket == bucket && figure.metric == "loss"
+            });
+            match found {
+                None => assert_eq!(tokens, 0.0, "{bucket}"),
+                Some(found) => {
+                    assert!((found.value - sum / tokens).abs() < 1e-4, "{bucket}: {}", found.value)
+                }
+            }
+        }
+    }
+
+    let contributions = space.text("results/r/contributions.csv");
+    let mut lines = csv::Reader::from_reader(contributions.as_bytes());
+    let lines: Vec<Contribution> = lines.deserialize().map(Result::unwrap).collect();
+    for by in ["copy", "reference", "definition"] {
+        let of = |total: bool| {
+            let wanted = lines.iter().filter(move |line| line.by == by && (line.group == "total") == total);
+            wanted.map(|line| (line.share, line.contribution)).fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1))
+        };
+        let (parts, total) = (of(false), of(true));
+        assert!(
+            (parts.0 - 1.0).abs() < 1e-9 && (parts.1 - total.1).abs() < 1e-9,
+            "{by}: {parts:?} {total:?}"
+        );
+        assert!(total.1.abs() > 1e-3, "the encodings differ");
+    }
+}
+
+/// A line of contributions.csv.
+#[derive(Deserialize)]
+struct Contribution {
+    by: String,
+    group: String,
+    share: f64,
+    contribution: f64,
+}

@@ -15,13 +15,13 @@ const COLOURS: [[f64; 3]; 5] = [
 ];
 
 const HEIGHT: f64 = 300.0;
-const TOP: f64 = 64.0;
+const TOP: f64 = 84.0;
 const LEFT: f64 = 64.0;
 /// A bar and the room to the next.
 const BAR: f64 = 26.0;
 const STEP: f64 = 44.0;
 /// A bar that is so many times as high as the middle one is cut, so that the others can be told.
-const CUT: f64 = 4.0;
+const CUT: f64 = 1.5;
 
 /// What is drawn.
 pub(super) struct Stack {
@@ -59,7 +59,7 @@ impl Stack {
         let width =
             (right + 48.0 + legend).max(width_of(&self.title) * 1.25 + 32.0).max(width_of(&self.axis) + 32.0);
         let mut svg = Svg::new(width, TOP + HEIGHT + 0.75 * names + 40.0, &self.title);
-        svg.text((16.0, 50.0), "start", &self.axis);
+        svg.text((16.0, 52.0), "start", &self.axis);
         let y = |value: f64| TOP + HEIGHT * (high - value.clamp(low, high)) / (high - low);
         for tick in ticks(low, high) {
             let style = if tick == 0.0 { "stroke=\"black\"" } else { "stroke=\"#dddddd\"" };
