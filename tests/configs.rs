@@ -144,3 +144,16 @@ fn every_kind_stands_side_by_side() {
     let trained = ModelRope::plain(64, 1000.0, 512);
     assert!(specs.iter().all(|spec| spec.check(&trained).is_ok() && spec.notes(&trained).is_empty()));
 }
+
+/// What the README shows of the quickstart is what its kept report says.
+#[test]
+fn the_readme_shows_the_kept_report() {
+    let read = |path: &str| fs::read_to_string(repository(path)).unwrap();
+    let (readme, report) = (read("README.md"), read("results/kept/quickstart/report.md"));
+    let quoted = readme.lines().filter_map(|line| line.strip_prefix("> "));
+    let verdict = quoted.collect::<Vec<_>>().join(" ");
+    assert!(!verdict.is_empty() && report.lines().any(|line| line == verdict), "{verdict}");
+    let table = readme.lines().skip_while(|line| !line.starts_with("| encoding "));
+    let table: Vec<&str> = table.take_while(|line| line.starts_with('|')).collect();
+    assert!(table.len() > 10 && report.contains(&table.join("\n")), "{table:?}");
+}

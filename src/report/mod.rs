@@ -7,6 +7,7 @@
 //! table, and how its numbers read, is decided once.
 
 mod chart;
+mod colour;
 mod contributions;
 mod csv;
 mod curves;

@@ -1,18 +1,9 @@
 //! Stacked bars: what adds up to a difference.
 
+use super::colour::colour;
 use super::number::number;
 use super::svg::{Svg, width_of};
 use crate::stats::Estimate;
-
-/// From the first group to the last: cividis (Nuñez, Anderton and Renslow 2018), whose lightness increases, so
-/// that a print in grey reads too.
-const COLOURS: [[f64; 3]; 5] = [
-    [0.0, 34.0, 78.0],
-    [67.0, 78.0, 108.0],
-    [125.0, 124.0, 120.0],
-    [188.0, 174.0, 108.0],
-    [254.0, 232.0, 56.0],
-];
 
 const HEIGHT: f64 = 300.0;
 const TOP: f64 = 84.0;
@@ -122,12 +113,7 @@ impl Stack {
     }
 
     fn colour(&self, group: usize) -> String {
-        let last = (self.groups.len().max(2) - 1) as f64;
-        let place = group as f64 / last * (COLOURS.len() - 1) as f64;
-        let (one, next) = (COLOURS[place.floor() as usize], COLOURS[place.ceil() as usize]);
-        let mixed: Vec<String> =
-            one.iter().zip(next).map(|(a, b)| format!("{:.0}", a + (b - a) * place.fract())).collect();
-        format!("rgb({})", mixed.join(","))
+        colour(group as f64 / (self.groups.len().max(2) - 1) as f64)
     }
 }
 
