@@ -127,7 +127,7 @@ fn false_alarms(encodings: usize, n: usize) -> f64 {
             .map(|_| documents.iter().map(|loss| (loss + 0.1 * normal(&mut rng), 1.0)).collect())
             .collect();
         let figures: Vec<&[Pair]> = figures.iter().map(Vec::as_slice).collect();
-        told_apart(&bootstrap, &figures, Scale::Plain, 1.0, table).unwrap().1.contains(&true)
+        told_apart(&bootstrap, &figures, 1.0, table).unwrap().1.contains(&true)
     };
     let alarms = (0..TABLES).into_par_iter().filter(|&table| alarm(table)).count();
     100.0 * alarms as f64 / TABLES as f64

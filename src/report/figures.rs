@@ -196,7 +196,8 @@ impl Column<'_> {
         }
         let figures: Vec<&[Pair]> = figures.iter().map(Vec::as_slice).collect();
         let bootstrap = bootstraps.of(ids);
-        let told = told_apart(&bootstrap, &figures, self.scale(), self.sign(), bootstraps.seed);
+        // exp keeps the order, and differences of losses vary less than those of perplexities.
+        let told = told_apart(&bootstrap, &figures, self.sign(), bootstraps.seed);
         let Some((best, apart)) = told else { return vec![Mark::Plain; count] };
         let alone = apart.iter().filter(|apart| !**apart).count() == 1;
         let mark = |n: usize| match (n == best, apart[n]) {

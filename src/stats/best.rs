@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::sums::linearised;
-use super::{Bootstrap, FEWEST, Pair, Scale, percentile};
+use super::{Bootstrap, FEWEST, LEVEL, Pair, Scale, percentile, student};
 
 /// Resamples that the largest difference is taken from.
 const RESAMPLES: usize = 2_000;
@@ -19,12 +19,11 @@ const RESAMPLES: usize = 2_000;
 pub fn told_apart(
     bootstrap: &Bootstrap,
     figures: &[&[Pair]],
-    scale: Scale,
     sign: f64,
     seed: u64,
 ) -> Option<(usize, Vec<bool>)> {
     let design = bootstrap.design();
-    let measured = Linear::of(figures, scale, |_| 1.0);
+    let measured = Linear::of(figures, |_| 1.0);
     let value = |n: usize| sign * measured.values[n];
     let best = (0..figures.len()).min_by(|&a, &b| value(a).total_cmp(&value(b)))?;
     let errors = measured.errors(bootstrap, |_| 1.0);
@@ -32,11 +31,14 @@ pub fn told_apart(
         return Some((best, vec![false; figures.len()]));
     }
     let mut largest: Vec<f64> = match bootstrap.resamples().next() {
-        Some(_) => resampled(bootstrap, figures, scale, &measured, &errors),
+        Some(_) => resampled(bootstrap, figures, &measured, &errors),
         None => simulated(bootstrap, &measured, &errors, seed),
     };
     largest.sort_unstable_by(f64::total_cmp);
-    let critical = percentile(&largest, 0.95);
+    // Bonferroni's bound holds too, and where few samples make long tails it is the tighter one.
+    let pairs = (figures.len() * figures.len().saturating_sub(1) / 2).max(1);
+    let bound = student::quantile(LEVEL / pairs as f64, design.degrees());
+    let critical = percentile(&largest, 1.0 - LEVEL).min(bound);
     let apart = |n: usize| value(n) - value(best) > critical * errors.of(n, best);
     Some((best, (0..figures.len()).map(|n| n != best && apart(n)).collect()))
 }
@@ -60,10 +62,10 @@ impl Errors {
 }
 
 impl Linear {
-    fn of(figures: &[&[Pair]], scale: Scale, times: impl Fn(usize) -> f64 + Copy) -> Linear {
+    fn of(figures: &[&[Pair]], times: impl Fn(usize) -> f64 + Copy) -> Linear {
         let figure = |pairs: &&[Pair]| {
             let mut influences = Vec::new();
-            (linearised(pairs, scale, times, &mut influences), influences)
+            (linearised(pairs, Scale::Plain, times, &mut influences), influences)
         };
         let (values, influences) = figures.iter().map(figure).unzip();
         Linear { values, influences }
@@ -110,16 +112,10 @@ fn largest(off: &[f64], errors: &Errors, own: impl Fn(usize, usize) -> f64) -> f
 }
 
 /// From resamples, each by its own standard errors.
-fn resampled(
-    bootstrap: &Bootstrap,
-    figures: &[&[Pair]],
-    scale: Scale,
-    measured: &Linear,
-    errors: &Errors,
-) -> Vec<f64> {
+fn resampled(bootstrap: &Bootstrap, figures: &[&[Pair]], measured: &Linear, errors: &Errors) -> Vec<f64> {
     let of = |drawn: &[u16]| {
         let times = |i: usize| f64::from(drawn[i]);
-        let here = Linear::of(figures, scale, times);
+        let here = Linear::of(figures, times);
         let off: Vec<f64> = here.values.iter().zip(&measured.values).map(|(a, b)| a - b).collect();
         let own = here.errors(bootstrap, times);
         largest(&off, errors, |a, b| own.of(a, b))
@@ -174,7 +170,7 @@ mod tests {
             figures.iter().map(|values| values.iter().map(|&value| (value, 1.0)).collect()).collect();
         let pairs: Vec<&[Pair]> = pairs.iter().map(Vec::as_slice).collect();
         let n = pairs.first().map_or(0, |pairs| pairs.len());
-        told_apart(&Bootstrap::new(Design::single(n), 0), &pairs, Scale::Plain, sign, 0)
+        told_apart(&Bootstrap::new(Design::single(n), 0), &pairs, sign, 0)
     }
 
     fn samples(n: usize, shift: f64, seed: u64) -> Vec<f64> {

@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::sums::linearised;
-use super::{Design, Estimate, MANY, Pair, Scale, percentile, student, widening};
+use super::{Design, Estimate, LEVEL, MANY, Pair, Scale, percentile, student, widening};
 
 /// Resamples that an interval is taken from.
 pub const RESAMPLES: usize = 10_000;
@@ -92,7 +92,7 @@ impl Bootstrap {
             n,
         };
         if self.draws.is_empty() {
-            let t = student(self.design.degrees());
+            let t = student::quantile(LEVEL, self.design.degrees());
             return around(t, t);
         }
         let mut off: Vec<f64> = self
