@@ -214,6 +214,27 @@ fn run() {
     }
 }
 
+/// A model's own sliding window holds under every encoding unless a row lifts it, which the report says.
+#[test]
+fn a_row_without_the_models_own_window() {
+    let space = Workspace::new();
+    space.replace("model/config.json", "\"model_type\": \"llama\"", "\"model_type\": \"mistral\"");
+    space.replace("model/config.json", "\"vocab_size\"", "\"sliding_window\": 16, \"vocab_size\"");
+    space.replace("config.toml", "kind = \"rope\"", "kind = \"rope\"\nfull_attention = true");
+    space.replace("config.toml", "window = 8\nsplit = 0.5", "window = 8\nsplit = 1");
+    space.run("");
+    let report = space.text("results/tiny/report.md");
+    assert!(report.contains("Without the model's own sliding window (full_attention): RoPE."), "{report}");
+    // With all pairs at the token level HiRoPE is RoPE, so only the window tells the rows apart.
+    let samples = space.text("results/tiny/samples.jsonl");
+    let lines: Vec<Value> = samples.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let sum = |encoding: &str| {
+        let own = lines.iter().filter(|line| line["encoding"] == encoding);
+        own.flat_map(|line| nll(&line["outcome"])).sum::<f64>()
+    };
+    assert!((sum("RoPE") - sum("HiRoPE")).abs() > 1e-2);
+}
+
 /// A key whose value is a list takes one as a list or a text; several lists are a sweep.
 #[test]
 fn lists_in_a_config() {

@@ -216,6 +216,12 @@ pub fn caption(report: &Report) -> Vec<String> {
     if left_out > 0 {
         lines.push(format!("{left_out} records became no samples; environment.json names them."));
     }
+    let lifted = results.config.encodings.iter().filter(|encoding| encoding.spec.full_attention);
+    let lifted: Vec<&str> = lifted.map(|encoding| encoding.name.as_str()).collect();
+    if !lifted.is_empty() {
+        lines
+            .push(format!("Without the model's own sliding window (full_attention): {}.", lifted.join(", ")));
+    }
     lines.extend(environment.notes.iter().map(|note| format!("{note}.")));
     if results.repeated > 0 {
         lines.push(format!(
