@@ -91,6 +91,10 @@ impl Bootstrap {
             stderr,
             n,
         };
+        if stderr == 0.0 {
+            // No sample moves it, so no resample would: shares of tokens, and an encoding that is another one.
+            return around(0.0, 0.0);
+        }
         if self.draws.is_empty() {
             let t = student::quantile(LEVEL, self.design.degrees());
             return around(t, t);

@@ -143,16 +143,19 @@ impl Sight {
     /// Keys that neither this row nor any later query of the sequence sees, so that nobody needs to keep
     /// them: one range, which starts at the same key for every row of the sequence.
     pub fn lost(&self, row: usize) -> Range<usize> {
-        let unseen = self.zones.windows(2).filter(|pair| pair[0].turn.is_none());
-        let widest = unseen.max_by_key(|pair| pair[1].end - pair[0].end);
-        let lost = widest.map_or(0..0, |pair| pair[0].end..pair[1].first[row]);
+        let lost = self.widest_unseen().map_or(0..0, |[zone, next]| zone.end..next.first[row]);
         if lost.is_empty() { 0..0 } else { lost }
     }
 
     /// [`Sight::lost`] of the last query of the sequence: how many keys.
     pub fn lost_in_the_end(&self) -> usize {
-        let unseen = self.zones.windows(2).filter(|pair| pair[0].turn.is_none());
-        unseen.map(|pair| pair[1].end - pair[0].end).max().unwrap_or(0)
+        self.widest_unseen().map_or(0, |[zone, next]| next.end - zone.end)
+    }
+
+    /// The zone that hides most keys in the end, and the one after it.
+    fn widest_unseen(&self) -> Option<&[Zone; 2]> {
+        let unseen = self.zones.array_windows().filter(|[zone, _]| zone.turn.is_none());
+        unseen.max_by_key(|[zone, next]| next.end - zone.end)
     }
 }
 
