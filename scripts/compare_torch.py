@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
-"""Compares the speed, memory and loss of longcode with PyTorch: same checkpoint, lengths and encodings, float32, CPU.
+"""Compares the speed, memory and loss of longcode with PyTorch: same checkpoint, lengths and encodings, CPU.
 
-    python scripts/compare_torch.py target/release/longcode [--model DIR] [--length 4096 8192]
-        [--encoding rope ntk:factor=8 hirope:window=512,split=0.5 ...] [--repeats 3] [--threads 2] [--out FILE.md]
+    python scripts/compare_torch.py target/release/longcode [--model DIR | --shape smollm2-135m|tinyllama-1.1b]
+        [--stored float32|bfloat16] [--precision f32|split|bf16] [--torch-dtype float32|bfloat16]
+        [--length 4096 8192] [--encoding rope ntk:factor=8 hirope:window=512,split=0.5 ...] [--repeats 3]
+        [--threads 2] [--out FILE.md]
 
-Needs torch, safetensors and numpy. Without --model a random checkpoint of SmolLM2-135M's shape is made in a temporary
-directory (about 540 MB), seeded. Prints a Markdown table; --out writes it, and a CSV with every timed pass next to it.
+Needs torch, safetensors and numpy. Without --model a random checkpoint of that shape, stored in that type, is made in a
+temporary directory (0.5 to 4.4 GB), seeded. --precision is longcode's, --torch-dtype PyTorch's: weights and activations
+in that type, norms, softmax inside `scaled_dot_product_attention` and losses as PyTorch has them.
+Prints a Markdown table; --out writes it, and a CSV with every timed pass next to it.
 
 What is timed, on both sides: a whole scoring pass from token ids to the loss of every token, rotation tables
 included, loading excluded. Both score the ids and segments of `longcode bench`. After a warm-up on fewer tokens the two
@@ -19,7 +23,8 @@ That is done for all heads at once ("two-pass"), or head by head where the matri
 6 GB ("two-pass by head").
 
 Before timing, both score the first 1,500 tokens of this file with segments of 128 tokens under every encoding. Exits
-with 1 if their mean loss, or the loss of any one token, differs by more than 1e-3.
+with 1 if their mean loss, or the loss of any one token, differs by more than 1e-3; where one of them multiplies bf16
+numbers, if their mean loss differs by more than 2e-2.
 Random weights hardly feel positions, so there this shows the forward to be the same, not the encodings; a trained
 checkpoint (--model models/nano) shows those.
 """
@@ -53,6 +58,12 @@ SMOLLM2_135M = dict(
     max_position_embeddings=8192, rms_norm_eps=1e-5, rope_theta=100000.0, rope_scaling=None, tie_word_embeddings=True,
     attention_bias=False, mlp_bias=False, bos_token_id=0, eos_token_id=1, torch_dtype="float32",
 )  # fmt: skip
+TINYLLAMA_1B = dict(
+    SMOLLM2_135M, vocab_size=32000, hidden_size=2048, intermediate_size=5632, num_hidden_layers=22,
+    num_attention_heads=32, num_key_value_heads=4, max_position_embeddings=2048, rope_theta=10000.0,
+    tie_word_embeddings=False,
+)  # fmt: skip
+SHAPES = {"smollm2-135m": SMOLLM2_135M, "tinyllama-1.1b": TINYLLAMA_1B}
 ENCODINGS = [
     "rope", "ntk:factor=8", "rerope:window=512", "leaky_rerope:window=512", "self_extend:window=512,group=8",
     "hirope:window=512,split=0.5",
@@ -61,6 +72,7 @@ SEGMENT = 128  # tokens, as in `longcode bench`
 WARM_UP = 2048  # tokens, before every timed pass of longcode and once in the process of PyTorch
 CHECKED_TOKENS = 1500
 TOLERANCE = 1e-3
+BF16_TOLERANCE = 2e-2  # of the mean, where one side multiplies bf16 numbers
 LOGIT_ROWS = 512  # positions whose logits exist at a time
 SCORE_BYTES = 6e9  # of the score matrices alive at a time: near, far and chosen
 
@@ -73,8 +85,8 @@ COLUMNS = [
 # ---------------------------------------------------------------------------------------------------- checkpoint
 
 
-def make_checkpoint(directory, config):
-    """Writes a random checkpoint: weights normal(0, 0.02), norms 1."""
+def make_checkpoint(directory, config, stored):
+    """Writes a random checkpoint: weights normal(0, 0.02), norms 1, stored in a type."""
     torch.manual_seed(0)
     hidden, inner = config["hidden_size"], config["intermediate_size"]
     query = config["num_attention_heads"] * config["head_dim"]
@@ -93,6 +105,9 @@ def make_checkpoint(directory, config):
             weights[f"model.layers.{layer}.{name}.weight"] = torch.randn(shape) * 0.02
         for name in ["input_layernorm", "post_attention_layernorm"]:
             weights[f"model.layers.{layer}.{name}.weight"] = torch.ones(hidden)
+    if not config["tie_word_embeddings"]:
+        weights["lm_head.weight"] = torch.randn(config["vocab_size"], hidden) * 0.02
+    weights = {name: tensor.to(stored) for name, tensor in weights.items()}
     save_file(weights, directory / "model.safetensors", metadata={"format": "pt"})
     (directory / "config.json").write_text(json.dumps(config, indent=1))
     shutil.copy(TOKENIZER, directory / "tokenizer.json")
@@ -227,10 +242,11 @@ def two_pass_attention(near, far, value, is_near, is_future):
 class Llama:
     """A LLaMA forward that gives the loss of every token."""
 
-    def __init__(self, model):
+    def __init__(self, model, dtype):
         self.config = read_config(model)
         shards = [load_file(file) for file in sorted(model.glob("*.safetensors"))]
-        self.weights = {name: tensor.float() for shard in shards for name, tensor in shard.items()}
+        self.weights = {name: tensor.to(dtype) for shard in shards for name, tensor in shard.items()}
+        self.dtype = dtype
 
     def linear(self, x, name):
         return F.linear(x, self.weights[f"{name}.weight"])
@@ -264,6 +280,7 @@ class Llama:
         """Loss of tokens 1.. of ids, in nats."""
         length, window = len(ids), encoding.window
         rotations = encoding.rotations(self.config, segments)
+        rotations = [tuple(table.to(self.dtype) for table in rotation) for rotation in rotations]
         every = torch.ones(length, length, dtype=torch.bool) if window else None
         masks = (every.triu(1 - window), every.triu(1)) if window else None
         ids = torch.tensor(ids)
@@ -278,13 +295,14 @@ class Llama:
         """Cross-entropy of each position, with the logits of a few positions at a time."""
         head = self.weights["model.embed_tokens.weight" if self.config["tie_word_embeddings"] else "lm_head.weight"]
         chunks = zip(x.split(LOGIT_ROWS), targets.split(LOGIT_ROWS))
-        return torch.cat([F.cross_entropy(F.linear(rows, head), target, reduction="none") for rows, target in chunks])
+        losses = (F.cross_entropy(F.linear(rows, head).float(), target, reduction="none") for rows, target in chunks)
+        return torch.cat(list(losses))
 
 
-def torch_process(pipe, model, encoding, threads):
+def torch_process(pipe, model, encoding, threads, dtype):
     """Answers each (ids, segments) with the seconds of a pass, its losses and the peak memory so far."""
     torch.set_num_threads(threads)
-    llama = Llama(model)
+    llama = Llama(model, dtype)
     reset_peak()
     while True:
         ids, segments = pipe.recv()
@@ -307,10 +325,11 @@ def peak_mb():
 class TorchSide:
     """A process of its own that scores under one encoding in PyTorch."""
 
-    def __init__(self, model, encoding, threads):
+    def __init__(self, model, encoding, given):
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
-        self.process = context.Process(target=torch_process, args=(other, model, encoding, threads), daemon=True)
+        arguments = (other, model, encoding, given.threads, getattr(torch, given.torch_dtype))
+        self.process = context.Process(target=torch_process, args=arguments, daemon=True)
         self.process.start()
         other.close()  # so that the end of the process ends a wait for its answer
 
@@ -337,9 +356,9 @@ class TorchSide:
 class Longcode:
     """The binary under test, on the CPU."""
 
-    def __init__(self, binary, model, threads):
-        self.binary, self.model = binary, str(model)
-        self.environment = {**os.environ, "RAYON_NUM_THREADS": str(threads)}
+    def __init__(self, binary, model, given):
+        self.binary, self.model, self.precision = binary, str(model), given.precision
+        self.environment = {**os.environ, "RAYON_NUM_THREADS": str(given.threads)}
 
     def run(self, *arguments):
         """What the command prints."""
@@ -353,7 +372,7 @@ class Longcode:
         """Seconds of a pass and peak MB, after a warm-up."""
         row = json.loads(self.run(
             "bench", "--model", self.model, "--encoding", encoding, "--length", str(length), "--device", "cpu",
-            "--repeats", "1", "--warm-up", str(WARM_UP), "--json",
+            "--precision", self.precision, "--repeats", "1", "--warm-up", str(WARM_UP), "--json",
         ))  # fmt: skip
         return row["seconds"], row["peak_rss_mb"]
 
@@ -361,7 +380,7 @@ class Longcode:
         """Loss of every token of the file's first CHECKED_TOKENS."""
         return json.loads(self.run(
             "score", "--model", self.model, "--encoding", encoding, "--unit", f"tokens:{SEGMENT}",
-            "--max-tokens", str(CHECKED_TOKENS), "--device", "cpu", "--json", file,
+            "--max-tokens", str(CHECKED_TOKENS), "--device", "cpu", "--precision", self.precision, "--json", file,
         ))["nll"]  # fmt: skip
 
     def tokens(self, file):
@@ -375,13 +394,13 @@ class Longcode:
 # ----------------------------------------------------------------------------------------------------- comparison
 
 
-def compare_losses(longcode, model, specs, threads):
+def compare_losses(longcode, model, given):
     """{encoding: (mean loss of longcode, of PyTorch, largest difference of a token)}."""
     found = {}
     ids, segments = longcode.tokens(__file__)
-    for spec in specs:
+    for spec in given.encoding:
         ours = longcode.losses(spec, __file__)
-        with TorchSide(model, Encoding.parse(spec), threads) as side:
+        with TorchSide(model, Encoding.parse(spec), given) as side:
             theirs = side.score(ids, segments)[1]
         if len(ours) != len(theirs):
             sys.exit(f"{spec}: {len(ours)} losses of longcode, {len(theirs)} of PyTorch")
@@ -391,15 +410,15 @@ def compare_losses(longcode, model, specs, threads):
     return found
 
 
-def compare_speed(longcode, model, spec, length, repeats, threads):
+def compare_speed(longcode, model, spec, length, given):
     """Seconds of each timed pass and peak MB: of longcode, then of PyTorch, which take turns."""
     vocabulary = read_config(model)["vocab_size"]
     ids = [n * 7919 % vocabulary for n in range(length)]
     segments = [n // SEGMENT for n in range(length)]
     ours, theirs = [], []
-    with TorchSide(model, Encoding.parse(spec), threads) as side:
+    with TorchSide(model, Encoding.parse(spec), given) as side:
         side.score(ids[:WARM_UP], segments[:WARM_UP])
-        for _ in range(repeats):
+        for _ in range(given.repeats):
             ours.append(longcode.bench(spec, length))
             seconds, _, peak = side.score(ids, segments)
             theirs.append((seconds, peak))
@@ -437,11 +456,12 @@ def write_csv(file, header, rows):
         writer.writerows([*cells, *passes] for cells, passes in rows)
 
 
-def header_line(longcode, threads):
+def header_line(longcode, given):
     """Versions, threads, processor and date."""
     cpu = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
     return (
-        f"torch {torch.__version__}, {longcode.run('--version').strip()}, float32, {threads} threads, "
+        f"torch {torch.__version__} in {given.torch_dtype}, {longcode.run('--version').strip()} in {given.precision}, "
+        f"{given.model or f'{given.shape} stored in {given.stored}'}, {given.threads} threads, "
         f"{cpu.split(':')[1].strip()}, {datetime.date.today()}"
     )
 
@@ -454,6 +474,11 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("longcode", help="the binary")
     parser.add_argument("--model", type=Path, help="Hugging Face directory of a LLaMA checkpoint")
+    parser.add_argument("--shape", choices=SHAPES, default="smollm2-135m", help="of the random checkpoint")
+    types = ["float32", "bfloat16"]
+    parser.add_argument("--stored", choices=types, default="float32", help="of the random checkpoint")
+    parser.add_argument("--precision", choices=["f32", "split", "bf16"], default="f32")
+    parser.add_argument("--torch-dtype", choices=types, default="float32")
     parser.add_argument("--length", type=int, nargs="+", default=[4096, 8192])
     parser.add_argument("--encoding", nargs="+", default=ENCODINGS)
     parser.add_argument("--repeats", type=int, default=3, help="timed passes of each side")
@@ -470,20 +495,22 @@ def arguments():
 
 def compare(given, model):
     """The whole comparison; whether the losses agree."""
-    longcode = Longcode(given.longcode, model, given.threads)
+    longcode = Longcode(given.longcode, model, given)
     heads = read_config(model)["num_attention_heads"]
-    header = header_line(longcode, given.threads)
-    losses = compare_losses(longcode, model, given.encoding, given.threads)
+    header = header_line(longcode, given)
+    losses = compare_losses(longcode, model, given)
     rows = []
     for length in given.length:
         for spec in given.encoding:
-            speed = compare_speed(longcode, model, spec, length, given.repeats, given.threads)
+            speed = compare_speed(longcode, model, spec, length, given)
             rows.append(row(spec, length, speed, losses[spec], heads))
     table = markdown(header, rows, losses)
     print(table, end="")
     if given.out:
         given.out.write_text(table)
         write_csv(given.out.with_suffix(".csv"), header, rows)
+    if given.precision == "bf16" or given.torch_dtype == "bfloat16":
+        return all(abs(ours - theirs) <= BF16_TOLERANCE for ours, theirs, _ in losses.values())
     return all(abs(ours - theirs) <= TOLERANCE and one <= TOLERANCE for ours, theirs, one in losses.values())
 
 
@@ -492,10 +519,10 @@ def main():
     with tempfile.TemporaryDirectory() as made:
         model = given.model or Path(made)
         if not given.model:
-            make_checkpoint(model, SMOLLM2_135M)
+            make_checkpoint(model, SHAPES[given.shape], getattr(torch, given.stored))
         agree = compare(given, model)
     if not agree:
-        sys.exit(f"the losses differ by more than {TOLERANCE}")
+        sys.exit("the losses differ by more than allowed")
 
 
 if __name__ == "__main__":

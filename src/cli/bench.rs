@@ -10,7 +10,7 @@ use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory;
-use crate::model::{Checkpoint, Llama, Under};
+use crate::model::{Checkpoint, Llama, Precision, Under};
 
 /// Tokens a second and peak memory of scoring, by encoding and length
 #[derive(Debug, clap::Args)]
@@ -30,6 +30,9 @@ pub struct Args {
     /// auto, cpu, wgpu or wgpu:N
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
+    /// f32, split or bf16 on the CPU; f32 or f16 on a GPU: what matrix products are made of
+    #[arg(long, default_value_t)]
+    precision: Precision,
     /// Timed passes of each row, after one that is not timed
     #[arg(long, value_name = "N", default_value = "3")]
     repeats: usize,
@@ -64,7 +67,7 @@ impl Args {
             check_encoding(encoding, text, &checkpoint.config.rope)?;
         }
         let device = self.device.open()?;
-        let model = checkpoint.load(&device.device)?;
+        let model = checkpoint.load(&device.device, self.precision)?;
         if !self.json {
             print(&format!(
                 "device: {}\n{:<40} {:>8} {:>10} {:>10} {:>12}\n",

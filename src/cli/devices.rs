@@ -3,6 +3,7 @@
 use super::print;
 use crate::device::adapters;
 use crate::error::Result;
+use crate::model::Products;
 
 /// List what --device can be on this machine
 #[derive(Debug, clap::Args)]
@@ -12,7 +13,7 @@ pub struct Args {}
 impl Args {
     pub fn execute(self) -> Result<()> {
         let adapters = adapters();
-        let mut text = format!("cpu     {} threads\n", rayon::current_num_threads());
+        let mut text = format!("cpu     {} threads, {}\n", rayon::current_num_threads(), products()?);
         for adapter in &adapters {
             let note = if adapter.is_software() { " (software: taken only when asked for)" } else { "" };
             let name = match adapter.open() {
@@ -31,4 +32,15 @@ impl Args {
         text.push_str(&format!("auto is {auto}\n"));
         print(&text)
     }
+}
+
+/// What the CPU multiplies bf16 numbers with, and what else it could.
+fn products() -> Result<String> {
+    let used = Products::checked()?;
+    let others: Vec<_> =
+        Products::here().filter(|products| *products != used).map(Products::name).collect();
+    Ok(match others.is_empty() {
+        true => format!("{} products", used.name()),
+        false => format!("{} products (LONGCODE_CPU can choose {})", used.name(), others.join(", ")),
+    })
 }

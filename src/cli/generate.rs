@@ -8,7 +8,7 @@ use super::{check_encoding, kinds_help, print};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result, read_text};
-use crate::model::{Checkpoint, Limits, Llama, Under, generate};
+use crate::model::{Checkpoint, Limits, Llama, Precision, Under, generate};
 use crate::structure::{Language, Source, segments};
 
 /// Greedy continuation of files under one encoding
@@ -29,6 +29,9 @@ pub struct Args {
     /// auto, cpu, wgpu or wgpu:N
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
+    /// f32, split or bf16 on the CPU; f32 or f16 on a GPU: what matrix products are made of
+    #[arg(long, default_value_t)]
+    precision: Precision,
     /// One JSON object a file on stdout: file, prompt_tokens, encoding, ids, text, ended
     #[arg(long)]
     json: bool,
@@ -51,7 +54,7 @@ impl Args {
             self.files.iter().map(|file| read_text(file, ErrorKind::Source)).collect::<Result<_>>()?;
         let device = self.device.open()?;
         eprintln!("device: {}", device.name);
-        let model = checkpoint.load(&device.device)?;
+        let model = checkpoint.load(&device.device, self.precision)?;
         for (file, text) in self.files.iter().zip(&texts) {
             print(&self.go_on(file, text, &encoding, &checkpoint, &model).map_err(|e| e.in_file(file))?)?;
         }

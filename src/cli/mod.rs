@@ -18,6 +18,7 @@ use clap::{Parser, Subcommand};
 
 use crate::encoding::{EncodingSpec, KINDS, ModelRope};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::Products;
 use crate::{interrupt, memory};
 
 /// What a code language model does beyond its training length, under each position encoding.
@@ -59,7 +60,11 @@ pub fn main() -> ExitCode {
         Err(e) => return clap_exit(&e),
     };
     panic::set_hook(Box::new(remember_panic));
-    let done = panic::catch_unwind(|| interrupt::handle().and_then(|()| cli.command.execute()));
+    let done = panic::catch_unwind(|| {
+        interrupt::handle()?;
+        Products::checked()?;
+        cli.command.execute()
+    });
     match done.unwrap_or_else(|_| Err(panicked())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

@@ -6,6 +6,7 @@ use super::{kinds_help, report};
 use crate::config::Config;
 use crate::device::DeviceChoice;
 use crate::error::Result;
+use crate::model::Precision;
 use crate::run::{RunOptions, run};
 use crate::store::Results;
 
@@ -22,6 +23,10 @@ pub struct Args {
     /// auto, cpu, wgpu or wgpu:N
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
+    /// What matrix products are made of, for every model: f32, split or bf16 on the CPU; f32 or f16 on a GPU
+    /// [default: the config's, else f32]
+    #[arg(long)]
+    precision: Option<Precision>,
     /// At most N samples of each bucket of each task; a later run without it goes on
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -40,7 +45,10 @@ impl Args {
     pub fn execute(self) -> Result<()> {
         let options = RunOptions { limit: self.limit, fresh: self.fresh, batch: self.batch };
         options.check()?;
-        let config = Config::read(&self.config, &self.set)?;
+        let mut config = Config::read(&self.config, &self.set)?;
+        for model in &mut config.models {
+            model.precision = self.precision.unwrap_or(model.precision);
+        }
         let device = self.device.open()?;
         eprintln!("device: {}", device.name);
         let out = self.out.unwrap_or_else(|| Path::new("results").join(&config.name));

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use toml::{Table, Value};
 
+use crate::model::Precision;
 use crate::encoding::{self, EncodingSpec};
 use crate::error::{Error, ErrorKind, Result, read_text};
 use crate::paper;
@@ -47,6 +48,8 @@ pub struct ModelEntry {
     pub path: String,
     /// How to get it, for when it is not there.
     pub obtain: Option<String>,
+    /// What its matrix products are made of.
+    pub precision: Precision,
 }
 
 /// An `[[encoding]]`, one value of a sweep.
@@ -121,7 +124,12 @@ impl Config {
     pub fn resolved(&self) -> Table {
         let text = |text: &str| Value::String(text.to_string());
         let models = self.models.iter().map(|entry| {
-            Table::from_iter([("name".into(), text(&entry.name)), ("path".into(), text(&entry.path))])
+            let mut table =
+                Table::from_iter([("name".into(), text(&entry.name)), ("path".into(), text(&entry.path))]);
+            if entry.precision != Precision::default() {
+                table.insert("precision".into(), text(entry.precision.name()));
+            }
+            table
         });
         let encodings = self.encodings.iter().map(|entry| {
             let mut table = Table::from_iter([
@@ -297,10 +305,16 @@ fn model_entry(mut table: Table) -> Result<Vec<ModelEntry>> {
     let path = need_text(&mut table, "path")?;
     let name = take_text(&mut table, "name")?;
     let obtain = take_text(&mut table, "obtain")?;
-    refuse_unknown(&table, &["name", "path", "obtain"])?;
+    let precision = match take_text(&mut table, "precision")? {
+        None => Precision::default(),
+        Some(name) => name.parse().map_err(|what| {
+            config_error(what, "leave it out for f32").at("key `precision`")
+        })?,
+    };
+    refuse_unknown(&table, &["name", "path", "obtain", "precision"])?;
     let folder =
         || Path::new(&path).file_name().map_or(path.clone(), |name| name.to_string_lossy().into_owned());
-    Ok(vec![ModelEntry { name: name.unwrap_or_else(folder), path, obtain }])
+    Ok(vec![ModelEntry { name: name.unwrap_or_else(folder), path, obtain, precision }])
 }
 
 fn encoding_entries(mut table: Table) -> Result<Vec<EncodingEntry>> {

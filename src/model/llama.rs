@@ -7,19 +7,22 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::cache::{Cache, LayerCache};
 use super::kernels::{TrainingKernels, is_cpu};
-use super::weights::Weights;
-use super::{LlamaConfig, MAX_ELEMENTS, RotaryTables};
+use super::matrix::{Matrix, Rows};
+use super::weights::{Hold, Weights};
+use super::{LlamaConfig, MAX_ELEMENTS, Precision, RotaryTables};
 use crate::error::Result;
 
 /// A decoder-only transformer (Touvron et al. 2023).
 #[derive(Module, Debug)]
 pub struct Llama {
     /// `[vocab, hidden]`
-    embed_tokens: Param<Tensor<2>>,
+    embed_tokens: Matrix,
     layers: Vec<Layer>,
     norm: RmsNorm,
     /// `[vocab, hidden]`; none where the head is the embedding.
-    lm_head: Option<Param<Tensor<2>>>,
+    lm_head: Option<Matrix>,
+    #[module(skip)]
+    precision: Precision,
 }
 
 /// The rows of one sequence in a forward pass.
@@ -75,7 +78,7 @@ struct FeedForward {
 /// `y = x W^T + b`, `W` as Hugging Face keeps it: `[out, in]`.
 #[derive(Module, Debug)]
 struct Linear {
-    weight: Param<Tensor<2>>,
+    weight: Matrix,
     bias: Option<Param<Tensor<1>>>,
 }
 
@@ -94,14 +97,19 @@ impl Llama {
     pub fn load(config: &LlamaConfig, weights: &mut Weights, device: &Device) -> Result<Llama> {
         let embedding = [config.vocab_size, config.hidden_size];
         Ok(Llama {
-            embed_tokens: weights.take("model.embed_tokens.weight", embedding, device)?,
+            embed_tokens: weights.take_matrix("model.embed_tokens.weight", embedding, device)?,
             layers: (0..config.num_hidden_layers)
                 .map(|n| Layer::load(&format!("model.layers.{n}"), config, weights, device))
                 .collect::<Result<_>>()?,
             norm: RmsNorm::load("model.norm", config, weights, device)?,
             lm_head: match config.tie_word_embeddings {
                 true => None,
-                false => Some(weights.take("lm_head.weight", embedding, device)?),
+                false => Some(weights.take_matrix("lm_head.weight", embedding, device)?),
+            },
+            precision: match weights.hold() {
+                Hold::Stored(precision) => precision,
+                Hold::Half => Precision::F16,
+                Hold::Tensors | Hold::Headers => Precision::F32,
             },
         })
     }
@@ -109,12 +117,13 @@ impl Llama {
     /// Final hidden states, normed, `[rows, hidden]`, of token ids `[rows]`: the rows of every part, one
     /// part after the other; each part attends to itself alone.
     pub fn forward(&self, ids: Tensor<1, Int>, parts: &mut [Part]) -> Tensor<2> {
-        self.forward_with(ids, &mut |layer, rows| attend_parts(parts, layer, rows))
+        let precision = self.precision;
+        self.forward_with(ids, &mut |layer, rows| attend_parts(parts, layer, rows, precision))
     }
 
     /// [`Llama::forward`] of any rows, with attention by `attend`.
     pub(super) fn forward_with(&self, ids: Tensor<1, Int>, attend: Attend) -> Tensor<2> {
-        let mut x = self.embed_tokens.val().select(0, ids);
+        let mut x = self.embed_tokens.rows(ids);
         for (number, layer) in self.layers.iter().enumerate() {
             x = layer.forward(x, &mut |rows| attend(number, rows));
         }
@@ -128,12 +137,12 @@ impl Llama {
 
     /// Logits `[tokens, vocab]` of hidden states `[tokens, hidden]`.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        hidden.matmul(self.head().transpose())
+        self.head().multiply(&Rows::new(hidden))
     }
 
     /// The output head, `[vocab, hidden]`.
-    pub(super) fn head(&self) -> Tensor<2> {
-        self.lm_head.as_ref().unwrap_or(&self.embed_tokens).val()
+    pub(super) fn head(&self) -> &Matrix {
+        self.lm_head.as_ref().unwrap_or(&self.embed_tokens)
     }
 
     /// Rows of the embedding and of the logits.
@@ -143,7 +152,7 @@ impl Llama {
 
     /// Where the weights are.
     pub fn device(&self) -> Device {
-        self.embed_tokens.val().device()
+        self.norm.weight.val().device()
     }
 }
 
@@ -183,26 +192,33 @@ impl Attention {
 
     /// `x` and the result are `[rows, hidden]`.
     fn forward(&self, x: Tensor<2>, attend: AttendRows) -> Tensor<2> {
-        let query = self.q_proj.forward(x.clone());
-        let key = self.k_proj.forward(x.clone());
-        let value = self.v_proj.forward(x);
-        self.o_proj.forward(attend([query, key, value]))
+        let x = Rows::new(x);
+        let rows = [&self.q_proj, &self.k_proj, &self.v_proj].map(|projection| projection.forward(&x));
+        self.o_proj.forward(&Rows::new(attend(rows)))
     }
 }
 
 /// Attention of each part over itself and what its cache holds.
-fn attend_parts(parts: &mut [Part], layer: usize, rows: [Tensor<2>; 3]) -> Tensor<2> {
+fn attend_parts(
+    parts: &mut [Part],
+    layer: usize,
+    rows: [Tensor<2>; 3],
+    precision: Precision,
+) -> Tensor<2> {
+    let attend = |part: &mut Part, rows| {
+        part.rotary.rotated(layer, rows, part.layer_cache(layer)).compute(precision)
+    };
     if let [part] = parts {
-        return part.rotary.attend(layer, rows, part.layer_cache(layer));
+        return attend(part, rows);
     }
     let mut start = 0;
-    let attend = |part: &mut Part| {
+    let attend_own = |part: &mut Part| {
         let own = start..start + part.rotary.rows();
         start = own.end;
         let rows = rows.each_ref().map(|x| x.clone().slice_dim(0, own.clone()));
-        part.rotary.attend(layer, rows, part.layer_cache(layer))
+        attend(part, rows)
     };
-    Tensor::cat(parts.iter_mut().map(attend).collect(), 0)
+    Tensor::cat(parts.iter_mut().map(attend_own).collect(), 0)
 }
 
 impl FeedForward {
@@ -222,8 +238,9 @@ impl FeedForward {
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let inner = self.gate_proj.weight.dims()[0];
         let block = |x: Tensor<2>| {
-            let gate = self.gate_proj.forward(x.clone());
-            self.down_proj.forward(silu_product(gate, self.up_proj.forward(x)))
+            let x = Rows::new(x);
+            let inner = silu_product(self.gate_proj.forward(&x), self.up_proj.forward(&x));
+            self.down_proj.forward(&Rows::new(inner))
         };
         let mut blocks: Vec<_> = row_blocks(x, inner).into_iter().map(block).collect();
         match blocks.len() {
@@ -254,20 +271,16 @@ impl Linear {
         device: &Device,
     ) -> Result<Linear> {
         Ok(Linear {
-            weight: weights.take(&format!("{path}.weight"), shape, device)?,
+            weight: weights.take_matrix(&format!("{path}.weight"), shape, device)?,
             bias: match bias {
-                true => Some(weights.take(&format!("{path}.bias"), [shape[0]], device)?),
+                true => Some(weights.take_vector(&format!("{path}.bias"), shape[0], device)?),
                 false => None,
             },
         })
     }
 
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let weight = self.weight.val();
-        let y = match is_cpu(&x.device()) {
-            true => Tensor::from_dispatch(Dispatch::linear(x.into_dispatch(), weight.into_dispatch())),
-            false => x.matmul(weight.transpose()),
-        };
+    fn forward(&self, x: &Rows) -> Tensor<2> {
+        let y = self.weight.multiply(x);
         match &self.bias {
             Some(bias) => y + bias.val().unsqueeze(),
             None => y,
@@ -277,7 +290,7 @@ impl Linear {
 
 impl RmsNorm {
     fn load(path: &str, config: &LlamaConfig, weights: &mut Weights, device: &Device) -> Result<RmsNorm> {
-        let weight = weights.take(&format!("{path}.weight"), [config.hidden_size], device)?;
+        let weight = weights.take_vector(&format!("{path}.weight"), config.hidden_size, device)?;
         Ok(RmsNorm { weight, epsilon: config.rms_norm_eps })
     }
 

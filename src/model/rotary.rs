@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::attention::{RelativeAttention, Sight, Turn};
 use super::cache::LayerCache;
+use super::Precision;
 use super::kernels::{CpuKernels, Heads, on_cpu};
 use crate::encoding::{Band, Positions, Rotation, Rotations};
 
@@ -71,9 +72,10 @@ impl RotaryTables {
     /// are in `cache`; without a cache the rows must be a whole sequence.
     ///
     /// `query` is `[rows, heads * head_dim]`, `key` and `value` `[rows, kv_heads * head_dim]`, not
-    /// rotated; query head `n` reads key head `n * kv_heads / heads`. Returns the shape of `query`.
+    /// rotated; query head `n` reads key head `n * kv_heads / heads`. Returns the shape of `query`, in f32
+    /// precision.
     pub fn attend(&self, layer: usize, rows: [Tensor<2>; 3], cache: Option<&mut LayerCache>) -> Tensor<2> {
-        self.rotated(layer, rows, cache).compute()
+        self.rotated(layer, rows, cache).compute(Precision::F32)
     }
 
     /// The attention that [`RotaryTables::attend`] computes.

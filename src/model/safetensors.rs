@@ -1,50 +1,39 @@
 //! safetensors weights of a directory, one file or sharded.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use half::{bf16, f16};
-use memmap2::Mmap;
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde_json::Value;
 
-use super::weights::{StoredTensor, TensorSource};
+use super::stored::{Bytes, Format, Mapped, StoredTensor};
+use super::weights::TensorSource;
 use crate::error::{Error, ErrorKind, Result, read_text};
 
 /// The weight files of a directory, mapped from disk.
 pub struct SafetensorsDir {
-    files: Vec<MappedFile>,
-    /// Which of `files` holds each tensor.
-    location: BTreeMap<String, usize>,
+    dir: PathBuf,
+    files: Vec<Arc<Mapped>>,
+    places: BTreeMap<String, Place>,
 }
 
-struct MappedFile {
-    path: PathBuf,
-    map: Mmap,
+/// Where a tensor lies.
+struct Place {
+    /// Which of the files.
+    file: usize,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Range<usize>,
 }
 
-impl MappedFile {
-    fn open(path: PathBuf) -> Result<MappedFile> {
-        let unreadable = |e: std::io::Error| {
-            Error::new(ErrorKind::Model, format!("cannot read the weights: {e}"))
-                .in_file(&path)
-                .fix("check the path and its permissions")
-        };
-        let file = File::open(&path).map_err(unreadable)?;
-        // SAFETY: the map is read only; a checkpoint that another program rewrites while it is read
-        // gives wrong numbers or a fault, as with every memory-mapped loader.
-        let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
-        Ok(MappedFile { path, map })
-    }
-
-    fn tensors(&self) -> Result<SafeTensors<'_>> {
-        SafeTensors::deserialize(&self.map).map_err(|e| {
-            Error::new(ErrorKind::Model, format!("not a whole safetensors file: {e}"))
-                .in_file(&self.path)
-                .fix("the file may be cut short; download or copy it again")
-        })
-    }
+fn tensors(file: &Mapped) -> Result<SafeTensors<'_>> {
+    SafeTensors::deserialize(file).map_err(|e| {
+        Error::new(ErrorKind::Model, format!("not a whole safetensors file: {e}"))
+            .in_file(file.path())
+            .fix("the file may be cut short; download or copy it again")
+    })
 }
 
 /// The weight files of a directory: model.safetensors, or the shards that its index names.
@@ -85,63 +74,71 @@ impl SafetensorsDir {
     /// # Errors
     /// [`ErrorKind::Model`], naming the file: missing, unreadable, cut short, or a tensor given twice.
     pub fn open(dir: &Path) -> Result<SafetensorsDir> {
-        let files = weight_files(dir)?.into_iter().map(MappedFile::open).collect::<Result<Vec<_>>>()?;
-        let mut location = BTreeMap::new();
+        let files = weight_files(dir)?.iter().map(|file| Mapped::open(file)).collect::<Result<Vec<_>>>()?;
+        let mut places = BTreeMap::new();
         for (number, file) in files.iter().enumerate() {
-            for name in file.tensors()?.names() {
-                if location.insert(name.to_string(), number).is_some() {
+            for (name, view) in tensors(file)?.tensors() {
+                let start = view.data().as_ptr() as usize - file.as_ptr() as usize;
+                let place = Place {
+                    file: number,
+                    dtype: view.dtype(),
+                    shape: view.shape().to_vec(),
+                    bytes: start..start + view.data().len(),
+                };
+                if places.insert(name.clone(), place).is_some() {
                     return Err(Error::new(ErrorKind::Model, format!("tensor `{name}` is in two files"))
-                        .in_file(&file.path)
+                        .in_file(file.path())
                         .fix("remove the stale shards of an earlier download"));
                 }
             }
         }
-        Ok(SafetensorsDir { files, location })
+        Ok(SafetensorsDir { dir: dir.to_path_buf(), files, places })
     }
 }
 
 impl TensorSource for SafetensorsDir {
     fn names(&self) -> Vec<String> {
-        self.location.keys().cloned().collect()
+        self.places.keys().cloned().collect()
     }
 
     fn own_name(&self, name: &str) -> String {
         name.to_string()
     }
 
-    fn tensor(&self, name: &str) -> Result<StoredTensor<'_>> {
-        let file = &self.files[self.location[name]];
-        let view = file.tensors()?.tensor(name).map_err(|e| {
-            Error::new(ErrorKind::Model, format!("tensor `{name}` cannot be read: {e}")).in_file(&file.path)
-        })?;
-        let to_f32 = decoder(name, view.dtype()).map_err(|e| e.in_file(&file.path))?;
-        let (shape, data) = (view.shape().to_vec(), view.data());
-        Ok(StoredTensor { file: &file.path, shape, read: Box::new(move || to_f32(data)) })
+    fn shape(&self, name: &str) -> Result<(Vec<usize>, &Path)> {
+        let place = &self.places[name];
+        let file = self.files[place.file].path();
+        format(name, place.dtype).map_err(|e| e.in_file(file))?;
+        Ok((place.shape.clone(), file))
+    }
+
+    fn tensor(&self, name: &str) -> Result<StoredTensor> {
+        let Place { file, dtype, shape, bytes } = &self.places[name];
+        let file = &self.files[*file];
+        Ok(StoredTensor {
+            file: file.path().to_path_buf(),
+            shape: shape.clone(),
+            format: format(name, *dtype).map_err(|e| e.in_file(file.path()))?,
+            bytes: Bytes::Mapped(file.clone(), bytes.clone()),
+        })
     }
 
     fn shape_is_from(&self) -> &'static str {
         "config.json"
     }
+
+    fn path(&self) -> &Path {
+        &self.dir
+    }
 }
 
-/// Reads a tensor's bytes as f32.
-type Decoder = fn(&[u8]) -> Vec<f32>;
-
-/// The decoder of a type.
-fn decoder(name: &str, dtype: Dtype) -> Result<Decoder> {
-    Ok(match dtype {
-        Dtype::F32 => {
-            |bytes| bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
-        }
-        Dtype::F16 => {
-            |bytes| bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
-        }
-        Dtype::BF16 => {
-            |bytes| bytes.chunks_exact(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
-        }
-        other => {
-            return Err(Error::new(ErrorKind::Model, format!("tensor `{name}` has type {other:?}"))
-                .fix("save the model as f32, bf16 or f16"));
-        }
-    })
+/// The format of a type.
+fn format(name: &str, dtype: Dtype) -> Result<&'static Format> {
+    match dtype {
+        Dtype::F32 => Ok(Format::f32()),
+        Dtype::F16 => Ok(Format::f16()),
+        Dtype::BF16 => Ok(Format::bf16()),
+        other => Err(Error::new(ErrorKind::Model, format!("tensor `{name}` has type {other:?}"))
+            .fix("save the model as f32, bf16 or f16")),
+    }
 }

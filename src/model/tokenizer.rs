@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::gguf::Gguf;
+use super::format;
 use crate::error::{Error, ErrorKind, Result, read_text};
 
 /// A text in tokens.
@@ -32,13 +32,14 @@ impl Tokenizer {
     /// # Errors
     /// [`ErrorKind::Tokenizer`] or, of a damaged GGUF file, [`ErrorKind::Model`], naming the file.
     pub fn read(path: &Path) -> Result<Tokenizer> {
-        match path.is_file() {
-            true => Gguf::open(path)?.tokenizer(),
-            false => Tokenizer::read_dir(path),
-        }
+        format::open(path)?.tokenizer()
     }
 
-    fn read_dir(dir: &Path) -> Result<Tokenizer> {
+    /// Reads that of a directory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`], naming the file.
+    pub(super) fn read_dir(dir: &Path) -> Result<Tokenizer> {
         let path = dir.join("tokenizer.json");
         if !path.exists() {
             return Err(Error::new(ErrorKind::Tokenizer, "no tokenizer.json").in_file(dir).fix(

@@ -21,7 +21,7 @@ impl Llama {
         rotary: &RotaryTables,
     ) -> Tensor<1> {
         let hidden = self.forward_with(inputs, &mut |_, rows| attend_each(rotary, rows));
-        let head = self.head();
+        let head = self.head().tensor();
         if is_cpu(&hidden.device()) {
             let [hidden, head] = [hidden, head].map(Tensor::into_dispatch);
             return Tensor::from_dispatch(Dispatch::cross_entropy(hidden, head, targets.into_dispatch()));

@@ -1,13 +1,18 @@
-//! A checkpoint's weights, read by their Hugging Face names from wherever they lie.
+//! A checkpoint's weights, taken by their Hugging Face names from wherever they lie.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use burn::module::{Param, ParamId};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use half::f16;
 
-use super::gguf::Gguf;
+use super::Precision;
+use super::kernels::is_cpu;
+use super::matrix::{Matrix, Stored};
 use super::safetensors::SafetensorsDir;
+use super::stored::StoredTensor;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Files that hold tensors, by names of their own.
@@ -18,86 +23,130 @@ pub(super) trait TensorSource {
     /// What it calls the tensor of a Hugging Face name.
     fn own_name(&self, name: &str) -> String;
 
-    /// The tensor that it calls so, which is one of [`TensorSource::names`].
+    /// The shape of the tensor that it calls so, which is one of [`TensorSource::names`], and the file that it
+    /// is in. Its values are not read.
     ///
     /// # Errors
     /// [`ErrorKind::Model`], naming file and tensor: of a type that cannot be read.
-    fn tensor(&self, own_name: &str) -> Result<StoredTensor<'_>>;
+    fn shape(&self, own_name: &str) -> Result<(Vec<usize>, &Path)>;
+
+    /// The tensor that it calls so, as it is stored.
+    ///
+    /// # Errors
+    /// As [`TensorSource::shape`].
+    fn tensor(&self, own_name: &str) -> Result<StoredTensor>;
 
     /// What says the shape of the network, in words.
     fn shape_is_from(&self) -> &'static str;
+
+    /// The file or directory.
+    fn path(&self) -> &Path;
 }
 
-/// A tensor as it lies in a file.
-pub(super) struct StoredTensor<'a> {
-    /// The file.
-    pub file: &'a Path,
-    /// Rows first.
-    pub shape: Vec<usize>,
-    /// Reads its values, row by row.
-    pub read: Box<dyn FnOnce() -> Vec<f32> + 'a>,
+/// How a network holds its matrices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// As the checkpoint stores them, multiplied by the CPU's own kernels.
+    Stored(Precision),
+    /// As f32 tensors of the device.
+    Tensors,
+    /// As f16 tensors of the device.
+    Half,
+    /// Not at all: names, shapes and types are looked at.
+    Headers,
 }
 
-/// The tensors of a checkpoint, mapped from disk, turned to f32 one by one as they are taken.
+impl Hold {
+    /// How a device holds them under a precision that it has.
+    pub fn on(device: &Device, precision: Precision) -> Hold {
+        match precision {
+            Precision::F16 => Hold::Half,
+            _ if is_cpu(device) => Hold::Stored(precision),
+            _ => Hold::Tensors,
+        }
+    }
+}
+
+/// The tensors of a checkpoint, taken one by one.
 pub struct Weights {
-    path: PathBuf,
     source: Box<dyn TensorSource>,
     /// The source's names of tensors that were not taken yet.
     left: BTreeSet<String>,
-    /// Whether tensors are looked at only, not read.
-    headers_only: bool,
+    hold: Hold,
 }
 
 impl Weights {
-    /// Maps the weight files of a directory, or a GGUF file, and reads their headers.
+    /// The tensors of a source, to be held so.
+    pub(super) fn open(source: Box<dyn TensorSource>, hold: Hold) -> Weights {
+        let left = source.names().into_iter().collect();
+        Weights { source, left, hold }
+    }
+
+    /// The tensors of a directory of safetensors files, to train on.
     ///
     /// # Errors
     /// [`ErrorKind::Model`], naming the file: missing, unreadable, cut short, or a tensor given twice.
-    pub fn open(path: &Path) -> Result<Weights> {
-        let source: Box<dyn TensorSource> = match path.is_file() {
-            true => Box::new(Gguf::open(path)?),
-            false => Box::new(SafetensorsDir::open(path)?),
+    pub fn of_directory(dir: &Path) -> Result<Weights> {
+        Ok(Weights::open(Box::new(SafetensorsDir::open(dir)?), Hold::Tensors))
+    }
+
+    /// How matrices are held.
+    pub(super) fn hold(&self) -> Hold {
+        self.hold
+    }
+
+    /// Takes the matrix of that name and shape.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`], naming the tensor: missing, of another shape, of a type that cannot be read, or
+    /// beyond what f16 numbers hold.
+    pub(super) fn take_matrix(&mut self, name: &str, shape: [usize; 2], device: &Device) -> Result<Matrix> {
+        let name = self.find(name, &shape)?;
+        let tensor = match self.hold {
+            Hold::Headers => return Ok(Matrix::Tensor(unread(shape, device))),
+            _ => self.source.tensor(&name)?,
         };
-        let left = source.names().into_iter().collect();
-        Ok(Weights { path: path.to_path_buf(), source, left, headers_only: false })
+        Ok(match self.hold {
+            Hold::Stored(precision) => Matrix::Stored(Stored::new(Arc::new(tensor), precision)),
+            Hold::Half => {
+                let values = TensorData::new(halves(&name, &tensor)?, shape);
+                Matrix::Tensor(Param::from_tensor(Tensor::from_data(values, (device, DType::F16))))
+            }
+            _ => Matrix::Tensor(parameter(&tensor, shape, device)),
+        })
     }
 
-    /// As [`Weights::open`], to check names, shapes and types without reading the tensors: those that
-    /// are taken stand for zeros.
+    /// Takes the vector of that name and length, as f32 numbers of the device.
     ///
     /// # Errors
-    /// As [`Weights::open`].
-    pub fn open_headers(path: &Path) -> Result<Weights> {
-        Ok(Weights { headers_only: true, ..Weights::open(path)? })
-    }
-
-    /// Takes the tensor of that name and shape as an f32 parameter.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Model`], naming the tensor: missing, of another shape, or of a type that cannot be
-    /// read.
-    pub fn take<const D: usize>(
+    /// As [`Weights::take_matrix`].
+    pub(crate) fn take_vector(
         &mut self,
         name: &str,
-        shape: [usize; D],
+        length: usize,
         device: &Device,
-    ) -> Result<Param<Tensor<D>>> {
+    ) -> Result<Param<Tensor<1>>> {
+        let name = self.find(name, &[length])?;
+        match self.hold {
+            Hold::Headers => Ok(unread([length], device)),
+            _ => Ok(parameter(&self.source.tensor(&name)?, [length], device)),
+        }
+    }
+
+    /// The source's name of a tensor that is there, of that shape, and was not taken yet.
+    fn find(&mut self, name: &str, shape: &[usize]) -> Result<String> {
         let name = self.source.own_name(name);
         if !self.left.remove(&name) {
-            return Err(self.misfit(format!("tensor `{name}` is missing")).in_file(&self.path));
+            let missing = self.misfit(format!("tensor `{name}` is missing"));
+            return Err(missing.in_file(self.source.path()));
         }
-        let stored = self.source.tensor(&name)?;
-        if stored.shape != shape {
+        let (stored, file) = self.source.shape(&name)?;
+        if stored != shape {
             let asking = self.source.shape_is_from();
-            let what = format!("tensor `{name}` has shape {:?}, {asking} asks for {shape:?}", stored.shape);
-            return Err(self.misfit(what).in_file(stored.file));
+            let what = format!("tensor `{name}` has shape {stored:?}, {asking} asks for {shape:?}");
+            return Err(self.misfit(what).in_file(file));
         }
-        if self.headers_only {
-            let zeros = move |device: &Device, _: bool| Tensor::zeros(shape, device);
-            return Ok(Param::uninitialized(ParamId::new(), zeros, device.clone(), false, shape.into()));
-        }
-        let values = (stored.read)();
-        Ok(Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), device)))
+        Ok(name)
     }
 
     /// The weights are not those of the network.
@@ -122,7 +171,36 @@ impl Weights {
         let names: Vec<_> = self.left.iter().take(4).cloned().collect();
         let what = format!("{count} tensor(s) that {asking} does not account for: {}", names.join(", "));
         Err(Error::new(ErrorKind::Model, what)
-            .in_file(&self.path)
+            .in_file(self.source.path())
             .fix(format!("check that {asking} belongs to these weights (attention_bias, num_hidden_layers)")))
+    }
+}
+
+/// A stored tensor as an f32 parameter.
+fn parameter<const D: usize>(
+    tensor: &StoredTensor,
+    shape: [usize; D],
+    device: &Device,
+) -> Param<Tensor<D>> {
+    Param::from_tensor(Tensor::from_data(TensorData::new(tensor.values(), shape), device))
+}
+
+/// Stands for a parameter that is not read.
+fn unread<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
+    let zeros = move |device: &Device, _: bool| Tensor::zeros(shape, device);
+    Param::uninitialized(ParamId::new(), zeros, device.clone(), false, shape.into())
+}
+
+/// A stored tensor's values as f16 numbers.
+fn halves(name: &str, tensor: &StoredTensor) -> Result<Vec<f16>> {
+    let values = tensor.values();
+    let beyond = values.iter().find(|value| value.is_finite() && !f16::from_f32(**value).is_finite());
+    match beyond {
+        None => Ok(values.into_iter().map(f16::from_f32).collect()),
+        Some(value) => {
+            Err(Error::new(ErrorKind::Model, format!("tensor `{name}` holds {value}, beyond what f16 holds"))
+                .in_file(&tensor.file)
+                .fix("use --precision f32"))
+        }
     }
 }

@@ -3,6 +3,7 @@
 use super::contributions::{self, contributions, verdict};
 use super::table::{Content, View};
 use super::{Picture, Report, Row, Table};
+use crate::model::Precision;
 use crate::config::{EncodingEntry, TaskEntry};
 use crate::paper::{Published, Source};
 use crate::stats::FEWEST;
@@ -211,6 +212,9 @@ pub fn caption(report: &Report) -> Vec<String> {
     )];
     if results.samples.len() < environment.planned {
         lines.push("Unfinished: figures are of the samples stored so far.".into());
+    }
+    for model in environment.models.iter().filter(|model| model.precision != Precision::default()) {
+        lines.push(format!("Matrix products of {} in precision {}.", model.name, model.precision));
     }
     let left_out = environment.left_out.len();
     if left_out > 0 {

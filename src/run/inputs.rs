@@ -61,6 +61,7 @@ pub(super) fn model_hashes(config: &Config, checkpoints: &[Checkpoint]) -> Resul
             name: entry.name.clone(),
             sha256: checkpoint.sha256()?,
             trained_length: checkpoint.config.trained_length(),
+            precision: entry.precision,
         })
     };
     config.models.iter().zip(checkpoints).map(hash).collect()

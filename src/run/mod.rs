@@ -48,6 +48,10 @@ struct Work<'a> {
 /// [`ErrorKind::Results`] when `out` holds other results; [`ErrorKind::Compute`] and
 /// [`ErrorKind::Write`] while working. Stored samples are kept.
 pub fn run(config: &Config, device: &OpenDevice, out: &Path, options: RunOptions) -> Result<()> {
+    for entry in &config.models {
+        let place = |e: Error| e.at(format_args!("model \"{}\"", entry.name));
+        entry.precision.check(&device.device).map_err(place)?;
+    }
     let Inputs { models, datasets } = find_inputs(config)?;
     let checkpoints = open_checkpoints(config, &models)?;
     let work = prepare(config, &checkpoints, &datasets)?;
@@ -72,7 +76,7 @@ pub fn run(config: &Config, device: &OpenDevice, out: &Path, options: RunOptions
         if batches.peek().is_none() {
             continue;
         }
-        let model = checkpoint.load(&device.device)?;
+        let model = checkpoint.load(&device.device, config.models[number].precision)?;
         for batch in batches {
             for line in batch.evaluate(&config.models[number].name, checkpoint, &model)? {
                 store.append(&line)?;

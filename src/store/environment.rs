@@ -6,6 +6,7 @@ use chrono::{SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::model::{Precision, Products};
 use crate::task::LeftOut;
 
 /// Where and of what the numbers of a results directory were made.
@@ -44,6 +45,9 @@ pub struct Session {
     pub git_commit: String,
     /// CPU threads.
     pub threads: usize,
+    /// What the CPU multiplies bf16 numbers with: a name of `longcode devices`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_products: Option<String>,
     /// RFC 3339.
     pub started: String,
 }
@@ -55,6 +59,7 @@ impl Session {
             version: env!("CARGO_PKG_VERSION").into(),
             git_commit: env!("LONGCODE_COMMIT").into(),
             threads: rayon::current_num_threads(),
+            cpu_products: Some(Products::chosen().name().into()),
             started: now(),
         }
     }
@@ -69,6 +74,9 @@ pub struct ModelHash {
     pub sha256: String,
     /// Pretraining length in tokens.
     pub trained_length: usize,
+    /// What its matrix products were made of.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 /// A data set and what pins it.
@@ -156,7 +164,10 @@ impl Environment {
         let models = self.models.iter().zip(&other.models).filter(|(a, b)| a != b);
         let datasets = self.datasets.iter().zip(&other.datasets).filter(|(a, b)| a != b);
         let mut all = models
-            .map(|(a, b)| words("model", &b.name, &a.sha256, &b.sha256))
+            .map(|(a, b)| match a.sha256 == b.sha256 {
+                true => words("precision, of model", &b.name, a.precision.name(), b.precision.name()),
+                false => words("model", &b.name, &a.sha256, &b.sha256),
+            })
             .chain(datasets.map(|(a, b)| words("data set", &b.name, &a.sha256, &b.sha256)));
         all.next()
     }

@@ -185,14 +185,14 @@ pub fn load(
     state: &State,
     device: &Device,
 ) -> Result<(Llama, Vec<Moments>)> {
-    let mut weights = Weights::open(dir)?;
+    let mut weights = Weights::of_directory(dir)?;
     let model = Llama::load(config, &mut weights, device)?;
     let inner = device.clone().inner();
     let mut moments = Vec::new();
     if state.step > 0 {
         for tensor in named_tensors(&model) {
             let count = tensor.values.len();
-            let mut take = |part| weights.take(&moment_name(&tensor.name, part), [count], &inner);
+            let mut take = |part| weights.take_vector(&moment_name(&tensor.name, part), count, &inner);
             let [first, second] = [take("moment_1")?, take("moment_2")?].map(|param| param.val());
             moments.push(Moments::new(state.step as usize, first, second));
         }

@@ -201,7 +201,7 @@ fn make_first_checkpoint(
     write_whole(&output.path("config.json"), format!("{json:#}\n").as_bytes())?;
     let weights = match &sources.checkpoint {
         None => network::first_weights(&json, config.seed),
-        Some(dir) => network::named_tensors(&Checkpoint::open(dir)?.load(&Device::flex())?),
+        Some(dir) => network::named_tensors(&Checkpoint::open(dir)?.load_to_train(&Device::flex())?),
     };
     let state = State {
         step: 0,

@@ -180,12 +180,16 @@ struct Named {
 }
 
 impl ModuleVisitor for Named {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        if !is_variant(container_type) {
+            self.path.push(name.to_string());
+        }
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        if !is_variant(container_type) {
+            self.path.pop();
+        }
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -198,6 +202,11 @@ impl ModuleVisitor for Named {
         let shape = weight.dims().to_vec();
         self.all.push(NamedTensor { name, shape, values: values(weight) });
     }
+}
+
+/// What holds a module is an enum: its variant is no part of a name.
+fn is_variant(container_type: &str) -> bool {
+    container_type.starts_with("Enum:")
 }
 
 /// The values of an f32 tensor.

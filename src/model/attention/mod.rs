@@ -15,7 +15,7 @@ use std::sync::Arc;
 use burn::backend::Dispatch;
 use burn::tensor::{Bool, Device, Int, Tensor};
 
-use super::MAX_ELEMENTS;
+use super::{MAX_ELEMENTS, Precision};
 use super::kernels::{AttentionKernel, Heads, MAX_TURNS};
 
 /// Most queries in a block.
@@ -41,7 +41,7 @@ pub struct RelativeAttention {
 
 impl RelativeAttention {
     /// `[rows, heads * head_dim]`, by the backend's own kernel; that has no gradients.
-    pub fn compute(self) -> Tensor<2> {
+    pub fn compute(self, precision: Precision) -> Tensor<2> {
         let turns = self.queries.len().max(self.keys.len());
         if self.value.device().is_autodiff() || turns > MAX_TURNS {
             return self.in_blocks();
@@ -53,7 +53,7 @@ impl RelativeAttention {
         let ([query_0, query_1, query_2], [key_0, key_1, key_2]) = (all(self.queries), all(self.keys));
         let value = self.value.into_dispatch();
         Tensor::from_dispatch(Dispatch::relative_attention(
-            query_0, query_1, query_2, key_0, key_1, key_2, value, self.heads, self.sight, self.lost,
+            query_0, query_1, query_2, key_0, key_1, key_2, value, self.heads, self.sight, self.lost, precision,
         ))
     }
 

@@ -23,7 +23,7 @@ impl Gguf {
     /// # Errors
     /// [`ErrorKind::Model`], naming the file and the field: missing, of another type, a value that makes no
     /// sense, or an architecture or option that is not supported.
-    pub fn config(&self) -> Result<LlamaConfig> {
+    pub(super) fn network_config(&self) -> Result<LlamaConfig> {
         let read = || {
             let mut config = LlamaConfig::from_json(self.config_json()?)?;
             if let Some(rule) = self.rope_factors(&config.rope)? {
@@ -182,7 +182,9 @@ impl Gguf {
 
     fn rope_factors(&self, rope: &ModelRope) -> Result<Option<RopeFactors>> {
         let Some(info) = self.header.tensors.get(ROPE_FACTORS) else { return Ok(None) };
-        let factors = info.kind.decode(&self.map[info.bytes.clone()]);
+        let bytes = &self.map[info.bytes.clone()];
+        let mut factors = vec![0.0; info.shape.iter().product()];
+        (info.format.decode)(bytes, &mut factors);
         let bad = |what: String| {
             Error::new(ErrorKind::Model, what)
                 .at(format_args!("tensor `{ROPE_FACTORS}`"))

@@ -4,11 +4,33 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::quantised::{TENSOR_TYPES, TensorType};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::stored::{FORMATS, Format};
 
 /// Where the data begins, and each tensor in it, is a multiple of this unless `general.alignment` says.
 const ALIGNMENT: usize = 32;
+/// Formats of tensors that are known by name only.
+const OTHER_FORMATS: &[(u32, &str)] = &[
+    (9, "Q8_1"),
+    (15, "Q8_K"),
+    (16, "IQ2_XXS"),
+    (17, "IQ2_XS"),
+    (18, "IQ3_XXS"),
+    (19, "IQ1_S"),
+    (20, "IQ4_NL"),
+    (21, "IQ3_S"),
+    (22, "IQ2_S"),
+    (23, "IQ4_XS"),
+    (24, "I8"),
+    (25, "I16"),
+    (26, "I32"),
+    (27, "I64"),
+    (28, "F64"),
+    (29, "IQ1_M"),
+    (34, "TQ1_0"),
+    (35, "TQ2_0"),
+    (39, "MXFP4"),
+];
 /// Value types, by their number in a file.
 const TEXT: u32 = 8;
 const ARRAY: u32 = 9;
@@ -53,7 +75,7 @@ pub struct TensorInfo {
     /// Rows first, as everywhere but in the file.
     pub shape: Vec<usize>,
     /// Format of the data.
-    pub kind: TensorType,
+    pub format: &'static Format,
     /// The data's bytes in the file.
     pub bytes: Range<usize>,
 }
@@ -158,8 +180,10 @@ impl RawInfo {
 
     /// Holds the entry against the data, which begins at byte `data` of a file of `end` bytes.
     fn checked(self, data: usize, alignment: usize, end: usize) -> Result<TensorInfo> {
-        let kind = TensorType::of(self.kind).map_err(|name| {
-            let known: Vec<_> = TENSOR_TYPES.iter().map(|kind| kind.name).collect();
+        let format = FORMATS.iter().find(|format| format.id == self.kind).ok_or_else(|| {
+            let known: Vec<_> = FORMATS.iter().map(|format| format.name).collect();
+            let named = OTHER_FORMATS.iter().find(|(other, _)| *other == self.kind);
+            let name = named.map_or_else(|| format!("number {}", self.kind), |(_, name)| name.to_string());
             Error::new(ErrorKind::Model, format!("tensor type {name} is not supported"))
                 .fix(format!("use a file of the types {}; Q4_K_M and Q8_0 files are", known.join(", ")))
         })?;
@@ -167,16 +191,16 @@ impl RawInfo {
             return Err(damaged(format!("offset {} is no multiple of {alignment}", self.offset)));
         }
         let values = self.dims.iter().try_fold(1usize, |values, &dim| values.checked_mul(dim));
-        let size = kind.bytes(self.dims[0]).and_then(|_| kind.bytes(values?));
+        let size = format.bytes(self.dims[0]).and_then(|_| format.bytes(values?));
         let Some(size) = size else {
-            return Err(damaged(format!("dimensions {:?} do not suit type {}", self.dims, kind.name)));
+            return Err(damaged(format!("dimensions {:?} do not suit type {}", self.dims, format.name)));
         };
         let start = data.checked_add(self.offset);
         let stop = start.and_then(|start| start.checked_add(size));
         match (start, stop) {
             (Some(start), Some(stop)) if stop <= end => {
                 let shape = self.dims.into_iter().rev().collect();
-                Ok(TensorInfo { shape, kind, bytes: start..stop })
+                Ok(TensorInfo { shape, format, bytes: start..stop })
             }
             _ => Err(damaged(format!(
                 "{size} bytes at offset {} reach beyond the end of the file, {end} bytes",

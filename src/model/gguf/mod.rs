@@ -1,29 +1,31 @@
 //! Checkpoints in one GGUF file, the format of llama.cpp (versions 2 and 3): config, tokenizer and
 //! quantised weights.
 //!
-//! [`header`] reads the file's head, [`quantised`] its blocks of weights. The rest says the same things in
+//! [`header`] reads the file's head. The rest says the same things in
 //! Hugging Face's terms, so that nothing else need know of GGUF: [`config`] the config.json that the
 //! metadata amounts to, [`tokenizer`] the tokenizer.json, [`tensors`] the weights by their other names.
 
 pub mod config;
 pub mod header;
-pub mod quantised;
 pub mod tensors;
 pub mod tokenizer;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use memmap2::Mmap;
-
+use super::format::CheckpointFormat;
+use super::stored::Mapped;
+use super::weights::TensorSource;
+use super::{LlamaConfig, Tokenizer};
 use crate::error::{Error, ErrorKind, Result};
 use header::{Header, Value};
 
 /// A GGUF file, mapped from disk, whose head has been read and checked.
+#[derive(Clone)]
 pub struct Gguf {
     path: PathBuf,
-    map: Mmap,
-    header: Header,
+    map: Arc<Mapped>,
+    header: Arc<Header>,
 }
 
 impl Gguf {
@@ -32,17 +34,9 @@ impl Gguf {
     /// # Errors
     /// [`ErrorKind::Model`], naming the file and the field: unreadable, not GGUF, or damaged.
     pub fn open(path: &Path) -> Result<Gguf> {
-        let unreadable = |e: std::io::Error| {
-            Error::new(ErrorKind::Model, format!("cannot read the file: {e}"))
-                .in_file(path)
-                .fix("check the path and its permissions")
-        };
-        let file = File::open(path).map_err(unreadable)?;
-        // SAFETY: as for safetensors, the map is read only, and a file that another program rewrites
-        // meanwhile gives wrong numbers or a fault.
-        let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
+        let map = Mapped::open(path)?;
         let header = Header::read(&map).map_err(|e| e.in_file(path))?;
-        let gguf = Gguf { path: path.to_path_buf(), map, header };
+        let gguf = Gguf { path: path.to_path_buf(), map, header: Arc::new(header) };
         gguf.refuse_split().map_err(|e| e.in_file(path))?;
         Ok(gguf)
     }
@@ -115,6 +109,33 @@ impl Gguf {
     ) -> Result<Option<T>> {
         let Some(value) = self.header.metadata.get(key) else { return Ok(None) };
         as_kind(value).map(Some).ok_or_else(|| key_error(key, format!("{key} is not {kind}")))
+    }
+}
+
+impl CheckpointFormat for Gguf {
+    fn config(&self) -> Result<LlamaConfig> {
+        self.network_config()
+    }
+
+    fn tokenizer(&self) -> Result<Tokenizer> {
+        self.read_tokenizer()
+    }
+
+    fn tokenizer_file(&self) -> PathBuf {
+        self.path.clone()
+    }
+
+    /// None beside the tokenizer's.
+    fn end_of_sequence(&self) -> Result<Vec<u32>> {
+        Ok(Vec::new())
+    }
+
+    fn tensors(&self) -> Result<Box<dyn TensorSource>> {
+        Ok(Box::new(self.clone()))
+    }
+
+    fn files(&self) -> Result<Vec<PathBuf>> {
+        Ok(vec![self.path.clone()])
     }
 }
 

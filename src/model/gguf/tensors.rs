@@ -1,10 +1,13 @@
 //! The weights of a GGUF file by their Hugging Face names.
 
+use std::path::Path;
+
 use super::config::ROPE_FACTORS;
 use super::header::TensorInfo;
 use super::{Gguf, key_error};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::weights::{StoredTensor, TensorSource};
+use crate::model::stored::{Bytes, StoredTensor};
+use crate::model::weights::TensorSource;
 
 /// What llama.cpp calls the parts of the network.
 const PARTS: &[(&str, &str)] =
@@ -43,27 +46,39 @@ impl TensorSource for Gguf {
         gguf_name(name).unwrap_or_else(|| name.to_string())
     }
 
-    fn tensor(&self, own_name: &str) -> Result<StoredTensor<'_>> {
-        let info = self.header.tensors.get(own_name).ok_or_else(|| {
-            Error::new(ErrorKind::Model, format!("tensor `{own_name}` is missing")).in_file(&self.path)
-        })?;
+    fn shape(&self, own_name: &str) -> Result<(Vec<usize>, &Path)> {
+        let info = self.info(own_name)?;
+        self.interleaved_heads(own_name, info).map_err(|e| e.in_file(&self.path))?;
+        Ok((info.shape.clone(), &self.path))
+    }
+
+    fn tensor(&self, own_name: &str) -> Result<StoredTensor> {
+        let info = self.info(own_name)?;
         let interleaved = self.interleaved_heads(own_name, info).map_err(|e| e.in_file(&self.path))?;
-        let read = move || {
-            let values = info.kind.decode(&self.map[info.bytes.clone()]);
-            match interleaved {
-                Some(heads) => halves_apart(&values, heads, info.shape[0]),
-                None => values,
-            }
+        let mapped = Bytes::Mapped(self.map.clone(), info.bytes.clone());
+        let bytes = match interleaved {
+            Some(heads) => Bytes::Owned(halves_apart(&mapped, heads, info.shape[0]).into()),
+            None => mapped,
         };
-        Ok(StoredTensor { file: &self.path, shape: info.shape.clone(), read: Box::new(read) })
+        Ok(StoredTensor { file: self.path.clone(), shape: info.shape.clone(), format: info.format, bytes })
     }
 
     fn shape_is_from(&self) -> &'static str {
         "the metadata"
     }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 impl Gguf {
+    fn info(&self, own_name: &str) -> Result<&TensorInfo> {
+        self.header.tensors.get(own_name).ok_or_else(|| {
+            Error::new(ErrorKind::Model, format!("tensor `{own_name}` is missing")).in_file(&self.path)
+        })
+    }
+
     /// The heads of a tensor whose rows llama.cpp interleaves: queries and keys of the llama architecture.
     fn interleaved_heads(&self, name: &str, info: &TensorInfo) -> Result<Option<usize>> {
         let part = name.split('.').nth(2);
@@ -84,16 +99,17 @@ impl Gguf {
     }
 }
 
-/// Puts the rows of each head in Hugging Face's order. llama.cpp rotates neighbours (2p, 2p + 1) where
-/// Hugging Face rotates p and p + h, and reorders the rows of queries and keys to make up for it.
-fn halves_apart(values: &[f32], heads: usize, rows: usize) -> Vec<f32> {
-    let (width, pairs) = (values.len() / rows, rows / heads / 2);
-    let mut apart = Vec::with_capacity(values.len());
+/// Puts the rows of each head in Hugging Face's order; a row's bytes are whole blocks. llama.cpp rotates
+/// neighbours (2p, 2p + 1) where Hugging Face rotates p and p + h, and reorders the rows of queries and keys
+/// to make up for it.
+fn halves_apart(bytes: &[u8], heads: usize, rows: usize) -> Vec<u8> {
+    let (width, pairs) = (bytes.len() / rows, rows / heads / 2);
+    let mut apart = Vec::with_capacity(bytes.len());
     for head in 0..heads {
         for half in 0..2 {
             for pair in 0..pairs {
                 let row = (head * pairs + pair) * 2 + half;
-                apart.extend_from_slice(&values[row * width..(row + 1) * width]);
+                apart.extend_from_slice(&bytes[row * width..(row + 1) * width]);
             }
         }
     }

@@ -34,7 +34,7 @@ impl Gguf {
     /// # Errors
     /// [`ErrorKind::Tokenizer`] or [`ErrorKind::Model`], naming the file and the key: missing, of another
     /// type, or a kind of tokenizer that is not supported.
-    pub fn tokenizer(&self) -> Result<Tokenizer> {
+    pub(super) fn read_tokenizer(&self) -> Result<Tokenizer> {
         let read = || Tokenizer::from_json(self.tokenizer_json()?, &self.tokenizer_config()?);
         read().map_err(|e: Error| e.in_file(&self.path).fix("convert the model again"))
     }

@@ -5,13 +5,12 @@
 //! GPUs, whose tensor operations are fused, go through the tensor-op form: [`on_cpu`] and [`is_cpu`]
 //! choose. Those of [`TrainingKernels`] have gradients.
 
-mod attention;
-mod elementwise;
-mod matrix;
-mod simd;
+mod cpu;
 mod training;
 mod wgpu;
 
+pub use cpu::{Operand, Products};
+pub(crate) use cpu::vectorised;
 pub use training::{TrainingKernels, is_cpu};
 
 use std::ops::Range;
@@ -21,7 +20,10 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Flex, backend_extension};
 use burn::tensor::{Device, Shape, TensorData};
 
+use super::Precision;
 use super::attention::Sight;
+use super::stored::StoredTensor;
+use cpu::{attention, elementwise, product};
 
 /// Rotations that an attention kernel takes, of queries and of keys.
 pub const MAX_TURNS: usize = 3;
@@ -46,6 +48,8 @@ pub trait AttentionKernel: Backend {
     /// keys, by as many, and `value` are `[keys, kv_heads * dim]`, without the positions `lost`, and may
     /// have more rows than are seen. Tensors that `sight` does not name are not read. Query head `n` reads
     /// key head `n * kv_heads / heads`. Returns `[rows, heads * dim]`.
+    ///
+    /// The two products are of `precision` on the CPU, and of the tensors' own on wgpu.
     #[allow(clippy::too_many_arguments, reason = "a backend extension takes tensors one by one")]
     #[fusion(dtype = query_0, shape = query_0)]
     fn relative_attention(
@@ -59,6 +63,7 @@ pub trait AttentionKernel: Backend {
         heads: Heads,
         sight: Arc<Sight>,
         lost: Range<usize>,
+        precision: Precision,
     ) -> FloatTensor<Self>;
 }
 
@@ -72,6 +77,18 @@ pub trait CpuKernels: Backend {
     /// For each row of `logits [tokens, vocab]`: the negative log-likelihood of its target, and 1 where
     /// the target is the first of the largest logits, else 0. Returns `[tokens, 2]`.
     fn target_scores(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self>;
+
+    /// `x W^T`, `[rows, out]`, of `x [rows, in]` and a weight `[out, in]` as it is stored. `operand` keeps
+    /// what products of the same `x` share.
+    fn stored_product(
+        x: FloatTensor<Self>,
+        weight: Arc<StoredTensor>,
+        precision: Precision,
+        operand: Arc<Operand>,
+    ) -> FloatTensor<Self>;
+
+    /// Some rows of a weight as it is stored, `[ids, in]`.
+    fn stored_rows(ids: IntTensor<Self>, weight: Arc<StoredTensor>) -> FloatTensor<Self>;
 }
 
 /// Whether tensors of this device go through [`CpuKernels`]: the CPU backend, without gradients.
@@ -91,6 +108,7 @@ impl AttentionKernel for Flex {
         heads: Heads,
         sight: Arc<Sight>,
         lost: Range<usize>,
+        precision: Precision,
     ) -> FloatTensor<Self> {
         let shape = query_0.layout().shape().clone();
         let contiguous =
@@ -104,6 +122,7 @@ impl AttentionKernel for Flex {
             heads,
             sight: &sight,
             lost,
+            precision,
         };
         tensor(attention::attend(&inputs), shape)
     }
@@ -121,6 +140,23 @@ impl CpuKernels for Flex {
         let targets: Vec<i64> = targets.into_data().iter().collect();
         let scores = elementwise::target_scores(logits.storage(), &targets);
         tensor(scores, Shape::new([targets.len(), 2]))
+    }
+
+    fn stored_product(
+        x: FloatTensor<Self>,
+        weight: Arc<StoredTensor>,
+        precision: Precision,
+        operand: Arc<Operand>,
+    ) -> FloatTensor<Self> {
+        let x = x.to_contiguous();
+        let shape = Shape::new([x.layout().shape()[0], weight.shape[0]]);
+        tensor(product::product(x.storage(), &weight, precision, &operand), shape)
+    }
+
+    fn stored_rows(ids: IntTensor<Self>, weight: Arc<StoredTensor>) -> FloatTensor<Self> {
+        let ids: Vec<i64> = ids.to_contiguous().into_data().iter().collect();
+        let shape = Shape::new([ids.len(), weight.columns()]);
+        tensor(product::rows(&ids, &weight), shape)
     }
 }
 

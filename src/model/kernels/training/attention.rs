@@ -12,8 +12,8 @@ use burn::backend::tensor::FloatTensor;
 use rayon::prelude::*;
 
 use super::super::Heads;
-use super::super::matrix::{Matrix, multiply};
-use super::super::simd::{dot, exp, exp_sum, max, vectorised};
+use super::super::cpu::matrix::{Matrix, multiply};
+use super::super::cpu::simd::{dot, exp, exp_sum, max, vectorised};
 
 /// Scores of a block that are aimed at: those and their gradients stay in a core's own cache.
 const SCORES: usize = 1 << 16;

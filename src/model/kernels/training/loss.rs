@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::super::matrix::{Matrix, multiply_in_parallel};
-use super::super::simd::{exp_sum, max, sum_of_exp, vectorised};
+use super::super::cpu::matrix::{Matrix, multiply_in_parallel};
+use super::super::cpu::simd::{exp_sum, max, sum_of_exp, vectorised};
 
 /// Rows whose logits exist at a time.
 const ROWS: usize = 512;

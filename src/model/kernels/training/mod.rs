@@ -18,7 +18,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
 use burn::tensor::{Device, Shape};
 
-use super::matrix::{Matrix, multiply_in_parallel};
+use super::cpu::matrix::{Matrix, multiply_in_parallel};
 use super::{Heads, tensor};
 use attention::Sequences;
 
@@ -81,13 +81,13 @@ impl TrainingKernels for Flex {
     fn silu_product(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
         let shape = gate.layout().shape().clone();
         let [gate, up] = [gate, up].map(|tensor| tensor.to_contiguous());
-        tensor(super::elementwise::silu_product(gate.storage(), up.storage()), shape)
+        tensor(super::cpu::elementwise::silu_product(gate.storage(), up.storage()), shape)
     }
 
     fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f64) -> FloatTensor<Self> {
         let shape = x.layout().shape().clone();
         let [x, weight] = [x, weight].map(|tensor| tensor.to_contiguous());
-        tensor(super::elementwise::rms_norm(x.storage(), weight.storage(), epsilon as f32), shape)
+        tensor(super::cpu::elementwise::rms_norm(x.storage(), weight.storage(), epsilon as f32), shape)
     }
 
     fn causal_attention(

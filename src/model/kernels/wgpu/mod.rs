@@ -22,6 +22,7 @@ use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::{BufferArg, CubeCount, CubeDim, CubeElement};
 
+use super::super::Precision;
 use super::super::attention::{Sight, Turn};
 use super::{AttentionKernel, Heads, MAX_TURNS};
 use tiles::{COLUMNS, Sizes};
@@ -41,6 +42,7 @@ impl AttentionKernel for CubeBackend {
         heads: Heads,
         sight: Arc<Sight>,
         lost: Range<usize>,
+        _precision: Precision,
     ) -> CubeTensor {
         let turns: Vec<Turn> = (0..sight.zones()).filter_map(|zone| sight.turn(zone)).collect();
         let used = |tensors: [CubeTensor; MAX_TURNS], of: fn(&Turn) -> usize| {

@@ -1,7 +1,7 @@
 //! Exact attention of several zones at about the price of one attention, without a score matrix.
 //!
 //! Blocks of query rows of one key head are the parallel tasks. For a block, the keys that it sees fall
-//! into stretches, most of one rotation, some of two (see [`super::super::attention`]). Each
+//! into stretches, most of one rotation, some of two (see [`crate::model::attention`]). Each
 //! stretch goes in tiles with an online softmax (Milakov and Gimelshein 2018; Dao et al. 2022), so that
 //! scores live in the cache. The query heads that share a key head stand below one another in one
 //! product.
@@ -10,10 +10,12 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::super::attention::{Sight, Stretch, Turn, rows_of};
+use crate::model::attention::{Sight, Stretch, Turn, rows_of};
 use super::matrix::{Matrix, multiply};
 use super::simd::{exp_sum, max, vectorised};
-use super::{Heads, MAX_TURNS};
+use super::tiled::{Multiplier, Packed, Side};
+use crate::model::Precision;
+use crate::model::kernels::{Heads, MAX_TURNS};
 
 /// Keys in a tile.
 const TILE: usize = 256;
@@ -21,26 +23,29 @@ const TILE: usize = 256;
 /// Query rows, of all heads that share a key head, that a block aims at.
 const ROWS: usize = 192;
 
-/// Inputs of [`super::AttentionKernel::relative_attention`].
-pub(super) struct Inputs<'a> {
+/// Inputs of [`crate::model::kernels::AttentionKernel::relative_attention`].
+pub(in super::super) struct Inputs<'a> {
     /// `[rows, heads * dim]` by each rotation.
-    pub(super) queries: [&'a [f32]; MAX_TURNS],
+    pub(in super::super) queries: [&'a [f32]; MAX_TURNS],
     /// `[keys, kv_heads * dim]` by each rotation.
-    pub(super) keys: [&'a [f32]; MAX_TURNS],
+    pub(in super::super) keys: [&'a [f32]; MAX_TURNS],
     /// `[keys, kv_heads * dim]`
-    pub(super) value: &'a [f32],
-    pub(super) heads: Heads,
-    pub(super) sight: &'a Sight,
+    pub(in super::super) value: &'a [f32],
+    pub(in super::super) heads: Heads,
+    pub(in super::super) sight: &'a Sight,
     /// Positions that keys and values have no rows for.
-    pub(super) lost: Range<usize>,
+    pub(in super::super) lost: Range<usize>,
+    pub(in super::super) precision: Precision,
 }
 
 /// `[rows, heads * dim]`.
-pub(super) fn attend(inputs: &Inputs) -> Vec<f32> {
+pub(in super::super) fn attend(inputs: &Inputs) -> Vec<f32> {
     let Heads { queries, keys, dim } = inputs.heads;
     let rows = inputs.sight.rows();
     let width = queries / keys * dim;
     let block = (ROWS * keys / queries).clamp(16, 128);
+    let packed = Packed::of(inputs);
+    let packed = packed.as_ref();
     let mut by_head = vec![0.0; rows * queries * dim];
     let tasks: Vec<_> = by_head
         .chunks_mut(rows * width)
@@ -48,7 +53,7 @@ pub(super) fn attend(inputs: &Inputs) -> Vec<f32> {
         .flat_map(|(key_head, out)| {
             out.chunks_mut(block * width).enumerate().map(move |(number, out)| {
                 let start = number * block;
-                (Block { inputs, key_head, rows: start..start + out.len() / width }, out)
+                (Block { inputs, packed, key_head, rows: start..start + out.len() / width }, out)
             })
         })
         .collect();
@@ -77,7 +82,7 @@ fn interleave(by_group: Vec<f32>, groups: usize, width: usize) -> Vec<f32> {
 
 /// Rotates every head of every row of `x [rows, heads * dim]` by `table [2, rows, dim / 2]`, cos then
 /// sin; dimension `p` turns with `p + dim / 2`.
-pub(super) fn rotate(x: &[f32], table: &[f32], rows: usize) -> Vec<f32> {
+pub(in super::super) fn rotate(x: &[f32], table: &[f32], rows: usize) -> Vec<f32> {
     let width = x.len() / rows;
     let half = table.len() / 2 / rows;
     let (cos, sin) = table.split_at(rows * half);
@@ -112,6 +117,8 @@ fn rotate_head(out: &mut [f32], x: &[f32], cos: &[f32], sin: &[f32]) {
 /// Query rows of one key head's query heads, and what their tiles need.
 struct Block<'a> {
     inputs: &'a Inputs<'a>,
+    /// Keys and values for products in bf16 terms; none where products are f32.
+    packed: Option<&'a Packed>,
     key_head: usize,
     rows: Range<usize>,
 }
@@ -121,6 +128,9 @@ struct Block<'a> {
 struct Scratch {
     /// The block's queries by each rotation, `[group, rows, dim]`; empty where it meets no zone of it.
     queries: [Vec<f32>; MAX_TURNS],
+    /// The left sides of products in bf16 terms: queries by each rotation, and weights.
+    sides: [Side; MAX_TURNS],
+    weights: Side,
     scores: Vec<f32>,
     /// Scores by another rotation.
     other_scores: Vec<f32>,
@@ -142,19 +152,25 @@ impl Block<'_> {
             let query = self.turn(zone).query;
             if scratch.queries[query].is_empty() {
                 self.stack(self.inputs.queries[query], &mut scratch.queries[query]);
+                if let Some(packed) = self.packed {
+                    packed.side(&scratch.queries[query], [height, dim], &mut scratch.sides[query]);
+                }
             }
         }
-        scratch.scores.resize(height * TILE, 0.0);
-        scratch.other_scores.resize(height * TILE, 0.0);
+        // A tile whose borders are moved to those of panels is wider by up to two panels.
+        let room = height * (TILE + 64);
+        scratch.scores.resize(room, 0.0);
+        scratch.other_scores.resize(room, 0.0);
         scratch.mixed.clear();
         scratch.mixed.resize(height * dim, 0.0);
         scratch.max.clear();
         scratch.max.resize(height, f32::NEG_INFINITY);
         scratch.sum.clear();
         scratch.sum.resize(height, 0.0);
+        let multiplier = self.packed.map(Packed::multiplier);
         for Stretch { keys, zones } in &stretches {
             for start in keys.clone().step_by(TILE) {
-                self.tile(zones, start..(start + TILE).min(keys.end), scratch);
+                self.tile(zones, start..(start + TILE).min(keys.end), scratch, multiplier.as_ref());
             }
         }
         self.write(scratch, out);
@@ -185,62 +201,125 @@ impl Block<'_> {
     }
 
     /// Scores of a tile of keys, which the rows see in these zones, and the values they add.
-    fn tile(&self, zones: &[usize], keys: Range<usize>, scratch: &mut Scratch) {
-        let (height, dim) = (self.height(), self.inputs.heads.dim);
-        let stride = self.inputs.heads.keys * dim;
-        let first = rows_of(&keys, &self.inputs.lost).start * stride + self.key_head * dim;
-        let width = keys.len();
-        let Scratch { queries, scores, other_scores, mixed, max, sum } = scratch;
-        let scores = &mut scores[..height * width];
+    fn tile(
+        &self,
+        zones: &[usize],
+        keys: Range<usize>,
+        scratch: &mut Scratch,
+        multiplier: Option<&Multiplier>,
+    ) {
+        // A strip of rows at a time, so that its scores and weights stay in the cache.
+        let group = self.packed.map_or(self.height(), |_| Packed::STRIP);
+        for first in (0..self.height()).step_by(group) {
+            let rows = first..(first + group).min(self.height());
+            self.rows_of_tile(zones, &keys, rows, scratch, multiplier);
+        }
+    }
+
+    /// [`Block::tile`] of some of the rows, counted with all their heads.
+    fn rows_of_tile(
+        &self,
+        zones: &[usize],
+        keys: &Range<usize>,
+        rows: Range<usize>,
+        scratch: &mut Scratch,
+        multiplier: Option<&Multiplier>,
+    ) {
+        let dim = self.inputs.heads.dim;
+        // Whole panels of keys; those beyond the tile's own are masked.
+        let tile = self.packed.map_or(keys.clone(), |_| Packed::whole_panels(keys));
+        let width = tile.len();
+        let Scratch { queries, sides, weights, scores, other_scores, mixed, max, sum } = scratch;
+        let scores = &mut scores[..rows.len() * width];
         let product = |zone: usize, scores: &mut [f32]| {
             let turn = self.turn(zone);
-            multiply(
-                Matrix::rows(&queries[turn.query], dim),
-                Matrix::columns(&self.inputs.keys[turn.key][first..], stride),
-                scores,
-                [height, dim, width],
-                false,
-            );
+            match self.packed.zip(multiplier) {
+                Some((packed, multiplier)) => {
+                    let queries = sides[turn.query].strip(rows.start / Packed::STRIP);
+                    packed.scores(multiplier, [self.key_head, turn.key], &tile, queries, scores);
+                }
+                None => self.scores(&queries[turn.query], turn.key, &tile, scores),
+            }
         };
         let (zone, others) = zones.split_first().expect("a stretch is seen in a zone");
         product(*zone, scores);
         for &zone in others {
-            let other_scores = &mut other_scores[..height * width];
+            let other_scores = &mut other_scores[..scores.len()];
             product(zone, other_scores);
-            self.choose(zone, &keys, scores, other_scores);
+            self.choose(zone, &tile, rows.start, scores, other_scores);
         }
-        if !(others.is_empty() && self.inputs.sight.all_in(*zone, &self.rows, &keys)) {
-            self.mask_unseen(&keys, scores);
+        if !(others.is_empty() && self.inputs.sight.all_in(*zone, &self.rows, keys)) {
+            self.mask_unseen(&tile, rows.start, scores);
         }
-        vectorised(
-            #[inline(always)]
-            || online_softmax(scores, width, mixed, dim, max, sum),
-        );
-        multiply(
-            Matrix::rows(scores, width),
-            Matrix::rows(&self.inputs.value[first..], stride),
-            mixed,
-            [height, width, dim],
-            true,
-        );
+        if tile != *keys {
+            let own = keys.start - tile.start..keys.end - tile.start;
+            for scores in scores.chunks_exact_mut(width) {
+                scores[..own.start].fill(f32::NEG_INFINITY);
+                scores[own.end..].fill(f32::NEG_INFINITY);
+            }
+        }
+        let mixed = &mut mixed[rows.start * dim..rows.end * dim];
+        let sums = [&mut max[rows.clone()], &mut sum[rows]];
+        match self.packed.zip(multiplier) {
+            Some((packed, multiplier)) => {
+                packed.softmax(scores, width, mixed, sums, weights);
+                packed.mix(multiplier, self.key_head, &tile, weights, mixed);
+            }
+            None => {
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        online_softmax(
+                            scores,
+                            width,
+                            mixed,
+                            sums,
+                            #[inline(always)]
+                            |_, scores, max| exp_sum(scores, max),
+                        )
+                    },
+                );
+                self.mix(scores, &tile, mixed);
+            }
+        }
     }
 
-    /// Takes the scores of the keys that each row has in a zone.
-    fn choose(&self, zone: usize, keys: &Range<usize>, scores: &mut [f32], of_zone: &[f32]) {
+    /// Where a tile's keys or values begin, and numbers from one to the next.
+    fn place(&self, keys: &Range<usize>) -> (usize, usize) {
+        let Heads { keys: heads, dim, .. } = self.inputs.heads;
+        (rows_of(keys, &self.inputs.lost).start * heads * dim + self.key_head * dim, heads * dim)
+    }
+
+    /// Scores of a tile by a rotation of keys, in f32, `[height, keys]`.
+    fn scores(&self, queries: &[f32], key: usize, keys: &Range<usize>, scores: &mut [f32]) {
+        let (dim, (first, stride)) = (self.inputs.heads.dim, self.place(keys));
+        let keys_there = Matrix::columns(&self.inputs.keys[key][first..], stride);
+        multiply(Matrix::rows(queries, dim), keys_there, scores, [self.height(), dim, keys.len()], false);
+    }
+
+    /// Adds a tile's values by their weights `[height, keys]`, in f32.
+    fn mix(&self, weights: &[f32], keys: &Range<usize>, mixed: &mut [f32]) {
+        let (dim, (first, stride)) = (self.inputs.heads.dim, self.place(keys));
+        let values = Matrix::rows(&self.inputs.value[first..], stride);
+        multiply(Matrix::rows(weights, keys.len()), values, mixed, [self.height(), keys.len(), dim], true);
+    }
+
+    /// Takes the scores of the keys that each row, from row `first` on, has in a zone.
+    fn choose(&self, zone: usize, keys: &Range<usize>, first: usize, scores: &mut [f32], of_zone: &[f32]) {
         let width = keys.len();
         let rows = scores.chunks_exact_mut(width).zip(of_zone.chunks_exact(width));
         for (row, (scores, of_zone)) in rows.enumerate() {
-            let inside = self.columns(zone, row, keys);
+            let inside = self.columns(zone, first + row, keys);
             scores[inside.clone()].copy_from_slice(&of_zone[inside]);
         }
     }
 
-    /// Masks the keys that each row does not see.
-    fn mask_unseen(&self, keys: &Range<usize>, scores: &mut [f32]) {
+    /// Masks the keys that each row, from row `first` on, does not see.
+    fn mask_unseen(&self, keys: &Range<usize>, first: usize, scores: &mut [f32]) {
         let sight = self.inputs.sight;
         for zone in (0..sight.zones()).filter(|&zone| sight.turn(zone).is_none()) {
             for (row, scores) in scores.chunks_exact_mut(keys.len()).enumerate() {
-                scores[self.columns(zone, row, keys)].fill(f32::NEG_INFINITY);
+                scores[self.columns(zone, first + row, keys)].fill(f32::NEG_INFINITY);
             }
         }
     }
@@ -264,26 +343,23 @@ impl Block<'_> {
     }
 }
 
-/// Turns scores `[rows, width]` into weights by the running maxima, and rescales what was summed so far.
+/// Turns scores `[rows, width]` into weights by the running maxima, and rescales what was summed so far, the
+/// values `mixed [rows, dim]` and their weights. `weigh` makes weights of a row's scores, `exp(score - max)`, and
+/// returns their sum.
 #[inline(always)]
-fn online_softmax(
+pub(super) fn online_softmax(
     scores: &mut [f32],
     width: usize,
     mixed: &mut [f32],
-    dim: usize,
-    max_so_far: &mut [f32],
-    sum: &mut [f32],
+    [max_so_far, sum]: [&mut [f32]; 2],
+    mut weigh: impl FnMut(usize, &mut [f32], f32) -> f32,
 ) {
-    let rows =
-        scores.chunks_exact_mut(width).zip(mixed.chunks_exact_mut(dim)).zip(max_so_far.iter_mut().zip(sum));
-    for ((scores, mixed), (max_so_far, sum)) in rows {
+    let dim = mixed.len() / sum.len();
+    let rows = scores.chunks_exact_mut(width).zip(mixed.chunks_exact_mut(dim));
+    for (row, ((scores, mixed), (max_so_far, sum))) in rows.zip(max_so_far.iter_mut().zip(sum)).enumerate() {
         let new = max(scores).max(*max_so_far);
-        if new == f32::NEG_INFINITY {
-            // The row has not seen a key yet.
-            scores.fill(0.0);
-            continue;
-        }
-        let added = exp_sum(scores, new);
+        // Of a row that has not seen a key yet every weight is 0.
+        let added = weigh(row, scores, if new == f32::NEG_INFINITY { 0.0 } else { new });
         if new > *max_so_far {
             let shrink = super::simd::exp(*max_so_far - new);
             mixed.iter_mut().for_each(|value| *value *= shrink);

@@ -4,7 +4,7 @@ use gemm::Parallelism;
 
 /// A matrix in memory: element `(r, c)` at `r * row_stride + c * column_stride`.
 #[derive(Clone, Copy)]
-pub(super) struct Matrix<'a> {
+pub(in super::super) struct Matrix<'a> {
     values: &'a [f32],
     row_stride: usize,
     column_stride: usize,
@@ -12,12 +12,12 @@ pub(super) struct Matrix<'a> {
 
 impl<'a> Matrix<'a> {
     /// Rows `stride` apart.
-    pub(super) fn rows(values: &'a [f32], stride: usize) -> Matrix<'a> {
+    pub(in super::super) fn rows(values: &'a [f32], stride: usize) -> Matrix<'a> {
         Matrix { values, row_stride: stride, column_stride: 1 }
     }
 
     /// Columns `stride` apart: the transpose of [`Matrix::rows`].
-    pub(super) fn columns(values: &'a [f32], stride: usize) -> Matrix<'a> {
+    pub(in super::super) fn columns(values: &'a [f32], stride: usize) -> Matrix<'a> {
         Matrix { values, row_stride: 1, column_stride: stride }
     }
 
@@ -27,12 +27,12 @@ impl<'a> Matrix<'a> {
 }
 
 /// `out [m, n] (+)= lhs [m, k] rhs [k, n]`, on this thread.
-pub(super) fn multiply(lhs: Matrix, rhs: Matrix, out: &mut [f32], dims: [usize; 3], add: bool) {
+pub(in super::super) fn multiply(lhs: Matrix, rhs: Matrix, out: &mut [f32], dims: [usize; 3], add: bool) {
     multiply_on(lhs, rhs, out, dims, add, Parallelism::None);
 }
 
 /// [`multiply`] on every thread.
-pub(super) fn multiply_in_parallel(lhs: Matrix, rhs: Matrix, out: &mut [f32], dims: [usize; 3], add: bool) {
+pub(in super::super) fn multiply_in_parallel(lhs: Matrix, rhs: Matrix, out: &mut [f32], dims: [usize; 3], add: bool) {
     multiply_on(lhs, rhs, out, dims, add, Parallelism::Rayon(0));
 }
 

@@ -5,10 +5,10 @@ use rayon::prelude::*;
 use super::simd::{exp, max, sum_of_exp, sum_of_squares, vectorised};
 
 /// Elements that one task of the pool works on: large enough to pay for it, small enough for its cache.
-pub(super) const TASK: usize = 1 << 14;
+pub(in super::super) const TASK: usize = 1 << 14;
 
 /// `silu(gate) * up`.
-pub(super) fn silu_product(gate: &[f32], up: &[f32]) -> Vec<f32> {
+pub(in super::super) fn silu_product(gate: &[f32], up: &[f32]) -> Vec<f32> {
     let mut out = vec![0.0; gate.len()];
     out.par_chunks_mut(TASK).zip(gate.par_chunks(TASK)).zip(up.par_chunks(TASK)).for_each(
         |((out, gate), up)| {
@@ -27,7 +27,7 @@ pub(super) fn silu_product(gate: &[f32], up: &[f32]) -> Vec<f32> {
 }
 
 /// Each row of `x` over its root mean square, times `weight`.
-pub(super) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32> {
+pub(in super::super) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32> {
     let width = weight.len();
     let rows = (TASK / width).max(1) * width;
     let mut out = vec![0.0; x.len()];
@@ -48,7 +48,7 @@ pub(super) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32> {
 }
 
 /// Pairs of negative log-likelihood and hit (1 or 0) for each row of logits.
-pub(super) fn target_scores(logits: &[f32], targets: &[i64]) -> Vec<f32> {
+pub(in super::super) fn target_scores(logits: &[f32], targets: &[i64]) -> Vec<f32> {
     let vocab = logits.len() / targets.len();
     let score = |(row, &target): (&[f32], &i64)| {
         vectorised(

@@ -9,34 +9,49 @@ const LANES: usize = 16;
 /// Runs a closure compiled for the widest instruction set of this processor. What it calls must be
 /// `#[inline(always)]`.
 #[inline(always)]
-pub(super) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
 }
 
 /// `exp(x)` for `x <= 88`, relative error about 1e-7 (the polynomial of Cephes' `expf`); below -87
 /// it is 0.
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub(in super::super) fn exp(x: f32) -> f32 {
+    exp_by(
+        x,
+        #[inline(always)]
+        |a, b, c| a * b + c,
+    )
+}
+
+/// [`exp`] by fused multiply-adds, for processors that are known to have them.
+#[inline(always)]
+pub(in super::super) fn exp_fused(x: f32) -> f32 {
+    exp_by(x, f32::mul_add)
+}
+
+#[inline(always)]
+fn exp_by(x: f32, multiply_add: impl Fn(f32, f32, f32) -> f32) -> f32 {
     // Adding 1.5 * 2^23 rounds to a whole number and leaves it in the low bits.
     const ROUND: f32 = 12_582_912.0;
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     let clamped = x.max(-87.0);
-    let rounded = clamped * std::f32::consts::LOG2_E + ROUND;
+    let rounded = multiply_add(clamped, std::f32::consts::LOG2_E, ROUND);
     let n = rounded - ROUND;
-    let r = clamped - n * LN2_HIGH - n * LN2_LOW;
+    let r = multiply_add(n, -LN2_LOW, multiply_add(n, -LN2_HIGH, clamped));
     let mut p = 1.987_569_1e-4;
     for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5e-1] {
-        p = p * r + coefficient;
+        p = multiply_add(p, r, coefficient);
     }
     let exponent = rounded.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23;
-    let value = (p * r * r + r + 1.0) * f32::from_bits(exponent);
+    let value = (multiply_add(p * r, r, r) + 1.0) * f32::from_bits(exponent);
     if x < -87.0 { 0.0 } else { value }
 }
 
 /// The largest value; -inf of none.
 #[inline(always)]
-pub(super) fn max(values: &[f32]) -> f32 {
+pub(in super::super) fn max(values: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let (chunks, rest) = values.as_chunks::<LANES>();
     for chunk in chunks {
@@ -49,7 +64,7 @@ pub(super) fn max(values: &[f32]) -> f32 {
 
 /// Replaces each value `x` by `exp(x - max)` and returns the sum.
 #[inline(always)]
-pub(super) fn exp_sum(values: &mut [f32], max: f32) -> f32 {
+pub(in super::super) fn exp_sum(values: &mut [f32], max: f32) -> f32 {
     let mut lanes = [0.0; LANES];
     let (chunks, rest) = values.as_chunks_mut::<LANES>();
     for chunk in chunks {
@@ -66,7 +81,7 @@ pub(super) fn exp_sum(values: &mut [f32], max: f32) -> f32 {
 
 /// The sum of `exp(x - max)`.
 #[inline(always)]
-pub(super) fn sum_of_exp(values: &[f32], max: f32) -> f32 {
+pub(in super::super) fn sum_of_exp(values: &[f32], max: f32) -> f32 {
     let mut lanes = [0.0; LANES];
     let (chunks, rest) = values.as_chunks::<LANES>();
     for chunk in chunks {
@@ -77,9 +92,22 @@ pub(super) fn sum_of_exp(values: &[f32], max: f32) -> f32 {
     lanes.iter().sum::<f32>() + rest.iter().map(|&value| exp(value - max)).sum::<f32>()
 }
 
+/// The sum of values.
+#[inline(always)]
+pub(in super::super) fn sum<const N: usize>(values: &[f32; N]) -> f32 {
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let mut lanes = [0.0; LANES];
+    for chunk in chunks {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane += value;
+        }
+    }
+    lanes.iter().sum::<f32>() + rest.iter().sum::<f32>()
+}
+
 /// The sum of squares.
 #[inline(always)]
-pub(super) fn sum_of_squares(values: &[f32]) -> f32 {
+pub(in super::super) fn sum_of_squares(values: &[f32]) -> f32 {
     let mut lanes = [0.0; LANES];
     let (chunks, rest) = values.as_chunks::<LANES>();
     for chunk in chunks {
@@ -92,7 +120,7 @@ pub(super) fn sum_of_squares(values: &[f32]) -> f32 {
 
 /// The sum of products.
 #[inline(always)]
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(in super::super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0; LANES];
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     for (a, b) in a.iter().zip(b) {

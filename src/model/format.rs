@@ -1,0 +1,61 @@
+//! The forms that a checkpoint comes in, chosen once by what its path is.
+
+use std::path::{Path, PathBuf};
+
+use super::gguf::Gguf;
+use super::hugging_face::HuggingFace;
+use super::weights::TensorSource;
+use super::{LlamaConfig, Tokenizer};
+use crate::error::{Error, ErrorKind, Result};
+
+/// A checkpoint on disk: config, tokenizer and weights, in whatever files.
+pub(super) trait CheckpointFormat: Send + Sync {
+    /// The shape of the network.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`], naming file and field.
+    fn config(&self) -> Result<LlamaConfig>;
+
+    /// The tokenizer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`] or, of a damaged file, [`ErrorKind::Model`], naming the file.
+    fn tokenizer(&self) -> Result<Tokenizer>;
+
+    /// The file that the tokenizer is in.
+    fn tokenizer_file(&self) -> PathBuf;
+
+    /// Ids that end a generation, beside the tokenizer's own.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`], naming the file.
+    fn end_of_sequence(&self) -> Result<Vec<u32>>;
+
+    /// The weights.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`], naming the file: missing, unreadable, cut short, or a tensor given twice.
+    fn tensors(&self) -> Result<Box<dyn TensorSource>>;
+
+    /// Every file that decides the numbers.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] when one is missing.
+    fn files(&self) -> Result<Vec<PathBuf>>;
+}
+
+/// The checkpoint at a path: a GGUF file, or a Hugging Face directory.
+///
+/// # Errors
+/// [`ErrorKind::Model`]: nothing is there, or no GGUF file.
+pub(super) fn open(path: &Path) -> Result<Box<dyn CheckpointFormat>> {
+    if path.is_file() {
+        return Ok(Box::new(Gguf::open(path)?));
+    }
+    if path.is_dir() {
+        return Ok(Box::new(HuggingFace::new(path)));
+    }
+    Err(Error::new(ErrorKind::Model, "no such model directory or file")
+        .in_file(path)
+        .fix("give a directory with config.json, *.safetensors and tokenizer.json, or a GGUF file"))
+}

@@ -1,0 +1,224 @@
+//! Products with weights as they are stored: `y = x W^T`.
+//!
+//! Of a few rows, each row of weights is read once, decoded, and multiplied with all of them: bound by the
+//! bytes of the weights. Of many, chunks of weights are packed as panels of bf16 terms, or widened to f32,
+//! and multiplied as matrices; which, [`way`] says.
+
+#[cfg(target_arch = "x86_64")]
+use std::sync::OnceLock;
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::matrix::{Matrix, multiply, multiply_in_parallel};
+use super::processor::Products;
+use super::simd::{dot, vectorised};
+#[cfg(target_arch = "x86_64")]
+use super::tiles::{Multiplier, Panels, SIDE, Strips, Sums, Terms};
+use crate::model::Precision;
+use crate::model::stored::{Format, StoredTensor};
+
+/// Most rows of `x` that are multiplied row of weights by row of weights.
+const FEW: usize = 12;
+
+/// Numbers of weights that a task of few rows reads.
+const FEW_TASK: usize = 1 << 16;
+
+/// Columns of the result that a task of many rows makes.
+const COLUMNS: usize = 256;
+
+/// The left side of products: rows, and their packed form once a product has needed it.
+///
+/// Projections of the same rows share one, so that the rows are packed once.
+#[derive(Debug, Default)]
+pub struct Operand {
+    #[cfg(target_arch = "x86_64")]
+    strips: OnceLock<Strips>,
+}
+
+/// How many rows are multiplied with a weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// In f32.
+    Wide,
+    /// In bf16 terms.
+    #[cfg(target_arch = "x86_64")]
+    Terms(Terms),
+}
+
+/// The way of a weight's format under a precision: what is as exact as asked, and fastest.
+#[cfg(target_arch = "x86_64")]
+fn way(format: &Format, precision: Precision, products: Products) -> Way {
+    let is_bf16 = format == Format::bf16();
+    match (products, precision) {
+        (Products::F32, _) => Way::Wide,
+        (_, Precision::Bf16) => Way::Terms(Terms::One),
+        // Several terms are faster than f32 products on tiles only.
+        (Products::Avx512Bf16, _) => Way::Wide,
+        (Products::Amx, Precision::Split) if is_bf16 => Way::Terms(Terms::Two),
+        (Products::Amx, Precision::Split) => Way::Terms(Terms::Cross),
+        (Products::Amx, _) if is_bf16 => Way::Terms(Terms::Three),
+        (Products::Amx, _) => Way::Wide,
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn way(_: &Format, _: Precision, _: Products) -> Way {
+    Way::Wide
+}
+
+/// `x W^T`, `[rows, out]`, of `x [rows, in]` and a weight `[out, in]`.
+pub fn product(x: &[f32], weight: &StoredTensor, precision: Precision, operand: &Operand) -> Vec<f32> {
+    let rows = x.len() / weight.columns();
+    if rows <= FEW {
+        return few_rows(x, weight);
+    }
+    match way(weight.format, precision, Products::chosen()) {
+        Way::Wide => wide(x, weight),
+        #[cfg(target_arch = "x86_64")]
+        Way::Terms(terms) => in_terms(x, weight, terms, operand),
+    }
+}
+
+/// Some rows of a weight, `[ids, in]`.
+pub fn rows(ids: &[i64], weight: &StoredTensor) -> Vec<f32> {
+    let mut values = vec![0.0; ids.len() * weight.columns()];
+    values.par_chunks_mut(weight.columns()).with_min_len(16).zip(ids).for_each(|(values, &id)| {
+        weight.decode_rows(id as usize..id as usize + 1, values);
+    });
+    values
+}
+
+/// A place that tasks write different parts of.
+#[derive(Clone, Copy)]
+struct Shared(*mut f32);
+
+// SAFETY: tasks write parts that do not meet, and the owner outlives them.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    fn at(self, place: usize) -> *mut f32 {
+        self.0.wrapping_add(place)
+    }
+}
+
+/// Row of weights by row of weights.
+fn few_rows(x: &[f32], weight: &StoredTensor) -> Vec<f32> {
+    let (outer, inner) = (weight.shape[0], weight.columns());
+    let rows = x.len() / inner;
+    let mut by_weight = vec![0.0; rows * outer];
+    let task = (FEW_TASK / inner).clamp(1, outer.div_ceil(rayon::current_num_threads()));
+    let chunks = by_weight.par_chunks_mut(task * rows).enumerate();
+    chunks.for_each_init(
+        || vec![0.0; inner],
+        |values, (chunk, out)| {
+            for (n, out) in out.chunks_exact_mut(rows).enumerate() {
+                let row = chunk * task + n;
+                weight.decode_rows(row..row + 1, values);
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        for (out, x) in out.iter_mut().zip(x.chunks_exact(inner)) {
+                            *out = dot(x, values);
+                        }
+                    },
+                );
+            }
+        },
+    );
+    if rows == 1 { by_weight } else { transposed(&by_weight, outer, rows) }
+}
+
+/// `[rows, columns]` as `[columns, rows]`.
+fn transposed(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(x.len());
+    for column in 0..columns {
+        out.extend((0..rows).map(|row| x[row * columns + column]));
+    }
+    out
+}
+
+/// Buffers of a task.
+#[derive(Default)]
+struct Wide {
+    /// Weights, widened.
+    values: Vec<f32>,
+    /// Columns of the result.
+    made: Vec<f32>,
+}
+
+/// In f32: chunks of weights are widened, and multiplied while they are in the cache.
+fn wide(x: &[f32], weight: &StoredTensor) -> Vec<f32> {
+    let (outer, inner) = (weight.shape[0], weight.columns());
+    let rows = x.len() / inner;
+    let mut out = vec![0.0; rows * outer];
+    if let Some(values) = weight.as_f32() {
+        let (lhs, rhs) = (Matrix::rows(x, inner), Matrix::columns(values, inner));
+        multiply_in_parallel(lhs, rhs, &mut out, [rows, inner, outer], false);
+        return out;
+    }
+    let chunk = columns_of_task(outer);
+    let shared = Shared(out.as_mut_ptr());
+    (0..outer).into_par_iter().step_by(chunk).with_max_len(1).for_each_init(Wide::default, |Wide { values, made }, first| {
+        let columns = first..(first + chunk).min(outer);
+        values.resize(columns.len() * inner, 0.0);
+        weight.decode_rows(columns.clone(), values);
+        made.resize(rows * columns.len(), 0.0);
+        let dims = [rows, inner, columns.len()];
+        multiply(Matrix::rows(x, inner), Matrix::columns(values, inner), made, dims, false);
+        for (row, made) in made.chunks_exact(columns.len()).enumerate() {
+            // SAFETY: the columns of this task, of which no other writes.
+            unsafe { shared.at(row * outer + first).copy_from_nonoverlapping(made.as_ptr(), made.len()) };
+        }
+    });
+    out
+}
+
+/// Columns that a task makes, so that every thread has some.
+fn columns_of_task(outer: usize) -> usize {
+    let even = outer.div_ceil(4 * rayon::current_num_threads()).next_multiple_of(32);
+    even.clamp(32, COLUMNS)
+}
+
+/// In bf16 terms.
+#[cfg(target_arch = "x86_64")]
+fn in_terms(x: &[f32], weight: &StoredTensor, terms: Terms, operand: &Operand) -> Vec<f32> {
+    let (outer, inner) = (weight.shape[0], weight.columns());
+    let strips = operand.strips.get_or_init(|| Strips::pack(x, inner, terms.left()));
+    debug_assert_eq!((strips.rows(), strips.terms()), (x.len() / inner, terms.left()));
+    let mut out = Vec::with_capacity(strips.rows() * outer);
+    let shared = Shared(out.as_mut_ptr());
+    let chunk = columns_of_task(outer);
+    (0..outer).into_par_iter().step_by(chunk).with_max_len(1).for_each_init(Panels::default, |panels, first| {
+        let columns = first..(first + chunk).min(outer);
+        panels.pack_weight(weight, columns.clone(), terms.right());
+        let multiplier = Multiplier::new(Products::chosen()).expect("terms are for who multiplies them");
+        for steps in blocks(strips.steps()) {
+            for (rows, strip) in strips.iter() {
+                for (panel, first) in panels.iter().zip(columns.clone().step_by(SIDE)) {
+                    let shape = [rows.len(), (columns.end - first).min(SIDE)];
+                    let place = shared.at(rows.start * outer + first);
+                    // SAFETY: rows and columns of the result, of which no other task writes.
+                    let sums = unsafe { Sums::at(place, outer, shape) };
+                    let sides = [terms.of_strip(strip, &steps), terms.of_panel(panel, &steps)];
+                    multiplier.multiply(terms, sides, sums, steps.start > 0);
+                }
+            }
+        }
+    });
+    // SAFETY: the tasks have written every row's columns.
+    unsafe { out.set_len(strips.rows() * outer) };
+    out
+}
+
+/// Steps in even blocks, so that a task's panels of a block stay in the cache.
+#[cfg(target_arch = "x86_64")]
+fn blocks(steps: usize) -> impl Iterator<Item = Range<usize>> {
+    /// 2,048 inner numbers: 1 MiB of panels of one term.
+    const MOST: usize = 64;
+    let block = steps.div_ceil(steps.div_ceil(MOST));
+    (0..steps).step_by(block).map(move |start| start..(start + block).min(steps))
+}

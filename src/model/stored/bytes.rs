@@ -1,0 +1,69 @@
+//! Where a tensor's bytes lie: in a file mapped from disk, or in memory.
+
+use std::fs::File;
+use std::ops::{Deref, Range};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Bytes that many can hold.
+#[derive(Debug, Clone)]
+pub enum Bytes {
+    /// A part of a mapped file.
+    Mapped(Arc<Mapped>, Range<usize>),
+    /// In memory.
+    Owned(Arc<[u8]>),
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Bytes::Mapped(file, range) => &file[range.clone()],
+            Bytes::Owned(bytes) => bytes,
+        }
+    }
+}
+
+/// A file mapped from disk.
+#[derive(Debug)]
+pub struct Mapped {
+    path: PathBuf,
+    map: Mmap,
+}
+
+impl Mapped {
+    /// Maps a file, for reading only.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`], naming the file: unreadable.
+    pub fn open(path: &Path) -> Result<Arc<Mapped>> {
+        let unreadable = |e: std::io::Error| {
+            Error::new(ErrorKind::Model, format!("cannot read the file: {e}"))
+                .in_file(path)
+                .fix("check the path and its permissions")
+        };
+        let file = File::open(path).map_err(unreadable)?;
+        // SAFETY: the map is read only. Of a file that another program writes while it is read the numbers are
+        // wrong; where one is cut short, see `fault`.
+        let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
+        Ok(Arc::new(Mapped { path: path.to_path_buf(), map }))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Deref for Mapped {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.map
+    }
+}
