@@ -13,8 +13,8 @@ use common::gguf::{BF16, F16, F32, GgufFile, Q8_0, read_json};
 use common::repository;
 use longcode::encoding::EncodingSpec;
 use longcode::error::Result;
-use longcode::model::gguf::quantised::TENSOR_TYPES;
-use longcode::model::{Checkpoint, Tokenizer, Under};
+use longcode::model::stored::FORMATS;
+use longcode::model::{Checkpoint, Precision, Tokenizer, Under};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use safetensors::SafeTensors;
@@ -23,7 +23,7 @@ fn losses(path: &Path, text: &str) -> (Vec<u32>, Vec<f32>) {
     let checkpoint = Checkpoint::open(path).unwrap();
     checkpoint.check_weights().unwrap();
     let ids = checkpoint.tokenizer.encode(text).unwrap().ids;
-    let model = checkpoint.load(&Device::flex()).unwrap();
+    let model = checkpoint.load(&Device::flex(), Precision::F32).unwrap();
     let rope = EncodingSpec::parse("rope").unwrap();
     let scores = Under { model: &model, config: &checkpoint.config, encoding: &rope, bos: None }
         .score(&ids, Vec::new())
@@ -102,13 +102,15 @@ fn llama3_in_a_tensor_and_attention_bias() {
 fn blocks_of_every_type_to_the_bit() {
     let bytes = fs::read(repository("tests/gguf/blocks.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    assert_eq!(tensors.len(), 2 * TENSOR_TYPES.len());
-    for kind in TENSOR_TYPES {
+    assert_eq!(tensors.len(), 2 * FORMATS.len());
+    for kind in FORMATS {
         let blocks = tensors.tensor(&format!("{}.bytes", kind.name)).unwrap();
         let expected = tensors.tensor(&format!("{}.values", kind.name)).unwrap();
         let expected: Vec<f32> =
             expected.data().chunks(4).map(|value| f32::from_le_bytes(value.try_into().unwrap())).collect();
-        assert_eq!(kind.decode(blocks.data()), expected, "{}", kind.name);
+        let mut values = vec![0.0; expected.len()];
+        (kind.decode)(blocks.data(), &mut values);
+        assert_eq!(values, expected, "{}", kind.name);
     }
 }
 
@@ -259,7 +261,7 @@ fn every_command_takes_a_file() {
 fn open_all(path: &Path) -> Result<()> {
     let checkpoint = Checkpoint::open(path)?;
     checkpoint.check_weights()?;
-    checkpoint.load(&Device::flex()).map(drop)
+    checkpoint.load(&Device::flex(), Precision::F32).map(drop)
 }
 
 #[test]

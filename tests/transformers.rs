@@ -7,7 +7,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use longcode::encoding::EncodingSpec;
-use longcode::model::{Checkpoint, Under};
+use longcode::model::{Checkpoint, Precision, Under};
 use serde::Deserialize;
 
 /// What transformers made of a checkpoint.
@@ -37,7 +37,7 @@ fn check(name: &str) {
     let checkpoint = Checkpoint::open(&dir).unwrap();
     let ids = checkpoint.tokenizer.encode(&expected.text()).unwrap().ids;
     assert_eq!(ids, expected.ids, "{name}: ids");
-    let model = checkpoint.load(&Device::flex()).unwrap();
+    let model = checkpoint.load(&Device::flex(), Precision::F32).unwrap();
     let rope = EncodingSpec::parse("rope").unwrap();
     assert_eq!(ids.len(), expected.nll.len() + 1, "{name}: predicted tokens");
     for losses in expected.shorter.iter().chain([&expected.nll]) {
@@ -95,7 +95,7 @@ fn full_attention_lifts_the_window() {
     let dir = common::repository("tests/transformers/mistral-sliding-float16");
     let expected = Expected::read(&dir);
     let checkpoint = Checkpoint::open(&dir).unwrap();
-    let model = checkpoint.load(&Device::flex()).unwrap();
+    let model = checkpoint.load(&Device::flex(), Precision::F32).unwrap();
     let score = |spec: &str| {
         let encoding = EncodingSpec::parse(spec).unwrap();
         encoding.check(&checkpoint.config.rope).unwrap();

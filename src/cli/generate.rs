@@ -1,6 +1,7 @@
 //! `longcode generate`
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde_json::json;
 
@@ -32,7 +33,8 @@ pub struct Args {
     /// f32, split or bf16 on the CPU; f32 or f16 on a GPU: what matrix products are made of
     #[arg(long, default_value_t)]
     precision: Precision,
-    /// One JSON object a file on stdout: file, prompt_tokens, encoding, ids, text, ended
+    /// One JSON object a file on stdout: file, prompt_tokens, encoding, ids, text, ended, prompt_seconds (reading
+    /// the prompt), seconds (generating)
     #[arg(long)]
     json: bool,
     /// Files that are the prompts, each as it stands, the newline at its end included
@@ -80,7 +82,9 @@ impl Args {
         let room = self.max_new_tokens;
         let bos = checkpoint.tokenizer.bos()?;
         let under = Under { model, config: &checkpoint.config, encoding, bos };
+        let started = Instant::now();
         let decoder = under.read(&tokens.ids, levels, room)?;
+        let prompt_seconds = started.elapsed().as_secs_f64();
         let limits = Limits { max_new_tokens: room, stop: |_| false };
         let made = generate(vec![(decoder, limits)], &checkpoint.tokenizer, &checkpoint.end_of_sequence)?;
         let made = &made[0];
@@ -94,6 +98,8 @@ impl Args {
                     "ids": made.ids,
                     "text": made.text,
                     "ended": made.ended,
+                    "prompt_seconds": prompt_seconds,
+                    "seconds": started.elapsed().as_secs_f64() - prompt_seconds,
                 })
             ),
             false => format!("{text}{}\n", made.text),

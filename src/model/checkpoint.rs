@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 
 use super::format::{self, CheckpointFormat};
+use super::stored::Mapped;
 use super::weights::{Hold, Weights};
 use super::{Llama, LlamaConfig, Precision, Tokenizer};
 use crate::error::{Error, ErrorKind, Result};
@@ -80,6 +81,7 @@ impl Checkpoint {
     fn take_all(&self, mut weights: Weights, device: &Device) -> Result<Llama> {
         let model = Llama::load(&self.config, &mut weights, device)?;
         weights.finish(self.config.tie_word_embeddings)?;
+        Mapped::check_whole()?;
         Ok(model)
     }
 

@@ -3,7 +3,9 @@
 use burn::tensor::Tensor;
 
 use super::cache::Cache;
+use super::kernels::is_cpu;
 use super::score::read;
+use super::stored::Mapped;
 use super::{Llama, LlamaConfig, Part, RotaryTables, Tokenizer};
 use crate::encoding::{EncodingSpec, Positions};
 use crate::error::{Error, ErrorKind, Result};
@@ -177,10 +179,25 @@ pub fn generate(
     tokenizer: &Tokenizer,
     end_of_sequence: &[u32],
 ) -> Result<Vec<Generation>> {
-    let mut sequences: Vec<_> = sequences
+    let Some(device) = sequences.first().map(|(decoder, _)| decoder.model.device()) else {
+        return Ok(Vec::new());
+    };
+    let sequences = sequences
         .into_iter()
         .map(|(decoder, limits)| Sequence { decoder, limits, ids: Vec::new(), generation: None })
         .collect();
+    match is_cpu(&device) {
+        // On a thread of the pool, so that a token's many small tasks need not wake it each time.
+        true => rayon::scope(|_| go_on(sequences, tokenizer, end_of_sequence)),
+        false => go_on(sequences, tokenizer, end_of_sequence),
+    }
+}
+
+fn go_on(
+    mut sequences: Vec<Sequence>,
+    tokenizer: &Tokenizer,
+    end_of_sequence: &[u32],
+) -> Result<Vec<Generation>> {
     loop {
         for sequence in sequences.iter_mut().filter(|sequence| sequence.generation.is_none()) {
             sequence.take_next(tokenizer, end_of_sequence)?;
@@ -231,6 +248,7 @@ impl Sequence<'_> {
 /// Logits of hidden states, `[rows * vocab]`.
 fn host_logits(model: &Llama, hidden: Tensor<2>) -> Result<Vec<f32>> {
     let logits: Vec<f32> = read(model.logits(hidden).try_into_data())?;
+    Mapped::check_whole()?;
     match logits.iter().all(|logit| logit.is_finite()) {
         true => Ok(logits),
         false => Err(Error::new(ErrorKind::Compute, "a logit is not finite")

@@ -5,6 +5,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::kernels::{CpuKernels, on_cpu};
 use super::llama::row_blocks;
+use super::stored::Mapped;
 use super::{Llama, Part, RotaryTables};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -53,6 +54,7 @@ impl Llama {
             scores.nll.extend(nll);
             scores.correct.extend(correct);
         }
+        Mapped::check_whole()?;
         match scores.nll.iter().position(|nll| !nll.is_finite()) {
             None => Ok(scores),
             Some(token) => Err(Error::new(ErrorKind::Compute, "the loss is not finite")

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use longcode::encoding::{EncodingSpec, ModelRope, OwnWindow, Positions, Rotations};
-use longcode::model::RotaryTables;
+use longcode::model::{Precision, RotaryTables};
 use longcode::model::attention::RelativeAttention;
 use longcode::model::cache::Cache;
 use proptest::prelude::*;
@@ -111,8 +111,8 @@ impl Case {
         let cache = (rows.len() < length).then(|| cache.layer(0));
         let attention = tables.rotated(0, inputs, cache);
         let out = match form {
-            Form::Best => attention.compute(),
-            Form::Half => half(attention).compute().cast(DType::F32),
+            Form::Best => attention.compute(Precision::F32),
+            Form::Half => half(attention).compute(Precision::F32).cast(DType::F32),
             Form::TensorOps => attention.in_blocks(),
         };
         out.into_data().try_to_vec().unwrap()

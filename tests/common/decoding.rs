@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use longcode::encoding::{EncodingSpec, Positions};
-use longcode::model::{Checkpoint, Decoder, Ended, Limits, Llama, Part, RotaryTables, generate};
+use longcode::model::{Checkpoint, Decoder, Ended, Limits, Llama, Part, Precision, RotaryTables, generate};
 use proptest::prelude::*;
 
 use super::repository;
@@ -66,7 +66,7 @@ impl Case {
 /// The golden checkpoint on a device.
 pub fn tiny(device: &Device) -> (Checkpoint, Llama) {
     let checkpoint = Checkpoint::open(&repository("tests/golden/tiny-llama")).unwrap();
-    let model = checkpoint.load(device).unwrap();
+    let model = checkpoint.load(device, Precision::F32).unwrap();
     (checkpoint, model)
 }
 
@@ -116,7 +116,7 @@ pub fn check_every_kind(device: &Device) {
 /// Prompts of different lengths side by side give the texts that each gives alone.
 pub fn check_batches(device: &Device) {
     let checkpoint = Checkpoint::open(&repository("models/nano")).unwrap();
-    let model = checkpoint.load(device).unwrap();
+    let model = checkpoint.load(device, Precision::F32).unwrap();
     let texts =
         ["def area(width, height):\n    return", "import os\n\n\ndef main():\n    for name in os", "class A"];
     let limits = |max_new_tokens| Limits { max_new_tokens, stop: |text| text.contains(')') };

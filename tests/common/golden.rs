@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use longcode::encoding::{EncodingSpec, ModelRope, Positions};
-use longcode::model::{Checkpoint, RotaryTables, Under};
+use longcode::model::{Checkpoint, Precision, RotaryTables, Under};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -135,7 +135,7 @@ pub fn check_token_losses_of_zones(device: &Device) {
 fn check_token_losses_of(expected: &Golden, cases: Vec<(String, EncodingSpec)>, device: &Device) {
     let golden = Golden::read("logits");
     let checkpoint = Checkpoint::open(&repository("tests/golden/tiny-llama")).unwrap();
-    let model = checkpoint.load(device).unwrap();
+    let model = checkpoint.load(device, Precision::F32).unwrap();
     let (ids, segments) = (golden.indices("ids"), golden.indices("segments"));
     for (name, encoding) in cases {
         let levels = levels(&encoding, &segments);

@@ -132,7 +132,7 @@ impl CpuKernels for Flex {
     fn rotate(x: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self> {
         let shape = x.layout().shape().clone();
         let [x, table] = [x, table].map(|tensor| tensor.to_contiguous());
-        tensor(attention::rotate(x.storage(), table.storage(), shape[0]), shape)
+        tensor(elementwise::rotate(x.storage(), table.storage(), shape[0]), shape)
     }
 
     fn target_scores(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self> {

@@ -23,7 +23,8 @@ fn nibbles(bytes: &[u8; 16]) -> [u8; 32] {
     values
 }
 
-/// `N` bytes at a place.
+/// `N` bytes at a place. To be copied before values are written: of what may be the values' own memory a
+/// compiler reads no 16 bytes at once.
 #[inline(always)]
 fn part<const N: usize>(block: &[u8], at: usize) -> &[u8; N] {
     block[at..].first_chunk().expect("a block has its parts")
@@ -80,7 +81,7 @@ pub(super) fn q5_1(block: &[u8; 24], values: &mut [f32; 32]) {
 #[inline(always)]
 pub(super) fn q8_0(block: &[u8; 34], values: &mut [f32; 32]) {
     let d = half_at(block, 0);
-    for (value, &q) in values.iter_mut().zip(part::<32>(block, 2)) {
+    for (value, q) in values.iter_mut().zip(*part::<32>(block, 2)) {
         *value = d * f32::from(q as i8);
     }
 }
@@ -138,7 +139,7 @@ pub(super) fn q2_k(block: &[u8; 84], values: &mut [f32; 256]) {
 /// six-bit scales offset by 32 for 16 values each, `d`.
 #[inline(always)]
 pub(super) fn q3_k(block: &[u8; 110], values: &mut [f32; 256]) {
-    let (third, scales): (&[u8; 32], &[u8; 12]) = (part(block, 0), part(block, 96));
+    let (third, scales): ([u8; 32], [u8; 12]) = (*part(block, 0), *part(block, 96));
     let d = half_at(block, 108);
     let scale = |n: usize| {
         let low = (scales[n % 8] >> (n / 8 * 4)) & 15;
@@ -185,7 +186,7 @@ pub(super) fn q4_k(block: &[u8; 144], values: &mut [f32; 256]) {
 #[inline(always)]
 pub(super) fn q5_k(block: &[u8; 176], values: &mut [f32; 256]) {
     let (d, dmin) = (half_at(block, 0), half_at(block, 2));
-    let fifth: &[u8; 32] = part(block, 16);
+    let fifth: [u8; 32] = *part(block, 16);
     for (n, values) in values.chunks_exact_mut(32).enumerate() {
         let [scale, min] = scale_and_min(part(block, 4), n);
         let (scale, offset) = (d * scale, dmin * min);
@@ -200,10 +201,10 @@ pub(super) fn q5_k(block: &[u8; 176], values: &mut [f32; 256]) {
 /// offset by 32; 16 signed scales for 16 values each, `d`.
 #[inline(always)]
 pub(super) fn q6_k(block: &[u8; 210], values: &mut [f32; 256]) {
-    let scales: &[u8; 16] = part(block, 192);
+    let scales: [u8; 16] = *part(block, 192);
     let d = half_at(block, 208);
     for (n, values) in values.chunks_exact_mut(32).enumerate() {
-        let low: &[u8; 32] = part(block, n / 4 * 64 + n % 2 * 32);
+        let low: [u8; 32] = *part(block, n / 4 * 64 + n % 2 * 32);
         let high = two_bits(part(block, 128), n);
         let mut quants = [0.0; 32];
         for ((quant, low), high) in quants.iter_mut().zip(low).zip(high) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
+use super::fault::{self, Watch};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Bytes that many can hold.
@@ -33,6 +34,8 @@ impl Deref for Bytes {
 #[derive(Debug)]
 pub struct Mapped {
     path: PathBuf,
+    // Dropped before the map, so that no other map has its place while it is watched.
+    _watch: Watch,
     map: Mmap,
 }
 
@@ -49,9 +52,22 @@ impl Mapped {
         };
         let file = File::open(path).map_err(unreadable)?;
         // SAFETY: the map is read only. Of a file that another program writes while it is read the numbers are
-        // wrong; where one is cut short, see `fault`.
+        // wrong; one that is cut short is watched for.
         let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
-        Ok(Arc::new(Mapped { path: path.to_path_buf(), map }))
+        Ok(Arc::new(Mapped { path: path.to_path_buf(), _watch: Watch::new(path, file, &map), map }))
+    }
+
+    /// Refuses what was computed with a mapped file that was cut short meanwhile.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`], naming the file.
+    pub fn check_whole() -> Result<()> {
+        match fault::lost() {
+            None => Ok(()),
+            Some(path) => Err(Error::new(ErrorKind::Model, "the file was cut short while it was read")
+                .in_file(&path)
+                .fix("download or copy it again, and run again when nothing writes it")),
+        }
     }
 
     /// The file.

@@ -1,5 +1,7 @@
 //! What the bytes of a tensor mean: plain numbers, and the block formats of GGUF files.
 
+use std::hint::black_box;
+
 use super::blocks;
 use crate::model::kernels::vectorised;
 
@@ -24,21 +26,49 @@ impl PartialEq for Format {
     }
 }
 
+/// Decodes numbers by an expression, which is compiled into the loop.
+macro_rules! numbers {
+    ($to_f32:expr) => {
+        |bytes, values| {
+            decode(
+                bytes,
+                values,
+                #[inline(always)]
+                |bytes| $to_f32(bytes),
+            )
+        }
+    };
+}
+
+/// Decodes blocks by a function, which is compiled into the loop.
+macro_rules! blocks {
+    ($decode:ident) => {
+        |bytes, values| {
+            decode_blocks(
+                bytes,
+                values,
+                #[inline(always)]
+                |block, values| blocks::$decode(block, values),
+            )
+        }
+    };
+}
+
 /// Every format that can be read.
 pub static FORMATS: &[Format] = &[
-    format(0, "F32", 1, 4, |bytes, values| decode(bytes, values, f32::from_le_bytes)),
-    format(1, "F16", 1, 2, |bytes, values| decode(bytes, values, |b| f16_to_f32(u16::from_le_bytes(b)))),
-    format(30, "BF16", 1, 2, |bytes, values| decode(bytes, values, |b| bf16_to_f32(u16::from_le_bytes(b)))),
-    format(2, "Q4_0", 32, 18, |bytes, values| decode_blocks(bytes, values, blocks::q4_0)),
-    format(3, "Q4_1", 32, 20, |bytes, values| decode_blocks(bytes, values, blocks::q4_1)),
-    format(6, "Q5_0", 32, 22, |bytes, values| decode_blocks(bytes, values, blocks::q5_0)),
-    format(7, "Q5_1", 32, 24, |bytes, values| decode_blocks(bytes, values, blocks::q5_1)),
-    format(8, "Q8_0", 32, 34, |bytes, values| decode_blocks(bytes, values, blocks::q8_0)),
-    format(10, "Q2_K", 256, 84, |bytes, values| decode_blocks(bytes, values, blocks::q2_k)),
-    format(11, "Q3_K", 256, 110, |bytes, values| decode_blocks(bytes, values, blocks::q3_k)),
-    format(12, "Q4_K", 256, 144, |bytes, values| decode_blocks(bytes, values, blocks::q4_k)),
-    format(13, "Q5_K", 256, 176, |bytes, values| decode_blocks(bytes, values, blocks::q5_k)),
-    format(14, "Q6_K", 256, 210, |bytes, values| decode_blocks(bytes, values, blocks::q6_k)),
+    format(0, "F32", 1, 4, numbers!(f32::from_le_bytes)),
+    format(1, "F16", 1, 2, numbers!((|bytes| f16_to_f32(u16::from_le_bytes(bytes))))),
+    format(30, "BF16", 1, 2, numbers!(|bytes| bf16_to_f32(u16::from_le_bytes(bytes)))),
+    format(2, "Q4_0", 32, 18, blocks!(q4_0)),
+    format(3, "Q4_1", 32, 20, blocks!(q4_1)),
+    format(6, "Q5_0", 32, 22, blocks!(q5_0)),
+    format(7, "Q5_1", 32, 24, blocks!(q5_1)),
+    format(8, "Q8_0", 32, 34, blocks!(q8_0)),
+    format(10, "Q2_K", 256, 84, blocks!(q2_k)),
+    format(11, "Q3_K", 256, 110, blocks!(q3_k)),
+    format(12, "Q4_K", 256, 144, blocks!(q4_k)),
+    format(13, "Q5_K", 256, 176, blocks!(q5_k)),
+    format(14, "Q6_K", 256, 210, blocks!(q6_k)),
 ];
 
 const fn format(
@@ -100,7 +130,8 @@ fn decode_blocks<const BYTES: usize, const VALUES: usize>(
         #[inline(always)]
         || {
             for (block, values) in blocks.iter().zip(values) {
-                decode(block, values);
+                // One block after the other: a compiler that vectorises over blocks gathers and scatters.
+                decode(black_box(block), values);
             }
         },
     );

@@ -1,8 +1,9 @@
 //! Weights in the form in which a checkpoint stores them: [`format`] says what bytes mean, [`bytes`] where
-//! they lie, [`blocks`] holds the block formats of ggml.
+//! they lie ([`fault`]: and when they no longer do), [`blocks`] holds the block formats of ggml.
 
 mod blocks;
 mod bytes;
+mod fault;
 mod format;
 
 pub use bytes::{Bytes, Mapped};

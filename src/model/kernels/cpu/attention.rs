@@ -11,6 +11,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::model::attention::{Sight, Stretch, Turn, rows_of};
+use super::few_queries;
 use super::matrix::{Matrix, multiply};
 use super::simd::{exp_sum, max, vectorised};
 use super::tiled::{Multiplier, Packed, Side};
@@ -42,6 +43,9 @@ pub(in super::super) struct Inputs<'a> {
 pub(in super::super) fn attend(inputs: &Inputs) -> Vec<f32> {
     let Heads { queries, keys, dim } = inputs.heads;
     let rows = inputs.sight.rows();
+    if rows <= few_queries::MOST {
+        return few_queries::attend(inputs);
+    }
     let width = queries / keys * dim;
     let block = (ROWS * keys / queries).clamp(16, 128);
     let packed = Packed::of(inputs);
@@ -80,52 +84,18 @@ fn interleave(by_group: Vec<f32>, groups: usize, width: usize) -> Vec<f32> {
     out
 }
 
-/// Rotates every head of every row of `x [rows, heads * dim]` by `table [2, rows, dim / 2]`, cos then
-/// sin; dimension `p` turns with `p + dim / 2`.
-pub(in super::super) fn rotate(x: &[f32], table: &[f32], rows: usize) -> Vec<f32> {
-    let width = x.len() / rows;
-    let half = table.len() / 2 / rows;
-    let (cos, sin) = table.split_at(rows * half);
-    let mut out = vec![0.0; x.len()];
-    out.par_chunks_mut(width).with_min_len(64).zip(x.par_chunks(width)).enumerate().for_each(
-        |(row, (out, x))| {
-            let (cos, sin) = (&cos[row * half..][..half], &sin[row * half..][..half]);
-            vectorised(
-                #[inline(always)]
-                || {
-                    for (out, x) in out.chunks_exact_mut(2 * half).zip(x.chunks_exact(2 * half)) {
-                        rotate_head(out, x, cos, sin);
-                    }
-                },
-            );
-        },
-    );
-    out
-}
-
-#[inline(always)]
-fn rotate_head(out: &mut [f32], x: &[f32], cos: &[f32], sin: &[f32]) {
-    let half = cos.len();
-    let (out_low, out_high) = out.split_at_mut(half);
-    let (low, high) = x.split_at(half);
-    for p in 0..half {
-        out_low[p] = low[p] * cos[p] - high[p] * sin[p];
-        out_high[p] = high[p] * cos[p] + low[p] * sin[p];
-    }
-}
-
 /// Query rows of one key head's query heads, and what their tiles need.
-struct Block<'a> {
-    inputs: &'a Inputs<'a>,
+pub(super) struct Block<'a> {
+    pub(super) inputs: &'a Inputs<'a>,
     /// Keys and values for products in bf16 terms; none where products are f32.
-    packed: Option<&'a Packed>,
-    key_head: usize,
-    rows: Range<usize>,
+    pub(super) packed: Option<&'a Packed>,
+    pub(super) key_head: usize,
+    pub(super) rows: Range<usize>,
 }
 
 /// Buffers of a block.
 #[derive(Default)]
-struct Scratch {
+pub(super) struct Scratch {
     /// The block's queries by each rotation, `[group, rows, dim]`; empty where it meets no zone of it.
     queries: [Vec<f32>; MAX_TURNS],
     /// The left sides of products in bf16 terms: queries by each rotation, and weights.
@@ -135,15 +105,21 @@ struct Scratch {
     /// Scores by another rotation.
     other_scores: Vec<f32>,
     /// Weighted sum of values so far, by the running maximum, `[height, dim]`.
-    mixed: Vec<f32>,
+    pub(super) mixed: Vec<f32>,
     /// Running maximum and sum of each row.
-    max: Vec<f32>,
-    sum: Vec<f32>,
+    pub(super) max: Vec<f32>,
+    pub(super) sum: Vec<f32>,
 }
 
 impl Block<'_> {
     /// Attention of the block's rows, into `out [rows, group * dim]`.
     fn attend(&self, scratch: &mut Scratch, out: &mut [f32]) {
+        self.read(0..usize::MAX, scratch);
+        self.write(scratch, out);
+    }
+
+    /// Weighted sums of values so far of the keys that lie in a range, and of their weights.
+    pub(super) fn read(&self, range: Range<usize>, scratch: &mut Scratch) {
         let dim = self.inputs.heads.dim;
         let height = self.height();
         let stretches = self.inputs.sight.stretches(self.rows.clone());
@@ -169,11 +145,11 @@ impl Block<'_> {
         scratch.sum.resize(height, 0.0);
         let multiplier = self.packed.map(Packed::multiplier);
         for Stretch { keys, zones } in &stretches {
+            let keys = keys.start.max(range.start)..keys.end.min(range.end);
             for start in keys.clone().step_by(TILE) {
                 self.tile(zones, start..(start + TILE).min(keys.end), scratch, multiplier.as_ref());
             }
         }
-        self.write(scratch, out);
     }
 
     fn turn(&self, zone: usize) -> Turn {
@@ -293,15 +269,23 @@ impl Block<'_> {
     /// Scores of a tile by a rotation of keys, in f32, `[height, keys]`.
     fn scores(&self, queries: &[f32], key: usize, keys: &Range<usize>, scores: &mut [f32]) {
         let (dim, (first, stride)) = (self.inputs.heads.dim, self.place(keys));
-        let keys_there = Matrix::columns(&self.inputs.keys[key][first..], stride);
-        multiply(Matrix::rows(queries, dim), keys_there, scores, [self.height(), dim, keys.len()], false);
+        let there = &self.inputs.keys[key][first..];
+        if self.rows.len() <= few_queries::MOST {
+            return few_queries::scores(queries, there, dim, stride, scores);
+        }
+        let dims = [self.height(), dim, keys.len()];
+        multiply(Matrix::rows(queries, dim), Matrix::columns(there, stride), scores, dims, false);
     }
 
     /// Adds a tile's values by their weights `[height, keys]`, in f32.
     fn mix(&self, weights: &[f32], keys: &Range<usize>, mixed: &mut [f32]) {
         let (dim, (first, stride)) = (self.inputs.heads.dim, self.place(keys));
-        let values = Matrix::rows(&self.inputs.value[first..], stride);
-        multiply(Matrix::rows(weights, keys.len()), values, mixed, [self.height(), keys.len(), dim], true);
+        let values = &self.inputs.value[first..];
+        if self.rows.len() <= few_queries::MOST {
+            return few_queries::mix(weights, values, dim, stride, mixed);
+        }
+        let dims = [self.height(), keys.len(), dim];
+        multiply(Matrix::rows(weights, keys.len()), Matrix::rows(values, stride), mixed, dims, true);
     }
 
     /// Takes the scores of the keys that each row, from row `first` on, has in a zone.

@@ -47,6 +47,40 @@ pub(in super::super) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32) -> Vec
     out
 }
 
+/// Rotates every head of every row of `x [rows, heads * dim]` by `table [2, rows, dim / 2]`, cos then
+/// sin; dimension `p` turns with `p + dim / 2`.
+pub(in super::super) fn rotate(x: &[f32], table: &[f32], rows: usize) -> Vec<f32> {
+    let width = x.len() / rows;
+    let half = table.len() / 2 / rows;
+    let (cos, sin) = table.split_at(rows * half);
+    let mut out = vec![0.0; x.len()];
+    out.par_chunks_mut(width).with_min_len(64).zip(x.par_chunks(width)).enumerate().for_each(
+        |(row, (out, x))| {
+            let (cos, sin) = (&cos[row * half..][..half], &sin[row * half..][..half]);
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (out, x) in out.chunks_exact_mut(2 * half).zip(x.chunks_exact(2 * half)) {
+                        rotate_head(out, x, cos, sin);
+                    }
+                },
+            );
+        },
+    );
+    out
+}
+
+#[inline(always)]
+fn rotate_head(out: &mut [f32], x: &[f32], cos: &[f32], sin: &[f32]) {
+    let half = cos.len();
+    let (out_low, out_high) = out.split_at_mut(half);
+    let (low, high) = x.split_at(half);
+    for p in 0..half {
+        out_low[p] = low[p] * cos[p] - high[p] * sin[p];
+        out_high[p] = high[p] * cos[p] + low[p] * sin[p];
+    }
+}
+
 /// Pairs of negative log-likelihood and hit (1 or 0) for each row of logits.
 pub(in super::super) fn target_scores(logits: &[f32], targets: &[i64]) -> Vec<f32> {
     let vocab = logits.len() / targets.len();

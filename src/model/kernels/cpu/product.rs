@@ -9,11 +9,12 @@ use std::sync::OnceLock;
 
 use std::ops::Range;
 
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::matrix::{Matrix, multiply, multiply_in_parallel};
 use super::processor::Products;
-use super::simd::{dot, vectorised};
+use super::simd::dots;
 #[cfg(target_arch = "x86_64")]
 use super::tiles::{Multiplier, Panels, SIDE, Strips, Sums, Terms};
 use crate::model::Precision;
@@ -70,14 +71,25 @@ fn way(_: &Format, _: Precision, _: Products) -> Way {
 
 /// `x W^T`, `[rows, out]`, of `x [rows, in]` and a weight `[out, in]`.
 pub fn product(x: &[f32], weight: &StoredTensor, precision: Precision, operand: &Operand) -> Vec<f32> {
+    product_by(Products::chosen(), x, weight, precision, operand)
+}
+
+/// [`product`] by a way of multiplying that this processor has.
+fn product_by(
+    products: Products,
+    x: &[f32],
+    weight: &StoredTensor,
+    precision: Precision,
+    operand: &Operand,
+) -> Vec<f32> {
     let rows = x.len() / weight.columns();
     if rows <= FEW {
         return few_rows(x, weight);
     }
-    match way(weight.format, precision, Products::chosen()) {
+    match way(weight.format, precision, products) {
         Way::Wide => wide(x, weight),
         #[cfg(target_arch = "x86_64")]
-        Way::Terms(terms) => in_terms(x, weight, terms, operand),
+        Way::Terms(terms) => in_terms(products, x, weight, terms, operand),
     }
 }
 
@@ -105,31 +117,57 @@ impl Shared {
     }
 }
 
-/// Row of weights by row of weights.
+/// Row of weights by row of weights, some side by side.
 fn few_rows(x: &[f32], weight: &StoredTensor) -> Vec<f32> {
+    /// Rows of weights that are multiplied side by side.
+    const BESIDE: usize = 4;
     let (outer, inner) = (weight.shape[0], weight.columns());
     let rows = x.len() / inner;
     let mut by_weight = vec![0.0; rows * outer];
-    let task = (FEW_TASK / inner).clamp(1, outer.div_ceil(rayon::current_num_threads()));
-    let chunks = by_weight.par_chunks_mut(task * rows).enumerate();
-    chunks.for_each_init(
-        || vec![0.0; inner],
+    let even = outer.div_ceil(rayon::current_num_threads());
+    let task = (FEW_TASK / inner).min(even).next_multiple_of(BESIDE).max(BESIDE);
+    by_weight.par_chunks_mut(task * rows).enumerate().for_each_init(
+        || vec![0.0; BESIDE * inner],
         |values, (chunk, out)| {
-            for (n, out) in out.chunks_exact_mut(rows).enumerate() {
-                let row = chunk * task + n;
-                weight.decode_rows(row..row + 1, values);
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        for (out, x) in out.iter_mut().zip(x.chunks_exact(inner)) {
-                            *out = dot(x, values);
-                        }
-                    },
-                );
+            for (n, out) in out.chunks_mut(BESIDE * rows).enumerate() {
+                let first = chunk * task + n * BESIDE;
+                let beside = out.len() / rows;
+                weight.decode_rows(first..first + beside, &mut values[..beside * inner]);
+                pulp::Arch::new().dispatch(Beside::<BESIDE> { x, values, out, inner });
             }
         },
     );
     if rows == 1 { by_weight } else { transposed(&by_weight, outer, rows) }
+}
+
+/// Products of every row of `x` with up to `N` rows of weights.
+struct Beside<'a, const N: usize> {
+    /// `[rows, inner]`
+    x: &'a [f32],
+    /// `[N, inner]`
+    values: &'a [f32],
+    /// `[up to N, rows]`
+    out: &'a mut [f32],
+    inner: usize,
+}
+
+impl<const N: usize> WithSimd for Beside<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let rows = self.x.len() / self.inner;
+        let mut weights: [&[f32]; N] = [&[]; N];
+        for (weights, values) in weights.iter_mut().zip(self.values.chunks_exact(self.inner)) {
+            *weights = values;
+        }
+        for (row, x) in self.x.chunks_exact(self.inner).enumerate() {
+            let sums = dots(simd, x, weights);
+            for (out, sum) in self.out.chunks_exact_mut(rows).zip(sums) {
+                out[row] = sum;
+            }
+        }
+    }
 }
 
 /// `[rows, columns]` as `[columns, rows]`.
@@ -185,7 +223,13 @@ fn columns_of_task(outer: usize) -> usize {
 
 /// In bf16 terms.
 #[cfg(target_arch = "x86_64")]
-fn in_terms(x: &[f32], weight: &StoredTensor, terms: Terms, operand: &Operand) -> Vec<f32> {
+fn in_terms(
+    products: Products,
+    x: &[f32],
+    weight: &StoredTensor,
+    terms: Terms,
+    operand: &Operand,
+) -> Vec<f32> {
     let (outer, inner) = (weight.shape[0], weight.columns());
     let strips = operand.strips.get_or_init(|| Strips::pack(x, inner, terms.left()));
     debug_assert_eq!((strips.rows(), strips.terms()), (x.len() / inner, terms.left()));
@@ -195,7 +239,7 @@ fn in_terms(x: &[f32], weight: &StoredTensor, terms: Terms, operand: &Operand) -
     (0..outer).into_par_iter().step_by(chunk).with_max_len(1).for_each_init(Panels::default, |panels, first| {
         let columns = first..(first + chunk).min(outer);
         panels.pack_weight(weight, columns.clone(), terms.right());
-        let multiplier = Multiplier::new(Products::chosen()).expect("terms are for who multiplies them");
+        let multiplier = Multiplier::new(products).expect("terms are for who multiplies them");
         for steps in blocks(strips.steps()) {
             for (rows, strip) in strips.iter() {
                 for (panel, first) in panels.iter().zip(columns.clone().step_by(SIDE)) {
@@ -221,4 +265,89 @@ fn blocks(steps: usize) -> impl Iterator<Item = Range<usize>> {
     const MOST: usize = 64;
     let block = steps.div_ceil(steps.div_ceil(MOST));
     (0..steps).step_by(block).map(move |start| start..(start + block).min(steps))
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::model::stored::{Bytes, FORMATS};
+
+    /// A weight of random bytes, of numbers that are no larger than 4.
+    fn weight(format: &'static Format, [outer, inner]: [usize; 2], random: &mut ChaCha8Rng) -> StoredTensor {
+        let count = format.bytes(outer * inner).expect("whole blocks");
+        let plain = format.block_values == 1;
+        let mut bytes: Vec<u8> = match (plain, format.block_bytes) {
+            (true, 4) => (0..outer * inner).flat_map(|_| random.random_range(-1f32..1.0).to_le_bytes()).collect(),
+            (true, _) => {
+                let half = |value: f32| match format == Format::f16() {
+                    true => half::f16::from_f32(value).to_le_bytes(),
+                    false => half::bf16::from_f32(value).to_le_bytes(),
+                };
+                (0..outer * inner).flat_map(|_| half(random.random_range(-1.0..1.0))).collect()
+            }
+            _ => (0..count).map(|_| random.random()).collect(),
+        };
+        if format.name == "Q8_0" {
+            let scale = half::f16::from_f32(0.01).to_le_bytes();
+            bytes.chunks_exact_mut(format.block_bytes).for_each(|block| block[..2].copy_from_slice(&scale));
+        }
+        let file = "test".into();
+        StoredTensor { file, shape: vec![outer, inner], format, bytes: Bytes::Owned(bytes.into()) }
+    }
+
+    /// The largest error of a product, as a part of the sum of its terms' sizes.
+    fn error(products: Products, weight: &StoredTensor, precision: Precision, x: &[f32]) -> f64 {
+        let (outer, inner) = (weight.shape[0], weight.columns());
+        let ours = product_by(products, x, weight, precision, &Operand::default());
+        let values = weight.values();
+        let mut largest = 0f64;
+        for (row, ours) in x.chunks_exact(inner).zip(ours.chunks_exact(outer)) {
+            for (weights, &ours) in values.chunks_exact(inner).zip(ours) {
+                let terms = row.iter().zip(weights).map(|(&a, &b)| f64::from(a) * f64::from(b));
+                let (sum, size) = terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()));
+                largest = largest.max((f64::from(ours) - sum).abs() / size);
+            }
+        }
+        largest
+    }
+
+    /// Every way that this processor has is as exact as its precision says, for every storage and for shapes
+    /// that fill no tile.
+    #[test]
+    fn products_are_as_exact_as_asked() {
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let named = |name: &str| FORMATS.iter().find(|format| format.name == name).expect("a format");
+        for products in Products::here() {
+            for name in ["F32", "F16", "BF16", "Q8_0"] {
+                for (rows, inner, outer) in [(1, 64, 5), (5, 96, 70), (13, 32, 33), (33, 160, 64), (70, 2144, 40)] {
+                    let weight = weight(named(name), [outer, inner], &mut random);
+                    let x: Vec<f32> = (0..rows * inner).map(|_| random.random_range(-3.0..3.0)).collect();
+                    for (precision, most) in
+                        [(Precision::F32, 4e-7), (Precision::Split, 1e-5), (Precision::Bf16, 4e-3)]
+                    {
+                        let error = error(products, &weight, precision, &x);
+                        let case = format!("{products:?} {name} {rows}x{inner}x{outer} {precision}");
+                        assert!(error < most, "{case}: {error:e}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Inner numbers that fill no line of a tile, which only plain numbers can have.
+    #[test]
+    fn odd_widths() {
+        let mut random = ChaCha8Rng::seed_from_u64(2);
+        for products in Products::here() {
+            for format in [Format::f32(), Format::bf16(), Format::f16()] {
+                let weight = weight(format, [19, 45], &mut random);
+                let x: Vec<f32> = (0..20 * 45).map(|_| random.random_range(-3.0..3.0)).collect();
+                let error = error(products, &weight, Precision::Split, &x);
+                assert!(error < 1e-5, "{products:?} {}: {error:e}", format.name);
+            }
+        }
+    }
 }

@@ -3,6 +3,8 @@
 //! The functions are plain loops over lanes, inlined into [`vectorised`], which runs them compiled for
 //! the widest instruction set that this processor has (AVX-512, AVX2, NEON).
 
+use pulp::Simd;
+
 /// Lanes of a reduction: sums and maxima of floats are only reordered where the code says so.
 const LANES: usize = 16;
 
@@ -131,9 +133,43 @@ pub(in super::super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
 }
 
+/// The sums of products of `a` with each of several others, side by side in registers.
+#[inline(always)]
+pub(in super::super) fn dots<S: Simd, const N: usize>(simd: S, a: &[f32], others: [&[f32]; N]) -> [f32; N] {
+    let mut lanes = [simd.splat_f32s(0.0); N];
+    let (whole, rest) = S::as_simd_f32s(a);
+    for (place, &a) in whole.iter().enumerate() {
+        for (lanes, other) in lanes.iter_mut().zip(&others) {
+            *lanes = simd.mul_add_e_f32s(a, S::as_simd_f32s(other).0[place], *lanes);
+        }
+    }
+    if !rest.is_empty() {
+        let from = a.len() - rest.len();
+        let a = simd.partial_load_f32s(rest);
+        for (lanes, other) in lanes.iter_mut().zip(&others) {
+            *lanes = simd.mul_add_e_f32s(a, simd.partial_load_f32s(&other[from..]), *lanes);
+        }
+    }
+    let mut sums = [0.0; N];
+    for (sum, lanes) in sums.iter_mut().zip(lanes) {
+        *sum = simd.reduce_sum_f32s(lanes);
+    }
+    sums
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Twice<'a>(&'a [f32]);
+
+    impl pulp::WithSimd for Twice<'_> {
+        type Output = [f32; 2];
+
+        fn with_simd<S: Simd>(self, simd: S) -> [f32; 2] {
+            dots(simd, self.0, [self.0, self.0])
+        }
+    }
 
     #[test]
     fn exp_is_exp() {
@@ -154,6 +190,7 @@ mod tests {
             assert_eq!(max(&values), values.iter().copied().fold(f32::NEG_INFINITY, f32::max));
             assert_eq!(sum_of_squares(&values), values.iter().map(|v| v * v).sum::<f32>());
             assert_eq!(dot(&values, &values), sum_of_squares(&values));
+            assert_eq!(pulp::Arch::new().dispatch(Twice(&values)), [dot(&values, &values); 2]);
             let expected: f64 = values.iter().map(|&v| f64::from(v - 11.0).exp()).sum();
             for sum in [sum_of_exp(&values, 11.0), exp_sum(&mut values, 11.0), values.iter().sum()] {
                 assert!(
