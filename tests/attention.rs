@@ -4,7 +4,7 @@
 mod common;
 
 use burn::tensor::Device;
-use common::attention::{Case, Form, check_causal, check_definition};
+use common::attention::{Case, Form, check_causal, check_definition, check_split};
 use proptest::prelude::*;
 
 proptest! {
@@ -18,6 +18,11 @@ proptest! {
     #[test]
     fn tensor_operations_agree_with_the_definition(case in Case::any()) {
         check_definition(&case, Form::TensorOps, &Device::flex());
+    }
+
+    #[test]
+    fn split_precision_agrees_with_the_definition(case in Case::any()) {
+        check_split(&case);
     }
 
     #[test]
@@ -69,6 +74,7 @@ fn several_blocks(spec: String, own_window: Option<usize>, length: usize, read: 
 }
 
 fn check_both(case: &Case) {
+    check_split(case);
     check_definition(case, Form::Best, &Device::flex());
     check_definition(case, Form::TensorOps, &Device::flex());
 }

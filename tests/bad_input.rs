@@ -6,7 +6,10 @@ mod common;
 use std::fs;
 use std::io::Write;
 
-use common::cli::{CONFIG, Workspace};
+use burn::tensor::Device;
+use common::cli::{CONFIG, Ended, Workspace};
+use longcode::encoding::EncodingSpec;
+use longcode::model::{Checkpoint, Precision, Under};
 use safetensors::SafeTensors;
 
 /// Runs the workspace's config, which must be refused with all of `parts`, before anything is written.
@@ -46,6 +49,8 @@ fn config() {
         ("\"language_modeling\"", "\"telepathy\"", &["`telepathy`", "language_modeling", "task \"lm\""]),
         ("\"docs.jsonl\"", "\"dcos.jsonl\"", &["dcos.jsonl", "task \"lm\""]),
         ("\"model\"", "\"modle\"", &["`modle`", "model \"tiny\""]),
+        ("\"model\"", "\"model\"\nprecision = \"half\"", &["`half`", "split", "key `precision`"]),
+        ("\"model\"", "\"model\"\nprecision = \"f16\"", &["f16", "f32, split, bf16", "model \"tiny\""]),
         ("[0, 100, 1000]", "[0, 100, 1000, 9000]", &["no document of 1000 to 9000", "docs.jsonl"]),
     ];
     let space = Workspace::new();
@@ -302,6 +307,9 @@ fn command_line() {
         (score, "--max-tokens 1 two.py", &["--max-tokens"]),
         (score, "--unit line two.py", &["--unit", "`line`"]),
         (score, "", &["FILE", "longcode score"]),
+        (score, "--precision f16 two.py", &["the CPU", "precision", "f32, split, bf16"]),
+        (score, "--precision half two.py", &["--precision", "`half`"]),
+        (run, "--precision f16", &["model \"tiny\"", "f32, split, bf16"]),
         ("score --model model --device cpu --encoding", "rope:window=8 two.py", &["`rope:window=8`"]),
         ("score --model model --device cpu --encoding", "ntk:factor two.py", &["`factor`", "key=value"]),
         ("score --model absent --device cpu --encoding", "rope two.py", &["absent"]),
@@ -319,6 +327,34 @@ fn command_line() {
         let ended = space.longcode(&format!("{command} {rest}")).failed(2, parts);
         assert_eq!(ended.stdout, "");
         assert!(!space.path("results").exists(), "something was written");
+    }
+}
+
+#[test]
+fn products_that_are_not_there() {
+    let space = Workspace::new();
+    let mut command = space.command("run config.toml --device cpu");
+    let ended = Ended::from(command.env("LONGCODE_CPU", "abacus").output().unwrap());
+    ended.failed(2, &["`abacus`", "LONGCODE_CPU", "f32"]);
+    assert!(!space.path("results").exists(), "something was written");
+}
+
+/// A file that loses its end while it is mapped is an error that names it, not the end of the process.
+#[test]
+fn weights_cut_short_while_they_are_read() {
+    let space = Workspace::new();
+    let weights = space.path("model/model.safetensors");
+    let length = fs::metadata(&weights).unwrap().len();
+    for left in [length - 1, length / 2, 0] {
+        common::cli::copy_model(&space.path("model"));
+        let checkpoint = Checkpoint::open(&space.path("model")).unwrap();
+        let model = checkpoint.load(&Device::flex(), Precision::F32).unwrap();
+        fs::OpenOptions::new().write(true).open(&weights).unwrap().set_len(left).unwrap();
+        let encoding = EncodingSpec::parse("rope").unwrap();
+        let under = Under { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None };
+        let error = under.score(&[1; 40], Vec::new()).unwrap_err();
+        assert!(error.what.contains("cut short"), "{left} bytes left: {error}");
+        assert!(error.to_string().contains("model.safetensors"), "{left} bytes left: {error}");
     }
 }
 

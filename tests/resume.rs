@@ -143,6 +143,11 @@ fn something_else_than_before() {
             |space| space.replace("model/config.json", "10000.0", "10001.0"),
             &["another model", "\"tiny\""],
         ),
+        (
+            "the precision",
+            |space| space.replace("config.toml", "\"model\"", "\"model\"\nprecision = \"split\""),
+            &["precision", "split"],
+        ),
         ("documents", |space| space.write("docs.jsonl", documents(17)), &["another data set", "docs.jsonl"]),
     ];
     for (case, change, parts) in cases {

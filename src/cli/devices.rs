@@ -37,8 +37,7 @@ impl Args {
 /// What the CPU multiplies bf16 numbers with, and what else it could.
 fn products() -> Result<String> {
     let used = Products::checked()?;
-    let others: Vec<_> =
-        Products::here().filter(|products| *products != used).map(Products::name).collect();
+    let others: Vec<_> = Products::here().filter(|products| *products != used).map(Products::name).collect();
     Ok(match others.is_empty() {
         true => format!("{} products", used.name()),
         false => format!("{} products (LONGCODE_CPU can choose {})", used.name(), others.join(", ")),

@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use toml::{Table, Value};
 
-use crate::model::Precision;
 use crate::encoding::{self, EncodingSpec};
 use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::model::Precision;
 use crate::paper;
 use crate::task::{self, Task};
 
@@ -307,9 +307,9 @@ fn model_entry(mut table: Table) -> Result<Vec<ModelEntry>> {
     let obtain = take_text(&mut table, "obtain")?;
     let precision = match take_text(&mut table, "precision")? {
         None => Precision::default(),
-        Some(name) => name.parse().map_err(|what| {
-            config_error(what, "leave it out for f32").at("key `precision`")
-        })?,
+        Some(name) => {
+            name.parse().map_err(|what| config_error(what, "leave it out for f32").at("key `precision`"))?
+        }
     };
     refuse_unknown(&table, &["name", "path", "obtain", "precision"])?;
     let folder =

@@ -199,15 +199,9 @@ impl Attention {
 }
 
 /// Attention of each part over itself and what its cache holds.
-fn attend_parts(
-    parts: &mut [Part],
-    layer: usize,
-    rows: [Tensor<2>; 3],
-    precision: Precision,
-) -> Tensor<2> {
-    let attend = |part: &mut Part, rows| {
-        part.rotary.rotated(layer, rows, part.layer_cache(layer)).compute(precision)
-    };
+fn attend_parts(parts: &mut [Part], layer: usize, rows: [Tensor<2>; 3], precision: Precision) -> Tensor<2> {
+    let attend =
+        |part: &mut Part, rows| part.rotary.rotated(layer, rows, part.layer_cache(layer)).compute(precision);
     if let [part] = parts {
         return attend(part, rows);
     }

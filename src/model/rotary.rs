@@ -5,9 +5,9 @@ use std::sync::Arc;
 use burn::backend::Dispatch;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::Precision;
 use super::attention::{RelativeAttention, Sight, Turn};
 use super::cache::LayerCache;
-use super::Precision;
 use super::kernels::{CpuKernels, Heads, on_cpu};
 use crate::encoding::{Band, Positions, Rotation, Rotations};
 

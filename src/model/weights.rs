@@ -177,11 +177,7 @@ impl Weights {
 }
 
 /// A stored tensor as an f32 parameter.
-fn parameter<const D: usize>(
-    tensor: &StoredTensor,
-    shape: [usize; D],
-    device: &Device,
-) -> Param<Tensor<D>> {
+fn parameter<const D: usize>(tensor: &StoredTensor, shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
     Param::from_tensor(Tensor::from_data(TensorData::new(tensor.values(), shape), device))
 }
 

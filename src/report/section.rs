@@ -3,8 +3,8 @@
 use super::contributions::{self, contributions, verdict};
 use super::table::{Content, View};
 use super::{Picture, Report, Row, Table};
-use crate::model::Precision;
 use crate::config::{EncodingEntry, TaskEntry};
+use crate::model::Precision;
 use crate::paper::{Published, Source};
 use crate::stats::FEWEST;
 use crate::store::Results;

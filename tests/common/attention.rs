@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use longcode::encoding::{EncodingSpec, ModelRope, OwnWindow, Positions, Rotations};
-use longcode::model::{Precision, RotaryTables};
 use longcode::model::attention::RelativeAttention;
 use longcode::model::cache::Cache;
+use longcode::model::{Precision, RotaryTables};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -112,6 +112,7 @@ impl Case {
         let attention = tables.rotated(0, inputs, cache);
         let out = match form {
             Form::Best => attention.compute(Precision::F32),
+            Form::Split => attention.compute(Precision::Split),
             Form::Half => half(attention).compute(Precision::F32).cast(DType::F32),
             Form::TensorOps => attention.in_blocks(),
         };
@@ -124,6 +125,8 @@ impl Case {
 pub enum Form {
     /// What the device uses: its own kernel where there is one.
     Best,
+    /// The CPU's kernel in split precision.
+    Split,
     /// The same over tensors in f16.
     Half,
     /// Tensor operations.
@@ -145,6 +148,12 @@ fn half(attention: RelativeAttention) -> RelativeAttention {
 pub fn check_definition(case: &Case, form: Form, device: &Device) {
     let ours = case.attend(form, case.length, device);
     check_close(case, &ours, &definition(case), 1e-5);
+}
+
+/// The CPU's kernel in split precision agrees with the definition as far as 16 bits go.
+pub fn check_split(case: &Case) {
+    let ours = case.attend(Form::Split, case.length, &Device::flex());
+    check_close(case, &ours, &definition(case), 5e-4);
 }
 
 /// The device's kernel over f16 agrees with the definition as far as f16 goes: its numbers up to 2 are

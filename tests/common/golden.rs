@@ -132,21 +132,50 @@ pub fn check_token_losses_of_zones(device: &Device) {
     check_token_losses_of(&golden, cases.collect(), device);
 }
 
-fn check_token_losses_of(expected: &Golden, cases: Vec<(String, EncodingSpec)>, device: &Device) {
+/// Per-token losses of every kind in a precision, as near to float64 as it says: a token's, and their mean.
+pub fn check_token_losses_in(precision: Precision, of_a_token: f64, of_the_mean: f64) {
+    let zones = Golden::read("zones");
+    let of_zones = zone_cases(&zones).into_iter().map(|(n, encoding)| (format!("nll.{n}"), encoding));
     let golden = Golden::read("logits");
-    let checkpoint = Checkpoint::open(&repository("tests/golden/tiny-llama")).unwrap();
-    let model = checkpoint.load(device, Precision::F32).unwrap();
-    let (ids, segments) = (golden.indices("ids"), golden.indices("segments"));
+    for (golden, cases) in [(&golden, golden.cases()), (&zones, of_zones.collect())] {
+        for (name, encoding) in cases {
+            let (ours, expected) = token_losses(golden, &name, &encoding, precision, &Device::flex());
+            let differences = ours.iter().zip(&expected).map(|(a, b)| a - b);
+            let mean = differences.clone().sum::<f64>() / ours.len() as f64;
+            let worst = max_difference(ours.into_iter(), &expected);
+            println!("{name} {encoding} {precision}: worst difference {worst:.1e}, mean {mean:.1e}");
+            assert!(worst < of_a_token, "{name} {encoding}: {worst}");
+            assert!(mean.abs() < of_the_mean, "{name} {encoding}: mean {mean}");
+        }
+    }
+}
+
+fn check_token_losses_of(expected: &Golden, cases: Vec<(String, EncodingSpec)>, device: &Device) {
     for (name, encoding) in cases {
-        let levels = levels(&encoding, &segments);
-        let scores = Under { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None }
-            .score(&ids, levels)
-            .unwrap();
-        let (expected, _) = expected.tensor(&name.replace('N', "nll"));
-        let worst = max_difference(scores.nll.into_iter().map(f64::from), &expected);
+        let (ours, expected) = token_losses(expected, &name, &encoding, Precision::F32, device);
+        let worst = max_difference(ours.into_iter(), &expected);
         println!("{name} {encoding}: worst difference {worst:.1e}");
         assert!(worst < 5e-5, "{name} {encoding}: {worst}");
     }
+}
+
+/// Per-token losses of the golden checkpoint, and what they are to be.
+fn token_losses(
+    expected: &Golden,
+    name: &str,
+    encoding: &EncodingSpec,
+    precision: Precision,
+    device: &Device,
+) -> (Vec<f64>, Vec<f64>) {
+    let golden = Golden::read("logits");
+    let checkpoint = Checkpoint::open(&repository("tests/golden/tiny-llama")).unwrap();
+    let model = checkpoint.load(device, precision).unwrap();
+    let (ids, segments) = (golden.indices("ids"), golden.indices("segments"));
+    let scores = Under { model: &model, config: &checkpoint.config, encoding, bos: None }
+        .score(&ids, levels(encoding, &segments))
+        .unwrap();
+    let (expected, _) = expected.tensor(&name.replace('N', "nll"));
+    (scores.nll.into_iter().map(f64::from).collect(), expected.to_vec())
 }
 
 fn max_difference(ours: impl ExactSizeIterator<Item = f64>, expected: &[f64]) -> f64 {

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use burn::backend::Dispatch;
 use burn::tensor::{Bool, Device, Int, Tensor};
 
-use super::{MAX_ELEMENTS, Precision};
 use super::kernels::{AttentionKernel, Heads, MAX_TURNS};
+use super::{MAX_ELEMENTS, Precision};
 
 /// Most queries in a block.
 const MAX_BLOCK: usize = 512;
@@ -53,7 +53,8 @@ impl RelativeAttention {
         let ([query_0, query_1, query_2], [key_0, key_1, key_2]) = (all(self.queries), all(self.keys));
         let value = self.value.into_dispatch();
         Tensor::from_dispatch(Dispatch::relative_attention(
-            query_0, query_1, query_2, key_0, key_1, key_2, value, self.heads, self.sight, self.lost, precision,
+            query_0, query_1, query_2, key_0, key_1, key_2, value, self.heads, self.sight, self.lost,
+            precision,
         ))
     }
 

@@ -9,8 +9,8 @@ mod cpu;
 mod training;
 mod wgpu;
 
-pub use cpu::{Operand, Products};
 pub(crate) use cpu::vectorised;
+pub use cpu::{Operand, Products};
 pub use training::{TrainingKernels, is_cpu};
 
 use std::ops::Range;

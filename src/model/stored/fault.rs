@@ -20,7 +20,8 @@ struct Watched {
 }
 
 static WATCHED: [Watched; MOST] =
-    [const { Watched { start: AtomicUsize::new(0), end: AtomicUsize::new(0), lost: AtomicUsize::new(0) } }; MOST];
+    [const { Watched { start: AtomicUsize::new(0), end: AtomicUsize::new(0), lost: AtomicUsize::new(0) } };
+        MOST];
 
 /// The files, place by place: name, handle, and bytes that are mapped.
 static FILES: Mutex<Vec<Option<(PathBuf, File, u64)>>> = Mutex::new(Vec::new());
@@ -106,12 +107,13 @@ mod unix {
             start > 0 && (start..watched.end.load(Ordering::SeqCst)).contains(&address)
         });
         // SAFETY: the page lies in a mapping of this process that is read only by way of this program.
-        let filled = inside.is_some() && unsafe {
-            let page = libc::sysconf(libc::_SC_PAGESIZE) as usize;
-            let at = (address / page * page) as *mut libc::c_void;
-            let how = libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-            libc::mmap(at, page, libc::PROT_READ, how, -1, 0) != libc::MAP_FAILED
-        };
+        let filled = inside.is_some()
+            && unsafe {
+                let page = libc::sysconf(libc::_SC_PAGESIZE) as usize;
+                let at = (address / page * page) as *mut libc::c_void;
+                let how = libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+                libc::mmap(at, page, libc::PROT_READ, how, -1, 0) != libc::MAP_FAILED
+            };
         match inside {
             Some(watched) if filled => watched.lost.store(1, Ordering::SeqCst),
             // SAFETY: the default action ends the process when the instruction is run again.

@@ -10,12 +10,12 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::model::attention::{Sight, Stretch, Turn, rows_of};
 use super::few_queries;
 use super::matrix::{Matrix, multiply};
 use super::simd::{exp_sum, max, vectorised};
 use super::tiled::{Multiplier, Packed, Side};
 use crate::model::Precision;
+use crate::model::attention::{Sight, Stretch, Turn, rows_of};
 use crate::model::kernels::{Heads, MAX_TURNS};
 
 /// Keys in a tile.

@@ -32,7 +32,13 @@ pub(in super::super) fn multiply(lhs: Matrix, rhs: Matrix, out: &mut [f32], dims
 }
 
 /// [`multiply`] on every thread.
-pub(in super::super) fn multiply_in_parallel(lhs: Matrix, rhs: Matrix, out: &mut [f32], dims: [usize; 3], add: bool) {
+pub(in super::super) fn multiply_in_parallel(
+    lhs: Matrix,
+    rhs: Matrix,
+    out: &mut [f32],
+    dims: [usize; 3],
+    add: bool,
+) {
     multiply_on(lhs, rhs, out, dims, add, Parallelism::Rayon(0));
 }
 

@@ -200,18 +200,21 @@ fn wide(x: &[f32], weight: &StoredTensor) -> Vec<f32> {
     }
     let chunk = columns_of_task(outer);
     let shared = Shared(out.as_mut_ptr());
-    (0..outer).into_par_iter().step_by(chunk).with_max_len(1).for_each_init(Wide::default, |Wide { values, made }, first| {
-        let columns = first..(first + chunk).min(outer);
-        values.resize(columns.len() * inner, 0.0);
-        weight.decode_rows(columns.clone(), values);
-        made.resize(rows * columns.len(), 0.0);
-        let dims = [rows, inner, columns.len()];
-        multiply(Matrix::rows(x, inner), Matrix::columns(values, inner), made, dims, false);
-        for (row, made) in made.chunks_exact(columns.len()).enumerate() {
-            // SAFETY: the columns of this task, of which no other writes.
-            unsafe { shared.at(row * outer + first).copy_from_nonoverlapping(made.as_ptr(), made.len()) };
-        }
-    });
+    (0..outer).into_par_iter().step_by(chunk).with_max_len(1).for_each_init(
+        Wide::default,
+        |Wide { values, made }, first| {
+            let columns = first..(first + chunk).min(outer);
+            values.resize(columns.len() * inner, 0.0);
+            weight.decode_rows(columns.clone(), values);
+            made.resize(rows * columns.len(), 0.0);
+            let dims = [rows, inner, columns.len()];
+            multiply(Matrix::rows(x, inner), Matrix::columns(values, inner), made, dims, false);
+            for (row, made) in made.chunks_exact(columns.len()).enumerate() {
+                // SAFETY: the columns of this task, of which no other writes.
+                unsafe { shared.at(row * outer + first).copy_from_nonoverlapping(made.as_ptr(), made.len()) };
+            }
+        },
+    );
     out
 }
 
@@ -236,23 +239,26 @@ fn in_terms(
     let mut out = Vec::with_capacity(strips.rows() * outer);
     let shared = Shared(out.as_mut_ptr());
     let chunk = columns_of_task(outer);
-    (0..outer).into_par_iter().step_by(chunk).with_max_len(1).for_each_init(Panels::default, |panels, first| {
-        let columns = first..(first + chunk).min(outer);
-        panels.pack_weight(weight, columns.clone(), terms.right());
-        let multiplier = Multiplier::new(products).expect("terms are for who multiplies them");
-        for steps in blocks(strips.steps()) {
-            for (rows, strip) in strips.iter() {
-                for (panel, first) in panels.iter().zip(columns.clone().step_by(SIDE)) {
-                    let shape = [rows.len(), (columns.end - first).min(SIDE)];
-                    let place = shared.at(rows.start * outer + first);
-                    // SAFETY: rows and columns of the result, of which no other task writes.
-                    let sums = unsafe { Sums::at(place, outer, shape) };
-                    let sides = [terms.of_strip(strip, &steps), terms.of_panel(panel, &steps)];
-                    multiplier.multiply(terms, sides, sums, steps.start > 0);
+    (0..outer).into_par_iter().step_by(chunk).with_max_len(1).for_each_init(
+        Panels::default,
+        |panels, first| {
+            let columns = first..(first + chunk).min(outer);
+            panels.pack_weight(weight, columns.clone(), terms.right());
+            let multiplier = Multiplier::new(products).expect("terms are for who multiplies them");
+            for steps in blocks(strips.steps()) {
+                for (rows, strip) in strips.iter() {
+                    for (panel, first) in panels.iter().zip(columns.clone().step_by(SIDE)) {
+                        let shape = [rows.len(), (columns.end - first).min(SIDE)];
+                        let place = shared.at(rows.start * outer + first);
+                        // SAFETY: rows and columns of the result, of which no other task writes.
+                        let sums = unsafe { Sums::at(place, outer, shape) };
+                        let sides = [terms.of_strip(strip, &steps), terms.of_panel(panel, &steps)];
+                        multiplier.multiply(terms, sides, sums, steps.start > 0);
+                    }
                 }
             }
-        }
-    });
+        },
+    );
     // SAFETY: the tasks have written every row's columns.
     unsafe { out.set_len(strips.rows() * outer) };
     out
@@ -280,7 +286,9 @@ mod tests {
         let count = format.bytes(outer * inner).expect("whole blocks");
         let plain = format.block_values == 1;
         let mut bytes: Vec<u8> = match (plain, format.block_bytes) {
-            (true, 4) => (0..outer * inner).flat_map(|_| random.random_range(-1f32..1.0).to_le_bytes()).collect(),
+            (true, 4) => {
+                (0..outer * inner).flat_map(|_| random.random_range(-1f32..1.0).to_le_bytes()).collect()
+            }
             (true, _) => {
                 let half = |value: f32| match format == Format::f16() {
                     true => half::f16::from_f32(value).to_le_bytes(),
@@ -322,7 +330,9 @@ mod tests {
         let named = |name: &str| FORMATS.iter().find(|format| format.name == name).expect("a format");
         for products in Products::here() {
             for name in ["F32", "F16", "BF16", "Q8_0"] {
-                for (rows, inner, outer) in [(1, 64, 5), (5, 96, 70), (13, 32, 33), (33, 160, 64), (70, 2144, 40)] {
+                for (rows, inner, outer) in
+                    [(1, 64, 5), (5, 96, 70), (13, 32, 33), (33, 160, 64), (70, 2144, 40)]
+                {
                     let weight = weight(named(name), [outer, inner], &mut random);
                     let x: Vec<f32> = (0..rows * inner).map(|_| random.random_range(-3.0..3.0)).collect();
                     for (precision, most) in

@@ -44,10 +44,14 @@ pub(super) unsafe fn release() {
 macro_rules! left_term {
     ($a:literal, $b:literal) => {
         concat!(
-            "tileloadd tmm4, [{a} + {line} + ", $a, "]\n",
+            "tileloadd tmm4, [{a} + {line} + ",
+            $a,
+            "]\n",
             "tdpbf16ps tmm0, tmm4, tmm6\n",
             "tdpbf16ps tmm1, tmm4, tmm7\n",
-            "tileloadd tmm5, [{a} + {line} + ", $b, "]\n",
+            "tileloadd tmm5, [{a} + {line} + ",
+            $b,
+            "]\n",
             "tdpbf16ps tmm2, tmm5, tmm6\n",
             "tdpbf16ps tmm3, tmm5, tmm7\n",
         )
@@ -117,22 +121,38 @@ pub(super) unsafe fn multiply(
         }
         match terms {
             Terms::One => steps!(
-                [strip, a_step], [panel, b_step], steps,
-                right_term!("0", "1024"), left_term!("0", "1024")
+                [strip, a_step],
+                [panel, b_step],
+                steps,
+                right_term!("0", "1024"),
+                left_term!("0", "1024")
             ),
             Terms::Two => steps!(
-                [strip, a_step], [panel, b_step], steps,
-                right_term!("0", "1024"), left_term!("0", "1024"), left_term!("2048", "3072")
+                [strip, a_step],
+                [panel, b_step],
+                steps,
+                right_term!("0", "1024"),
+                left_term!("0", "1024"),
+                left_term!("2048", "3072")
             ),
             Terms::Three => steps!(
-                [strip, a_step], [panel, b_step], steps,
-                right_term!("0", "1024"), left_term!("0", "1024"), left_term!("2048", "3072"),
+                [strip, a_step],
+                [panel, b_step],
+                steps,
+                right_term!("0", "1024"),
+                left_term!("0", "1024"),
+                left_term!("2048", "3072"),
                 left_term!("4096", "5120")
             ),
             Terms::Cross => steps!(
-                [strip, a_step], [panel, b_step], steps,
-                right_term!("0", "1024"), left_term!("0", "1024"), left_term!("2048", "3072"),
-                right_term!("2048", "3072"), left_term!("0", "1024")
+                [strip, a_step],
+                [panel, b_step],
+                steps,
+                right_term!("0", "1024"),
+                left_term!("0", "1024"),
+                left_term!("2048", "3072"),
+                right_term!("2048", "3072"),
+                left_term!("0", "1024")
             ),
         }
         asm!(

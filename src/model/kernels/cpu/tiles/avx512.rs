@@ -22,7 +22,17 @@ pub(super) unsafe fn multiply(
 ) {
     for row in (0..SIDE).step_by(ROWS) {
         // SAFETY: ROWS rows of the strip's 32 and of `out`, by the caller's promise.
-        unsafe { multiply_rows(terms, strip.add(row), panel, out.first.add(row * out.stride), out.stride, steps, add) };
+        unsafe {
+            multiply_rows(
+                terms,
+                strip.add(row),
+                panel,
+                out.first.add(row * out.stride),
+                out.stride,
+                steps,
+                add,
+            )
+        };
     }
 }
 
