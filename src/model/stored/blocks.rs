@@ -158,7 +158,7 @@ pub(super) fn q3_k(block: &[u8; 110], values: &mut [f32; 256]) {
 
 /// Six-bit scale and offset number `n` of 8, for 32 values each, in 12 bytes.
 #[inline(always)]
-fn scale_and_min(packed: &[u8; 12], n: usize) -> [f32; 2] {
+pub fn scale_and_min(packed: &[u8; 12], n: usize) -> [f32; 2] {
     let pair = match n {
         0..4 => [packed[n] & 63, packed[n + 4] & 63],
         _ => [

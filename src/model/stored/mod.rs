@@ -6,6 +6,7 @@ mod bytes;
 mod fault;
 mod format;
 
+pub(crate) use blocks::scale_and_min;
 pub use bytes::{Bytes, Mapped};
 pub use format::{FORMATS, Format};
 

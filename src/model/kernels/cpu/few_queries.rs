@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::attention::{Block, Inputs, Scratch};
-use super::simd::{dots, exp};
+use super::simd::{dots, exp, prefetch};
 use crate::model::kernels::Heads;
 
 /// Most query rows that are few.
@@ -15,6 +15,18 @@ pub(super) const MOST: usize = 4;
 
 /// Keys of a task.
 const KEYS: usize = 512;
+
+/// Keys and values that are asked for ahead of their use: what lies beside them is another head's, so the
+/// processor itself does not see the next one coming.
+const AHEAD: usize = 16;
+
+/// Asks for some numbers ahead of their use.
+#[inline(always)]
+fn prefetch_row(x: &[f32], first: usize, count: usize) {
+    for line in (0..count).step_by(16) {
+        prefetch(x.as_ptr().wrapping_add(first + line));
+    }
+}
 
 /// What some keys add to the rows of a key head's query heads.
 struct Part {
@@ -87,7 +99,10 @@ impl WithSimd for Scores<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Scores { queries, keys, dim, stride, scores } = self;
         let width = scores.len() / (queries.len() / dim);
-        let key = |n: usize| &keys[n * stride..][..dim];
+        let key = |n: usize| {
+            prefetch_row(keys, (n + AHEAD) * stride, dim);
+            &keys[n * stride..][..dim]
+        };
         let whole = width / 4 * 4;
         for n in (0..whole).step_by(4) {
             for (row, query) in queries.chunks_exact(dim).enumerate() {
@@ -142,41 +157,54 @@ impl Mix<'_> {
         let lanes = S::F32_LANES;
         let mut first = 0;
         while first + 2 * lanes <= self.dim {
-            self.some::<S, R, 2>(simd, first, 2 * lanes);
+            self.registers::<S, R, 2>(simd, first);
             first += 2 * lanes;
         }
-        while first < self.dim {
-            let count = lanes.min(self.dim - first);
-            self.some::<S, R, 1>(simd, first, count);
-            first += count;
+        if first + lanes <= self.dim {
+            self.registers::<S, R, 1>(simd, first);
+            first += lanes;
+        }
+        if first < self.dim {
+            self.rest::<S, R>(simd, first);
         }
     }
 
-    /// Adds `count` numbers of each value, from `first` on, to `R` rows; they fill `N` registers, or a part of
-    /// one.
+    /// Adds `N` registers of each value, from `first` on, to `R` rows.
     #[inline(always)]
-    fn some<S: Simd, const R: usize, const N: usize>(&mut self, simd: S, first: usize, count: usize) {
-        let (lanes, width) = (S::F32_LANES, self.weights.len() / R);
+    fn registers<S: Simd, const R: usize, const N: usize>(&mut self, simd: S, first: usize) {
+        let (count, width) = (N * S::F32_LANES, self.weights.len() / R);
         let mut sums = [[simd.splat_f32s(0.0); N]; R];
         for n in 0..width {
-            let value = &self.values[n * self.stride + first..][..count];
-            let mut registers = [simd.splat_f32s(0.0); N];
-            for (register, part) in registers.iter_mut().zip(value.chunks(lanes)) {
-                *register = simd.partial_load_f32s(part);
-            }
+            prefetch_row(self.values, (n + AHEAD) * self.stride + first, count);
+            let value = S::as_simd_f32s(&self.values[n * self.stride + first..][..count]).0;
             for (row, sums) in sums.iter_mut().enumerate() {
                 let weight = simd.splat_f32s(self.weights[row * width + n]);
-                for (sum, register) in sums.iter_mut().zip(registers) {
-                    *sum = simd.mul_add_e_f32s(weight, register, *sum);
+                for (sum, &value) in sums.iter_mut().zip(value) {
+                    *sum = simd.mul_add_e_f32s(weight, value, *sum);
                 }
             }
         }
         for (row, sums) in sums.into_iter().enumerate() {
             let mixed = &mut self.mixed[row * self.dim + first..][..count];
-            for (mixed, sum) in mixed.chunks_mut(lanes).zip(sums) {
-                let so_far = simd.partial_load_f32s(mixed);
-                simd.partial_store_f32s(mixed, simd.add_f32s(so_far, sum));
+            for (mixed, sum) in S::as_mut_simd_f32s(mixed).0.iter_mut().zip(sums) {
+                *mixed = simd.add_f32s(*mixed, sum);
             }
+        }
+    }
+
+    /// Adds the numbers from `first` on, which fill no register, to `R` rows.
+    #[inline(always)]
+    fn rest<S: Simd, const R: usize>(&mut self, simd: S, first: usize) {
+        let width = self.weights.len() / R;
+        for row in 0..R {
+            let mixed = &mut self.mixed[row * self.dim..(row + 1) * self.dim][first..];
+            let mut sum = simd.partial_load_f32s(mixed);
+            for n in 0..width {
+                let value = &self.values[n * self.stride..][first..self.dim];
+                let weight = simd.splat_f32s(self.weights[row * width + n]);
+                sum = simd.mul_add_e_f32s(weight, simd.partial_load_f32s(value), sum);
+            }
+            simd.partial_store_f32s(mixed, sum);
         }
     }
 }

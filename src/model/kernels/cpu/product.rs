@@ -14,6 +14,8 @@ use rayon::prelude::*;
 
 use super::matrix::{Matrix, multiply, multiply_in_parallel};
 use super::processor::Products;
+#[cfg(target_arch = "x86_64")]
+use super::row;
 use super::simd::dots;
 #[cfg(target_arch = "x86_64")]
 use super::tiles::{Multiplier, Panels, SIDE, Strips, Sums, Terms};
@@ -83,6 +85,11 @@ fn product_by(
     operand: &Operand,
 ) -> Vec<f32> {
     let rows = x.len() / weight.columns();
+    if rows == 1
+        && let Some(out) = one_row(products, x, weight)
+    {
+        return out;
+    }
     if rows <= FEW {
         return few_rows(x, weight);
     }
@@ -115,6 +122,27 @@ impl Shared {
     fn at(self, place: usize) -> *mut f32 {
         self.0.wrapping_add(place)
     }
+}
+
+/// Row of weights by row of weights, without a decoded copy; none where the processor or the format has no
+/// kernel for it.
+#[cfg(target_arch = "x86_64")]
+fn one_row(products: Products, x: &[f32], weight: &StoredTensor) -> Option<Vec<f32>> {
+    let has_f16c = is_x86_feature_detected!("f16c") && is_x86_feature_detected!("fma");
+    let operand = row::Operand::new(weight.format, x).filter(|_| products != Products::F32 && has_f16c)?;
+    let mut out = vec![0.0; weight.shape[0]];
+    let even = weight.shape[0].div_ceil(rayon::current_num_threads());
+    let task = (FEW_TASK / weight.columns()).clamp(1, even);
+    out.par_chunks_mut(task).enumerate().for_each(|(chunk, out)| {
+        // SAFETY: `Products` is not F32, so AVX-512 is there, and the others were asked for.
+        unsafe { operand.multiply(weight, chunk * task, out) };
+    });
+    Some(out)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn one_row(_: Products, _: &[f32], _: &StoredTensor) -> Option<Vec<f32>> {
+    None
 }
 
 /// Row of weights by row of weights, some side by side.
@@ -331,7 +359,7 @@ mod tests {
         for products in Products::here() {
             for name in ["F32", "F16", "BF16", "Q8_0"] {
                 for (rows, inner, outer) in
-                    [(1, 64, 5), (5, 96, 70), (13, 32, 33), (33, 160, 64), (70, 2144, 40)]
+                    [(1, 256, 5), (5, 96, 70), (13, 32, 33), (33, 160, 64), (70, 2144, 40)]
                 {
                     let weight = weight(named(name), [outer, inner], &mut random);
                     let x: Vec<f32> = (0..rows * inner).map(|_| random.random_range(-3.0..3.0)).collect();
@@ -343,6 +371,40 @@ mod tests {
                         assert!(error < most, "{case}: {error:e}");
                     }
                 }
+            }
+        }
+    }
+
+    /// One row by every format is what its decoded values give.
+    #[test]
+    fn one_row_of_every_format() {
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let x: Vec<f32> = (0..512).map(|_| random.random_range(-3.0..3.0)).collect();
+        for products in Products::here() {
+            for format in FORMATS {
+                let mut weight = weight(format, [9, 512], &mut random);
+                // Random bytes hold scales that are no numbers, or so large that nothing else counts.
+                let tame = |bytes: &[u8]| {
+                    let mut bytes = bytes.to_vec();
+                    for block in bytes.chunks_exact_mut(format.block_bytes) {
+                        let halves: &[usize] = match format.name {
+                            "Q4_0" | "Q5_0" | "Q8_0" => &[0],
+                            "Q2_K" => &[80, 82],
+                            "Q3_K" => &[108],
+                            "Q6_K" => &[208],
+                            _ => &[0, 2],
+                        };
+                        for &at in halves {
+                            block[at..at + 2].copy_from_slice(&half::f16::from_f32(0.01).to_le_bytes());
+                        }
+                    }
+                    bytes
+                };
+                if format.block_values > 1 {
+                    weight.bytes = Bytes::Owned(tame(&weight.bytes).into());
+                }
+                let error = error(products, &weight, Precision::F32, &x);
+                assert!(error < 1e-6, "{products:?} {}: {error:e}", format.name);
             }
         }
     }

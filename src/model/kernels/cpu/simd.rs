@@ -5,6 +5,16 @@
 
 use pulp::Simd;
 
+/// Asks for the memory at an address, which need not exist, ahead of its use.
+#[inline(always)]
+pub(in super::super) fn prefetch<T>(_at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch of any address is a hint.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(_at.cast());
+    }
+}
+
 /// Lanes of a reduction: sums and maxima of floats are only reordered where the code says so.
 const LANES: usize = 16;
 
