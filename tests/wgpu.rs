@@ -9,6 +9,8 @@ use burn::tensor::{DType, Device};
 use common::attention::{Case, Form, check_definition, check_forms, check_half};
 use libtest_mimic::{Arguments, Failed, Trial};
 use longcode::device::DeviceChoice;
+use longcode::encoding::EncodingSpec;
+use longcode::model::{Checkpoint, Precision, Under};
 use proptest::test_runner::{Config, TestRunner};
 
 /// Longer than a block of queries, so that all kinds of stretches of keys occur.
@@ -30,6 +32,43 @@ fn check_two_blocks(device: &Device) {
             read,
         };
         check_definition(&case, Form::Best, device);
+    }
+}
+
+/// Weights that are f16 in the checkpoint stay so on the device, and lose nothing: the losses are those of
+/// transformers in f32.
+fn check_weights_in_half_precision(device: &Device) {
+    const TOKENS: usize = 100;
+    let dir = common::repository("tests/transformers/llama-gqa-tied-float16");
+    let expected: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(dir.join("expected.json")).unwrap()).unwrap();
+    let numbers = |key: &str| expected[key].as_array().unwrap().iter().map(|value| value.as_f64().unwrap());
+    let ids: Vec<u32> = numbers("ids").take(TOKENS).map(|id| id as u32).collect();
+    let checkpoint = Checkpoint::open(&dir).unwrap();
+    let model = checkpoint.load(device, Precision::F16).unwrap();
+    let encoding = EncodingSpec::parse("rope").unwrap();
+    let under = Under { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None };
+    let ours = under.score(&ids, Vec::new()).unwrap().nll;
+    assert_eq!(ours.len(), TOKENS - 1);
+    for (n, (ours, expected)) in ours.into_iter().zip(numbers("nll")).enumerate() {
+        assert!((f64::from(ours) - expected).abs() < 1e-4, "token {}: {ours} for {expected}", n + 1);
+    }
+}
+
+/// A precision of the CPU's is refused, with those that the device has.
+fn check_precisions(device: &Device) {
+    let has: &[Precision] = match device.supports_dtype(DType::F16) {
+        true => &[Precision::F32, Precision::F16],
+        false => &[Precision::F32],
+    };
+    for precision in [Precision::F32, Precision::Split, Precision::Bf16, Precision::F16] {
+        match precision.check(device) {
+            Ok(()) => assert!(has.contains(&precision), "{precision}"),
+            Err(e) => {
+                assert!(!has.contains(&precision), "{precision}");
+                assert!(e.to_string().contains("f32"), "{e}");
+            }
+        }
     }
 }
 
@@ -74,6 +113,8 @@ fn main() {
         trial("the_forms_of_attention_agree", |device| on_random_cases(12, |case| check_forms(case, device))),
         trial("attention_in_half_precision", |device| on_random_cases(4, |case| check_half(case, device)))
             .with_ignored_flag(no_f16),
+        trial("weights_in_half_precision", check_weights_in_half_precision).with_ignored_flag(no_f16),
+        trial("precisions_of_the_device", check_precisions),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

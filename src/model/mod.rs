@@ -1,13 +1,14 @@
 //! LLaMA-family language models from Hugging Face directories and GGUF files, scored in burn.
 //!
-//! In the order of use: [`config`] reads config.json, [`tokenizer`] tokenizer.json, [`safetensors`] the
-//! files of weights; [`gguf`] gives the same three from one file; [`weights`] hands out tensors of either;
-//! [`checkpoint`] puts it together; [`llama`] is the network, [`rotary`] turns queries and keys by an
-//! encoding's rotations, [`attention`] is relative attention of what was turned, [`cache`] keeps keys and
-//! values while decoding, [`kernels`] is what devices have of their own for all of these; [`score`] is the
-//! per-token loss, [`decode`] reads a prompt and goes on token by token, [`under`] does both under an encoding
-//! and within its context, [`training`] is the mean loss of
-//! many short sequences, with gradients.
+//! In the order of use: [`format`] chooses between [`hugging_face`] directories and [`gguf`] files, which give
+//! config, tokenizer and weights; [`config`] reads config.json, [`tokenizer`] tokenizer.json, [`safetensors`]
+//! the files of weights; [`stored`] is weights as they lie there, [`weights`] hands them out, [`precision`] says
+//! what their products are made of, [`matrix`] is one and its product; [`checkpoint`] puts it together. [`llama`]
+//! is the network, [`rotary`] turns queries and keys by an encoding's rotations, [`attention`] is relative
+//! attention of what was turned, [`cache`] keeps keys and values while decoding, [`kernels`] is what devices have
+//! of their own for all of these. [`score`] is the per-token loss, [`decode`] reads a prompt and goes on token by
+//! token, [`under`] does both under an encoding and within its context, [`training`] is the mean loss of many
+//! short sequences, with gradients.
 
 pub mod attention;
 pub mod cache;

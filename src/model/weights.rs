@@ -200,3 +200,25 @@ fn halves(name: &str, tensor: &StoredTensor) -> Result<Vec<f16>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::stored::{Bytes, Format};
+
+    #[test]
+    fn what_f16_does_not_hold_is_named() {
+        let tensor = |value: f32| StoredTensor {
+            file: "model.safetensors".into(),
+            shape: vec![2],
+            format: Format::f32(),
+            bytes: Bytes::Owned([1.0, value].into_iter().flat_map(f32::to_le_bytes).collect()),
+        };
+        assert_eq!(halves("w", &tensor(-65504.0)).unwrap()[1].to_f32(), -65504.0);
+        let error = halves("w", &tensor(1e5)).unwrap_err().to_string();
+        assert!(
+            ["`w`", "100000", "f16", "model.safetensors", "f32"].iter().all(|part| error.contains(part)),
+            "{error}"
+        );
+    }
+}

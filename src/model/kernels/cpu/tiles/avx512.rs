@@ -81,9 +81,7 @@ unsafe fn multiply_rows(
                     for (row, sums) in sums.iter_mut().enumerate() {
                         let row = _mm512_set1_epi32(*strip.add(row * 16 + pair));
                         for (sum, columns) in sums.iter_mut().zip(columns) {
-                            // Both types are 512 bits of bf16 numbers.
-                            let (row, columns) = (std::mem::transmute(row), std::mem::transmute(columns));
-                            *sum = _mm512_dpbf16_ps(*sum, row, columns);
+                            *sum = _mm512_dpbf16_ps(*sum, numbers(row), numbers(columns));
                         }
                     }
                 }
@@ -96,4 +94,11 @@ unsafe fn multiply_rows(
             unsafe { _mm512_storeu_ps(out.add(row * stride + half * 16), *sum) };
         }
     }
+}
+
+/// 32 bf16 numbers, of the type that products take.
+#[inline(always)]
+fn numbers(bits: __m512i) -> __m512bh {
+    // SAFETY: both types are 64 bytes, and every pattern of bits is 32 numbers of 16.
+    unsafe { std::mem::transmute::<__m512i, __m512bh>(bits) }
 }
