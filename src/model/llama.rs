@@ -12,6 +12,9 @@ use super::weights::{Hold, Weights};
 use super::{LlamaConfig, MAX_ELEMENTS, Precision, RotaryTables};
 use crate::error::Result;
 
+/// Most rows that go through a feed-forward layer together on the CPU: enough to pay for packing its weights.
+const CPU_ROWS: usize = 2048;
+
 /// A decoder-only transformer (Touvron et al. 2023).
 #[derive(Module, Debug)]
 pub struct Llama {
@@ -192,8 +195,9 @@ impl Attention {
 
     /// `x` and the result are `[rows, hidden]`.
     fn forward(&self, x: Tensor<2>, attend: AttendRows) -> Tensor<2> {
-        let x = Rows::new(x);
-        let rows = [&self.q_proj, &self.k_proj, &self.v_proj].map(|projection| projection.forward(&x));
+        let projected = |x: Rows| [&self.q_proj, &self.k_proj, &self.v_proj].map(|part| part.forward(&x));
+        // What the projections share is let go before attention needs room.
+        let rows = projected(Rows::new(x));
         self.o_proj.forward(&Rows::new(attend(rows)))
     }
 }
@@ -231,12 +235,14 @@ impl FeedForward {
     /// tensor of a layer.
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let inner = self.gate_proj.weight.dims()[0];
+        let most = if is_cpu(&x.device()) { CPU_ROWS } else { usize::MAX };
         let block = |x: Tensor<2>| {
             let x = Rows::new(x);
             let inner = silu_product(self.gate_proj.forward(&x), self.up_proj.forward(&x));
             self.down_proj.forward(&Rows::new(inner))
         };
-        let mut blocks: Vec<_> = row_blocks(x, inner).into_iter().map(block).collect();
+        let rows = (MAX_ELEMENTS / inner).clamp(1, most);
+        let mut blocks: Vec<_> = x.split(rows, 0).into_iter().map(block).collect();
         match blocks.len() {
             1 => blocks.swap_remove(0),
             _ => Tensor::cat(blocks, 0),
