@@ -6,7 +6,7 @@ use burn::tensor::activation::silu;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::cache::{Cache, LayerCache};
-use super::kernels::{TrainingKernels, is_cpu};
+use super::kernels::{TrainingKernels, is_cpu, on_cpu};
 use super::matrix::{Matrix, Rows};
 use super::weights::{Hold, Weights};
 use super::{LlamaConfig, MAX_ELEMENTS, Precision, RotaryTables};
@@ -174,7 +174,16 @@ impl Layer {
 
     fn forward(&self, x: Tensor<2>, attend: AttendRows) -> Tensor<2> {
         let x = x.clone() + self.self_attn.forward(self.input_layernorm.forward(x), attend);
-        x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
+        let add_mlp = |x: Tensor<2>| x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x));
+        let mut blocks = x.clone().split(self.mlp.rows_of_block(&x.device()), 0);
+        match blocks.len() {
+            1 => add_mlp(x),
+            _ => {
+                drop(x);
+                blocks = blocks.into_iter().map(add_mlp).collect();
+                Tensor::cat(blocks, 0)
+            }
+        }
     }
 }
 
@@ -231,22 +240,17 @@ impl FeedForward {
         })
     }
 
-    /// `x` and the result are `[tokens, hidden]`; in blocks of tokens, as the inner width is the widest
-    /// tensor of a layer.
+    /// `x` and the result are `[rows, hidden]`.
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let inner = self.gate_proj.weight.dims()[0];
-        let most = if is_cpu(&x.device()) { CPU_ROWS } else { usize::MAX };
-        let block = |x: Tensor<2>| {
-            let x = Rows::new(x);
-            let inner = silu_product(self.gate_proj.forward(&x), self.up_proj.forward(&x));
-            self.down_proj.forward(&Rows::new(inner))
-        };
-        let rows = (MAX_ELEMENTS / inner).clamp(1, most);
-        let mut blocks: Vec<_> = x.split(rows, 0).into_iter().map(block).collect();
-        match blocks.len() {
-            1 => blocks.swap_remove(0),
-            _ => Tensor::cat(blocks, 0),
-        }
+        let x = Rows::new(x);
+        let inner = silu_product(self.gate_proj.forward(&x), self.up_proj.forward(&x));
+        self.down_proj.forward(&Rows::new(inner))
+    }
+
+    /// Rows that go through it together: the inner width is the widest tensor of a layer.
+    fn rows_of_block(&self, device: &Device) -> usize {
+        let most = if on_cpu(device) { CPU_ROWS } else { usize::MAX };
+        (MAX_ELEMENTS / self.gate_proj.weight.dims()[0]).clamp(1, most)
     }
 }
 

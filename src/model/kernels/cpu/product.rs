@@ -5,9 +5,7 @@
 //! and multiplied as matrices; which, [`way`] says.
 
 #[cfg(target_arch = "x86_64")]
-use std::sync::OnceLock;
-
-use std::ops::Range;
+use std::{ops::Range, sync::OnceLock};
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
