@@ -109,6 +109,7 @@ def make_checkpoint(directory, config, stored):
         weights["lm_head.weight"] = torch.randn(config["vocab_size"], hidden) * 0.02
     weights = {name: tensor.to(stored) for name, tensor in weights.items()}
     save_file(weights, directory / "model.safetensors", metadata={"format": "pt"})
+    config = {**config, "torch_dtype": str(stored).removeprefix("torch.")}
     (directory / "config.json").write_text(json.dumps(config, indent=1))
     shutil.copy(TOKENIZER, directory / "tokenizer.json")
 
