@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use super::few_queries;
 use super::matrix::{Matrix, multiply};
+use super::shared::Shared;
 use super::simd::{exp_sum, max, vectorised};
 use super::tiled::{Multiplier, Packed, Side};
 use crate::model::Precision;
@@ -46,41 +47,20 @@ pub(in super::super) fn attend(inputs: &Inputs) -> Vec<f32> {
     if rows <= few_queries::MOST {
         return few_queries::attend(inputs);
     }
-    let width = queries / keys * dim;
     let block = (ROWS * keys / queries).clamp(16, 128);
     let packed = Packed::of(inputs);
     let packed = packed.as_ref();
-    let mut by_head = vec![0.0; rows * queries * dim];
-    let tasks: Vec<_> = by_head
-        .chunks_mut(rows * width)
-        .enumerate()
-        .flat_map(|(key_head, out)| {
-            out.chunks_mut(block * width).enumerate().map(move |(number, out)| {
-                let start = number * block;
-                (Block { inputs, packed, key_head, rows: start..start + out.len() / width }, out)
-            })
-        })
+    let mut out = vec![0.0; rows * queries * dim];
+    let shared = Shared::new(&mut out);
+    let blocks: Vec<_> = (0..keys)
+        .flat_map(|key_head| (0..rows).step_by(block).map(move |start| (key_head, start)))
+        .map(|(key_head, start)| Block { inputs, packed, key_head, rows: start..(start + block).min(rows) })
         .collect();
     // One block a task: late blocks see more keys than early ones, and stealing evens that out.
-    tasks
+    blocks
         .into_par_iter()
         .with_max_len(1)
-        .for_each_init(Scratch::default, |scratch, (block, out)| block.attend(scratch, out));
-    interleave(by_head, keys, width)
-}
-
-/// `[groups, rows, width]` as `[rows, groups * width]`.
-fn interleave(by_group: Vec<f32>, groups: usize, width: usize) -> Vec<f32> {
-    if groups == 1 {
-        return by_group;
-    }
-    let group = by_group.len() / groups;
-    let mut out = vec![0.0; by_group.len()];
-    out.par_chunks_mut(groups * width).with_min_len(64).enumerate().for_each(|(row, out)| {
-        for (n, out) in out.chunks_exact_mut(width).enumerate() {
-            out.copy_from_slice(&by_group[n * group + row * width..][..width]);
-        }
-    });
+        .for_each_init(Scratch::default, |scratch, block| block.attend(scratch, shared));
     out
 }
 
@@ -112,8 +92,8 @@ pub(super) struct Scratch {
 }
 
 impl Block<'_> {
-    /// Attention of the block's rows, into `out [rows, group * dim]`.
-    fn attend(&self, scratch: &mut Scratch, out: &mut [f32]) {
+    /// Attention of the block's rows, into their places in `out [all rows, heads * dim]`.
+    fn attend(&self, scratch: &mut Scratch, out: Shared) {
         self.read(0..usize::MAX, scratch);
         self.write(scratch, out);
     }
@@ -316,10 +296,14 @@ impl Block<'_> {
     }
 
     /// Divides by the sums and puts the rows where their heads belong.
-    fn write(&self, scratch: &Scratch, out: &mut [f32]) {
-        let (dim, rows) = (self.inputs.heads.dim, self.rows.len());
+    fn write(&self, scratch: &Scratch, out: Shared) {
+        let Heads { queries, dim, .. } = self.inputs.heads;
+        let rows = self.rows.len();
         for (row, (mixed, sum)) in scratch.mixed.chunks_exact(dim).zip(&scratch.sum).enumerate() {
-            let out = &mut out[(row % rows * self.group() + row / rows) * dim..][..dim];
+            let head = self.key_head * self.group() + row / rows;
+            let place = ((self.rows.start + row % rows) * queries + head) * dim;
+            // SAFETY: a head of a row, which no other block writes.
+            let out = unsafe { out.part(place, dim) };
             for (out, mixed) in out.iter_mut().zip(mixed) {
                 *out = mixed / sum;
             }

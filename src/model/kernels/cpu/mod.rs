@@ -14,6 +14,7 @@ mod processor;
 pub(super) mod product;
 #[cfg(target_arch = "x86_64")]
 mod row;
+mod shared;
 pub(super) mod simd;
 mod tiled;
 #[cfg(target_arch = "x86_64")]

@@ -14,6 +14,7 @@ use super::matrix::{Matrix, multiply, multiply_in_parallel};
 use super::processor::Products;
 #[cfg(target_arch = "x86_64")]
 use super::row;
+use super::shared::Shared;
 use super::simd::dots;
 #[cfg(target_arch = "x86_64")]
 use super::tiles::{Multiplier, Panels, SIDE, Strips, Sums, Terms};
@@ -105,21 +106,6 @@ pub fn rows(ids: &[i64], weight: &StoredTensor) -> Vec<f32> {
         weight.decode_rows(id as usize..id as usize + 1, values);
     });
     values
-}
-
-/// A place that tasks write different parts of.
-#[derive(Clone, Copy)]
-struct Shared(*mut f32);
-
-// SAFETY: tasks write parts that do not meet, and the owner outlives them.
-unsafe impl Send for Shared {}
-// SAFETY: as above.
-unsafe impl Sync for Shared {}
-
-impl Shared {
-    fn at(self, place: usize) -> *mut f32 {
-        self.0.wrapping_add(place)
-    }
 }
 
 /// Row of weights by row of weights, without a decoded copy; none where the processor or the format has no
@@ -225,7 +211,7 @@ fn wide(x: &[f32], weight: &StoredTensor) -> Vec<f32> {
         return out;
     }
     let chunk = columns_of_task(outer);
-    let shared = Shared(out.as_mut_ptr());
+    let shared = Shared::new(&mut out);
     (0..outer).into_par_iter().step_by(chunk).with_max_len(1).for_each_init(
         Wide::default,
         |Wide { values, made }, first| {
@@ -263,7 +249,7 @@ fn in_terms(
     let strips = operand.strips.get_or_init(|| Strips::pack(x, inner, terms.left()));
     debug_assert_eq!((strips.rows(), strips.terms()), (x.len() / inner, terms.left()));
     let mut out = Vec::with_capacity(strips.rows() * outer);
-    let shared = Shared(out.as_mut_ptr());
+    let shared = Shared::new(&mut out);
     let chunk = columns_of_task(outer);
     (0..outer).into_par_iter().step_by(chunk).with_max_len(1).for_each_init(
         Panels::default,
