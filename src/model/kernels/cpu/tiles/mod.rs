@@ -217,3 +217,64 @@ impl Drop for Multiplier {
         }
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// Memory between two pages that may not be touched; what is taken ends at the second one, or begins at the
+    /// first.
+    struct Guarded {
+        start: *mut u8,
+        bytes: usize,
+    }
+
+    const PAGE: usize = 4096;
+
+    impl Guarded {
+        fn new(bytes: usize) -> Guarded {
+            let bytes = bytes.next_multiple_of(PAGE);
+            let (how, open) = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, libc::PROT_READ | libc::PROT_WRITE);
+            // SAFETY: a mapping of its own, of which the pages between the first and the last are opened.
+            let start = unsafe {
+                let all = libc::mmap(std::ptr::null_mut(), bytes + 2 * PAGE, libc::PROT_NONE, how, -1, 0);
+                assert_ne!(all, libc::MAP_FAILED);
+                let start = all.cast::<u8>().add(PAGE);
+                assert_eq!(libc::mprotect(start.cast(), bytes, open), 0);
+                start
+            };
+            Guarded { start, bytes }
+        }
+
+        /// `count` values (of zero bytes at first) at one end.
+        fn values<T>(&mut self, count: usize, at_end: bool) -> &mut [T] {
+            let first = if at_end { self.bytes - count * size_of::<T>() } else { 0 };
+            // SAFETY: inside the open pages, and borrowed.
+            unsafe { std::slice::from_raw_parts_mut(self.start.add(first).cast(), count) }
+        }
+    }
+
+    /// No instruction reads or writes beyond its sides and its sums: what it would touch there ends the test.
+    #[test]
+    fn nothing_beyond_the_sides_is_touched() {
+        for products in Products::here() {
+            let Some(multiplier) = Multiplier::new(products) else { continue };
+            for terms in [Terms::One, Terms::Two, Terms::Three, Terms::Cross] {
+                for (steps, at_end) in [(1, true), (1, false), (5, true), (5, false)] {
+                    let lines = [terms.left(), terms.right()].map(|terms| steps * terms * SIDE);
+                    let [mut strip, mut panel] = lines.map(|lines| Guarded::new(lines * size_of::<Line>()));
+                    let strip: &[Line] = strip.values(lines[0], at_end);
+                    let panel: &[Line] = panel.values(lines[1], at_end);
+                    let mut sums = Guarded::new(4 * SIDE * SIDE);
+                    for (shape, add) in [([SIDE, SIDE], true), ([SIDE, SIDE], false), ([7, 19], true)] {
+                        let out = sums.values::<f32>(shape[0] * shape[1], at_end);
+                        out.fill(2.0);
+                        let expected = if add { 2.0 } else { 0.0 };
+                        multiplier.multiply(terms, [strip, panel], Sums::of(out, shape[1], shape), add);
+                        assert!(out.iter().all(|&sum| sum == expected), "{products:?} {terms:?} {shape:?}");
+                    }
+                }
+            }
+        }
+    }
+}
