@@ -105,9 +105,9 @@ impl WithSimd for Scores<'_> {
         };
         let whole = width / 4 * 4;
         for n in (0..whole).step_by(4) {
+            let beside = [key(n), key(n + 1), key(n + 2), key(n + 3)];
             for (row, query) in queries.chunks_exact(dim).enumerate() {
-                let beside = dots(simd, query, [key(n), key(n + 1), key(n + 2), key(n + 3)]);
-                scores[row * width + n..][..4].copy_from_slice(&beside);
+                scores[row * width + n..][..4].copy_from_slice(&dots(simd, query, beside));
             }
         }
         for n in whole..width {

@@ -106,7 +106,7 @@ mod there {
 
         /// Packs queries `[rows, width]` as a left side.
         pub fn side(&self, x: &[f32], [rows, width]: [usize; 2], side: &mut Side) {
-            side.repack(x, [rows, width], width, self.terms.left());
+            side.repack(x, [rows, width], self.terms.left());
         }
 
         /// Scores of the keys of whole panels, of a head and a rotation, by a strip of queries: `[rows, keys]`.

@@ -26,19 +26,17 @@ impl Strips {
         lines
             .par_chunks_mut(strip)
             .zip(x.par_chunks(SIDE * width))
-            .for_each(|(strip, x)| pack_strip(strip, x, width, width, terms));
+            .for_each(|(strip, x)| pack_strip(strip, x, width, terms));
         Strips { lines, terms, rows, steps }
     }
 
-    /// Packs rows of up to `width` numbers, `stride` apart, on this thread.
-    pub fn repack(&mut self, x: &[f32], [rows, width]: [usize; 2], stride: usize, terms: usize) {
+    /// Packs `x [rows, width]`, on this thread.
+    pub fn repack(&mut self, x: &[f32], [rows, width]: [usize; 2], terms: usize) {
         let steps = width.div_ceil(SIDE);
         let strip = steps * terms * SIDE;
         self.lines.resize(rows.div_ceil(SIDE) * strip, Line::ZERO);
-        for (number, lines) in self.lines.chunks_exact_mut(strip).enumerate() {
-            let first = number * SIDE;
-            let count = (rows - first).min(SIDE);
-            pack_strip(lines, &x[first * stride..][..(count - 1) * stride + width], width, stride, terms);
+        for (lines, x) in self.lines.chunks_exact_mut(strip).zip(x.chunks(SIDE * width)) {
+            pack_strip(lines, x, width, terms);
         }
         (self.terms, self.rows, self.steps) = (terms, rows, steps);
     }
@@ -80,17 +78,17 @@ impl Strips {
 }
 
 /// Packs up to 32 rows. Rows behind them keep what they hold: no row of the product reads them.
-fn pack_strip(strip: &mut [Line], x: &[f32], width: usize, stride: usize, terms: usize) {
+fn pack_strip(strip: &mut [Line], x: &[f32], width: usize, terms: usize) {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-    fn pack(strip: &mut [Line], x: &[f32], width: usize, stride: usize, terms: usize) {
+    fn pack(strip: &mut [Line], x: &[f32], width: usize, terms: usize) {
         // Step by step, so that lines are written one behind the other.
         for (step, strip) in strip.chunks_exact_mut(terms * SIDE).enumerate() {
             let inner = step * SIDE..((step + 1) * SIDE).min(width);
-            for (row, x) in x.chunks(stride).enumerate() {
+            for (row, x) in x.chunks_exact(width).enumerate() {
                 split_into(&x[inner.clone()], terms, |term, line| strip[term * SIDE + row] = line);
             }
         }
     }
     // SAFETY: sides are packed where `Products` is not F32, which has these instructions.
-    unsafe { pack(strip, x, width, stride, terms) }
+    unsafe { pack(strip, x, width, terms) }
 }
