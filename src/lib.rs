@@ -4,7 +4,7 @@
 //! records; a [`task`] makes samples; [`structure`] gives each token its hierarchical position; an
 //! [`encoding`] gives rotations; a [`model`] on a [`device`] scores; [`run`] drives all that; [`store`]
 //! keeps every sample as it finishes; [`report`] makes tables, with intervals from [`stats`] and the
-//! [`paper`]'s numbers. [`train`] makes models to compare on. [`cli`] is what a user types, [`error`] what
+//! [`paper`]'s numbers. [`tune`] searches an encoding's keys; [`train`] makes models to compare on. [`cli`] is what a user types, [`error`] what
 //! they read when something is wrong, [`interrupt`] what Ctrl-C does.
 
 pub mod cli;
@@ -26,3 +26,4 @@ pub mod store;
 pub mod structure;
 pub mod task;
 pub mod train;
+pub mod tune;

@@ -9,6 +9,7 @@ mod report;
 mod run;
 mod score;
 mod train;
+mod tune;
 
 use std::panic::{self, PanicHookInfo};
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ enum Command {
     Inspect(inspect::Args),
     Bench(bench::Args),
     Train(train::Args),
+    Tune(tune::Args),
     Devices(devices::Args),
     Datasets(datasets::Args),
 }
@@ -84,6 +86,7 @@ impl Command {
             Command::Inspect(args) => args.execute(),
             Command::Bench(args) => args.execute(),
             Command::Train(args) => args.execute(),
+            Command::Tune(args) => args.execute(),
             Command::Devices(args) => args.execute(),
             Command::Datasets(args) => args.execute(),
         }

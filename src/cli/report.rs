@@ -36,6 +36,12 @@ impl Args {
             }
         };
         let results = Results::read_all(&self.dirs)?;
+        if results.config.tune.is_some() {
+            let what = "these are the trials of a search, each row on other documents: they make no table";
+            return Err(Error::new(ErrorKind::Results, what)
+                .in_file(&self.dirs[0])
+                .fix("read tune.md there, or run `longcode tune` again, which tells it again"));
+        }
         write(&results, out, self.baseline.as_deref())
     }
 }

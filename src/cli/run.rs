@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{kinds_help, report};
 use crate::config::Config;
 use crate::device::DeviceChoice;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::Precision;
 use crate::run::{RunOptions, run};
 use crate::store::Results;
@@ -46,6 +46,12 @@ impl Args {
         let options = RunOptions { limit: self.limit, fresh: self.fresh, batch: self.batch };
         options.check()?;
         let mut config = Config::read(&self.config, &self.set)?;
+        if config.tune.is_some() {
+            return Err(Error::new(ErrorKind::Config, "this config is of a search")
+                .at("[tune]")
+                .in_file(&self.config)
+                .fix("use `longcode tune`, or take [tune] out to run every row on every document"));
+        }
         for model in &mut config.models {
             model.precision = self.precision.unwrap_or(model.precision);
         }

@@ -5,8 +5,10 @@
 
 pub(crate) mod overrides;
 mod sweep;
+mod tune;
 
 pub use sweep::Sweep;
+pub use tune::TuneKeys;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -35,6 +37,8 @@ pub struct Config {
     pub encodings: Vec<EncodingEntry>,
     /// Tasks.
     pub tasks: Vec<TaskEntry>,
+    /// How to search among the encodings, for `longcode tune`.
+    pub tune: Option<TuneKeys>,
     /// Where relative paths are looked for: beside the config file, one folder up, the working directory.
     pub search: Vec<PathBuf>,
 }
@@ -111,9 +115,10 @@ impl Config {
             models: entries(&mut table, "model", model_entry)?,
             encodings: entries(&mut table, "encoding", encoding_entries)?,
             tasks: entries(&mut table, "task", task_entries)?,
+            tune: TuneKeys::take(&mut table)?,
             search,
         };
-        refuse_unknown(&table, &["name", "seed", "paper", "model", "encoding", "task"])?;
+        refuse_unknown(&table, &["name", "seed", "paper", "model", "encoding", "task", "tune"])?;
         unique("model", config.models.iter().map(|entry| &entry.name))?;
         unique("encoding", config.encodings.iter().map(|entry| &entry.name))?;
         unique("task", config.tasks.iter().map(|entry| &entry.name))?;
@@ -164,6 +169,8 @@ impl Config {
             ("encoding".into(), array(&mut { encodings })),
             ("task".into(), array(&mut { tasks })),
         ]);
+        let tune = self.tune.as_ref().map(|keys| Value::try_from(keys).expect("plain data"));
+        table.extend(tune.map(|keys| ("tune".into(), keys)));
         table
     }
 

@@ -19,53 +19,59 @@ const BOTTOM: f64 = 412.0;
 const LEGEND_STEP: f64 = 24.0;
 
 /// What is drawn.
-pub(super) struct Chart {
-    pub(super) title: String,
+pub(crate) struct Chart {
+    pub(crate) title: String,
     /// What the axes are.
-    pub(super) x: String,
-    pub(super) y: String,
+    pub(crate) x: String,
+    pub(crate) y: String,
     /// The categories.
-    pub(super) ticks: Vec<String>,
+    pub(crate) ticks: Vec<String>,
     /// A line across, at a place among the categories (their middles are whole numbers), and its words.
-    pub(super) limit: Option<(f64, String)>,
+    pub(crate) limit: Option<(f64, String)>,
     /// Values above are drawn at it, and the picture says so.
-    pub(super) highest: f64,
-    pub(super) curves: Vec<Curve>,
+    pub(crate) highest: f64,
+    pub(crate) curves: Vec<Curve>,
 }
 
 /// A named curve.
-pub(super) struct Curve {
-    pub(super) name: String,
-    /// Decides colour, dash and marker: the same for an encoding in every picture.
-    pub(super) style: usize,
+pub(crate) struct Curve {
+    pub(crate) name: String,
+    /// Decides colour, dash and marker: the same for an encoding in every picture. None: grey, thin and not named.
+    pub(crate) style: Option<usize>,
     /// In the order of the categories.
-    pub(super) points: Vec<Value>,
+    pub(crate) points: Vec<Value>,
 }
 
 /// A figure with its interval.
 #[derive(Clone, Copy)]
-pub(super) struct Value {
+pub(crate) struct Value {
     /// Which category.
-    pub(super) tick: usize,
-    pub(super) value: f64,
-    pub(super) low: f64,
-    pub(super) high: f64,
+    pub(crate) tick: usize,
+    pub(crate) value: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
 }
 
 impl Chart {
     /// The picture as SVG.
-    pub(super) fn svg(&self) -> String {
+    pub(crate) fn svg(&self) -> String {
         let scale = Scale::new(self);
-        let longest = self.curves.iter().map(|curve| width_of(&curve.name)).fold(0.0, f64::max);
+        let longest = self.named().map(|curve| width_of(&curve.name)).fold(0.0, f64::max);
         let width = (RIGHT + 72.0 + longest).max(32.0 + width_of(&self.title) * 16.0 / 13.0);
         let below = if scale.turned { 40.0 + scale.longest_tick * 0.6 } else { 56.0 };
         let mut svg = Svg::new(width, scale.bottom + below, &self.title);
         self.axes(&mut svg, &scale, scale.bottom + below - 14.0);
         self.limit(&mut svg, &scale);
         self.curves.iter().for_each(|curve| band(&mut svg, curve, &scale));
-        self.curves.iter().for_each(|curve| draw(&mut svg, curve, &scale));
+        let quiet = self.curves.iter().filter(|curve| curve.style.is_none());
+        quiet.chain(self.named()).for_each(|curve| draw(&mut svg, curve, &scale));
         self.legend(&mut svg);
         svg.finish()
+    }
+
+    /// The curves that are told apart.
+    fn named(&self) -> impl Iterator<Item = &Curve> {
+        self.curves.iter().filter(|curve| curve.style.is_some())
     }
 
     fn axes(&self, svg: &mut Svg, scale: &Scale, label: f64) {
@@ -112,12 +118,14 @@ impl Chart {
     /// Names beside their lines, the highest curve at the end first, as the eye meets them.
     fn legend(&self, svg: &mut Svg) {
         let end = |curve: &Curve| curve.points.last().map_or(0.0, |point| point.value);
-        let mut order: Vec<&Curve> = self.curves.iter().collect();
+        let mut order: Vec<&Curve> = self.named().collect();
         order.sort_by(|a, b| end(b).total_cmp(&end(a)));
         for (place, curve) in order.into_iter().enumerate() {
             let (x, y) = (RIGHT + 16.0, TOP + 12.0 + LEGEND_STEP * place as f64);
             svg.line((x, y), (x + 34.0, y), &stroke(curve.style));
-            marker(svg, (x + 17.0, y), curve.style);
+            if let Some(style) = curve.style {
+                marker(svg, (x + 17.0, y), style);
+            }
             svg.text((x + 42.0, y + 4.5), "start", &curve.name);
         }
     }
@@ -158,7 +166,7 @@ impl Scale {
             high,
             step,
             highest: chart.highest,
-            bottom: BOTTOM.max(TOP + 12.0 + LEGEND_STEP * chart.curves.len() as f64),
+            bottom: BOTTOM.max(TOP + 12.0 + LEGEND_STEP * chart.named().count() as f64),
             longest_tick,
             turned: longest_tick + 8.0 > (RIGHT - LEFT) / chart.ticks.len() as f64,
         }
@@ -169,13 +177,14 @@ impl Scale {
     }
 
     fn y(&self, value: f64) -> f64 {
-        let value = if value.is_nan() { self.highest } else { value };
-        let share = (value.min(self.highest).min(self.high) - self.low) / (self.high - self.low);
+        let share = (value - self.low) / (self.high - self.low);
         self.bottom - share * (self.bottom - TOP)
     }
 
-    fn point(&self, point: &Value) -> Point {
-        (self.x(point.tick as f64), self.y(point.value))
+    /// Where a figure is drawn in a category.
+    fn at(&self, tick: usize, value: f64) -> Point {
+        let value = if value.is_nan() { self.highest } else { value };
+        (self.x(tick as f64), self.y(value.min(self.highest).min(self.high)))
     }
 }
 
@@ -187,25 +196,29 @@ fn step(least: f64) -> f64 {
 
 /// The intervals as an area; at a single point, as a bar.
 fn band(svg: &mut Svg, curve: &Curve, scale: &Scale) {
-    let colour = COLOURS[curve.style % COLOURS.len()];
-    let at = |point: &Value, value: f64| (scale.x(point.tick as f64), scale.y(value));
-    let high = curve.points.iter().map(|point| at(point, point.high));
-    let low = curve.points.iter().rev().map(|point| at(point, point.low));
+    let Some(style) = curve.style else { return };
+    let colour = COLOURS[style % COLOURS.len()];
+    let high = curve.points.iter().map(|point| scale.at(point.tick, point.high));
+    let low = curve.points.iter().rev().map(|point| scale.at(point.tick, point.low));
     let style =
         format!("fill=\"{colour}\" fill-opacity=\"0.07\" stroke=\"{colour}\" stroke-opacity=\"0.25\"");
     svg.polygon(&high.chain(low).collect::<Vec<_>>(), &style);
 }
 
 fn draw(svg: &mut Svg, curve: &Curve, scale: &Scale) {
-    let points: Vec<Point> = curve.points.iter().map(|point| scale.point(point)).collect();
+    let points: Vec<Point> = curve.points.iter().map(|point| scale.at(point.tick, point.value)).collect();
     svg.polyline(&points, &stroke(curve.style));
     for point in points {
-        marker(svg, point, curve.style);
+        match curve.style {
+            Some(style) => marker(svg, point, style),
+            None => svg.circle(point, 2.0, "fill=\"#999999\""),
+        }
     }
 }
 
 /// Colour and dash of a curve.
-fn stroke(number: usize) -> String {
+fn stroke(style: Option<usize>) -> String {
+    let Some(number) = style else { return "stroke=\"#999999\" stroke-width=\"1\"".into() };
     let dash = match number / COLOURS.len() % 3 {
         0 => "",
         1 => " stroke-dasharray=\"7 4\"",
@@ -245,7 +258,7 @@ mod tests {
     fn figures_that_are_all_the_same_have_an_axis() {
         for (value, expected) in [(0.0, 0.2), (1.0, 0.2), (250.0, 50.0), (-3.0, 0.5)] {
             let point = |tick| Value { tick, value, low: value, high: value };
-            let curve = Curve { name: "a".into(), style: 0, points: vec![point(0), point(1)] };
+            let curve = Curve { name: "a".into(), style: Some(0), points: vec![point(0), point(1)] };
             let chart = Chart {
                 title: "t".into(),
                 x: "x".into(),

@@ -50,7 +50,7 @@ impl Drawn<'_> {
                 found.map(|(_, row)| value(tick, row))
             };
             let points: Vec<Value> = spans.iter().enumerate().filter_map(point).collect();
-            (!points.is_empty()).then(|| Curve { name: encoding.name.clone(), style, points })
+            (!points.is_empty()).then(|| Curve { name: encoding.name.clone(), style: Some(style), points })
         };
         let what = format!("{} by {by}", metric.name.replace('_', " "));
         let chart = Chart {
@@ -124,7 +124,7 @@ impl Drawn<'_> {
 fn add(curves: &mut Vec<Curve>, name: String, point: Value) {
     match curves.iter_mut().find(|curve| curve.name == name) {
         Some(curve) => curve.points.push(point),
-        None => curves.push(Curve { name, style: curves.len(), points: vec![point] }),
+        None => curves.push(Curve { name, style: Some(curves.len()), points: vec![point] }),
     }
 }
 

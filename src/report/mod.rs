@@ -6,7 +6,7 @@
 //! [`markdown`], [`latex`], [`html`], [`harness`] and the [`terminal`]. A format only renders: what is in a
 //! table, and how its numbers read, is decided once.
 
-mod chart;
+pub(crate) mod chart;
 mod colour;
 mod contributions;
 mod csv;
@@ -18,9 +18,9 @@ mod heatmap;
 mod html;
 mod latex;
 mod markdown;
-mod number;
+pub(crate) mod number;
 mod pictures;
-mod png;
+pub(crate) mod png;
 mod samples;
 mod section;
 mod stack;

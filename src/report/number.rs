@@ -3,12 +3,12 @@
 use crate::stats::Estimate;
 
 /// Four digits, or fewer decimals for large figures.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     format!("{value:.*}", decimals(value))
 }
 
 /// A difference with its sign, in the decimals of the figure that it is a difference of.
-pub(super) fn difference(value: f64, of: f64) -> String {
+pub(crate) fn difference(value: f64, of: f64) -> String {
     // Rounded to nothing, a difference has no sign.
     let text = format!("{value:+.*}", decimals(of));
     match text.trim_matches(['+', '-', '0', '.']).is_empty() {
@@ -18,13 +18,13 @@ pub(super) fn difference(value: f64, of: f64) -> String {
 }
 
 /// An interval in the decimals of a figure.
-pub(super) fn interval(estimate: &Estimate) -> String {
+pub(crate) fn interval(estimate: &Estimate) -> String {
     let places = decimals(estimate.value);
     format!("[{:.places$}, {:.places$}]", estimate.low, estimate.high)
 }
 
 /// A difference and its interval, in the decimals of the figure that it is a difference of.
-pub(super) fn difference_and_interval(estimate: &Estimate, of: f64) -> (String, String) {
+pub(crate) fn difference_and_interval(estimate: &Estimate, of: f64) -> (String, String) {
     let [value, low, high] = [estimate.value, estimate.low, estimate.high].map(|value| difference(value, of));
     (value, format!("[{low}, {high}]"))
 }

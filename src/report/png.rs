@@ -16,7 +16,7 @@ static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
 });
 
 /// A picture as the bytes of a PNG; none for one too large to hold.
-pub(super) fn png(svg: &str) -> Option<Vec<u8>> {
+pub(crate) fn png(svg: &str) -> Option<Vec<u8>> {
     let family = "DejaVu Sans".to_string();
     let options = Options { fontdb: FONTS.clone(), font_family: family, ..Options::default() };
     let tree = Tree::from_str(svg, &options).ok()?;

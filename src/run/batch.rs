@@ -14,18 +14,18 @@ use crate::structure::{Segments, Unit};
 use crate::task::{Generated, Request, Sample, Scored};
 
 /// Samples of one task that go through one model together, under one encoding.
-pub(super) struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     /// Number of the model in the config.
-    pub(super) model: usize,
-    pub(super) task: &'a TaskEntry,
-    pub(super) encoding: &'a EncodingEntry,
-    pub(super) jobs: Vec<Job<'a>>,
+    pub(crate) model: usize,
+    pub(crate) task: &'a TaskEntry,
+    pub(crate) encoding: &'a EncodingEntry,
+    pub(crate) jobs: Vec<Job<'a>>,
 }
 
 /// One of them.
-pub(super) struct Job<'a> {
-    pub(super) sample: &'a Sample,
-    pub(super) segments: &'a HashMap<Unit, Segments>,
+pub(crate) struct Job<'a> {
+    pub(crate) sample: &'a Sample,
+    pub(crate) segments: &'a HashMap<Unit, Segments>,
 }
 
 /// What becomes of a generation under way.
@@ -37,11 +37,11 @@ struct Waiting<'a> {
 
 impl Batch<'_> {
     /// Tokens of the samples.
-    pub(super) fn tokens(&self) -> u64 {
+    pub(crate) fn tokens(&self) -> u64 {
         self.jobs.iter().map(|job| job.sample.tokens.ids.len() as u64).sum()
     }
 
-    pub(super) fn key(&self, model: &str, job: &Job) -> SampleKey {
+    pub(crate) fn key(&self, model: &str, job: &Job) -> SampleKey {
         SampleKey {
             model: model.into(),
             encoding: self.encoding.name.clone(),
@@ -54,7 +54,7 @@ impl Batch<'_> {
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Compute`] when the model fails, naming sample and encoding.
-    pub(super) fn evaluate(
+    pub(crate) fn evaluate(
         &self,
         name: &str,
         checkpoint: &Checkpoint,

@@ -2,24 +2,21 @@
 
 mod batch;
 mod inputs;
+mod prepared;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use rayon::prelude::*;
+pub(crate) use batch::{Batch, Job};
+pub(crate) use prepared::{Prepared, Work};
 
-use batch::{Batch, Job};
-use inputs::{Inputs, find_inputs, model_hashes, open_checkpoints};
-
-use crate::config::{Config, TaskEntry};
-use crate::dataset::Dataset;
+use crate::config::Config;
 use crate::device::OpenDevice;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::Checkpoint;
 use crate::progress::Progress;
-use crate::store::{DatasetHash, Environment, LeftOutRecord, SampleKey, Store};
+use crate::store::{SampleKey, Store};
 use crate::structure::{Segments, Source, Unit, segments};
-use crate::task::{LeftOut, Sample};
+use crate::task::Sample;
 
 /// How a run goes on its way.
 #[derive(Debug, Clone, Copy)]
@@ -32,15 +29,6 @@ pub struct RunOptions {
     pub batch: usize,
 }
 
-/// The samples of one task in one model's tokens, with their segments.
-struct Work<'a> {
-    model: usize,
-    task: &'a TaskEntry,
-    samples: Vec<(Sample, HashMap<Unit, Segments>)>,
-    left_out: Vec<LeftOut>,
-    notes: Vec<String>,
-}
-
 /// Runs a config and stores every sample in `out` as it finishes.
 ///
 /// # Errors
@@ -48,30 +36,14 @@ struct Work<'a> {
 /// [`ErrorKind::Results`] when `out` holds other results; [`ErrorKind::Compute`] and
 /// [`ErrorKind::Write`] while working. Stored samples are kept.
 pub fn run(config: &Config, device: &OpenDevice, out: &Path, options: RunOptions) -> Result<()> {
-    for entry in &config.models {
-        let place = |e: Error| e.at(format_args!("model \"{}\"", entry.name));
-        entry.precision.check(&device.device).map_err(place)?;
-    }
-    let Inputs { models, datasets } = find_inputs(config)?;
-    let checkpoints = open_checkpoints(config, &models)?;
-    let work = prepare(config, &checkpoints, &datasets)?;
+    let prepared = Prepared::new(config, device)?;
+    let work = &prepared.work;
     let planned = work.iter().map(|work| work.samples.len()).sum::<usize>() * config.encodings.len();
-    let environment = Environment::new(
-        &device.name,
-        planned,
-        model_hashes(config, &checkpoints)?,
-        datasets
-            .iter()
-            .map(|(name, dataset)| Ok(DatasetHash { name: name.clone(), sha256: dataset.sha256()? }))
-            .collect::<Result<_>>()?,
-        left_out(config, &work),
-        work.iter().flat_map(|work| work.notes.clone()).collect(),
-    );
-    let mut store = Store::open(out, config, environment, options.fresh)?;
-    let batches = pending(config, &work, store.done(), options);
+    let mut store = Store::open(out, config, prepared.environment(device, planned)?, options.fresh)?;
+    let batches = pending(config, work, store.done(), options);
     announce(out, store.done().len(), batches.iter().map(|batch| batch.jobs.len()).sum(), planned);
     let mut progress = Progress::new(batches.iter().map(Batch::tokens).sum(), "tok");
-    for (number, checkpoint) in checkpoints.iter().enumerate() {
+    for (number, checkpoint) in prepared.checkpoints.iter().enumerate() {
         let mut batches = batches.iter().filter(|batch| batch.model == number).peekable();
         if batches.peek().is_none() {
             continue;
@@ -85,38 +57,6 @@ pub fn run(config: &Config, device: &OpenDevice, out: &Path, options: RunOptions
         }
     }
     store.finish()
-}
-
-/// Chooses the samples of every task in every model's tokens, and parses them in parallel.
-fn prepare<'a>(
-    config: &'a Config,
-    checkpoints: &[Checkpoint],
-    datasets: &[(String, Dataset)],
-) -> Result<Vec<Work<'a>>> {
-    let units: HashSet<Unit> =
-        config.encodings.iter().flat_map(|encoding| encoding.spec.units().iter().copied()).collect();
-    let mut all = Vec::new();
-    for (model, checkpoint) in checkpoints.iter().enumerate() {
-        for task in &config.tasks {
-            let dataset = datasets.iter().find(|(name, _)| *name == task.dataset).map(|(_, dataset)| dataset);
-            let dataset = dataset.expect("opened for every task");
-            let selection = task
-                .task
-                .samples(dataset, &checkpoint.tokenizer, config.seed)
-                .map_err(|e| e.at(format_args!("task \"{}\"", task.name)))?;
-            let model_name = &config.models[model].name;
-            let note = |note: String| format!("task \"{}\", model \"{model_name}\": {note}", task.name);
-            let notes: Vec<String> = selection.notes.into_iter().map(note).collect();
-            notes.iter().for_each(|note| eprintln!("{note}"));
-            let parse = |sample: Sample| {
-                let segments = units.iter().map(|&unit| (unit, sample_segments(&sample, unit))).collect();
-                (sample, segments)
-            };
-            let samples = selection.samples.into_par_iter().map(parse).collect();
-            all.push(Work { model, task, samples, left_out: selection.left_out, notes });
-        }
-    }
-    Ok(all)
 }
 
 /// The segments of a sample's tokens.
@@ -158,26 +98,6 @@ fn within_limit<T>(samples: &[(Sample, T)], limit: Option<usize>) -> Vec<&(Sampl
         limit.is_none_or(|limit| *rank <= limit)
     };
     samples.iter().filter(|(sample, _)| inside(sample)).collect()
-}
-
-/// The records that became no samples; the first few are named on stderr, all go into the results.
-fn left_out(config: &Config, work: &[Work]) -> Vec<LeftOutRecord> {
-    const NAMED: usize = 5;
-    let mut all = Vec::new();
-    for work in work {
-        for LeftOut { record, why } in work.left_out.iter().take(NAMED) {
-            eprintln!("task \"{}\": {record} is left out: {why}", work.task.name);
-        }
-        if let Some(more) = work.left_out.len().checked_sub(NAMED + 1) {
-            eprintln!("task \"{}\": {} more are left out, see environment.json", work.task.name, more + 1);
-        }
-        all.extend(work.left_out.iter().map(|left_out| LeftOutRecord {
-            model: config.models[work.model].name.clone(),
-            task: work.task.name.clone(),
-            left_out: left_out.clone(),
-        }));
-    }
-    all
 }
 
 /// Says on stderr where a run stands.

@@ -1,0 +1,169 @@
+//! The search for an encoding's keys: successive halving over documents ([`rungs`]), by what is stored of each
+//! trial ([`trials`]), to the best of an [`objective`]; then the choice is measured on documents that had no part in
+//! it, and told ([`outcome`]).
+//!
+//! Everything is decided by stored samples, so a search that is killed goes on and ends as one that was not.
+
+mod objective;
+mod outcome;
+mod rungs;
+mod trials;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use objective::Objective;
+use outcome::{Compared, Found};
+use rungs::{LAST, Rung, divide, rungs};
+use trials::Trials;
+
+use crate::config::{Config, EncodingEntry, TuneKeys};
+use crate::device::OpenDevice;
+use crate::error::{Error, ErrorKind, Result};
+use crate::run::{Prepared, Work};
+use crate::stats::{Bootstrap, Design, ratio};
+use crate::task::Span;
+
+/// Name of the baseline's row.
+const BASELINE: &str = "baseline";
+
+/// Finds the best row of a config, stores every trial in `out`, and writes there what was found; gives it in words.
+///
+/// # Errors
+/// As [`crate::run::run`]; [`ErrorKind::Config`] for a config that has no choice, several models or tasks, or too
+/// few documents.
+pub fn tune(mut config: Config, device: &OpenDevice, out: &Path, fresh: bool) -> Result<String> {
+    let keys = config.tune.get_or_insert_default().clone();
+    check(&config)?;
+    let objective = Objective::of(&keys, &config.tasks[0])?;
+    let candidates = config.encodings.len();
+    if let Some(spec) = keys.baseline_spec()? {
+        config.encodings.push(EncodingEntry { name: BASELINE.into(), spec, sweep: None });
+    }
+    let prepared = Prepared::new(&config, device)?;
+    let search = Search::new(&config, &keys, objective, candidates, &prepared.work[0])?;
+    let mut trials = Trials::open(&config, &prepared, objective, device, out, search.trials(), fresh)?;
+    let path = search.climb(&mut trials)?;
+    let found = search.measure_choice(path, &mut trials)?;
+    trials.finish()?;
+    found.write(out)?;
+    Ok(found.markdown())
+}
+
+/// Refuses what gives nothing to choose from, or no one thing to choose by.
+fn check(config: &Config) -> Result<()> {
+    let refuse = |what: String, key: &str, fix: &str| {
+        Err(Error::new(ErrorKind::Config, what).at(format_args!("key `{key}`")).fix(fix))
+    };
+    let one = |key: &str, count: usize| match count {
+        1 => Ok(()),
+        _ => refuse(format!("{count} [[{key}]] rows, and a search is on one"), key, "keep one of them"),
+    };
+    one("model", config.models.len())?;
+    one("task", config.tasks.len())?;
+    if config.encodings.len() < LAST {
+        let fix = "give a key a list of values, or add rows";
+        return refuse("one encoding is no choice".into(), "encoding", fix);
+    }
+    match config.encodings.iter().any(|encoding| encoding.name == BASELINE) {
+        true => refuse(format!("an encoding is named \"{BASELINE}\""), "encoding", "give it another name"),
+        false => Ok(()),
+    }
+}
+
+/// A search: which rows, on which documents. Rows and documents go by their numbers in the config and the task.
+struct Search<'a> {
+    config: &'a Config,
+    objective: Objective,
+    /// Rows to choose from, the first of the config's.
+    candidates: usize,
+    rungs: Vec<Rung>,
+    /// Documents to choose by.
+    choose: Vec<usize>,
+    /// Documents that have no part in the choice.
+    unseen: BTreeMap<Span, Vec<usize>>,
+}
+
+impl<'a> Search<'a> {
+    fn new(
+        config: &'a Config,
+        keys: &TuneKeys,
+        objective: Objective,
+        candidates: usize,
+        work: &Work,
+    ) -> Result<Search<'a>> {
+        let (choose, unseen) = divide(work.samples.iter().map(|(sample, _)| sample), keys.check);
+        let left = |bucket: &Span| choose.iter().any(|&number| work.samples[number].0.bucket == *bucket);
+        if let Some(empty) = unseen.keys().find(|bucket| !left(bucket)) {
+            let what = format!("check takes all documents of bucket {empty}, and none is left to choose by");
+            return Err(Error::new(ErrorKind::Config, what).at("[tune] key `check`").fix(
+                "raise the task's `samples`, lower `check`, or use a data set with more such documents",
+            ));
+        }
+        let rungs = rungs(candidates, choose.len(), unseen.len(), keys.reduction_factor);
+        Ok(Search { config, objective, candidates, rungs, choose, unseen })
+    }
+
+    /// The baseline's row.
+    fn baseline(&self) -> Option<usize> {
+        (self.config.encodings.len() > self.candidates).then_some(self.candidates)
+    }
+
+    /// How many trials it takes.
+    fn trials(&self) -> usize {
+        let beside = usize::from(self.baseline().is_some());
+        let before = [0].into_iter().chain(self.rungs.iter().map(|rung| rung.documents));
+        let new = self.rungs.iter().zip(before).map(|(rung, before)| (rung.documents - before, rung.rows));
+        let check = self.unseen.values().map(Vec::len).sum();
+        new.chain([(check, LAST)]).map(|(documents, rows)| documents * (rows + beside)).sum()
+    }
+
+    /// Goes up the rungs to the last two rows.
+    fn climb(&self, trials: &mut Trials) -> Result<Vec<Compared>> {
+        let mut rows: Vec<usize> = (0..self.candidates).collect();
+        let mut path = Vec::new();
+        for (number, rung) in self.rungs.iter().enumerate() {
+            let documents = &self.choose[..rung.documents];
+            let (place, of) = (number + 1, self.rungs.len());
+            eprintln!("rung {place} of {of}: {} rows on {} documents", rung.rows, rung.documents);
+            trials.measure(&self.with_baseline(&rows), documents)?;
+            let figure = |row: usize| (row, ratio(trials.pairs(row, documents).into_iter()));
+            let mut figures: Vec<(usize, f64)> = rows.iter().map(|&row| figure(row)).collect();
+            if figures.iter().any(|(_, figure)| figure.is_nan()) {
+                return Err(nothing_counts());
+            }
+            figures.sort_by(|(_, a), (_, b)| self.objective.worse(*a).total_cmp(&self.objective.worse(*b)));
+            let kept = self.rungs.get(number + 1).map_or(1, |next| next.rows);
+            rows = figures[..kept].iter().map(|(row, _)| *row).collect();
+            let baseline = self.baseline().map(|row| figure(row).1);
+            path.push(Compared { documents: documents.len(), figures, kept, baseline });
+        }
+        Ok(path)
+    }
+
+    /// Measures the best two of the last rung on the documents that had no part in the choice.
+    fn measure_choice(&self, path: Vec<Compared>, trials: &mut Trials) -> Result<Found<'a>> {
+        let last = path.last().expect("a search has rungs");
+        let best = [last.figures[0].0, last.figures[1].0];
+        let documents: Vec<usize> = self.unseen.values().flatten().copied().collect();
+        eprintln!("check: the best two on {} other documents", documents.len());
+        let rows = self.with_baseline(&best);
+        trials.measure(&rows, &documents)?;
+        let bootstrap = Bootstrap::new(Design::new(self.unseen.values().map(Vec::len)), self.config.seed);
+        let pairs: Vec<_> = rows.iter().map(|&row| trials.pairs(row, &documents)).collect();
+        if pairs.iter().any(|pairs| pairs.iter().map(|(_, count)| count).sum::<f64>() == 0.0) {
+            return Err(nothing_counts());
+        }
+        Ok(Found::new(self.config, self.objective, path, best, &bootstrap, &pairs))
+    }
+
+    fn with_baseline(&self, rows: &[usize]) -> Vec<usize> {
+        rows.iter().copied().chain(self.baseline()).collect()
+    }
+}
+
+fn nothing_counts() -> Error {
+    Error::new(ErrorKind::Config, "no document has anything that the objective counts")
+        .at("[tune] key `objective`")
+        .fix("use longer documents (the task's `buckets`), or set the task's `from`")
+}

@@ -1,0 +1,103 @@
+//! What a search makes best.
+
+use serde_json::Value;
+
+use crate::config::{TaskEntry, TuneKeys};
+use crate::error::{Error, ErrorKind, Result};
+use crate::stats::Pair;
+use crate::task::{Better, Group};
+
+/// Another name for the loss at positions from the task's `from` on, less the baseline's and with the sign turned.
+const CONTEXT_ADVANTAGE: &str = "context_advantage";
+
+/// The loss that the context advantage is taken from.
+const LOSS: &str = "loss";
+
+/// A figure over documents.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Objective {
+    /// The metric.
+    metric: &'static str,
+    /// Only at positions from the task's `from` on.
+    beyond: bool,
+    better: Better,
+}
+
+impl Objective {
+    /// The one that `[tune]` names, or the task's main figure.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`]: not one of the task's, or a context advantage over nothing.
+    pub(super) fn of(keys: &TuneKeys, task: &TaskEntry) -> Result<Objective> {
+        let metrics = task.task.metrics();
+        let means = || metrics.iter().filter(|metric| !metric.part && !metric.exponential);
+        let refuse = |what: String, fix: String| {
+            Err(Error::new(ErrorKind::Config, what).at("key `objective`").at("[tune]").fix(fix))
+        };
+        let name = keys.objective.as_deref().unwrap_or(metrics[0].of);
+        let far = name == CONTEXT_ADVANTAGE && task.kind == "language_modeling";
+        if far && keys.baseline.is_none() {
+            return refuse(
+                "a context advantage is over a baseline, and there is none".into(),
+                "add baseline = \"rope:context=N\", N the model's trained length".into(),
+            );
+        }
+        let metric = if far { LOSS } else { name };
+        match means().find(|known| known.name == metric) {
+            Some(found) => Ok(Objective { metric: found.name, beyond: far, better: found.better }),
+            None => {
+                let mut known: Vec<_> = means().map(|metric| metric.name).collect();
+                known.extend((task.kind == "language_modeling").then_some(CONTEXT_ADVANTAGE));
+                refuse(
+                    format!("task kind `{}` has no objective `{name}`", task.kind),
+                    format!("use one of: {}", known.join(", ")),
+                )
+            }
+        }
+    }
+
+    /// A sample's part in it; nothing of a document that ends before `from`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Results`] when the outcome is not one of the task.
+    pub(super) fn pair(&self, task: &TaskEntry, outcome: &Value) -> Result<Pair> {
+        let measures = task.task.measures(outcome).map_err(|e| {
+            Error::new(ErrorKind::Results, format!("not an outcome of its task: {e}"))
+                .fix("start over with --fresh")
+        })?;
+        let counts = |group: Group| match self.beyond {
+            true => matches!(group, Group::From(_)),
+            false => group == Group::All,
+        };
+        let found = measures.iter().find(|measure| measure.metric == self.metric && counts(measure.group));
+        Ok(found.map_or((0.0, 0.0), |measure| (measure.numerator, measure.denominator)))
+    }
+
+    /// A figure, or a difference of two, turned so that less is better.
+    pub(super) fn worse(&self, figure: f64) -> f64 {
+        match self.better {
+            Better::Lower => figure,
+            Better::Higher => -figure,
+        }
+    }
+
+    /// Whether it counts only positions from the task's `from` on.
+    pub(super) fn beyond(&self) -> bool {
+        self.beyond
+    }
+
+    /// In words.
+    pub(super) fn words(&self, task: &TaskEntry) -> String {
+        let name = self.short();
+        match (self.beyond, task.keys.get("from")) {
+            (true, Some(from)) => format!("{name} at positions from {from} on"),
+            (true, None) => format!("{name} at positions beyond the training length"),
+            (false, _) => name,
+        }
+    }
+
+    /// The metric's name.
+    pub(super) fn short(&self) -> String {
+        self.metric.replace('_', " ")
+    }
+}

@@ -1,0 +1,236 @@
+//! What a search found: in words, as a row to paste, as a table of all trials and as a picture of its path.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::objective::Objective;
+use crate::config::{Config, EncodingEntry};
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::chart::{Chart, Curve, Value};
+use crate::report::number::{difference, difference_and_interval, interval, number};
+use crate::report::png::png;
+use crate::stats::{Bootstrap, Estimate, FEWEST, Pair, Scale};
+use crate::store::write_whole;
+
+/// Rows of a rung that the words name.
+const NAMED: usize = 3;
+
+/// A rung as it was climbed.
+pub(super) struct Compared {
+    /// Documents.
+    pub(super) documents: usize,
+    /// Rows and their figures, the best first.
+    pub(super) figures: Vec<(usize, f64)>,
+    /// How many of them went on.
+    pub(super) kept: usize,
+    /// The baseline's figure on the same documents.
+    pub(super) baseline: Option<f64>,
+}
+
+/// The path of a search, and its choice on documents that had no part in it.
+pub(super) struct Found<'a> {
+    config: &'a Config,
+    objective: Objective,
+    path: Vec<Compared>,
+    /// The chosen row and the runner-up.
+    best: [usize; 2],
+    /// Their figures on the other documents.
+    checked: [Estimate; 2],
+    /// The chosen one's less the runner-up's, paired.
+    to_second: Estimate,
+    /// The chosen one's less the baseline's, paired.
+    to_baseline: Option<Estimate>,
+}
+
+impl<'a> Found<'a> {
+    /// `pairs`: the parts of the chosen row, of the runner-up and, where there is one, of the baseline in the
+    /// objective, one a document that had no part in the choice.
+    pub(super) fn new(
+        config: &'a Config,
+        objective: Objective,
+        path: Vec<Compared>,
+        best: [usize; 2],
+        bootstrap: &Bootstrap,
+        pairs: &[Vec<Pair>],
+    ) -> Found<'a> {
+        let less = |other: &Vec<Pair>| bootstrap.difference(&pairs[0], other, Scale::Plain);
+        Found {
+            config,
+            objective,
+            path,
+            best,
+            checked: [0, 1].map(|n| bootstrap.estimate(&pairs[n], Scale::Plain)),
+            to_second: less(&pairs[1]),
+            to_baseline: pairs.get(2).map(less),
+        }
+    }
+
+    /// Writes `tune.md`, `trials.csv`, `best.toml` and the picture, `path.svg` and `path.png`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Write`].
+    pub(super) fn write(&self, out: &Path) -> Result<()> {
+        let svg = self.picture();
+        let bytes = png(&svg).ok_or_else(|| {
+            Error::new(ErrorKind::Write, "the picture is too large to be drawn")
+                .in_file(&out.join("path.png"))
+                .fix("shorten the names in the config: they are its labels")
+        })?;
+        write_whole(&out.join("trials.csv"), self.csv().as_bytes())?;
+        write_whole(&out.join("best.toml"), self.row().as_bytes())?;
+        write_whole(&out.join("path.svg"), svg.as_bytes())?;
+        write_whole(&out.join("path.png"), &bytes)?;
+        write_whole(&out.join("tune.md"), self.markdown().as_bytes())
+    }
+
+    /// The words for a terminal and `tune.md`.
+    pub(super) fn markdown(&self) -> String {
+        let mut text = format!("# {}\n\n", self.config.name);
+        let documents = self.path.last().map_or(0, |rung| rung.documents);
+        let (rows, unseen) = (self.path[0].figures.len(), self.checked[0].n);
+        let (model, task) = (&self.config.models[0].name, &self.config.tasks[0]);
+        let objective = self.objective.words(task);
+        let _ = writeln!(
+            text,
+            "{rows} rows on {model}, {}, for the best {objective}: chosen by {documents} documents, measured on \
+             {unseen} others.\n",
+            task.name
+        );
+        text.push_str(&self.rungs());
+        let [best, second] = self.best.map(|row| self.name(row));
+        let _ = writeln!(text, "\nChosen: **{best}**; runner-up: {second}.\n");
+        let [of_best, of_second] = self.checked.map(|e| format!("{} {}", number(e.value), interval(&e)));
+        let _ = writeln!(text, "On the {unseen} documents that had no part in the choice:\n");
+        let _ = writeln!(text, "- {best}: {of_best}\n- {second}: {of_second}");
+        let _ = writeln!(text, "- less the runner-up's: {}", self.told(&self.to_second));
+        if let Some(to_baseline) = &self.to_baseline {
+            let advantage = match self.objective.beyond() {
+                true => format!(
+                    " (a context advantage of {})",
+                    difference(-to_baseline.value, self.checked[0].value)
+                ),
+                false => String::new(),
+            };
+            let _ = writeln!(text, "- less the baseline's: {}{advantage}", self.told(to_baseline));
+        }
+        let _ = writeln!(text, "\nTo paste:\n\n```toml\n{}```", self.row());
+        text
+    }
+
+    /// The rungs as a table.
+    fn rungs(&self) -> String {
+        let mut text = String::from("| rung | documents | rows | best |\n| ---: | ---: | ---: | --- |\n");
+        for (place, rung) in self.path.iter().enumerate() {
+            let named = rung.figures.iter().take(NAMED);
+            let named = named.map(|(row, figure)| format!("{} {}", self.name(*row), number(*figure)));
+            let mut names: Vec<String> = named.collect();
+            names.extend(rung.baseline.map(|figure| format!("(baseline {})", number(figure))));
+            let (documents, rows) = (rung.documents, rung.figures.len());
+            let _ = writeln!(text, "| {} | {documents} | {rows} | {} |", place + 1, names.join("; "));
+        }
+        text
+    }
+
+    /// A difference from the chosen row on the other documents, and whether it is one.
+    fn told(&self, estimate: &Estimate) -> String {
+        let (value, interval) = difference_and_interval(estimate, self.checked[0].value);
+        let words = match (estimate.excludes_zero(), self.objective.worse(estimate.value) < 0.0) {
+            (true, true) => "told apart, the chosen one is better",
+            (true, false) => "told apart, the chosen one is worse",
+            (false, _) if estimate.n < FEWEST => "too few documents to tell apart",
+            (false, _) => "not told apart",
+        };
+        format!("{value} {interval}, {words}")
+    }
+
+    /// The chosen row of `[[encoding]]`, with every key.
+    fn row(&self) -> String {
+        let entry = &self.config.encodings[self.best[0]];
+        let mut table = toml::Table::from_iter([
+            ("name".into(), toml::Value::String(family(entry))),
+            ("kind".into(), toml::Value::String(entry.spec.kind.into())),
+        ]);
+        table.extend(entry.spec.keys.clone());
+        format!("[[encoding]]\n{table}")
+    }
+
+    /// Every row on every rung.
+    fn csv(&self) -> String {
+        let mut text = String::from("rung,documents,encoding,value,place,kept\n");
+        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        for (number, rung) in self.path.iter().enumerate() {
+            for (place, (row, figure)) in rung.figures.iter().enumerate() {
+                let (documents, kept) = (rung.documents, place < rung.kept);
+                let _ = writeln!(
+                    text,
+                    "{},{documents},{},{figure},{},{kept}",
+                    number + 1,
+                    quoted(self.name(*row)),
+                    place + 1
+                );
+            }
+        }
+        for (place, (row, estimate)) in self.best.iter().zip(&self.checked).enumerate() {
+            let (name, documents) = (quoted(self.name(*row)), estimate.n);
+            let _ =
+                writeln!(text, "check,{documents},{name},{},{},{}", estimate.value, place + 1, place == 0);
+        }
+        text
+    }
+
+    /// How much worse than the chosen row each was, rung by rung, on the same documents.
+    fn picture(&self) -> String {
+        let best = self.best[0];
+        let of = |rung: &Compared, row: usize| {
+            rung.figures.iter().find(|(other, _)| *other == row).map(|(_, figure)| *figure)
+        };
+        let worse = |tick: usize, rung: &Compared, row: usize| {
+            let value = self.objective.worse(of(rung, row)? - of(rung, best)?);
+            Some(Value { tick, value, low: value, high: value })
+        };
+        let rows = (0..self.path[0].figures.len()).map(|row| {
+            let points: Vec<Value> =
+                self.path.iter().enumerate().filter_map(|(tick, rung)| worse(tick, rung, row)).collect();
+            (row, points)
+        });
+        // Those that went beyond the middle of the path have names.
+        let named = |points: &[Value]| points.len() > self.path.len() / 2;
+        let mut styles = 0..;
+        let curves: Vec<Curve> = rows
+            .map(|(row, points)| Curve {
+                name: self.name(row).into(),
+                style: named(&points).then(|| styles.next().expect("no end")),
+                points,
+            })
+            .collect();
+        let second_rung = curves.iter().filter(|curve| curve.points.len() > 1);
+        let highest = second_rung
+            .flat_map(|curve| curve.points.iter().map(|point| point.value))
+            .fold(f64::NEG_INFINITY, f64::max);
+        let chart = Chart {
+            title: format!("{}: the path of the search", self.config.name),
+            x: "rows that were left, and the documents that they were compared on".into(),
+            y: format!("{}, worse than the chosen", self.objective.short()),
+            ticks: self.path.iter().map(tick).collect(),
+            limit: None,
+            // In round numbers: the picture names it.
+            highest: if highest > 0.0 { (200.0 * highest).ceil() / 100.0 } else { f64::INFINITY },
+            curves,
+        };
+        chart.svg()
+    }
+
+    fn name(&self, row: usize) -> &'a str {
+        &self.config.encodings[row].name
+    }
+}
+
+/// The name of a row without the values of its sweep.
+fn family(entry: &EncodingEntry) -> String {
+    entry.sweep.as_ref().map_or(&entry.name, |sweep| &sweep.of).clone()
+}
+
+/// A rung as a category of the picture.
+fn tick(rung: &Compared) -> String {
+    format!("{} by {}", rung.figures.len(), rung.documents)
+}

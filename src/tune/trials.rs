@@ -1,0 +1,120 @@
+//! One row on one document: measured once, stored, and read again from what is stored.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::objective::Objective;
+use crate::config::Config;
+use crate::device::OpenDevice;
+use crate::error::Result;
+use crate::model::Llama;
+use crate::progress::Progress;
+use crate::run::{Batch, Job, Prepared};
+use crate::stats::Pair;
+use crate::store::{Results, SampleKey, Store};
+
+/// The trials of a search, on the only model and task of its config.
+pub(super) struct Trials<'a, 'p> {
+    config: &'a Config,
+    prepared: &'p Prepared<'a>,
+    objective: Objective,
+    device: &'p OpenDevice,
+    /// Loaded for the first trial that is not stored.
+    model: Option<Llama>,
+    store: Store,
+    out: PathBuf,
+    /// Each trial's part in the objective.
+    parts: HashMap<SampleKey, Pair>,
+}
+
+impl<'a, 'p> Trials<'a, 'p> {
+    /// Opens the directory, and reads the trials that it has.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub(super) fn open(
+        config: &'a Config,
+        prepared: &'p Prepared<'a>,
+        objective: Objective,
+        device: &'p OpenDevice,
+        out: &Path,
+        planned: usize,
+        fresh: bool,
+    ) -> Result<Trials<'a, 'p>> {
+        let store = Store::open(out, config, prepared.environment(device, planned)?, fresh)?;
+        let (model, parts, out) = (None, HashMap::new(), out.to_path_buf());
+        let mut trials = Trials { config, prepared, objective, device, model, store, out, parts };
+        trials.read()?;
+        eprintln!(
+            "{}: {} of {planned} trials are stored",
+            trials.out.display(),
+            trials.parts.len().min(planned)
+        );
+        Ok(trials)
+    }
+
+    /// Measures rows on samples, all by their numbers, where that is not stored yet: sample by sample.
+    ///
+    /// # Errors
+    /// As [`crate::run::run`] while working; what was measured is stored.
+    pub(super) fn measure(&mut self, rows: &[usize], samples: &[usize]) -> Result<()> {
+        let work = &self.prepared.work[0];
+        let name = &self.config.models[0].name;
+        let mut batches = Vec::new();
+        for &number in samples {
+            let (sample, segments) = &work.samples[number];
+            for &row in rows {
+                let (encoding, jobs) = (&self.config.encodings[row], vec![Job { sample, segments }]);
+                let batch = Batch { model: 0, task: work.task, encoding, jobs };
+                let stored = self.parts.contains_key(&batch.key(name, &batch.jobs[0]));
+                batches.extend((!stored).then_some(batch));
+            }
+        }
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let checkpoint = &self.prepared.checkpoints[0];
+        let model = match self.model.take() {
+            Some(model) => model,
+            None => checkpoint.load(&self.device.device, self.config.models[0].precision)?,
+        };
+        let mut progress = Progress::new(batches.iter().map(Batch::tokens).sum(), "tok");
+        for batch in batches {
+            for line in batch.evaluate(name, checkpoint, &model)? {
+                self.store.append(&line)?;
+            }
+            progress.advance(batch.tokens());
+        }
+        self.model = Some(model);
+        self.read()
+    }
+
+    /// Reads what is stored, so that every decision is by that.
+    fn read(&mut self) -> Result<()> {
+        let task = self.prepared.work[0].task;
+        for line in Results::read(&self.out)?.samples {
+            let pair = self.objective.pair(task, &line.outcome).map_err(|e| e.in_file(&self.out))?;
+            self.parts.insert(line.key, pair);
+        }
+        Ok(())
+    }
+
+    /// Each sample's part in the objective under a row; all have been measured.
+    pub(super) fn pairs(&self, row: usize, samples: &[usize]) -> Vec<Pair> {
+        let key = |number: &usize| SampleKey {
+            model: self.config.models[0].name.clone(),
+            encoding: self.config.encodings[row].name.clone(),
+            task: self.config.tasks[0].name.clone(),
+            sample: self.prepared.work[0].samples[*number].0.id.clone(),
+        };
+        samples.iter().map(|number| self.parts[&key(number)]).collect()
+    }
+
+    /// Notes when the search ended.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Write`].
+    pub(super) fn finish(&mut self) -> Result<()> {
+        self.store.finish()
+    }
+}
