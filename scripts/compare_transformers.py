@@ -7,7 +7,7 @@ usage: python3 scripts/compare_transformers.py LONGCODE_BINARY [--precision f32|
 Needs torch and transformers (4.56 or later; `rope_parameters` is written by 5). Everything else is made here: small
 random checkpoints of every supported architecture, type and rotary scaling, saved with `save_pretrained`, scored by
 both on heads of this file (äöü, 位置 and 🙂 are in it). Every entry of "nll" must agree to 1e-4, "tokens" and
-"accuracy" must be equal, "loss" must be the mean. Each scaling is also read from its old place in config.json
+"accuracy" must be equal, "loss" must be the mean, and greedy tokens must be the same. Each scaling is also read from its old place in config.json
 (`rope_theta`, `rope_scaling`), and given as `--encoding` to the same weights without it. Sliding windows and
 longrope, on sequences below, at and beyond the window and the original length. Then models/nano, and the ids of tokenizers that add BOS or EOS against AutoTokenizer. One line a case; exits with 1 if any differs.
 
@@ -47,6 +47,13 @@ FAMILIES = {
     "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
     "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
     "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM),
+    "qwen3": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM),
+    "granite": (transformers.GraniteConfig, transformers.GraniteForCausalLM),
+    "smollm3": (transformers.SmolLM3Config, transformers.SmolLM3ForCausalLM),
+    "phi3": (transformers.Phi3Config, transformers.Phi3ForCausalLM),
+    "starcoder2": (transformers.Starcoder2Config, transformers.Starcoder2ForCausalLM),
+    "olmo2": (transformers.Olmo2Config, transformers.Olmo2ForCausalLM),
+    "seed_oss": (transformers.SeedOssConfig, transformers.SeedOssForCausalLM),
 }
 SHAPE = dict(
     vocab_size=512, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
@@ -54,6 +61,9 @@ SHAPE = dict(
     tie_word_embeddings=False, bos_token_id=0, eos_token_id=1,
 )  # fmt: skip
 GROUPED = dict(num_key_value_heads=2)
+GRANITE = dict(embedding_multiplier=12.0, attention_multiplier=0.09, residual_multiplier=0.22, logits_scaling=1.7)
+PHI3 = dict(pad_token_id=None, original_max_position_embeddings=TRAINED)
+STARCODER2 = dict(norm_epsilon=1e-4)
 # name: (family, dtype, config)
 MODELS = {
     "mha": ("llama", "float32", {}),
@@ -69,6 +79,28 @@ MODELS = {
     "qwen2": ("qwen2", "float32", GROUPED),
     "qwen2-tied-bfloat16": ("qwen2", "bfloat16", dict(tie_word_embeddings=True, rope_theta=1e6, **GROUPED)),
     "mistral": ("mistral", "float32", dict(sliding_window=None, **GROUPED)),
+    "granite-code": ("llama", "float32", dict(attention_bias=True, mlp_bias=True, tie_word_embeddings=True, **GROUPED)),
+    "qwen3": ("qwen3", "float32", dict(head_dim=24, **GROUPED)),
+    "qwen3-tied-bias-bfloat16": (
+        "qwen3", "bfloat16", dict(head_dim=32, attention_bias=True, tie_word_embeddings=True, num_key_value_heads=1)
+    ),
+    "granite": ("granite", "float32", dict(GRANITE, **GROUPED)),
+    "granite-bias-float16": (
+        "granite", "float16", dict(GRANITE, attention_bias=True, mlp_bias=True, tie_word_embeddings=True)
+    ),
+    "smollm3": ("smollm3", "float32", dict(num_hidden_layers=5, pad_token_id=None, **GROUPED)),
+    "smollm3-layers-bfloat16": (
+        "smollm3", "bfloat16", dict(no_rope_layers=[0, 1, 0], pad_token_id=None, tie_word_embeddings=True, **GROUPED)
+    ),
+    "phi3": ("phi3", "float32", dict(PHI3, **GROUPED)),
+    "phi3-partial-bfloat16": ("phi3", "bfloat16", dict(PHI3, partial_rotary_factor=0.75, **GROUPED)),
+    "starcoder2": ("starcoder2", "float32", dict(STARCODER2, **GROUPED)),
+    "starcoder2-no-bias-float16": (
+        "starcoder2", "float16", dict(STARCODER2, use_bias=False, tie_word_embeddings=True, num_key_value_heads=1)
+    ),
+    "olmo2": ("olmo2", "float32", GROUPED),
+    "olmo2-bias-bfloat16": ("olmo2", "bfloat16", dict(attention_bias=True, tie_word_embeddings=True)),
+    "seed-oss": ("seed_oss", "float32", dict(head_dim=24, **GROUPED)),
     "mistral-head-dim-float16": ("mistral", "float16", dict(sliding_window=None, head_dim=32, **GROUPED)),
 }
 EXTENDED = dict(max_position_embeddings=4 * TRAINED)
@@ -114,6 +146,17 @@ SLIDING = {
         "qwen2", dict(use_sliding_window=True, sliding_window=WINDOW, layer_types=SLIDING_LAYERS, **GROUPED)
     ),
     "qwen2-no-sliding": ("qwen2", dict(use_sliding_window=False, sliding_window=WINDOW, **GROUPED)),
+    "qwen3-layer-types": (
+        "qwen3", dict(use_sliding_window=True, sliding_window=WINDOW, layer_types=SLIDING_LAYERS, head_dim=24, **GROUPED)
+    ),
+    "smollm3-sliding": (
+        "smollm3",
+        dict(
+            use_sliding_window=True, sliding_window=WINDOW, no_rope_layer_interval=2, pad_token_id=None, **GROUPED
+        ),
+    ),
+    "phi3-sliding-partial": ("phi3", dict(PHI3, sliding_window=WINDOW, partial_rotary_factor=0.5, **GROUPED)),
+    "starcoder2-sliding": ("starcoder2", dict(STARCODER2, sliding_window=WINDOW, **GROUPED)),
     "mistral-sliding-yarn": (
         "mistral", dict(sliding_window=2 * WINDOW, rope_scaling=YARN, **EXTENDED, **GROUPED)
     ),
@@ -137,7 +180,13 @@ LONG_ROPES = {
     "longrope-attention-factor": (long_rope(8, attention_factor=1.3), EXTENDED),
     "longrope-not-extended": (long_rope(8), {}),
 }
+# Phi-3's own, of whole heads and of heads that turn in part.
+PHI_LONG_ROPES = {
+    "phi3-longrope": dict(PHI3, rope_scaling=long_rope(8), **EXTENDED),
+    "phi3-longrope-partial": dict(PHI3, rope_scaling=long_rope(6), partial_rotary_factor=0.75, **EXTENDED),
+}
 SMALL = dict(hidden_size=32, intermediate_size=48, num_attention_heads=4, head_dim=8)
+SMALLEST = dict(hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4)
 SMALLER = dict(hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2, head_dim=16)
 # name: (family, dtype, config, shard size)
 FIXTURES = {
@@ -156,9 +205,38 @@ FIXTURES = {
         None,
     ),
     "llama-longrope-float16": ("llama", "float16", dict(SMALL, rope_scaling=long_rope(4), **EXTENDED), None),
+    "granite-code-bfloat16": (
+        "llama", "bfloat16", dict(SMALL, attention_bias=True, mlp_bias=True, tie_word_embeddings=True), None
+    ),
+    "qwen3-float16": ("qwen3", "float16", dict(SMALL, head_dim=12, tie_word_embeddings=True, **GROUPED), None),
+    "granite-bfloat16": ("granite", "bfloat16", dict(SMALLEST, **GRANITE, **GROUPED), None),
+    "smollm3-sharded-float16": (
+        "smollm3", "float16",
+        dict(SMALLEST, num_hidden_layers=4, pad_token_id=None, tie_word_embeddings=True, **GROUPED),
+        "40KB",
+    ),
+    "phi3-partial-longrope-bfloat16": (
+        "phi3", "bfloat16",
+        dict(
+            PHI3, hidden_size=48, intermediate_size=40, num_hidden_layers=2, num_attention_heads=3,
+            num_key_value_heads=1, partial_rotary_factor=0.5, rope_scaling=long_rope(4), tie_word_embeddings=True,
+            **EXTENDED,
+        ),
+        None,
+    ),
+    "starcoder2-sliding-float16": (
+        "starcoder2", "float16",
+        dict(SMALLEST, **STARCODER2, sliding_window=WINDOW, tie_word_embeddings=True, **GROUPED),
+        None,
+    ),
+    "olmo2-float16": ("olmo2", "float16", dict(SMALLEST, tie_word_embeddings=True, **GROUPED), None),
 }  # fmt: skip
 # Of these the losses of shorter sequences are kept too: they do not follow from those of the whole.
-FOLLOWS_LENGTH = {"llama-longrope-float16": [TRAINED // 2, TRAINED, TRAINED + 1]}
+FOLLOWS_LENGTH = dict.fromkeys(
+    ["llama-longrope-float16", "phi3-partial-longrope-bfloat16"], [TRAINED // 2, TRAINED, TRAINED + 1]
+)
+# Tokens of a prompt, and how many are generated after it.
+PROMPT, GENERATED = 100, 24
 
 
 def parse_arguments():
@@ -176,7 +254,7 @@ def parse_arguments():
 def randomise(model):
     """Fills in weights that make attention and logits far from flat; linear maps keep the variance of their input."""
     for name, parameter in model.named_parameters():
-        if name.endswith("norm.weight"):
+        if "norm" in name and name.endswith(".weight"):
             parameter.uniform_(0.5, 1.5)
         elif name.endswith(".bias"):
             parameter.normal_(0, 0.3)
@@ -235,6 +313,19 @@ def transformers_scores(directory, ids, dtype=torch.float32):
     targets = torch.tensor(ids[1:])
     nll = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
     return nll.double(), (logits.argmax(1) == targets).double()
+
+
+def transformers_greedy(directory, ids):
+    """The tokens that greedy decoding goes on with; none ends it."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        directory, dtype=torch.float32, attn_implementation="eager"
+    )
+    model.generation_config = transformers.GenerationConfig(
+        max_new_tokens=GENERATED, do_sample=False, pad_token_id=0, eos_token_id=None
+    )
+    ids = torch.tensor([ids])
+    with torch.no_grad():
+        return model.eval().generate(ids, attention_mask=torch.ones_like(ids))[0, ids.shape[1] :].tolist()
 
 
 def difference(ours, nll, hits, precision, bf16_nll):
@@ -301,6 +392,18 @@ class Comparison:
         self.worst = max(self.worst, worst)
         return f"{worst:.1e}", problem
 
+    def greedy(self, name, directory):
+        """`longcode generate` after the first text, up to an end of sequence, against greedy decoding."""
+        text = self.texts[0]
+        expected = transformers_greedy(directory, encode(directory, text.read_text(encoding="utf-8")))
+        ours = self.run_longcode(
+            "generate", "--model", directory, "--encoding", "rope", "--device", "cpu", "--precision", self.precision,
+            "--max-new-tokens", GENERATED, "--json", text,
+        )  # fmt: skip
+        ids = ours["ids"]
+        equal = ids == expected[: len(ids)] and (len(ids) == GENERATED or ours["ended"] == "end_of_sequence")
+        self.report(f"{name}, greedy", f"{len(ids)} tokens", "" if equal else f"{ids} for {expected}")
+
     def ids(self, name, directory, expected):
         """`longcode inspect --tokenizer` gives these ids for the first text."""
         tokens = self.run_longcode("inspect", self.texts[0], "--tokenizer", directory, "--json")["tokens"]
@@ -316,6 +419,8 @@ def check_models(comparison, scratch):
     for name, (family, dtype, config) in MODELS.items():
         directory = make_checkpoint(scratch / name, family, dtype, config)
         comparison.losses(name, directory)
+        if comparison.precision == "f32":
+            comparison.greedy(name, directory)
         old = move_rope_to_old_place(directory, scratch / f"{name}-old", None, "rope_type")
         comparison.losses(f"{name}, old config", old, texts=comparison.texts[:1])
     sharded = make_checkpoint(scratch / "sharded", "llama", "float32", GROUPED, "100KB")
@@ -360,6 +465,14 @@ def check_own_rules(comparison, scratch):
             comparison.losses(name, own, texts=comparison.texts[:1], max_tokens=tokens)
         old = move_rope_to_old_place(own, scratch / f"{name}-su", dict(rope_scaling, rope_type="su"), "type")
         comparison.losses(f"{name} in old config as su", own, old, texts=comparison.texts[:1])
+
+
+def check_phi_long_ropes(comparison, scratch):
+    for name, config in PHI_LONG_ROPES.items():
+        directory = make_checkpoint(scratch / name, "phi3", "float32", dict(config, **GROUPED))
+        comparison.losses(name, directory)
+        for tokens in [TRAINED - 1, TRAINED, TRAINED + 1]:
+            comparison.losses(name, directory, texts=comparison.texts[:1], max_tokens=tokens)
 
 
 def template(bos, eos):
@@ -437,6 +550,8 @@ def write_fixtures(comparison, directory):
         if name in FOLLOWS_LENGTH:
             shorter = [transformers_scores(checkpoint, ids[:tokens])[0] for tokens in FOLLOWS_LENGTH[name]]
             expected["shorter"] = [[round(nll, 6) for nll in losses.tolist()] for losses in shorter]
+        else:
+            expected["prompt"], expected["greedy"] = PROMPT, transformers_greedy(checkpoint, ids[:PROMPT])
         (checkpoint / "expected.json").write_text(json.dumps(expected) + "\n")
         comparison.losses(name, checkpoint, texts=[sample])
 
@@ -463,6 +578,7 @@ def main():
             check_models(comparison, scratch)
             check_scalings(comparison, scratch)
             check_own_rules(comparison, scratch)
+            check_phi_long_ropes(comparison, scratch)
             comparison.losses("models/nano", NANO, texts=[NANO_TEXT], max_tokens=2000)
             check_tokenizers(comparison, scratch)
     print(f"transformers {transformers.__version__}: worst difference {comparison.worst:.1e}", end="; ")

@@ -70,7 +70,18 @@ fn several_zones_in_several_blocks() {
 }
 
 fn several_blocks(spec: String, own_window: Option<usize>, length: usize, read: usize) -> Case {
-    Case { spec, own_window, length, kv_heads: 1, queries_per_key: 2, head_dim: 16, seed: 3, read }
+    Case {
+        spec,
+        own_window,
+        length,
+        kv_heads: 1,
+        queries_per_key: 2,
+        head_dim: 16,
+        turning: 16,
+        unrotated: false,
+        seed: 3,
+        read,
+    }
 }
 
 fn check_both(case: &Case) {

@@ -83,6 +83,61 @@ fn checkpoint() {
         ("config cut", |space| cut(space, "model/config.json", 2), &["config.json", "not valid JSON"]),
         ("architecture", |space| config(space, "\"llama\"", "\"gpt2\""), &["config.json", "gpt2", "mistral"]),
         (
+            "experts",
+            |space| {
+                config(space, "\"llama\"", "\"qwen3_moe\"");
+                config(space, "\"vocab_size\"", "\"num_experts\": 128, \"vocab_size\"");
+            },
+            &["config.json", "qwen3_moe", "num_experts (a mixture of experts)", "qwen3"],
+        ),
+        (
+            "hybrid layers",
+            |space| {
+                config(space, "\"llama\"", "\"qwen3_next\"");
+                config(space, "\"vocab_size\"", "\"linear_num_key_heads\": 16, \"vocab_size\"");
+            },
+            &["config.json", "qwen3_next", "linear_num_key_heads (layers of linear attention)"],
+        ),
+        (
+            "experts in a family that is there",
+            |space| config(space, "\"vocab_size\"", "\"num_local_experts\": 8, \"vocab_size\""),
+            &["config.json", "llama", "num_local_experts"],
+        ),
+        (
+            "partial rotation",
+            |space| config(space, "\"vocab_size\"", "\"partial_rotary_factor\": 0.5, \"vocab_size\""),
+            &["config.json", "`partial_rotary_factor`", "Phi-3"],
+        ),
+        (
+            "an odd part of a head",
+            |space| {
+                config(space, "\"llama\"", "\"phi3\"");
+                config(space, "\"vocab_size\"", "\"partial_rotary_factor\": 0.45, \"vocab_size\"");
+            },
+            &["config.json", "`partial_rotary_factor`", "odd"],
+        ),
+        (
+            "multiplier",
+            |space| {
+                config(space, "\"llama\"", "\"granite\"");
+                config(space, "\"vocab_size\"", "\"residual_multiplier\": 0, \"vocab_size\"");
+            },
+            &["config.json", "`residual_multiplier`", "is 0"],
+        ),
+        (
+            "layers that do not turn",
+            |space| {
+                config(space, "\"llama\"", "\"smollm3\"");
+                config(space, "\"vocab_size\"", "\"no_rope_layers\": [1], \"vocab_size\"");
+            },
+            &["config.json", "`no_rope_layers`", "num_hidden_layers"],
+        ),
+        (
+            "activation",
+            |space| config(space, "\"llama\"", "\"starcoder2\""),
+            &["config.json", "`hidden_act`", "gelu_pytorch_tanh"],
+        ),
+        (
             "sliding window",
             |space| {
                 config(space, "\"vocab_size\"", "\"use_sliding_window\": true, \"vocab_size\"");

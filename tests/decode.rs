@@ -3,7 +3,9 @@
 mod common;
 
 use burn::tensor::Device;
-use common::decoding::{Case, check_batches, check_cache_size, check_every_kind, check_token_by_token, tiny};
+use common::decoding::{
+    Case, check_batches, check_cache_size, check_every_kind, check_families, check_token_by_token, tiny,
+};
 use longcode::encoding::{Context, EncodingSpec};
 use longcode::model::Under;
 use proptest::prelude::*;
@@ -11,6 +13,11 @@ use proptest::prelude::*;
 #[test]
 fn token_by_token_is_the_whole_for_every_kind() {
     check_every_kind(&Device::flex());
+}
+
+#[test]
+fn token_by_token_is_the_whole_for_every_family() {
+    check_families(&Device::flex());
 }
 
 #[test]

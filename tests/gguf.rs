@@ -99,6 +99,52 @@ fn llama3_in_a_tensor_and_attention_bias() {
 }
 
 #[test]
+fn llama_with_biases_everywhere() {
+    check_against_transformers("granite-code-bfloat16", BF16);
+}
+
+#[test]
+fn qwen3_norms_of_queries_and_keys() {
+    check_against_transformers("qwen3-float16", F16);
+}
+
+#[test]
+fn granite_multipliers() {
+    check_against_transformers("granite-bfloat16", BF16);
+}
+
+#[test]
+fn smollm3_layers_that_do_not_turn() {
+    check_against_transformers("smollm3-sharded-float16", F16);
+}
+
+#[test]
+fn phi3_fused_partial_longrope() {
+    check_against_transformers("phi3-partial-longrope-bfloat16", BF16);
+}
+
+/// The converter stores no sliding window of StarCoder2, and llama.cpp has none: so the file has full attention.
+#[test]
+fn starcoder2_with_full_attention() {
+    let dir = repository("tests/transformers/starcoder2-sliding-float16");
+    let (_space, path) = converted(&dir, F16);
+    let file = losses(&path, &sample());
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(&dir).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    let config = fs::read_to_string(dir.join("config.json")).unwrap();
+    assert!(config.contains("\"sliding_window\": 48"));
+    let config = config.replace("\"sliding_window\": 48", "\"sliding_window\": null");
+    fs::write(copy.path().join("config.json"), config).unwrap();
+    let directory = losses(copy.path(), &sample());
+    assert_eq!(file.0, directory.0);
+    let worst = file.1.iter().zip(&directory.1).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst < 1e-6, "{worst}");
+}
+
+#[test]
 fn blocks_of_every_type_to_the_bit() {
     let bytes = fs::read(repository("tests/gguf/blocks.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();

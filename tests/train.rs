@@ -3,13 +3,21 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::Duration;
 
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use common::cli::{Ended, Workspace, documents};
+use common::repository;
+use longcode::encoding::{EncodingSpec, Positions};
+use longcode::model::{Checkpoint, Network, RotaryTables};
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use safetensors::SafeTensors;
 use serde_json::Value;
 
 const CONFIG: &str = r#"
@@ -193,6 +201,132 @@ fn from_a_checkpoint_with_stretched_positions() {
     train(&space, "--out other").done();
     let config: Value = serde_json::from_str(&space.text("other/config.json")).unwrap();
     assert_eq!(config["rope_scaling"]["factor"], 0.25);
+}
+
+/// A config that goes on from a checkpoint of tests/transformers.
+fn from_family(space: &Workspace, name: &str) {
+    let config = CONFIG.split("[tokenizer]").next().unwrap();
+    let path = repository("tests/transformers").join(name);
+    let more = format!(
+        "[model]\npath = {:?}\n[budget]\nsteps = 30\n[optimizer]\nlearning_rate = 3e-3\n",
+        path.to_str().unwrap()
+    );
+    space.write("train.toml", format!("{config}{more}"));
+}
+
+#[test]
+fn from_a_checkpoint_of_every_family_that_has_gradients() {
+    let space = space();
+    space.write("a.py", "def f(a):\n    return a\n");
+    for name in [
+        "granite-code-bfloat16",
+        "qwen3-float16",
+        "granite-bfloat16",
+        "starcoder2-sliding-float16",
+        "olmo2-float16",
+        "qwen2-sharded-bfloat16",
+    ] {
+        from_family(&space, name);
+        train(&space, &format!("--out {name}")).done();
+        let losses: Vec<f64> = rows(&space, name).iter().map(|row| row[3]).collect();
+        let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+        let (first, last) = (mean(&losses[..5]), mean(&losses[25..]));
+        assert!(last < first - 0.1, "{name}: {first} to {last}");
+        space.longcode(&format!("score --model {name} --encoding rope --device cpu a.py")).done();
+        let names = |dir: &Path| {
+            let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+            let weights = files.filter(|path| path.extension().is_some_and(|end| end == "safetensors"));
+            let all = weights.flat_map(|path| {
+                let bytes = fs::read(path).unwrap();
+                let tensors = SafeTensors::deserialize(&bytes).unwrap();
+                tensors
+                    .tensors()
+                    .into_iter()
+                    .map(|(name, view)| (name, view.shape().to_vec()))
+                    .collect::<Vec<_>>()
+            });
+            all.collect::<BTreeMap<_, _>>()
+        };
+        let theirs = names(&repository("tests/transformers").join(name));
+        assert_eq!(names(&space.path(name)), theirs, "{name}");
+    }
+}
+
+/// Gradients of all weights by a backward pass, flat.
+struct Collect(Gradients, Vec<Tensor<1>>);
+
+impl ModuleVisitor for Collect {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let weight = param.val();
+        let gradient = weight.grad_remove(&mut self.0).unwrap();
+        self.1.push(gradient.reshape([weight.shape().num_elements()]));
+    }
+}
+
+/// Moves all weights along their gradients.
+struct Move<'a>(std::slice::Iter<'a, Tensor<1>>, f32);
+
+impl ModuleMapper for Move<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, weight, mapper) = param.consume();
+        let by = self.0.next().unwrap().clone().reshape(weight.shape()).mul_scalar(self.1);
+        Param::from_mapped_value(id, Tensor::from_inner(weight.inner() + by).require_grad(), mapper)
+    }
+}
+
+/// Along the gradient the loss changes by its square: a backward pass is right in every part, or the sum is not.
+#[test]
+fn gradients_of_every_family_are_slopes() {
+    let device = Device::flex().autodiff();
+    for name in [
+        "llama-gqa-tied-float16",
+        "granite-code-bfloat16",
+        "qwen3-float16",
+        "granite-bfloat16",
+        "starcoder2-sliding-float16",
+        "olmo2-float16",
+    ] {
+        let checkpoint = Checkpoint::open(&repository("tests/transformers").join(name)).unwrap();
+        let model = checkpoint.load_to_train(&device).unwrap();
+        let positions = Positions::whole(24, Vec::new());
+        let rotations = EncodingSpec::parse("rope").unwrap().rotations(&checkpoint.config.rope, &positions);
+        let rotary = RotaryTables::new(&rotations, &positions, &checkpoint.config.attention, &device);
+        let ids = |first: i32| {
+            let ids: Vec<i32> = (first..first + 48).map(|n| n * n * 37 % 500).collect();
+            Tensor::<1, Int>::from_data(TensorData::new(ids, [48]), &device)
+        };
+        let loss = |model: &Network| model.mean_loss(ids(0), ids(1), &rotary);
+        let mut collect = Collect(loss(&model).backward(), Vec::new());
+        model.visit(&mut collect);
+        let square: f32 = collect.1.iter().map(|g| g.clone().square().sum().into_scalar::<f32>()).sum();
+        let moved = |step: f32| {
+            let mut moving = Move(collect.1.iter(), step);
+            f64::from(loss(&model.clone().map(&mut moving)).into_scalar::<f32>())
+        };
+        // Far enough that the difference stands out of f32, by two steps so that curvature cancels.
+        let step = 5e-3 / square.sqrt();
+        let slope = |step: f32| (moved(step) - moved(-step)) / f64::from(2.0 * step);
+        let slope = (4.0 * slope(step) - slope(2.0 * step)) / 3.0;
+        let off = (slope / f64::from(square) - 1.0).abs();
+        println!("{name}: slope {slope}, square of the gradient {square}, off by {off:.1e}");
+        assert!(off < 2e-3, "{name}: slope {slope}, square of the gradient {square}");
+    }
+}
+
+#[test]
+fn parts_without_gradients_are_refused_by_name() {
+    let space = space();
+    for (name, parts) in [
+        ("phi3-partial-longrope-bfloat16", ["fused projections", "qkv_proj"]),
+        ("smollm3-sharded-float16", ["layers that do not turn", "no_rope_layers"]),
+    ] {
+        from_family(&space, name);
+        train(&space, "--out refused").failed(2, &parts);
+        assert!(!space.path("refused").exists());
+    }
+    from_family(&space, "mistral-sliding-float16");
+    space.replace("train.toml", "length = 32", "length = 64");
+    train(&space, "--out refused").failed(2, &["sliding window that is shorter", "sliding_window"]);
 }
 
 #[test]

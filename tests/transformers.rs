@@ -7,7 +7,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use longcode::encoding::EncodingSpec;
-use longcode::model::{Checkpoint, Precision, Under};
+use longcode::model::{Checkpoint, Limits, Precision, Under, generate};
 use serde::Deserialize;
 
 /// What transformers made of a checkpoint.
@@ -21,6 +21,11 @@ struct Expected {
     /// Losses of the first tokens alone, where they do not follow from those of the whole.
     #[serde(default)]
     shorter: Vec<Vec<f32>>,
+    /// Tokens of a prompt; none where the length that is generated changes the rotations.
+    prompt: Option<usize>,
+    /// What greedy decoding goes on with after it.
+    #[serde(default)]
+    greedy: Vec<u32>,
 }
 
 impl Expected {
@@ -58,6 +63,21 @@ fn check(name: &str) {
             assert!(close, "{name}, {} tokens, {precision}: {difference:?}", losses.len() + 1);
         }
     }
+}
+
+/// Greedy tokens are transformers'.
+fn check_greedy(name: &str) {
+    let dir = common::repository("tests/transformers").join(name);
+    let expected = Expected::read(&dir);
+    let checkpoint = Checkpoint::open(&dir).unwrap();
+    let model = checkpoint.load(&Device::flex(), Precision::F32).unwrap();
+    let rope = EncodingSpec::parse("rope").unwrap();
+    let under = Under { model: &model, config: &checkpoint.config, encoding: &rope, bos: None };
+    let limits = Limits { max_new_tokens: expected.greedy.len(), stop: |_| false };
+    let prompt = &expected.ids[..expected.prompt.unwrap()];
+    let decoder = under.read(prompt, Vec::new(), limits.max_new_tokens).unwrap();
+    let made = generate(vec![(decoder, limits)], &checkpoint.tokenizer, &[]).unwrap();
+    assert_eq!(made[0].ids, expected.greedy, "{name}");
 }
 
 /// How far losses are from others.
@@ -116,6 +136,54 @@ fn sliding_window_in_some_layers() {
 #[test]
 fn longrope_below_at_and_beyond_the_original_length() {
     check("llama-longrope-float16");
+}
+
+#[test]
+fn granite_code_biases_everywhere() {
+    check("granite-code-bfloat16");
+}
+
+#[test]
+fn qwen3_norms_of_queries_and_keys_by_head() {
+    check("qwen3-float16");
+}
+
+#[test]
+fn granite_multipliers() {
+    check("granite-bfloat16");
+}
+
+#[test]
+fn smollm3_layers_that_do_not_turn() {
+    check("smollm3-sharded-float16");
+}
+
+#[test]
+fn phi3_fused_partial_longrope() {
+    check("phi3-partial-longrope-bfloat16");
+}
+
+#[test]
+fn starcoder2_layer_norms_without_a_gate() {
+    check("starcoder2-sliding-float16");
+}
+
+#[test]
+fn olmo2_norms_after_and_of_whole_rows() {
+    check("olmo2-float16");
+}
+
+#[test]
+fn greedy_tokens_of_every_family() {
+    let mut checked = 0;
+    for entry in std::fs::read_dir(common::repository("tests/transformers")).unwrap() {
+        let dir = entry.unwrap().path();
+        if dir.is_dir() && Expected::read(&dir).prompt.is_some() {
+            check_greedy(dir.file_name().unwrap().to_str().unwrap());
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 12);
 }
 
 /// Longer than a mask can hide: with full attention the same weights give other losses beyond the window.

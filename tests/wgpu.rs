@@ -28,6 +28,8 @@ fn check_two_blocks(device: &Device) {
             kv_heads: 1,
             queries_per_key: 2,
             head_dim: 16,
+            turning: 12,
+            unrotated: false,
             seed: 3,
             read,
         };
@@ -35,23 +37,45 @@ fn check_two_blocks(device: &Device) {
     }
 }
 
-/// Weights that are f16 in the checkpoint stay so on the device, and lose nothing: the losses are those of
-/// transformers in f32.
+/// Weights that are f16 in the checkpoint stay so on the device, and lose nothing.
 fn check_weights_in_half_precision(device: &Device) {
+    check_first_losses("llama-gqa-tied-float16", Precision::F16, device);
+}
+
+/// The losses are those of transformers in f32.
+fn check_first_losses(name: &str, precision: Precision, device: &Device) {
     const TOKENS: usize = 100;
-    let dir = common::repository("tests/transformers/llama-gqa-tied-float16");
+    let dir = common::repository("tests/transformers").join(name);
     let expected: serde_json::Value =
         serde_json::from_slice(&std::fs::read(dir.join("expected.json")).unwrap()).unwrap();
-    let numbers = |key: &str| expected[key].as_array().unwrap().iter().map(|value| value.as_f64().unwrap());
-    let ids: Vec<u32> = numbers("ids").take(TOKENS).map(|id| id as u32).collect();
+    // Of a model that follows the length those of a short text, which is shorter still.
+    let of_text = expected.get("shorter").map_or(&expected["nll"], |shorter| &shorter[0]);
+    let numbers = |values: &serde_json::Value| -> Vec<f64> {
+        values.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
+    };
+    let nll = numbers(of_text);
+    let tokens = if nll.len() < TOKENS { nll.len() + 1 } else { TOKENS };
+    let ids: Vec<u32> = numbers(&expected["ids"]).into_iter().take(tokens).map(|id| id as u32).collect();
     let checkpoint = Checkpoint::open(&dir).unwrap();
-    let model = checkpoint.load(device, Precision::F16).unwrap();
+    let model = checkpoint.load(device, precision).unwrap();
     let encoding = EncodingSpec::parse("rope").unwrap();
     let under = Under { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None };
     let ours = under.score(&ids, Vec::new()).unwrap().nll;
-    assert_eq!(ours.len(), TOKENS - 1);
-    for (n, (ours, expected)) in ours.into_iter().zip(numbers("nll")).enumerate() {
-        assert!((f64::from(ours) - expected).abs() < 1e-4, "token {}: {ours} for {expected}", n + 1);
+    assert_eq!(ours.len(), tokens - 1);
+    for (n, (ours, expected)) in ours.into_iter().zip(nll).enumerate() {
+        assert!((f64::from(ours) - expected).abs() < 1e-4, "{name}: token {}: {ours} for {expected}", n + 1);
+    }
+}
+
+/// The parts that families have beyond LLaMA, in tensor operations.
+fn check_families(device: &Device) {
+    for name in [
+        "phi3-partial-longrope-bfloat16",
+        "smollm3-sharded-float16",
+        "starcoder2-sliding-float16",
+        "olmo2-float16",
+    ] {
+        check_first_losses(name, Precision::F32, device);
     }
 }
 
@@ -115,6 +139,7 @@ fn main() {
             .with_ignored_flag(no_f16),
         trial("weights_in_half_precision", check_weights_in_half_precision).with_ignored_flag(no_f16),
         trial("precisions_of_the_device", check_precisions),
+        trial("parts_of_other_families", check_families),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

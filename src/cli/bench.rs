@@ -10,7 +10,7 @@ use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory;
-use crate::model::{Checkpoint, Llama, Precision, Under};
+use crate::model::{Checkpoint, Network, Precision, Under};
 
 /// Tokens a second and peak memory of scoring, by encoding and length
 #[derive(Debug, clap::Args)]
@@ -87,7 +87,7 @@ impl Args {
     fn time(
         &self,
         checkpoint: &Checkpoint,
-        model: &Llama,
+        model: &Network,
         encoding: &EncodingSpec,
         length: usize,
     ) -> Result<(f64, Option<f64>)> {
@@ -124,7 +124,7 @@ impl Args {
 
 /// Seconds of scoring `length` tokens. Time does not depend on what the tokens are; segments of 128
 /// tokens stand for functions.
-fn pass(checkpoint: &Checkpoint, model: &Llama, encoding: &EncodingSpec, length: usize) -> Result<f64> {
+fn pass(checkpoint: &Checkpoint, model: &Network, encoding: &EncodingSpec, length: usize) -> Result<f64> {
     let ids: Vec<u32> = (0..length).map(|n| (n * 7919 % checkpoint.config.vocab_size) as u32).collect();
     let level: Vec<u32> = (0..length).map(|n| (n / 128) as u32).collect();
     let levels = encoding.units().iter().map(|_| level.clone()).collect();

@@ -9,7 +9,7 @@ use super::{check_encoding, kinds_help, print};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result, read_text};
-use crate::model::{Checkpoint, Limits, Llama, Precision, Under, generate};
+use crate::model::{Checkpoint, Limits, Network, Precision, Under, generate};
 use crate::structure::{Language, Source, segments};
 
 /// Greedy continuation of files under one encoding
@@ -70,7 +70,7 @@ impl Args {
         text: &str,
         encoding: &EncodingSpec,
         checkpoint: &Checkpoint,
-        model: &Llama,
+        model: &Network,
     ) -> Result<String> {
         let tokens = checkpoint.tokenizer.encode(text)?;
         if tokens.ids.is_empty() {

@@ -8,7 +8,7 @@ use super::{check_encoding, kinds_help, print};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result, read_text};
-use crate::model::{Checkpoint, Llama, Precision, Under};
+use crate::model::{Checkpoint, Network, Precision, Under};
 use crate::structure::{Language, Segments, Source, Unit, segments, segments_prefix_only};
 
 /// Per-token loss of files under one encoding
@@ -95,7 +95,7 @@ impl Args {
         text: &str,
         encoding: &EncodingSpec,
         checkpoint: &Checkpoint,
-        model: &Llama,
+        model: &Network,
     ) -> Result<String> {
         let mut tokens = checkpoint.tokenizer.encode(text)?;
         let count = tokens.ids.len();

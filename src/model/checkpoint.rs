@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use super::format::{self, CheckpointFormat};
 use super::stored::Mapped;
 use super::weights::{Hold, Weights};
-use super::{Llama, LlamaConfig, Precision, Tokenizer};
+use super::{Network, NetworkConfig, Precision, Tokenizer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::Hasher;
 
@@ -17,7 +17,7 @@ pub struct Checkpoint {
     /// The directory or file.
     pub path: PathBuf,
     /// Shape of the network.
-    pub config: LlamaConfig,
+    pub config: NetworkConfig,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
     /// Tokens that end a generation: those of generation_config.json and config.json, and the tokenizer's.
@@ -57,7 +57,7 @@ impl Checkpoint {
     /// # Errors
     /// [`ErrorKind::Device`] for a precision that the device does not have; [`ErrorKind::Model`], naming the
     /// file and the tensor.
-    pub fn load(&self, device: &Device, precision: Precision) -> Result<Llama> {
+    pub fn load(&self, device: &Device, precision: Precision) -> Result<Network> {
         precision.check(device)?;
         self.take_all(Weights::open(self.format.tensors()?, Hold::on(device, precision)), device)
     }
@@ -66,7 +66,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`ErrorKind::Model`], naming the file and the tensor.
-    pub fn load_to_train(&self, device: &Device) -> Result<Llama> {
+    pub fn load_to_train(&self, device: &Device) -> Result<Network> {
         self.take_all(Weights::open(self.format.tensors()?, Hold::Tensors), device)
     }
 
@@ -78,8 +78,8 @@ impl Checkpoint {
         self.take_all(Weights::open(self.format.tensors()?, Hold::Headers), &Device::flex()).map(drop)
     }
 
-    fn take_all(&self, mut weights: Weights, device: &Device) -> Result<Llama> {
-        let model = Llama::load(&self.config, &mut weights, device)?;
+    fn take_all(&self, mut weights: Weights, device: &Device) -> Result<Network> {
+        let model = Network::load(&self.config, &mut weights, device)?;
         weights.finish(self.config.tie_word_embeddings)?;
         Mapped::check_whole()?;
         Ok(model)

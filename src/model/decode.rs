@@ -6,7 +6,7 @@ use super::cache::Cache;
 use super::kernels::is_cpu;
 use super::score::read;
 use super::stored::Mapped;
-use super::{Llama, LlamaConfig, Part, RotaryTables, Tokenizer};
+use super::{Network, NetworkConfig, Part, RotaryTables, Tokenizer};
 use crate::encoding::{EncodingSpec, Positions};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -44,8 +44,8 @@ pub enum Ended {
 
 /// A sequence that a model has read under an encoding, and goes on with.
 pub struct Decoder<'a> {
-    model: &'a Llama,
-    config: &'a LlamaConfig,
+    model: &'a Network,
+    config: &'a NetworkConfig,
     encoding: &'a EncodingSpec,
     cache: Cache,
     /// Tokens read.
@@ -69,8 +69,8 @@ impl<'a> Decoder<'a> {
     /// # Panics
     /// When there are no ids.
     pub fn read(
-        model: &'a Llama,
-        config: &'a LlamaConfig,
+        model: &'a Network,
+        config: &'a NetworkConfig,
         encoding: &'a EncodingSpec,
         ids: &[u32],
         levels: Vec<Vec<u32>>,
@@ -159,7 +159,7 @@ impl<'a> Decoder<'a> {
         assert!(tokens.end <= self.capacity, "there is room for new tokens");
         let positions = Positions::new(tokens, levels, self.capacity);
         let rotations = self.encoding.rotations(&self.config.rope, &positions);
-        RotaryTables::new(&rotations, &positions, &self.model.device())
+        RotaryTables::new(&rotations, &positions, &self.config.attention, &self.model.device())
     }
 
     fn part<'b>(&'b mut self, rotary: &'b RotaryTables) -> Part<'b> {
@@ -246,7 +246,7 @@ impl Sequence<'_> {
 }
 
 /// Logits of hidden states, `[rows * vocab]`.
-fn host_logits(model: &Llama, hidden: Tensor<2>) -> Result<Vec<f32>> {
+fn host_logits(model: &Network, hidden: Tensor<2>) -> Result<Vec<f32>> {
     let logits: Vec<f32> = read(model.logits(hidden).try_into_data())?;
     Mapped::check_whole()?;
     match logits.iter().all(|logit| logit.is_finite()) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::gguf::Gguf;
 use super::hugging_face::HuggingFace;
 use super::weights::TensorSource;
-use super::{LlamaConfig, Tokenizer};
+use super::{NetworkConfig, Tokenizer};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A checkpoint on disk: config, tokenizer and weights, in whatever files.
@@ -14,7 +14,7 @@ pub(super) trait CheckpointFormat: Send + Sync {
     ///
     /// # Errors
     /// [`ErrorKind::Model`], naming file and field.
-    fn config(&self) -> Result<LlamaConfig>;
+    fn config(&self) -> Result<NetworkConfig>;
 
     /// The tokenizer.
     ///

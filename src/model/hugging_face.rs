@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::format::CheckpointFormat;
 use super::safetensors::{SafetensorsDir, weight_files};
 use super::weights::TensorSource;
-use super::{LlamaConfig, Tokenizer};
+use super::{NetworkConfig, Tokenizer};
 use crate::error::{Error, ErrorKind, Result, read_text};
 
 /// A directory as `save_pretrained` writes it.
@@ -23,8 +23,8 @@ impl HuggingFace {
 }
 
 impl CheckpointFormat for HuggingFace {
-    fn config(&self) -> Result<LlamaConfig> {
-        LlamaConfig::read(&self.dir.join("config.json"))
+    fn config(&self) -> Result<NetworkConfig> {
+        NetworkConfig::read(&self.dir.join("config.json"))
     }
 
     fn tokenizer(&self) -> Result<Tokenizer> {

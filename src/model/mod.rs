@@ -1,10 +1,10 @@
-//! LLaMA-family language models from Hugging Face directories and GGUF files, scored in burn.
+//! Language models of LLaMA's kind from Hugging Face directories and GGUF files, scored in burn.
 //!
 //! In the order of use: [`format`] chooses between [`hugging_face`] directories and [`gguf`] files, which give
-//! config, tokenizer and weights; [`config`] reads config.json, [`tokenizer`] tokenizer.json, [`safetensors`]
+//! config, tokenizer and weights; [`config`] reads config.json by what its [`family`] has beyond LLaMA, [`tokenizer`] tokenizer.json, [`safetensors`]
 //! the files of weights; [`stored`] is weights as they lie there, [`weights`] hands them out, [`precision`] says
-//! what their products are made of, [`matrix`] is one and its product; [`checkpoint`] puts it together. [`llama`]
-//! is the network, [`rotary`] turns queries and keys by an encoding's rotations, [`attention`] is relative
+//! what their products are made of, [`matrix`] is one and its product; [`checkpoint`] puts it together. [`network`]
+//! is the network, put together from [`part`]s, [`rotary`] turns queries and keys by an encoding's rotations, [`attention`] is relative
 //! attention of what was turned, [`cache`] keeps keys and values while decoding, [`kernels`] is what devices have
 //! of their own for all of these. [`score`] is the per-token loss, [`decode`] reads a prompt and goes on token by
 //! token, [`under`] does both under an encoding and within its context, [`training`] is the mean loss of many
@@ -15,12 +15,14 @@ pub mod cache;
 pub mod checkpoint;
 pub mod config;
 pub mod decode;
+mod family;
 mod format;
 pub mod gguf;
 mod hugging_face;
 pub mod kernels;
-pub mod llama;
 mod matrix;
+pub mod network;
+mod part;
 pub mod precision;
 pub mod rotary;
 pub mod safetensors;
@@ -32,10 +34,10 @@ pub mod under;
 pub mod weights;
 
 pub use checkpoint::Checkpoint;
-pub use config::LlamaConfig;
+pub use config::{AttentionConfig, NetworkConfig};
 pub use decode::{Decoder, Ended, Generation, Limits, generate};
 pub use kernels::Products;
-pub use llama::{Llama, Part};
+pub use network::{Network, Part};
 pub use precision::Precision;
 pub use rotary::RotaryTables;
 pub use score::TokenScores;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use burn::backend::Dispatch;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::Precision;
 use super::attention::{RelativeAttention, Sight, Turn};
 use super::cache::LayerCache;
 use super::kernels::{CpuKernels, Heads, on_cpu};
+use super::{AttentionConfig, Precision};
 use crate::encoding::{Band, Positions, Rotation, Rotations};
 
 /// An encoding's rotations of some tokens, made once and used in every layer.
@@ -23,33 +23,62 @@ pub struct RotaryTables {
     sight: Arc<Sight>,
     /// What they see in the layers that the model's own window limits, and which those are.
     sliding: Option<(Arc<Sight>, Arc<[bool]>)>,
+    /// The layers whose queries and keys do not turn, if any.
+    unrotated: Option<Unrotated>,
+}
+
+/// Layers that an encoding leaves alone (NoPE): their rows see all keys, within the model's own window.
+#[derive(Debug, Clone)]
+struct Unrotated {
+    layers: Arc<[bool]>,
+    /// Factor on the queries.
+    scale: f64,
+    sight: Arc<Sight>,
+    /// Within the model's own window.
+    sliding: Arc<Sight>,
 }
 
 impl RotaryTables {
-    /// Tables of an encoding's rotations at these positions.
-    pub fn new(rotations: &Rotations, positions: &Positions, device: &Device) -> RotaryTables {
+    /// Tables of an encoding's rotations at these positions, for a model's attention.
+    pub fn new(
+        rotations: &Rotations,
+        positions: &Positions,
+        attention: &AttentionConfig,
+        device: &Device,
+    ) -> RotaryTables {
         let frequencies = &rotations.spectrum.frequencies;
-        let pairs = frequencies.len();
-        let constant = rotations.spectrum.scale / ((2 * pairs) as f64).sqrt();
+        let pairs = attention.head_dim / 2;
         let rows = positions.tokens.len();
-        let scale: Vec<f64> =
-            (0..rows).map(|i| constant * rotations.query_scale.get(i).unwrap_or(&1.0)).collect();
+        let tokens = (0..rows).map(|i| attention.scale * rotations.query_scale.get(i).unwrap_or(&1.0));
+        let scale = Scale { tokens: tokens.collect(), turning: rotations.spectrum.scale };
         let Turns { queries, keys, sight } = Turns::of(rotations, positions);
         let mut values = Vec::new();
         for query in &queries {
-            values.extend(cos_sin(&angles(query, Side::Query, frequencies), pairs, &scale));
+            values.extend(cos_sin(&angles(query, Side::Query, frequencies), rows, pairs, &scale));
         }
+        let unscaled = Scale { tokens: vec![1.0; rows], turning: 1.0 };
         for key in &keys {
-            values.extend(cos_sin(&angles(key, Side::Key, frequencies), pairs, &[]));
+            values.extend(cos_sin(&angles(key, Side::Key, frequencies), rows, pairs, &unscaled));
         }
         let shape = [2 * (queries.len() + keys.len()), rows, pairs];
         // A window that no distance of the sequence reaches is no window.
         let own = rotations.own_window.as_ref().filter(|own| own.window < positions.sequence_length);
+        let within = |sight: &Sight| match own {
+            Some(own) => sight.within(own.window),
+            None => sight.clone(),
+        };
+        let unrotated = attention.unrotated.as_ref().map(|layers| {
+            let all = Sight::new(positions.tokens.clone(), positions.sequence_length);
+            let all = all.with_zone(vec![0; rows], 0, Some(Turn { query: 0, key: 0 }));
+            let sliding = Arc::new(within(&all));
+            Unrotated { layers: layers.clone(), scale: attention.scale, sight: Arc::new(all), sliding }
+        });
         RotaryTables {
             tables: Tensor::from_data(TensorData::new(values, shape), device),
             queries: queries.len(),
-            sliding: own.map(|own| (Arc::new(sight.within(own.window)), own.layers.clone())),
+            sliding: own.map(|own| (Arc::new(within(&sight)), own.layers.clone())),
             sight: Arc::new(sight),
+            unrotated,
         }
     }
 
@@ -65,7 +94,10 @@ impl RotaryTables {
 
     /// Whether the rows see all keys by one rotation, in every layer.
     pub fn is_one_rotation(&self) -> bool {
-        self.tables.dims()[0] == 4 && self.sight.zones() == 2 && self.sliding.is_none()
+        self.tables.dims()[0] == 4
+            && self.sight.zones() == 2
+            && self.sliding.is_none()
+            && self.unrotated.is_none()
     }
 
     /// Causal attention of these rows in a layer, over themselves and the earlier ones that they see, which
@@ -88,14 +120,15 @@ impl RotaryTables {
         let [tables, _, half] = self.tables.dims();
         let dim = 2 * half;
         let heads = Heads { queries: query.dims()[1] / dim, keys: key.dims()[1] / dim, dim };
-        let attention = RelativeAttention {
-            queries: (0..self.queries).map(|table| self.rotate(query.clone(), table)).collect(),
-            keys: (self.queries..tables / 2).map(|table| self.rotate(key.clone(), table)).collect(),
-            value,
-            heads,
-            sight: self.sight_of(layer).clone(),
-            lost: 0..0,
+        let (queries, keys) = match self.unrotated.as_ref().filter(|alone| alone.layers[layer]) {
+            Some(alone) => (vec![query.mul_scalar(alone.scale)], vec![key]),
+            None => (
+                (0..self.queries).map(|table| self.rotate(query.clone(), table)).collect(),
+                (self.queries..tables / 2).map(|table| self.rotate(key.clone(), table)).collect(),
+            ),
         };
+        let sight = self.sight_of(layer).clone();
+        let attention = RelativeAttention { queries, keys, value, heads, sight, lost: 0..0 };
         match cache {
             Some(cache) => cache.extend(attention),
             None => attention,
@@ -103,9 +136,11 @@ impl RotaryTables {
     }
 
     fn sight_of(&self, layer: usize) -> &Arc<Sight> {
-        match &self.sliding {
-            Some((sight, layers)) if layers[layer] => sight,
-            _ => &self.sight,
+        let sliding = self.sliding.as_ref().filter(|(_, layers)| layers[layer]).map(|(sight, _)| sight);
+        match self.unrotated.as_ref().filter(|alone| alone.layers[layer]) {
+            Some(alone) if sliding.is_some() => &alone.sliding,
+            Some(alone) => &alone.sight,
+            None => sliding.unwrap_or(&self.sight),
         }
     }
 
@@ -166,14 +201,26 @@ fn place<'a>(different: &mut Vec<&'a Rotation>, rotation: &'a Rotation, side: Si
     })
 }
 
-/// cos, then sin, of angles, each token's times its scale (1 where `scale` is empty).
-fn cos_sin(angles: &[f64], pairs: usize, scale: &[f64]) -> Vec<f32> {
-    let table = |f: fn(f64) -> f64| {
-        let value =
-            move |(n, angle): (usize, &f64)| (f(*angle) * scale.get(n / pairs).unwrap_or(&1.0)) as f32;
-        angles.iter().enumerate().map(value)
-    };
-    table(f64::cos).chain(table(f64::sin)).collect()
+/// Factors on a table's cos and sin.
+struct Scale {
+    /// One a token.
+    tokens: Vec<f64>,
+    /// On the pairs that turn, beside the token's.
+    turning: f64,
+}
+
+/// cos, then sin, of `angles [rows, turning pairs]`, times their scale; the further ones of `pairs` do not turn.
+fn cos_sin(angles: &[f64], rows: usize, pairs: usize, scale: &Scale) -> Vec<f32> {
+    let turning = angles.len() / rows.max(1);
+    let mut values = Vec::with_capacity(2 * rows * pairs);
+    for f in [f64::cos, f64::sin] {
+        for (angles, scale_of_token) in angles.chunks_exact(turning.max(1)).zip(&scale.tokens) {
+            let factor = scale.turning * scale_of_token;
+            values.extend(angles.iter().map(|&angle| (f(angle) * factor) as f32));
+            values.extend((turning..pairs).map(|_| (f(0.0) * scale_of_token) as f32));
+        }
+    }
+    values
 }
 
 /// Angles `position * theta_p` of every token and pair, `[tokens * pairs]`. The product is rounded to

@@ -4,9 +4,9 @@ use burn::backend::Dispatch;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::kernels::{CpuKernels, on_cpu};
-use super::llama::row_blocks;
+use super::network::row_blocks;
 use super::stored::Mapped;
-use super::{Llama, Part, RotaryTables};
+use super::{Network, Part, RotaryTables};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What the model says of each token of a sequence but the first.
@@ -30,7 +30,7 @@ impl TokenScores {
     }
 }
 
-impl Llama {
+impl Network {
     /// Scores a sequence of token ids in one causal pass.
     ///
     /// # Errors

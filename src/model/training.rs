@@ -5,10 +5,10 @@ use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::kernels::{Heads, TrainingKernels, is_cpu};
-use super::llama::row_blocks;
-use super::{Llama, RotaryTables};
+use super::network::row_blocks;
+use super::{Network, RotaryTables};
 
-impl Llama {
+impl Network {
     /// Mean negative log-likelihood, `[1]`, of `targets [rows]`, each given the `inputs [rows]` of its
     /// sequence up to its own row. The rows are sequences one below the other, each of as many tokens as
     /// `rotary`, which has no window.

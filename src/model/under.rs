@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{Decoder, Llama, LlamaConfig, Part, RotaryTables, TokenScores};
+use super::{Decoder, Network, NetworkConfig, Part, RotaryTables, TokenScores};
 use crate::encoding::{Context, EncodingSpec, Positions, Window};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -13,9 +13,9 @@ const TOGETHER: usize = 4096;
 #[derive(Clone, Copy)]
 pub struct Under<'a> {
     /// The network.
-    pub model: &'a Llama,
+    pub model: &'a Network,
     /// Its shape.
-    pub config: &'a LlamaConfig,
+    pub config: &'a NetworkConfig,
     /// The encoding, checked for it.
     pub encoding: &'a EncodingSpec,
     /// The id that every text begins with, where the tokenizer adds one.
@@ -64,7 +64,7 @@ impl<'a> Under<'a> {
     fn tables(&self, length: usize, levels: Vec<Vec<u32>>) -> RotaryTables {
         let positions = Positions::whole(length, levels);
         let rotations = self.encoding.rotations(&self.config.rope, &positions);
-        RotaryTables::new(&rotations, &positions, &self.model.device())
+        RotaryTables::new(&rotations, &positions, &self.config.attention, &self.model.device())
     }
 
     /// Ids of a part of a sequence, as if a document began there: BOS stands in the place of the first.

@@ -73,13 +73,90 @@ pub struct Weights {
     /// The source's names of tensors that were not taken yet.
     left: BTreeSet<String>,
     hold: Hold,
+    /// Names and shapes that were asked for, where that is all that is wanted.
+    asked: Option<Vec<(String, Vec<usize>)>>,
+}
+
+/// A source without tensors.
+struct Nothing;
+
+impl TensorSource for Nothing {
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn own_name(&self, name: &str) -> String {
+        name.into()
+    }
+
+    fn shape(&self, _own_name: &str) -> Result<(Vec<usize>, &Path)> {
+        unreachable!("nothing has a name here")
+    }
+
+    fn tensor(&self, _own_name: &str) -> Result<StoredTensor> {
+        unreachable!("nothing has a name here")
+    }
+
+    fn shape_is_from(&self) -> &'static str {
+        "config.json"
+    }
+
+    fn path(&self) -> &Path {
+        Path::new("")
+    }
+}
+
+/// Some rows of a tensor: one of several weights that lie one below the other, or all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    rows: usize,
+    /// Of heads that are rotated in part: their dimensions, and those of them that turn.
+    heads: Option<[usize; 2]>,
+}
+
+impl Piece {
+    /// So many rows as they lie.
+    pub fn rows(rows: usize) -> Piece {
+        Piece { rows, heads: None }
+    }
+
+    /// Rows of heads of `head_dim` dimensions, of which the first `rotated` turn, dimension `p` with `p + rotated
+    /// / 2`. They are put in the order in which heads turn here, `p` with `p + head_dim / 2`, with the dimensions
+    /// that do not turn behind each half: queries and keys in the same order have the same products.
+    pub fn heads(rows: usize, head_dim: usize, rotated: usize) -> Piece {
+        Piece { rows, heads: (rotated < head_dim).then_some([head_dim, rotated]) }
+    }
+
+    /// Which row of the piece each row becomes, where they are put in another order.
+    fn order(&self) -> Option<Vec<usize>> {
+        let [dim, rotated] = self.heads?;
+        let (half, turning) = (dim / 2, rotated / 2);
+        let place = |n: usize| match (n / half, n % half) {
+            (upper, p) if p < turning => upper * turning + p,
+            (upper, p) => rotated + upper * (half - turning) + p - turning,
+        };
+        Some((0..self.rows).map(|row| row / dim * dim + place(row % dim)).collect())
+    }
+}
+
+/// A tensor's pieces, from its first row on.
+fn cut(tensor: StoredTensor, pieces: &[Piece]) -> impl Iterator<Item = StoredTensor> {
+    let mut first = 0;
+    pieces.iter().map(move |piece| {
+        let rows = first..first + piece.rows;
+        first = rows.end;
+        match piece.order() {
+            None => tensor.some_rows(rows),
+            Some(order) => tensor.reordered(order.iter().map(|row| rows.start + row)),
+        }
+    })
 }
 
 impl Weights {
     /// The tensors of a source, to be held so.
     pub(super) fn open(source: Box<dyn TensorSource>, hold: Hold) -> Weights {
         let left = source.names().into_iter().collect();
-        Weights { source, left, hold }
+        Weights { source, left, hold, asked: None }
     }
 
     /// The tensors of a directory of safetensors files, to train on.
@@ -88,6 +165,19 @@ impl Weights {
     /// [`ErrorKind::Model`], naming the file: missing, unreadable, cut short, or a tensor given twice.
     pub fn of_directory(dir: &Path) -> Result<Weights> {
         Ok(Weights::open(Box::new(SafetensorsDir::open(dir)?), Hold::Tensors))
+    }
+
+    /// The names and shapes of the tensors that `load` takes, in that order.
+    ///
+    /// # Errors
+    /// Those of `load` that are not about tensors.
+    pub(super) fn listed<T>(
+        load: impl FnOnce(&mut Weights) -> Result<T>,
+    ) -> Result<Vec<(String, Vec<usize>)>> {
+        let mut weights = Weights::open(Box::new(Nothing), Hold::Headers);
+        weights.asked = Some(Vec::new());
+        load(&mut weights)?;
+        Ok(weights.asked.unwrap_or_default())
     }
 
     /// How matrices are held.
@@ -101,19 +191,40 @@ impl Weights {
     /// [`ErrorKind::Model`], naming the tensor: missing, of another shape, of a type that cannot be read, or
     /// beyond what f16 numbers hold.
     pub(super) fn take_matrix(&mut self, name: &str, shape: [usize; 2], device: &Device) -> Result<Matrix> {
-        let name = self.find(name, &shape)?;
-        let tensor = match self.hold {
-            Hold::Headers => return Ok(Matrix::Tensor(unread(shape, device))),
-            _ => self.source.tensor(&name)?,
+        Ok(self.take_matrices(name, &[Piece::rows(shape[0])], shape[1], device)?.remove(0))
+    }
+
+    /// Takes matrices of `columns` columns that lie one below the other under one name.
+    ///
+    /// # Errors
+    /// As [`Weights::take_matrix`].
+    pub(super) fn take_matrices(
+        &mut self,
+        name: &str,
+        pieces: &[Piece],
+        columns: usize,
+        device: &Device,
+    ) -> Result<Vec<Matrix>> {
+        let rows = pieces.iter().map(|piece| piece.rows).sum();
+        let name = self.find(name, &[rows, columns])?;
+        if self.hold == Hold::Headers {
+            return Ok(pieces
+                .iter()
+                .map(|piece| Matrix::Tensor(unread([piece.rows, columns], device)))
+                .collect());
+        }
+        let hold = |tensor: StoredTensor| {
+            let shape = [tensor.shape[0], columns];
+            Ok(match self.hold {
+                Hold::Stored(precision) => Matrix::Stored(Stored::new(Arc::new(tensor), precision)),
+                Hold::Half => {
+                    let values = TensorData::new(halves(&name, &tensor)?, shape);
+                    Matrix::Tensor(Param::from_tensor(Tensor::from_data(values, (device, DType::F16))))
+                }
+                _ => Matrix::Tensor(parameter(&tensor, shape, device)),
+            })
         };
-        Ok(match self.hold {
-            Hold::Stored(precision) => Matrix::Stored(Stored::new(Arc::new(tensor), precision)),
-            Hold::Half => {
-                let values = TensorData::new(halves(&name, &tensor)?, shape);
-                Matrix::Tensor(Param::from_tensor(Tensor::from_data(values, (device, DType::F16))))
-            }
-            _ => Matrix::Tensor(parameter(&tensor, shape, device)),
-        })
+        cut(self.source.tensor(&name)?, pieces).map(hold).collect()
     }
 
     /// Takes the vector of that name and length, as f32 numbers of the device.
@@ -126,15 +237,33 @@ impl Weights {
         length: usize,
         device: &Device,
     ) -> Result<Param<Tensor<1>>> {
-        let name = self.find(name, &[length])?;
-        match self.hold {
-            Hold::Headers => Ok(unread([length], device)),
-            _ => Ok(parameter(&self.source.tensor(&name)?, [length], device)),
+        Ok(self.take_vectors(name, &[Piece::rows(length)], device)?.remove(0))
+    }
+
+    /// Takes vectors that lie one after the other under one name.
+    ///
+    /// # Errors
+    /// As [`Weights::take_matrix`].
+    pub(super) fn take_vectors(
+        &mut self,
+        name: &str,
+        pieces: &[Piece],
+        device: &Device,
+    ) -> Result<Vec<Param<Tensor<1>>>> {
+        let name = self.find(name, &[pieces.iter().map(|piece| piece.rows).sum()])?;
+        if self.hold == Hold::Headers {
+            return Ok(pieces.iter().map(|piece| unread([piece.rows], device)).collect());
         }
+        let pieces = cut(self.source.tensor(&name)?, pieces);
+        Ok(pieces.map(|piece| parameter(&piece, [piece.shape[0]], device)).collect())
     }
 
     /// The source's name of a tensor that is there, of that shape, and was not taken yet.
     fn find(&mut self, name: &str, shape: &[usize]) -> Result<String> {
+        if let Some(asked) = &mut self.asked {
+            asked.push((name.into(), shape.to_vec()));
+            return Ok(name.into());
+        }
         let name = self.source.own_name(name);
         if !self.left.remove(&name) {
             let missing = self.misfit(format!("tensor `{name}` is missing"));
@@ -170,9 +299,9 @@ impl Weights {
         let (count, asking) = (self.left.len(), self.source.shape_is_from());
         let names: Vec<_> = self.left.iter().take(4).cloned().collect();
         let what = format!("{count} tensor(s) that {asking} does not account for: {}", names.join(", "));
-        Err(Error::new(ErrorKind::Model, what)
-            .in_file(self.source.path())
-            .fix(format!("check that {asking} belongs to these weights (attention_bias, num_hidden_layers)")))
+        Err(Error::new(ErrorKind::Model, what).in_file(self.source.path()).fix(format!(
+            "check that {asking} belongs to these weights (attention_bias, mlp_bias, num_hidden_layers)"
+        )))
     }
 }
 
@@ -205,6 +334,13 @@ fn halves(name: &str, tensor: &StoredTensor) -> Result<Vec<f16>> {
 mod tests {
     use super::*;
     use crate::model::stored::{Bytes, Format};
+
+    #[test]
+    fn dimensions_that_turn_come_first_in_each_half() {
+        assert_eq!(Piece::heads(16, 8, 8).order(), None);
+        let order = Piece::heads(16, 8, 4).order().unwrap();
+        assert_eq!(order, [0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15]);
+    }
 
     #[test]
     fn what_f16_does_not_hold_is_named() {

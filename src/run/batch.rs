@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::config::{EncodingEntry, TaskEntry};
 use crate::error::{Error, Result};
 use crate::hash::sha256;
-use crate::model::{Checkpoint, Decoder, Llama, Under, generate};
+use crate::model::{Checkpoint, Decoder, Network, Under, generate};
 use crate::store::{SampleKey, SampleLine};
 use crate::structure::{Segments, Unit};
 use crate::task::{Generated, Request, Sample, Scored};
@@ -58,7 +58,7 @@ impl Batch<'_> {
         &self,
         name: &str,
         checkpoint: &Checkpoint,
-        model: &Llama,
+        model: &Network,
     ) -> Result<Vec<SampleLine>> {
         let started = Instant::now();
         let outcomes = self.outcomes(checkpoint, model)?;
@@ -76,7 +76,7 @@ impl Batch<'_> {
     }
 
     /// Scores one after the other, and lets generations go on side by side.
-    fn outcomes(&self, checkpoint: &Checkpoint, model: &Llama) -> Result<Vec<Value>> {
+    fn outcomes(&self, checkpoint: &Checkpoint, model: &Network) -> Result<Vec<Value>> {
         let mut outcomes = vec![Value::Null; self.jobs.len()];
         let (mut sequences, mut waiting) = (Vec::new(), Vec::new());
         for (number, job) in self.jobs.iter().enumerate() {
@@ -104,7 +104,7 @@ impl Batch<'_> {
         Ok(outcomes)
     }
 
-    fn score(&self, job: &Job, checkpoint: &Checkpoint, model: &Llama) -> Result<Scored> {
+    fn score(&self, job: &Job, checkpoint: &Checkpoint, model: &Network) -> Result<Scored> {
         let under = self.under(checkpoint, model)?;
         Ok(Scored {
             scores: under.score(&job.sample.tokens.ids, self.levels(job))?,
@@ -117,12 +117,12 @@ impl Batch<'_> {
         job: &Job,
         room: usize,
         checkpoint: &'m Checkpoint,
-        model: &'m Llama,
+        model: &'m Network,
     ) -> Result<Decoder<'m>> {
         self.under(checkpoint, model)?.read(&job.sample.tokens.ids, self.levels(job), room)
     }
 
-    fn under<'m>(&'m self, checkpoint: &'m Checkpoint, model: &'m Llama) -> Result<Under<'m>> {
+    fn under<'m>(&'m self, checkpoint: &'m Checkpoint, model: &'m Network) -> Result<Under<'m>> {
         let bos = checkpoint.tokenizer.bos()?;
         Ok(Under { model, config: &checkpoint.config, encoding: &self.encoding.spec, bos })
     }

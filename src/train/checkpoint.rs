@@ -15,7 +15,7 @@ use super::network::{NamedTensor, named_tensors, names, safetensors, values};
 use super::optimizer::Moments;
 use crate::error::{Error, ErrorKind, Result, read_text};
 use crate::model::weights::Weights;
-use crate::model::{Llama, LlamaConfig};
+use crate::model::{Network, NetworkConfig};
 use crate::store::Session;
 
 const WEIGHTS: &str = "model.safetensors";
@@ -101,7 +101,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// [`ErrorKind::Write`]; earlier checkpoints stay.
-    pub fn save(&self, model: &Llama, moments: &[Moments], state: &State) -> Result<()> {
+    pub fn save(&self, model: &Network, moments: &[Moments], state: &State) -> Result<()> {
         let mut tensors = named_tensors(model);
         let names = names(model);
         for (name, moments) in names.iter().zip(moments) {
@@ -181,12 +181,12 @@ fn remove_whole(path: &Path) -> std::io::Result<()> {
 /// [`ErrorKind::Model`], naming the tensor.
 pub fn load(
     dir: &Path,
-    config: &LlamaConfig,
+    config: &NetworkConfig,
     state: &State,
     device: &Device,
-) -> Result<(Llama, Vec<Moments>)> {
+) -> Result<(Network, Vec<Moments>)> {
     let mut weights = Weights::of_directory(dir)?;
-    let model = Llama::load(config, &mut weights, device)?;
+    let model = Network::load(config, &mut weights, device)?;
     let inner = device.clone().inner();
     let mut moments = Vec::new();
     if state.step > 0 {

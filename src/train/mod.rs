@@ -31,7 +31,7 @@ use crate::config::find;
 use crate::device::OpenDevice;
 use crate::encoding::{EncodingSpec, Positions};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Checkpoint, LlamaConfig, RotaryTables, Tokenizer};
+use crate::model::{Checkpoint, NetworkConfig, RotaryTables, Tokenizer};
 use crate::store::{Session, write_whole};
 use checkpoint::{Checkpoints, State};
 use corpus::{About, Corpus, Tokens};
@@ -79,6 +79,7 @@ fn find_checkpoint(path: &str, config: &TrainConfig, search: &[PathBuf]) -> Resu
             .fix("give a Hugging Face directory with config.json, *.safetensors and tokenizer.json"));
     }
     let checkpoint = Checkpoint::open(&dir)?;
+    checkpoint.config.check_trainable(config.length).map_err(|e| e.in_file(&dir))?;
     checkpoint.check_weights()?;
     network::config_json(config, Some(&dir), checkpoint.config.vocab_size)?;
     Ok(dir)
@@ -175,17 +176,17 @@ fn start(
             .fix("restore the data sets, give another --out, or start over with --fresh"));
     }
     state.sessions.push(Session::now());
-    let model_config = LlamaConfig::read(&output.path("config.json"))?;
+    let model_config = NetworkConfig::read(&output.path("config.json"))?;
     let device = device.clone().autodiff();
     let (model, moments) = checkpoint::load(&dir, &model_config, &state, &device)?;
     Ok(Start { model, moments, state, rotary: rotary(&model_config, config.length, &device) })
 }
 
 /// The model's own rotations of the first `length` positions.
-fn rotary(config: &LlamaConfig, length: usize, device: &Device) -> RotaryTables {
+fn rotary(config: &NetworkConfig, length: usize, device: &Device) -> RotaryTables {
     let own = EncodingSpec::parse("rope").expect("a kind without keys");
     let positions = Positions::whole(length, Vec::new());
-    RotaryTables::new(&own.rotations(&config.rope, &positions), &positions, device)
+    RotaryTables::new(&own.rotations(&config.rope, &positions), &positions, &config.attention, device)
 }
 
 /// config.json, and a checkpoint before the first step: first weights, or those of a checkpoint.
@@ -200,7 +201,7 @@ fn make_first_checkpoint(
     let json = network::config_json(config, sources.checkpoint.as_deref(), vocab_size)?;
     write_whole(&output.path("config.json"), format!("{json:#}\n").as_bytes())?;
     let weights = match &sources.checkpoint {
-        None => network::first_weights(&json, config.seed),
+        None => network::first_weights(&NetworkConfig::from_json(json)?, config.seed)?,
         Some(dir) => network::named_tensors(&Checkpoint::open(dir)?.load_to_train(&Device::flex())?),
     };
     let state = State {

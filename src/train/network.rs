@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::config::{Dtype, ModelKeys, TrainConfig};
 use crate::error::{Error, ErrorKind, Result, read_text};
-use crate::model::Llama;
+use crate::model::{Network, NetworkConfig};
 
 /// Deviation of the first weights (as in transformers' `initializer_range`).
 const DEVIATION: f64 = 0.02;
@@ -113,42 +113,28 @@ fn set_rope(json: &mut Value, model: &ModelKeys) -> Result<()> {
     Ok(())
 }
 
-/// The first weights of a config.json made by [`config_json`] from a shape: normal with deviation 0.02,
-/// divided by `sqrt(2 layers)` for the projections that add to the residual stream (Radford et al.
-/// 2019), and norms of 1.
-pub fn first_weights(json: &Value, seed: u64) -> Vec<NamedTensor> {
-    let size = |key: &str| json[key].as_u64().unwrap_or(0) as usize;
-    let (hidden, inner, vocab) = (size("hidden_size"), size("intermediate_size"), size("vocab_size"));
-    let query = size("num_attention_heads") * size("head_dim");
-    let key = size("num_key_value_heads") * size("head_dim");
-    let layers = size("num_hidden_layers");
-    let adding = DEVIATION / (2.0 * layers as f64).sqrt();
+/// The first weights of a network: normal with deviation 0.02, divided by `sqrt(2 layers)` for the projections
+/// that add to the residual stream (Radford et al. 2019), biases of 0 and norms of 1.
+///
+/// # Errors
+/// None for a config that was checked.
+pub fn first_weights(config: &NetworkConfig, seed: u64) -> Result<Vec<NamedTensor>> {
+    let adding = DEVIATION / (2.0 * config.num_hidden_layers as f64).sqrt();
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut matrix = |name: String, shape: [usize; 2], deviation: f64| {
-        let values = normal(&mut random, shape[0] * shape[1], deviation);
-        NamedTensor { name, shape: shape.to_vec(), values }
+    let first = |(name, shape): (String, Vec<usize>)| {
+        let (count, ends) = (shape.iter().product(), |end: &str| name.ends_with(end));
+        let values = if ends(".bias") {
+            vec![0.0; count]
+        } else if ends("norm.weight") {
+            vec![1.0; count]
+        } else if ["o_proj.weight", "down_proj.weight", "c_proj.weight"].into_iter().any(ends) {
+            normal(&mut random, count, adding)
+        } else {
+            normal(&mut random, count, DEVIATION)
+        };
+        NamedTensor { name, shape, values }
     };
-    let ones = |name: String| NamedTensor { name, shape: vec![hidden], values: vec![1.0; hidden] };
-    let mut all = vec![matrix("model.embed_tokens.weight".into(), [vocab, hidden], DEVIATION)];
-    for layer in 0..layers {
-        let name = |part: &str| format!("model.layers.{layer}.{part}.weight");
-        let matrices = [
-            ("self_attn.q_proj", [query, hidden], DEVIATION),
-            ("self_attn.k_proj", [key, hidden], DEVIATION),
-            ("self_attn.v_proj", [key, hidden], DEVIATION),
-            ("self_attn.o_proj", [hidden, query], adding),
-            ("mlp.gate_proj", [inner, hidden], DEVIATION),
-            ("mlp.up_proj", [inner, hidden], DEVIATION),
-            ("mlp.down_proj", [hidden, inner], adding),
-        ];
-        all.extend(matrices.map(|(part, shape, deviation)| matrix(name(part), shape, deviation)));
-        all.extend(["input_layernorm", "post_attention_layernorm"].map(|part| ones(name(part))));
-    }
-    all.push(ones("model.norm.weight".into()));
-    if json["tie_word_embeddings"] == json!(false) {
-        all.push(matrix("lm_head.weight".into(), [vocab, hidden], DEVIATION));
-    }
-    all
+    Ok(Network::tensors(config)?.into_iter().map(first).collect())
 }
 
 /// Normal values by Box and Muller.
@@ -163,12 +149,12 @@ fn normal(random: &mut ChaCha8Rng, count: usize, deviation: f64) -> Vec<f32> {
 }
 
 /// The names of a model's weights, in the order of its fields.
-pub fn names(model: &Llama) -> Vec<String> {
+pub fn names(model: &Network) -> Vec<String> {
     named_tensors(model).into_iter().map(|tensor| tensor.name).collect()
 }
 
 /// The weights of a model, in the order of its fields.
-pub fn named_tensors(model: &Llama) -> Vec<NamedTensor> {
+pub fn named_tensors(model: &Network) -> Vec<NamedTensor> {
     let mut visitor = Named { path: Vec::new(), all: Vec::new() };
     model.visit(&mut visitor);
     visitor.all

@@ -5,7 +5,7 @@ use burn::optim::{AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimiz
 use burn::tensor::{Gradients, Tensor};
 
 use super::config::OptimizerKeys;
-use crate::model::Llama;
+use crate::model::Network;
 
 /// The moments of a weight tensor, flat.
 pub type Moments = AdaptiveMomentumState<1>;
@@ -24,7 +24,7 @@ pub struct Optimizer {
 
 impl Accumulated {
     /// Adds the gradients of a backward pass.
-    pub fn add(&mut self, model: &Llama, gradients: Gradients) {
+    pub fn add(&mut self, model: &Network, gradients: Gradients) {
         let mut visitor = Collect { gradients, flat: Vec::new() };
         model.visit(&mut visitor);
         let earlier = std::mem::take(&mut self.0);
@@ -75,7 +75,13 @@ impl Optimizer {
     }
 
     /// One step along `gradients * factor`.
-    pub fn step(&mut self, model: Llama, gradients: Accumulated, learning_rate: f64, factor: f32) -> Llama {
+    pub fn step(
+        &mut self,
+        model: Network,
+        gradients: Accumulated,
+        learning_rate: f64,
+        factor: f32,
+    ) -> Network {
         let mut moments = std::mem::take(&mut self.moments).into_iter();
         let mut update = Update {
             optimizer: self,

@@ -14,7 +14,7 @@ use super::samples::{Sample, Samples};
 use super::schedule::{Budget, learning_rate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt::Deferred;
-use crate::model::{Llama, RotaryTables};
+use crate::model::{Network, RotaryTables};
 use crate::progress::Progress;
 
 /// Steps whose mean is the final training loss.
@@ -29,7 +29,7 @@ pub struct Trainer<'a> {
     rotary: RotaryTables,
     budget: Budget,
     log: Log,
-    model: Llama,
+    model: Network,
     optimizer: Optimizer,
     state: State,
     saved: Instant,
@@ -38,7 +38,7 @@ pub struct Trainer<'a> {
 /// What a training came to.
 pub struct Trained {
     /// The model.
-    pub model: Llama,
+    pub model: Network,
     /// Where it stands.
     pub state: State,
     /// Mean loss of the last steps.
@@ -48,7 +48,7 @@ pub struct Trained {
 /// Where a training goes on from.
 pub struct Start {
     /// On a device with gradients.
-    pub model: Llama,
+    pub model: Network,
     /// AdamW's moments; none before the first step.
     pub moments: Vec<Moments>,
     /// Where it stands.
@@ -215,7 +215,7 @@ fn not_finite(step: u64, loss: f64, norm: f64) -> Error {
         .fix("start over with a lower optimizer.learning_rate, or a lower clip_norm")
 }
 
-fn mean_loss(model: &Llama, samples: &[Sample], rotary: &RotaryTables) -> Tensor<1> {
+fn mean_loss(model: &Network, samples: &[Sample], rotary: &RotaryTables) -> Tensor<1> {
     let tensor = |part: fn(&Sample) -> &[u32]| {
         let ids: Vec<i32> = samples.iter().flat_map(part).map(|&id| id as i32).collect();
         let count = ids.len();

@@ -7,7 +7,7 @@ use super::objective::Objective;
 use crate::config::Config;
 use crate::device::OpenDevice;
 use crate::error::Result;
-use crate::model::Llama;
+use crate::model::Network;
 use crate::progress::Progress;
 use crate::run::{Batch, Job, Prepared};
 use crate::stats::Pair;
@@ -20,7 +20,7 @@ pub(super) struct Trials<'a, 'p> {
     objective: Objective,
     device: &'p OpenDevice,
     /// Loaded for the first trial that is not stored.
-    model: Option<Llama>,
+    model: Option<Network>,
     store: Store,
     out: PathBuf,
     /// Each trial's part in the objective.

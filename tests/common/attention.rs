@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use longcode::encoding::{EncodingSpec, ModelRope, OwnWindow, Positions, Rotations};
 use longcode::model::attention::RelativeAttention;
 use longcode::model::cache::Cache;
-use longcode::model::{Precision, RotaryTables};
+use longcode::model::{AttentionConfig, Precision, RotaryTables};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -21,6 +21,10 @@ pub struct Case {
     pub kv_heads: usize,
     pub queries_per_key: usize,
     pub head_dim: usize,
+    /// Dimensions of a head that turn.
+    pub turning: usize,
+    /// The layer is one that encodings leave alone.
+    pub unrotated: bool,
     pub seed: u64,
     /// Tokens that are read before the block of queries that starts in the middle.
     pub read: usize,
@@ -46,15 +50,24 @@ impl Case {
         // A checkpoint's own window, in a third of the cases.
         let own_window = prop::option::weighted(0.33, 1usize..120);
         let head_dim = prop::sample::select(vec![16usize, 18, 32, 64, 80, 128]);
+        // Heads that turn in part, in a third of the cases, and layers that do not turn, in a tenth.
+        let heads = (head_dim, prop::option::weighted(0.33, 1usize..4), prop::bool::weighted(0.1)).prop_map(
+            |(head_dim, quarters, unrotated)| {
+                let turning = quarters.map_or(head_dim, |quarters| (head_dim * quarters / 8 * 2).max(4));
+                (head_dim, turning, unrotated)
+            },
+        );
         let lengths = (1usize..150).prop_flat_map(|length| (Just(length), 0..=length));
-        (spec, lengths, 1usize..3, 1usize..5, head_dim, any::<u64>(), own_window).prop_map(
-            |(spec, (length, read), kv_heads, queries_per_key, head_dim, seed, own_window)| Case {
+        (spec, lengths, 1usize..3, 1usize..5, heads, any::<u64>(), own_window).prop_map(
+            |(spec, (length, read), kv_heads, queries_per_key, heads, seed, own_window)| Case {
                 spec,
                 own_window,
                 length,
                 kv_heads,
                 queries_per_key,
-                head_dim,
+                head_dim: heads.0,
+                turning: heads.1,
+                unrotated: heads.2,
                 seed,
                 read,
             },
@@ -68,8 +81,17 @@ impl Case {
 
     fn rotations(&self, positions: &Positions) -> Rotations {
         let own_window = self.own_window.map(|window| OwnWindow { window, layers: vec![true].into() });
-        let model = ModelRope { own_window, ..ModelRope::plain(self.head_dim, 10000.0, 64) };
+        let model = ModelRope { own_window, ..ModelRope::plain(self.turning, 10000.0, 64) };
         EncodingSpec::parse(&self.spec).unwrap().rotations(&model, positions)
+    }
+
+    /// With a scale of its own, as Granite's, where the layer turns.
+    fn attention(&self) -> AttentionConfig {
+        let plain = AttentionConfig::plain(self.head_dim);
+        match self.unrotated {
+            true => AttentionConfig { unrotated: Some(vec![true].into()), ..plain },
+            false => AttentionConfig { scale: 1.1 * plain.scale, ..plain },
+        }
     }
 
     /// Query, key and value as `[length, heads, head_dim]`.
@@ -102,7 +124,7 @@ impl Case {
         device: &Device,
     ) -> Vec<f32> {
         let positions = Case::positions(rows.clone(), length);
-        let tables = RotaryTables::new(&self.rotations(&positions), &positions, device);
+        let tables = RotaryTables::new(&self.rotations(&positions), &positions, &self.attention(), device);
         let inputs = self.inputs().map(|values| {
             let shape = [self.length, values.len() / self.length];
             Tensor::<2>::from_data(TensorData::new(values, shape), device).slice_dim(0, rows.clone())
@@ -206,7 +228,7 @@ fn definition(case: &Case) -> Vec<f64> {
             let seen: Vec<usize> = (0..=i).filter(|&j| sees(case, &rotations, i, j)).collect();
             let logits: Vec<f64> = seen
                 .iter()
-                .map(|&j| logit(&rotations, &q, &vector(&key, case.kv_heads, d, j, kv_head), i, j))
+                .map(|&j| logit(case, &rotations, &q, &vector(&key, case.kv_heads, d, j, kv_head), i, j))
                 .collect();
             let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let weights: Vec<f64> = logits.iter().map(|logit| (logit - max).exp()).collect();
@@ -223,9 +245,9 @@ fn definition(case: &Case) -> Vec<f64> {
     out
 }
 
-/// By the encoding, and within the model's own window.
+/// By the encoding where the layer turns, and within the model's own window.
 fn sees(case: &Case, rotations: &Rotations, i: usize, j: usize) -> bool {
-    rotations.sees(i, j) && case.own_window.is_none_or(|window| i - j < window)
+    (case.unrotated || rotations.sees(i, j)) && case.own_window.is_none_or(|window| i - j < window)
 }
 
 /// The vector of a token's head.
@@ -233,13 +255,19 @@ fn vector(values: &[f32], heads: usize, dim: usize, token: usize, head: usize) -
     values[(token * heads + head) * dim..][..dim].iter().map(|&x| f64::from(x)).collect()
 }
 
-fn logit(rotations: &Rotations, q: &[f64], k: &[f64], i: usize, j: usize) -> f64 {
-    let h = q.len() / 2;
-    let scale =
-        rotations.spectrum.scale * rotations.query_scale.get(i).unwrap_or(&1.0) / (q.len() as f64).sqrt();
+fn logit(case: &Case, rotations: &Rotations, q: &[f64], k: &[f64], i: usize, j: usize) -> f64 {
+    let (h, scale) = (q.len() / 2, case.attention().scale);
+    let dot = |p: usize| q[p] * k[p] + q[p + h] * k[p + h];
+    if case.unrotated {
+        return scale * (0..h).map(dot).sum::<f64>();
+    }
     let pair = |p: usize| {
         let angle = rotations.delta(p, i, j).unwrap() * rotations.spectrum.frequencies[p];
-        (q[p] * k[p] + q[p + h] * k[p + h]) * angle.cos() + (q[p] * k[p + h] - q[p + h] * k[p]) * angle.sin()
+        dot(p) * angle.cos() + (q[p] * k[p + h] - q[p + h] * k[p]) * angle.sin()
     };
-    scale * (0..h).map(pair).sum::<f64>()
+    // The others do not turn, and a scale that comes with the frequencies is none of theirs.
+    let turning = case.turning / 2;
+    let turned = rotations.spectrum.scale * (0..turning).map(pair).sum::<f64>();
+    let scale = scale * rotations.query_scale.get(i).unwrap_or(&1.0);
+    scale * (turned + (turning..h).map(dot).sum::<f64>())
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use longcode::encoding::{EncodingSpec, Positions};
-use longcode::model::{Checkpoint, Decoder, Ended, Limits, Llama, Part, Precision, RotaryTables, generate};
+use longcode::model::{Checkpoint, Decoder, Ended, Limits, Network, Part, Precision, RotaryTables, generate};
 use proptest::prelude::*;
 
 use super::repository;
@@ -64,18 +64,22 @@ impl Case {
 }
 
 /// The golden checkpoint on a device.
-pub fn tiny(device: &Device) -> (Checkpoint, Llama) {
+pub fn tiny(device: &Device) -> (Checkpoint, Network) {
     let checkpoint = Checkpoint::open(&repository("tests/golden/tiny-llama")).unwrap();
     let model = checkpoint.load(device, Precision::F32).unwrap();
     (checkpoint, model)
 }
 
 /// Logits `[tokens][vocab]` of one pass over the whole.
-fn whole(case: &Case, encoding: &EncodingSpec, checkpoint: &Checkpoint, model: &Llama) -> Vec<Vec<f32>> {
+fn whole(case: &Case, encoding: &EncodingSpec, checkpoint: &Checkpoint, model: &Network) -> Vec<Vec<f32>> {
     let device = model.device();
     let positions = Positions::whole(case.ids.len(), case.levels(encoding));
-    let tables =
-        RotaryTables::new(&encoding.rotations(&checkpoint.config.rope, &positions), &positions, &device);
+    let tables = RotaryTables::new(
+        &encoding.rotations(&checkpoint.config.rope, &positions),
+        &positions,
+        &checkpoint.config.attention,
+        &device,
+    );
     let ids: Vec<i32> = case.ids.iter().map(|&id| id as i32).collect();
     let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [case.ids.len()]), &device);
     let logits = model.logits(model.forward(ids, &mut [Part::whole(&tables)]));
@@ -85,7 +89,7 @@ fn whole(case: &Case, encoding: &EncodingSpec, checkpoint: &Checkpoint, model: &
 
 /// Logits token by token equal those of the whole to 1e-4, and so do the losses of a continuation that is
 /// tried and given up.
-pub fn check_token_by_token(case: &Case, checkpoint: &Checkpoint, model: &Llama) {
+pub fn check_token_by_token(case: &Case, checkpoint: &Checkpoint, model: &Network) {
     let encoding = EncodingSpec::parse(case.spec).unwrap();
     let whole = whole(case, &encoding, checkpoint, model);
     let (prompt, rest) = case.ids.split_at(case.prompt);
@@ -110,6 +114,27 @@ pub fn check_every_kind(device: &Device) {
     let (checkpoint, model) = tiny(device);
     for case in Case::of_every_kind() {
         check_token_by_token(&case, &checkpoint, &model);
+    }
+}
+
+/// Every kind on a checkpoint of every family that is more than plain LLaMA.
+pub fn check_families(device: &Device) {
+    for name in [
+        "qwen3-float16",
+        "granite-bfloat16",
+        "smollm3-sharded-float16",
+        "phi3-partial-longrope-bfloat16",
+        "starcoder2-sliding-float16",
+        "olmo2-float16",
+    ] {
+        let checkpoint = Checkpoint::open(&repository("tests/transformers").join(name)).unwrap();
+        let model = checkpoint.load(device, Precision::F32).unwrap();
+        for case in Case::of_every_kind() {
+            // Groups by dimension divide the pairs that turn.
+            if !case.spec.starts_with("dpe") || checkpoint.config.rope.pairs().is_multiple_of(4) {
+                check_token_by_token(&case, &checkpoint, &model);
+            }
+        }
     }
 }
 

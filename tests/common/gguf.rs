@@ -74,22 +74,61 @@ impl GgufFile {
             ("feed_forward_length", "intermediate_size"),
             ("attention.head_count", "num_attention_heads"),
             ("attention.head_count_kv", "num_key_value_heads"),
-            ("attention.key_length", "head_dim"),
-            ("attention.value_length", "head_dim"),
-            ("rope.dimension_count", "head_dim"),
             ("vocab_size", "vocab_size"),
         ] {
             self.whole(&format!("{architecture}.{key}"), config[name].as_u64().unwrap());
         }
         let rope = &config["rope_parameters"];
+        let head_dim = head_dim(config);
+        let turning =
+            rope["partial_rotary_factor"].as_f64().map_or(head_dim, |share| (head_dim as f64 * share) as u64);
+        for (key, dim) in [
+            ("attention.key_length", head_dim),
+            ("attention.value_length", head_dim),
+            ("rope.dimension_count", turning),
+        ] {
+            self.whole(&format!("{architecture}.{key}"), dim);
+        }
         let theta = rope.get("rope_theta").unwrap_or(&config["rope_theta"]);
         self.float(&format!("{architecture}.rope.freq_base"), theta.as_f64().unwrap());
-        let epsilon = config["rms_norm_eps"].as_f64().unwrap();
-        self.float(&format!("{architecture}.attention.layer_norm_rms_epsilon"), epsilon);
+        for (key, name) in [
+            ("attention.layer_norm_rms_epsilon", "rms_norm_eps"),
+            ("attention.layer_norm_epsilon", "norm_epsilon"),
+            ("embedding_scale", "embedding_multiplier"),
+            ("residual_scale", "residual_multiplier"),
+            ("logit_scale", "logits_scaling"),
+            ("attention.scale", "attention_multiplier"),
+        ] {
+            if let Some(value) = config[name].as_f64() {
+                self.float(&format!("{architecture}.{key}"), value);
+            }
+        }
         match rope["rope_type"].as_str() {
             Some("yarn") => self.add_yarn(architecture, rope),
-            Some("llama3") => self.add_llama3(rope, config["head_dim"].as_u64().unwrap()),
+            Some("llama3") => self.add_llama3(rope, head_dim),
+            Some("longrope") => self.add_longrope(architecture, config),
             _ => (),
+        }
+    }
+
+    /// As the converter has it for Phi-3: factors in tensors, the factor on cos and sin computed.
+    fn add_longrope(&mut self, architecture: &str, config: &Value) {
+        let rope = &config["rope_parameters"];
+        let original = config["original_max_position_embeddings"].as_f64().unwrap();
+        let extended = config["max_position_embeddings"].as_f64().unwrap() / original;
+        self.whole(&format!("{architecture}.rope.scaling.original_context_length"), original as u64);
+        let factor = (1.0 + extended.ln() / original.ln()).sqrt();
+        self.float(&format!("{architecture}.rope.scaling.attn_factor"), factor);
+        for (key, name) in [("short_factor", "rope_factors_short"), ("long_factor", "rope_factors_long")] {
+            let factors = rope[key].as_array().unwrap().iter().map(|factor| factor.as_f64().unwrap() as f32);
+            let factors: Vec<f32> = factors.collect();
+            let dims = vec![factors.len() as u64];
+            self.tensors.push(Tensor {
+                name: format!("{name}.weight"),
+                dims,
+                kind: F32.0,
+                data: F32.1(&factors),
+            });
         }
     }
 
@@ -156,7 +195,8 @@ impl GgufFile {
         let rows = view.shape()[0];
         let mut values = f32_values(view);
         let heads = match () {
-            () if config["model_type"] != "llama" => None,
+            () if !["llama", "granite", "smollm3"].contains(&config["model_type"].as_str().unwrap()) => None,
+            () if name.contains("_norm.") => None,
             () if name.contains("q_proj") => config["num_attention_heads"].as_u64(),
             () if name.contains("k_proj") => config["num_key_value_heads"].as_u64(),
             () => None,
@@ -260,6 +300,12 @@ pub fn read_json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
+fn head_dim(config: &Value) -> u64 {
+    let number = |key: &str| config[key].as_u64();
+    number("head_dim")
+        .unwrap_or_else(|| number("hidden_size").unwrap() / number("num_attention_heads").unwrap())
+}
+
 fn f32_values(view: &TensorView<'_>) -> Vec<f32> {
     let bytes = view.data();
     match view.dtype() {
@@ -295,6 +341,12 @@ fn gguf_name(name: &str) -> String {
         ("mlp.gate_proj", "ffn_gate"),
         ("mlp.up_proj", "ffn_up"),
         ("mlp.down_proj", "ffn_down"),
+        ("self_attn.q_norm", "attn_q_norm"),
+        ("self_attn.k_norm", "attn_k_norm"),
+        ("self_attn.qkv_proj", "attn_qkv"),
+        ("mlp.gate_up_proj", "ffn_up"),
+        ("mlp.c_fc", "ffn_up"),
+        ("mlp.c_proj", "ffn_down"),
     ]
     .iter()
     .fold(name.to_string(), |name, (theirs, ours)| name.replace(theirs, ours))

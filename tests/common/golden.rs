@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use longcode::encoding::{EncodingSpec, ModelRope, Positions};
-use longcode::model::{Checkpoint, Precision, RotaryTables, Under};
+use longcode::model::{AttentionConfig, Checkpoint, Precision, RotaryTables, Under};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -107,7 +107,12 @@ fn check_attention_of(expected: &Golden, cases: Vec<(String, EncodingSpec)>, dev
     for (name, encoding) in cases {
         encoding.check(&model).unwrap();
         let positions = Positions::whole(segments.len(), levels(&encoding, &segments));
-        let tables = RotaryTables::new(&encoding.rotations(&model, &positions), &positions, device);
+        let tables = RotaryTables::new(
+            &encoding.rotations(&model, &positions),
+            &positions,
+            &AttentionConfig::plain(model.head_dim),
+            device,
+        );
         let out = tables.attend(0, ["q", "k", "v"].map(load), None);
         let out = out.reshape([segments.len(), 4, 16]).swap_dims(0, 1).into_data();
         let (expected, _) = expected.tensor(&name);

@@ -1,22 +1,24 @@
-//! config.json of a LLaMA-family checkpoint.
+//! config.json of a checkpoint: [`raw`] is what it says, a [`family`](super::family) what that means, [`NetworkConfig`]
+//! the network that comes of it.
 
 mod own_window;
+mod raw;
 mod rope;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::Value;
 
+pub(super) use raw::RawConfig;
+
+use super::family;
 use crate::encoding::ModelRope;
 use crate::error::{Error, ErrorKind, Result, read_text};
 
-/// Architectures whose forward pass is the LLaMA one, by `model_type`.
-const SUPPORTED: &[&str] = &["llama", "mistral", "qwen2"];
-
-/// The shape of a LLaMA-family network, checked.
+/// The shape of a network and the parts that it is put together from, checked.
 #[derive(Debug, Clone)]
-pub struct LlamaConfig {
+pub struct NetworkConfig {
     /// Rows of the embedding.
     pub vocab_size: usize,
     /// Width of the residual stream.
@@ -29,117 +31,143 @@ pub struct LlamaConfig {
     pub num_attention_heads: usize,
     /// Key and value heads; divides the query heads.
     pub num_key_value_heads: usize,
-    /// Dimensions of a head, even.
-    pub head_dim: usize,
-    /// Epsilon of the RMS norms.
-    pub rms_norm_eps: f64,
+    /// What attention is beside the encoding.
+    pub attention: AttentionConfig,
+    /// Which norm.
+    pub norm: NormKind,
+    /// Added to a row's variance in the norms.
+    pub norm_epsilon: f64,
+    /// Where a layer's norms stand.
+    pub layer_norms: LayerNorms,
+    /// Norms of queries and keys, before they turn.
+    pub qk_norm: Option<QkNorm>,
+    /// Which feed-forward part.
+    pub feed_forward: FeedForwardKind,
+    /// Which linear maps have biases.
+    pub biases: Biases,
+    /// Query, key and value maps are one tensor, and so are gate and up.
+    pub fused: bool,
+    /// Factors on what flows through.
+    pub multipliers: Multipliers,
     /// The output head is the embedding.
     pub tie_word_embeddings: bool,
-    /// Query, key and value projections have a bias.
-    pub qkv_bias: bool,
-    /// The attention's output projection has a bias.
-    pub output_bias: bool,
-    /// Rotary geometry; its `trained_length` is the pretraining length.
+    /// Rotary geometry; its `trained_length` is the pretraining length, its `head_dim` what turns of a head.
     pub rope: ModelRope,
 }
 
-/// The keys of config.json that matter, as they stand in the file.
-#[derive(Debug, Deserialize)]
-struct RawConfig {
-    model_type: String,
-    vocab_size: usize,
-    hidden_size: usize,
-    intermediate_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    num_key_value_heads: Option<usize>,
-    head_dim: Option<usize>,
-    max_position_embeddings: usize,
-    #[serde(default = "default_eps")]
-    rms_norm_eps: f64,
-    #[serde(default)]
-    tie_word_embeddings: bool,
-    #[serde(default = "default_activation")]
-    hidden_act: String,
-    attention_bias: Option<bool>,
-    #[serde(default)]
-    mlp_bias: bool,
-    rope_theta: Option<f64>,
-    rope_scaling: Option<Value>,
-    rope_parameters: Option<Value>,
-    partial_rotary_factor: Option<f64>,
-    #[serde(default = "default_sliding_window")]
-    sliding_window: Option<usize>,
-    #[serde(default)]
-    use_sliding_window: bool,
-    #[serde(default = "default_max_window_layers")]
-    max_window_layers: usize,
-    layer_types: Option<Vec<String>>,
-    original_max_position_embeddings: Option<usize>,
-    quantization_config: Option<Value>,
+/// What a model's attention is beside the encoding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttentionConfig {
+    /// Dimensions of a head, even.
+    pub head_dim: usize,
+    /// Factor on every logit.
+    pub scale: f64,
+    /// For each layer whether its queries and keys do not turn at all (NoPE); none: in every layer they do.
+    pub unrotated: Option<Arc<[bool]>>,
 }
 
-fn default_eps() -> f64 {
-    1e-6
+impl AttentionConfig {
+    /// Heads that turn in every layer, with the usual scale, `1 / sqrt(head_dim)`.
+    pub fn plain(head_dim: usize) -> AttentionConfig {
+        AttentionConfig { head_dim, scale: (head_dim as f64).sqrt().recip(), unrotated: None }
+    }
 }
 
-/// What transformers takes for a config without the key; null is full attention.
-fn default_sliding_window() -> Option<usize> {
-    Some(4096)
+/// A norm of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormKind {
+    /// Over the root mean square (Zhang and Sennrich 2019).
+    RootMeanSquare,
+    /// Less the mean, over the standard deviation, with a bias (Ba et al. 2016).
+    Layer,
 }
 
-fn default_max_window_layers() -> usize {
-    28
+/// Where a layer's norms stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayerNorms {
+    /// Before attention and before the feed-forward part.
+    Before,
+    /// After each, before what it gives is added to the rows.
+    After,
 }
 
-fn default_activation() -> String {
-    "silu".into()
+/// Norms of queries and keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QkNorm {
+    /// Of each head by itself.
+    Head,
+    /// Of all heads of a row together.
+    Row,
 }
 
-impl LlamaConfig {
+/// A feed-forward part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedForwardKind {
+    /// With a gate and SiLU.
+    Gated,
+    /// Without a gate, with GELU by its tanh approximation.
+    Plain,
+}
+
+/// Which linear maps have biases.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Biases {
+    /// Query, key and value.
+    pub qkv: bool,
+    /// Attention's output.
+    pub output: bool,
+    /// The feed-forward part's.
+    pub feed_forward: bool,
+}
+
+/// Factors on what flows through; 1 for most families.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Multipliers {
+    /// On the embedding's rows.
+    pub embedding: f64,
+    /// On what attention and the feed-forward part add to the rows.
+    pub residual: f64,
+    /// On the logits.
+    pub logits: f64,
+}
+
+impl Default for Multipliers {
+    fn default() -> Multipliers {
+        Multipliers { embedding: 1.0, residual: 1.0, logits: 1.0 }
+    }
+}
+
+impl NetworkConfig {
     /// Reads and checks `config.json`.
     ///
     /// # Errors
     /// [`ErrorKind::Model`], naming the file and the field: unreadable, a missing field, a value that
     /// makes no sense, or an architecture or option that is not supported.
-    pub fn read(path: &Path) -> Result<LlamaConfig> {
+    pub fn read(path: &Path) -> Result<NetworkConfig> {
         let text = read_text(path, ErrorKind::Model)?;
-        LlamaConfig::parse(&text).map_err(|e| e.in_file(path))
+        NetworkConfig::parse(&text).map_err(|e| e.in_file(path))
     }
 
-    fn parse(text: &str) -> Result<LlamaConfig> {
+    fn parse(text: &str) -> Result<NetworkConfig> {
         let raw: Value = serde_json::from_str(text).map_err(|e| {
             Error::new(ErrorKind::Model, format!("not valid JSON: {e}")).fix("copy the file again")
         })?;
-        LlamaConfig::from_json(raw)
+        NetworkConfig::from_json(raw)
     }
 
     /// Checks what config.json says.
     ///
     /// # Errors
-    /// As [`LlamaConfig::read`], naming the field.
-    pub fn from_json(raw: Value) -> Result<LlamaConfig> {
-        // The architecture first: another family's config lacks LLaMA's fields, and naming one of them
-        // would hide the reason.
-        check_architecture(raw.get("model_type"))?;
+    /// As [`NetworkConfig::read`], naming the field.
+    pub fn from_json(raw: Value) -> Result<NetworkConfig> {
+        // The family first: another one's config lacks these fields, and naming one of them would hide the
+        // reason.
+        let family = family::of(&raw)?;
         let raw: RawConfig = serde_json::from_value(raw).map_err(|e| {
             Error::new(ErrorKind::Model, e.to_string()).fix("compare it with the model's own config.json")
         })?;
-        refuse_unsupported(&raw)?;
-        let config = LlamaConfig {
-            vocab_size: raw.vocab_size,
-            hidden_size: raw.hidden_size,
-            intermediate_size: raw.intermediate_size,
-            num_hidden_layers: raw.num_hidden_layers,
-            num_attention_heads: raw.num_attention_heads,
-            num_key_value_heads: raw.num_key_value_heads.unwrap_or(raw.num_attention_heads),
-            head_dim: head_dim(&raw)?,
-            rms_norm_eps: raw.rms_norm_eps,
-            tie_word_embeddings: raw.tie_word_embeddings,
-            qkv_bias: raw.attention_bias.unwrap_or(raw.model_type == "qwen2"),
-            output_bias: raw.model_type != "qwen2" && raw.attention_bias.unwrap_or(false),
-            rope: rope::rope(&raw)?,
-        };
+        raw.refuse_quantised()?;
+        let config = (family.read)(&raw)?;
         config.check_shape()?;
         Ok(config)
     }
@@ -147,6 +175,35 @@ impl LlamaConfig {
     /// Pretraining length in tokens, `L0`.
     pub fn trained_length(&self) -> usize {
         self.rope.trained_length
+    }
+
+    /// Numbers of a row of queries.
+    pub fn query_width(&self) -> usize {
+        self.num_attention_heads * self.attention.head_dim
+    }
+
+    /// Numbers of a row of keys, and of one of values.
+    pub fn key_width(&self) -> usize {
+        self.num_key_value_heads * self.attention.head_dim
+    }
+
+    /// Refuses parts that training on sequences of `length` tokens has no way through, or cannot write again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`], naming the part.
+    pub fn check_trainable(&self, length: usize) -> Result<()> {
+        let slides = self.rope.own_window.as_ref().is_some_and(|own| own.window < length);
+        let what = match self {
+            _ if self.fused => "fused projections (qkv_proj, gate_up_proj)",
+            _ if self.rope.head_dim < self.attention.head_dim => {
+                "heads that turn in part (partial_rotary_factor)"
+            }
+            _ if self.attention.unrotated.is_some() => "layers that do not turn (no_rope_layers)",
+            _ if slides => "a sliding window that is shorter than the samples (sliding_window)",
+            _ => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::Model, format!("training has no way through {what}"))
+            .fix("go on from a checkpoint of another family, as llama, qwen3 or granite"))
     }
 
     fn check_shape(&self) -> Result<()> {
@@ -165,77 +222,43 @@ impl LlamaConfig {
         if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
             return Err(field_error("num_key_value_heads", "does not divide num_attention_heads"));
         }
-        if self.head_dim < 4 || !self.head_dim.is_multiple_of(2) {
+        let even = |dim: usize| dim >= 4 && dim.is_multiple_of(2);
+        if !even(self.attention.head_dim) {
             return Err(field_error("head_dim", "is odd or below 4"));
+        }
+        if !even(self.rope.head_dim) {
+            return Err(field_error(
+                "partial_rotary_factor",
+                "leaves an odd number of dimensions to turn, or below 4",
+            ));
         }
         if !(self.rope.base.is_finite() && self.rope.base > 1.0) {
             return Err(field_error("rope_theta", "is not a number above 1"));
         }
-        Ok(())
+        let Multipliers { embedding, residual, logits } = self.multipliers;
+        let factors = [
+            ("embedding_multiplier", embedding),
+            ("residual_multiplier", residual),
+            ("logits_scaling", logits),
+            ("attention_multiplier", self.attention.scale),
+        ];
+        match factors.iter().find(|(_, factor)| !(factor.is_finite() && *factor != 0.0)) {
+            Some((field, _)) => Err(field_error(field, "is 0 or no finite number")),
+            None => Ok(()),
+        }
     }
 }
 
-fn field_error(field: &str, what: &str) -> Error {
+/// Something is wrong with a field.
+pub(super) fn field_error(field: &str, what: &str) -> Error {
     Error::new(ErrorKind::Model, format!("{field} {what}"))
         .at(format_args!("field `{field}`"))
         .fix("compare it with the model's own config.json")
 }
 
-fn unsupported(field: &str, value: impl std::fmt::Display, fix: &str) -> Error {
+/// A field has a value that is not supported.
+pub(super) fn unsupported(field: &str, value: impl std::fmt::Display, fix: &str) -> Error {
     Error::new(ErrorKind::Model, format!("{field} {value} is not supported"))
         .at(format_args!("field `{field}`"))
         .fix(fix)
-}
-
-fn check_architecture(model_type: Option<&Value>) -> Result<()> {
-    let fix = format!("use a checkpoint whose model_type is one of: {}", SUPPORTED.join(", "));
-    match model_type {
-        None => Err(field_error("model_type", "is missing").fix(fix)),
-        Some(Value::String(name)) if SUPPORTED.contains(&name.as_str()) => Ok(()),
-        Some(other) => Err(unsupported("model_type", other, &fix)),
-    }
-}
-
-fn refuse_unsupported(raw: &RawConfig) -> Result<()> {
-    if raw.hidden_act != "silu" {
-        return Err(unsupported("hidden_act", &raw.hidden_act, "use a checkpoint with silu"));
-    }
-    if raw.mlp_bias {
-        return Err(unsupported(
-            "mlp_bias",
-            true,
-            "use a checkpoint without biases in the feed-forward layers",
-        ));
-    }
-    if let Some(factor) = raw.partial_rotary_factor
-        && factor != 1.0
-    {
-        return Err(unsupported(
-            "partial_rotary_factor",
-            factor,
-            "use a checkpoint that rotates whole heads",
-        ));
-    }
-    if raw.use_sliding_window && raw.model_type == "llama" {
-        let fix = "use a checkpoint of a family that has sliding windows, as mistral and qwen2";
-        return Err(unsupported("use_sliding_window", "in a llama model", fix));
-    }
-    if raw.quantization_config.is_some() {
-        return Err(unsupported(
-            "quantization_config",
-            "(quantised weights)",
-            "use f32, bf16 or f16 weights",
-        ));
-    }
-    Ok(())
-}
-
-fn head_dim(raw: &RawConfig) -> Result<usize> {
-    match raw.head_dim {
-        Some(head_dim) => Ok(head_dim),
-        None if raw.num_attention_heads > 0 && raw.hidden_size.is_multiple_of(raw.num_attention_heads) => {
-            Ok(raw.hidden_size / raw.num_attention_heads)
-        }
-        None => Err(field_error("hidden_size", "is not a multiple of num_attention_heads")),
-    }
 }

@@ -4,33 +4,24 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::own_window::own_window;
-use super::{RawConfig, field_error, head_dim, unsupported};
+use super::{RawConfig, field_error, unsupported};
 use crate::encoding::{DynamicNtk, Linear, Llama3, LongRope, ModelRope, SpectrumRule, Yarn};
 use crate::error::{ErrorKind, Result};
 
-/// `rope_theta` and the scaling, from their old place or from `rope_parameters` (transformers 5).
-pub(super) fn rope(raw: &RawConfig) -> Result<ModelRope> {
+/// `rope_theta` and the scaling, from their old place or from `rope_parameters` (transformers 5), for heads of which
+/// `rotated` dimensions turn. A window is the family's to say.
+pub(super) fn rope(raw: &RawConfig, rotated: usize) -> Result<ModelRope> {
     let parameters = raw.rope_parameters.as_ref().or(raw.rope_scaling.as_ref()).filter(|v| !v.is_null());
     let number = |key: &str| parameters.and_then(|p| p.get(key)).and_then(Value::as_f64);
     let whole = |key: &str| parameters.and_then(|p| p.get(key)).and_then(Value::as_u64).map(|n| n as usize);
-    if let Some(factor) = number("partial_rotary_factor")
-        && factor != 1.0
-    {
-        return Err(unsupported(
-            "partial_rotary_factor",
-            factor,
-            "use a checkpoint that rotates whole heads",
-        ));
-    }
     let mut rope = ModelRope {
-        head_dim: head_dim(raw)?,
+        head_dim: rotated,
         base: number("rope_theta").or(raw.rope_theta).unwrap_or(10000.0),
         trained_length: whole("original_max_position_embeddings")
             .or(raw.original_max_position_embeddings)
             .unwrap_or(raw.max_position_embeddings),
         scaling: None,
-        own_window: own_window(raw)?,
+        own_window: None,
     };
     if let Some(parameters) = parameters {
         rope.scaling = scaling(parameters, &rope, raw.max_position_embeddings)?;

@@ -7,12 +7,19 @@ use serde_json::{Map, Value, json};
 use super::{Gguf, needed};
 use crate::encoding::{ModelRope, Spectrum, SpectrumRule};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::LlamaConfig;
+use crate::model::NetworkConfig;
+use crate::model::family::{self, Family, Gguf as FamilyGguf};
 
-/// Architectures that can be read; Mistral's files say llama.
-const ARCHITECTURES: &[&str] = &["llama", "qwen2"];
 /// Divisors of the rotary frequencies: how llama.cpp stores Llama 3's rule.
 pub(super) const ROPE_FACTORS: &str = "rope_freqs.weight";
+/// Phi-3's own, for short sequences and for long ones.
+const LONG_ROPE_FACTORS: [(&str, &str); 2] =
+    [("short_factor", "rope_factors_short.weight"), ("long_factor", "rope_factors_long.weight")];
+
+/// Whether a tensor is part of the rotary geometry, not of the network.
+pub(super) fn is_rope_factors(name: &str) -> bool {
+    name == ROPE_FACTORS || LONG_ROPE_FACTORS.iter().any(|(_, tensor)| *tensor == name)
+}
 
 impl Gguf {
     /// The shape of the network.
@@ -23,9 +30,9 @@ impl Gguf {
     /// # Errors
     /// [`ErrorKind::Model`], naming the file and the field: missing, of another type, a value that makes no
     /// sense, or an architecture or option that is not supported.
-    pub(super) fn network_config(&self) -> Result<LlamaConfig> {
+    pub(super) fn network_config(&self) -> Result<NetworkConfig> {
         let read = || {
-            let mut config = LlamaConfig::from_json(self.config_json()?)?;
+            let mut config = NetworkConfig::from_json(self.config_json()?)?;
             if let Some(rule) = self.rope_factors(&config.rope)? {
                 config.rope.scaling = Some(Arc::new(rule));
             }
@@ -34,18 +41,20 @@ impl Gguf {
         read().map_err(|e: Error| e.in_file(&self.path))
     }
 
-    /// `llama` or `qwen2`.
+    /// What llama.cpp calls the family.
     pub(super) fn architecture(&self) -> Result<&str> {
+        Ok(self.family()?.1.architecture)
+    }
+
+    /// The family.
+    pub(super) fn family(&self) -> Result<(&'static Family, &'static FamilyGguf)> {
         let key = "general.architecture";
         let name = needed(key, self.text(key))?;
-        match ARCHITECTURES.contains(&name) {
-            true => Ok(name),
-            false => Err(unsupported(
-                key,
-                format!("architecture {name} is not supported"),
-                &format!("use a model whose architecture is one of: {}", ARCHITECTURES.join(", ")),
-            )),
-        }
+        family::of_architecture(name).ok_or_else(|| {
+            let fix =
+                format!("use a model whose architecture is one of: {}", family::architectures().join(", "));
+            unsupported(key, format!("architecture {name} is not supported"), &fix)
+        })
     }
 
     /// A key of the architecture's own, `llama.NAME`.
@@ -65,27 +74,56 @@ impl Gguf {
 
     fn config_json(&self) -> Result<Value> {
         self.refuse_experts()?;
-        let head_dim = self.optional_count("attention.key_length")?;
+        let there = |tensor: &str| self.header.tensors.contains_key(tensor);
+        let (family, stored) = self.family()?;
+        let bias = there("blk.0.attn_q.bias");
         let mut config = json!({
-            "model_type": self.architecture()?,
+            "model_type": family.model_types[0],
             "vocab_size": self.vocab_size()?,
             "hidden_size": self.count("embedding_length")?,
             "intermediate_size": self.count("feed_forward_length")?,
             "num_hidden_layers": self.count("block_count")?,
             "num_attention_heads": self.count("attention.head_count")?,
             "num_key_value_heads": self.optional_count("attention.head_count_kv")?,
-            "head_dim": head_dim,
+            "head_dim": self.optional_count("attention.key_length")?,
             "max_position_embeddings": self.count("context_length")?,
-            "rms_norm_eps": self.epsilon()?,
-            "tie_word_embeddings": !self.header.tensors.contains_key("output.weight"),
+            "tie_word_embeddings": !there("output.weight"),
             "rope_theta": self.number(&self.key("rope.freq_base")?)?,
             "rope_scaling": self.rope_scaling()?,
             "sliding_window": null,
+            "mlp_bias": there("blk.0.ffn_up.bias"),
         });
-        if self.architecture()? == "llama" {
-            config["attention_bias"] = self.header.tensors.contains_key("blk.0.attn_q.bias").into();
+        let turning = self.turning(&config)?;
+        match stored.architecture {
+            "starcoder2" => {
+                config["norm_epsilon"] = self.epsilon("attention.layer_norm_epsilon")?.into();
+                config["use_bias"] = bias.into();
+            }
+            architecture => {
+                config["rms_norm_eps"] = self.epsilon("attention.layer_norm_rms_epsilon")?.into();
+                // Of Qwen2 it is the family's to say.
+                config["attention_bias"] = if architecture == "qwen2" { Value::Null } else { bias.into() };
+            }
         }
-        self.refuse_other_head_dims(&config)?;
+        match stored.architecture {
+            "granite" => {
+                for (field, name) in [
+                    ("embedding_multiplier", "embedding_scale"),
+                    ("residual_multiplier", "residual_scale"),
+                    ("logits_scaling", "logit_scale"),
+                    ("attention_multiplier", "attention.scale"),
+                ] {
+                    config[field] = self.decimal(name)?.into();
+                }
+            }
+            "phi3" => {
+                let window = self.optional_count("attention.sliding_window")?.filter(|&window| window > 0);
+                config["sliding_window"] = window.into();
+                config["partial_rotary_factor"] = turning.into();
+                return Ok(config);
+            }
+            _ => (),
+        }
         self.refuse_sliding_window()?;
         Ok(config)
     }
@@ -120,20 +158,30 @@ impl Gguf {
         needed(key, self.texts(key)).map(|tokens| tokens.len())
     }
 
-    /// The epsilon, which the file holds as f32, as the decimal number that was meant.
-    fn epsilon(&self) -> Result<f64> {
-        let key = self.key("attention.layer_norm_rms_epsilon")?;
-        let epsilon = needed(&key, self.number(&key))?;
-        Ok((epsilon as f32).to_string().parse().unwrap_or(epsilon))
+    /// An epsilon, which must be there.
+    fn epsilon(&self, name: &str) -> Result<f64> {
+        let key = self.key(name)?;
+        needed(&key, self.decimal(name))
     }
 
-    /// Refuses heads that are rotated in part, or whose values have another width than their keys.
-    fn refuse_other_head_dims(&self, config: &Value) -> Result<()> {
+    /// A number, which the file holds as f32, as the decimal number that was meant.
+    fn decimal(&self, name: &str) -> Result<Option<f64>> {
+        let number = self.number(&self.key(name)?)?;
+        Ok(number.map(|number| (number as f32).to_string().parse().unwrap_or(number)))
+    }
+
+    /// The share of a head's dimensions that turns. Refuses one below 1 where the family has none, and heads whose
+    /// values have another width than their keys.
+    fn turning(&self, config: &Value) -> Result<f64> {
         let count = |name: &str| config[name].as_u64().unwrap_or(0) as usize;
         let heads = count("num_attention_heads").max(1);
         let head_dim = config["head_dim"].as_u64().map_or(count("hidden_size") / heads, |dim| dim as usize);
-        for name in ["rope.dimension_count", "attention.value_length"] {
-            if let Some(dim) = self.optional_count(name)?.filter(|&dim| dim != head_dim) {
+        let turns_in_part = self.architecture()? == "phi3";
+        for (name, may_be_less) in
+            [("rope.dimension_count", turns_in_part), ("attention.value_length", false)]
+        {
+            let differs = |&dim: &usize| dim != head_dim && !(may_be_less && dim < head_dim);
+            if let Some(dim) = self.optional_count(name)?.filter(differs) {
                 return Err(unsupported(
                     &self.key(name)?,
                     format!("{name} {dim} for heads of {head_dim} dimensions is not supported"),
@@ -141,17 +189,30 @@ impl Gguf {
                 ));
             }
         }
-        Ok(())
+        Ok(match self.optional_count("rope.dimension_count")?.filter(|&dim| dim < head_dim) {
+            // Half a dimension more: their number is this share of all, cut to a whole one.
+            Some(dim) => (dim as f64 + 0.5) / head_dim as f64,
+            None => 1.0,
+        })
     }
 
     /// `rope_scaling` of config.json; keys that would change the numbers and are not known are refused there.
     fn rope_scaling(&self) -> Result<Option<Map<String, Value>>> {
         let prefix = self.key("rope.scaling.")?;
         let mut scaling = Map::new();
+        for (key, tensor) in LONG_ROPE_FACTORS {
+            if self.architecture()? == "phi3" && self.header.tensors.contains_key(tensor) {
+                scaling.insert("rope_type".into(), "longrope".into());
+                scaling.insert(key.into(), self.vector(tensor)?.into());
+            }
+        }
         for key in self.header.metadata.keys().filter(|key| key.starts_with(&prefix)) {
             let name = match &key[prefix.len()..] {
                 "type" => {
                     let kind = self.text(key)?.unwrap_or_default();
+                    if kind == "longrope" && scaling.contains_key("rope_type") {
+                        continue;
+                    }
                     if kind == "longrope" {
                         let what = "rope_type longrope is not supported in GGUF files".into();
                         return Err(unsupported(key, what, "use the model's Hugging Face directory"));
@@ -166,6 +227,7 @@ impl Gguf {
                     continue;
                 }
                 "factor" => "factor",
+                "attn_factor" if scaling.contains_key("short_factor") => "attention_factor",
                 "yarn_beta_fast" => "beta_fast",
                 "yarn_beta_slow" => "beta_slow",
                 _ => return Err(unsupported(key, format!("{key} is not supported"), "use another model")),
@@ -180,11 +242,19 @@ impl Gguf {
         Ok(Some(scaling).filter(|scaling| !scaling.is_empty()))
     }
 
+    /// The values of a tensor that is there.
+    fn vector(&self, name: &str) -> Result<Vec<f32>> {
+        let info = self.info(name)?;
+        let mut values = vec![0.0; info.shape.iter().product()];
+        (info.format.decode)(&self.map[info.bytes.clone()], &mut values);
+        Ok(values)
+    }
+
     fn rope_factors(&self, rope: &ModelRope) -> Result<Option<RopeFactors>> {
-        let Some(info) = self.header.tensors.get(ROPE_FACTORS) else { return Ok(None) };
-        let bytes = &self.map[info.bytes.clone()];
-        let mut factors = vec![0.0; info.shape.iter().product()];
-        (info.format.decode)(bytes, &mut factors);
+        if !self.header.tensors.contains_key(ROPE_FACTORS) {
+            return Ok(None);
+        }
+        let factors = self.vector(ROPE_FACTORS)?;
         let bad = |what: String| {
             Error::new(ErrorKind::Model, what)
                 .at(format_args!("tensor `{ROPE_FACTORS}`"))

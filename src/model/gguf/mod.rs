@@ -16,7 +16,7 @@ use std::sync::Arc;
 use super::format::CheckpointFormat;
 use super::stored::Mapped;
 use super::weights::TensorSource;
-use super::{LlamaConfig, Tokenizer};
+use super::{NetworkConfig, Tokenizer};
 use crate::error::{Error, ErrorKind, Result};
 use header::{Header, Value};
 
@@ -113,7 +113,7 @@ impl Gguf {
 }
 
 impl CheckpointFormat for Gguf {
-    fn config(&self) -> Result<LlamaConfig> {
+    fn config(&self) -> Result<NetworkConfig> {
         self.network_config()
     }
 

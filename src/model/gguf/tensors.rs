@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::config::ROPE_FACTORS;
+use super::config::is_rope_factors;
 use super::header::TensorInfo;
 use super::{Gguf, key_error};
 use crate::error::{Error, ErrorKind, Result};
@@ -23,6 +23,14 @@ const LAYER_PARTS: &[(&str, &str)] = &[
     ("mlp.gate_proj", "ffn_gate"),
     ("mlp.up_proj", "ffn_up"),
     ("mlp.down_proj", "ffn_down"),
+    ("self_attn.q_norm", "attn_q_norm"),
+    ("self_attn.k_norm", "attn_k_norm"),
+    // Of Phi-3, whose projections are fused.
+    ("self_attn.qkv_proj", "attn_qkv"),
+    ("mlp.gate_up_proj", "ffn_up"),
+    // Of StarCoder2, whose feed-forward part has no gate.
+    ("mlp.c_fc", "ffn_up"),
+    ("mlp.c_proj", "ffn_down"),
 ];
 
 /// `blk.3.attn_q.weight` for `model.layers.3.self_attn.q_proj.weight`.
@@ -39,7 +47,7 @@ fn gguf_name(name: &str) -> Option<String> {
 
 impl TensorSource for Gguf {
     fn names(&self) -> Vec<String> {
-        self.header.tensors.keys().filter(|name| *name != ROPE_FACTORS).cloned().collect()
+        self.header.tensors.keys().filter(|name| !is_rope_factors(name)).cloned().collect()
     }
 
     fn own_name(&self, name: &str) -> String {
@@ -73,18 +81,18 @@ impl TensorSource for Gguf {
 }
 
 impl Gguf {
-    fn info(&self, own_name: &str) -> Result<&TensorInfo> {
+    pub(super) fn info(&self, own_name: &str) -> Result<&TensorInfo> {
         self.header.tensors.get(own_name).ok_or_else(|| {
             Error::new(ErrorKind::Model, format!("tensor `{own_name}` is missing")).in_file(&self.path)
         })
     }
 
-    /// The heads of a tensor whose rows llama.cpp interleaves: queries and keys of the llama architecture.
+    /// The heads of a tensor whose rows llama.cpp interleaves: queries and keys, of some architectures.
     fn interleaved_heads(&self, name: &str, info: &TensorInfo) -> Result<Option<usize>> {
         let part = name.split('.').nth(2);
-        let key = match (self.architecture()?, part) {
-            ("llama", Some("attn_q")) => "attention.head_count",
-            ("llama", Some("attn_k")) => match self.whole(&self.key("attention.head_count_kv")?)? {
+        let key = match (self.family()?.1.interleaved, part) {
+            (true, Some("attn_q")) => "attention.head_count",
+            (true, Some("attn_k")) => match self.whole(&self.key("attention.head_count_kv")?)? {
                 Some(_) => "attention.head_count_kv",
                 None => "attention.head_count",
             },

@@ -28,6 +28,13 @@ const CUT: [&str; 2] = [
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 ];
 
+/// How GPT-4o and Phi-4 cut a text: words in the case that they are in, numbers of three, punctuation, white space.
+const CUT_BY_CASE: &str = concat!(
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|",
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|",
+    r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+);
+
 impl Gguf {
     /// The tokenizer.
     ///
@@ -139,6 +146,7 @@ fn pre_tokenizer(pre: &str) -> Result<Value> {
         "smollm" | "starcoder" | "refact" => vec![digits(), byte_level_part(true)],
         "qwen2" => vec![cut_by(r"\p{N}"), byte_level_part(false)],
         pre if takes_whole_words(pre) => vec![cut_by(r"\p{N}{1,3}"), byte_level_part(false)],
+        "gpt-4o" => vec![split(CUT_BY_CASE), byte_level_part(false)],
         "deepseek-coder" => vec![
             split(r"[\r\n]"),
             split(r"\s?\p{L}+"),
@@ -148,7 +156,7 @@ fn pre_tokenizer(pre: &str) -> Result<Value> {
             byte_level_part(false),
         ],
         other => {
-            let fix = "use a model with the pre-tokenizer of GPT-2, SmolLM, StarCoder, Llama 3, Qwen2 or \
+            let fix = "use a model with the pre-tokenizer of GPT-2, SmolLM, StarCoder, Llama 3, Qwen2, GPT-4o or \
                        DeepSeek-Coder, or its Hugging Face directory";
             return Err(unsupported(PRE, format!("pre-tokenizer {other} is not supported"), fix));
         }

@@ -78,6 +78,18 @@ pub trait CpuKernels: Backend {
     /// the target is the first of the largest logits, else 0. Returns `[tokens, 2]`.
     fn target_scores(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self>;
 
+    /// `x / (1 + exp(-2 sqrt(2 / pi) (x + 0.044715 x^3)))`: gelu by its tanh approximation.
+    fn gelu_tanh(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Each row of `x [rows, width]` less its mean, over its standard deviation, times `weight [width]` plus
+    /// `bias [width]`.
+    fn layer_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self>;
+
     /// `x W^T`, `[rows, out]`, of `x [rows, in]` and a weight `[out, in]` as it is stored. `operand` keeps
     /// what products of the same `x` share.
     fn stored_product(
@@ -140,6 +152,23 @@ impl CpuKernels for Flex {
         let targets: Vec<i64> = targets.into_data().iter().collect();
         let scores = elementwise::target_scores(logits.storage(), &targets);
         tensor(scores, Shape::new([targets.len(), 2]))
+    }
+
+    fn gelu_tanh(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let x = x.to_contiguous();
+        let shape = x.layout().shape().clone();
+        tensor(elementwise::gelu_tanh(x.storage()), shape)
+    }
+
+    fn layer_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        let shape = x.layout().shape().clone();
+        let [x, weight, bias] = [x, weight, bias].map(|tensor| tensor.to_contiguous());
+        tensor(elementwise::layer_norm(x.storage(), weight.storage(), bias.storage(), epsilon as f32), shape)
     }
 
     fn stored_product(

@@ -19,6 +19,21 @@ pub enum Bytes {
     Owned(Arc<[u8]>),
 }
 
+impl Bytes {
+    /// Some of them: where they lie in a mapped file, else copied.
+    pub fn part(&self, range: Range<usize>) -> Bytes {
+        match self {
+            Bytes::Mapped(file, whole) => {
+                let range = whole.start + range.start..whole.start + range.end;
+                assert!(range.end <= whole.end, "a part lies inside");
+                Bytes::Mapped(file.clone(), range)
+            }
+            whole if range == (0..whole.len()) => whole.clone(),
+            Bytes::Owned(bytes) => Bytes::Owned(bytes[range].into()),
+        }
+    }
+}
+
 impl Deref for Bytes {
     type Target = [u8];
 

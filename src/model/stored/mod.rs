@@ -49,8 +49,34 @@ impl StoredTensor {
 
     /// The bytes of some rows.
     pub fn rows(&self, rows: Range<usize>) -> &[u8] {
-        let row = self.columns() / self.format.block_values * self.format.block_bytes;
+        let row = self.row_bytes();
         &self.bytes[rows.start * row..rows.end * row]
+    }
+
+    /// Some rows as a tensor of their own, where they lie.
+    pub fn some_rows(&self, rows: Range<usize>) -> StoredTensor {
+        let row = self.row_bytes();
+        let bytes = self.bytes.part(rows.start * row..rows.end * row);
+        StoredTensor { shape: self.with_rows(rows.len()), bytes, ..self.clone() }
+    }
+
+    /// Rows in another order as a tensor of their own, copied.
+    pub fn reordered(&self, rows: impl Iterator<Item = usize>) -> StoredTensor {
+        let mut count = 0;
+        let mut bytes = Vec::new();
+        for row in rows {
+            bytes.extend_from_slice(self.rows(row..row + 1));
+            count += 1;
+        }
+        StoredTensor { shape: self.with_rows(count), bytes: Bytes::Owned(bytes.into()), ..self.clone() }
+    }
+
+    fn with_rows(&self, rows: usize) -> Vec<usize> {
+        [rows].into_iter().chain(self.shape[1..].iter().copied()).collect()
+    }
+
+    fn row_bytes(&self) -> usize {
+        self.columns() / self.format.block_values * self.format.block_bytes
     }
 
     /// The values of some rows, into `values [rows, columns]`.

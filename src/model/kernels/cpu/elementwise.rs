@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::simd::{exp, max, sum_of_exp, sum_of_squares, vectorised};
+use super::simd::{exp, max, sum_of, sum_of_exp, sum_of_squares, vectorised};
 
 /// Elements that one task of the pool works on: large enough to pay for it, small enough for its cache.
 pub(in super::super) const TASK: usize = 1 << 14;
@@ -23,6 +23,48 @@ pub(in super::super) fn silu_product(gate: &[f32], up: &[f32]) -> Vec<f32> {
             );
         },
     );
+    out
+}
+
+/// gelu by its tanh approximation: `x / (1 + exp(-2 sqrt(2 / pi) (x + 0.044715 x^3)))`.
+pub(in super::super) fn gelu_tanh(x: &[f32]) -> Vec<f32> {
+    const TWICE: f32 = 2.0 * 0.797_884_6;
+    let mut out = vec![0.0; x.len()];
+    out.par_chunks_mut(TASK).zip(x.par_chunks(TASK)).for_each(|(out, x)| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (out, &x) in out.iter_mut().zip(x) {
+                    let inner = TWICE * (x + 0.044_715 * x * x * x);
+                    // exp() is good up to 88, and gelu is 0 to f32 long before.
+                    *out = x / (1.0 + exp((-inner).min(80.0)));
+                }
+            },
+        );
+    });
+    out
+}
+
+/// Each row of `x` less its mean, over its standard deviation, times `weight` plus `bias`.
+pub(in super::super) fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32) -> Vec<f32> {
+    let width = weight.len();
+    let rows = (TASK / width).max(1) * width;
+    let mut out = vec![0.0; x.len()];
+    out.par_chunks_mut(rows).zip(x.par_chunks(rows)).for_each(|(out, x)| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+                    let mean = sum_of(x) / width as f32;
+                    out.iter_mut().zip(x).for_each(|(out, &x)| *out = x - mean);
+                    let scale = 1.0 / (sum_of_squares(out) / width as f32 + epsilon).sqrt();
+                    for ((out, &weight), &bias) in out.iter_mut().zip(weight).zip(bias) {
+                        *out = *out * scale * weight + bias;
+                    }
+                }
+            },
+        );
+    });
     out
 }
 

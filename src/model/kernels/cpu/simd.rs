@@ -117,6 +117,17 @@ pub(in super::super) fn sum<const N: usize>(values: &[f32; N]) -> f32 {
     lanes.iter().sum::<f32>() + rest.iter().sum::<f32>()
 }
 
+/// The sum of any number of values.
+#[inline(always)]
+pub(in super::super) fn sum_of(values: &[f32]) -> f32 {
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let mut lanes = [0.0; LANES];
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, &value)| *lane += value);
+    }
+    lanes.iter().sum::<f32>() + rest.iter().sum::<f32>()
+}
+
 /// The sum of squares.
 #[inline(always)]
 pub(in super::super) fn sum_of_squares(values: &[f32]) -> f32 {

@@ -1,0 +1,111 @@
+//! Model families: what each has beyond plain LLaMA, put together from the parts that the network has.
+//!
+//! **Adding a family**: write `src/model/family/NAME.rs` with its `FAMILY`, and add its line below. The exact meaning of a
+//! family is its modelling file in transformers; `scripts/compare_transformers.py` holds it to that.
+
+use serde_json::Value;
+
+use super::config::{NetworkConfig, RawConfig, field_error, unsupported};
+use crate::error::Result;
+
+/// A family of models.
+pub(super) struct Family {
+    /// `model_type` in config.json, and the names under which others have the same.
+    pub(super) model_types: &'static [&'static str],
+    /// How llama.cpp stores it; none where it does not, or not by these parts.
+    pub(super) gguf: Option<Gguf>,
+    /// The network of a config.
+    pub(super) read: fn(&RawConfig) -> Result<NetworkConfig>,
+}
+
+/// How llama.cpp stores a family.
+pub(super) struct Gguf {
+    /// `general.architecture`.
+    pub(super) architecture: &'static str,
+    /// Whether it turns neighbouring dimensions, and stores the rows of queries and keys in that order.
+    pub(super) interleaved: bool,
+}
+
+macro_rules! families {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name;)*
+        /// Every family.
+        const FAMILIES: &[Family] = &[$($name::FAMILY),*];
+    };
+}
+
+families! { llama, mistral, qwen2, qwen3, granite, smollm3, phi3, starcoder2, olmo2, seed_oss }
+
+/// Fields of config.json that stand for what no family here has, with the words for it.
+const MISSING: &[(&str, &str)] = &[
+    ("num_experts", "a mixture of experts"),
+    ("num_local_experts", "a mixture of experts"),
+    ("n_routed_experts", "a mixture of experts"),
+    ("moe_intermediate_size", "a mixture of experts"),
+    ("linear_num_key_heads", "layers of linear attention"),
+    ("full_attention_interval", "layers of linear attention"),
+    ("mamba_d_state", "state space layers"),
+    ("state_size", "state space layers"),
+    ("kv_lora_rank", "latent attention"),
+    ("final_logit_softcapping", "soft caps on logits"),
+    ("attn_logit_softcapping", "soft caps on logits"),
+    ("use_parallel_residual", "attention and feed-forward part side by side"),
+    ("alibi", "biases in place of rotations"),
+    ("n_positions", "learned positions"),
+    ("vision_config", "images"),
+];
+
+/// The family of a config.json.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Model`]: none has that `model_type`, with what of it is missing.
+pub(super) fn of(raw: &Value) -> Result<&'static Family> {
+    let Some(model_type) = raw.get("model_type") else {
+        return Err(field_error("model_type", "is missing").fix(one_of()));
+    };
+    let known = FAMILIES.iter().find(|family| family.model_types.iter().any(|name| model_type == name));
+    let missing = missing(raw);
+    match (known, &missing[..]) {
+        (Some(family), []) => Ok(family),
+        (None, []) => Err(unsupported("model_type", model_type, &one_of())),
+        (_, missing) => {
+            let value = format!("{model_type} with {}", missing.join(", "));
+            Err(unsupported("model_type", value, &one_of()))
+        }
+    }
+}
+
+/// The family that llama.cpp calls so.
+pub(super) fn of_architecture(name: &str) -> Option<(&'static Family, &'static Gguf)> {
+    stored().find(|(_, gguf)| gguf.architecture == name)
+}
+
+/// The names of llama.cpp's that can be read.
+pub(super) fn architectures() -> Vec<&'static str> {
+    stored().map(|(_, gguf)| gguf.architecture).collect()
+}
+
+fn stored() -> impl Iterator<Item = (&'static Family, &'static Gguf)> {
+    FAMILIES.iter().filter_map(|family| Some((family, family.gguf.as_ref()?)))
+}
+
+fn one_of() -> String {
+    let names: Vec<_> = FAMILIES.iter().flat_map(|family| family.model_types).copied().collect();
+    format!("use a checkpoint whose model_type is one of: {}", names.join(", "))
+}
+
+/// What a config asks for that is not there, as `num_experts (a mixture of experts)`.
+fn missing(raw: &Value) -> Vec<String> {
+    let asked = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        _ => true,
+    };
+    let mut found: Vec<(&str, &str)> = Vec::new();
+    for &(field, what) in MISSING {
+        if raw.get(field).is_some_and(asked) && found.iter().all(|(_, other)| *other != what) {
+            found.push((field, what));
+        }
+    }
+    found.into_iter().map(|(field, what)| format!("{field} ({what})")).collect()
+}

@@ -1,0 +1,70 @@
+//! A linear map.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+
+use crate::error::Result;
+use crate::model::matrix::{Matrix, Rows};
+use crate::model::weights::{Piece, Weights};
+
+/// `y = x W^T + b`, `W` as Hugging Face keeps it: `[out, in]`.
+#[derive(Module, Debug)]
+pub(in crate::model) struct Linear {
+    weight: Matrix,
+    bias: Option<Param<Tensor<1>>>,
+}
+
+impl Linear {
+    /// The map of that name, `[out, in]`.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`], naming the tensor that is missing or has another shape.
+    pub(in crate::model) fn load(
+        path: &str,
+        shape: [usize; 2],
+        bias: bool,
+        weights: &mut Weights,
+        device: &Device,
+    ) -> Result<Linear> {
+        let [outer, inner] = shape;
+        let mut maps = Linear::load_fused(path, &[Piece::rows(outer)], inner, bias, weights, device)?;
+        Ok(maps.remove(0))
+    }
+
+    /// Maps of the same `inner` numbers whose weights lie one below the other under one name.
+    ///
+    /// # Errors
+    /// As [`Linear::load`].
+    pub(in crate::model) fn load_fused(
+        path: &str,
+        pieces: &[Piece],
+        inner: usize,
+        bias: bool,
+        weights: &mut Weights,
+        device: &Device,
+    ) -> Result<Vec<Linear>> {
+        let matrices = weights.take_matrices(&format!("{path}.weight"), pieces, inner, device)?;
+        let biases = match bias {
+            false => pieces.iter().map(|_| None).collect(),
+            true => {
+                let biases = weights.take_vectors(&format!("{path}.bias"), pieces, device)?;
+                biases.into_iter().map(Some).collect::<Vec<_>>()
+            }
+        };
+        Ok(matrices.into_iter().zip(biases).map(|(weight, bias)| Linear { weight, bias }).collect())
+    }
+
+    /// `[rows, out]` of `[rows, in]`.
+    pub(in crate::model) fn forward(&self, x: &Rows) -> Tensor<2> {
+        let y = self.weight.multiply(x);
+        match &self.bias {
+            Some(bias) => y + bias.val().unsqueeze(),
+            None => y,
+        }
+    }
+
+    /// Numbers of a row of its result.
+    pub(in crate::model) fn width(&self) -> usize {
+        self.weight.dims()[0]
+    }
+}

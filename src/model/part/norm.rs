@@ -1,0 +1,83 @@
+//! Norms of a layer's rows.
+
+use burn::backend::Dispatch;
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+
+use crate::error::Result;
+use crate::model::config::NormKind;
+use crate::model::kernels::{CpuKernels, TrainingKernels, is_cpu, on_cpu};
+use crate::model::weights::Weights;
+
+/// Scales each row to one size, then each of its numbers by a weight.
+#[derive(Module, Debug)]
+pub(in crate::model) struct Norm {
+    /// `[width]`
+    weight: Param<Tensor<1>>,
+    /// Of a layer norm; a root mean square norm has none.
+    bias: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    epsilon: f64,
+}
+
+impl Norm {
+    /// The norm of that name, of rows of `width` numbers.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`], naming the tensor that is missing or has another shape.
+    pub(in crate::model) fn load(
+        path: &str,
+        width: usize,
+        kind: NormKind,
+        epsilon: f64,
+        weights: &mut Weights,
+        device: &Device,
+    ) -> Result<Norm> {
+        let weight = weights.take_vector(&format!("{path}.weight"), width, device)?;
+        let bias = match kind {
+            NormKind::RootMeanSquare => None,
+            NormKind::Layer => Some(weights.take_vector(&format!("{path}.bias"), width, device)?),
+        };
+        Ok(Norm { weight, bias, epsilon })
+    }
+
+    /// `[rows, width]` of the same; the width may also be a multiple of the norm's: then each part of a row has
+    /// its own size.
+    pub(in crate::model) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let (shape, width) = (x.dims(), self.weight.dims()[0]);
+        if shape[1] == width {
+            return self.of_rows(x);
+        }
+        self.of_rows(x.reshape([shape[0] * shape[1] / width, width])).reshape(shape)
+    }
+
+    fn of_rows(&self, x: Tensor<2>) -> Tensor<2> {
+        let (device, weight) = (x.device(), self.weight.val());
+        match &self.bias {
+            None if is_cpu(&device) => {
+                let [x, weight] = [x.into_dispatch(), weight.into_dispatch()];
+                Tensor::from_dispatch(Dispatch::rms_norm(x, weight, self.epsilon))
+            }
+            None => {
+                let variance = x.clone().square().mean_dim(1);
+                x * variance.add_scalar(self.epsilon).sqrt().recip() * weight.unsqueeze()
+            }
+            Some(bias) if on_cpu(&device) => {
+                let bias = bias.val().into_dispatch();
+                let [x, weight] = [x.into_dispatch(), weight.into_dispatch()];
+                Tensor::from_dispatch(Dispatch::layer_norm(x, weight, bias, self.epsilon))
+            }
+            Some(bias) => {
+                let x = x.clone() - x.mean_dim(1);
+                let variance = x.clone().square().mean_dim(1);
+                let scale = variance.add_scalar(self.epsilon).sqrt().recip();
+                x * scale * weight.unsqueeze() + bias.val().unsqueeze()
+            }
+        }
+    }
+
+    /// Where the weight is.
+    pub(in crate::model) fn device(&self) -> Device {
+        self.weight.val().device()
+    }
+}
