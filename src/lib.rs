@@ -2,7 +2,7 @@
 //!
 //! Data flows one way, and the modules follow it: [`config`] says what to compare; a [`dataset`] gives
 //! records; a [`task`] makes samples; [`structure`] gives each token its hierarchical position; an
-//! [`encoding`] gives rotations; a [`model`] on a [`device`] scores; [`run`] drives all that; [`store`]
+//! [`encoding`] gives rotations; a [`model`] on a [`device`] scores; [`hub`] finds models and data by name; [`run`] drives all that; [`store`]
 //! keeps every sample as it finishes; [`report`] makes tables, with intervals from [`stats`] and the
 //! [`paper`]'s numbers. [`tune`] searches an encoding's keys; [`train`] makes models to compare on. [`cli`] is what a user types, [`error`] what
 //! they read when something is wrong, [`interrupt`] what Ctrl-C does.
@@ -14,6 +14,7 @@ pub mod device;
 pub mod encoding;
 pub mod error;
 pub mod hash;
+pub mod hub;
 pub mod interrupt;
 pub mod memory;
 pub mod model;

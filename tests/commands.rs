@@ -273,3 +273,27 @@ fn run_and_score_agree() {
         assert!((loss - scored["loss"].as_f64().unwrap()).abs() < 1e-9, "{line} {scored}");
     }
 }
+
+/// An instruct model is asked through its template, whose special tokens are the only ones.
+#[test]
+fn generate_through_a_chat_template() {
+    let space = Workspace::new();
+    space.write("a.py", "def f(a):\n    return a\n");
+    let generate = |more: &str| {
+        space.longcode(&format!("generate --model model --device cpu --max-new-tokens 2 --json a.py {more}"))
+    };
+    generate("--chat").failed(2, &["no chat template", "model", "plain text"]);
+    let template =
+        "{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}{{ eos_token }}bot:";
+    space.write("model/chat_template.jinja", template);
+    let made = generate("--chat").done().json();
+    space.write("asked.txt", "<s>user: def f(a):\n    return a\n</s>bot:");
+    let inspected = space.longcode("inspect asked.txt --tokenizer model --json").done().json();
+    let ids: Vec<_> = inspected[0]["tokens"].as_array().unwrap().iter().map(|token| &token["id"]).collect();
+    assert_eq!(made[0]["prompt_tokens"], ids.len(), "{ids:?}");
+    let plain = generate("").done().json();
+    assert!(plain[0]["prompt_tokens"].as_u64() < made[0]["prompt_tokens"].as_u64());
+    generate("--chat --encoding hirope:window=8,split=0.5").done();
+    space.write("model/chat_template.jinja", "{{ raise_exception('only poems') }}");
+    generate("--chat").failed(2, &["the chat template cannot be rendered", "only poems"]);
+}

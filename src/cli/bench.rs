@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::{check_encoding, kinds_help, print};
+use super::{check_encoding, find_model, kinds_help, print};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,9 +18,12 @@ use crate::model::{Checkpoint, Network, Precision, Under};
     "  longcode bench --model models/nano --encoding rope hirope:window=128 --length 1024 4096"
 ))]
 pub struct Args {
-    /// Hugging Face directory or GGUF file
+    /// Hugging Face directory or GGUF file, or org/name[@revision] of the local Hugging Face cache
     #[arg(long, value_name = "MODEL")]
     model: PathBuf,
+    /// Fetch the model from the Hugging Face hub, if it is not in the cache
+    #[arg(long)]
+    download: bool,
     /// kind, or kind:key=value,key=value
     #[arg(long, value_name = "SPEC", required = true, num_args = 1..)]
     encoding: Vec<String>,
@@ -60,7 +63,7 @@ impl Args {
             .at("--length")
             .fix("give lengths of at least 2 tokens"));
         }
-        let checkpoint = Checkpoint::open(&self.model)?;
+        let checkpoint = Checkpoint::open(&find_model(&self.model, self.download)?)?;
         let encodings: Vec<EncodingSpec> =
             self.encoding.iter().map(|text| EncodingSpec::parse(text)).collect::<Result<_>>()?;
         for (encoding, text) in encodings.iter().zip(&self.encoding) {

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::{check_encoding, kinds_help, print};
+use super::{check_encoding, find_model, kinds_help, print};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::model::chat::Message;
 use crate::model::{Checkpoint, Limits, Network, Precision, Under, generate};
 use crate::structure::{Language, Source, segments};
 
@@ -18,9 +19,12 @@ use crate::structure::{Language, Source, segments};
     "  longcode generate --model models/nano --encoding hirope:window=64,split=0.5 prompt.py"
 ))]
 pub struct Args {
-    /// Hugging Face directory or GGUF file
+    /// Hugging Face directory or GGUF file, or org/name[@revision] of the local Hugging Face cache
     #[arg(long, value_name = "MODEL")]
     model: PathBuf,
+    /// Fetch the model from the Hugging Face hub, if it is not in the cache
+    #[arg(long)]
+    download: bool,
     /// kind, or kind:key=value,key=value
     #[arg(long, value_name = "SPEC", default_value = "rope")]
     encoding: String,
@@ -33,6 +37,9 @@ pub struct Args {
     /// f32, split or bf16 on the CPU; f32 or f16 on a GPU: what matrix products are made of
     #[arg(long, default_value_t)]
     precision: Precision,
+    /// Ask an instruct model through its chat template: each file is what the user says
+    #[arg(long)]
+    chat: bool,
     /// One JSON object a file on stdout: file, prompt_tokens, encoding, ids, text, ended, prompt_seconds (reading
     /// the prompt), seconds (generating)
     #[arg(long)]
@@ -50,7 +57,7 @@ impl Args {
                 .fix("give at least 1 token"));
         }
         let encoding = EncodingSpec::parse(&self.encoding)?;
-        let checkpoint = Checkpoint::open(&self.model)?;
+        let checkpoint = Checkpoint::open(&find_model(&self.model, self.download)?)?;
         check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let texts: Vec<String> =
             self.files.iter().map(|file| read_text(file, ErrorKind::Source)).collect::<Result<_>>()?;
@@ -72,11 +79,21 @@ impl Args {
         checkpoint: &Checkpoint,
         model: &Network,
     ) -> Result<String> {
-        let tokens = checkpoint.tokenizer.encode(text)?;
+        let asked = match self.chat {
+            true => checkpoint.chat_template()?.render(&[Message::user(text)])?,
+            false => text.to_string(),
+        };
+        let tokens = match self.chat {
+            true => checkpoint.tokenizer.encode_as_it_stands(&asked)?,
+            false => checkpoint.tokenizer.encode(text)?,
+        };
         if tokens.ids.is_empty() {
             return Err(Error::new(ErrorKind::Source, "no token").fix("give a file that is not empty"));
         }
-        let source = Source { text, language: Language::of_path(file), file_starts: &[] };
+        // What the template says around the text are files of their own.
+        let around = asked.find(text).map(|start| [start, start + text.len()]).filter(|_| self.chat);
+        let file_starts: Vec<usize> = around.into_iter().flatten().collect();
+        let source = Source { text: &asked, language: Language::of_path(file), file_starts: &file_starts };
         let levels =
             encoding.units().iter().map(|&unit| segments(&source, &tokens.offsets, unit).index).collect();
         let room = self.max_new_tokens;

@@ -5,6 +5,7 @@ mod datasets;
 mod devices;
 mod generate;
 mod inspect;
+mod models;
 mod report;
 mod run;
 mod score;
@@ -12,6 +13,7 @@ mod train;
 mod tune;
 
 use std::panic::{self, PanicHookInfo};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 
@@ -19,6 +21,7 @@ use clap::{Parser, Subcommand};
 
 use crate::encoding::{EncodingSpec, KINDS, ModelRope};
 use crate::error::{Error, ErrorKind, Result};
+use crate::hub::{self, Name};
 use crate::model::Products;
 use crate::{interrupt, memory};
 
@@ -43,6 +46,24 @@ enum Command {
     Tune(tune::Args),
     Devices(devices::Args),
     Datasets(datasets::Args),
+    Models(models::Args),
+}
+
+/// Where the model of `--model` lies: a path, or a name of the hub's, fetched where that is asked for.
+fn find_model(given: &Path, download: bool) -> Result<PathBuf> {
+    let name = given.to_str().filter(|_| !given.exists()).and_then(Name::model);
+    match name {
+        Some(name) => {
+            if download {
+                hub::fetch(&name)?;
+            }
+            name.cached()
+        }
+        None if download => Err(Error::new(ErrorKind::Usage, "there is nothing to download")
+            .at("--download")
+            .fix("leave it out, or give --model org/name")),
+        None => Ok(given.to_path_buf()),
+    }
 }
 
 /// Refuses an encoding that makes no sense for a model, and says on stderr what is unwise of it.
@@ -89,6 +110,7 @@ impl Command {
             Command::Tune(args) => args.execute(),
             Command::Devices(args) => args.execute(),
             Command::Datasets(args) => args.execute(),
+            Command::Models(args) => args.execute(),
         }
     }
 }

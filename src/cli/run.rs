@@ -36,6 +36,10 @@ pub struct Args {
     /// Override a key of the config, as task.samples=5
     #[arg(long, value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
+    /// Fetch models and data sets that the config names by org/name from the Hugging Face hub, if they are not in the
+    /// cache
+    #[arg(long)]
+    download: bool,
     /// Start over instead of going on
     #[arg(long)]
     fresh: bool,
@@ -54,6 +58,9 @@ impl Args {
         }
         for model in &mut config.models {
             model.precision = self.precision.unwrap_or(model.precision);
+        }
+        if self.download {
+            config.download()?;
         }
         let device = self.device.open()?;
         eprintln!("device: {}", device.name);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{check_encoding, kinds_help, print};
+use super::{check_encoding, find_model, kinds_help, print};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result, read_text};
@@ -17,9 +17,12 @@ use crate::structure::{Language, Segments, Source, Unit, segments, segments_pref
     "  longcode score --model models/nano --encoding hirope:window=64,split=0.5 src/*.py"
 ))]
 pub struct Args {
-    /// Hugging Face directory or GGUF file
+    /// Hugging Face directory or GGUF file, or org/name[@revision] of the local Hugging Face cache
     #[arg(long, value_name = "MODEL")]
     model: PathBuf,
+    /// Fetch the model from the Hugging Face hub, if it is not in the cache
+    #[arg(long)]
+    download: bool,
     /// kind, or kind:key=value,key=value
     #[arg(long, value_name = "SPEC")]
     encoding: String,
@@ -55,7 +58,7 @@ impl Args {
                 .fix("give at least 2 tokens"));
         }
         let encoding = self.encoding_with_unit()?;
-        let checkpoint = Checkpoint::open(&self.model)?;
+        let checkpoint = Checkpoint::open(&find_model(&self.model, self.download)?)?;
         check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let texts: Vec<String> =
             self.files.iter().map(|file| read_text(file, ErrorKind::Source)).collect::<Result<_>>()?;

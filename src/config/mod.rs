@@ -18,6 +18,7 @@ use toml::{Table, Value};
 
 use crate::encoding::{self, EncodingSpec};
 use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::hub::{self, Name};
 use crate::model::Precision;
 use crate::paper;
 use crate::task::{self, Task};
@@ -179,10 +180,34 @@ impl Config {
     /// # Errors
     /// [`ErrorKind::Config`] when it is not there, with how to get it.
     pub fn find_model(&self, entry: &ModelEntry) -> Result<PathBuf> {
-        self.find(&entry.path).map_err(|mut e| {
+        let found = match (self.find(&entry.path), Name::model(&entry.path)) {
+            (Err(_), Some(name)) => name.cached(),
+            (found, _) => found,
+        };
+        found.map_err(|mut e| {
             e.fix = entry.obtain.clone().or(e.fix);
             e.at(format_args!("model \"{}\"", entry.name))
         })
+    }
+
+    /// Fetches what it names of the Hugging Face hub and is not there as a path: models as `org/name`, data sets as
+    /// `hf:org/name/file`.
+    ///
+    /// # Errors
+    /// As [`hub::fetch`].
+    pub fn download(&self) -> Result<()> {
+        for entry in &self.models {
+            if let (Err(_), Some(name)) = (self.find(&entry.path), Name::model(&entry.path)) {
+                hub::fetch(&name).map_err(|e| e.at(format_args!("model \"{}\"", entry.name)))?;
+            }
+        }
+        for entry in &self.tasks {
+            let place = |e: Error| e.at(format_args!("task \"{}\"", entry.name));
+            if let Some(name) = Name::dataset(&entry.dataset).map_err(place)? {
+                hub::fetch(&name).map_err(place)?;
+            }
+        }
+        Ok(())
     }
 
     /// The first existing path among the places that a relative path is looked for.

@@ -40,9 +40,8 @@ fn read(dataset: &Dataset) -> Result<Vec<Result<Record>>> {
 
 fn parse(line: &[u8], origin: &Origin) -> Result<Map<String, Value>> {
     let text = std::str::from_utf8(line).map_err(|e| {
-        wrong(origin, format!("not valid UTF-8 at byte {} of the line", e.valid_up_to())).fix(
-            "convert the file to UTF-8; an archive (.zip, .parquet) must be unpacked to JSON lines first",
-        )
+        wrong(origin, format!("not valid UTF-8 at byte {} of the line", e.valid_up_to()))
+            .fix("convert the file to UTF-8; an archive (.zip) must be unpacked to JSON lines first")
     })?;
     let value = serde_json::from_str(text).map_err(|e| {
         if e.is_eof() {

@@ -9,6 +9,7 @@
 
 mod jsonl;
 mod manifest;
+mod parquet;
 mod record;
 mod source_tree;
 
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::Hasher;
+use crate::hub::Name;
 
 /// How the data of one format are found and read.
 struct Format {
@@ -37,7 +39,7 @@ struct Format {
 }
 
 /// Every format there is.
-const FORMATS: &[Format] = &[jsonl::FORMAT, source_tree::FORMAT];
+const FORMATS: &[Format] = &[jsonl::FORMAT, parquet::FORMAT, source_tree::FORMAT];
 
 /// The folder of a search directory that holds the manifests.
 const MANIFESTS: &str = "datasets";
@@ -67,12 +69,16 @@ pub struct Listed {
 impl Dataset {
     /// Finds a data set. `reference` is the name of a manifest, looked for as `datasets/NAME.toml` in each directory
     /// of `search`, or a path, relative to each of them in turn, of a manifest, of a JSON lines file (plain or
-    /// gzip), or of a directory of source files. A name goes before a path.
+    /// gzip), or of a directory of source files. A name goes before a path. `hf:org/name/file` is a file of the local
+    /// Hugging Face cache.
     ///
     /// # Errors
     /// [`ErrorKind::Dataset`] when nothing has that name (with the names there are), the manifest is wrong (with its
     /// line), or the data are not there (with how to obtain them).
     pub fn open(reference: &str, search: &[PathBuf]) -> Result<Dataset> {
+        if let Some(name) = Name::dataset(reference)? {
+            return Dataset::from_data(name.cached()?);
+        }
         if let Some(path) = manifest_named(reference, search) {
             return Dataset::from_manifest(path);
         }
@@ -99,7 +105,7 @@ impl Dataset {
     fn from_data(path: PathBuf) -> Result<Dataset> {
         let format = FORMATS.iter().find(|format| (format.takes)(&path)).ok_or_else(|| {
             Error::new(ErrorKind::Dataset, "not a file that can be read as a dataset").in_file(&path).fix(
-                "give a .jsonl or .jsonl.gz file, a directory of source files, or a manifest (.toml) that names \
+                "give a .jsonl, .jsonl.gz or .parquet file, a directory of source files, or a manifest (.toml) that names \
                  the format",
             )
         })?;
@@ -348,9 +354,9 @@ mod tests {
     #[test]
     fn a_file_of_no_known_format_is_refused() {
         let (home, search) = home();
-        fs::write(home.path().join("data.parquet"), "PAR1").unwrap();
-        let error = Dataset::open("data.parquet", &search).unwrap_err();
-        assert!(error.place.unwrap().ends_with("data.parquet") && error.fix.unwrap().contains(".jsonl"));
+        fs::write(home.path().join("data.arrow"), "ARROW1").unwrap();
+        let error = Dataset::open("data.arrow", &search).unwrap_err();
+        assert!(error.place.unwrap().ends_with("data.arrow") && error.fix.unwrap().contains(".jsonl"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
+use super::chat::ChatTemplate;
 use super::format::{self, CheckpointFormat};
 use super::stored::Mapped;
 use super::weights::{Hold, Weights};
@@ -50,6 +51,18 @@ impl Checkpoint {
         end_of_sequence.sort_unstable();
         end_of_sequence.dedup();
         Ok(Checkpoint { path: path.to_path_buf(), config, tokenizer, end_of_sequence, format })
+    }
+
+    /// How the model wants to be asked.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`] when it does not say so, or its files cannot be read.
+    pub fn chat_template(&self) -> Result<ChatTemplate> {
+        self.format.chat_template()?.ok_or_else(|| {
+            Error::new(ErrorKind::Tokenizer, "the model has no chat template")
+                .in_file(&self.path)
+                .fix("use an instruct model, or ask in plain text")
+        })
     }
 
     /// Loads the weights on a device, to score and generate in a precision.

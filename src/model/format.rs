@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use super::chat::ChatTemplate;
 use super::gguf::Gguf;
 use super::hugging_face::HuggingFace;
 use super::weights::TensorSource;
 use super::{NetworkConfig, Tokenizer};
 use crate::error::{Error, ErrorKind, Result};
+use crate::hub::Name;
 
 /// A checkpoint on disk: config, tokenizer and weights, in whatever files.
 pub(super) trait CheckpointFormat: Send + Sync {
@@ -24,6 +26,12 @@ pub(super) trait CheckpointFormat: Send + Sync {
 
     /// The file that the tokenizer is in.
     fn tokenizer_file(&self) -> PathBuf;
+
+    /// How an instruct model wants to be asked, if it says so.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`] or, of a damaged file, [`ErrorKind::Model`], naming the file.
+    fn chat_template(&self) -> Result<Option<ChatTemplate>>;
 
     /// Ids that end a generation, beside the tokenizer's own.
     ///
@@ -44,7 +52,8 @@ pub(super) trait CheckpointFormat: Send + Sync {
     fn files(&self) -> Result<Vec<PathBuf>>;
 }
 
-/// The checkpoint at a path: a GGUF file, or a Hugging Face directory.
+/// The checkpoint at a path: a GGUF file, or a Hugging Face directory; or, of a path that is not there, the model of
+/// that name in the Hugging Face cache.
 ///
 /// # Errors
 /// [`ErrorKind::Model`]: nothing is there, or no GGUF file.
@@ -55,7 +64,10 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn CheckpointFormat>> {
     if path.is_dir() {
         return Ok(Box::new(HuggingFace::new(path)));
     }
+    if let Some(name) = path.to_str().and_then(Name::model) {
+        return open(&name.cached()?);
+    }
     Err(Error::new(ErrorKind::Model, "no such model directory or file")
         .in_file(path)
-        .fix("give a directory with config.json, *.safetensors and tokenizer.json, or a GGUF file"))
+        .fix("give a directory with config.json, *.safetensors and tokenizer.json, a GGUF file, or org/name"))
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::chat::ChatTemplate;
 use super::format::CheckpointFormat;
 use super::safetensors::{SafetensorsDir, weight_files};
 use super::weights::TensorSource;
@@ -33,6 +34,10 @@ impl CheckpointFormat for HuggingFace {
 
     fn tokenizer_file(&self) -> PathBuf {
         self.dir.join("tokenizer.json")
+    }
+
+    fn chat_template(&self) -> Result<Option<ChatTemplate>> {
+        ChatTemplate::of_directory(&self.dir)
     }
 
     /// Those that generation_config.json and config.json name.

@@ -76,13 +76,7 @@ impl Tokenizer {
     /// # Errors
     /// [`ErrorKind::Tokenizer`] when the text cannot be tokenized.
     pub fn encode(&self, text: &str) -> Result<Tokens> {
-        let encoding = self
-            .inner
-            .encode(text, true)
-            .map_err(|e| Error::new(ErrorKind::Tokenizer, format!("cannot tokenize the text: {e}")))?;
-        let mut tokens =
-            Tokens { ids: encoding.get_ids().to_vec(), offsets: encoding.get_offsets().to_vec() };
-        let special = encoding.get_special_tokens_mask();
+        let (mut tokens, special) = self.encoded(text, true)?;
         if special.last() == Some(&1) && tokens.ids.last().copied() == self.eos {
             tokens.ids.pop();
             tokens.offsets.pop();
@@ -94,6 +88,24 @@ impl Tokenizer {
             tokens.offsets.insert(0, (0, 0));
         }
         Ok(tokens)
+    }
+
+    /// The same of a text that holds the special tokens that it needs, as a rendered chat.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_as_it_stands(&self, text: &str) -> Result<Tokens> {
+        self.encoded(text, false).map(|(tokens, _)| tokens)
+    }
+
+    /// Tokens, and 1 for each that the post-processor added.
+    fn encoded(&self, text: &str, add_special: bool) -> Result<(Tokens, Vec<u32>)> {
+        let encoding = self
+            .inner
+            .encode(text, add_special)
+            .map_err(|e| Error::new(ErrorKind::Tokenizer, format!("cannot tokenize the text: {e}")))?;
+        let tokens = Tokens { ids: encoding.get_ids().to_vec(), offsets: encoding.get_offsets().to_vec() };
+        Ok((tokens, encoding.get_special_tokens_mask().to_vec()))
     }
 
     /// The ids that go on after the tokens of `context`, when `text` follows it: a token that would cross

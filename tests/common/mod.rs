@@ -7,6 +7,7 @@ pub mod cli;
 pub mod decoding;
 pub mod gguf;
 pub mod golden;
+pub mod hub;
 
 use std::path::{Path, PathBuf};
 

@@ -13,6 +13,7 @@ pub mod tokenizer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::chat::ChatTemplate;
 use super::format::CheckpointFormat;
 use super::stored::Mapped;
 use super::weights::TensorSource;
@@ -123,6 +124,10 @@ impl CheckpointFormat for Gguf {
 
     fn tokenizer_file(&self) -> PathBuf {
         self.path.clone()
+    }
+
+    fn chat_template(&self) -> Result<Option<ChatTemplate>> {
+        self.read_chat_template()
     }
 
     /// None beside the tokenizer's.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Gguf, key_error, needed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Tokenizer;
+use crate::model::chat::ChatTemplate;
 
 const MODEL: &str = "tokenizer.ggml.model";
 const PRE: &str = "tokenizer.ggml.pre";
@@ -44,6 +45,18 @@ impl Gguf {
     pub(super) fn read_tokenizer(&self) -> Result<Tokenizer> {
         let read = || Tokenizer::from_json(self.tokenizer_json()?, &self.tokenizer_config()?);
         read().map_err(|e: Error| e.in_file(&self.path).fix("convert the model again"))
+    }
+
+    /// The chat template, if the file has one.
+    ///
+    /// # Errors
+    /// As [`Gguf::read_tokenizer`].
+    pub(super) fn read_chat_template(&self) -> Result<Option<ChatTemplate>> {
+        let read = || match self.text("tokenizer.chat_template")? {
+            Some(source) => Ok(Some(ChatTemplate::new(source.into(), &self.tokenizer_config()?))),
+            None => Ok(None),
+        };
+        read().map_err(|e: Error| e.in_file(&self.path))
     }
 
     fn tokenizer_json(&self) -> Result<Value> {
