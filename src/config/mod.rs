@@ -181,7 +181,10 @@ impl Config {
     /// [`ErrorKind::Config`] when it is not there, with how to get it.
     pub fn find_model(&self, entry: &ModelEntry) -> Result<PathBuf> {
         let found = match (self.find(&entry.path), Name::model(&entry.path)) {
-            (Err(_), Some(name)) => name.cached(),
+            // Where the config says how to get it, its path is no name.
+            (Err(missing), Some(name)) => {
+                name.cached().map_err(|e| if entry.obtain.is_some() { missing } else { e })
+            }
             (found, _) => found,
         };
         found.map_err(|mut e| {
