@@ -4,11 +4,8 @@ use super::{Family, Gguf};
 use crate::error::Result;
 use crate::model::config::{NetworkConfig, RawConfig, field_error};
 
-pub(super) const FAMILY: Family = Family {
-    model_types: &["phi3"],
-    gguf: Some(Gguf { architecture: "phi3", interleaved: false }),
-    read,
-};
+pub(super) const FAMILY: Family =
+    Family { model_types: &["phi3"], gguf: Some(Gguf { architecture: "phi3", interleaved: false }), read };
 
 fn read(raw: &RawConfig) -> Result<NetworkConfig> {
     raw.needs_activation("silu")?;

@@ -6,11 +6,8 @@ use crate::encoding::OwnWindow;
 use crate::error::Result;
 use crate::model::config::{Biases, NetworkConfig, RawConfig};
 
-pub(super) const FAMILY: Family = Family {
-    model_types: &["qwen2"],
-    gguf: Some(Gguf { architecture: "qwen2", interleaved: false }),
-    read,
-};
+pub(super) const FAMILY: Family =
+    Family { model_types: &["qwen2"], gguf: Some(Gguf { architecture: "qwen2", interleaved: false }), read };
 
 /// What transformers takes for configs without the keys.
 const DEFAULT_WINDOW: usize = 4096;

@@ -4,11 +4,8 @@ use super::{Family, Gguf, qwen2};
 use crate::error::Result;
 use crate::model::config::{Biases, NetworkConfig, QkNorm, RawConfig};
 
-pub(super) const FAMILY: Family = Family {
-    model_types: &["qwen3"],
-    gguf: Some(Gguf { architecture: "qwen3", interleaved: false }),
-    read,
-};
+pub(super) const FAMILY: Family =
+    Family { model_types: &["qwen3"], gguf: Some(Gguf { architecture: "qwen3", interleaved: false }), read };
 
 fn read(raw: &RawConfig) -> Result<NetworkConfig> {
     raw.needs_activation("silu")?;
