@@ -1,6 +1,7 @@
 //! Parquet files, as data sets of the hub are kept: a row is a record. Only the columns that a manifest maps are read.
 
 use std::fs::File;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,23 +26,27 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn read(dataset: &Dataset) -> Result<Vec<Result<Record>>> {
-    let path = &dataset.path;
-    let damaged = |e: ParquetError| {
-        Error::new(ErrorKind::Dataset, format!("not a whole parquet file: {e}")).in_file(path).fix(
-            "the file may be cut short, or compressed by another codec than snappy and zstd; get it again",
-        )
+    let damaged = |what: &str| {
+        Error::new(ErrorKind::Dataset, format!("not a whole parquet file: {what}"))
+            .in_file(&dataset.path)
+            .fix("the file may be cut short, or compressed by another codec than snappy and zstd; get it again")
     };
-    let file = File::open(path).map_err(|e| unreadable(path, &e))?;
-    let reader = SerializedFileReader::new(file).map_err(damaged)?;
+    let file = File::open(&dataset.path).map_err(|e| unreadable(&dataset.path, &e))?;
+    // The crate panics on some damaged files.
+    let rows = catch_unwind(|| rows(dataset, file)).map_err(|_| damaged("its bytes make no sense"))?;
+    rows.map_err(|e| damaged(&e.to_string()))
+}
+
+fn rows(dataset: &Dataset, file: File) -> std::result::Result<Vec<Result<Record>>, ParquetError> {
+    let reader = SerializedFileReader::new(file)?;
     let schema = reader.metadata().file_metadata().schema();
     let asked: Vec<&String> = dataset.manifest.fields.values().collect();
-    let columns = if asked.is_empty() { None } else { Some(only(schema, &asked).map_err(damaged)?) };
+    let columns = if asked.is_empty() { None } else { Some(only(schema, &asked)?) };
     let roles = Roles::new(&dataset.manifest.fields);
     let mut records = Vec::new();
-    for (number, row) in reader.get_row_iter(columns).map_err(damaged)?.enumerate() {
-        let origin = Origin { file: path.clone(), line: number + 1 };
-        let fields = object(&row.map_err(damaged)?);
-        records.push(Record::new(fields, origin, roles.clone(), dataset.manifest.language));
+    for (number, row) in reader.get_row_iter(columns)?.enumerate() {
+        let origin = Origin { file: dataset.path.clone(), line: number + 1 };
+        records.push(Record::new(object(&row?), origin, roles.clone(), dataset.manifest.language));
     }
     Ok(records)
 }
@@ -175,5 +180,33 @@ mod tests {
                 "{length}: {error}"
             );
         }
+    }
+
+    /// Whatever bytes are wrong: rows, or an error in words.
+    #[test]
+    fn damaged_files_do_not_panic() {
+        use rand::{Rng, SeedableRng};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("d.parquet");
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(0);
+        let mut refused = 0;
+        for compression in [Compression::UNCOMPRESSED, Compression::SNAPPY] {
+            write(&path, compression);
+            let whole = std::fs::read(&path).unwrap();
+            for _ in 0..500 {
+                let mut bytes = whole.clone();
+                for _ in 0..random.random_range(1..4) {
+                    let place = random.random_range(0..bytes.len());
+                    bytes[place] = random.random();
+                }
+                std::fs::write(&path, &bytes).unwrap();
+                let dataset = Dataset::open("d.parquet", &[dir.path().to_path_buf()]).unwrap();
+                if let Err(e) = dataset.records() {
+                    assert!(e.place.is_some() && e.fix.is_some(), "{e}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(refused > 200, "{refused}");
     }
 }
