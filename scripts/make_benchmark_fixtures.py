@@ -15,13 +15,15 @@ and which package versions its values are from. The same checkouts, corpus and p
 import argparse
 from pathlib import Path
 
-from benchmark_fixtures import bleu, choice
+from benchmark_fixtures import bleu, choice, repoqa_answers, repoqa_context
 from benchmark_fixtures.official import Official
 
 ROOT = Path(__file__).resolve().parent.parent
 WRITERS = {
     "bleu": bleu.write,
     "multiple_choice": choice.write,
+    "repoqa_answers": repoqa_answers.write,
+    "repoqa_context": repoqa_context.write,
 }
 
 
