@@ -3,7 +3,7 @@
 
     python3 scripts/build_corpora.py eval-python eval-java
     pip install nltk==3.10.4 tree-sitter==0.21.3 tree-sitter-languages==1.10.2 fuzzywuzzy==0.18.0 thefuzz==0.22.1 \\
-        transformers rich numpy tempdir appdirs wget
+        python-Levenshtein==0.27.5 transformers torch rich numpy tempdir appdirs wget jsonlines
     python3 scripts/make_benchmark_fixtures.py CHECKOUTS [NAME ...]
 
 CHECKOUTS is a directory with the benchmarks' repositories at the commits in benchmark_fixtures/official.py, each below
@@ -15,7 +15,7 @@ and which package versions its values are from. The same checkouts, corpus and p
 import argparse
 from pathlib import Path
 
-from benchmark_fixtures import bleu, choice, repoqa_answers, repoqa_context
+from benchmark_fixtures import bleu, choice, lca, repobench, repoqa_answers, repoqa_context
 from benchmark_fixtures.official import Official
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +24,8 @@ WRITERS = {
     "multiple_choice": choice.write,
     "repoqa_answers": repoqa_answers.write,
     "repoqa_context": repoqa_context.write,
+    "repobench": repobench.write,
+    "lca": lca.write,
 }
 
 

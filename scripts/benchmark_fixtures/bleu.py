@@ -3,8 +3,6 @@
 The first line says where the values are from; every other line is [reference, hypothesis, score].
 """
 
-import gzip
-import io
 import json
 import random
 import re
@@ -12,6 +10,7 @@ import sys
 import warnings
 
 from .corpus import some_functions
+from .official import write_text
 
 PAIRS = 2000
 SPACES = [chr(c) for c in range(sys.maxunicode + 1) if re.fullmatch(r"\s", chr(c))]
@@ -32,13 +31,7 @@ def write(official, args):
         "note": "int 0 where no token is shared, a float otherwise; empty text is one empty token",
     }
     lines = [head] + [[reference, hypothesis, similarity(hypothesis, reference)] for reference, hypothesis in pairs]
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    out = io.BytesIO()
-    with gzip.GzipFile(fileobj=out, mode="wb", mtime=0, compresslevel=9) as packed:
-        packed.write(text.encode())
-    path = args.out / "bleu.jsonl.gz"
-    path.write_bytes(out.getvalue())
-    print(f"{path}: {len(out.getvalue())} bytes, {len(pairs)} pairs")
+    write_text(args.out / "bleu.jsonl.gz", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
 def make_pairs(rng, corpus):

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import gzip
 import hashlib
 import importlib
 import importlib.metadata
@@ -84,7 +85,7 @@ def quietly(function, *args, **kwargs):
 
 
 def write_json(path, value):
-    """One case a line where a list of the top level has several, so that a diff can be read."""
+    """JSON, one case a line where a list of the top level has several, so that a diff can be read."""
     parts = []
     for key, part in value.items():
         if isinstance(part, list) and len(part) > 1:
@@ -92,6 +93,16 @@ def write_json(path, value):
             parts.append(f"{json.dumps(key)}: [\n{lines}\n]")
         else:
             parts.append(f"{json.dumps(key)}: {json.dumps(part, ensure_ascii=False)}")
-    text = "{\n" + ",\n".join(parts) + "\n}\n"
-    Path(path).write_text(text, encoding="utf-8")
-    print(f"{path}: {len(text.encode())} bytes")
+    write_text(path, "{\n" + ",\n".join(parts) + "\n}\n")
+
+
+def write_text(path, text):
+    """UTF-8; gzip without name and time for a path that ends in .gz."""
+    data = text.encode()
+    if path.suffix == ".gz":
+        packed = io.BytesIO()
+        with gzip.GzipFile(filename="", fileobj=packed, mode="wb", mtime=0, compresslevel=9) as out:
+            out.write(data)
+        data = packed.getvalue()
+    path.write_bytes(data)
+    print(f"{path}: {len(data)} bytes")

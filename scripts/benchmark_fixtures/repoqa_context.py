@@ -4,8 +4,6 @@ The whole of search_needle_function.evaluate_model is run, with the tokenizer of
 model that keeps its prompts.
 """
 
-import gzip
-import io
 import json
 import random
 import sys
@@ -16,7 +14,7 @@ from pathlib import Path
 from transformers import AutoTokenizer
 
 from . import corpus
-from .official import quietly
+from .official import quietly, write_json
 from .repoqa_sources import functions_of
 
 SIZES = [512, 1024, 2048]
@@ -53,12 +51,7 @@ def write(official, args):
         "contexts": contexts,
         "base_prompts": base,
     }
-    out = io.BytesIO()
-    with gzip.GzipFile(fileobj=out, mode="wb", mtime=0, compresslevel=9) as packed:
-        packed.write(json.dumps(fixture, ensure_ascii=False).encode())
-    path = args.out / "repoqa_context.json.gz"
-    path.write_bytes(out.getvalue())
-    print(f"{path}: {len(out.getvalue())} bytes, {len(contexts)} contexts")
+    write_json(args.out / "repoqa_context.json.gz", fixture)
 
 
 def run(official, checkout, dataset, tokenizer, size, **options):
