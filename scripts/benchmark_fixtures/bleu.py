@@ -39,9 +39,11 @@ def make_pairs(rng, corpus):
     pairs = list(edge_cases())
     originals = some_functions(corpus, "python", rng, 45, range(60, 500))
     originals += some_functions(corpus, "java", rng, 45, range(60, 500))
-    changes = [identical, no_indent, one_word_other, some_words_other, words_dropped, words_swapped, words_doubled, head,
-               tail, middle, head_only, twice, line_dropped, lines_swapped, renamed, other_spaces, no_space_lookalike,
-               glued, shuffled, reversed_words, one_word_repeated, few_words, with_prose, cut_words]
+    changes = [
+        identical, no_indent, one_word_other, some_words_other, words_dropped, words_swapped, words_doubled, head,
+        tail, middle, head_only, twice, line_dropped, lines_swapped, renamed, other_spaces, no_space_lookalike, glued,
+        shuffled, reversed_words, one_word_repeated, few_words, with_prose, cut_words,
+    ]
     i = 0
     while len(pairs) < PAIRS:
         # A function's pairs stand together: the file stays small.
@@ -107,7 +109,9 @@ def one_word_other(text, rng):
 
 def some_words_other(text, rng):
     share = rng.choice([0.1, 0.3, 0.6, 0.9])
-    return "".join(p if p.isspace() or rng.random() > share else rng.choice(["x", "self", "0", "return"]) for p in split(text))
+    return "".join(p if p.isspace() or rng.random() > share else rng.choice([
+        "x", "self", "0", "return",
+    ]) for p in split(text))
 
 
 def words_dropped(text, rng):

@@ -51,7 +51,8 @@ def long_texts(corpus_directory, rng):
 
 
 def longbench(official, tokenizer, texts, rng):
-    scope = {"re": re, "json": json, "os": os, "tqdm": lambda items: items, "time": SimpleNamespace(sleep=lambda s: None)}
+    scope = {"re": re, "json": json, "os": os, "tqdm": lambda items: items,
+             "time": SimpleNamespace(sleep=lambda s: None)}
     templates = {
         "template_0shot": "0shot",
         "template_0shot_cot": "0shot_cot",
@@ -61,7 +62,8 @@ def longbench(official, tokenizer, texts, rng):
     }
     for name, file in templates.items():
         scope[name] = official.read("LongBench", f"prompts/{file}.txt")
-    extract, get_pred = official.functions("LongBench", "pred.py", ["extract_answer", "get_pred", "query_llm"], scope)[:2]
+    extract, get_pred = official.functions("LongBench", "pred.py", ["extract_answer", "get_pred", "query_llm"],
+                                           scope)[:2]
     scope["AutoTokenizer"] = SimpleNamespace(from_pretrained=lambda *a, **k: tokenizer)
     scope["model_map"] = {"nano": "nano"}
     scope["URL"] = scope["API_KEY"] = ""
@@ -150,19 +152,21 @@ def result_table(official, judged, compensated):
 
 LONGBENCH_OUTPUTS = [
     "", " ", "\n", "A", "(A)", "The correct answer is (A)", "The correct answer is (A).", "The correct answer is A",
-    "the correct answer is (A)", "The correct answer is: (A)", "The correct answer is  (A)", "The correct answer is\n(A)",
-    "The correct answer is **(B)**", "**The correct answer is (C).**", "The *correct* answer* is (*D*)",
-    "The correct answer is B. The correct answer is (C)", "The correct answer is (C). The correct answer is (D)",
-    "The correct answer is (E). The correct answer is D", "The correct answer is (a)", "The correct answer is Apple",
-    "The correct answer is (AB)", "The correct answer is (A", "The correct answer is (insert answer here)",
-    "The correct answer is option B", "The correct answer is not (A)", "I think The correct answer is (B) because",
-    "The correct answer is [A]", "The correct answer is $A$", "The correct answer is \\(A\\)", "The correct answer is Ａ",
+    "the correct answer is (A)", "The correct answer is: (A)", "The correct answer is  (A)",
+    "The correct answer is\n(A)", "The correct answer is **(B)**", "**The correct answer is (C).**",
+    "The *correct* answer* is (*D*)", "The correct answer is B. The correct answer is (C)",
+    "The correct answer is (C). The correct answer is (D)", "The correct answer is (E). The correct answer is D",
+    "The correct answer is (a)", "The correct answer is Apple", "The correct answer is (AB)",
+    "The correct answer is (A", "The correct answer is (insert answer here)", "The correct answer is option B",
+    "The correct answer is not (A)", "I think The correct answer is (B) because", "The correct answer is [A]",
+    "The correct answer is $A$", "The correct answer is \\(A\\)", "The correct answer is Ａ",
     "The correct answer is\u00a0(A)", "The correct answer is Because", "The correct answer is (Ä)",
     "The correct answer is ( A )", "Answer: A", "The correct answer is *", "The correct answer is **A**nd more",
 ]
 LONGBENCH_PIECES = [
-    "The correct answer is ", "The correct answer is (", "the correct answer is ", "correct ", "answer ", "*", "**", "(",
-    ")", "A", "B", "C", "D", "E", ".", "\n", " ", "(B)", "(D)", "The correct answer is (C)", "The correct answer is B", "is",
+    "The correct answer is ", "The correct answer is (", "the correct answer is ", "correct ", "answer ", "*", "**",
+    "(", ")", "A", "B", "C", "D", "E", ".", "\n", " ", "(B)", "(D)", "The correct answer is (C)",
+    "The correct answer is B", "is",
 ]
 
 
@@ -178,7 +182,8 @@ def long_code_qa(official, texts, rng):
     exec("from typing import Dict, List, Literal, Optional", scope)
     scope["re"] = re
     path = "src/long_code_bench/inference/codeqa_eval.py"
-    parse, evaluate = official.functions("long-code-bench", path, ["_parse_final_answer", "_evaluate_predictions"], scope)
+    parse, evaluate = official.functions("long-code-bench", path, ["_parse_final_answer", "_evaluate_predictions"],
+                                         scope)
     outputs = [*QA_OUTPUTS, *random_outputs(rng, QA_PIECES, 200)]
     answers = [{"output": output, "letter": parse(None, output)} for output in outputs]
     predictions = [{"text": output, "correct_letter": rng.choice(LETTERS)} for output in outputs]
@@ -211,7 +216,8 @@ def builder_prompts(official, texts):
     exec("from typing import Dict, List, Literal, Optional", scope)
     scope |= {"IssueToQA": dict, "gitrep": SimpleNamespace(GitHubRepository=object)}
     exec(function, scope)
-    files = {"a.py": texts["short"], "tests/test_a.py": "assert True", "b/c.py": "", "mytests.py": "x", "é.md": "no newline"}
+    files = {"a.py": texts["short"], "tests/test_a.py": "assert True", "b/c.py": "", "mytests.py": "x",
+             "é.md": "no newline"}
     issue = {"question": "What is f?", "correct_answer": "one", "incorrect_answers": ["two", "three\n", "four"]}
 
     class Repository:
@@ -226,19 +232,24 @@ def builder_prompts(official, texts):
         with tempfile.TemporaryDirectory() as directory:
             out = f"{directory}/out.json"
             scope["_create_dataset"]({"o/r": {1: issue}}, {"o/r": Repository()}, out, form)
-            prompts.append({"format": form, "files": files, "issue": issue, "prompt": json.loads(Path(out).read_text())[0]})
+            prompts.append({"format": form, "files": files, "issue": issue,
+                            "prompt": json.loads(Path(out).read_text())[0]})
     return prompts
 
 
 QA_OUTPUTS = [
-    "", " ", "A", "a", "d", "E", "A)", "A.", "(A)", " B \n", "B\n\n", "Final Answer: C", "final answer:c", "FINAL ANSWER:\n\nD",
-    "Final Answer: **C**", "Final Answer: C\nFinal Answer: D", "Final Answer C", "Final Answer: E\nA", "Final Answer: all",
-    "Final Answer: Because it is", "Final Answer: dunno", "The answer is A", "The answer is A.", "answer:A", "xA", "_A", "1A",
-    "-A", "éA", "A\u00a0", "A\u200b", "The answer is a b", "cab", "ab c", "I choose d\t", "Final Answer:\u3000b", "Final  Answer: B",
-    "not B but Final Answer: A, or B", "A B C D", "A\x1c", "ＡA", "Final Answer:A)", "B)\nThis is why. C", "ſ\nFinal Answer: d",
-    "FINAL ANſWER: b", "final anſwer: a", "Fınal Answer: C", "FİNAL ANSWER: C",
+    "", " ", "A", "a", "d", "E", "A)", "A.", "(A)", " B \n", "B\n\n", "Final Answer: C", "final answer:c",
+    "FINAL ANSWER:\n\nD", "Final Answer: **C**", "Final Answer: C\nFinal Answer: D", "Final Answer C",
+    "Final Answer: E\nA", "Final Answer: all", "Final Answer: Because it is", "Final Answer: dunno",
+    "The answer is A", "The answer is A.", "answer:A", "xA", "_A", "1A", "-A", "éA", "A\u00a0", "A\u200b",
+    "The answer is a b", "cab", "ab c", "I choose d\t", "Final Answer:\u3000b", "Final  Answer: B",
+    "not B but Final Answer: A, or B", "A B C D", "A\x1c", "ＡA", "Final Answer:A)", "B)\nThis is why. C",
+    "ſ\nFinal Answer: d", "FINAL ANſWER: b", "final anſwer: a", "Fınal Answer: C", "FİNAL ANSWER: C",
 ]
-QA_PIECES = ["Final Answer:", "final answer: ", "Final", " Answer", ":", " ", "\n", "A", "b", "C", "d", "e", ")", ".", "word ", "*", "-", "_", "B"]
+QA_PIECES = [
+    "Final Answer:", "final answer: ", "Final", " Answer", ":", " ", "\n", "A", "b", "C", "d", "e", ")", ".", "word ",
+    "*", "-", "_", "B",
+]
 
 
 # InfiniteBench
@@ -249,7 +260,8 @@ def infinitebench(official, tokenizer, texts, rng):
     scope = {"re": re, "Path": Path} | {k: getattr(templates, k) for k in dir(templates) if k.endswith("_templates")}
     names = ["MODEL_TO_PROMPT_TEMPLATE", "create_prompt", "get_answer", "DATA_NAME_TO_MAX_NEW_TOKENS"]
     _, create_prompt, get_answer, new_tokens = official.functions("InfiniteBench", "src/eval_utils.py", names, scope)
-    cutter = official.functions("InfiniteBench", "src/eval_yarn_mistral.py", ["truncate_input", "truncate_by_tokens"], {})[1]
+    cutter = official.functions("InfiniteBench", "src/eval_yarn_mistral.py", ["truncate_input", "truncate_by_tokens"],
+                                {})[1]
 
     prompts = []
     examples = infinitebench_examples(texts)
@@ -307,13 +319,15 @@ def code_run_scores(official, rng):
 
 
 RUN_OUTPUTS = [
-    "", " ", "-8", " -8.", "-8\n", "The value is -8", "-8 is it", "-8.0", "8", "- 8", "--8", "`-8`", "'-8'", '"-8"', "-8,", "(-8)",
-    "**-8**", "x=-8", "= -8", ": -8", "is:-8", "-8!", "The return value is: -8", "-8\n\nExplanation", "-08", "−8", "-8 .", "-8'", "-8\x1c",
+    "", " ", "-8", " -8.", "-8\n", "The value is -8", "-8 is it", "-8.0", "8", "- 8", "--8", "`-8`", "'-8'", '"-8"',
+    "-8,", "(-8)", "**-8**", "x=-8", "= -8", ": -8", "is:-8", "-8!", "The return value is: -8", "-8\n\nExplanation",
+    "-08", "−8", "-8 .", "-8'", "-8\x1c",
 ]
 RUN_PAIRS = [
-    ("+10", 10), ("1_000", 1000), ("１０", 10), ("٣", 3), ("1e1", 10), ("10.", 10), ("10.0", 0), ("10.0", 10), ("0x0a", 10), ("1__0", 10),
-    ("_10", 10), ("10_", 10), ("+-10", 10), ("-0", 0), ("99999999999999999999999999", 0), ("³", 3), ("१०", 10), ("\u200b10", 10),
-    ("10\u00a0", 10), ("+ 10", 10), ("007", 7), ("True", 1), ("1０", 10), ("-_8", -8), ("10:", 10), ("func_10", 10), ("a 3 b 10", 10),
+    ("+10", 10), ("1_000", 1000), ("１０", 10), ("٣", 3), ("1e1", 10), ("10.", 10), ("10.0", 0), ("10.0", 10),
+    ("0x0a", 10), ("1__0", 10), ("_10", 10), ("10_", 10), ("+-10", 10), ("-0", 0), ("99999999999999999999999999", 0),
+    ("³", 3), ("१०", 10), ("\u200b10", 10), ("10\u00a0", 10), ("+ 10", 10), ("007", 7), ("True", 1), ("1０", 10),
+    ("-_8", -8), ("10:", 10), ("func_10", 10), ("a 3 b 10", 10),
 ]
 RUN_PIECES = ["-8", "10", "0", "1000", " ", ".", "\n", ":", "`", "'", "-", "+", "the value ", "is", "_", ",", "8"]
 
@@ -328,24 +342,30 @@ def code_debug_scores(official, rng):
     cases += DEBUG_PAIRS
     cases += [(output, rng.choice(labels)) for output in random_outputs(rng, DEBUG_PIECES, 250)]
     return [{"output": output, "label": label} | {
-        version: float(score(output, label, "yarn-mistral")) for version, score in scorers.items()} for output, label in cases]
+        version: float(score(output, label, "yarn-mistral")) for version, score in scorers.items()}
+        for output, label in cases]
 
 
 DEBUG_OUTPUTS = [
-    "", " ", "B", " B", "B.", "B:", "B)", "(B)", "B. baz", "B.baz", "A. Foo.bar", "b.", "baz", " baz", "bazaar", "The answer is: B",
-    "The answer is:B", "answer is:  B", "The answer is B", "is: B", "is:\nB", "answer:B", "answer: B", "answer: baz", "Answer: B",
-    "The correct option is: B", "The correct option is:B", "correct option is: A. B", "Option B", "option: B", "is: option B",
-    "is: `baz`", "is: **B**", "is: - B", "is:", "answer:", "The answer is: ", "this: B", "A\nB", "B\nA", "A B", "B A", "A or B", "I",
-    "A function B", "I choose B", "It is a bug in B", "The function baz is wrong", "B_", "_B", "B1", "éB", "É B", "B-A", "A-B", "B\u2028A",
-    "B\rA", "A\x0bB", "A\n\nB. baz", "J", "K B", "B K", "answer is: A. is: B", "is: A answer is: B", "answer is: is: B", "\tB.", "\u00a0B.",
-    "D.\nThe answer is: B", "Option Option B", "BB", "Because", "B:", "B\n", "is: B", "is:   B", "answer is:Bx", "Ｂ", "Ｂ. x", "The bug", "A B-",
+    "", " ", "B", " B", "B.", "B:", "B)", "(B)", "B. baz", "B.baz", "A. Foo.bar", "b.", "baz", " baz", "bazaar",
+    "The answer is: B", "The answer is:B", "answer is:  B", "The answer is B", "is: B", "is:\nB", "answer:B",
+    "answer: B", "answer: baz", "Answer: B", "The correct option is: B", "The correct option is:B",
+    "correct option is: A. B", "Option B", "option: B", "is: option B", "is: `baz`", "is: **B**", "is: - B", "is:",
+    "answer:", "The answer is: ", "this: B", "A\nB", "B\nA", "A B", "B A", "A or B", "I", "A function B",
+    "I choose B", "It is a bug in B", "The function baz is wrong", "B_", "_B", "B1", "éB", "É B", "B-A", "A-B",
+    "B\u2028A", "B\rA", "A\x0bB", "A\n\nB. baz", "J", "K B", "B K", "answer is: A. is: B", "is: A answer is: B",
+    "answer is: is: B", "\tB.", "\u00a0B.", "D.\nThe answer is: B", "Option Option B", "BB", "Because", "B:", "B\n",
+    "is: B", "is:   B", "answer is:Bx", "Ｂ", "Ｂ. x", "The bug", "A B-",
 ]
 DEBUG_PAIRS = [
-    ("set_option", ["set_option", "C"]), ("is: set_option", ["set_option", "C"]), ("is: set_", ["set_option", "C"]), ("C", ["set_option", "C"]),
-    ("a-b", ["a-b", "C"]), ("is: a b", ["a b", "C"]), ("Foo.__init__", ["Foo.__init__", "D"]), ("Foo", ["Foo.__init__", "D"]),
-    ("Foo.__init__ is: A", ["Foo.__init__", "D"]), ("D is not: A", ["Foo.__init__", "D"]), ("A", ["A", "D"]), ("is: A", ["A", "D"]),
+    ("set_option", ["set_option", "C"]), ("is: set_option", ["set_option", "C"]), ("is: set_", ["set_option", "C"]),
+    ("C", ["set_option", "C"]), ("a-b", ["a-b", "C"]), ("is: a b", ["a b", "C"]),
+    ("Foo.__init__", ["Foo.__init__", "D"]), ("Foo", ["Foo.__init__", "D"]),
+    ("Foo.__init__ is: A", ["Foo.__init__", "D"]), ("D is not: A", ["Foo.__init__", "D"]), ("A", ["A", "D"]),
+    ("is: A", ["A", "D"]),
 ]
 DEBUG_PIECES = [
-    "A", "B", "C", "D", "I", ".", ":", " ", "  ", "\n", "answer is:", "is:", "answer:", "The correct option is:", "correct option is: ",
-    "baz", "Foo.bar", "Foo.__init__", "set_option", "Option ", "option ", "*", "-", "`", "a ", "the function ", "A.", "B.", "C:", "D. ",
+    "A", "B", "C", "D", "I", ".", ":", " ", "  ", "\n", "answer is:", "is:", "answer:", "The correct option is:",
+    "correct option is: ", "baz", "Foo.bar", "Foo.__init__", "set_option", "Option ", "option ", "*", "-", "`", "a ",
+    "the function ", "A.", "B.", "C:", "D. ",
 ]

@@ -29,10 +29,12 @@ def write(official, args):
     records = project_records(args.corpus, rng)
     prepared = []
     for number, record in enumerate(records):
-        point = datapoint(number, record["repo"], record["completion_lines"], snapshot_of(record), completion_of(record))
+        point = datapoint(number, record["repo"], record["completion_lines"], snapshot_of(record),
+                          completion_of(record))
         context = composer.context_composer(point)
         contexts.append({"record": f"records[{number}]", "context": context})
-        prepared.append({"repo_id": number, "repo_name": record["repo"], "completion_lines": record["completion_lines"], "context": context,
+        prepared.append({"repo_id": number, "repo_name": record["repo"],
+                         "completion_lines": record["completion_lines"], "context": context,
                          "completion": composer.completion_composer(point)})
     runs, results = generate(official, args.tokenizer, prepared, rng)
     generator = lines_module(official)
@@ -57,14 +59,17 @@ def write(official, args):
 
 
 def composer_of(official):
-    for path in ("composers/base_composer.py", "composers/one_completion_file_composer.py", "data_classes/datapoint_base.py",
+    for path in ("composers/base_composer.py", "composers/one_completion_file_composer.py",
+                 "data_classes/datapoint_base.py",
                  "eval/config/composers_config/python_standard.yaml"):
         official.read("lca-baselines", f"{ROOT}/{path}")
     config = official.read("lca-baselines", f"{ROOT}/eval/config/composers_config/python_standard.yaml")
     for key, value in SEPARATORS.items():
         assert f"{key}: {json.dumps(value)}" in config, config
-    composer = official.module("lca-baselines", ROOT, "composers.path_distance_composer").PathDistanceComposer(**SEPARATORS)
-    return composer, official.module("lca-baselines", ROOT, "data_classes.datapoint_commit_dataset").DatapointCommitDataset
+    composer = official.module("lca-baselines", ROOT,
+                               "composers.path_distance_composer").PathDistanceComposer(**SEPARATORS)
+    return composer, official.module("lca-baselines", ROOT,
+                                     "data_classes.datapoint_commit_dataset").DatapointCommitDataset
 
 
 def lines_module(official):
@@ -102,16 +107,23 @@ def composer_cases():
         snapshot = [[name, contents.get(name, f"<{name}>\n")] for name in names]
         return {"repo": "o__r", "completion_path": completion_path, "snapshot": snapshot}
 
-    near = ["a.py", "b.py", "pkg/a.py", "pkg/b.py", "pkg/sub/a.py", "pkg/sub/deep/a.py", "other/a.py", "other/sub/a.py", "pkg2/sub/a.py"]
+    near = [
+        "a.py", "b.py", "pkg/a.py", "pkg/b.py", "pkg/sub/a.py", "pkg/sub/deep/a.py", "other/a.py", "other/sub/a.py",
+        "pkg2/sub/a.py",
+    ]
     yield case("pkg/sub/x.py", near)
     yield case("pkg/sub/x.py", near[::-1])
     yield case("x.py", near)
     yield case("p/q/r/s/x.py", near)
-    yield case("pkg/x.py", ["README.md", "pkg/a.py", "setup.cfg", "pkg/data.txt", "z.py", "pkg/LICENSE", "LICENSE.py", "licenses/a.txt", ".gitignore", ".github/a.yml",
-                            ".hidden.py", "pkg/.hidden", "License_notes.md", "Makefile", "a.PY", "b.pyi"])
+    yield case("pkg/x.py", [
+        "README.md", "pkg/a.py", "setup.cfg", "pkg/data.txt", "z.py", "pkg/LICENSE", "LICENSE.py", "licenses/a.txt",
+        ".gitignore", ".github/a.yml", ".hidden.py", "pkg/.hidden", "License_notes.md", "Makefile", "a.PY", "b.pyi",
+    ])
     big = {"big.txt": "é" * 15_999, "bigger.txt": "x" * 16_000, "big.py": "y" * 16_001}
     yield case("x.py", list(big), **big)
-    yield case("./pkg/./x.py", ["pkg//a.py", "pkg/../b.py", "./c.py", "/abs/d.py", "pkg/x/e.py", "pkg\\f.py", "../g.py"])
+    yield case("./pkg/./x.py", [
+        "pkg//a.py", "pkg/../b.py", "./c.py", "/abs/d.py", "pkg/x/e.py", "pkg\\f.py", "../g.py",
+    ])
     yield case("pkg/x.py", ["pkg/x.py", "pkg/y.py"])
     yield case("x.py", ["only.md"])
     yield case("x.py", [".only"])
@@ -135,14 +147,19 @@ def project_records(corpus_directory, rng):
             "commit_hash": "",
             "completion_file": {"filename": f"{package}/main.py", "content": content},
             "completion_lines": classes,
-            "repo_snapshot": {"filename": [f"{package}/near.py", "far/away/file.py", "README.md"], "content": [heads[1], heads[2], "# é漢😀\n"]},
+            "repo_snapshot": {"filename": [f"{package}/near.py", "far/away/file.py", "README.md"],
+                              "content": [heads[1], heads[2], "# é漢😀\n"]},
         })
-    records[1]["completion_lines"] = {"infile": [3], "inproject": [], "common": [5], "commited": [7], "non_informative": [1], "random": [2]}
+    records[1]["completion_lines"] = {"infile": [3], "inproject": [], "common": [5], "commited": [7],
+                                      "non_informative": [1], "random": [2]}
     return records
 
 
-ANSWERS = ["\n{line}\n", "{line}\nmore\n", "\n\n\n{line}\n", "{line}", "\n  \n{line}\n", "\n\r\n{line}\r\n", "", "\n", "\n{line} # and much more of it, on and on\n", "</s>\n{line}\n",
-           "\nx\n{line}\n", "{line}{line}\n", "a b\nc\n", "\n" + "no newline at all " * 40, "\n{line}\n"]
+ANSWERS = [
+    "\n{line}\n", "{line}\nmore\n", "\n\n\n{line}\n", "{line}", "\n  \n{line}\n", "\n\r\n{line}\r\n", "", "\n",
+    "\n{line} # and much more of it, on and on\n", "</s>\n{line}\n", "\nx\n{line}\n", "{line}{line}\n", "a b\nc\n",
+    "\n" + "no newline at all " * 40, "\n{line}\n",
+]
 
 
 def generate(official, tokenizer_path, prepared, rng):
@@ -165,24 +182,28 @@ def generate(official, tokenizer_path, prepared, rng):
                 if any(criterion(ids, None) for criterion in stopping_criteria) or token == eos_token_id:
                     break
             generated = ids[0, input_ids.size(-1) :].tolist()
-            calls.append({"says": says, "input_ids": input_ids[0].tolist(), "generated": tokenizer.decode(generated, skip_special_tokens=True),
+            calls.append({"says": says, "input_ids": input_ids[0].tolist(),
+                          "generated": tokenizer.decode(generated, skip_special_tokens=True),
                           "new_tokens": len(generated)})
             return ids
 
-    order = [(p["repo_id"], name, line) for p in prepared for name, found in p["completion_lines"].items() for line in found]
+    order = [(p["repo_id"], name, line)
+             for p in prepared for name, found in p["completion_lines"].items() for line in found]
     texts = [p["completion"].split("\n") for p in prepared]
     lines = [texts[record][line] for record, _, line in order] * 2
     module.get_model = lambda args: (Model(), "cpu")
     with tempfile.TemporaryDirectory() as directory:
         inputs, out = Path(directory, "in.json"), Path(directory, "out.jsonl")
         inputs.write_text(json.dumps(prepared))
-        config = module.GeneratorConfig(str(inputs), MAX_SEQ_LEN, 0, "m", "cpu", 0.0, str(tokenizer_path), "path_distance", 42, str(out))
+        config = module.GeneratorConfig(str(inputs), MAX_SEQ_LEN, 0, "m", "cpu", 0.0, str(tokenizer_path),
+                                        "path_distance", 42, str(out))
         figures, _, differences, counts = quietly(module.evaluate_generation, config)
         written = [json.loads(line) for line in out.read_text().split("\n") if line]
     runs = []
     for (record, name, line), call, result in zip(order * 2, calls, written, strict=True):
         assert (result["line_class"], result["ground_truth"]) == (name, texts[record][line])
-        runs.append({"record": record, "class": name, "line": line, "zero_context": result["zero_context"], "truth": result["ground_truth"]} | call
+        runs.append({"record": record, "class": name, "line": line, "zero_context": result["zero_context"],
+                     "truth": result["ground_truth"]} | call
                     | {"prediction": result["prediction_line"]})
     return runs, {"figures": figures, "em_difference": differences, "line_counts": counts}
 
@@ -197,5 +218,6 @@ def line_scores(module, rng, corpus_directory):
     for truth, prediction in cases:
         generator.generation_results = {"c": module.GenerationResults([prediction], [truth])}
         em = generator.calculate_exact_match()["c"]["exact_match"]
-        scores.append({"truth": truth, "prediction": prediction, "em": em, "es": generator.calculate_edit_similarity()["c"]["edit_similarity"]})
+        scores.append({"truth": truth, "prediction": prediction, "em": em,
+                       "es": generator.calculate_edit_similarity()["c"]["edit_similarity"]})
     return scores

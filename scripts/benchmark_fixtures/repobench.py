@@ -24,7 +24,8 @@ def write(official, args):
         for budget in BUDGETS:
             prompt = construct(record, language=language, tokenizer=tokenizer, max_token_nums=budget)
             prompts.append({"record": name, "language": language, "max_token_nums": budget, "prompt": prompt})
-    lines = [{"language": language, "code": code, "line": first_line(code, language)} for language, code in generated(rng)]
+    lines = [{"language": language, "code": code, "line": first_line(code, language)}
+             for language, code in generated(rng)]
     scorers = {kind: metrics(official, kind == "levenshtein") for kind in ("difflib", "levenshtein")}
     scores = []
     for truth, prediction in pairs(rng, args.corpus):
@@ -78,10 +79,12 @@ def prompt_records(corpus_directory, rng):
             "cropped_code": "\n".join(lines[: len(lines) // 2]) + "\n    \t\n\u00a0",
             "next_line": lines[len(lines) // 2],
         }
-    empty = {"repo_name": "", "file_path": "", "context": [], "import_statement": "", "cropped_code": "", "next_line": ""}
+    empty = {"repo_name": "", "file_path": "", "context": [], "import_statement": "", "cropped_code": "",
+             "next_line": ""}
     records["empty"] = "python", empty
     records["newlines"] = "java", empty | {
-        "context": [{"identifier": "", "path": "x", "snippet": "a\n\n\n\n\nb\n\n\nc\n\n"}, {"identifier": "", "path": "y", "snippet": ""},
+        "context": [{"identifier": "", "path": "x", "snippet": "a\n\n\n\n\nb\n\n\nc\n\n"},
+                    {"identifier": "", "path": "y", "snippet": ""},
                     {"identifier": "", "path": "z", "snippet": "\r\n\r\n\r\n\r\nd\n \n\n\n\n "}],
         "import_statement": "\n\n\n",
         "cropped_code": "\n\n\n\ne\n\n\n\n\n\nf\x1c\x1f\u2028\u200b",
@@ -99,16 +102,21 @@ def generated(rng):
     """What a model could go on with, in both languages."""
     quotes = '"""'
     python = [
-        "", "\n", "\n\n\n", "   ", " \n\t\n", "x = 1", "\n\n  x = 1\n", "# c\nx = 1", "  # c\n  x = 1", "#", "# a\n# b", "x = 1 # c\ny",
-        f"{quotes}doc{quotes}\nx = 1", f"{quotes}doc{quotes}", f"{quotes}doc\nmore\n{quotes}\nx = 1", f"{quotes}\ndoc\n{quotes}\nx = 1",
-        f"{quotes}doc\nmore{quotes}\nx = 1", f"{quotes}one{quotes}\n{quotes}two{quotes}\nx = 1\ny = 2", "'''a\nb'''\nx", f"'''a\n{quotes}\nx", f"{quotes}\nx = 1",
-        f"    {quotes}doc{quotes}\n    x = 1\n    {quotes}\n    y = 2", f"r{quotes}doc{quotes}\nx", f"x = {quotes}a\nb{quotes}", f"{quotes}a{quotes} # b\nx\n{quotes}\ny",
-        "\r\nx = 1\r\n", "\rx\n", "\x0c\nx", "\u2028x\ny", "\u200b\nx", "\u00a0\nx", "//c\nx", "'''\n'''\n'''\nx\n'''\ny", "'x'", '""', "''", "'''",
+        "", "\n", "\n\n\n", "   ", " \n\t\n", "x = 1", "\n\n  x = 1\n", "# c\nx = 1", "  # c\n  x = 1", "#",
+        "# a\n# b", "x = 1 # c\ny", f"{quotes}doc{quotes}\nx = 1", f"{quotes}doc{quotes}",
+        f"{quotes}doc\nmore\n{quotes}\nx = 1", f"{quotes}\ndoc\n{quotes}\nx = 1", f"{quotes}doc\nmore{quotes}\nx = 1",
+        f"{quotes}one{quotes}\n{quotes}two{quotes}\nx = 1\ny = 2", "'''a\nb'''\nx", f"'''a\n{quotes}\nx",
+        f"{quotes}\nx = 1", f"    {quotes}doc{quotes}\n    x = 1\n    {quotes}\n    y = 2",
+        f"r{quotes}doc{quotes}\nx", f"x = {quotes}a\nb{quotes}", f"{quotes}a{quotes} # b\nx\n{quotes}\ny",
+        "\r\nx = 1\r\n", "\rx\n", "\x0c\nx", "\u2028x\ny", "\u200b\nx", "\u00a0\nx", "//c\nx",
+        "'''\n'''\n'''\nx\n'''\ny", "'x'", '""', "''", "'''",
     ]
     java = [
-        "", "\n\n", "int x;", "// c\nint x;", "  // c\n\n  int x;", "/* c */\nint x;", "/* c */ int x;\nint y;\n/* d */\nint z;", "/*\n * c\n */\nint x;",
-        "/** c\n * d */\nint x;", "/* a\nb\nc", "* c\nint x;", "*/\nint x;", "int x; // c", "int x; /* c", "# c\nint x;", "/*/\nint x;\n*/\nint y;",
-        "/**/\nint x;", "/* a */\n/* b */\nint x;", "//\n//\n", "\r\n// c\r\nint x;\r\n", "/* c */\r\nint x;\r\n*/\r\nint y;", "   \n/*", '"""\nx', "/ / c\nx", "@A\nint x;",
+        "", "\n\n", "int x;", "// c\nint x;", "  // c\n\n  int x;", "/* c */\nint x;",
+        "/* c */ int x;\nint y;\n/* d */\nint z;", "/*\n * c\n */\nint x;", "/** c\n * d */\nint x;", "/* a\nb\nc",
+        "* c\nint x;", "*/\nint x;", "int x; // c", "int x; /* c", "# c\nint x;", "/*/\nint x;\n*/\nint y;",
+        "/**/\nint x;", "/* a */\n/* b */\nint x;", "//\n//\n", "\r\n// c\r\nint x;\r\n",
+        "/* c */\r\nint x;\r\n*/\r\nint y;", "   \n/*", '"""\nx', "/ / c\nx", "@A\nint x;",
     ]
     yield from (("python", code) for code in python)
     yield from (("java", code) for code in java)
@@ -124,15 +132,20 @@ def generated(rng):
 def pairs(rng, corpus_directory):
     """(truth, prediction): handmade, then lines of code against changed ones."""
     yield from [
-        ("", ""), ("", "x"), ("x", ""), (" ", " "), (" ", ""), ("x", "x"), ("x = 1", "x=1"), ("x = 1", "  x  =\t1 "), ("x = 1", "x = 1\r"), ("a b", "b a"),
-        ("tide", "diet"), ("diet", "tide"), ("return x", "return y"), ("é", "e\u0301"), ("x\u00a0y", "x y"), ("x\u200by", "x y"), ("x\x1cy", "x y"), ("abc", "abcabc"),
-        ("a" * 201, "a" * 200), ("ab" * 120, "ba" * 120), ("x" * 150 + "y" * 60, "y" * 60 + "x" * 150), ("😀", "😁"), ("x = 1;", "x = 1"), ("ab", "a"), ("abcd", "ab"),
+        ("", ""), ("", "x"), ("x", ""), (" ", " "), (" ", ""), ("x", "x"), ("x = 1", "x=1"), ("x = 1", "  x  =\t1 "),
+        ("x = 1", "x = 1\r"), ("a b", "b a"), ("tide", "diet"), ("diet", "tide"), ("return x", "return y"),
+        ("é", "e\u0301"), ("x\u00a0y", "x y"), ("x\u200by", "x y"), ("x\x1cy", "x y"), ("abc", "abcabc"),
+        ("a" * 201, "a" * 200), ("ab" * 120, "ba" * 120), ("x" * 150 + "y" * 60, "y" * 60 + "x" * 150), ("😀", "😁"),
+        ("x = 1;", "x = 1"), ("ab", "a"), ("abcd", "ab"),
     ]
     lines = []
     for language in ("python", "java"):
         for function in corpus.some_functions(corpus_directory, language, rng, 12, range(200, 900)):
             lines += [line for line in function.split("\n") if len(line.strip()) > 8]
-    changes = [bleu.identical, bleu.one_word_other, bleu.words_dropped, bleu.words_swapped, bleu.head, bleu.tail, bleu.renamed, bleu.glued, bleu.no_indent, bleu.twice]
+    changes = [
+        bleu.identical, bleu.one_word_other, bleu.words_dropped, bleu.words_swapped, bleu.head, bleu.tail,
+        bleu.renamed, bleu.glued, bleu.no_indent, bleu.twice,
+    ]
     for _ in range(180):
         line = rng.choice(lines)
         yield line, rng.choice(lines) if rng.random() < 0.25 else rng.choice(changes)(line, rng)

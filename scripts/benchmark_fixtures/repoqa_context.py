@@ -30,7 +30,8 @@ def write(official, args):
         for request in run(official, "repoqa", dataset, tokenizer, size):
             contexts.append({"context_size": size} | request)
     for request in run(official, "repoqa-base_model", dataset, tokenizer, SIZES[0], is_base_model=True):
-        base.append({key: request[key] for key in ("language", "repo", "name", "prompt", "stop")} | {"context_size": SIZES[0]})
+        kept = {key: request[key] for key in ("language", "repo", "name", "prompt", "stop")}
+        base.append(kept | {"context_size": SIZES[0]})
     sys.setrecursionlimit(10_000)
     sort = official.module("repoqa", ".", "repoqa.utility").topological_sort
     orders = [{"dependency": graph, "order": sort(graph)} for graph in graphs(random.Random(20240624))]

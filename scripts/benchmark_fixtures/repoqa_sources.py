@@ -154,7 +154,8 @@ def corpus_files(corpus_directory, language, rng):
     if language == "python":
         # One inside a class: its lines begin with white space, its bytes do not.
         inside = "class Holder:\n    " + functions[2].replace("\n", "\n    ")
-        return {"pkg/a.py": "\n\n\n".join([functions[0], functions[1], inside]) + "\n", "pkg/b.py": "\n\n".join(functions[3:])}
+        return {"pkg/a.py": "\n\n\n".join([functions[0], functions[1], inside]) + "\n",
+                "pkg/b.py": "\n\n".join(functions[3:])}
     wrapped = ["\n\n    ".join(functions[:3]), "\n\n    ".join(functions[3:])]
     return {f"src/{name}.java": f"class {name} {{\n    {body}\n}}\n" for name, body in zip("AB", wrapped)}
 

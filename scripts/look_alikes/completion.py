@@ -12,7 +12,10 @@ PROJECTS = ["werkzeug", "tornado", "networkx"]
 # Characters of a project's other files at most: its smallest set has below 48,000.
 PROJECT = 28_000
 # Names that say nothing of a project: the benchmark's list of common APIs, a part of it (eval/common_apis.py).
-COMMON = ["index", "main", "run", "update", "reset", "delete", "save", "get", "setup", "load", "start", "create", "execute", "post"]
+COMMON = [
+    "index", "main", "run", "update", "reset", "delete", "save", "get", "setup", "load", "start", "create", "execute",
+    "post",
+]
 PER_CLASS = 3
 
 
@@ -53,7 +56,8 @@ def next_line(corpus, rng, file, files, package):
         return None
     for row, names in file.choices():
         for name in names:
-            home = home_of(file, name, files) if row > imports_end + 8 and first_use_of_import(file, row, name) else None
+            is_first = row > imports_end + 8 and first_use_of_import(file, row, name)
+            home = home_of(file, name, files) if is_first else None
             gold = snippet(home, name) if home else None
             if gold:
                 return repobench_record(corpus, rng, file, files, package, row, imports_end, gold)
@@ -104,9 +108,11 @@ def write_lca(corpus, rng, out):
     text, number = pyarrow.string(), pyarrow.list_(pyarrow.int32())
     classes = ["infile", "inproject", "common", "commited", "non_informative", "random"]
     schema = pyarrow.schema([
-        ("repo", text), ("commit_hash", text), ("completion_file", pyarrow.struct([("filename", text), ("content", text)])),
+        ("repo", text), ("commit_hash", text),
+        ("completion_file", pyarrow.struct([("filename", text), ("content", text)])),
         ("completion_lines", pyarrow.struct([(name, number) for name in classes])),
-        ("repo_snapshot", pyarrow.struct([("filename", pyarrow.list_(text)), ("content", pyarrow.list_(text))]))])
+        ("repo_snapshot", pyarrow.struct([("filename", pyarrow.list_(text)), ("content", pyarrow.list_(text))])),
+    ])
     path = out / "lca-project-level-look-alike.parquet"
     write_parquet(path, records, schema)
     return path
@@ -134,7 +140,7 @@ def project(corpus, rng, package):
 
 
 def others(rng, file, files):
-    """Files that this one imports from, then any, as many as there is room for; none where one of the first does not fit."""
+    """Files that this one imports from, then any, as many as fit; none where one of the first does not."""
     homes = {home.path for name in sorted(file.imported) if (home := home_of(file, name, files))}
     near = [f for f in files if f.path in homes]
     far = [f for f in files if f is not file and f not in near]
@@ -149,7 +155,7 @@ def others(rng, file, files):
 
 
 def line_classes(rng, file, files):
-    """Rows, from 0, by where the names of a whole statement are from; no line of a commit, which a file alone has not."""
+    """Rows, from 0, by where the names of a whole statement are from; none of a commit, which a file alone has not."""
     rows = {name: [] for name in ("infile", "inproject", "common", "commited", "non_informative", "random")}
     for row, names in file.choices():
         text = file.lines[row]
@@ -161,6 +167,7 @@ def line_classes(rng, file, files):
             rows["common"].append(row)
         else:
             rows["random"].append(row)
-    short = [row for row, line in enumerate(file.lines) if line.strip() and (len(line.strip()) < 12 or line.startswith("import "))]
+    short = [row for row, line in enumerate(file.lines)
+             if line.strip() and (len(line.strip()) < 12 or line.startswith("import "))]
     rows["non_informative"] = short[5:]
     return {name: sorted(rng.sample(found, min(PER_CLASS, len(found)))) for name, found in rows.items()}

@@ -117,9 +117,10 @@ def undefined_name(rng, function, lines):
     for row in rows(rng, lines):
         for name in function.parameters:
             other = f"{name}_value"
-            if re.match(r"\s+(return|if|for|\w+ = )", lines[row]) and re.search(rf"(?<![.\w\"']){name}\b(?!\s*=[^=])(?!\")", lines[row]):
+            read = rf"(?<![.\w\"']){name}\b(?!\s*=[^=])(?!\")"
+            if re.match(r"\s+(return|if|for|\w+ = )", lines[row]) and re.search(read, lines[row]):
                 if other not in function.file.mentioned and name not in dir(builtins):
-                    yield lines[:row] + [re.sub(rf"(?<![.\w\"']){name}\b(?!\s*=[^=])(?!\")", other, lines[row], count=1)] + lines[row + 1 :]
+                    yield lines[:row] + [re.sub(read, other, lines[row], count=1)] + lines[row + 1 :]
 
 
 def unclosed(rng, function, lines):

@@ -17,7 +17,8 @@ def write_longbench(corpus, rng, out):
     for number in range(12):
         _, files, question = asked_about(corpus, rng, number, [1500, 3000, 6000][number % 3])
         context = "\n\n".join(f"File: {file.path}\n\n{file.text}" for file in files)
-        records.append(longbench_record(rng, number, context, question, "Code Repository Understanding", "Code repo QA"))
+        records.append(longbench_record(rng, number, context, question, "Code Repository Understanding",
+                                        "Code repo QA"))
     for number in range(12, 14):
         records.append(prose_record(corpus, rng, number))
     return write_json(out / "longbench-v2-look-alike.json.gz", records)
@@ -45,7 +46,8 @@ def prose_record(corpus, rng, number):
     lines = [line.strip() for file in files for line in file.text.split("\n")]
     text = [line for line in lines if line.count(" ") > 6 and line[0].isupper() and line.endswith(".")]
     words = sorted({word.strip(".,()`") for line in text for word in line.split() if len(word) > 8 and word.isalpha()})
-    others = sorted({word for file in corpus.package("python", "werkzeug") for word in file.mentioned if len(word) > 8} - set(words))
+    elsewhere = {word for file in corpus.package("python", "werkzeug") for word in file.mentioned if len(word) > 8}
+    others = sorted(elsewhere - set(words))
     asked = "Which of these words occurs in the text?", rng.choice(words), rng.sample(others, 3)
     return longbench_record(rng, number, "\n".join(text), asked, "Single-Document QA", "Academic")
 
@@ -125,7 +127,8 @@ def follows(rng, files):
         return None
     before, right = rng.choice(pairs)
     others = [f.name for f in functions if f not in (before, right)]
-    return f"Which function is defined directly after `{before.name}` in {before.file.path}?", right.name, rng.sample(others, 3)
+    question = f"Which function is defined directly after `{before.name}` in {before.file.path}?"
+    return question, right.name, rng.sample(others, 3)
 
 
 def takes(rng, files):
@@ -135,5 +138,6 @@ def takes(rng, files):
     for function in rng.sample(functions, len(functions)):
         others = [name for name in every if name not in function.parameters]
         if function.parameters and len(others) >= 3:
-            return f"Which of these parameters does `{function.name}` take?", rng.choice(function.parameters), rng.sample(others, 3)
+            question = f"Which of these parameters does `{function.name}` take?"
+            return question, rng.choice(function.parameters), rng.sample(others, 3)
     return None

@@ -7,6 +7,7 @@ from .sources import found, text_of, write_json
 # Language, package, characters of a file at most, files.
 REPOSITORIES = [("python", "tornado", 24_000, 12), ("java", "jsoup", 24_000, 12)]
 NEEDLES, BINS, LONGEST = 10, 64, 2000
+LOOPS = ["for_statement", "while_statement", "enhanced_for_statement"]
 COMMENTS = {"comment", "line_comment", "block_comment"}
 
 
@@ -44,7 +45,8 @@ def imported(file, files):
     """Paths of the files that an import names."""
     modules = [module for _, module in file.imported.values()]
     ends = [end for module in modules for end in (f"{module}.py", f"{module}.java", f"{module}/__init__.py")]
-    return [other.path for other in files if other is not file and any(f"/{other.path}".endswith(f"/{end}") for end in ends)]
+    others = [other.path for other in files if other is not file]
+    return [path for path in others if any(f"/{path}".endswith(f"/{end}") for end in ends)]
 
 
 def in_order(dependency):
@@ -90,7 +92,8 @@ def needles(files, functions, size, rng):
         for one in found_here:
             part = one["global_start_byte"] // (size // BINS)
             text = description(by_place[path, one["start_byte"]])
-            if names.count(one["name"]) == 1 and one["end_byte"] - one["start_byte"] <= LONGEST and part not in taken and text:
+            fits = names.count(one["name"]) == 1 and one["end_byte"] - one["start_byte"] <= LONGEST
+            if fits and part not in taken and text:
                 taken.add(part)
                 candidates.append({**one, "path": path, "description": text})
     return rng.sample(candidates, NEEDLES)
@@ -104,7 +107,7 @@ def description(function):
     documentation = re.sub(rf"\b{function.name}\b", "it", documentation)
     body = function.node.child_by_field_name("body")
     returned = len(found(body, "return_statement")) if body else 0
-    loops = sum(len(found(function.node, kind)) for kind in ("for_statement", "while_statement", "enhanced_for_statement"))
+    loops = sum(len(found(function.node, kind)) for kind in LOOPS)
     choices = len(found(function.node, "if_statement"))
     count = len(function.parameters)
     return (

@@ -54,7 +54,8 @@ class Function:
         self.text = text_of(node)
         self.name = text_of(node.child_by_field_name("name"))
         self.first, self.end = node.start_point.row, node.end_point.row + 1
-        self.parameters = [name for name in map(parameter, node.child_by_field_name("parameters").named_children) if name]
+        names = map(parameter, node.child_by_field_name("parameters").named_children)
+        self.parameters = [name for name in names if name]
         outer = [text_of(n.child_by_field_name("name")) for n in parents(node) if n.type in CLASSES]
         self.qualified = f"{outer[0]}.{self.name}" if outer else self.name
 
@@ -86,7 +87,7 @@ def parameter(node):
     """A parameter's name; none for self, `*` and comments."""
     named = node.child_by_field_name("name")
     if named is None:
-        named = node if node.type == "identifier" else next((n for n in node.named_children if n.type == "identifier"), None)
+        named = next((n for n in [node, *node.named_children] if n.type == "identifier"), None)
     name = text_of(named) if named is not None else None
     return None if name in (None, "self", "cls") else name
 
@@ -104,5 +105,5 @@ def write_jsonl(path, records):
 
 
 def write_gzip(path, text):
-    with open(path, "wb") as out, gzip.GzipFile(filename="", fileobj=out, mode="wb", compresslevel=9, mtime=0) as packed:
+    with open(path, "wb") as out, gzip.GzipFile("", "wb", 9, out, 0) as packed:
         packed.write(text.encode())
