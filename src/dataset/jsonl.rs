@@ -1,19 +1,16 @@
 //! JSON lines: one object a line, plain or gzip, whichever the first bytes say. Read line by line.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind as IoErrorKind};
+use std::io::{BufRead, ErrorKind as IoErrorKind};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
 use serde_json::{Map, Value};
 
 use super::record::{Origin, Record, Roles};
-use super::{Dataset, Format, unreadable};
+use super::{Dataset, Format, plain_or_gzip};
 use crate::error::{Error, ErrorKind, Result};
 
 pub(super) const FORMAT: Format = Format { name: "jsonl", takes, read, files };
 
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 fn takes(path: &Path) -> bool {
@@ -45,8 +42,10 @@ fn parse(line: &[u8], origin: &Origin) -> Result<Map<String, Value>> {
     })?;
     let value = serde_json::from_str(text).map_err(|e| {
         if e.is_eof() {
-            wrong(origin, "the line is cut short: its JSON does not end")
-                .fix("write each record on one line; if it is, the file was cut off: get it again")
+            wrong(origin, "the line is cut short: its JSON does not end").fix(
+                "write each record on one line; if it is, the file was cut off: get it again. One JSON document that \
+                 goes over several lines is read by a manifest with format = \"json\"",
+            )
         } else {
             wrong(origin, format!("not JSON: {e}")).fix("mend the line: one JSON object a line")
         }
@@ -71,20 +70,13 @@ struct Lines {
 
 impl Lines {
     fn open(path: &Path) -> Result<Lines> {
-        let mut plain = BufReader::new(File::open(path).map_err(|e| unreadable(path, &e))?);
-        let start = plain.fill_buf().map_err(|e| unreadable(path, &e))?;
-        let reader: Box<dyn BufRead> = if start.starts_with(&GZIP_MAGIC) {
-            Box::new(BufReader::new(MultiGzDecoder::new(plain)))
-        } else {
-            Box::new(plain)
-        };
-        Ok(Lines { reader, file: path.to_path_buf(), line: 0 })
+        Ok(Lines { reader: plain_or_gzip(path)?, file: path.to_path_buf(), line: 0 })
     }
 
     fn next(&mut self) -> Result<Option<(Origin, Vec<u8>)>> {
         let mut blank = None;
         while let Some(line) = self.read_line()? {
-            let origin = Origin { file: self.file.clone(), line: self.line };
+            let origin = Origin::line(&self.file, self.line);
             if line.trim_ascii().is_empty() {
                 blank.get_or_insert(origin);
             } else if let Some(blank) = blank {
@@ -107,7 +99,7 @@ impl Lines {
     }
 
     fn damaged(&self, error: &std::io::Error) -> Error {
-        let origin = Origin { file: self.file.clone(), line: self.line };
+        let origin = Origin::line(&self.file, self.line);
         let error = match error.kind() {
             IoErrorKind::UnexpectedEof => wrong(&origin, "the gzip data end early"),
             IoErrorKind::InvalidInput | IoErrorKind::InvalidData => {
@@ -123,6 +115,7 @@ impl Lines {
 mod tests {
     use std::io::Write;
 
+    use super::super::record::Place;
     use super::*;
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -162,7 +155,8 @@ mod tests {
     #[test]
     fn origins_count_lines_from_one() {
         let records = records("d.jsonl", TWO).unwrap();
-        assert_eq!(records.iter().map(|record| record.origin.line).collect::<Vec<_>>(), [1, 2]);
+        let origins: Vec<_> = records.iter().map(|record| &record.origin.at).collect();
+        assert_eq!(origins, [&Place::Line(1), &Place::Line(2)]);
     }
 
     #[test]

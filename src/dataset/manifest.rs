@@ -23,7 +23,7 @@ pub struct Manifest {
     pub source: String,
     /// How to get the data, and which file to put where.
     pub obtain: String,
-    /// How the data are read: `jsonl`, `parquet` or `source_tree`.
+    /// How the data are read: `json`, `jsonl`, `parquet` or `source_tree`.
     pub format: String,
     /// The data, relative to the manifest.
     pub path: PathBuf,

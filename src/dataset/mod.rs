@@ -7,6 +7,7 @@
 //!
 //! To add a format: one file here with a `pub(super) const FORMAT: Format`, and its line in [`FORMATS`].
 
+mod json;
 mod jsonl;
 mod manifest;
 mod parquet;
@@ -14,12 +15,14 @@ mod record;
 mod source_tree;
 
 pub use manifest::{Manifest, TextKind};
-pub use record::{Origin, Record};
+pub use record::{Origin, Place, Record};
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::Hasher;
@@ -39,7 +42,10 @@ struct Format {
 }
 
 /// Every format there is.
-const FORMATS: &[Format] = &[jsonl::FORMAT, parquet::FORMAT, source_tree::FORMAT];
+const FORMATS: &[Format] = &[json::FORMAT, jsonl::FORMAT, parquet::FORMAT, source_tree::FORMAT];
+
+/// What a gzip file begins with.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// The folder of a search directory that holds the manifests.
 const MANIFESTS: &str = "datasets";
@@ -68,8 +74,8 @@ pub struct Listed {
 
 impl Dataset {
     /// Finds a data set. `reference` is the name of a manifest, looked for as `datasets/NAME.toml` in each directory
-    /// of `search`, or a path, relative to each of them in turn, of a manifest, of a JSON lines file (plain or
-    /// gzip), or of a directory of source files. A name goes before a path. `hf:org/name/file` is a file of the local
+    /// of `search`, or a path, relative to each of them in turn, of a manifest, of a JSON or JSON lines file (plain or
+    /// gzip), of a parquet file, or of a directory of source files. A name goes before a path. `hf:org/name/file` is a file of the local
     /// Hugging Face cache.
     ///
     /// # Errors
@@ -105,7 +111,7 @@ impl Dataset {
     fn from_data(path: PathBuf) -> Result<Dataset> {
         let format = FORMATS.iter().find(|format| (format.takes)(&path)).ok_or_else(|| {
             Error::new(ErrorKind::Dataset, "not a file that can be read as a dataset").in_file(&path).fix(
-                "give a .jsonl, .jsonl.gz or .parquet file, a directory of source files, or a manifest (.toml) that names \
+                "give a .json, .jsonl or .parquet file (the first two also as .gz), a directory of source files, or a manifest (.toml) that names \
                  the format",
             )
         })?;
@@ -247,6 +253,16 @@ fn unique_ids(records: &[Record]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The bytes of a file, decompressed where they are gzip, whatever its name is.
+fn plain_or_gzip(path: &Path) -> Result<Box<dyn BufRead>> {
+    let mut plain = BufReader::new(File::open(path).map_err(|e| unreadable(path, &e))?);
+    let start = plain.fill_buf().map_err(|e| unreadable(path, &e))?;
+    Ok(match start.starts_with(&GZIP_MAGIC) {
+        true => Box::new(BufReader::new(MultiGzDecoder::new(plain))),
+        false => Box::new(plain),
+    })
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Error {
@@ -435,10 +451,26 @@ mod tests {
             "eval-java",
             "eval-python",
             "eval-text",
+            "infinitebench-code-debug",
+            "infinitebench-code-debug-look-alike",
+            "infinitebench-code-run",
+            "infinitebench-code-run-look-alike",
+            "lca-project-level",
+            "lca-project-level-look-alike",
             "lcc",
             "lcc-substitute",
+            "long-code-qa-32k",
+            "long-code-qa-32k-look-alike",
+            "longbench-v2",
+            "longbench-v2-look-alike",
             "repobench-p",
             "repobench-p-substitute",
+            "repobench-v1.1-java",
+            "repobench-v1.1-java-look-alike",
+            "repobench-v1.1-python",
+            "repobench-v1.1-python-look-alike",
+            "repoqa",
+            "repoqa-look-alike",
             "rerope-eval",
         ];
         assert_eq!(names, expected);

@@ -45,7 +45,7 @@ fn rows(dataset: &Dataset, file: File) -> std::result::Result<Vec<Result<Record>
     let roles = Roles::new(&dataset.manifest.fields);
     let mut records = Vec::new();
     for (number, row) in reader.get_row_iter(columns)?.enumerate() {
-        let origin = Origin { file: dataset.path.clone(), line: number + 1 };
+        let origin = Origin::line(&dataset.path, number + 1);
         records.push(Record::new(object(&row?), origin, roles.clone(), dataset.manifest.language));
     }
     Ok(records)

@@ -24,18 +24,37 @@ pub struct Record {
     roles: Roles,
 }
 
-/// The file and line that a record comes from; shown as `file:line`.
+/// Where a record comes from; shown as `file:line` or `file: entry`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The file.
     pub file: PathBuf,
-    /// The line, counted from 1.
-    pub line: usize,
+    /// Where in it.
+    pub at: Place,
+}
+
+/// Where in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A line, or a row of a table, counted from 1.
+    Line(usize),
+    /// An entry of a document, as `[3]` or `python[3]`, counted from 0.
+    Entry(String),
+}
+
+impl Origin {
+    /// A line of a file.
+    pub fn line(file: impl Into<PathBuf>, line: usize) -> Origin {
+        Origin { file: file.into(), at: Place::Line(line) }
+    }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file.display(), self.line)
+        match &self.at {
+            Place::Line(line) => write!(f, "{}:{line}", self.file.display()),
+            Place::Entry(entry) => write!(f, "{}: {entry}", self.file.display()),
+        }
     }
 }
 
@@ -151,7 +170,10 @@ impl Record {
         Ok(match (text("repo_name"), text("path")) {
             (Some(repo), Some(path)) => format!("{repo}/{path}"),
             (None, Some(path)) => path.to_owned(),
-            (_, None) => format!("line {}", self.origin.line),
+            (_, None) => match &self.origin.at {
+                Place::Line(line) => format!("line {line}"),
+                Place::Entry(entry) => entry.clone(),
+            },
         })
     }
 
@@ -203,7 +225,7 @@ mod tests {
     fn record(json: &str, roles: &[(&str, &str)], default: Option<Language>) -> Result<Record> {
         let Value::Object(fields) = serde_json::from_str(json).unwrap() else { panic!("not an object") };
         let roles = roles.iter().map(|(role, key)| (role.to_string(), key.to_string())).collect();
-        let origin = Origin { file: "d.jsonl".into(), line: 7 };
+        let origin = Origin::line("d.jsonl", 7);
         Record::new(fields, origin, Roles::new(&roles), default)
     }
 

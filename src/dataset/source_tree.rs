@@ -29,7 +29,7 @@ fn record(root: &Path, file: PathBuf, text: String) -> Result<Record> {
     let path = slashed(file.strip_prefix(root).unwrap_or(&file));
     let fields =
         Map::from_iter([("path".to_owned(), Value::from(path)), ("text".to_owned(), Value::from(text))]);
-    Record::new(fields, Origin { file, line: 1 }, Roles::default(), None)
+    Record::new(fields, Origin::line(file, 1), Roles::default(), None)
 }
 
 /// Sorted by relative path with forward slashes, the same on every system. Hidden directories are left out, and so
