@@ -13,7 +13,7 @@ use common::cli::{Ended, Workspace};
 use common::repository;
 use libtest_mimic::{Arguments, Failed, Trial};
 use longcode::dataset::Dataset;
-use longcode::model::Tokenizer;
+use longcode::model::Checkpoint;
 use longcode::task::find_kind;
 use serde_json::{Value, json};
 
@@ -39,13 +39,13 @@ fn programs(language: &str, samples: usize) -> Vec<[String; 2]> {
     let space = Workspace::new();
     space.write("functions.jsonl", functions(language));
     let dataset = Dataset::open("functions.jsonl", &[space.path("")]).unwrap();
-    let tokenizer = Tokenizer::read(&repository("models/nano")).unwrap();
+    let model = Checkpoint::open(&repository("models/nano")).unwrap();
     let of_hops = |hops: usize| {
         let keys = format!(
             "length = 1000\ndepth = [0, 70]\nneedles = 8\nhops = {hops}\nsamples = {samples}\nlanguage = '{language}'"
         );
         let (task, _) = find_kind("lookup").unwrap().parse(keys.parse().unwrap()).unwrap();
-        task.samples(&dataset, &tokenizer, 0).unwrap().samples
+        task.samples(&dataset, &model, 0).unwrap().samples
     };
     let samples = (1..=3).flat_map(of_hops);
     let program = |prompt: &str, returns: &Value| match language {

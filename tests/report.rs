@@ -13,7 +13,7 @@ use common::cli::Workspace;
 use common::repository;
 use longcode::dataset::Dataset;
 use longcode::error::Result;
-use longcode::model::Tokenizer;
+use longcode::model::Checkpoint;
 use longcode::report::{Mark, Report, Table, terminal};
 use longcode::store::Results;
 use longcode::task::{Better, Group, Measure, Metric, Request, Sample, Selection, Task};
@@ -229,7 +229,7 @@ impl Task for Lookup {
         Ok(())
     }
 
-    fn samples(&self, _: &Dataset, _: &Tokenizer, _: u64) -> Result<Selection> {
+    fn samples(&self, _: &Dataset, _: &Checkpoint, _: u64) -> Result<Selection> {
         Ok(Selection::default())
     }
 

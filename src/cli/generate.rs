@@ -9,8 +9,7 @@ use super::{check_encoding, find_model, kinds_help, print};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result, read_text};
-use crate::model::chat::Message;
-use crate::model::{Checkpoint, Limits, Network, Precision, Under, generate};
+use crate::model::{Asker, Checkpoint, Limits, Network, Precision, Prompt, PromptStyle, Under, generate};
 use crate::structure::{Language, Source, segments};
 
 /// Greedy continuation of files under one encoding
@@ -79,20 +78,12 @@ impl Args {
         checkpoint: &Checkpoint,
         model: &Network,
     ) -> Result<String> {
-        let asked = match self.chat {
-            true => checkpoint.chat_template()?.render(&[Message::user(text)])?,
-            false => text.to_string(),
-        };
-        let tokens = match self.chat {
-            true => checkpoint.tokenizer.encode_as_it_stands(&asked)?,
-            false => checkpoint.tokenizer.encode(text)?,
-        };
+        let style = if self.chat { PromptStyle::Chat } else { PromptStyle::Raw };
+        let Prompt { text: asked, tokens, file_starts, .. } =
+            Asker::new(style, checkpoint)?.ask(text.to_string(), Vec::new())?;
         if tokens.ids.is_empty() {
             return Err(Error::new(ErrorKind::Source, "no token").fix("give a file that is not empty"));
         }
-        // What the template says around the text are files of their own.
-        let around = asked.find(text).map(|start| [start, start + text.len()]).filter(|_| self.chat);
-        let file_starts: Vec<usize> = around.into_iter().flatten().collect();
         let source = Source { text: &asked, language: Language::of_path(file), file_starts: &file_starts };
         let levels =
             encoding.units().iter().map(|&unit| segments(&source, &tokens.offsets, unit).index).collect();

@@ -3,6 +3,7 @@
 //! A template is Jinja2: `chat_template.jinja` beside the model, `chat_template` of tokenizer_config.json, or of a GGUF
 //! file `tokenizer.chat_template`.
 
+use std::ops::Range;
 use std::path::Path;
 
 use minijinja::syntax::SyntaxConfig;
@@ -31,6 +32,15 @@ pub struct Message {
     pub role: String,
     /// The text.
     pub content: String,
+}
+
+/// What a user says, in the words of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The whole, up to where the model is to answer.
+    pub text: String,
+    /// Where in it stands what the user says, in bytes; the whole where a template changes it.
+    pub said: Range<usize>,
 }
 
 impl Message {
@@ -71,6 +81,22 @@ impl ChatTemplate {
             Some((name.to_string(), text.into()))
         };
         ChatTemplate { source, special: SPECIAL.into_iter().filter_map(token).collect() }
+    }
+
+    /// What a user says, and where in the template's words it stands.
+    ///
+    /// # Errors
+    /// As [`ChatTemplate::render`].
+    pub fn ask(&self, says: &str) -> Result<Asked> {
+        // Private use characters: a text that no template looks into, to see what it puts around any text.
+        const ANY: &str = "\u{e000}\u{e001}\u{e000}";
+        let text = self.render(&[Message::user(says)])?;
+        let around = self.render(&[Message::user(ANY)])?;
+        let said = around.split_once(ANY).filter(|(before, after)| {
+            before.len() + after.len() <= text.len() && text.starts_with(before) && text.ends_with(after)
+        });
+        let said = said.map_or(0..text.len(), |(before, after)| before.len()..text.len() - after.len());
+        Ok(Asked { text, said })
     }
 
     /// The text of a conversation, up to where the model is to answer.
@@ -208,6 +234,22 @@ mod tests {
             }
         }
         assert!(rendered >= 40 && refused >= 3, "{rendered}, {refused}");
+    }
+
+    #[test]
+    fn what_the_user_says_is_found() {
+        let template = |source: &str| ChatTemplate::new(source.into(), &Value::Null);
+        let plain = "<u>{{ messages[0].content }}</u><a>";
+        let trims = "user: {{ messages[0]['content'] | trim }} a: user: ";
+        for (source, says, said) in
+            [(plain, "<u>", "<u>"), (trims, " a: user: \n", "a: user:"), (plain, "", ""), (trims, " ", "")]
+        {
+            let asked = template(source).ask(says).unwrap();
+            assert_eq!(&asked.text[asked.said.clone()], said, "{source} {says:?}");
+        }
+        let changes = template("{% if 'x' in messages[0].content %}long{% endif %}{{ messages[0].content }}");
+        let asked = changes.ask("x").unwrap();
+        assert_eq!((asked.text.as_str(), asked.said), ("longx", 0..5));
     }
 
     #[test]

@@ -7,9 +7,10 @@
 //! is the network, put together from [`part`]s, [`rotary`] turns queries and keys by an encoding's rotations, [`attention`] is relative
 //! attention of what was turned, [`cache`] keeps keys and values while decoding, [`kernels`] is what devices have
 //! of their own for all of these. [`score`] is the per-token loss, [`decode`] reads a prompt and goes on token by
-//! token, [`under`] does both under an encoding and within its context, [`training`] is the mean loss of many
+//! token, [`ask`] puts a prompt in the words of a [`chat`] template, [`under`] does both under an encoding and within its context, [`training`] is the mean loss of many
 //! short sequences, with gradients.
 
+pub mod ask;
 pub mod attention;
 pub mod cache;
 pub mod chat;
@@ -34,6 +35,8 @@ pub mod training;
 pub mod under;
 pub mod weights;
 
+pub use ask::{Asker, Prompt, PromptStyle};
+pub use chat::ChatTemplate;
 pub use checkpoint::Checkpoint;
 pub use config::{AttentionConfig, NetworkConfig};
 pub use decode::{Decoder, Ended, Generation, Limits, generate};

@@ -100,7 +100,7 @@ fn samples(results: &Results, model: &str, task: &str) -> Result<Vec<Sample>> {
     let task = config.tasks.iter().find(|entry| entry.name == task).expect("a result's task");
     let checkpoint = Checkpoint::open(&config.find_model(model)?)?;
     let dataset = Dataset::open(&task.dataset, &config.search)?;
-    Ok(task.task.samples(&dataset, &checkpoint.tokenizer, config.seed)?.samples)
+    Ok(task.task.samples(&dataset, &checkpoint, config.seed)?.samples)
 }
 
 /// The lines of a sample, with the figures over the whole sample.

@@ -119,12 +119,18 @@ impl<'a> Figures<'a> {
             let view = self.view(metric, |group| matches!(group, Group::Cell { .. }));
             view.figures(format!("{} by length and depth.", metric.title()), Content::Samples, self.encodings)
         };
+        let over_bars = |metric: &Metric| {
+            let view = self.view(metric, |group| matches!(group, Group::Bar(_)));
+            let title = format!("{} by how alike an answer must be.", metric.title());
+            view.figures(title, Content::Samples, self.encodings)
+        };
         let over_positions = |metric: &Metric| {
             let view = self.view(metric, |group| matches!(group, Group::Position(_)));
             view.figures(metric.by_position?.into(), Content::Positions, self.encodings)
         };
         let mut tables: Vec<Table> = shown(self.task).filter_map(over_samples).collect();
         tables.extend(shown(self.task).filter_map(over_cells));
+        tables.extend(shown(self.task).filter_map(over_bars));
         tables.extend(shown(self.task).filter_map(over_positions));
         tables.extend(self.by_distance());
         tables
@@ -185,7 +191,7 @@ impl<'a> Figures<'a> {
 
 /// Groups of whole samples: the columns of a metric's first table.
 pub(super) fn of_samples(group: &Group) -> bool {
-    matches!(group, Group::Bucket(_) | Group::Words(_) | Group::All)
+    matches!(group, Group::Bucket(_) | Group::Words(_) | Group::Part(_) | Group::All)
 }
 
 /// The metrics that tables show, the main one first.

@@ -175,7 +175,7 @@ impl<'a> View<'a> {
             Group::Position(span) => span.from >= self.trained_length,
             Group::Cell { length, .. } => *length > self.trained_length,
             // A length in words is not one in tokens.
-            Group::Words(_) | Group::All => false,
+            Group::Words(_) | Group::Part(_) | Group::Bar(_) | Group::All => false,
             // All of them are.
             Group::From(_) | Group::Distance(..) => false,
         };

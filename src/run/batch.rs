@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use super::sample_segments;
 use crate::config::{EncodingEntry, TaskEntry};
 use crate::error::{Error, Result};
 use crate::hash::sha256;
-use crate::model::{Checkpoint, Decoder, Network, Under, generate};
+use crate::model::{Checkpoint, Network, Under, generate};
 use crate::store::{SampleKey, SampleLine};
 use crate::structure::{Segments, Unit};
 use crate::task::{Generated, Request, Sample, Scored};
@@ -32,13 +33,15 @@ pub(crate) struct Job<'a> {
 struct Waiting<'a> {
     number: usize,
     candidates: Vec<Vec<f64>>,
+    /// Whether the sample is asked without its context too: the generation after this one.
+    alone: bool,
     outcome: Box<dyn FnOnce(Generated) -> Value + 'a>,
 }
 
 impl Batch<'_> {
     /// Tokens of the samples.
     pub(crate) fn tokens(&self) -> u64 {
-        self.jobs.iter().map(|job| job.sample.tokens.ids.len() as u64).sum()
+        self.jobs.iter().map(|job| job.sample.prompt_tokens() as u64).sum()
     }
 
     pub(crate) fn key(&self, model: &str, job: &Job) -> SampleKey {
@@ -89,17 +92,27 @@ impl Batch<'_> {
                 }
                 Request::Generate { limits, candidates, outcome } => {
                     let room = candidates.iter().map(Vec::len).fold(limits.max_new_tokens, usize::max);
-                    let mut decoder = self.read(job, room, checkpoint, model).map_err(place)?;
+                    let read = |sample: &Sample, levels| {
+                        self.under(checkpoint, model)?.read(&sample.tokens.ids, levels, room)
+                    };
+                    let mut decoder = read(job.sample, self.levels(job)).map_err(place)?;
                     let candidates = candidates.iter().map(|ids| decoder.score(ids));
                     let candidates = candidates.collect::<Result<_>>().map_err(place)?;
                     sequences.push((decoder, limits));
-                    waiting.push(Waiting { number, candidates, outcome });
+                    let alone = job.sample.alone.as_deref();
+                    if let Some(alone) = alone {
+                        sequences.push((read(alone, self.levels_of(alone)).map_err(place)?, limits));
+                    }
+                    waiting.push(Waiting { number, candidates, outcome, alone: alone.is_some() });
                 }
             }
         }
         let generations = generate(sequences, &checkpoint.tokenizer, &checkpoint.end_of_sequence)?;
-        for (Waiting { number, candidates, outcome }, generation) in waiting.into_iter().zip(generations) {
-            outcomes[number] = outcome(Generated { generation, candidates });
+        let mut generations = generations.into_iter();
+        let mut next = || generations.next().expect("one of every sequence");
+        for Waiting { number, candidates, outcome, alone } in waiting {
+            let (generation, alone) = (next(), alone.then(&mut next));
+            outcomes[number] = outcome(Generated { generation, candidates, alone });
         }
         Ok(outcomes)
     }
@@ -112,16 +125,6 @@ impl Batch<'_> {
         })
     }
 
-    fn read<'m>(
-        &'m self,
-        job: &Job,
-        room: usize,
-        checkpoint: &'m Checkpoint,
-        model: &'m Network,
-    ) -> Result<Decoder<'m>> {
-        self.under(checkpoint, model)?.read(&job.sample.tokens.ids, self.levels(job), room)
-    }
-
     fn under<'m>(&'m self, checkpoint: &'m Checkpoint, model: &'m Network) -> Result<Under<'m>> {
         let bos = checkpoint.tokenizer.bos()?;
         Ok(Under { model, config: &checkpoint.config, encoding: &self.encoding.spec, bos })
@@ -130,5 +133,10 @@ impl Batch<'_> {
     /// Segment indices for each unit of the encoding.
     fn levels(&self, job: &Job) -> Vec<Vec<u32>> {
         self.encoding.spec.units().iter().map(|unit| job.segments[unit].index.clone()).collect()
+    }
+
+    /// The same of a sample whose segments are not found yet.
+    fn levels_of(&self, sample: &Sample) -> Vec<Vec<u32>> {
+        self.encoding.spec.units().iter().map(|&unit| sample_segments(sample, unit).index).collect()
     }
 }

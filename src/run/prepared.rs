@@ -86,7 +86,7 @@ fn work<'a>(
             let dataset = dataset.expect("opened for every task");
             let selection = task
                 .task
-                .samples(dataset, &checkpoint.tokenizer, config.seed)
+                .samples(dataset, checkpoint, config.seed)
                 .map_err(|e| e.at(format_args!("task \"{}\"", task.name)))?;
             let model_name = &config.models[model].name;
             let note = |note: String| format!("task \"{}\", model \"{model_name}\": {note}", task.name);

@@ -31,6 +31,14 @@ impl Language {
         }
     }
 
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Language::Python => "python",
+            Language::Java => "java",
+        }
+    }
+
     pub(super) fn grammar(self) -> tree_sitter::Language {
         match self {
             Language::Python => tree_sitter_python::LANGUAGE.into(),
@@ -91,10 +99,7 @@ impl Language {
 
 impl fmt::Display for Language {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Language::Python => "python",
-            Language::Java => "java",
-        })
+        f.write_str(self.name())
     }
 }
 

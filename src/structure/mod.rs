@@ -47,7 +47,7 @@ pub use language::{Language, LanguageError};
 pub use prefix::segments_prefix_only;
 pub use regions::{Region, RegionKind, regions};
 pub use source::Source;
-pub use syntax::parses;
+pub use syntax::{first_captured, parses};
 pub use unit::{Unit, UnitError};
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 //! Limits of the Python grammar's scanner: a parse takes time quadratic in the length of a run of comment
 //! lines inside of a block (3 s at 10,000 lines), and blocks nested about 500 deep are errors to it.
 
-use tree_sitter::{Node, Parser, Tree};
+use std::ops::Range;
+
+use tree_sitter::{Node, Parser, Query, QueryCursor, StreamingIterator, Tree};
 
 use super::Language;
 
@@ -18,6 +20,19 @@ pub(super) fn parser(language: Language) -> Option<Parser> {
 pub fn parses(text: &str, language: Language) -> bool {
     let tree = parser(language).and_then(|mut parser| parser.parse(text, None));
     tree.is_some_and(|tree| !tree.root_node().has_error())
+}
+
+/// Where the first node, in the order of the text, lies that a query in the terms of the language's grammar captures.
+///
+/// # Panics
+/// When it is no query of that grammar.
+pub fn first_captured(text: &str, language: Language, query: &str) -> Option<Range<usize>> {
+    let tree = parser(language)?.parse(text, None)?;
+    let query = Query::new(&language.grammar(), query).expect("a query of the grammar");
+    let mut cursor = QueryCursor::new();
+    let mut captures = cursor.captures(&query, tree.root_node(), text.as_bytes());
+    let (found, capture) = captures.next()?;
+    Some(found.captures[*capture].node.byte_range())
 }
 
 /// Visits the nodes in the order of the text, parents first, with the kind of the parent (empty for the

@@ -3,14 +3,27 @@
 //! **Adding a task**: write `src/task/NAME.rs` with a serde struct whose fields are the task's keys and an
 //! `impl Task`, and add its line to `TASKS` below.
 
+mod buckets;
+mod code_run;
 mod completion;
+mod draw;
 pub(crate) mod language_modeling;
 mod lookup;
+mod middle_cut;
+mod multiple_choice;
+mod python;
+mod repobench;
+mod repoqa;
+mod similarity;
 mod symbols;
 
+pub use code_run::CodeRun;
 pub use completion::Completion;
 pub use language_modeling::LanguageModeling;
 pub use lookup::Lookup;
+pub use multiple_choice::MultipleChoice;
+pub use repobench::Repobench;
+pub use repoqa::RepoQa;
 pub use symbols::Symbols;
 
 use std::fmt::Debug;
@@ -22,7 +35,7 @@ use serde_json::Value;
 
 use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Generation, Limits, TokenScores, Tokenizer, Tokens};
+use crate::model::{Checkpoint, Generation, Limits, TokenScores, Tokens};
 use crate::structure::Language;
 
 /// Something that a model is asked to do with the records of a data set.
@@ -33,12 +46,12 @@ pub trait Task: Debug + Send + Sync {
     /// [`ErrorKind::Config`], naming the key.
     fn check(&self) -> Result<()>;
 
-    /// Makes samples, chosen by `seed`; the same for every encoding.
+    /// Makes samples in a model's tokens, chosen by `seed`; the same for every encoding.
     ///
     /// # Errors
     /// [`ErrorKind::Dataset`] when the data set cannot be read or a bucket stays empty,
     /// [`ErrorKind::Config`] when a key cannot be met in the model's tokens.
-    fn samples(&self, dataset: &Dataset, tokenizer: &Tokenizer, seed: u64) -> Result<Selection>;
+    fn samples(&self, dataset: &Dataset, model: &Checkpoint, seed: u64) -> Result<Selection>;
 
     /// What is asked of the model for a sample, and what becomes of the answer: the outcome, which is
     /// stored and is all that [`Task::measures`] sees.
@@ -135,6 +148,8 @@ pub struct Generated {
     pub generation: Generation,
     /// Negative log-likelihood of each candidate's tokens, nats.
     pub candidates: Vec<Vec<f64>>,
+    /// What it went on with after [`Sample::alone`].
+    pub alone: Option<Generation>,
 }
 
 /// One unit of work: a text in the model's tokens.
@@ -156,10 +171,20 @@ pub struct Sample {
     pub candidates: Vec<Vec<u32>>,
     /// What the task holds the model's answer to, in the task's own form.
     pub reference: Value,
+    /// The same question without its context, for a task that asks what the context is worth: its text, files and tokens.
+    pub alone: Option<Box<Sample>>,
 }
 
-/// A half-open range of lengths or positions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+impl Sample {
+    /// Tokens that a model reads for it.
+    pub fn prompt_tokens(&self) -> usize {
+        self.tokens.ids.len() + self.alone.as_ref().map_or(0, |alone| alone.tokens.ids.len())
+    }
+}
+
+/// A half-open range of lengths or positions. Stored as its ends; that of an open one is null.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "(usize, Option<usize>)", into = "(usize, Option<usize>)")]
 pub struct Span {
     /// First included.
     pub from: usize,
@@ -170,6 +195,18 @@ pub struct Span {
 impl Span {
     /// The end of a range that has none.
     pub const OPEN: usize = usize::MAX;
+}
+
+impl From<(usize, Option<usize>)> for Span {
+    fn from((from, to): (usize, Option<usize>)) -> Span {
+        Span { from, to: to.unwrap_or(Span::OPEN) }
+    }
+}
+
+impl From<Span> for (usize, Option<usize>) {
+    fn from(span: Span) -> (usize, Option<usize>) {
+        (span.from, Some(span.to).filter(|&to| to != Span::OPEN))
+    }
 }
 
 impl std::fmt::Display for Span {
@@ -294,6 +331,8 @@ pub enum Group {
     Bucket(Span),
     /// Samples of a bucket by the length that their records state, in words.
     Words(Span),
+    /// Samples of a part of a benchmark: a language, a class of lines.
+    Part(&'static str),
     /// All samples of the task.
     All,
     /// Tokens at these positions, of all samples that reach them.
@@ -309,6 +348,8 @@ pub enum Group {
         /// Percent of the length.
         depth: u8,
     },
+    /// All samples, by a bar in tenths that an answer must come up to.
+    Bar(u8),
 }
 
 impl std::fmt::Display for Group {
@@ -319,6 +360,8 @@ impl std::fmt::Display for Group {
             Group::All => f.write_str("all"),
             Group::Position(span) => write!(f, "position {span}"),
             Group::From(position) => write!(f, "from {position}"),
+            Group::Part(part) => f.write_str(part),
+            Group::Bar(tenths) => write!(f, "at {}.{}", tenths / 10, tenths % 10),
             Group::Distance(by, back) => write!(f, "{by} {back}"),
             Group::Cell { length, depth } => write!(f, "length {length} depth {depth}"),
         }
@@ -385,6 +428,10 @@ pub const TASKS: &[TaskKind] = &[
     TaskKind::of::<Lookup>("lookup", &["length", "depth"]),
     TaskKind::of::<Completion>("completion", &["buckets"]),
     TaskKind::of::<Symbols>("symbols", &[]),
+    TaskKind::of::<MultipleChoice>("multiple_choice", &["buckets"]),
+    TaskKind::of::<CodeRun>("code_run", &["buckets"]),
+    TaskKind::of::<RepoQa>("repoqa", &[]),
+    TaskKind::of::<Repobench>("repobench", &["buckets"]),
 ];
 
 impl TaskKind {

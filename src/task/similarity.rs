@@ -1,4 +1,4 @@
-//! How alike two lines are, as LongBench's `fuzz.ratio` says: of fuzzywuzzy over Python's difflib, or over
+//! How alike two lines are, as `fuzz.ratio` of LongBench and RepoBench says: of fuzzywuzzy over Python's difflib, or over
 //! the Levenshtein library. Which of the two a published number was made with depends on what was
 //! installed, and they differ by several points.
 

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::similarity::{difflib_percent, indel_percent};
 use crate::model::{Ended, Generation};
-use crate::task::Span;
+use crate::task::similarity::{difflib_percent, indel_percent};
+use crate::task::{Span, python};
 
 /// What an answer is held to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,8 +17,7 @@ pub(super) struct Reference {
 /// What is stored of a record.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Outcome {
-    /// Where the bucket begins and ends; the end of the last is null.
-    bucket: (usize, Option<usize>),
+    pub bucket: Span,
     pub truncated_tokens: usize,
     text: String,
     ended: Ended,
@@ -41,20 +40,16 @@ impl Outcome {
             answers.iter().map(|answer| percent(&line, answer)).fold(0.0, f64::max)
         };
         Outcome {
-            bucket: (bucket.from, Some(bucket.to).filter(|&to| to != Span::OPEN)),
+            bucket,
             truncated_tokens,
             edit_similarity: best(difflib_percent),
             indel_similarity: best(indel_percent),
-            exact_match: answers.iter().any(|answer| line.split_whitespace().eq(answer.split_whitespace())),
+            exact_match: answers.iter().any(|answer| python::split(&line).eq(python::split(answer))),
             text: generation.text,
             ended: generation.ended,
             line,
             answers,
         }
-    }
-
-    pub(super) fn bucket(&self) -> Span {
-        Span { from: self.bucket.0, to: self.bucket.1.unwrap_or(Span::OPEN) }
     }
 }
 

@@ -3,7 +3,6 @@
 
 mod answer;
 mod prompt;
-mod similarity;
 
 pub use prompt::Kind;
 
@@ -14,13 +13,15 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::buckets::Buckets;
+use super::middle_cut::{self, MiddleCut};
 use super::{
     Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, by_rank,
     fewer_than_asked, sift, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Limits, Tokenizer};
+use crate::model::{Asker, Checkpoint, Limits};
 use answer::{Outcome, Reference, has_line_of_code};
 
 const METRICS: &[Metric] = &[
@@ -39,9 +40,9 @@ const OVER: &str = ", by the length of the record in words";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Completion {
-    /// `lcc` or `repobench-p`.
+    /// `lcc`, `repobench-p`, or `chat`: the one of them that fits the record, in the model's chat template.
     pub prompt: Kind,
-    /// The longest prompt in the model's tokens; of longer ones the middle is left out. It has no default: a
+    /// The longest prompt in the model's tokens, without what a chat template adds; of longer ones the middle is left out. It has no default: a
     /// model's training length would leave out what is to be tested.
     pub limit: usize,
     /// Most tokens that are generated.
@@ -49,7 +50,7 @@ pub struct Completion {
     pub max_new_tokens: usize,
     /// Where the buckets begin, by the records' `length` (white-space words in LongBench); the last is open.
     #[serde(default = "default_buckets")]
-    pub buckets: Vec<usize>,
+    pub(super) buckets: Buckets,
     /// Records of each bucket.
     pub samples: usize,
 }
@@ -60,15 +61,16 @@ fn default_max_new_tokens() -> usize {
 }
 
 /// What LongBench-E reports.
-fn default_buckets() -> Vec<usize> {
-    vec![0, 4000, 8000]
+fn default_buckets() -> Buckets {
+    Buckets(vec![0, 4000, 8000])
 }
 
 /// A record that can be asked.
 struct Question<'a> {
     record: &'a Record,
     context: &'a str,
-    input: &'a str,
+    /// The file to complete, where the context is other files.
+    input: Option<&'a str>,
     answers: Vec<String>,
     length: usize,
 }
@@ -78,10 +80,7 @@ impl Task for Completion {
         let bad = |key: &str, what: String, fix: &str| {
             Err(Error::new(ErrorKind::Config, what).at(format_args!("key `{key}`")).fix(fix))
         };
-        if self.buckets.is_empty() || self.buckets.windows(2).any(|edge| edge[0] >= edge[1]) {
-            let what = format!("buckets {:?} do not increase", self.buckets);
-            return bad("buckets", what, "say where each bucket begins, as [0, 4000, 8000]");
-        }
+        self.buckets.check()?;
         if self.limit < 2 {
             let what = format!("limit is {}", self.limit);
             return bad("limit", what, "give the longest prompt in tokens, as 16000");
@@ -95,17 +94,18 @@ impl Task for Completion {
         }
     }
 
-    fn samples(&self, dataset: &Dataset, tokenizer: &Tokenizer, seed: u64) -> Result<Selection> {
+    fn samples(&self, dataset: &Dataset, model: &Checkpoint, seed: u64) -> Result<Selection> {
+        let asker = Asker::new(self.prompt.style(), model).map_err(|e| e.at("key `prompt`"))?;
         let (mut records, refused) = dataset.whole_records()?;
         let mut left_out: Vec<LeftOut> = refused.into_iter().map(LeftOut::from).collect();
         records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let questions = sift(records.iter().map(|record| self.question(record)), &mut left_out);
         let (mut buckets, mut notes) = (Vec::new(), Vec::new());
-        for span in self.spans() {
+        for span in self.buckets.spans() {
             let inside = questions.iter().filter(|question| (span.from..span.to).contains(&question.length));
             let chosen: Vec<_> = inside.take(self.samples).collect();
             let made: Vec<_> =
-                chosen.into_par_iter().map(|question| self.sample(question, span, tokenizer)).collect();
+                chosen.into_par_iter().map(|question| self.sample(question, span, &asker)).collect();
             let bucket = sift(made, &mut left_out);
             if bucket.is_empty() {
                 return Err(empty(span, &left_out, dataset));
@@ -114,7 +114,8 @@ impl Task for Completion {
             buckets.push(bucket);
         }
         let samples = by_rank(buckets);
-        notes.extend(self.notes(&samples));
+        let cut = samples.iter().filter(|sample| reference(sample).truncated_tokens > 0).count();
+        notes.extend(middle_cut::note(cut, samples.len(), self.limit));
         Ok(Selection { notes, samples, left_out })
     }
 
@@ -143,7 +144,7 @@ impl Task for Completion {
             percent(outcome.exact_match),
             percent(outcome.truncated_tokens > 0),
         ];
-        let groups = [Group::Words(outcome.bucket()), Group::All];
+        let groups = [Group::Words(outcome.bucket), Group::All];
         let measures = groups.into_iter().flat_map(|group| {
             let measure = move |(metric, numerator): (&Metric, f64)| Measure {
                 group,
@@ -158,11 +159,6 @@ impl Task for Completion {
 }
 
 impl Completion {
-    fn spans(&self) -> Vec<Span> {
-        let ends = self.buckets[1..].iter().copied().chain([Span::OPEN]);
-        self.buckets.iter().zip(ends).map(|(&from, to)| Span { from, to }).collect()
-    }
-
     /// What a record asks.
     ///
     /// # Errors
@@ -173,41 +169,34 @@ impl Completion {
             return Err(Error::new(ErrorKind::Dataset, "the list of answers is empty").at(&record.origin));
         }
         let input = match self.prompt {
-            Kind::Lcc => "",
-            Kind::RepobenchP => record.text("input")?,
+            Kind::Lcc => None,
+            Kind::Chat if record.get("input").is_none() => None,
+            Kind::Chat | Kind::RepobenchP => Some(record.text("input")?),
         };
         let (context, length) = (record.text("context")?, record.count("length")?);
         Ok(Question { record, context, input, answers, length })
     }
 
-    fn sample(&self, question: &Question, bucket: Span, tokenizer: &Tokenizer) -> Result<Sample> {
+    fn sample(&self, question: &Question, bucket: Span, asker: &Asker) -> Result<Sample> {
         let Question { record, context, input, answers, .. } = question;
-        let prompt = prompt::within(self.limit, prompt::whole(context, input), tokenizer)
-            .map_err(|e| e.at(&record.origin))?;
-        let reference = Reference { answers: answers.clone(), truncated_tokens: prompt.truncated };
+        let ask = |text: String| {
+            let (text, truncated) = MiddleCut::LongBench.cut(self.limit, text, asker.tokenizer())?;
+            let file_starts = input.map(|input| prompt::file_starts(&text, input)).unwrap_or_default();
+            Ok((asker.ask(text, file_starts)?, truncated))
+        };
+        let (prompt, truncated_tokens) = ask(prompt::whole(context, input.unwrap_or_default()))
+            .map_err(|e: Error| e.at(&record.origin))?;
+        let reference = Reference { answers: answers.clone(), truncated_tokens };
         Ok(Sample {
             id: record.id.clone(),
             bucket,
             language: record.language,
-            file_starts: match self.prompt {
-                Kind::Lcc => Vec::new(),
-                Kind::RepobenchP => prompt::file_starts(&prompt.text, input),
-            },
+            file_starts: prompt.file_starts,
             text: prompt.text,
             tokens: prompt.tokens,
             reference: serde_json::to_value(reference).expect("plain data"),
             ..Sample::default()
         })
-    }
-
-    fn notes(&self, samples: &[Sample]) -> Vec<String> {
-        let truncated = samples.iter().filter(|sample| reference(sample).truncated_tokens > 0).count();
-        let note = format!(
-            "{truncated} of {} prompts are longer than {} tokens: their middle is left out",
-            samples.len(),
-            self.limit
-        );
-        Some(note).filter(|_| truncated > 0).into_iter().collect()
     }
 }
 
@@ -240,7 +229,7 @@ mod tests {
         std::fs::write(dir.path().join("d.jsonl"), lines).unwrap();
         let dataset = Dataset::open("d.jsonl", &[PathBuf::from(dir.path())]).unwrap();
         let nano = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/nano");
-        task.samples(&dataset, &Tokenizer::read(&nano).unwrap(), 0)
+        task.samples(&dataset, &Checkpoint::open(&nano).unwrap(), 0)
     }
 
     fn line(id: &str, answers: &str, length: usize) -> String {

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{TokenScores, Tokenizer};
+use crate::model::{Checkpoint, TokenScores, Tokenizer};
 
 /// Width of the bins that losses are stored in, tokens; bucket edges divide bins further.
 const BIN: usize = 128;
@@ -155,7 +155,8 @@ impl Task for LanguageModeling {
         }
     }
 
-    fn samples(&self, dataset: &Dataset, tokenizer: &Tokenizer, seed: u64) -> Result<Selection> {
+    fn samples(&self, dataset: &Dataset, model: &Checkpoint, seed: u64) -> Result<Selection> {
+        let tokenizer = &model.tokenizer;
         let mut records = dataset.records()?;
         records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let mut buckets: Vec<Vec<Sample>> = vec![Vec::new(); self.buckets.len() - 1];

@@ -44,7 +44,7 @@ use self::prompt::Recipe;
 use super::{Better, Generated, Group, Measure, Metric, Request, Sample, Selection, Span, Task, by_rank};
 use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Limits, Tokenizer};
+use crate::model::{Checkpoint, Limits};
 use crate::structure::Language;
 
 /// More generated functions than this could hardly be told apart by what they return.
@@ -132,7 +132,8 @@ impl Task for Lookup {
         Ok(())
     }
 
-    fn samples(&self, dataset: &Dataset, tokenizer: &Tokenizer, seed: u64) -> Result<Selection> {
+    fn samples(&self, dataset: &Dataset, model: &Checkpoint, seed: u64) -> Result<Selection> {
+        let tokenizer = &model.tokenizer;
         let longest = self.length.iter().copied().max().unwrap_or(0);
         let pool = Pool::read(dataset, tokenizer, self.language, seed, longest)?;
         let mut cells = Vec::new();

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::*;
+use crate::model::Tokenizer;
 use crate::structure::{RegionKind, Source, Unit, parses, regions};
 use crate::task::find_kind;
 
@@ -14,8 +15,8 @@ fn repository() -> PathBuf {
 fn samples(task: &Lookup, seed: u64) -> Result<Vec<Sample>> {
     let name = format!("code-{}", task.language);
     let dataset = Dataset::open(&name, &[repository()]).unwrap();
-    let tokenizer = Tokenizer::read(&repository().join("models/nano")).unwrap();
-    Ok(task.samples(&dataset, &tokenizer, seed)?.samples)
+    let model = Checkpoint::open(&repository().join("models/nano")).unwrap();
+    Ok(task.samples(&dataset, &model, seed)?.samples)
 }
 
 fn grid(language: Language) -> Lookup {

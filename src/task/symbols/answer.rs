@@ -40,7 +40,10 @@ pub(super) struct Found {
 impl Outcome {
     pub(super) fn new(symbols: Vec<Symbol>, generation: Generation) -> Outcome {
         let text = generation.text;
-        let listed = identifiers(list(&text));
+        let (list, is_closed) = list(&text);
+        // The limit may have cut the last word.
+        let cut = generation.ended == Ended::MaxNewTokens && !is_closed;
+        let listed = identifiers(if cut { list.trim_end_matches(is_of_word) } else { list });
         let names: BTreeSet<&str> = symbols.iter().map(|symbol| symbol.name.as_str()).collect();
         let (right, listed_count) = (listed.intersection(&names).count(), listed.len());
         let found = |symbol: &Symbol| Found {
@@ -54,29 +57,33 @@ impl Outcome {
 }
 
 /// The part of an answer that is a list: from an opening bracket to the one that closes it or, where the
-/// answer does not begin with one, up to the first empty line. All of it if there is no such end.
-fn list(answer: &str) -> &str {
+/// answer does not begin with one, up to the first empty line. All of it if there is no such end; whether there is.
+fn list(answer: &str) -> (&str, bool) {
     let answer = answer.trim_start();
     let closing = match answer.chars().next() {
         Some('[') => ['[', ']'],
         Some('(') => ['(', ')'],
         Some('{') => ['{', '}'],
-        _ => return answer.find("\n\n").map_or(answer, |end| &answer[..end]),
+        _ => return answer.find("\n\n").map_or((answer, false), |end| (&answer[..end], true)),
     };
     let mut open = 0;
     for (at, bracket) in answer.match_indices(closing) {
         open = if bracket.starts_with(closing[0]) { open + 1 } else { open - 1 };
         if open == 0 {
-            return &answer[..at];
+            return (&answer[..at], true);
         }
     }
-    answer
+    (answer, false)
 }
 
 /// Runs of letters, digits and underscores that do not begin with a digit, in quotes or bare.
 fn identifiers(list: &str) -> BTreeSet<&str> {
-    let words = list.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    let words = list.split(|c: char| !is_of_word(c));
     words.filter(|word| word.starts_with(|c: char| !c.is_numeric())).collect()
+}
+
+fn is_of_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }
 
 #[cfg(test)]
@@ -84,7 +91,7 @@ mod tests {
     use super::*;
 
     fn listed(answer: &str) -> Vec<&str> {
-        identifiers(list(answer)).into_iter().collect()
+        identifiers(list(answer).0).into_iter().collect()
     }
 
     #[test]
@@ -110,5 +117,19 @@ mod tests {
         let became: Vec<_> = outcome.symbols.iter().map(|symbol| (symbol.found, symbol.exact)).collect();
         assert_eq!(became, [(true, false), (true, true), (false, false), (true, false)]);
         assert_eq!((outcome.listed, outcome.right), (2, 1));
+    }
+
+    #[test]
+    fn a_name_that_the_limit_cut_is_not_listed() {
+        let listed = |text: &str, ended| {
+            let generation = Generation { ids: Vec::new(), text: text.into(), ended };
+            Outcome::new(Vec::new(), generation).listed
+        };
+        assert_eq!(listed("['get', 'proces", Ended::MaxNewTokens), 1);
+        assert_eq!(listed("['get', 'process'", Ended::MaxNewTokens), 2);
+        assert_eq!(listed("['get', 'process'] or", Ended::MaxNewTokens), 2);
+        assert_eq!(listed("get, process", Ended::EndOfSequence), 2);
+        assert_eq!(listed("get, proces", Ended::MaxNewTokens), 1);
+        assert_eq!(listed("['FixIm", Ended::MaxNewTokens), 0);
     }
 }

@@ -5,29 +5,23 @@ mod answer;
 
 use std::collections::BTreeMap;
 
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::draw::{Drawn, draw};
 use super::{
     Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task,
-    fewer_than_asked, sift, with_left_out,
+    fewer_than_asked, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Limits, Tokenizer, Tokens};
+use crate::model::{Asker, Checkpoint, Limits, Prompt, PromptStyle};
 use crate::structure::definitions;
 use answer::{Outcome, Symbol};
 
 /// What comes after the file's text.
 const QUESTION: &str = "\n# Task: Extract all defined function names and class names from the above code \
                         snippet.\nextracted_entities = ";
-
-/// Files looked at side by side while samples are chosen.
-const TOGETHER: usize = 64;
 
 const METRICS: &[Metric] = &[
     Metric::mean("recall", Better::Higher)
@@ -65,6 +59,9 @@ pub struct Symbols {
     pub position_width: usize,
     /// Files.
     pub samples: usize,
+    /// `raw`, or `chat` for an instruct model.
+    #[serde(default)]
+    pub prompt: PromptStyle,
 }
 
 /// The paper's.
@@ -113,19 +110,10 @@ impl Task for Symbols {
         Ok(())
     }
 
-    fn samples(&self, dataset: &Dataset, tokenizer: &Tokenizer, seed: u64) -> Result<Selection> {
-        let (mut records, refused) = dataset.whole_records()?;
-        let mut left_out: Vec<LeftOut> = refused.into_iter().map(LeftOut::from).collect();
-        records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        let mut samples = Vec::new();
-        for some in records.chunks(TOGETHER) {
-            if samples.len() >= self.samples {
-                break;
-            }
-            let made: Vec<_> = some.par_iter().map(|record| self.sample(record, tokenizer)).collect();
-            samples.extend(sift(made, &mut left_out).into_iter().flatten());
-        }
-        samples.truncate(self.samples);
+    fn samples(&self, dataset: &Dataset, model: &Checkpoint, seed: u64) -> Result<Selection> {
+        let asker = Asker::new(self.prompt, model).map_err(|e| e.at("key `prompt`"))?;
+        let Drawn { samples, left_out } =
+            draw(dataset, seed, self.samples, |record| self.sample(record, &asker))?;
         match samples.is_empty() {
             true => Err(self.none(&left_out, dataset)),
             false => {
@@ -174,24 +162,24 @@ impl Symbols {
     /// # Errors
     /// [`ErrorKind::Dataset`], naming file and line: a field is missing or wrong, the language has no parser
     /// here, or a record that lists its symbols is outside of the limits.
-    fn sample(&self, record: &Record, tokenizer: &Tokenizer) -> Result<Option<Sample>> {
+    fn sample(&self, record: &Record, asker: &Asker) -> Result<Option<Sample>> {
         let wrong = |what: String| Error::new(ErrorKind::Dataset, what).at(&record.origin);
         let code = record.text("text")?;
         let listed = record.get("answers").is_some();
-        let text = format!("{code}{QUESTION}");
-        let tokens = tokenizer.encode(&text).map_err(|e| e.at(&record.origin))?;
-        let symbols =
-            if listed { listed_symbols(record, &tokens)? } else { parsed_symbols(record, &tokens)? };
-        let length = tokens.offsets.partition_point(|&(start, _)| start < code.len());
+        let asked = asker.ask(format!("{code}{QUESTION}"), Vec::new()).map_err(|e| e.at(&record.origin))?;
+        let symbols = if listed { listed_symbols(record, &asked)? } else { parsed_symbols(record, &asked)? };
+        let before = |place: usize| asked.tokens.offsets.partition_point(|&(start, _)| start < place);
+        let length = before(asked.place(code.len())) - before(asked.place(0));
         match self.unfit(length, symbols.len()) {
             Some(why) if listed => Err(wrong(why)),
             Some(_) => Ok(None),
             None => Ok(Some(Sample {
                 id: record.id.clone(),
                 bucket: Span { from: self.min_tokens + 1, to: self.max_tokens },
-                text,
+                text: asked.text,
                 language: record.language,
-                tokens,
+                file_starts: asked.file_starts,
+                tokens: asked.tokens,
                 reference: serde_json::to_value(symbols).expect("plain data"),
                 ..Sample::default()
             })),
@@ -241,7 +229,7 @@ impl Symbols {
 
 /// The symbols that a record of the paper's authors lists, as often as it lists them; where each is
 /// defined says its metadata or, failing that, the parser.
-fn listed_symbols(record: &Record, tokens: &Tokens) -> Result<Vec<Symbol>> {
+fn listed_symbols(record: &Record, asked: &Prompt) -> Result<Vec<Symbol>> {
     let wrong = |what: &str| Error::new(ErrorKind::Dataset, what).at(&record.origin);
     let names = record.texts("answers")?;
     if names.is_empty() {
@@ -257,7 +245,7 @@ fn listed_symbols(record: &Record, tokens: &Tokens) -> Result<Vec<Symbol>> {
         byte_location(record, name).filter(|&at| at < code.len()).or_else(defined)
     };
     let symbol =
-        |name: &str| Symbol { name: name.to_string(), position: at(name).map(|at| token_at(tokens, at)) };
+        |name: &str| Symbol { name: name.to_string(), position: at(name).map(|at| token_at(asked, at)) };
     Ok(names.into_iter().map(symbol).collect())
 }
 
@@ -271,7 +259,7 @@ fn byte_location(record: &Record, name: &str) -> Option<usize> {
 
 /// The symbols that a source file defines: functions, methods and classes at any depth, each name once, at
 /// its first definition.
-fn parsed_symbols(record: &Record, tokens: &Tokens) -> Result<Vec<Symbol>> {
+fn parsed_symbols(record: &Record, asked: &Prompt) -> Result<Vec<Symbol>> {
     let Some(language) = record.language else {
         let what = "its language is not one whose functions can be found (python, java)";
         return Err(Error::new(ErrorKind::Dataset, what).at(&record.origin));
@@ -279,15 +267,16 @@ fn parsed_symbols(record: &Record, tokens: &Tokens) -> Result<Vec<Symbol>> {
     let mut symbols: Vec<Symbol> = Vec::new();
     for definition in definitions(record.text("text")?, language) {
         if symbols.iter().all(|symbol| symbol.name != definition.name) {
-            symbols.push(Symbol { name: definition.name, position: Some(token_at(tokens, definition.at)) });
+            symbols.push(Symbol { name: definition.name, position: Some(token_at(asked, definition.at)) });
         }
     }
     Ok(symbols)
 }
 
-/// The last token that begins at a byte or before it.
-fn token_at(tokens: &Tokens, at: usize) -> usize {
-    tokens.offsets.partition_point(|&(start, _)| start <= at).saturating_sub(1)
+/// The last token that begins at a byte of what was asked or before it.
+fn token_at(asked: &Prompt, at: usize) -> usize {
+    let place = asked.place(at);
+    asked.tokens.offsets.partition_point(|&(start, _)| start <= place).saturating_sub(1)
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ fn selection(task: &Symbols, lines: &[Value], authors: bool) -> Result<Selection
     std::fs::write(dir.path().join("m.toml"), manifest).unwrap();
     let reference = if authors { "m.toml" } else { "d.jsonl" };
     let dataset = Dataset::open(reference, &[dir.path().to_path_buf()]).unwrap();
-    task.samples(&dataset, &Tokenizer::read(&repository("models/nano")).unwrap(), 0)
+    task.samples(&dataset, &Checkpoint::open(&repository("models/nano")).unwrap(), 0)
 }
 
 fn symbols(sample: &Sample) -> Vec<Symbol> {

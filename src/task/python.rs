@@ -1,0 +1,76 @@
+//! Texts as Python's `str` methods, `int` and regular expressions see them: the official scorers are written in it.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// What `str.strip`, `str.split` and `\s` take for white space: beyond Unicode's, the four separators U+001C to U+001F.
+pub(super) fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
+}
+
+/// `text.strip()`.
+pub(super) fn strip(text: &str) -> &str {
+    text.trim_matches(is_space)
+}
+
+/// `text.split()`.
+pub(super) fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split(is_space).filter(|word| !word.is_empty())
+}
+
+/// `re.split(r"\s+", text.strip())`: as [`split`], but of nothing one empty word.
+pub(super) fn words(text: &str) -> Vec<&str> {
+    let words: Vec<&str> = split(text).collect();
+    if words.is_empty() { vec![""] } else { words }
+}
+
+/// `int(text)`, if it is one that fits: digits of any script after a sign, single underscores between them.
+pub(super) fn integer(text: &str) -> Option<i64> {
+    static INTEGER: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^[+-]?\d+(_\d+)*$").expect("a regular expression"));
+    let text = strip(text);
+    if !INTEGER.is_match(text) {
+        return None;
+    }
+    text.chars().filter(|&c| c != '_').map(ascii_digit).collect::<String>().parse().ok()
+}
+
+/// A digit of any script as an ASCII one; anything else as it is. The digits of a script stand in a row of ten, and such
+/// rows one after the other.
+fn ascii_digit(c: char) -> char {
+    static DIGIT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\d$").expect("a regular expression"));
+    let is_digit =
+        |code: u32| char::from_u32(code).is_some_and(|c| DIGIT.is_match(c.encode_utf8(&mut [0; 4])));
+    let before = (0..=u32::from(c)).rev().take_while(|&code| is_digit(code)).count() as u32;
+    before.checked_sub(1).and_then(|before| char::from_digit(before % 10, 10)).unwrap_or(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn separators_are_white_space() {
+        assert_eq!(strip("\u{1c} a\u{85}b\u{2028}\n"), "a\u{85}b");
+        assert_eq!(split(" a\u{1f}b\u{200b}\u{feff}c ").collect::<Vec<_>>(), ["a", "b\u{200b}\u{feff}c"]);
+        assert_eq!(words(" \t"), [""]);
+    }
+
+    #[test]
+    fn integers_of_any_script() {
+        for (text, value) in [
+            ("10", 10),
+            (" +1_000\u{1c}", 1000),
+            ("-８", -8),
+            ("٣", 3),
+            ("\u{1d7d8}\u{1d7ff}", 9),
+            ("007", 7),
+        ] {
+            assert_eq!(integer(text), Some(value), "{text}");
+        }
+        for text in ["", "-", "1__0", "_1", "1_", "1.0", "--8", "x1", "²", "99999999999999999999"] {
+            assert_eq!(integer(text), None, "{text}");
+        }
+    }
+}
