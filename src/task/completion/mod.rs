@@ -1,5 +1,5 @@
-//! `completion`: the next line of long code, as LongBench asks for it and scores it (protocols.md section 2;
-//! Table 6 of the paper).
+//! `completion`: the next line of long code, as LongBench asks for it and scores it (`docs/tasks.md`,
+//! "completion"; Table 6 of the paper).
 
 mod answer;
 mod prompt;

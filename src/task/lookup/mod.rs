@@ -1,5 +1,5 @@
-//! `lookup`: a function of a long file is called, and the model says what it returns (protocols.md
-//! section 4; the needle test of RULER, arXiv 2404.06654, in the form of code).
+//! `lookup`: a function of a long file is called, and the model says what it returns (`docs/tasks.md`,
+//! "lookup"; the needle test of RULER, arXiv 2404.06654, in the form of code).
 //!
 //! ```text
 //! def rank_loads_57(a, b):                a needle of another name

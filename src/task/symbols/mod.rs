@@ -1,4 +1,4 @@
-//! `symbols`: the names of the functions and classes that a long file defines (protocols.md section 3;
+//! `symbols`: the names of the functions and classes that a long file defines (`docs/tasks.md`, "symbols";
 //! Table 6 of the paper).
 
 mod answer;
