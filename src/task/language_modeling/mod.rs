@@ -1,5 +1,5 @@
 //! `language_modeling`: per-token loss of long documents, by document length, by position, and by how far back
-//! stands what a token could be known from (Tables 4 and 5 of the paper).
+//! stands what a token could be known from (`docs/tasks.md`, "language_modeling"; Tables 4 and 5 of the paper).
 
 mod distance;
 
