@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use common::cli::Workspace;
 use common::repository;
+use longcode::hash::sha256;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -236,4 +237,100 @@ struct Contribution {
     group: String,
     share: f64,
     contribution: f64,
+}
+
+/// A suite runs what is there, names what is not, and goes on when it has come.
+#[test]
+fn a_suite() {
+    let space = workspace("kind = \"lookup\"\nlength = 600\ndepth = 0\nsamples = 1\n", &[]);
+    let functions = json!({"path": "a.py", "text": code(60)});
+    let config = space
+        .text("config.toml")
+        .replace("samples = 2\n", "")
+        .replace("name = \"r\"", "name = \"r\"\nsuite = true");
+    let config = config.replace("asked.jsonl", "functions.jsonl");
+    let runs =
+        "[[task]]\nname = \"runs\"\nkind = \"code_run\"\ndataset = \"runs\"\nsamples = 1\nlimit = 300\n";
+    space.write("config.toml", format!("{config}{runs}"));
+    space.write("functions.jsonl", format!("{functions}\n"));
+    let manifest = "name = \"runs\"\nwhat = \"w\"\nlicence = \"MIT\"\nsource = \"s\"\nobtain = \"write it yourself\"\n\
+                    format = \"jsonl\"\npath = \"../runs.jsonl\"\n";
+    space.write("datasets/runs.toml", manifest);
+    let ended = space.run("");
+    assert!(ended.stderr.contains("task \"runs\" is not run") && ended.stderr.contains("write it yourself"));
+    assert_eq!(stored(&space).len(), 2);
+    let report = space.text("results/r/report.md");
+    assert!(
+        report.contains("\"runs\" is not run") && report.starts_with("# r\n\nnano on all of them. lookup-")
+    );
+
+    space.write("runs.jsonl", "{\"context\": \"x\", \"input\": \"func_1(2)\", \"answer\": [3]}\n");
+    let ended = space.run("");
+    assert!(
+        ended.stderr.contains("continuing, 2 of 4") && !ended.stderr.contains("is not run"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(stored(&space).len(), 4);
+    let report = space.text("results/r/report.md");
+    let table = report.lines().find(|line| line.starts_with("| encoding")).unwrap();
+    assert!(table.contains("lookup") && table.contains("runs") && !report.contains("is not run"), "{table}");
+
+    space.write("other.toml", space.text("config.toml").replace("functions.jsonl", "runs"));
+    std::fs::remove_file(space.path("runs.jsonl")).unwrap();
+    space
+        .longcode("run other.toml --device cpu --out none")
+        .failed(2, &["nothing to run", "write it yourself"]);
+    space.write("wrong.toml", space.text("config.toml").replace("dataset = \"runs\"", "dataset = \"runz\""));
+    space.longcode("run wrong.toml --device cpu --out none").failed(2, &["no dataset \"runz\""]);
+}
+
+/// Through the chat template, whose words are no part of the prompt's first file.
+#[test]
+fn a_chat_prompt() {
+    let record = json!({"_id": "a", "context": code(4), "answers": ["x"], "length": 5, "language": "python"});
+    let space = workspace(
+        "kind = \"completion\"\nprompt = \"chat\"\nlimit = 300\nmax_new_tokens = 2\nbuckets = [0]\n",
+        &[record],
+    );
+    space.longcode("run config.toml --device cpu").failed(2, &["no chat template", "`prompt`"]);
+    for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
+        std::fs::create_dir_all(space.path("chat")).unwrap();
+        std::fs::copy(repository("models/nano").join(name), space.path("chat").join(name)).unwrap();
+    }
+    space.write("chat/chat_template.jinja", "USER {{ messages[0].content }} BOT");
+    let nano = format!("{:?}", repository("models/nano"));
+    space.write("config.toml", space.text("config.toml").replace(&nano, "\"chat\""));
+    space.run("");
+    let text = format!("USER Please complete the code given below. \n{}Next line of code:\n BOT", code(4));
+    let stored = stored(&space);
+    assert_eq!(stored.len(), 2);
+    assert!(stored.iter().all(|line| line["sha256"] == sha256(text.as_bytes()).as_str()));
+}
+
+/// Every benchmark runs on its look-alike, and every kind of task is in the config of every key.
+#[test]
+fn the_benchmarks() {
+    let space = Workspace::new();
+    let out = space.path("out");
+    let config = repository("configs/benchmarks.toml");
+    let run = format!("run {} --device cpu --limit 1 --out {}", config.display(), out.display());
+    space.longcode(&run).done();
+    let text = std::fs::read_to_string(out.join("samples.jsonl")).unwrap();
+    let tasks: std::collections::BTreeSet<String> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["task"].as_str().unwrap().to_string())
+        .collect();
+    let config = longcode::config::Config::read(&config, &[]).unwrap();
+    assert_eq!(tasks.len(), config.tasks.len());
+    let every = longcode::config::Config::read(&repository("configs/every-key.toml"), &[]).unwrap();
+    let documents = std::fs::read_to_string(repository("docs/tasks.md")).unwrap();
+    for kind in longcode::task::TASKS {
+        assert!(every.tasks.iter().any(|task| task.kind == kind.name), "every-key.toml lacks {}", kind.name);
+        assert!(documents.contains(&format!("| [`{}`]", kind.name)), "docs/tasks.md lacks {}", kind.name);
+    }
+    for kind in longcode::encoding::KINDS {
+        let has = |entry: &longcode::config::EncodingEntry| entry.spec.kind == kind.name;
+        assert!(every.encodings.iter().any(has), "every-key.toml lacks {}", kind.name);
+    }
 }

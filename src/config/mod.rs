@@ -30,6 +30,8 @@ pub struct Config {
     pub name: String,
     /// Seeds the choice of samples and the bootstrap.
     pub seed: u64,
+    /// Whether tasks whose data are not there are left out with a word, and the report begins with a table of all.
+    pub suite: bool,
     /// What of the paper it reproduces: those numbers are printed beside the measured ones.
     pub paper: Option<&'static paper::Source>,
     /// Checkpoints.
@@ -112,6 +114,7 @@ impl Config {
         let config = Config {
             name: run_name(&mut table)?,
             seed: seed(&mut table)?,
+            suite: suite(&mut table)?,
             paper: paper(&mut table)?,
             models: entries(&mut table, "model", model_entry)?,
             encodings: entries(&mut table, "encoding", encoding_entries)?,
@@ -119,7 +122,7 @@ impl Config {
             tune: TuneKeys::take(&mut table)?,
             search,
         };
-        refuse_unknown(&table, &["name", "seed", "paper", "model", "encoding", "task", "tune"])?;
+        refuse_unknown(&table, &["name", "seed", "suite", "paper", "model", "encoding", "task", "tune"])?;
         unique("model", config.models.iter().map(|entry| &entry.name))?;
         unique("encoding", config.encodings.iter().map(|entry| &entry.name))?;
         unique("task", config.tasks.iter().map(|entry| &entry.name))?;
@@ -164,6 +167,7 @@ impl Config {
             // TOML integers are signed; `seed` refused what does not fit.
             ("seed".into(), Value::Integer(self.seed as i64)),
         ]);
+        table.extend(self.suite.then(|| ("suite".into(), Value::Boolean(true))));
         table.extend(self.paper.map(|paper| ("paper".into(), text(paper.name))));
         table.extend([
             ("model".into(), array(&mut { models })),
@@ -293,6 +297,16 @@ fn seed(table: &mut Table) -> Result<u64> {
         Some(other) => {
             Err(config_error(format!("seed is {other}"), "give a whole number of at least 0")
                 .at("key `seed`"))
+        }
+    }
+}
+
+fn suite(table: &mut Table) -> Result<bool> {
+    match table.remove("suite") {
+        None => Ok(false),
+        Some(Value::Boolean(suite)) => Ok(suite),
+        Some(other) => {
+            Err(config_error(format!("suite is {other}"), "give true, or leave it out").at("key `suite`"))
         }
     }
 }

@@ -82,8 +82,17 @@ impl Dataset {
     /// [`ErrorKind::Dataset`] when nothing has that name (with the names there are), the manifest is wrong (with its
     /// line), or the data are not there (with how to obtain them).
     pub fn open(reference: &str, search: &[PathBuf]) -> Result<Dataset> {
+        Dataset::find(reference, search)?
+    }
+
+    /// As [`Dataset::open`], with data that are known and not there told from what is wrong: the inner error says how to
+    /// obtain them.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`], but for data that are not there.
+    pub fn find(reference: &str, search: &[PathBuf]) -> Result<Result<Dataset>> {
         if let Some(name) = Name::dataset(reference)? {
-            return Dataset::from_data(name.cached()?);
+            return name.cached().map_or_else(|e| Ok(Err(e)), |path| Dataset::from_data(path).map(Ok));
         }
         if let Some(path) = manifest_named(reference, search) {
             return Dataset::from_manifest(path);
@@ -92,20 +101,20 @@ impl Dataset {
         let mut paths = search.iter().map(|dir| dir.join(reference)).filter(|_| !reference.is_empty());
         match paths.find(|path| path.exists()) {
             Some(path) if path.extension().is_some_and(|e| e == "toml") => Dataset::from_manifest(path),
-            Some(path) => Dataset::from_data(path),
+            Some(path) => Dataset::from_data(path).map(Ok),
             None => Err(unknown(reference, search)),
         }
     }
 
-    fn from_manifest(manifest_path: PathBuf) -> Result<Dataset> {
+    fn from_manifest(manifest_path: PathBuf) -> Result<Result<Dataset>> {
         let manifest = Manifest::load(&manifest_path)?;
         let path = manifest.data_path(&manifest_path);
         if !path.exists() {
             let what = format!("the data of dataset \"{}\" are not there: {}", manifest.name, path.display());
             let fix = format!("{} (source: {})", manifest.obtain, manifest.source);
-            return Err(Error::new(ErrorKind::Dataset, what).in_file(&manifest_path).fix(fix));
+            return Ok(Err(Error::new(ErrorKind::Dataset, what).in_file(&manifest_path).fix(fix)));
         }
-        Ok(Dataset { manifest, manifest_path: Some(manifest_path), path })
+        Ok(Ok(Dataset { manifest, manifest_path: Some(manifest_path), path }))
     }
 
     fn from_data(path: PathBuf) -> Result<Dataset> {

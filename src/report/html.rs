@@ -17,6 +17,7 @@ pub(super) fn render(report: &Report) -> String {
          content=\"width=device-width\">\n<title>{name}</title>\n<style>\n{}</style>\n</head>\n<body>\n<h1>{name}</h1>\n",
         include_str!("page.css")
     );
+    report.overview.iter().for_each(|one| table(&mut page, one));
     for line in caption(report) {
         let _ = writeln!(page, "<p>{}</p>", escape(&line));
     }

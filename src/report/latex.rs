@@ -13,6 +13,10 @@ const FIT: usize = 8;
 /// Tables to `\input` into a document that uses the packages booktabs and graphicx.
 pub(super) fn render(report: &Report) -> String {
     let mut text = String::from("% \\usepackage{booktabs,graphicx}\n");
+    for overview in &report.overview {
+        let block = Block { model: String::new(), tables: vec![overview.clone()] };
+        table(&mut text, &report.results.config.name, vec![block], "");
+    }
     for task in &report.results.config.tasks {
         let sections: Vec<&Section> =
             report.sections.iter().filter(|section| section.task == task.name).collect();

@@ -8,6 +8,9 @@ use super::{Mark, Report, Table, caption};
 /// The report's text.
 pub(super) fn render(report: &Report) -> String {
     let mut text = format!("# {}\n", report.results.config.name);
+    for table in &report.overview {
+        let _ = write!(text, "\n{}\n\n{}", table.title, markdown(table));
+    }
     for line in caption(report) {
         let _ = write!(text, "\n{line}\n");
     }

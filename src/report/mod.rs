@@ -19,6 +19,7 @@ mod html;
 mod latex;
 mod markdown;
 pub(crate) mod number;
+mod overview;
 mod pictures;
 pub(crate) mod png;
 mod samples;
@@ -50,6 +51,8 @@ pub struct Report<'a> {
     pub baseline: &'a str,
     /// All figures.
     pub rows: Vec<Row>,
+    /// Of a suite: each model's main figure on every task.
+    pub overview: Vec<Table>,
     /// Every model on every task that has figures, in the order of the config.
     pub sections: Vec<Section>,
 }
@@ -66,7 +69,9 @@ impl<'a> Report<'a> {
         let rows = summarise(results, baseline)?;
         let mut sections = section::sections(results, &rows, baseline);
         pictures(results, &rows, &mut sections, baseline);
-        Ok(Report { results, baseline, rows, sections })
+        let overview =
+            if results.config.suite { overview::tables(&results.config, &sections) } else { Vec::new() };
+        Ok(Report { results, baseline, rows, overview, sections })
     }
 
     /// Writes every file into `out`: summary.csv, differences.csv, contributions.csv, report.md, report.tex, report.html, the

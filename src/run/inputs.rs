@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::{Config, ModelEntry};
 use crate::dataset::Dataset;
-use crate::error::{Result, all_or_errors};
+use crate::error::{Error, ErrorKind, Result, all_or_errors};
 use crate::model::Checkpoint;
 use crate::store::ModelHash;
 
@@ -15,6 +15,8 @@ pub(super) struct Inputs {
     pub(super) models: Vec<PathBuf>,
     /// Each data set once, by the name that the config has for it.
     pub(super) datasets: Vec<(String, Dataset)>,
+    /// Of a suite: what is not run for want of data, and how to get them.
+    pub(super) missing: Vec<String>,
 }
 
 /// Finds all inputs of a config, or names all that are not there.
@@ -22,16 +24,33 @@ pub(super) fn find_inputs(config: &Config) -> Result<Inputs> {
     let models = all_or_errors(config.models.iter().map(|entry| config.find_model(entry)));
     let mut seen = HashSet::new();
     let tasks = config.tasks.iter().filter(|task| seen.insert(&task.dataset));
-    let datasets = all_or_errors(tasks.map(|task| {
-        let dataset = Dataset::open(&task.dataset, &config.search)
-            .map_err(|e| e.at(format_args!("task \"{}\"", task.name)))?;
-        Ok((task.dataset.clone(), dataset))
+    let mut missing = Vec::new();
+    let datasets = all_or_errors(tasks.filter_map(|task| {
+        let place = |e: Error| e.at(format_args!("task \"{}\"", task.name));
+        match Dataset::find(&task.dataset, &config.search) {
+            Ok(Err(e)) if config.suite => {
+                missing.push(not_run(&task.name, e));
+                None
+            }
+            Ok(found) => Some(found.map_err(place).map(|dataset| (task.dataset.clone(), dataset))),
+            Err(e) => Some(Err(place(e))),
+        }
     }));
     match (models, datasets) {
-        (Ok(models), Ok(datasets)) => Ok(Inputs { models, datasets }),
+        (Ok(_), Ok(datasets)) if datasets.is_empty() => {
+            Err(Error::new(ErrorKind::Dataset, format!("nothing to run: {}", missing.join("; ")))
+                .fix("get the data of at least one task"))
+        }
+        (Ok(models), Ok(datasets)) => Ok(Inputs { models, datasets, missing }),
         (Err(models), Err(datasets)) => Err(models.and(datasets)),
         (Err(error), _) | (_, Err(error)) => Err(error),
     }
+}
+
+/// What to say of a suite's task whose data are not there.
+fn not_run(task: &str, missing: Error) -> String {
+    let how = missing.fix.map_or(String::new(), |fix| format!("; to get them: {fix}"));
+    format!("task \"{task}\" is not run: {}{how}", missing.what)
 }
 
 /// Opens every model's config and tokenizer, holds every encoding against it, and checks that the

@@ -21,6 +21,8 @@ pub(crate) struct Prepared<'a> {
     /// In the order of the config.
     pub(crate) checkpoints: Vec<Checkpoint>,
     datasets: Vec<(String, Dataset)>,
+    /// What of a suite is not run, and why.
+    missing: Vec<String>,
     /// Every task in every model's tokens.
     pub(crate) work: Vec<Work<'a>>,
 }
@@ -46,10 +48,11 @@ impl<'a> Prepared<'a> {
             let place = |e: Error| e.at(format_args!("model \"{}\"", entry.name));
             entry.precision.check(&device.device).map_err(place)?;
         }
-        let Inputs { models, datasets } = find_inputs(config)?;
+        let Inputs { models, datasets, missing } = find_inputs(config)?;
+        missing.iter().for_each(|note| eprintln!("{note}"));
         let checkpoints = open_checkpoints(config, &models)?;
         let work = work(config, &checkpoints, &datasets)?;
-        Ok(Prepared { config, checkpoints, datasets, work })
+        Ok(Prepared { config, checkpoints, datasets, missing, work })
     }
 
     /// What the results say of it.
@@ -66,7 +69,7 @@ impl<'a> Prepared<'a> {
             model_hashes(self.config, &self.checkpoints)?,
             self.datasets.iter().map(hash).collect::<Result<_>>()?,
             left_out(self.config, &self.work),
-            self.work.iter().flat_map(|work| work.notes.clone()).collect(),
+            self.missing.iter().chain(self.work.iter().flat_map(|work| &work.notes)).cloned().collect(),
         ))
     }
 }
@@ -82,8 +85,10 @@ fn work<'a>(
     let mut all = Vec::new();
     for (model, checkpoint) in checkpoints.iter().enumerate() {
         for task in &config.tasks {
-            let dataset = datasets.iter().find(|(name, _)| *name == task.dataset).map(|(_, dataset)| dataset);
-            let dataset = dataset.expect("opened for every task");
+            // Of a suite, one may not be there.
+            let Some((_, dataset)) = datasets.iter().find(|(name, _)| *name == task.dataset) else {
+                continue;
+            };
             let selection = task
                 .task
                 .samples(dataset, checkpoint, config.seed)

@@ -152,6 +152,10 @@ impl Environment {
         }
         self.finished = None;
         self.resumed.push(now.session);
+        // Of a suite, data may have come since.
+        let known: Vec<String> = self.datasets.iter().map(|dataset| dataset.name.clone()).collect();
+        self.datasets.extend(now.datasets.into_iter().filter(|dataset| !known.contains(&dataset.name)));
+        (self.planned, self.left_out, self.notes) = (now.planned, now.left_out, now.notes);
         Ok(self)
     }
 
@@ -162,7 +166,9 @@ impl Environment {
             format!("{what} \"{name}\": {one} {}, {other} {}", places[0], places[1])
         };
         let models = self.models.iter().zip(&other.models).filter(|(a, b)| a != b);
-        let datasets = self.datasets.iter().zip(&other.datasets).filter(|(a, b)| a != b);
+        // Of a suite, one may have data that the other has not.
+        let same_name = |a: &'_ &DatasetHash| other.datasets.iter().find(|b| b.name == a.name);
+        let datasets = self.datasets.iter().filter_map(|a| Some((a, same_name(&a)?))).filter(|(a, b)| a != b);
         let mut all = models
             .map(|(a, b)| match a.sha256 == b.sha256 {
                 true => words("precision, of model", &b.name, a.precision.name(), b.precision.name()),

@@ -11,6 +11,7 @@ pub(crate) mod language_modeling;
 mod lookup;
 mod middle_cut;
 mod multiple_choice;
+mod project_completion;
 mod python;
 mod repobench;
 mod repoqa;
@@ -22,6 +23,7 @@ pub use completion::Completion;
 pub use language_modeling::LanguageModeling;
 pub use lookup::Lookup;
 pub use multiple_choice::MultipleChoice;
+pub use project_completion::ProjectCompletion;
 pub use repobench::Repobench;
 pub use repoqa::RepoQa;
 pub use symbols::Symbols;
@@ -432,6 +434,7 @@ pub const TASKS: &[TaskKind] = &[
     TaskKind::of::<CodeRun>("code_run", &["buckets"]),
     TaskKind::of::<RepoQa>("repoqa", &[]),
     TaskKind::of::<Repobench>("repobench", &["buckets"]),
+    TaskKind::of::<ProjectCompletion>("project_completion", &[]),
 ];
 
 impl TaskKind {

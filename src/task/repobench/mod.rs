@@ -52,13 +52,18 @@ pub struct Repobench {
     #[serde(default = "default_buckets")]
     buckets: Buckets,
     /// Whether each line is asked for without the other files too, to see what they are worth.
-    #[serde(default)]
+    #[serde(default = "default_alone")]
     alone: bool,
 }
 
 /// RepoBench's.
 fn default_max_new_tokens() -> usize {
     128
+}
+
+/// The prompts without them are short.
+fn default_alone() -> bool {
+    true
 }
 
 fn default_buckets() -> Buckets {
