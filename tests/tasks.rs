@@ -255,6 +255,7 @@ fn a_suite() {
     space.write("functions.jsonl", format!("{functions}\n"));
     let manifest = "name = \"runs\"\nwhat = \"w\"\nlicence = \"MIT\"\nsource = \"s\"\nobtain = \"write it yourself\"\n\
                     format = \"jsonl\"\npath = \"../runs.jsonl\"\n";
+    std::fs::create_dir(space.path("datasets")).unwrap();
     space.write("datasets/runs.toml", manifest);
     let ended = space.run("");
     assert!(ended.stderr.contains("task \"runs\" is not run") && ended.stderr.contains("write it yourself"));
