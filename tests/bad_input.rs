@@ -19,6 +19,14 @@ fn refused(space: &Workspace, case: &str, parts: &[&str]) {
     assert!(!space.path("results").exists(), "{case}: something was written");
 }
 
+/// The task of the workspace's config.
+const MODELING: &str = "kind = \"language_modeling\"\ndataset = \"docs.jsonl\"\nbuckets = [0, 100, 1000]\n";
+
+/// A function lookup in its place.
+fn lookup(keys: &str) -> String {
+    format!("kind = \"lookup\"\ndataset = \"docs.jsonl\"\n{keys}\n")
+}
+
 #[test]
 fn config() {
     let cases: &[(&str, &str, &[&str])] = &[
@@ -52,6 +60,9 @@ fn config() {
         ("\"model\"", "\"model\"\nprecision = \"half\"", &["`half`", "split", "key `precision`"]),
         ("\"model\"", "\"model\"\nprecision = \"f16\"", &["f16", "f32, split, bf16", "model \"tiny\""]),
         ("[0, 100, 1000]", "[0, 100, 1000, 9000]", &["no document of 1000 to 9000", "docs.jsonl"]),
+        (MODELING, &lookup("body = \"random\""), &["`random`", "`constant`", "task \"lm\""]),
+        (MODELING, &lookup("needles = 2\nhops = 2\ndistractors = 0"), &["hops is 2", "key `needles`"]),
+        (MODELING, &lookup("language = \"ruby\""), &["`ruby`", "`java`", "task \"lm\""]),
     ];
     let space = Workspace::new();
     for (from, to, parts) in cases {

@@ -1,11 +1,12 @@
-//! Function lookup: a prompt with its answer is a program whose assertion holds, and a run from the
-//! config to the figures.
+//! Function lookup: a prompt with its answer is a program whose assertion holds, one of the bundled functions
+//! is what CPython compiles and javac parses, and a run from the config to the figures.
 //!
-//! Without an interpreter the check of its language is counted as ignored.
+//! Without an interpreter or a compiler the checks of its language are counted as ignored.
 
 mod common;
 
 use std::fmt::Write as _;
+use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -14,7 +15,8 @@ use common::repository;
 use libtest_mimic::{Arguments, Failed, Trial};
 use longcode::dataset::Dataset;
 use longcode::model::Checkpoint;
-use longcode::task::find_kind;
+use longcode::structure::Language;
+use longcode::task::{Sample, find_kind};
 use serde_json::{Value, json};
 
 /// As many functions as prompts of some thousand tokens choose from, each of its own name.
@@ -34,32 +36,67 @@ fn functions(language: &str) -> String {
     lines
 }
 
+/// Bodies and hops of the programs.
+const FORMS: [(&str, usize); 6] = [
+    ("constant", 1),
+    ("constant", 2),
+    ("constant", 3),
+    ("arithmetic", 1),
+    ("arithmetic", 2),
+    ("arithmetic", 3),
+];
+
 /// Prompts, each followed by the right answer, then by a wrong one.
 fn programs(language: &str, samples: usize) -> Vec<[String; 2]> {
     let space = Workspace::new();
     space.write("functions.jsonl", functions(language));
     let dataset = Dataset::open("functions.jsonl", &[space.path("")]).unwrap();
     let model = Checkpoint::open(&repository("models/nano")).unwrap();
-    let of_hops = |hops: usize| {
+    let of_form = |(body, hops): (&str, usize)| {
         let keys = format!(
-            "length = 1000\ndepth = [0, 70]\nneedles = 8\nhops = {hops}\nsamples = {samples}\nlanguage = '{language}'"
+            "length = 1000\ndepth = [0, 70]\nneedles = 8\nbody = '{body}'\nhops = {hops}\nsamples = {samples}\n\
+             language = '{language}'"
         );
         let (task, _) = find_kind("lookup").unwrap().parse(keys.parse().unwrap()).unwrap();
         task.samples(&dataset, &model, 0).unwrap().samples
     };
-    let samples = (1..=3).flat_map(of_hops);
-    let program = |prompt: &str, returns: &Value| match language {
-        "python" => format!("{prompt} {returns}\n"),
-        _ => {
-            let prompt = prompt.replace("static void check()", "public static void main(String[] none)");
-            format!("{prompt} {returns};\n    }}\n}}\n")
-        }
+    let both = |sample: Sample| {
+        [0, 1].map(|answer| {
+            let program = answered(&sample, answer);
+            program.replace("static void check()", "public static void main(String[] none)")
+        })
     };
-    let both = |sample: longcode::task::Sample| {
-        let returns = &sample.reference["returns"];
-        [0, 1].map(|answer| program(&sample.text, &returns[answer]))
+    FORMS.into_iter().flat_map(of_form).map(both).collect()
+}
+
+/// A prompt with one of the answers, as a whole file.
+fn answered(sample: &Sample, answer: usize) -> String {
+    let end = if sample.language == Some(Language::Java) { ";\n    }\n}\n" } else { "\n" };
+    format!("{} {}{end}", sample.text, sample.reference["returns"][answer])
+}
+
+/// Prompts of the bundled functions with the right answers, by what they are: 18 of each of 8 seeds.
+fn of_bundled_functions(language: &str) -> Vec<(String, String)> {
+    let dataset = Dataset::open(&format!("code-{language}"), &[repository("")]).unwrap();
+    let model = Checkpoint::open(&repository("models/nano")).unwrap();
+    let keys = format!("length = [1000, 3000]\ndepth = [0, 50, 100]\nsamples = 3\nlanguage = '{language}'");
+    let (task, _) = find_kind("lookup").unwrap().parse(keys.parse().unwrap()).unwrap();
+    let of_seed = |seed| {
+        let samples = task.samples(&dataset, &model, seed).unwrap().samples;
+        samples.into_iter().map(move |sample| (format!("seed {seed} {}", sample.id), answered(&sample, 0)))
     };
-    samples.map(both).collect()
+    let files: Vec<_> = (0..8).flat_map(of_seed).collect();
+    assert_eq!(files.len(), 144);
+    files
+}
+
+/// Runs a Python program that reads this from its standard input.
+fn run_python(program: &str, input: &Value) -> Ended {
+    let mut command = Command::new("python3");
+    command.args(["-c", program]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();
+    child.wait_with_output().unwrap().into()
 }
 
 fn python() {
@@ -74,12 +111,38 @@ for right, wrong in json.load(sys.stdin):
     sys.exit('a wrong answer holds:\\n' + wrong)
 ";
     let programs = programs("python", 20);
-    assert_eq!(programs.len(), 3 * 2 * 20);
-    let mut command = Command::new("python3");
-    command.args(["-c", RUN]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(json!(programs).to_string().as_bytes()).unwrap();
-    Ended::from(child.wait_with_output().unwrap()).done();
+    assert_eq!(programs.len(), FORMS.len() * 2 * 20);
+    run_python(RUN, &json!(programs)).done();
+}
+
+fn python_compiles() {
+    const COMPILE: &str = "
+import json, sys, warnings
+warnings.simplefilter('ignore')
+for name, file in json.load(sys.stdin):
+    try:
+        compile(file, name, 'exec')
+    except (SyntaxError, ValueError) as error:
+        print(name, error, sep=': ')
+";
+    let ended = run_python(COMPILE, &json!(of_bundled_functions("python"))).done();
+    assert_eq!(ended.stdout, "", "{} of 144 do not compile", ended.stdout.lines().count());
+}
+
+fn java_parses() {
+    let space = Workspace::new();
+    fs::create_dir(space.path("files")).unwrap();
+    for (name, file) in of_bundled_functions("java") {
+        space.write(&format!("files/{name}.java"), file);
+    }
+    let ended: Ended = Command::new("java")
+        .arg(repository("tests/fixtures/Syntax.java"))
+        .arg(space.path("files"))
+        .output()
+        .unwrap()
+        .into();
+    let ended = ended.done();
+    assert_eq!(ended.stdout, "", "{} of 144 do not parse", ended.stdout.lines().count());
 }
 
 fn java() {
@@ -143,13 +206,15 @@ fn run() {
     let summary = space.text("results/lookup/summary.csv");
     for encoding in ["RoPE", "HiRoPE"] {
         for metric in ["exact_match", "likelihood_accuracy", "margin"] {
-            for (group, n) in [("length 800 depth 50", 2), ("0-1100", 6), ("all", 12)] {
+            for (group, n) in [("length 800 depth 50", 2), ("1100", 6), ("all", 12)] {
                 let start = format!("tiny,{encoding},where,{group},{metric},");
                 let line = summary.lines().find(|line| line.starts_with(&start));
                 assert!(line.is_some_and(|line| line.ends_with(&format!(",{n}"))), "{start}\n{summary}");
             }
         }
     }
+    let picture = space.text("results/lookup/tiny-where-exact-match-by-bucket.svg");
+    assert!(picture.contains(">1100<") && !picture.contains("0-1100"), "lengths, not ranges");
     let stored = lines.len();
     assert!(space.run("").stderr.contains("nothing left to do"));
     assert_eq!(space.text("results/lookup/samples.jsonl").len(), stored);
@@ -172,6 +237,8 @@ fn main() {
     let trials = vec![
         with("python3", "--version", "answers_hold_in_python", python),
         with("java", "-version", "answers_hold_in_java", java),
+        with("python3", "--version", "bundled_prompts_compile_in_python", python_compiles),
+        with("javac", "-version", "bundled_prompts_parse_in_java", java_parses),
         Trial::test("run", || -> Result<(), Failed> {
             run();
             Ok(())

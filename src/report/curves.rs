@@ -41,6 +41,9 @@ impl Drawn<'_> {
         let rows: Vec<(Span, &Row)> =
             self.rows_of(metric).filter_map(|row| Some((span(&row.group)?, row))).collect();
         let spans: BTreeSet<Span> = rows.iter().map(|(span, _)| *span).collect();
+        // Samples that were made as long as this are no range, though they share an axis with ranges.
+        let made = rows.iter().any(|(_, row)| matches!(row.group, Group::Length(_)));
+        let tick = |span: &Span| if made { span.to.to_string() } else { span.to_string() };
         if spans.len() < 2 {
             return None;
         }
@@ -57,7 +60,7 @@ impl Drawn<'_> {
             title: self.title(&what),
             x: x.into(),
             y: axis(metric),
-            ticks: spans.iter().map(Span::to_string).collect(),
+            ticks: spans.iter().map(tick).collect(),
             limit: trained_length
                 .and_then(|length| limit(&spans.iter().copied().collect::<Vec<_>>(), length)),
             highest: highest(metric),
@@ -142,6 +145,7 @@ fn position(group: &Group) -> Option<Span> {
 fn bucket(group: &Group) -> Option<Span> {
     match group {
         Group::Bucket(span) => Some(*span),
+        Group::Length(length) => Some(Span { from: 0, to: *length }),
         _ => None,
     }
 }

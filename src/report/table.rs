@@ -173,7 +173,7 @@ impl<'a> View<'a> {
         let beyond = match group {
             Group::Bucket(span) => span.to > self.trained_length,
             Group::Position(span) => span.from >= self.trained_length,
-            Group::Cell { length, .. } => *length > self.trained_length,
+            Group::Length(length) | Group::Cell { length, .. } => *length > self.trained_length,
             // A length in words is not one in tokens.
             Group::Words(_) | Group::Part(_) | Group::Bar(_) | Group::All => false,
             // All of them are.

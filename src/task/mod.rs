@@ -333,6 +333,8 @@ pub enum Group {
     Bucket(Span),
     /// Samples of a bucket by the length that their records state, in words.
     Words(Span),
+    /// Samples that were made as long as this, in tokens.
+    Length(usize),
     /// Samples of a part of a benchmark: a language, a class of lines.
     Part(&'static str),
     /// All samples of the task.
@@ -359,6 +361,7 @@ impl std::fmt::Display for Group {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Group::Bucket(span) | Group::Words(span) => write!(f, "{span}"),
+            Group::Length(length) => write!(f, "{length}"),
             Group::All => f.write_str("all"),
             Group::Position(span) => write!(f, "position {span}"),
             Group::From(position) => write!(f, "from {position}"),

@@ -49,6 +49,10 @@ pub struct CorpusKeys {
     /// Share of the documents, chosen by the seed, that is kept for the validation loss.
     #[serde(default = "one_percent")]
     pub held_out: f64,
+    /// Whether samples begin where documents do, so that none is cut that is no longer than a sample: for
+    /// documents whose end is about their beginning. The tokenizer must have a BOS.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole_documents: bool,
 }
 
 /// `[tokenizer]`: one of the two.

@@ -139,8 +139,21 @@ fn make_tokenizer(config: &TrainConfig, sources: &Sources, output: &Output) -> R
 
 /// The samples to train on, and those held out.
 fn samples<'a>(config: &TrainConfig, tokens: &'a Tokens, bos: Option<u32>) -> Result<[Samples<'a>; 2]> {
+    let whole = config.corpus.whole_documents;
+    if whole && bos.is_none() {
+        return Err(Error::new(
+            ErrorKind::Config,
+            "whole_documents: the tokenizer puts no BOS before a text",
+        )
+        .at("key `corpus.whole_documents`")
+        .fix("remove the key, or take a tokenizer with BOS"));
+    }
     let samples = |ids: &'a [u32], what: &str| {
-        Samples::new(ids, config.length, bos, config.seed).ok_or_else(|| {
+        let samples = match bos.filter(|_| whole) {
+            Some(bos) => Samples::of_documents(ids, config.length, bos, config.seed),
+            None => Samples::new(ids, config.length, bos, config.seed),
+        };
+        samples.ok_or_else(|| {
             let what = format!("{what} has {} tokens, which make no sample of {}", ids.len(), config.length);
             Error::new(ErrorKind::Dataset, what)
                 .at("key `corpus.datasets`")

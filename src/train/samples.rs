@@ -19,15 +19,20 @@ pub struct Sample {
 /// A window gets the tokenizer's BOS before it, so that every sample starts as every document does in
 /// evaluation (where it already starts with a document's BOS it is taken one id longer instead); it may
 /// hold the end of one document and the start of the next. So a sample predicts each id of its window.
+///
+/// Of whole documents, windows begin where documents do, in every epoch: with the one that the window before
+/// could not hold to its end, unless it began with that.
 pub struct Samples<'a> {
     ids: &'a [u32],
     length: usize,
     bos: Option<u32>,
     seed: u64,
+    /// Where windows of whole documents begin; none: one after the other.
+    starts: Option<Vec<usize>>,
     epoch: Epoch,
 }
 
-/// Where the windows of an epoch start.
+/// Where the windows of an epoch begin, if one after the other, and their order.
 struct Epoch {
     number: u64,
     offset: usize,
@@ -50,7 +55,19 @@ impl<'a> Samples<'a> {
     pub fn new(ids: &'a [u32], length: usize, bos: Option<u32>, seed: u64) -> Option<Samples<'a>> {
         // The last id of any offset's last window, and one more, lie inside the stream.
         let windows = ids.len().checked_sub(length)? / length;
-        (windows > 0).then(|| Samples { ids, length, bos, seed, epoch: Epoch::new(0, windows, length, seed) })
+        let epoch = || Epoch::new(0, windows, length, seed);
+        (windows > 0).then(|| Samples { ids, length, bos, seed, starts: None, epoch: epoch() })
+    }
+
+    /// Samples of the whole documents of a stream, each of which begins with `bos`; none when it is too short
+    /// for one.
+    pub fn of_documents(ids: &'a [u32], length: usize, bos: u32, seed: u64) -> Option<Samples<'a>> {
+        let starts = document_starts(ids, length, bos);
+        if starts.is_empty() {
+            return None;
+        }
+        let epoch = Epoch::new(0, starts.len(), length, seed);
+        Some(Samples { ids, length, bos: Some(bos), seed, starts: Some(starts), epoch })
     }
 
     /// Samples of an epoch.
@@ -65,12 +82,16 @@ impl<'a> Samples<'a> {
             self.epoch = Epoch::new(number / windows, self.windows(), self.length, self.seed);
         }
         let window = self.epoch.order[(number % windows) as usize] as usize;
-        self.window(self.epoch.offset + window * self.length)
+        self.window(self.start(window, self.epoch.offset))
     }
 
     /// Sample `number` in the order of the stream, for a loss that is compared over time.
     pub fn in_order(&self, number: usize) -> Sample {
-        self.window(number * self.length)
+        self.window(self.start(number, 0))
+    }
+
+    fn start(&self, window: usize, offset: usize) -> usize {
+        self.starts.as_ref().map_or(offset + window * self.length, |starts| starts[window])
     }
 
     fn window(&self, start: usize) -> Sample {
@@ -83,6 +104,19 @@ impl<'a> Samples<'a> {
             }
         }
     }
+}
+
+/// Where the windows of whole documents begin, while a window and one more id are there.
+fn document_starts(ids: &[u32], length: usize, bos: u32) -> Vec<usize> {
+    let mut starts = Vec::new();
+    let mut start = 0;
+    while start + length < ids.len() {
+        starts.push(start);
+        let end = start + length;
+        // The document that the window's end cuts, or that begins there.
+        start = (start + 1..=end).rev().find(|&at| ids[at] == bos).unwrap_or(end);
+    }
+    starts
 }
 
 #[cfg(test)]
@@ -118,6 +152,27 @@ mod tests {
         assert_eq!((60..100).map(|n| samples.get(n)).collect::<Vec<_>>(), all(1)[60..]);
         assert_ne!(all(1), all(2));
         assert_ne!(all(1)[..41], all(1)[41..82]);
+    }
+
+    #[test]
+    fn whole_documents_are_cut_only_where_they_are_longer() {
+        // Documents of 3, 2, 2, 7 and 4 ids.
+        let ids = [0, 1, 2, 0, 3, 0, 4, 0, 5, 6, 7, 8, 9, 10, 0, 11, 12, 13];
+        assert_eq!(document_starts(&ids, 5, 0), [0, 5, 7, 12]);
+        let mut samples = Samples::of_documents(&ids, 5, 0, 0).unwrap();
+        assert_eq!(samples.windows(), 4);
+        assert_eq!(samples.in_order(0).inputs, [0, 1, 2, 0, 3]);
+        assert_eq!(samples.in_order(1), Sample { inputs: vec![0, 4, 0, 5, 6], targets: vec![4, 0, 5, 6, 7] });
+        // Of the long one, on from where the window before ends.
+        assert_eq!(
+            samples.in_order(3),
+            Sample { inputs: vec![0, 9, 10, 0, 11], targets: vec![9, 10, 0, 11, 12] }
+        );
+        let epoch = |samples: &mut Samples, from| -> HashSet<Vec<u32>> {
+            (from..from + 4).map(|n| samples.get(n).inputs).collect()
+        };
+        assert_eq!(epoch(&mut samples, 0), epoch(&mut samples, 4));
+        assert!(Samples::of_documents(&ids[..5], 5, 0, 0).is_none());
     }
 
     #[test]

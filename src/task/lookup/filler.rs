@@ -7,11 +7,11 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::layout::{self, Piece};
+use super::layout::{self, Piece, PromptLanguage};
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Tokenizer;
-use crate::structure::{Language, Region, RegionKind, Source, Unit, parses, regions};
+use crate::structure::{Region, RegionKind, Source, Unit, parses, regions};
 
 /// Tokens of the longest function that is taken: with longer ones, lengths and depths would be met less
 /// closely.
@@ -34,12 +34,12 @@ impl Pool {
     pub fn read(
         dataset: &Dataset,
         tokenizer: &Tokenizer,
-        language: Language,
+        language: PromptLanguage,
         seed: u64,
         longest: usize,
     ) -> Result<Pool> {
         let mut records = dataset.records()?;
-        records.retain(|record| record.language == Some(language));
+        records.retain(|record| record.language == Some(language.into()));
         records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let mut pool = Pool(Vec::new());
         let (mut names, mut tokens) = (HashSet::new(), 0);
@@ -81,19 +81,23 @@ fn enough(length: usize) -> usize {
 }
 
 /// The functions of a record that stand by themselves, with their names.
-fn functions(record: &Record, language: Language, tokenizer: &Tokenizer) -> Result<Vec<(String, Piece)>> {
+fn functions(
+    record: &Record,
+    language: PromptLanguage,
+    tokenizer: &Tokenizer,
+) -> Result<Vec<(String, Piece)>> {
     let text = record.text("text")?;
-    let source = Source { text, language: Some(language), file_starts: &[] };
+    let source = Source { text, language: Some(language.into()), file_starts: &[] };
     let regions = regions(&source, Unit::Function).unwrap_or_default();
     let mut found = Vec::new();
     for region in &regions {
         let Some(name) = region.name.as_ref().filter(|_| region.kind == RegionKind::Function) else {
             continue;
         };
-        let definition = unindented(&text[region.start..region.end], language);
+        let definition = unindented(text, region, language);
         if has_body(&definition, language)
             && !is_constructor(region, &regions)
-            && parses(&layout::module(&definition, language), language)
+            && parses(&layout::module(&definition, language), language.into())
         {
             let piece = Piece::new(&definition, language, tokenizer).map_err(|e| e.at(&record.origin))?;
             found.push((name.clone(), piece));
@@ -102,16 +106,38 @@ fn functions(record: &Record, language: Language, tokenizer: &Tokenizer) -> Resu
     Ok(found)
 }
 
-/// A region's text from its first line of code, or of a Java comment, as if it stood in no class. A
-/// comment before a Python definition may belong to what precedes it.
-fn unindented(text: &str, language: Language) -> String {
-    let is_before = |line: &&str| {
-        line.trim().is_empty() || (language == Language::Python && line.trim().starts_with('#'))
+/// A function's text as if it stood in no class: from its first line of code, or of a Java comment about it,
+/// with the indentation of that line taken off every line.
+///
+/// A region may begin at the function's own first byte, behind the indentation of its line, or right behind
+/// other code, whose comment then is its first line.
+fn unindented(text: &str, function: &Region, language: PromptLanguage) -> String {
+    let line = text[..function.start].rfind('\n').map_or(0, |end| end + 1);
+    let behind_code = !text[line..function.start].trim().is_empty();
+    let start = if behind_code { function.start } else { line };
+    let own = text[start..function.end].trim_end();
+    let is_before = |(number, own): &(usize, &str)| {
+        let own = own.trim();
+        own.is_empty() || is_of_others(own, language, behind_code && *number == 0)
     };
-    let lines: Vec<&str> = text.trim_end().lines().skip_while(is_before).collect();
-    let indent = lines.first().map_or(0, |line| white(line));
-    let lines: Vec<&str> = lines.iter().map(|line| &line[white(line).min(indent)..]).collect();
+    let mut lines = own.lines().enumerate().skip_while(is_before).peekable();
+    let indent = match lines.peek() {
+        Some((0, _)) => white(&text[line..]),
+        first => first.map_or(0, |(_, first)| white(first)),
+    };
+    let lines: Vec<&str> = lines.map(|(_, line)| &line[white(line).min(indent)..]).collect();
     lines.join("\n")
+}
+
+/// Whether a line before a function is a comment that may belong to what precedes the function: in Python
+/// any, in Java one at the end of a line of code.
+fn is_of_others(line: &str, language: PromptLanguage, behind_code: bool) -> bool {
+    match language {
+        PromptLanguage::Python => line.starts_with('#'),
+        PromptLanguage::Java => {
+            behind_code && (line.starts_with("//") || (line.starts_with("/*") && line.ends_with("*/")))
+        }
+    }
 }
 
 /// Bytes of the blanks and tabs at the start of a line.
@@ -119,8 +145,8 @@ fn white(line: &str) -> usize {
     line.len() - line.trim_start_matches([' ', '\t']).len()
 }
 
-fn has_body(definition: &str, language: Language) -> bool {
-    language == Language::Python || definition.ends_with('}')
+fn has_body(definition: &str, language: PromptLanguage) -> bool {
+    language == PromptLanguage::Python || definition.ends_with('}')
 }
 
 /// Whether a class of the file has the function's name: it would be no function elsewhere.
@@ -132,12 +158,50 @@ fn is_constructor(function: &Region, regions: &[Region]) -> bool {
 mod tests {
     use super::*;
 
+    /// Every function of a file as a filler.
+    fn fillers(text: &str, language: PromptLanguage) -> Vec<String> {
+        let source = Source { text, language: Some(language.into()), file_starts: &[] };
+        let regions = regions(&source, Unit::Function).unwrap();
+        let functions = regions.iter().filter(|region| region.kind == RegionKind::Function);
+        functions.map(|function| unindented(text, function, language)).collect()
+    }
+
     #[test]
     fn a_method_stands_by_itself() {
-        let method =
-            "\n\n    # of what precedes\n    @property\n    def f(self):\n\n        return '''\n  x'''\n";
-        assert_eq!(unindented(method, Language::Python), "@property\ndef f(self):\n\n    return '''\nx'''");
-        let method = "\n    /** m */\n\n    int m() {\r\n        return 1;\r\n    }\n";
-        assert_eq!(unindented(method, Language::Java), "/** m */\n\nint m() {\n    return 1;\n}");
+        let class = "class C:\n    x = 1\n\n    # of what precedes\n    @property\n    def f(self):\n\n        return '''\n  x'''\n";
+        assert_eq!(
+            fillers(class, PromptLanguage::Python),
+            ["@property\ndef f(self):\n\n    return '''\nx'''"]
+        );
+        let class =
+            "class C {\n    void l() {}\n    /** m */\n\n    int m() {\r\n        return 1;\r\n    }\n}\n";
+        assert_eq!(
+            fillers(class, PromptLanguage::Java),
+            ["void l() {}", "/** m */\n\nint m() {\n    return 1;\n}"]
+        );
+    }
+
+    /// The region of the first begins behind the indentation of its line.
+    #[test]
+    fn a_method_right_after_the_header_stands_by_itself() {
+        let class = "class C(A):\n    @classmethod\n    def f(cls):\n        return 1  # one\n\n    def g(self):\n        pass\n";
+        assert_eq!(
+            fillers(class, PromptLanguage::Python),
+            ["@classmethod\ndef f(cls):\n    return 1", "def g(self):\n    pass"]
+        );
+        let class = "class C {\n\tint m() {\n\t\treturn 1;\n\t} // one\n\n\t/** n */\n\tint n() {\n\t\treturn 2;\n\t}\n}\n";
+        assert_eq!(
+            fillers(class, PromptLanguage::Java),
+            ["int m() {\n\treturn 1;\n}", "/** n */\nint n() {\n\treturn 2;\n}"]
+        );
+    }
+
+    #[test]
+    fn a_method_within_a_line_stands_by_itself() {
+        let class = "    class C { int m() {\n        return 1;\n    } /* one */ int n() { return 2; } }\n";
+        assert_eq!(
+            fillers(class, PromptLanguage::Java),
+            ["int m() {\n    return 1;\n}", "/* one */ int n() { return 2; }"]
+        );
     }
 }

@@ -1,9 +1,41 @@
 //! How definitions and the question about one of them are put together into a source file.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use super::needle::Needles;
 use crate::error::Result;
 use crate::model::Tokenizer;
 use crate::structure::Language;
+
+/// What functions and question are written in. Written `python`, `java`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PromptLanguage {
+    /// Functions of a module.
+    Python,
+    /// Static methods of a class.
+    Java,
+}
+
+impl From<PromptLanguage> for Language {
+    fn from(language: PromptLanguage) -> Language {
+        match language {
+            PromptLanguage::Python => Language::Python,
+            PromptLanguage::Java => Language::Java,
+        }
+    }
+}
+
+impl fmt::Display for PromptLanguage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Language::from(*self).fmt(f)
+    }
+}
+
+/// What the answer stands behind.
+pub(super) const EQUALS: &str = "==";
 
 /// A definition as it stands in a prompt, with the blank lines after it.
 #[derive(Debug)]
@@ -18,7 +50,7 @@ impl Piece {
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Tokenizer`] when it cannot be tokenized.
-    pub fn new(definition: &str, language: Language, tokenizer: &Tokenizer) -> Result<Piece> {
+    pub fn new(definition: &str, language: PromptLanguage, tokenizer: &Tokenizer) -> Result<Piece> {
         let text = placed(definition, language);
         // Blank lines at the end of a text have other tokens than those before a definition.
         let twice = tokenizer.encode(&text.repeat(2))?.ids.len();
@@ -28,20 +60,20 @@ impl Piece {
 }
 
 /// What stands before the definitions.
-pub(super) fn opening(language: Language) -> &'static str {
+pub(super) fn opening(language: PromptLanguage) -> &'static str {
     match language {
-        Language::Python => "",
-        Language::Java => "class Functions {\n",
+        PromptLanguage::Python => "",
+        PromptLanguage::Java => "class Functions {\n",
     }
 }
 
 /// What stands after the definitions, up to where the answer goes. Most tokenizers join a space to the
 /// number after it, so that the space belongs to the answer.
-pub(super) fn question(needles: &Needles, language: Language) -> String {
+pub(super) fn question(needles: &Needles, language: PromptLanguage) -> String {
     let call = needles.call(language);
     match language {
-        Language::Python => format!("assert {call} =="),
-        Language::Java => format!("    static void check() {{\n        assert {call} =="),
+        PromptLanguage::Python => format!("assert {call} {EQUALS}"),
+        PromptLanguage::Java => format!("    static void check() {{\n        assert {call} {EQUALS}"),
     }
 }
 
@@ -51,18 +83,18 @@ pub(super) fn answer(returns: i64) -> String {
 }
 
 /// A source file of this definition alone.
-pub(super) fn module(definition: &str, language: Language) -> String {
+pub(super) fn module(definition: &str, language: PromptLanguage) -> String {
     let closing = match language {
-        Language::Python => "",
-        Language::Java => "}\n",
+        PromptLanguage::Python => "",
+        PromptLanguage::Java => "}\n",
     };
     [opening(language), &placed(definition, language), closing].concat()
 }
 
-fn placed(definition: &str, language: Language) -> String {
+fn placed(definition: &str, language: PromptLanguage) -> String {
     match language {
-        Language::Python => format!("{definition}\n\n\n"),
-        Language::Java => {
+        PromptLanguage::Python => format!("{definition}\n\n\n"),
+        PromptLanguage::Java => {
             let indented = |line: &str| if line.is_empty() { String::new() } else { format!("    {line}") };
             let lines: Vec<String> = definition.lines().map(indented).collect();
             format!("{}\n\n", lines.join("\n"))

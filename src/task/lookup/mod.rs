@@ -2,32 +2,49 @@
 //! "lookup"; the needle test of RULER, arXiv 2404.06654, in the form of code).
 //!
 //! ```text
-//! def rank_loads_57(a, b):                a needle of another name
-//!     return 642 - b * 2 + a
+//! def rank_loads_42():                    a needle of another name with the same number
+//!     return 642
 //!
 //!
 //! def read_header(stream):                a real function of the data set, one of many
 //!     ...
 //!
 //!
-//! def scale_values_42(a, b):              the function that is asked about, `depth` percent down
+//! def scale_values_42():                  the function that is asked about, `depth` percent down
+//!     return 481
+//!
+//!
+//! def scale_values_17():                  a distractor
+//!     return 305
+//!
+//!
+//! assert scale_values_42() ==             the prompt ends here; " 481" is right
+//! ```
+//!
+//! Every generated function returns something else, so that the answer tells which one was read. With
+//! `body = "arithmetic"` it must be computed as well:
+//!
+//! ```text
+//! def scale_values_42(a, b):
 //!     return 481 + a * 3 - b
 //!
 //!
-//! def scale_values_17(a, b):              a distractor
-//!     return 305 + b + a * 2
-//!
-//!
-//! assert scale_values_42(3, 4) ==         the prompt ends here; " 486" is right
+//! assert scale_values_42(3, 4) ==         " 486" is right
 //! ```
 //!
-//! Every generated function returns something else, so that the answer tells which one was read.
+//! With two hops the asked function returns what another one does, which is one of the needles. With constant
+//! bodies the distractors then do too, as far as there are others to call, and fewer different numbers are
+//! returned than there are needles.
 
+mod answer;
 mod filler;
 mod layout;
 mod needle;
 mod outcome;
 mod prompt;
+
+pub use self::layout::PromptLanguage;
+pub use self::needle::Body;
 
 use std::collections::HashSet;
 
@@ -45,7 +62,6 @@ use super::{Better, Generated, Group, Measure, Metric, Request, Sample, Selectio
 use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Checkpoint, Limits};
-use crate::structure::Language;
 
 /// More generated functions than this could hardly be told apart by what they return.
 const MOST_NEEDLES: usize = 64;
@@ -59,7 +75,7 @@ const METRICS: &[Metric] = &[
 ];
 
 /// What follows every title.
-const OVER: &str = ", by the longest prompt in tokens";
+const OVER: &str = ", by the length of the prompt in tokens";
 
 /// Prompts of generated functions among real ones, over a grid of lengths and depths.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -79,8 +95,10 @@ pub struct Lookup {
     pub distractors: usize,
     /// Functions that must be read for the answer: with 2, the asked one calls another.
     pub hops: usize,
+    /// What the generated functions return.
+    pub body: Body,
     /// What the functions are written in; the data set must have some of it.
-    pub language: Language,
+    pub language: PromptLanguage,
     /// Most tokens that are generated.
     pub max_new_tokens: usize,
 }
@@ -94,7 +112,8 @@ impl Default for Lookup {
             needles: 4,
             distractors: 2,
             hops: 1,
-            language: Language::Python,
+            body: Body::Constant,
+            language: PromptLanguage::Python,
             max_new_tokens: 8,
         }
     }
@@ -129,6 +148,13 @@ impl Task for Lookup {
             let what = format!("needles is {needles}, fewer than hops {hops} and distractors {distractors}");
             return bad("needles", what, "give more needles: hops and distractors are among them");
         }
+        if self.body == Body::Constant && self.hops == self.needles {
+            let what = format!(
+                "needles is {0} and hops is {0}: with constant bodies all return one number",
+                self.hops
+            );
+            return bad("needles", what, "give more needles than hops, or body = \"arithmetic\"");
+        }
         Ok(())
     }
 
@@ -136,9 +162,11 @@ impl Task for Lookup {
         let tokenizer = &model.tokenizer;
         let longest = self.length.iter().copied().max().unwrap_or(0);
         let pool = Pool::read(dataset, tokenizer, self.language, seed, longest)?;
+        let answers = answer::alike(tokenizer)?;
         let mut cells = Vec::new();
         for &length in &self.length {
-            let recipe = Recipe { tokenizer, language: self.language, length, fillers: pool.choice(length) };
+            let fillers = pool.choice(length);
+            let recipe = Recipe { tokenizer, language: self.language, length, fillers, answers: &answers };
             for &depth in &self.depth {
                 let sample = |number| self.sample(&recipe, depth, number, seed);
                 cells.push((0..self.samples).into_par_iter().map(sample).collect::<Result<_>>()?);
@@ -172,7 +200,7 @@ impl Task for Lookup {
             ("likelihood_accuracy", f64::from(margin > 0.0)),
             ("margin", margin),
         ];
-        let groups = [Group::Bucket(Span { from: 0, to: length }), Group::All, Group::Cell { length, depth }];
+        let groups = [Group::Length(length), Group::All, Group::Cell { length, depth }];
         let of =
             |group| figures.map(|(metric, numerator)| Measure { group, metric, numerator, denominator: 1.0 });
         Ok(groups.into_iter().flat_map(of).collect())
@@ -183,10 +211,10 @@ impl Lookup {
     /// A sample of a field of the grid; it does not depend on what else the grid holds.
     fn sample(&self, recipe: &Recipe, depth: u8, number: usize, seed: u64) -> Result<Sample> {
         let mut rng = generator([seed, recipe.length as u64, depth.into(), number as u64]);
-        let needles = Needles::generate(self, &mut rng);
+        let needles = Needles::generate(self, recipe.answers, &mut rng);
         let (text, tokens) = recipe.prompt(&needles, depth, &mut rng)?;
         let length = recipe.length;
-        let returns: Vec<i64> = needles.functions.iter().map(|needle| needle.returns).collect();
+        let returns = needles.returns();
         let candidates = returns.iter().map(|&returns| {
             self.refuse_cut_answer(recipe.tokenizer.continuation(&text, &layout::answer(returns))?)
         });
@@ -195,7 +223,7 @@ impl Lookup {
             bucket: Span { from: 0, to: length },
             candidates: candidates.collect::<Result<_>>()?,
             reference: serde_json::to_value(Reference { length, depth, returns }).expect("plain data"),
-            language: Some(self.language),
+            language: Some(self.language.into()),
             text,
             tokens,
             ..Sample::default()

@@ -9,7 +9,7 @@ use crate::task::{Generated, Sample};
 pub(super) struct Reference {
     pub length: usize,
     pub depth: u8,
-    /// What each generated function returns for the arguments, the asked one first.
+    /// The different numbers that the generated functions return, the asked one's first.
     pub returns: Vec<i64>,
 }
 

@@ -3,20 +3,21 @@
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::layout::{self, Piece};
+use super::layout::{self, Piece, PromptLanguage};
 use super::needle::Needles;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Tokenizer, Tokens};
-use crate::structure::Language;
 
 /// What prompts of one length have in common.
 pub(super) struct Recipe<'a> {
     pub tokenizer: &'a Tokenizer,
-    pub language: Language,
+    pub language: PromptLanguage,
     /// Most tokens.
     pub length: usize,
     /// Real functions to choose from.
     pub fillers: &'a [Piece],
+    /// Numbers to choose from what generated functions return.
+    pub answers: &'a [i64],
 }
 
 impl Recipe<'_> {

@@ -19,11 +19,11 @@ fn samples(task: &Lookup, seed: u64) -> Result<Vec<Sample>> {
     Ok(task.samples(&dataset, &model, seed)?.samples)
 }
 
-fn grid(language: Language) -> Lookup {
+fn grid(language: PromptLanguage) -> Lookup {
     Lookup { length: vec![700, 1500], depth: vec![0, 30, 100], samples: 3, language, ..Lookup::default() }
 }
 
-const LANGUAGES: [Language; 2] = [Language::Python, Language::Java];
+const LANGUAGES: [PromptLanguage; 2] = [PromptLanguage::Python, PromptLanguage::Java];
 
 fn reference(sample: &Sample) -> Reference {
     Reference::deserialize(&sample.reference).unwrap()
@@ -77,14 +77,15 @@ fn a_prompt_and_its_answer_are_a_file_of_functions() {
     for language in LANGUAGES {
         for sample in samples(&grid(language), 1).unwrap() {
             let returns = reference(&sample).returns[0];
-            let end = if language == Language::Java { ";\n    }\n}\n" } else { "\n" };
-            assert!(parses(&format!("{}{}{end}", sample.text, layout::answer(returns)), language));
+            let end = if language == PromptLanguage::Java { ";\n    }\n}\n" } else { "\n" };
+            let file = format!("{}{}{end}", sample.text, layout::answer(returns));
+            assert!(parses(&file, language.into()));
             let functions = |text| {
-                let source = Source { text, language: Some(language), file_starts: &[] };
+                let source = Source { text, language: Some(language.into()), file_starts: &[] };
                 let regions = regions(&source, Unit::Function).unwrap();
                 regions.iter().filter(|region| region.kind == RegionKind::Function).count()
             };
-            let definitions = sample.text.rfind(if language == Language::Java {
+            let definitions = sample.text.rfind(if language == PromptLanguage::Java {
                 "    static void check"
             } else {
                 "assert"
@@ -104,8 +105,8 @@ fn a_prompt_and_its_answer_are_a_file_of_functions() {
 /// A field of the grid is the same whatever else is asked for.
 #[test]
 fn samples_depend_on_seed_field_and_number_alone() {
-    let whole = samples(&grid(Language::Python), 5).unwrap();
-    let part = Lookup { length: vec![700], depth: vec![30], samples: 2, ..grid(Language::Python) };
+    let whole = samples(&grid(PromptLanguage::Python), 5).unwrap();
+    let part = Lookup { length: vec![700], depth: vec![30], samples: 2, ..grid(PromptLanguage::Python) };
     let part = samples(&part, 5).unwrap();
     for sample in &part {
         let same = whole.iter().find(|other| other.id == sample.id).unwrap();
@@ -114,20 +115,26 @@ fn samples_depend_on_seed_field_and_number_alone() {
     }
     let texts: HashSet<&String> = whole.iter().map(|sample| &sample.text).collect();
     assert_eq!(texts.len(), whole.len());
-    let other = samples(&grid(Language::Python), 6).unwrap();
+    let other = samples(&grid(PromptLanguage::Python), 6).unwrap();
     assert!(
         other.iter().zip(&whole).all(|(other, sample)| other.id == sample.id && other.text != sample.text)
     );
 }
 
+/// Of the most needles too: sums over tokens are compared.
 #[test]
-fn candidates_are_the_answers_in_tokens() {
+fn candidates_are_the_answers_in_as_many_tokens() {
     let tokenizer = Tokenizer::read(&repository().join("models/nano")).unwrap();
-    for sample in samples(&grid(Language::Java), 2).unwrap() {
-        let returns = reference(&sample).returns;
-        let candidates: Vec<String> =
-            sample.candidates.iter().map(|ids| tokenizer.decode(ids).unwrap()).collect();
-        assert_eq!(candidates, returns.into_iter().map(layout::answer).collect::<Vec<_>>());
+    for body in [Body::Constant, Body::Arithmetic] {
+        let task = Lookup { needles: 64, length: vec![3000], body, ..grid(PromptLanguage::Java) };
+        for sample in samples(&task, 2).unwrap() {
+            let returns = reference(&sample).returns;
+            assert_eq!(returns.len(), 64);
+            let candidates: Vec<String> =
+                sample.candidates.iter().map(|ids| tokenizer.decode(ids).unwrap()).collect();
+            assert_eq!(candidates, returns.into_iter().map(layout::answer).collect::<Vec<_>>());
+            assert!(sample.candidates.iter().all(|ids| ids.len() == sample.candidates[0].len()));
+        }
     }
 }
 
@@ -151,6 +158,8 @@ fn keys() {
     let (_, resolved) = parse("length = 512\ndepth = [50]").unwrap();
     assert_eq!(resolved["length"], toml::Value::from(vec![512]));
     assert_eq!(resolved["needles"], toml::Value::from(4));
+    assert_eq!(resolved["body"], toml::Value::from("constant"));
+    assert!(parse("needles = 2\nhops = 2\ndistractors = 0\nbody = 'arithmetic'").is_ok());
     let wrong = [
         ("length = []", "key `length`"),
         ("length = [512, 512]", "key `length`"),
@@ -163,6 +172,8 @@ fn keys() {
         ("needles = 1", "needles is 1"),
         ("needles = 65", "needles is 65"),
         ("needles = 4\nhops = 2\ndistractors = 3", "needles is 4, fewer than hops 2 and distractors 3"),
+        ("needles = 2\nhops = 2\ndistractors = 0", "needles is 2 and hops is 2: with constant bodies"),
+        ("body = 'random'", "`random`, expected `constant` or `arithmetic`"),
         ("language = 'ruby'", "ruby"),
         ("buckets = [0, 1]", "buckets"),
     ];
@@ -179,8 +190,7 @@ fn an_outcome_counts_in_its_field_its_length_and_all() {
         "length": 1024, "depth": 25, "returns": [486, 305], "generated": " 486\n", "log_likelihood": [-3.0, -2.5],
     });
     let measures = task.measures(&outcome).unwrap();
-    let groups =
-        [Group::Bucket(Span { from: 0, to: 1024 }), Group::All, Group::Cell { length: 1024, depth: 25 }];
+    let groups = [Group::Length(1024), Group::All, Group::Cell { length: 1024, depth: 25 }];
     for group in groups {
         let figures = measures.iter().filter(|measure| measure.group == group);
         let figures: Vec<_> = figures.map(|measure| (measure.metric, measure.numerator)).collect();
