@@ -191,10 +191,7 @@ impl<'a> Figures<'a> {
 
 /// Groups of whole samples: the columns of a metric's first table.
 pub(super) fn of_samples(group: &Group) -> bool {
-    matches!(
-        group,
-        Group::Bucket(_) | Group::Words(_) | Group::Length(_) | Group::Part(_) | Group::All
-    )
+    matches!(group, Group::Bucket(_) | Group::Words(_) | Group::Length(_) | Group::Part(_) | Group::All)
 }
 
 /// The metrics that tables show, the main one first.

@@ -39,6 +39,7 @@ pub(super) fn find_inputs(config: &Config) -> Result<Inputs> {
     match (models, datasets) {
         (Ok(_), Ok(datasets)) if datasets.is_empty() => {
             Err(Error::new(ErrorKind::Dataset, format!("nothing to run: {}", missing.join("; ")))
+                .at("[[task]]")
                 .fix("get the data of at least one task"))
         }
         (Ok(models), Ok(datasets)) => Ok(Inputs { models, datasets, missing }),
