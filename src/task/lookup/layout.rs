@@ -31,7 +31,7 @@ impl Piece {
 pub(super) fn opening(language: Language) -> &'static str {
     match language {
         Language::Python => "",
-        Language::Java => "class Functions {\n",
+        _ => "class Functions {\n",
     }
 }
 
@@ -41,7 +41,7 @@ pub(super) fn question(needles: &Needles, language: Language) -> String {
     let call = needles.call(language);
     match language {
         Language::Python => format!("assert {call} =="),
-        Language::Java => format!("    static void check() {{\n        assert {call} =="),
+        _ => format!("    static void check() {{\n        assert {call} =="),
     }
 }
 
@@ -54,7 +54,7 @@ pub(super) fn answer(returns: i64) -> String {
 pub(super) fn module(definition: &str, language: Language) -> String {
     let closing = match language {
         Language::Python => "",
-        Language::Java => "}\n",
+        _ => "}\n",
     };
     [opening(language), &placed(definition, language), closing].concat()
 }
@@ -62,7 +62,7 @@ pub(super) fn module(definition: &str, language: Language) -> String {
 fn placed(definition: &str, language: Language) -> String {
     match language {
         Language::Python => format!("{definition}\n\n\n"),
-        Language::Java => {
+        _ => {
             let indented = |line: &str| if line.is_empty() { String::new() } else { format!("    {line}") };
             let lines: Vec<String> = definition.lines().map(indented).collect();
             format!("{}\n\n", lines.join("\n"))

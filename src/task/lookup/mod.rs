@@ -100,11 +100,18 @@ impl Default for Lookup {
     }
 }
 
+/// What functions can be generated in.
+const LANGUAGES: [Language; 2] = [Language::Python, Language::Java];
+
 impl Task for Lookup {
     fn check(&self) -> Result<()> {
         let bad = |key: &str, what: String, fix: &str| {
             Err(Error::new(ErrorKind::Config, what).at(format_args!("key `{key}`")).fix(fix))
         };
+        if !LANGUAGES.contains(&self.language) {
+            let what = format!("functions of the language {} cannot be generated", self.language);
+            return bad("language", what, "give python or java");
+        }
         if !are_different(&self.length) {
             let what = format!("length {:?} is not a list of different lengths", self.length);
             return bad("length", what, "give each length once, as [1024, 2048]");

@@ -147,7 +147,7 @@ impl Needle {
         let body = self.body(language);
         match language {
             Language::Python => format!("def {name}(a, b):\n    return {body}"),
-            Language::Java => format!("static int {name}(int a, int b) {{\n    return {body};\n}}"),
+            _ => format!("static int {name}(int a, int b) {{\n    return {body};\n}}"),
         }
     }
 
@@ -172,7 +172,7 @@ impl Name {
         let Name { verb, noun, number } = self;
         match language {
             Language::Python => format!("{verb}_{noun}_{number}"),
-            Language::Java => {
+            _ => {
                 let (initial, rest) = noun.split_at(1);
                 format!("{verb}{}{rest}{number}", initial.to_uppercase())
             }

@@ -163,6 +163,7 @@ fn keys() {
         ("needles = 65", "needles is 65"),
         ("needles = 4\nhops = 2\ndistractors = 3", "needles is 4, fewer than hops 2 and distractors 3"),
         ("language = 'ruby'", "ruby"),
+        ("language = 'rust'", "key `language`"),
         ("buckets = [0, 1]", "buckets"),
     ];
     for (keys, part) in wrong {

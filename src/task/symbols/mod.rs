@@ -19,7 +19,7 @@ use super::{
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Limits, Tokenizer, Tokens};
-use crate::structure::definitions;
+use crate::structure::{Language, definitions};
 use answer::{Outcome, Symbol};
 
 /// What comes after the file's text.
@@ -273,7 +273,8 @@ fn byte_location(record: &Record, name: &str) -> Option<usize> {
 /// its first definition.
 fn parsed_symbols(record: &Record, tokens: &Tokens) -> Result<Vec<Symbol>> {
     let Some(language) = record.language else {
-        let what = "its language is not one whose functions can be found (python, java)";
+        let known = Language::names();
+        let what = format!("its language is not one whose functions can be found ({known})");
         return Err(Error::new(ErrorKind::Dataset, what).at(&record.origin));
     };
     let mut symbols: Vec<Symbol> = Vec::new();
