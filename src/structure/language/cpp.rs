@@ -176,6 +176,15 @@ mod tests {
     }
 
     #[test]
+    fn conditionals_around_the_head_of_a_member() {
+        let text = "#ifdef X\nvoid A::f(int a)\n#else\nvoid A::g(int a)\n#endif\n{\n}\n";
+        assert_eq!(
+            functions(text),
+            ["between|#ifdef X\n", "function f|void A::f(int a)\n#else\nvoid A::g(int a)\n#endif\n{\n}\n"]
+        );
+    }
+
+    #[test]
     fn blocks_of_macros() {
         let text = "int f()\n{\n  TRY\n  {\n    g();\n  }\n  CATCH\n  return 1;\n}\nint h() { return 2; }\n";
         assert_eq!(

@@ -106,22 +106,27 @@ struct BranchEnd {
     words: Vec<String>,
     /// The last character that is not white space.
     last: Option<char>,
+    /// Colons right before.
+    colons: usize,
     in_word: bool,
 }
 
 impl BranchEnd {
     /// Takes a character; false where it ends what the branch has not begun.
     fn push(&mut self, c: char) -> bool {
-        let is_part = is_part(c);
+        let (is_part, colons) = (is_part(c), self.colons);
         match c {
             '{' | '(' | '[' => self.depth += 1,
             '}' | ')' | ']' if self.depth == 0 => return false,
             '}' | ')' | ']' => self.depth -= 1,
             _ => {}
         }
+        self.colons = if c == ':' { self.colons + 1 } else { 0 };
+        // Two stand in a name.
+        let is_after_label = colons == 1 && c != ':';
         if self.depth == 0 {
             match (is_part, self.in_word) {
-                _ if matches!(c, ';' | '}' | ':') => self.words.clear(),
+                _ if matches!(c, ';' | '}') || is_after_label => self.words.clear(),
                 (true, true) => self.words.last_mut().into_iter().for_each(|word| word.push(c)),
                 (true, false) => self.words.push(c.to_string()),
                 _ => {}
