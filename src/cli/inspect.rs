@@ -11,10 +11,9 @@ use crate::structure::{Language, Region, RegionKind, Source, Unit, regions, segm
 
 /// The segments of a source file, by region or by token
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  longcode inspect src/main.py\n  \
-    longcode inspect src/main.py --tokenizer models/nano --unit statement --json")]
+#[command(after_help = after_help())]
 pub struct Args {
-    /// A source file (.py, .pyi, .java) or a text
+    /// A source file of one of the languages below, or a text
     file: PathBuf,
     /// Hugging Face directory or GGUF file whose tokenizer makes the tokens
     #[arg(long, value_name = "MODEL")]
@@ -25,6 +24,19 @@ pub struct Args {
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
+}
+
+/// Examples, and the languages whose structure is known.
+fn after_help() -> String {
+    let mut help = String::from(
+        "Examples:\n  longcode inspect src/main.py\n  \
+         longcode inspect src/main.py --tokenizer models/nano --unit statement --json\n\nLanguages:\n",
+    );
+    for language in Language::ALL {
+        let extensions = language.extensions().join(", .");
+        help.push_str(&format!("  {:<11} .{extensions}: {}\n", language.to_string(), language.about()));
+    }
+    help
 }
 
 impl Args {

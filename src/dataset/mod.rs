@@ -27,6 +27,7 @@ use flate2::bufread::MultiGzDecoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::Hasher;
 use crate::hub::Name;
+use crate::structure::Language;
 
 /// How the data of one format are found and read.
 struct Format {
@@ -160,7 +161,10 @@ impl Dataset {
         let records = (self.format()?.read)(self)?;
         if records.is_empty() {
             return Err(Error::new(ErrorKind::Dataset, "the dataset is empty").in_file(&self.path).fix(
-                "check the path; a directory must hold .py, .pyi or .java files, a file at least one line",
+                format!(
+                    "check the path; a directory must hold source files ({}), a file at least one line",
+                    Language::every_extension()
+                ),
             ));
         }
         Ok(records)
@@ -289,7 +293,6 @@ fn slashed(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::structure::Language;
 
     const MANIFEST: &str = "name = \"tiny\"\nwhat = \"two lines\"\nlicence = \"MIT\"\nsource = \"here\"\n\
         obtain = \"put tiny.jsonl beside the manifest\"\nformat = \"jsonl\"\npath = \"tiny.jsonl\"\n\

@@ -180,8 +180,8 @@ impl Record {
     fn find_language(&self, default: Option<Language>) -> Result<Option<Language>> {
         if let Some((key, value)) = self.entry("language") {
             let name = value.as_str().ok_or_else(|| self.wrong_type(key, value, "text"))?;
-            // A language without a parser here (LongBench has C#) is no error: the record has none then.
-            return Ok(name.to_lowercase().parse().ok());
+            // A language without a parser here (the Stack has Ruby) is no error: the record has none then.
+            return Ok(name.parse().ok());
         }
         let by_path = || Language::of_path(Path::new(self.get("path")?.as_str()?));
         Ok(default.or_else(by_path))
@@ -275,7 +275,9 @@ mod tests {
     fn a_language_of_its_own_goes_before_the_default() {
         let of = |json| record(json, &[], Some(Language::Java)).unwrap().language;
         assert_eq!(of(r#"{"language":"python"}"#), Some(Language::Python));
-        assert_eq!(of(r#"{"language":"csharp"}"#), None);
+        assert_eq!(of(r#"{"language":"csharp"}"#), Some(Language::CSharp));
+        assert_eq!(of(r#"{"language":"C++"}"#), Some(Language::Cpp));
+        assert_eq!(of(r#"{"language":"ruby"}"#), None);
         assert_eq!(of(r#"{"path":"a.py"}"#), Some(Language::Java));
     }
 

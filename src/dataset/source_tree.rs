@@ -1,4 +1,5 @@
-//! A directory of source files: every `.py`, `.pyi` and `.java` file below it is a record, by relative path.
+//! A directory of source files: every file below it whose extension is one of a [`Language`]'s is a record, by
+//! relative path.
 
 use std::fs;
 use std::path::{Path, PathBuf};

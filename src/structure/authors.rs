@@ -3,23 +3,23 @@
 //! These are the undecorated functions that are direct children of the module, and every class definition
 //! anywhere. Only starts are boundaries. A Python class starts at its `class`: its decorators are outside
 //! of the definition's node. In Java, the module is the compilation unit, and class-like
-//! declarations are classes.
+//! declarations are classes. Elsewhere too the module is the file; what an `export`, a `template` or a
+//! conditional of the preprocessor holds is its child.
 
-use tree_sitter::Tree;
-
+use super::RegionKind;
 use super::outline::Outline;
-use super::{Language, RegionKind, syntax};
+use super::syntax::Parsed;
 
-pub(super) fn outline(tree: &Tree, text: &str, language: Language) -> Outline {
+pub(super) fn outline(parsed: &Parsed, text: &str) -> Outline {
     let mut outline = Outline::default();
-    syntax::walk(tree, |node, parent| {
-        let kind = node.kind();
-        if language.is_comment(kind) {
-            outline.comments.push(node.byte_range());
-        } else if language.is_class(kind) {
-            outline.begin_unit(node.start_byte(), RegionKind::Class, syntax::name(node, text));
-        } else if language.is_function(kind) && matches!(parent, "module" | "program") {
-            outline.begin_unit(node.start_byte(), RegionKind::Function, syntax::name(node, text));
+    parsed.walk(text, |place, entry| {
+        let start = place.node.start_byte();
+        if entry.is_comment(place) {
+            outline.comments.push(place.node.byte_range());
+        } else if (entry.is_class)(place) {
+            outline.begin_unit(start, RegionKind::Class, entry.name_of(place));
+        } else if (entry.is_function)(place) && entry.is_at_top(place) {
+            outline.begin_unit(start, RegionKind::Function, entry.name_of(place));
         }
     });
     outline
@@ -27,8 +27,8 @@ pub(super) fn outline(tree: &Tree, text: &str, language: Language) -> Outline {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Unit;
     use super::super::tests::{java, python};
+    use super::super::{Language, Source, Unit, regions};
 
     #[test]
     fn undecorated_functions_of_the_module_and_every_class() {
@@ -52,5 +52,36 @@ mod tests {
             java(text, Unit::FunctionAuthors),
             ["class A|// top\nclass A { void f() {} ", "class E|enum E { X } }"]
         );
+    }
+
+    #[test]
+    fn other_languages() {
+        let cases = [
+            (Language::C, "#ifndef H\nint f(void) { return 1; }\nstruct a { int x; };\n#endif\n", "f a"),
+            (
+                Language::Cpp,
+                "template <class T> T f() { struct L { int x; }; }\nnamespace n { int g() {} }",
+                "f L",
+            ),
+            (Language::CSharp, "class A { void F() {} class B {} }", "A B"),
+            (Language::Go, "package p\nfunc F() { type L struct{} }\nfunc (a A) G() {}", "F L G"),
+            (
+                Language::JavaScript,
+                "export function f() {}\nconst g = () => {};\n(() => { function h() {} })();",
+                "f g",
+            ),
+            (Language::Rust, "fn f() {}\n#[a]\nfn g() {}\nmod m { fn h() {} struct S; }", "f S"),
+            (
+                Language::TypeScript,
+                "export default class A {}\nnamespace N { function f() {} interface I {} }",
+                "A I",
+            ),
+        ];
+        for (language, text, expected) in cases {
+            let source = Source { text, language: Some(language), file_starts: &[] };
+            let names =
+                regions(&source, Unit::FunctionAuthors).unwrap().into_iter().filter_map(|region| region.name);
+            assert_eq!(names.collect::<Vec<_>>().join(" "), expected, "{language}");
+        }
     }
 }

@@ -14,14 +14,12 @@ pub struct Definition {
 /// Every function, method, constructor and class-like definition with a name, at any depth, in the order
 /// of the text.
 pub fn definitions(text: &str, language: Language) -> Vec<Definition> {
-    let tree = syntax::parser(language).and_then(|mut parser| parser.parse(text, None));
-    let Some(tree) = tree else { return Vec::new() };
     let mut found = Vec::new();
-    syntax::walk(&tree, |node, _| {
-        if (language.is_function(node.kind()) || language.is_class(node.kind()))
-            && let Some(name) = syntax::name(node, text)
+    syntax::visit(text, language, |place, entry| {
+        if entry.defines(place)
+            && let Some(name) = entry.name_of(place)
         {
-            found.push(Definition { name, at: node.start_byte() });
+            found.push(Definition { name, at: place.node.start_byte() });
         }
     });
     found
@@ -47,5 +45,26 @@ mod tests {
         let text = "class A { A() {} int f() { return 1; } enum E { X } int y; }";
         let found: Vec<_> = names(text, Language::Java).into_iter().map(|(name, _)| name).collect();
         assert_eq!(found, ["A", "A", "f", "E"]);
+    }
+
+    #[test]
+    fn definitions_of_other_languages() {
+        let cases = [
+            (Language::C, "typedef struct { int x; } a; int f(void) { struct b { int y; } z; }", "a f b"),
+            (Language::Cpp, "class A { ~A() {} int f(); }; int A::f() { return 1; }", "A ~A f"),
+            (Language::CSharp, "class A { A() {} int P { get; } int F() { int g() => 1; } }", "A A F g"),
+            (Language::Go, "package p\ntype A struct{}\nfunc (a A) F() { type b interface{} }", "A F b"),
+            (
+                Language::JavaScript,
+                "const f = () => { let g = function () {}; }; class A { h() {} }",
+                "f g A h",
+            ),
+            (Language::Rust, "struct A; impl A { fn f() { fn g() {} } }", "A f g"),
+            (Language::TypeScript, "interface A { f(): void } enum B { C } const g = () => 1;", "A f B g"),
+        ];
+        for (language, text, expected) in cases {
+            let found: Vec<_> = names(text, language).into_iter().map(|(name, _)| name).collect();
+            assert_eq!(found.join(" "), expected, "{language}");
+        }
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! Methods of nested classes count; lambdas, local functions and methods of local classes are parts of
 //! what holds them. A method of an anonymous class counts where no method holds it, as in a field's
-//! initialiser.
+//! initialiser; so does what a function without a name holds (a module of JavaScript that is the call of
+//! one), where no unit holds that. What is a function or a class says the language's entry.
 
-use tree_sitter::{Node, Tree};
-
+use super::RegionKind;
+use super::language::Entry;
 use super::outline::{Boundary, Outline};
-use super::{Language, RegionKind, syntax};
+use super::syntax::{Parsed, Place};
 
 /// A definition: its bytes, with decorators, annotations and modifiers.
 struct Span {
@@ -17,66 +18,57 @@ struct Span {
     name: Option<String>,
 }
 
-pub(super) fn outline(tree: &Tree, text: &str, language: Language) -> Outline {
-    let mut definitions = Definitions {
-        text,
-        language,
-        decorated_from: None,
-        unit_until: 0,
-        local_until: 0,
-        spans: Vec::new(),
-    };
+pub(super) fn outline(parsed: &Parsed, text: &str) -> Outline {
+    let mut definitions = Definitions::default();
     let mut comments = Vec::new();
-    syntax::walk(tree, |node, parent| {
+    parsed.walk(text, |place, entry| {
         // Inside of units too: a comment may lie between the last statement and the end of the tree's node.
-        if language.is_comment(node.kind()) {
-            comments.push(node.byte_range());
+        if entry.is_comment(place) {
+            comments.push(place.node.byte_range());
         }
-        definitions.visit(node, parent);
+        definitions.visit(place, entry);
     });
     let found = definitions.spans.iter().any(|span| span.kind == RegionKind::Function);
     Outline { boundaries: boundaries(definitions.spans), comments, found }
 }
 
 /// Collects units, and the class-like definitions outside of them, parents first.
-struct Definitions<'a> {
-    text: &'a str,
-    language: Language,
-    /// Where the decorators of the definition that comes next begin.
-    decorated_from: Option<usize>,
-    /// Up to here the text is a unit, in which nothing counts.
+#[derive(Default)]
+struct Definitions {
+    /// Up to here the text is a unit, in which nothing counts, or an attribute.
     unit_until: usize,
     /// Up to here the text is a local class, whose methods are no units.
     local_until: usize,
     spans: Vec<Span>,
 }
 
-impl Definitions<'_> {
-    fn visit(&mut self, node: Node, parent: &str) {
-        let kind = node.kind();
-        let at = node.start_byte();
+impl Definitions {
+    fn visit(&mut self, place: &Place, entry: &Entry) {
+        let (at, end) = (place.node.start_byte(), place.node.end_byte());
         if at < self.unit_until {
             return;
         }
-        if kind == "decorated_definition" {
-            self.decorated_from = Some(at);
-        } else if self.language.is_function(kind) && at >= self.local_until {
-            self.add(node, RegionKind::Function);
-            self.unit_until = node.end_byte();
-        } else if self.language.is_class(kind) {
-            self.add(node, RegionKind::Class);
-            if self.language.holds_local_classes(parent) {
-                self.local_until = self.local_until.max(node.end_byte());
+        if entry.is_attribute(place.kind()) {
+            self.unit_until = end;
+        } else if at >= self.local_until && (entry.is_function)(place) {
+            self.unit_until = end.max(self.add(place, entry, RegionKind::Function));
+        } else if (entry.is_class)(place) {
+            self.add(place, entry, RegionKind::Class);
+            if entry.local_class_parents.contains(&place.parent()) {
+                self.local_until = self.local_until.max(end);
             }
         }
     }
 
-    fn add(&mut self, node: Node, kind: RegionKind) {
-        let start = self.decorated_from.take().unwrap_or(node.start_byte());
-        let end = syntax::definition_end(node, self.language);
-        if start < end {
-            self.spans.push(Span { start, end, kind, name: syntax::name(node, self.text) });
+    /// Adds a definition and says where it ends.
+    fn add(&mut self, place: &Place, entry: &Entry, kind: RegionKind) -> usize {
+        let extent = entry.extent(place);
+        // In a tree with errors a wrapper may begin before what has been found.
+        let start = extent.start.max(self.spans.last().map_or(0, |last| last.start));
+        if start < extent.end {
+            self.spans.push(Span { start, end: extent.end, kind, name: entry.name_of(place) });
         }
+        extent.end
     }
 }
 

@@ -17,19 +17,20 @@ pub struct Identifier<'t> {
 
 /// Every identifier, in the order of the text; what a parser makes up is none.
 pub fn identifiers(text: &str, language: Language) -> Vec<Identifier<'_>> {
-    let tree = syntax::parser(language).and_then(|mut parser| parser.parse(text, None));
-    let Some(tree) = tree else { return Vec::new() };
     let mut names_of_definitions = HashSet::new();
     let mut found = Vec::new();
-    syntax::walk(&tree, |node, _| {
-        let kind = node.kind();
-        if language.is_function(kind) || language.is_class(kind) {
-            names_of_definitions.extend(node.child_by_field_name("name").map(|name| name.start_byte()));
+    syntax::visit(text, language, |place, entry| {
+        if entry.defines(place)
+            && let Some(name) = (entry.name)(place)
+        {
+            // A destructor's name is its class's after a sign.
+            let signs = text[name.clone()].trim_start_matches(['~', ' ']).len();
+            names_of_definitions.insert(name.end - signs);
         }
-        if language.is_identifier(kind) && !node.byte_range().is_empty() {
-            let at = node.start_byte();
-            let defines = names_of_definitions.contains(&at);
-            found.push(Identifier { name: &text[node.byte_range()], at, defines });
+        let range = place.node.byte_range();
+        if entry.is_identifier(place) && !range.is_empty() {
+            let at = range.start;
+            found.push(Identifier { name: &text[range], at, defines: names_of_definitions.contains(&at) });
         }
     });
     found
@@ -59,5 +60,25 @@ mod tests {
         let text = "class A { B b() { return this.b(); } }";
         let expected = [("A", 6, true), ("B", 10, false), ("b", 12, true), ("b", 30, false)];
         assert_eq!(found(text, Language::Java), expected);
+    }
+
+    #[test]
+    fn identifiers_of_other_languages() {
+        let cases = [
+            (Language::C, "struct a { int x; }; int f(t y) { return y.x; }", "a! x f! t y y x"),
+            (Language::Cpp, "n::A::~A() { x->f(); }", "n A A! x f"),
+            (Language::CSharp, "class A { int x; int F(T y) { return y.x; } }", "A! x F! T y y x"),
+            (Language::Go, "package p\nfunc (a *T) F() int { return a.x }", "p a T F! int a x"),
+            (Language::JavaScript, "const f = ({ a, b: c }) => ({ a, d: this.#e });", "f! a b c a d #e"),
+            (Language::Rust, "impl A { fn f(&self) -> B { B { x, y: self.z } } }", "A f! B B x y z"),
+            (Language::TypeScript, "class A { f(x: T) { return x.y; } }", "A! f! x T x y"),
+        ];
+        for (language, text, expected) in cases {
+            let mark = |(name, _, defines): (&str, usize, bool)| {
+                if defines { format!("{name}!") } else { name.to_string() }
+            };
+            let found: Vec<String> = found(text, language).into_iter().map(mark).collect();
+            assert_eq!(found.join(" "), expected, "{language}");
+        }
     }
 }

@@ -19,7 +19,8 @@
 //! ```
 //!
 //! The boundaries come from tree-sitter's error-tolerant tree: [`Unit::Function`] in `function.rs`,
-//! [`Unit::FunctionAuthors`] in `authors.rs`, [`Unit::Statement`] in `statement.rs`. A text without any
+//! [`Unit::FunctionAuthors`] in `authors.rs`, [`Unit::Statement`] in `statement.rs`; what a function, a class
+//! or a statement is in a language, in `language/`. A text without any
 //! unit is numbered by [`Unit::FALLBACK`].
 //!
 //! **Known limit.** The index of a token may depend on later text, but only through where the parser

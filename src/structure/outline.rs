@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use tree_sitter::Tree;
-
-use super::{Language, RegionKind, Unit, authors, function, statement};
+use super::syntax::Parsed;
+use super::{RegionKind, Unit, authors, function, statement};
 
 /// A boundary, with what the region that begins there is.
 #[derive(Debug, Clone)]
@@ -29,11 +28,11 @@ pub(super) struct Outline {
 impl Outline {
     /// The outline of a file whose tree this is. [`Unit::Tokens`] and [`Unit::File`] need no tree, and
     /// have no boundaries in a file.
-    pub fn new(tree: &Tree, text: &str, language: Language, unit: Unit) -> Self {
+    pub fn new(parsed: &Parsed, text: &str, unit: Unit) -> Self {
         match unit {
-            Unit::Function => function::outline(tree, text, language),
-            Unit::FunctionAuthors => authors::outline(tree, text, language),
-            Unit::Statement => statement::outline(tree, language),
+            Unit::Function => function::outline(parsed, text),
+            Unit::FunctionAuthors => authors::outline(parsed, text),
+            Unit::Statement => statement::outline(parsed, text),
             Unit::Tokens(_) | Unit::File => Outline::default(),
         }
     }

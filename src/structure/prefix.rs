@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use tree_sitter::{InputEdit, Parser, Point, Tree};
+use tree_sitter::{InputEdit, Point};
 
 use super::assign::owner;
 use super::outline::Outline;
 use super::regions::file_regions;
+use super::syntax::{Parser, Trees};
 use super::{Language, Region, Segments, Source, Unit, segments, syntax};
 
 /// Like [`segments`], but the index of token `t` depends on the text up to the end of token `t` alone.
@@ -16,6 +17,8 @@ use super::{Language, Region, Segments, Source, Unit, segments, syntax};
 /// new tokens do while generating. While no unit has been seen, tokens are numbered by
 /// [`Unit::FALLBACK`]; from the first unit on, a token's index goes up as the number of the region it lies in
 /// does. An index is never taken back: what a later parse says about earlier tokens is not used.
+///
+/// What a language's entry mends elsewhere, conditionals and macros of C, is left as it is here.
 ///
 /// The work is that of one walk over the tree a line, so quadratic in the text: meant for files, about
 /// 50 kB, not for repositories.
@@ -65,7 +68,6 @@ impl Numbers {
 /// The regions of a text of which only the beginning is known.
 struct Prefix<'a> {
     text: &'a str,
-    language: Language,
     unit: Unit,
     parser: Parser,
     /// The files not yet complete; the first is under way.
@@ -81,7 +83,7 @@ struct Prefix<'a> {
 /// The file under way.
 #[derive(Default)]
 struct Growing {
-    tree: Option<Tree>,
+    trees: Option<Trees>,
     len: usize,
     point: Point,
     regions: Vec<Region>,
@@ -91,7 +93,6 @@ impl<'a> Prefix<'a> {
     fn new(source: &Source<'a>, language: Language, unit: Unit) -> Option<Self> {
         Some(Prefix {
             text: source.text,
-            language,
             unit,
             parser: syntax::parser(language)?,
             files: source.files().into_iter().peekable(),
@@ -126,14 +127,14 @@ impl<'a> Prefix<'a> {
 
     /// Parses the file under way up to `len` bytes, if that is more than before.
     fn parse(&mut self, start: usize, len: usize) {
-        let Growing { tree, len: old, point, .. } = &mut self.current;
+        let Growing { trees, len: old, point, .. } = &mut self.current;
         if len <= *old {
             return;
         }
         let text = &self.text[start..start + len];
         let end = advance(*point, &text[*old..]);
-        if let Some(tree) = tree {
-            tree.edit(&InputEdit {
+        if let Some(trees) = trees {
+            trees.edit(&InputEdit {
                 start_byte: *old,
                 old_end_byte: *old,
                 new_end_byte: len,
@@ -142,11 +143,12 @@ impl<'a> Prefix<'a> {
                 new_end_position: end,
             });
         }
-        let tree = self.parser.parse(text, tree.as_ref());
-        let outline =
-            tree.as_ref().map(|tree| Outline::new(tree, text, self.language, self.unit)).unwrap_or_default();
+        let trees = self.parser.parse_growing(text, trees.as_ref());
+        let parsed = self.parser.best(&trees);
+        let outline = parsed.map(|parsed| Outline::new(&parsed, text, self.unit)).unwrap_or_default();
         self.found |= outline.found;
-        self.current = Growing { tree, len, point: end, regions: file_regions(text, start, &outline) };
+        let regions = file_regions(text, start, &outline);
+        self.current = Growing { trees: Some(trees), len, point: end, regions };
     }
 
     /// The place of the region that a token lies in, once a unit has been seen.

@@ -58,8 +58,9 @@ fn structural(source: &Source, language: Language, unit: Unit) -> Option<Vec<Reg
     let mut found = false;
     for file in source.files() {
         let text = &source.text[file.clone()];
-        let tree = parser.parse(text, None);
-        let outline = tree.map(|tree| Outline::new(&tree, text, language, unit)).unwrap_or_default();
+        let trees = parser.parse(text);
+        let parsed = parser.best(&trees);
+        let outline = parsed.map(|parsed| Outline::new(&parsed, text, unit)).unwrap_or_default();
         found |= outline.found;
         regions.extend(file_regions(text, file.start, &outline));
     }

@@ -51,10 +51,15 @@ pub fn java(text: &str, unit: Unit) -> Vec<String> {
     shown_in(text, Language::Java, unit)
 }
 
-fn shown_in(text: &str, language: Language, unit: Unit) -> Vec<String> {
+pub fn shown_in(text: &str, language: Language, unit: Unit) -> Vec<String> {
     let regions =
         regions(&Source { text, language: Some(language), file_starts: &[] }, unit).unwrap_or_default();
     shown(text, &regions)
+}
+
+/// What regions hold, without what they are.
+pub fn texts(shown: Vec<String>) -> Vec<String> {
+    shown.iter().map(|region| region.split_once('|').unwrap().1.to_string()).collect()
 }
 
 /// A special token, then up to four bytes each.
@@ -76,7 +81,7 @@ pub fn assert_counts(segments: &Segments) {
 
 /// A source of random pieces, mostly not well-formed.
 pub fn sample(seed: u64) -> String {
-    const PIECES: [&str; 24] = [
+    const PIECES: [&str; 36] = [
         "def f(x):\n",
         "class C:\n",
         "  ",
@@ -101,6 +106,18 @@ pub fn sample(seed: u64) -> String {
         "// d\n",
         "lambda: 0",
         "\u{c}\u{3000}\u{feff}",
+        "#if X\n",
+        "#else\n",
+        "#endif\n",
+        "#define M(a) \\\n",
+        "EXPORT_API(é) ",
+        "const f = () => {",
+        "func g(a int) {\n",
+        "fn h<T>() -> T {\n",
+        "#[a]\n",
+        "template <class T> struct S {",
+        "export default class ",
+        "typedef union {",
     ];
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -115,7 +132,11 @@ pub fn sample(seed: u64) -> String {
 const UNITS: [Unit; 5] = [Unit::Function, Unit::FunctionAuthors, Unit::Statement, Unit::File, Unit::FALLBACK];
 
 fn assert_sound(source: &Source) {
-    for unit in UNITS {
+    assert_sound_by(source, &UNITS);
+}
+
+fn assert_sound_by(source: &Source, units: &[Unit]) {
+    for &unit in units {
         if let Some(regions) = regions(source, unit) {
             let mut at = 0;
             for (number, region) in regions.iter().enumerate() {
@@ -146,6 +167,16 @@ fn generated_sources_are_covered_and_counted() {
 }
 
 #[test]
+fn generated_sources_of_every_language() {
+    for seed in 0..30 {
+        let text = sample(seed);
+        for &language in Language::ALL {
+            assert_sound(&Source { text: &text, language: Some(language), file_starts: &[] });
+        }
+    }
+}
+
+#[test]
 fn hard_sources_are_covered_and_counted() {
     let hard = [
         String::new(),
@@ -157,11 +188,17 @@ fn hard_sources_are_covered_and_counted() {
         (0..1000).map(|n| format!("{}if x:\n", " ".repeat(n))).collect(),
         format!("class A {{ void f() {}{} }}", "{".repeat(5000), "}".repeat(5000)),
         format!("{} void f() {{}} {}", "class A {".repeat(5000), "}".repeat(5000)),
+        format!("int f() {{ {}x{} }}", "(".repeat(5000), ")".repeat(5000)),
+        format!("{}\nint f() {{}}\n{}", "#if X\n".repeat(5000), "#endif\n".repeat(5000)),
+        format!("const a = {}1{};", "{ b: () => ".repeat(2000), " }".repeat(2000)),
         "This is, in words; no (code at all: it \"goes on\" and\n".repeat(300),
     ];
     for text in &hard {
         for language in [Language::Python, Language::Java] {
             assert_sound(&Source { text, language: Some(language), file_starts: &[] });
+        }
+        for &language in Language::ALL {
+            assert_sound_by(&Source { text, language: Some(language), file_starts: &[] }, &[Unit::Function]);
         }
     }
 }

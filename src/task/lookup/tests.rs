@@ -175,6 +175,7 @@ fn keys() {
         ("needles = 2\nhops = 2\ndistractors = 0", "needles is 2 and hops is 2: with constant bodies"),
         ("body = 'random'", "`random`, expected `constant` or `arithmetic`"),
         ("language = 'ruby'", "ruby"),
+        ("language = 'rust'", "`rust`, expected `python` or `java`"),
         ("buckets = [0, 1]", "buckets"),
     ];
     for (keys, part) in wrong {

@@ -26,7 +26,7 @@ impl Parts {
                 .at(&record.origin)
                 .fix("say language = \"python\" or \"java\" in the data set's manifest")
         })?;
-        let sign = if language == Language::Python { "#" } else { "//" };
+        let sign = language.line_comment();
         let mut others = format!("{sign} Repo Name: {}\n", record.text("repo_name")?);
         for (path, code) in snippets(record)? {
             others += &format!("{sign} Path: {path}\n{code}\n\n");
@@ -64,11 +64,11 @@ impl Parts {
 
     /// Where the files of a prompt begin: at lines that name a path.
     pub(super) fn file_starts(&self, prompt: &str) -> Vec<usize> {
-        let sign = if self.language == Language::Python { "# Path: " } else { "// Path: " };
+        let sign = format!("{} Path: ", self.language.line_comment());
         let mut at = 0;
         let mut starts = Vec::new();
         for line in prompt.split_inclusive('\n') {
-            if line.starts_with(sign) {
+            if line.starts_with(&sign) {
                 starts.push(at);
             }
             at += line.len();

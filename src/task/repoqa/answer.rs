@@ -98,12 +98,14 @@ pub(super) fn function(text: &str, language: Language) -> String {
 
 /// What a function is in RepoQA's code (utility.py), of the languages that it knows.
 fn query(language: Language) -> Option<&'static str> {
-    Some(match language.name() {
-        "python" => "(function_definition name: (_)) @function",
-        "java" => "(method_declaration name: (_)) @function",
-        "typescript" | "go" => "(function_declaration name: (_)) @function",
-        "rust" => "(function_item name: (_)) @function",
-        "cpp" => "(function_definition declarator: (function_declarator declarator: (identifier))) @function",
+    Some(match language {
+        Language::Python => "(function_definition name: (_)) @function",
+        Language::Java => "(method_declaration name: (_)) @function",
+        Language::TypeScript | Language::Go => "(function_declaration name: (_)) @function",
+        Language::Rust => "(function_item name: (_)) @function",
+        Language::Cpp => {
+            "(function_definition declarator: (function_declarator declarator: (identifier))) @function"
+        }
         _ => return None,
     })
 }

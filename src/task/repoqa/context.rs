@@ -91,7 +91,7 @@ impl Context {
 }
 
 fn path_line(path: &str, language: Language) -> String {
-    format!("{} Path: {path}", if language == Language::Python { "#" } else { "//" })
+    format!("{} Path: {path}", language.line_comment())
 }
 
 /// The last lines that fit.

@@ -16,7 +16,7 @@ use super::{
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Asker, Checkpoint, Limits, Prompt, PromptStyle};
-use crate::structure::definitions;
+use crate::structure::{Language, definitions};
 use answer::{Outcome, Symbol};
 
 /// What comes after the file's text.
@@ -261,7 +261,8 @@ fn byte_location(record: &Record, name: &str) -> Option<usize> {
 /// its first definition.
 fn parsed_symbols(record: &Record, asked: &Prompt) -> Result<Vec<Symbol>> {
     let Some(language) = record.language else {
-        let what = "its language is not one whose functions can be found (python, java)";
+        let known = Language::names();
+        let what = format!("its language is not one whose functions can be found ({known})");
         return Err(Error::new(ErrorKind::Dataset, what).at(&record.origin));
     };
     let mut symbols: Vec<Symbol> = Vec::new();

@@ -48,7 +48,7 @@ fn a_source_file_s_symbols_are_its_definitions() {
         json!({"path": "a.py", "text": CODE}),
         json!({"path": "few.py", "text": "def f():\n    return [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n"}),
         json!({"path": "short.py", "text": "def f(): 0\ndef g(): 0"}),
-        json!({"path": "a.c", "text": CODE}),
+        json!({"path": "a.rb", "text": CODE}),
     ];
     let Selection { samples, left_out, .. } = selection(&task("").unwrap(), &lines, false).unwrap();
     assert_eq!(samples.iter().map(|sample| sample.id.as_str()).collect::<Vec<_>>(), ["a.py"]);

@@ -1,0 +1,485 @@
+//! What the preprocessor would have done before a grammar of C, C++ or C# reads a text: these grammars know
+//! directives only between whole declarations and statements, and macros only where a name may stand.
+//!
+//! Each step gives a text of the same length in which spaces stand for what was taken out, so that the bytes of
+//! its tree are those of the text. It is meant for texts that the grammar cannot read as they are.
+
+use std::ops::Range;
+
+use tree_sitter::Tree;
+
+use super::entry::Mend;
+
+/// Of C and C++. A macro may hide another, and the error lie some way from it.
+pub(super) const MENDS: &[Mend] = &[
+    Mend { step: without_class_macros, unasked: true },
+    CONDITIONALS,
+    Mend { step: without_block_macros, unasked: false },
+    Mend { step: |text, tree| without_macros(text, tree, Near::Error), unasked: false },
+    Mend { step: |text, tree| without_macros(text, tree, Near::After), unasked: false },
+    Mend { step: |text, tree| without_macros(text, tree, Near::Before), unasked: false },
+    Mend { step: without_lone_macros, unasked: false },
+    Mend { step: |text, tree| without_macros(text, tree, Near::Error), unasked: false },
+];
+
+/// Conditionals alone.
+pub(super) const CONDITIONALS: Mend = Mend { step: without_broken_conditionals, unasked: false };
+
+/// A line with those that continue it.
+struct Line {
+    range: Range<usize>,
+    /// What is told to the preprocessor: `if`, `endif`, `define`; empty for code.
+    directive: &'static str,
+}
+
+/// Takes out directives that go on over several lines, and of a conditional whose branches are no whole
+/// statements all but one branch.
+fn without_broken_conditionals(text: &str, _: &Tree) -> Option<String> {
+    let lines = lines(text);
+    let mut out = Vec::new();
+    for line in lines.iter().filter(|line| !line.directive.is_empty()) {
+        if text[line.range.clone()].trim_end().contains('\n') {
+            out.push(line.range.clone());
+        }
+    }
+    let mut open: Vec<Vec<usize>> = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        match line.directive {
+            "if" => open.push(vec![number]),
+            "else" => open.last_mut().into_iter().for_each(|group| group.push(number)),
+            "endif" => {
+                let Some(mut group) = open.pop() else { continue };
+                group.push(number);
+                out.extend(taken_out(text, &lines, &group));
+            }
+            _ => {}
+        }
+    }
+    blanked(text, out)
+}
+
+/// What to take out of a conditional, given the lines that begin and end its branches.
+fn taken_out(text: &str, lines: &[Line], group: &[usize]) -> Vec<Range<usize>> {
+    let inside = |pair: &[usize]| lines[pair[0]].range.end..lines[pair[1]].range.start;
+    let branches: Vec<Range<usize>> = group.windows(2).map(inside).collect();
+    let before = statement_before(text, lines, group[0]);
+    if is_whole(text, lines, &before) && branches.iter().all(|branch| is_whole(text, lines, branch)) {
+        return Vec::new();
+    }
+    // The first one that is not switched off.
+    let is_off = text[lines[group[0]].range.clone()].trim_end().ends_with(" 0");
+    let kept = usize::from(is_off && branches.len() > 1);
+    let directives = group.iter().map(|&number| lines[number].range.clone());
+    let others = branches.iter().enumerate().filter(|(number, _)| *number != kept);
+    directives.chain(others.map(|(_, branch)| branch.clone())).collect()
+}
+
+/// The lines before one from the last on that ends a statement.
+fn statement_before(text: &str, lines: &[Line], number: usize) -> Range<usize> {
+    let goes_on = |line: &&Line| {
+        let last = Code::of(&text[line.range.clone()]).filter(|c| !c.is_whitespace()).last();
+        line.directive.is_empty() && !matches!(last, Some(';' | '{' | '}' | ':'))
+    };
+    let before = lines[..number].iter().rev().take(LONGEST_HEAD).take_while(goes_on);
+    before.last().map_or(lines[number].range.start, |line| line.range.start)..lines[number].range.start
+}
+
+/// Lines of the longest unfinished statement that is looked for.
+const LONGEST_HEAD: usize = 32;
+
+/// Whether a branch is a sequence of whole statements or declarations, or nothing.
+fn is_whole(text: &str, lines: &[Line], branch: &Range<usize>) -> bool {
+    let first = lines.partition_point(|line| line.range.start < branch.start);
+    let inside = lines[first..].iter().take_while(|line| line.range.start < branch.end);
+    let mut end = BranchEnd::default();
+    let code = inside.filter(|line| line.directive.is_empty());
+    code.flat_map(|line| Code::of(&text[line.range.clone()]).chain([' '])).all(|c| end.push(c))
+        && end.is_whole()
+}
+
+/// The last statement of a branch so far.
+#[derive(Default)]
+struct BranchEnd {
+    /// Of brackets of any kind.
+    depth: usize,
+    /// Its words outside of brackets.
+    words: Vec<String>,
+    /// The last character that is not white space.
+    last: Option<char>,
+    /// Colons right before.
+    colons: usize,
+    in_word: bool,
+}
+
+impl BranchEnd {
+    /// Takes a character; false where it ends what the branch has not begun.
+    fn push(&mut self, c: char) -> bool {
+        let (is_part, colons) = (is_part(c), self.colons);
+        match c {
+            '{' | '(' | '[' => self.depth += 1,
+            '}' | ')' | ']' if self.depth == 0 => return false,
+            '}' | ')' | ']' => self.depth -= 1,
+            _ => {}
+        }
+        self.colons = if c == ':' { self.colons + 1 } else { 0 };
+        // Two stand in a name.
+        let is_after_label = colons == 1 && c != ':';
+        if self.depth == 0 {
+            match (is_part, self.in_word) {
+                _ if matches!(c, ';' | '}') || is_after_label => self.words.clear(),
+                (true, true) => self.words.last_mut().into_iter().for_each(|word| word.push(c)),
+                (true, false) => self.words.push(c.to_string()),
+                _ => {}
+            }
+        }
+        self.in_word = is_part;
+        if !c.is_whitespace() {
+            self.last = Some(c);
+        }
+        // What it goes on with was begun before it.
+        !(self.words.len() == 1 && self.words[0] == "else" && !is_part)
+    }
+
+    /// What ends with brackets is the call of a macro, or the head of a statement or function.
+    fn is_whole(&self) -> bool {
+        let is_call = || self.words.len() == 1 && !begins_statement(&self.words[0]);
+        self.depth == 0
+            && match self.last {
+                None | Some(';' | '}' | ':' | ',') => true,
+                Some(')') => is_call(),
+                Some(_) => false,
+            }
+    }
+}
+
+fn begins_statement(word: &str) -> bool {
+    matches!(word, "if" | "for" | "while" | "switch" | "else" | "foreach" | "using" | "lock" | "catch")
+}
+
+/// The characters of a line that are not in comments, strings or characters.
+struct Code<'t>(std::str::Chars<'t>);
+
+impl<'t> Code<'t> {
+    fn of(text: &'t str) -> Code<'t> {
+        Code(text.chars())
+    }
+}
+
+impl Iterator for Code<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        loop {
+            let rest = self.0.as_str();
+            if rest.starts_with("//") {
+                return None;
+            }
+            if let Some(comment) = rest.strip_prefix("/*") {
+                let after = comment.find("*/").map_or("", |end| &comment[end + 2..]);
+                self.0 = after.chars();
+                continue;
+            }
+            let c = self.0.next()?;
+            if c == '"' || c == '\'' {
+                while let Some(inside) = self.0.next() {
+                    if inside == '\\' {
+                        self.0.next();
+                    } else if inside == c {
+                        break;
+                    }
+                }
+                return Some(c);
+            }
+            return Some(c);
+        }
+    }
+}
+
+/// The lines of a text; those in a comment of several lines are one with its first.
+fn lines(text: &str) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut start = 0;
+    while start < text.len() {
+        let end = line_end(text, start);
+        lines.push(Line { range: start..end, directive: directive(&text[start..end]) });
+        start = end;
+    }
+    lines
+}
+
+/// After the line end that ends what begins at `start`.
+fn line_end(text: &str, start: usize) -> usize {
+    let mut at = start;
+    loop {
+        let end = text[at..].find('\n').map_or(text.len(), |end| at + end + 1);
+        let line = &text[at..end];
+        if let Some(open) = open_comment(line) {
+            let from = at + open;
+            let Some(close) = text[from..].find("*/") else { return text.len() };
+            at = from + close + 2;
+        } else if line.trim_end_matches(['\n', '\r']).ends_with('\\') && end < text.len() {
+            at = end;
+        } else {
+            return end;
+        }
+    }
+}
+
+/// After the sign that opens a comment which the line does not close.
+fn open_comment(line: &str) -> Option<usize> {
+    let mut code = Code::of(line);
+    while code.next().is_some() {
+        let rest = code.0.as_str().trim_start();
+        if rest.starts_with("//") {
+            return None;
+        }
+        if let Some(comment) = rest.strip_prefix("/*")
+            && !comment.contains("*/")
+        {
+            return Some(line.len() - comment.len());
+        }
+    }
+    let only = line.trim_start().strip_prefix("/*")?;
+    (!only.contains("*/")).then(|| line.len() - only.len())
+}
+
+fn directive(line: &str) -> &'static str {
+    let Some(told) = line.trim_start().strip_prefix('#') else { return "" };
+    let told = told.trim_start();
+    match &told[..told.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(told.len())] {
+        "if" | "ifdef" | "ifndef" => "if",
+        "elif" | "elifdef" | "elifndef" | "else" => "else",
+        "endif" => "endif",
+        _ => "other",
+    }
+}
+
+/// Takes out the macro of `class MACRO Name {`: with it, this is the definition of a function to the grammar.
+fn without_class_macros(text: &str, _: &Tree) -> Option<String> {
+    let mut out = Vec::new();
+    for keyword in ["class", "struct", "union"] {
+        for (at, _) in text.match_indices(keyword) {
+            let start = at + keyword.len();
+            let rest = text[start..].trim_start();
+            let name = text.len() - rest.len()..text.len() - rest.trim_start_matches(is_part).len();
+            let end = after_arguments(text, name.end);
+            let after = text[end..].trim_start();
+            let named = after.trim_start_matches(is_part);
+            let opens = named.trim_start().strip_prefix("final").unwrap_or(named.trim_start()).trim_start();
+            let is_class = named.len() < after.len()
+                && (opens.starts_with('{') || (opens.starts_with(':') && !opens.starts_with("::")));
+            if is_class && rest.len() < text.len() - start && is_macro(&text[name.clone()]) {
+                out.push(name.start..end);
+            }
+        }
+    }
+    blanked(text, out)
+}
+
+fn is_part(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Takes out macros without arguments that stand before a block or after one, `TRY { ... } END`.
+fn without_block_macros(text: &str, tree: &Tree) -> Option<String> {
+    let prose = prose(tree);
+    let mut out = Vec::new();
+    for line in lines(text).into_iter().filter(|line| line.directive.is_empty()) {
+        for name in macros(text, line.range, &prose) {
+            let (before, after) = (text[..name.start].trim_end(), text[name.end..].trim_start());
+            let begins = before.ends_with([';', '{', '}']) && after.starts_with('{');
+            let ends = before.ends_with('}') && after.starts_with(|c: char| c.is_alphanumeric() || c == '}');
+            if begins || ends {
+                out.push(name);
+            }
+        }
+    }
+    blanked(text, out)
+}
+
+/// Takes out macros that stand where a statement or member would, alone on their lines: `Q_OBJECT`.
+fn without_lone_macros(text: &str, tree: &Tree) -> Option<String> {
+    let prose = prose(tree);
+    let mut out = Vec::new();
+    for line in lines(text).into_iter().filter(|line| line.directive.is_empty()) {
+        for name in macros(text, line.range, &prose) {
+            let end = after_arguments(text, name.end);
+            let (before, after) = (text[..name.start].trim_end(), text[end..].trim_start());
+            let is_line = text[line_of(text, name.start).start..name.start].trim().is_empty()
+                && text[end..line_of(text, end).end].trim().is_empty();
+            if is_line && before.ends_with([';', '{', '}', ':']) && !after.starts_with(['{', '}']) {
+                out.push(name.start..end);
+            }
+        }
+    }
+    blanked(text, out)
+}
+
+/// Which lines macros are looked for on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Near {
+    /// Those on which an error begins or ends.
+    Error,
+    /// Those and the next ones.
+    After,
+    /// Those and the ones before.
+    Before,
+}
+
+/// Takes out macros, names in capitals with their arguments, near the errors of the tree.
+fn without_macros(text: &str, tree: &Tree, near: Near) -> Option<String> {
+    let mut lines: Vec<Range<usize>> = Vec::new();
+    for at in errors(tree) {
+        let line = line_of(text, at);
+        match near {
+            Near::Error => {}
+            Near::After => lines.push(line_of(text, text.len() - text[line.end..].trim_start().len())),
+            Near::Before => lines.push(line_of(text, text[..line.start].trim_end().len())),
+        }
+        lines.push(line);
+    }
+    lines.sort_unstable_by_key(|line| line.start);
+    lines.dedup();
+    let prose = prose(tree);
+    let code = lines.into_iter().filter(|line| directive(&text[line.clone()]).is_empty());
+    let out = code.flat_map(|line| macros(text, line, &prose)).flat_map(|name| taken_out_of(text, name));
+    blanked(text, out.collect())
+}
+
+/// Where errors begin and end.
+fn errors(tree: &Tree) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut cursor = tree.walk();
+    loop {
+        let node = cursor.node();
+        if node.is_error() || node.is_missing() {
+            found.extend([node.start_byte(), node.end_byte()]);
+        }
+        if node.has_error() && cursor.goto_first_child() {
+            continue;
+        }
+        while !cursor.goto_next_sibling() {
+            if !cursor.goto_parent() {
+                return found;
+            }
+        }
+    }
+}
+
+fn line_of(text: &str, at: usize) -> Range<usize> {
+    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    start..text[at..].find('\n').map_or(text.len(), |end| at + end)
+}
+
+/// The names in capitals on a line.
+fn macros(text: &str, line: Range<usize>, prose: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = line.start;
+    while let Some(start) = text[at..line.end].find(is_part) {
+        let start = at + start;
+        let name = &text[start..line.end];
+        at = start + name.find(|c| !is_part(c)).unwrap_or(name.len());
+        let next = prose.partition_point(|range| range.end <= start);
+        let is_prose = prose.get(next).is_some_and(|range| range.start <= start);
+        if is_macro(&text[start..at]) && !is_prose {
+            found.push(start..at);
+        }
+    }
+    found
+}
+
+/// The comments and strings of a text, and what is told to the preprocessor.
+fn prose(tree: &Tree) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut cursor = tree.walk();
+    loop {
+        let kind = cursor.node().kind();
+        if matches!(
+            kind,
+            "comment" | "preproc_arg" | "string_literal" | "raw_string_literal" | "char_literal"
+        ) {
+            found.push(cursor.node().byte_range());
+        } else if cursor.goto_first_child() {
+            continue;
+        }
+        while !cursor.goto_next_sibling() {
+            if !cursor.goto_parent() {
+                return found;
+            }
+        }
+    }
+}
+
+/// What to take out of a macro and its arguments. One with arguments before a body may stand for the head of a
+/// function, and is left.
+fn taken_out_of(text: &str, name: Range<usize>) -> Vec<Range<usize>> {
+    let end = after_arguments(text, name.end);
+    let (before, after) = (text[..name.start].trim_end(), text[end..].trim_start());
+    let mut out = Vec::new();
+    if end > name.end && before.ends_with(['(', ',']) {
+        // A parameter, around which the macro stands.
+        out.extend([name.start..name.end + 1, end - 1..end]);
+    } else if is_no_value(before, after) && (end == name.end || !is_head(before, after)) {
+        out.push(name.start..end);
+    }
+    out
+}
+
+/// Whether something between two others is no part of an expression.
+fn is_no_value(before: &str, after: &str) -> bool {
+    let is_word =
+        |word: &str| before.strip_suffix(word).is_some_and(|rest| !rest.ends_with(char::is_alphanumeric));
+    let operators = ['=', '+', '-', '/', '|', '&', '<', '!', '?', '%', '^', '~', '[', '.'];
+    let follows_operator = before.ends_with(operators) || ["case", "return", "goto"].into_iter().any(is_word);
+    let precedes_operator =
+        after.starts_with(['=', '+', '-', '/', '|', '&', '<', '>', '?', '%', '^', ':', '[', '.']);
+    let is_item = before.ends_with(['(', ',', '{']) && after.starts_with([')', ',', '}']);
+    let is_type = after.starts_with('*') && !before.ends_with('(');
+    !(follows_operator || precedes_operator || is_item || is_type)
+}
+
+/// Whether it may stand for the head of a function.
+fn is_head(before: &str, after: &str) -> bool {
+    after.starts_with('{') && !before.ends_with(')')
+}
+
+fn is_macro(name: &str) -> bool {
+    let capital = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    name.len() > 2
+        && name.chars().all(capital)
+        && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+}
+
+/// After the brackets that begin right here, and go on for the length of arguments; `at` where none do.
+fn after_arguments(text: &str, at: usize) -> usize {
+    const LONGEST: usize = 4096;
+    if !text[at..].starts_with('(') {
+        return at;
+    }
+    let mut depth = 0;
+    for (number, c) in text[at..].char_indices().take(LONGEST) {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return at + number + 1;
+        }
+    }
+    at
+}
+
+/// The text with spaces for these ranges; none where they are none.
+fn blanked(text: &str, ranges: Vec<Range<usize>>) -> Option<String> {
+    if ranges.is_empty() {
+        return None;
+    }
+    let mut bytes = text.as_bytes().to_vec();
+    for at in ranges.into_iter().flatten() {
+        if !matches!(bytes[at], b'\n' | b'\r') {
+            bytes[at] = b' ';
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
