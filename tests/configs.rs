@@ -66,10 +66,12 @@ fn the_paper_configs_miss_nothing_but_checkpoints_and_data() {
         }
         let complaints = complaints(path, &out.path().join(&config.name));
         for model in &missing {
-            let obtain = model.obtain.as_ref().expect("a model to be fetched says how");
-            let named = |complaint: &&String| {
-                complaint.contains(&format!("`{}` does not exist", model.path)) && complaint.contains(obtain)
+            // One that is named as on the hub is fetched from there.
+            let (missing, obtain) = match &model.obtain {
+                Some(obtain) => (format!("`{}` does not exist", model.path), obtain.as_str()),
+                None => (model.path.clone(), "--download"),
             };
+            let named = |complaint: &&String| complaint.contains(&missing) && complaint.contains(obtain);
             assert_eq!(complaints.iter().filter(named).count(), 1, "{}: {complaints:?}", model.name);
         }
         let about_data = complaints.iter().filter(|complaint| complaint.contains("are not there"));
@@ -130,6 +132,15 @@ fn the_documents_list_every_encoding() {
             let key = key.split(['=', ' ']).next().unwrap();
             assert!(row.contains(key), "{row} lacks {key}");
         }
+    }
+}
+
+/// The README's table of tasks has every kind.
+#[test]
+fn the_readme_lists_every_task() {
+    let readme = fs::read_to_string(repository("README.md")).unwrap();
+    for kind in longcode::task::TASKS {
+        assert!(readme.contains(&format!("\n| `{}` |", kind.name)), "the README lacks {}", kind.name);
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Args {
     /// Where to write; needed with several results directories [default: there]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// The encoding that differences are taken from [default: the first]
+    /// The encoding that differences are taken from [default: the first with a context, else the first]
     #[arg(long, value_name = "NAME")]
     baseline: Option<String>,
 }

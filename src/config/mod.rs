@@ -203,7 +203,8 @@ impl Config {
     /// # Errors
     /// As [`hub::fetch`].
     pub fn download(&self) -> Result<()> {
-        for entry in &self.models {
+        // What a config says how to get otherwise is not the hub's.
+        for entry in self.models.iter().filter(|entry| entry.obtain.is_none()) {
             if let (Err(_), Some(name)) = (self.find(&entry.path), Name::model(&entry.path)) {
                 hub::fetch(&name).map_err(|e| e.at(format_args!("model \"{}\"", entry.name)))?;
             }

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
-use serde_json::Value;
 
 use super::{Kind, Name, cache};
-use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hash::Hasher;
+use crate::model::safetensors::shard_names;
 use crate::progress::Progress;
 
 /// Times that a file is asked for again after the connection broke.
@@ -93,7 +93,7 @@ impl<'a> Fetch<'a> {
         }
         if self.there.contains(INDEX) {
             self.file(INDEX)?;
-            let shards = shards(&self.snapshot.join(INDEX))?;
+            let shards = shard_names(&self.snapshot.join(INDEX))?;
             return shards.iter().try_for_each(|shard| self.file(shard));
         }
         let gguf: Vec<&String> = self.there.iter().filter(|file| file.ends_with(".gguf")).collect();
@@ -165,21 +165,6 @@ fn endpoint() -> String {
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().map(|value| value.trim().to_string()).filter(|value| !value.is_empty())
-}
-
-/// The shards that an index names, each a file beside it.
-fn shards(index: &Path) -> Result<BTreeSet<String>> {
-    let bad = |what: String| {
-        Error::new(ErrorKind::Model, what).in_file(index).fix("remove the file and fetch the model again")
-    };
-    let json: Value = serde_json::from_str(&read_text(index, ErrorKind::Model)?)
-        .map_err(|e| bad(format!("not valid JSON: {e}")))?;
-    let map = json.get("weight_map").and_then(Value::as_object).ok_or_else(|| bad("no weight_map".into()))?;
-    let names: BTreeSet<String> = map.values().filter_map(Value::as_str).map(Into::into).collect();
-    match names.iter().find(|name| name.contains(['/', '\\']) || name.contains("..")) {
-        Some(name) => Err(bad(format!("weight_map names `{name}`, which is no file beside it"))),
-        None => Ok(names),
-    }
 }
 
 /// The first few names.

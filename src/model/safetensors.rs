@@ -52,19 +52,29 @@ pub fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
             .in_file(dir)
             .fix("save the model with save_pretrained(DIR, safe_serialization=True)"));
     }
-    let bad =
-        |what: String| Error::new(ErrorKind::Model, what).in_file(&index).fix("download the index again");
-    let json: Value = serde_json::from_str(&read_text(&index, ErrorKind::Model)?)
-        .map_err(|e| bad(format!("not valid JSON: {e}")))?;
-    let map = json.get("weight_map").and_then(Value::as_object).ok_or_else(|| bad("no weight_map".into()))?;
-    let names: BTreeSet<&str> = map.values().filter_map(Value::as_str).collect();
-    let files: Vec<PathBuf> = names.iter().map(|name| dir.join(name)).collect();
+    let files: Vec<PathBuf> = shard_names(&index)?.iter().map(|name| dir.join(name)).collect();
     match files.iter().find(|file| !file.exists()) {
         Some(missing) => Err(Error::new(ErrorKind::Model, "a shard named by the index is missing")
             .in_file(missing)
             .fix("download the missing shard")),
-        None if files.is_empty() => Err(bad("weight_map is empty".into())),
         None => Ok(files),
+    }
+}
+
+/// The shards that a model.safetensors.index.json names, each a file beside it.
+///
+/// # Errors
+/// [`ErrorKind::Model`], naming the index: it cannot be read, or names none, or no file beside it.
+pub(crate) fn shard_names(index: &Path) -> Result<BTreeSet<String>> {
+    let bad = |what: String| Error::new(ErrorKind::Model, what).in_file(index).fix("get the index again");
+    let json: Value = serde_json::from_str(&read_text(index, ErrorKind::Model)?)
+        .map_err(|e| bad(format!("not valid JSON: {e}")))?;
+    let map = json.get("weight_map").and_then(Value::as_object).ok_or_else(|| bad("no weight_map".into()))?;
+    let names: BTreeSet<String> = map.values().filter_map(Value::as_str).map(Into::into).collect();
+    match names.iter().find(|name| name.contains(['/', '\\']) || name.contains("..")) {
+        Some(name) => Err(bad(format!("weight_map names `{name}`, which is no file beside it"))),
+        None if names.is_empty() => Err(bad("weight_map is empty".into())),
+        None => Ok(names),
     }
 }
 
