@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Downloads a checkpoint from Hugging Face and saves it as longcode reads it.
 
-    python3 scripts/fetch_checkpoint.py lmsys/vicuna-7b-v1.3 models/vicuna-7b-v1.3
+    python3 scripts/fetch_checkpoint.py lmsys/vicuna-7b-v1.3    # into models/lmsys/vicuna-7b-v1.3
 
 Not every repository has *.safetensors and tokenizer.json: older ones have pytorch_model*.bin and tokenizer.model, which
-are converted here. Where they are there, `huggingface-cli download ID --local-dir DIR` does as well. Needs torch,
+are converted here. Where they are there, `--download` of longcode does as well. Needs torch,
 transformers and sentencepiece, and memory for the weights as they are stored (14 GB for 7B); a gated model needs
 `huggingface-cli login` first.
 """
@@ -15,12 +15,15 @@ from pathlib import Path
 
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+MODELS = Path(__file__).resolve().parent.parent / "models"
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("id", help="OWNER/NAME, or a directory")
-    parser.add_argument("out", type=Path, help="directory to write")
+    parser.add_argument("out", type=Path, nargs="?", help="directory to write [models/OWNER/NAME]")
     args = parser.parse_args()
+    args.out = args.out or MODELS / args.id
     if args.out.exists():
         sys.exit(f"error: {args.out} is there already\n  fix: remove it, or name another directory")
     tokenizer = AutoTokenizer.from_pretrained(args.id)
@@ -29,6 +32,7 @@ def main():
     model = AutoModelForCausalLM.from_pretrained(args.id, dtype="auto")
     # Beside its place first: a directory that is there is whole.
     part = args.out.with_name(args.out.name + ".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(part)
     tokenizer.save_pretrained(part)
     part.rename(args.out)

@@ -390,3 +390,26 @@ fn copy(from: &Path, to: &Path) {
         fs::copy(from.join(name), to.join(name)).unwrap();
     }
 }
+
+/// What is kept says what its stored samples say: made again, every report is the same.
+#[test]
+fn kept_results_are_reported_again() {
+    let kept = fs::read_dir(repository("results/kept")).unwrap().map(|entry| entry.unwrap().path());
+    // A search has an outcome of its own.
+    let kept: Vec<_> =
+        kept.filter(|dir| dir.join("samples.jsonl").exists() && !dir.join("tune.md").exists()).collect();
+    assert!(kept.len() >= 13, "{kept:?}");
+    for dir in kept {
+        let out = tempfile::tempdir().unwrap();
+        let results = Results::read_all(&[dir.clone()]).unwrap();
+        Report::new(&results, None).unwrap().write(out.path()).unwrap();
+        for file in ["report.md", "report.tex", "summary.csv", "differences.csv", "contributions.csv"] {
+            let read = |dir: &Path| fs::read_to_string(dir.join(file)).unwrap_or_default();
+            assert!(
+                read(&dir) == read(out.path()),
+                "{}: longcode report makes another {file}",
+                dir.display()
+            );
+        }
+    }
+}

@@ -23,6 +23,9 @@ use crate::model::Precision;
 use crate::paper;
 use crate::task::{self, Task};
 
+/// Where models are put that are converted or bundled.
+const MODELS: &str = "models";
+
 /// A run, as resolved: names are unique, sweeps expanded, defaults filled in.
 #[derive(Debug)]
 pub struct Config {
@@ -179,12 +182,14 @@ impl Config {
         table
     }
 
-    /// Where a model lies.
+    /// Where a model lies: at its path or, of one that is named as on the hub, in the folder `models` or the local cache.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] when it is not there, with how to get it.
     pub fn find_model(&self, entry: &ModelEntry) -> Result<PathBuf> {
-        let found = match (self.find(&entry.path), Name::model(&entry.path)) {
+        let converted = || self.find(&format!("{MODELS}/{}", entry.path));
+        let found = self.find(&entry.path).or_else(|missing| converted().map_err(|_| missing));
+        let found = match (found, Name::model(&entry.path)) {
             // Where the config says how to get it, its path is no name.
             (Err(missing), Some(name)) => {
                 name.cached().map_err(|e| if entry.obtain.is_some() { missing } else { e })
