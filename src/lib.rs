@@ -4,7 +4,7 @@
 //! records; a [`task`] makes samples; [`structure`] gives each token its hierarchical position; an
 //! [`encoding`] gives rotations; a [`model`] on a [`device`] scores; [`hub`] finds models and data by name; [`run`] drives all that; [`store`]
 //! keeps every sample as it finishes; [`report`] makes tables, with intervals from [`stats`] and the
-//! [`paper`]'s numbers. [`tune`] searches an encoding's keys; [`train`] makes models to compare on. [`cli`] is what a user types, [`error`] what
+//! [`paper`]'s numbers. [`plan`] says before what a run will take; [`tune`] searches an encoding's keys; [`train`] makes models to compare on. [`cli`] is what a user types, [`error`] what
 //! they read when something is wrong, [`interrupt`] what Ctrl-C does.
 
 pub mod cli;
@@ -19,6 +19,7 @@ pub mod interrupt;
 pub mod memory;
 pub mod model;
 pub mod paper;
+pub mod plan;
 pub mod progress;
 pub mod report;
 pub mod run;

@@ -1,4 +1,4 @@
-//! Memory of this process: how it is kept, and its peak, where the system tells (Linux).
+//! Memory of this process and machine: how it is kept, and what is used and free, where the system tells (Linux).
 
 use std::fs;
 
@@ -23,8 +23,23 @@ pub fn reset_peak() {
 
 /// Peak resident memory since [`reset_peak`], MB (10^6 bytes); none where the system does not tell.
 pub fn peak_mb() -> Option<f64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(bytes("/proc/self/status", "VmHWM:")? / 1e6)
+}
+
+/// Memory that is resident now, bytes; none where the system does not tell.
+pub fn resident() -> Option<f64> {
+    bytes("/proc/self/status", "VmRSS:")
+}
+
+/// Memory that a program can still have without the machine swapping, bytes; none where the system does not tell.
+pub fn available() -> Option<f64> {
+    bytes("/proc/meminfo", "MemAvailable:")
+}
+
+/// A figure of a file of the kernel's that counts in kB, which are 1,024 bytes.
+fn bytes(file: &str, name: &str) -> Option<f64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024.0 / 1e6)
+    Some(kib * 1024.0)
 }

@@ -3,16 +3,22 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 /// Time between plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Done and total, speed and time left of some work.
+/// Parts of the work that the bar tells apart.
+const PARTS: f64 = 1e6;
+
+/// Done and total, speed and time left of some work. What is counted are units, as tokens; the bar and the time
+/// left go by what units cost, where some cost more than others.
 pub struct Progress {
     unit: &'static str,
     total: u64,
     done: u64,
+    total_cost: f64,
+    done_cost: f64,
     started: Instant,
     last_line: Instant,
     note: String,
@@ -20,26 +26,52 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Progress over `total` units. Nothing is shown for work of less than a second.
+    /// Progress over `total` units that cost the same. Nothing is shown for work of less than a second.
     pub fn new(total: u64, unit: &'static str) -> Progress {
+        Progress::of_cost(total, unit, total as f64)
+    }
+
+    /// Progress over `total` units that cost `total_cost` together, in whatever terms.
+    pub fn of_cost(total: u64, unit: &'static str, total_cost: f64) -> Progress {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let template =
-                format!("{{wide_bar}} {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, {{eta}} left{{msg}}");
-            let style =
-                ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
-            let bar = ProgressBar::new(total).with_style(style);
+            let style = ProgressStyle::with_template("{wide_bar} {prefix}, {eta} left{msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let bar = ProgressBar::new(PARTS as u64).with_style(style);
             bar.enable_steady_tick(Duration::from_secs(1));
             bar
         });
         let now = Instant::now();
-        Progress { unit, total, done: 0, started: now, last_line: now, note: String::new(), bar }
+        let progress = Progress {
+            unit,
+            total,
+            done: 0,
+            total_cost,
+            done_cost: 0.0,
+            started: now,
+            last_line: now,
+            note: String::new(),
+            bar,
+        };
+        if let Some(bar) = &progress.bar {
+            bar.set_prefix(progress.counts());
+        }
+        progress
     }
 
-    /// Counts `amount` units as done.
+    /// Counts `amount` units as done, each at the same cost.
     pub fn advance(&mut self, amount: u64) {
+        self.advance_by(amount, amount as f64);
+    }
+
+    /// Counts `amount` units that cost `cost` as done.
+    pub fn advance_by(&mut self, amount: u64, cost: f64) {
         self.done += amount;
+        self.done_cost += cost;
         match &self.bar {
-            Some(bar) => bar.inc(amount),
+            Some(bar) => {
+                bar.set_prefix(self.counts());
+                bar.set_position((PARTS * self.done_cost / self.total_cost) as u64);
+            }
             None if self.last_line.elapsed() >= LINE_EVERY => {
                 self.last_line = Instant::now();
                 self.print_line();
@@ -56,13 +88,18 @@ impl Progress {
         }
     }
 
+    /// Done, total and speed.
+    fn counts(&self) -> String {
+        let speed = self.done as f64 / self.started.elapsed().as_secs_f64();
+        let speed = if speed < 10.0 { format!("{speed:.2}") } else { format!("{speed:.0}") };
+        let (done, total, unit) = (HumanCount(self.done), HumanCount(self.total), self.unit);
+        format!("{done}/{total} {unit}, {speed} {unit}/s")
+    }
+
     fn print_line(&self) {
         let seconds = self.started.elapsed().as_secs_f64();
-        let speed = self.done as f64 / seconds;
-        let left = self.total.saturating_sub(self.done) as f64 / speed;
-        let (done, total, unit, note) = (self.done, self.total, self.unit, &self.note);
-        let speed = if speed < 10.0 { format!("{speed:.2}") } else { format!("{speed:.0}") };
-        eprintln!("{done}/{total} {unit}, {speed} {unit}/s, {left:.0} s left{note}");
+        let left = seconds * (self.total_cost / self.done_cost - 1.0).max(0.0);
+        eprintln!("{}, {left:.0} s left{}", self.counts(), self.note);
     }
 }
 

@@ -12,7 +12,7 @@ const SCORE: &str = "score --model model --device cpu --json --encoding";
 #[test]
 fn help_has_an_example() {
     let space = Workspace::new();
-    for command in ["", "run", "report", "score", "inspect", "bench", "devices", "datasets"] {
+    for command in ["", "run", "plan", "report", "score", "inspect", "bench", "devices", "datasets"] {
         let help = space.longcode(&format!("{command} --help")).done();
         assert!(help.stdout.contains(&format!("  longcode {command}")), "{command}");
         assert!(help.stdout.contains("Example"), "{command}");
@@ -296,4 +296,66 @@ fn generate_through_a_chat_template() {
     generate("--chat --encoding hirope:window=8,split=0.5").done();
     space.write("model/chat_template.jinja", "{{ raise_exception('only poems') }}");
     generate("--chat").failed(2, &["the chat template cannot be rendered", "only poems"]);
+}
+
+#[test]
+fn plan() {
+    let space = Workspace::new();
+    let plan = |arguments: &str| space.longcode(&format!("plan config.toml --device cpu {arguments}")).done();
+    let lines = plan("--json").json();
+    assert!(!space.path("results").exists(), "something was written");
+    let [rope, hirope, totals] = &lines[..] else { panic!("{lines:?}") };
+    let expected = [
+        "model",
+        "task",
+        "encoding",
+        "samples",
+        "done",
+        "tokens",
+        "generated_tokens",
+        "products",
+        "attention_products",
+        "seconds",
+        "attention_seconds",
+        "memory_mb",
+        "largest_sequence",
+    ];
+    assert_eq!((keys(rope), keys(hirope)), (expected.to_vec(), expected.to_vec()));
+    let figure = |row: &Value, key: &str| row[key].as_f64().unwrap();
+    for row in [rope, hirope] {
+        assert_eq!((&row["samples"], &row["done"]), (&json!(6), &json!(0)));
+        assert!(figure(row, "seconds") > figure(row, "attention_seconds"));
+        assert!(figure(row, "products") > figure(row, "attention_products"));
+        assert_eq!(row["generated_tokens"], json!(0.0));
+    }
+    let all = ["samples", "tokens", "products"];
+    let total = |key: &str| figure(&totals["total"], key);
+    assert!(all.iter().all(|key| total(key) == figure(rope, key) + figure(hirope, key)));
+
+    // Shards are parts of the same.
+    let parts = [1, 2, 3].map(|part| plan(&format!("--json --shard {part}/3")).json()[2]["total"].clone());
+    for key in all {
+        assert_eq!(parts.iter().map(|part| figure(part, key)).sum::<f64>(), total(key), "{key}");
+    }
+
+    // What is stored is done, and the tokens are those of the samples.
+    space.run("--limit 1");
+    assert_eq!(plan("--json").json()[2]["total"]["done"], 4);
+    assert_eq!(plan("--json --out elsewhere").json()[2]["total"]["done"], 0);
+    space.run("");
+    let words = plan("").stdout;
+    assert!(
+        words.contains("12 samples x encodings, 12 of them done") && words.contains("Nothing is left to do")
+    );
+    let samples = space.text("results/tiny/samples.jsonl");
+    let lines = samples.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let tokens: f64 =
+        lines.filter(|line| line["encoding"] == "RoPE").map(|line| figure(&line, "tokens")).sum();
+    assert_eq!(figure(rope, "tokens"), tokens);
+
+    // What a run would refuse.
+    let refused = "plan config.toml --device cpu --set encoding.HiRoPE.window=9";
+    space.longcode(refused).failed(2, &["another config", "window is 8 there, 9 now", "in: results/tiny"]);
+    space.longcode("plan config.toml --shard 4/3").failed(2, &["no shard 4 of 3", "1/3 to 3/3"]);
+    space.longcode("plan config.toml --limit 0").failed(2, &["--limit"]);
 }

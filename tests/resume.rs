@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::Duration;
@@ -214,5 +215,135 @@ fn the_config_in_the_results_runs_again() {
     assert_eq!(space.text("results/tiny/config.toml"), config);
     for file in ["config.toml", "summary.csv"] {
         assert_eq!(space.text(&format!("copy/{file}")), space.text(&format!("results/tiny/{file}")));
+    }
+}
+
+/// All that a report says, but for report.html, which has the dates of every run.
+fn told(space: &Workspace, directory: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let own = ["config.toml", "environment.json", "samples.jsonl", "report.html"];
+    let mut files = space.files(directory);
+    files.iter_mut().for_each(|(path, _)| *path = path.file_name().unwrap().into());
+    files.retain(|(path, _)| !own.iter().any(|name| path == Path::new(name)));
+    files
+}
+
+#[test]
+fn shards_make_the_whole() {
+    let whole = large();
+    whole.run("");
+    let space = large();
+    let shard = |part: usize| format!("run config.toml --device cpu --shard {part}/3");
+    // One at once, one first in part, one killed on its way.
+    space.longcode(&shard(1)).done();
+    space.longcode(&format!("{} --limit 3", shard(2))).done();
+    let mut child = space.command(&shard(3)).spawn().unwrap();
+    while child.try_wait().unwrap().is_none() && space.stored("results/tiny-3-of-3").len() < 20 {
+        sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = space.stored("results/tiny-3-of-3").len();
+    println!("killed after {before}");
+    for part in [2, 3] {
+        let again = space.longcode(&shard(part)).done();
+        assert!(again.stderr.contains(&format!("of-3, shard {part}/3: continuing, ")), "{again:?}");
+    }
+    let parts = [1, 2, 3].map(|part| space.stored(&format!("results/tiny-{part}-of-3")));
+    let keys: BTreeSet<_> = parts.iter().flatten().cloned().collect();
+    assert_eq!(parts.iter().map(Vec::len).sum::<usize>(), 240, "a sample is in two shards");
+    assert_eq!(keys, whole.stored("results/tiny").into_iter().collect());
+    for part in &parts {
+        let samples: BTreeSet<_> =
+            part.iter().map(|[model, _, task, sample]| [model, task, sample]).collect();
+        assert_eq!(part.len(), samples.len() * 6, "a shard lacks encodings of a sample");
+    }
+    let dirs = "results/tiny-3-of-3 results/tiny-1-of-3 results/tiny-2-of-3";
+    space.longcode(&format!("report {dirs} --out merged")).done();
+    let merged = told(&space, "merged");
+    assert!(merged.iter().any(|(name, _)| name == Path::new("summary.csv")));
+    for (one, other) in merged.iter().zip(&told(&whole, "results/tiny")) {
+        assert!(one == other, "{} and {} differ", one.0.display(), other.0.display());
+    }
+    let alone = space.text("results/tiny-1-of-3/report.md");
+    assert!(alone.contains("A part of the run, shard 1/3: "), "{alone}");
+    // What was measured twice counts once.
+    space.longcode("run config.toml --device cpu --shard 2/2").done();
+    space.longcode(&format!("report {dirs} results/tiny-2-of-2 --out overlapping")).done();
+    assert_eq!(space.text("overlapping/summary.csv"), whole.text("results/tiny/summary.csv"));
+    let report = space.text("overlapping/report.md");
+    assert!(report.contains(" samples were measured more than once, 0 of them with another outcome"));
+}
+
+#[test]
+fn more_shards_than_samples() {
+    let whole = Workspace::new();
+    whole.run("");
+    let space = Workspace::new();
+    let mut dirs = String::new();
+    for part in 1..=8 {
+        let ended = space.run(&format!("--shard {part}/8 --out {part}"));
+        let empty = ended.stderr.contains("no sample is left for this shard, nothing to do");
+        assert_eq!(empty, part > 6, "{ended:?}");
+        dirs += &format!(" {part}");
+    }
+    space.longcode(&format!("report{dirs} --out merged")).done();
+    for file in ["summary.csv", "report.md"] {
+        assert_eq!(space.text(&format!("merged/{file}")), whole.text(&format!("results/tiny/{file}")));
+    }
+}
+
+#[test]
+fn a_directory_is_of_one_shard() {
+    let space = Workspace::new();
+    space.run("--shard 1/3 --out shard --limit 1");
+    space.run("--out whole --limit 1");
+    let cases = [
+        ("shard", "--shard 2/3", "another shard: 1/3 there, 2/3 now"),
+        ("shard", "--shard 1/2", "another shard: 1/3 there, 1/2 now"),
+        ("shard", "", "another shard: 1/3 there, none now"),
+        ("whole", "--shard 1/3", "another shard: none there, 1/3 now"),
+    ];
+    for (directory, shard, what) in cases {
+        let before = space.files(directory);
+        let run = format!("run config.toml --device cpu --out {directory} {shard}");
+        space.longcode(&run).failed(2, &[what, &format!("in: {directory}"), "another --out", "--fresh"]);
+        assert_eq!(space.files(directory), before, "something was changed");
+    }
+    assert!(space.run("--shard 1/3 --out shard").stderr.contains("continuing"));
+    // Another version shares samples out in its own way.
+    space.replace("shard/environment.json", "\"version\": \"", "\"version\": \"9");
+    let run = "run config.toml --device cpu --shard 1/3 --out shard";
+    space.longcode(run).failed(2, &["another version: longcode 9", " now", "in: shard", "--fresh"]);
+}
+
+#[test]
+fn shards_of_different_runs_do_not_merge() {
+    type Change = fn(&Workspace);
+    let cases: [(Change, &[&str]); 4] = [
+        (
+            |space| space.replace("two/config.toml", "window = 8", "window = 9"),
+            &["window is 8 in one, 9 in two"],
+        ),
+        (
+            |space| space.replace("two/environment.json", "\"version\": \"", "\"version\": \"9"),
+            &["longcode ", " in one, longcode 9", " in two"],
+        ),
+        (
+            |space| space.replace("two/environment.json", "\"git_commit\": \"", "\"git_commit\": \"f"),
+            &["longcode ", " in one, longcode ", "(f", " in two"],
+        ),
+        (
+            |space| space.replace("two/environment.json", "\"sha256\": \"", "\"sha256\": \"0"),
+            &["model \"tiny\"", "in two"],
+        ),
+    ];
+    let space = Workspace::new();
+    space.run("--shard 1/2 --out one");
+    for (change, parts) in cases {
+        space.run("--shard 2/2 --out two --fresh");
+        change(&space);
+        let parts = [parts, &["results of different runs", "in: two", "--out"]].concat();
+        space.longcode("report one two --out both").failed(2, &parts);
+        assert!(!space.path("both").exists());
     }
 }

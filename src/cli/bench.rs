@@ -1,7 +1,6 @@
 //! `longcode bench`
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use serde_json::json;
 
@@ -94,10 +93,11 @@ impl Args {
         encoding: &EncodingSpec,
         length: usize,
     ) -> Result<(f64, Option<f64>)> {
+        let under = Under { model, config: &checkpoint.config, encoding, bos: None };
         memory::reset_peak();
-        pass(checkpoint, model, encoding, self.warm_up.map_or(length, |tokens| tokens.min(length)))?;
+        under.time_of_scoring(self.warm_up.map_or(length, |tokens| tokens.min(length)))?;
         let mut seconds: Vec<f64> =
-            (0..self.repeats).map(|_| pass(checkpoint, model, encoding, length)).collect::<Result<_>>()?;
+            (0..self.repeats).map(|_| under.time_of_scoring(length)).collect::<Result<_>>()?;
         seconds.sort_unstable_by(f64::total_cmp);
         Ok((seconds[seconds.len() / 2], memory::peak_mb()))
     }
@@ -123,16 +123,4 @@ impl Args {
             }
         }
     }
-}
-
-/// Seconds of scoring `length` tokens. Time does not depend on what the tokens are; segments of 128
-/// tokens stand for functions.
-fn pass(checkpoint: &Checkpoint, model: &Network, encoding: &EncodingSpec, length: usize) -> Result<f64> {
-    let ids: Vec<u32> = (0..length).map(|n| (n * 7919 % checkpoint.config.vocab_size) as u32).collect();
-    let level: Vec<u32> = (0..length).map(|n| (n / 128) as u32).collect();
-    let levels = encoding.units().iter().map(|_| level.clone()).collect();
-    let under = Under { model, config: &checkpoint.config, encoding, bos: None };
-    let started = Instant::now();
-    under.score(&ids, levels)?;
-    Ok(started.elapsed().as_secs_f64())
 }

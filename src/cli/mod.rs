@@ -6,6 +6,7 @@ mod devices;
 mod generate;
 mod inspect;
 mod models;
+mod plan;
 mod report;
 mod run;
 mod score;
@@ -37,6 +38,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Plan(plan::Args),
     Report(report::Args),
     Score(score::Args),
     Generate(generate::Args),
@@ -101,6 +103,7 @@ impl Command {
     fn execute(self) -> Result<()> {
         match self {
             Command::Run(args) => args.execute(),
+            Command::Plan(args) => args.execute(),
             Command::Report(args) => args.execute(),
             Command::Score(args) => args.execute(),
             Command::Generate(args) => args.execute(),

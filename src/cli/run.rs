@@ -8,7 +8,7 @@ use crate::device::DeviceChoice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Precision;
 use crate::run::{RunOptions, run};
-use crate::store::Results;
+use crate::store::{Results, Shard};
 
 /// Compare encodings on models and tasks as a config says; running again continues where it stopped
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,7 @@ use crate::store::Results;
 pub struct Args {
     /// The config, TOML
     config: PathBuf,
-    /// Results directory [default: results/NAME]
+    /// Results directory [default: results/NAME, of a shard results/NAME-I-of-N]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// auto, cpu, wgpu or wgpu:N
@@ -33,6 +33,10 @@ pub struct Args {
     /// Samples that generate side by side: faster, and the same text; needs memory for each
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch: usize,
+    /// Part I of N of the samples, under every encoding, for one of N machines; `longcode report` makes one report
+    /// of all parts
+    #[arg(long, value_name = "I/N")]
+    shard: Option<String>,
     /// Override a key of the config, as task.samples=5
     #[arg(long, value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
@@ -47,25 +51,46 @@ pub struct Args {
 
 impl Args {
     pub fn execute(self) -> Result<()> {
-        let options = RunOptions { limit: self.limit, fresh: self.fresh, batch: self.batch };
+        let shard = self.shard.as_deref().map(Shard::parse).transpose()?;
+        let options = RunOptions { limit: self.limit, fresh: self.fresh, batch: self.batch, shard };
         options.check()?;
-        let mut config = Config::read(&self.config, &self.set)?;
-        if config.tune.is_some() {
-            return Err(Error::new(ErrorKind::Config, "this config is of a search")
-                .at("[tune]")
-                .in_file(&self.config)
-                .fix("use `longcode tune`, or take [tune] out to run every row on every document"));
-        }
-        for model in &mut config.models {
-            model.precision = self.precision.unwrap_or(model.precision);
-        }
-        if self.download {
-            config.download()?;
-        }
+        let config = read_config(&self.config, &self.set, self.precision, self.download)?;
         let device = self.device.open()?;
         eprintln!("device: {}", device.name);
-        let out = self.out.unwrap_or_else(|| Path::new("results").join(&config.name));
+        let out = self.out.unwrap_or_else(|| results_directory(&config, shard));
         run(&config, &device, &out, options)?;
         report::write(&Results::read(&out)?, &out, None)
     }
+}
+
+/// The config of a run, with what the command line says of it.
+pub(super) fn read_config(
+    path: &Path,
+    set: &[String],
+    precision: Option<Precision>,
+    download: bool,
+) -> Result<Config> {
+    let mut config = Config::read(path, set)?;
+    if config.tune.is_some() {
+        return Err(Error::new(ErrorKind::Config, "this config is of a search")
+            .at("[tune]")
+            .in_file(path)
+            .fix("use `longcode tune`, or take [tune] out to run every row on every document"));
+    }
+    for model in &mut config.models {
+        model.precision = precision.unwrap_or(model.precision);
+    }
+    if download {
+        config.download()?;
+    }
+    Ok(config)
+}
+
+/// Where results go when nothing is said: every shard has its own place.
+pub(super) fn results_directory(config: &Config, shard: Option<Shard>) -> PathBuf {
+    let name = match shard {
+        None => config.name.clone(),
+        Some(shard) => format!("{}-{}-of-{}", config.name, shard.index() + 1, shard.count()),
+    };
+    Path::new("results").join(name)
 }

@@ -98,6 +98,19 @@ impl Checkpoint {
         Ok(model)
     }
 
+    /// Bytes of the files that decide the numbers, of which all but a few are weights.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`] when one is missing.
+    pub fn stored_bytes(&self) -> Result<u64> {
+        let bytes = |path: PathBuf| {
+            std::fs::metadata(&path)
+                .map(|file| file.len())
+                .map_err(|e| Error::new(ErrorKind::Model, format!("cannot read: {e}")).in_file(&path))
+        };
+        self.format.files()?.into_iter().map(bytes).sum()
+    }
+
     /// sha256 over config, tokenizer and weight files, in hex: what decides the numbers. Of a GGUF file,
     /// what `sha256sum` prints.
     ///

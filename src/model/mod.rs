@@ -41,11 +41,13 @@ pub use checkpoint::Checkpoint;
 pub use config::{AttentionConfig, NetworkConfig};
 pub use decode::{Decoder, Ended, Generation, Limits, generate};
 pub use kernels::Products;
+pub(crate) use kernels::is_cpu;
 pub use network::{Network, Part};
 pub use precision::Precision;
 pub use rotary::RotaryTables;
 pub use score::TokenScores;
 pub use tokenizer::{Tokenizer, Tokens};
+pub(crate) use under::TOGETHER;
 pub use under::Under;
 
 /// Largest tensor that the forward pass makes on its own account, in elements: 64 MiB of f32, half of

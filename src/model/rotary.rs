@@ -92,6 +92,12 @@ impl RotaryTables {
         self.tables.dims()[1]
     }
 
+    /// How many different rotations of queries and of keys tables have, without making them.
+    pub fn turns(rotations: &Rotations, positions: &Positions) -> [usize; 2] {
+        let turns = Turns::of(rotations, positions);
+        [turns.queries.len(), turns.keys.len()]
+    }
+
     /// Whether the rows see all keys by one rotation, in every layer.
     pub fn is_one_rotation(&self) -> bool {
         self.tables.dims()[0] == 4

@@ -1,5 +1,7 @@
 //! A model under an encoding: what it scores and what it reads, within the encoding's context.
 
+use std::time::Instant;
+
 use burn::tensor::Tensor;
 
 use super::{Decoder, Network, NetworkConfig, Part, RotaryTables, TokenScores};
@@ -7,7 +9,7 @@ use crate::encoding::{Context, EncodingSpec, Positions, Window};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Tokens of windows that go through the network side by side.
-const TOGETHER: usize = 4096;
+pub(crate) const TOGETHER: usize = 4096;
 
 /// A model under an encoding.
 #[derive(Clone, Copy)]
@@ -33,6 +35,20 @@ impl<'a> Under<'a> {
             Some(context) if ids.len() > context.tokens => self.score_windows(ids, &levels, context),
             _ => self.model.score(ids, &self.tables(ids.len(), levels)),
         }
+    }
+
+    /// Seconds of scoring `length` tokens. Time does not depend on what the tokens are; segments of 128 tokens stand
+    /// for functions.
+    ///
+    /// # Errors
+    /// As [`Under::score`].
+    pub fn time_of_scoring(&self, length: usize) -> Result<f64> {
+        let ids: Vec<u32> = (0..length).map(|n| (n * 7919 % self.config.vocab_size) as u32).collect();
+        let level: Vec<u32> = (0..length).map(|n| (n / 128) as u32).collect();
+        let levels = self.encoding.units().iter().map(|_| level.clone()).collect();
+        let started = Instant::now();
+        self.score(&ids, levels)?;
+        Ok(started.elapsed().as_secs_f64())
     }
 
     /// Reads a prompt with room for `room` new tokens; see [`Decoder::read`]. Of a prompt that does not fit the

@@ -7,7 +7,7 @@ use crate::config::{EncodingEntry, TaskEntry};
 use crate::model::Precision;
 use crate::paper::{Published, Source};
 use crate::stats::FEWEST;
-use crate::store::Results;
+use crate::store::{Results, Shard};
 use crate::task::{By, Group, Metric};
 
 /// One model on one task.
@@ -203,11 +203,14 @@ pub(super) fn shown(task: &TaskEntry) -> impl Iterator<Item = &'static Metric> {
 pub fn caption(report: &Report) -> Vec<String> {
     let results = report.results;
     let environment = results.environment();
-    let devices: Vec<String> = results
-        .environments
-        .iter()
-        .map(|one| format!("longcode {} ({}), {}", one.session.version, one.session.git_commit, one.device))
-        .collect();
+    let mut devices: Vec<String> = Vec::new();
+    for one in &results.environments {
+        let device = format!("{}, {}", one.session.program(), one.device);
+        // Shards on machines that are alike are one run, and its report says no more.
+        if !devices.contains(&device) {
+            devices.push(device);
+        }
+    }
     let mut lines = vec![format!(
         "{}; {} of {} samples x encodings, seed {}; differences from {}.",
         devices.join("; "),
@@ -217,7 +220,7 @@ pub fn caption(report: &Report) -> Vec<String> {
         report.baseline
     )];
     if results.samples.len() < environment.planned {
-        lines.push("Unfinished: figures are of the samples stored so far.".into());
+        lines.push(unfinished(results));
     }
     for model in environment.models.iter().filter(|model| model.precision != Precision::default()) {
         lines.push(format!("Matrix products of {} in precision {}.", model.name, model.precision));
@@ -242,4 +245,14 @@ pub fn caption(report: &Report) -> Vec<String> {
     }
     lines.extend(results.disagreements.iter().map(|one| format!("Differs: {one}.")));
     lines
+}
+
+/// What figures of a part of the samples are of.
+fn unfinished(results: &Results) -> String {
+    let parts: Vec<_> = results.environments.iter().map(|one| one.shard).collect();
+    if Shard::complete(&parts) {
+        return "Unfinished: figures are of the samples stored so far.".into();
+    }
+    let shards: Vec<_> = parts.iter().flatten().map(Shard::to_string).collect();
+    format!("A part of the run, shard {}: figures are of its samples stored so far.", shards.join(" and "))
 }

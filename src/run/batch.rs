@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use super::cost::{Cost, Rates};
 use super::sample_segments;
 use crate::config::{EncodingEntry, TaskEntry};
 use crate::error::{Error, Result};
@@ -27,6 +28,8 @@ pub(crate) struct Batch<'a> {
 pub(crate) struct Job<'a> {
     pub(crate) sample: &'a Sample,
     pub(crate) segments: &'a HashMap<Unit, Segments>,
+    /// Under the batch's encoding.
+    pub(crate) cost: Cost,
 }
 
 /// What becomes of a generation under way.
@@ -42,6 +45,11 @@ impl Batch<'_> {
     /// Tokens of the samples.
     pub(crate) fn tokens(&self) -> u64 {
         self.jobs.iter().map(|job| job.sample.prompt_tokens() as u64).sum()
+    }
+
+    /// What they cost, in products of linear maps.
+    pub(crate) fn cost(&self) -> f64 {
+        self.jobs.iter().map(|job| Rates::NOMINAL.time(&job.cost)).sum()
     }
 
     pub(crate) fn key(&self, model: &str, job: &Job) -> SampleKey {

@@ -1,20 +1,23 @@
 //! A run: every sample of every task, under every encoding, on every model, stored as it finishes.
 
 mod batch;
+mod cost;
 mod inputs;
 mod prepared;
+mod share;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
 pub(crate) use batch::{Batch, Job};
-pub(crate) use prepared::{Prepared, Work};
+pub(crate) use cost::{Account, Cost, Rates, kept, room_of};
+pub(crate) use prepared::{Prepared, Work, WorkSample};
 
 use crate::config::Config;
 use crate::device::OpenDevice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
-use crate::store::{SampleKey, Store};
+use crate::store::{SampleKey, Shard, Store};
 use crate::structure::{Segments, Source, Unit, segments};
 use crate::task::Sample;
 
@@ -27,6 +30,8 @@ pub struct RunOptions {
     pub fresh: bool,
     /// Samples that generate side by side, at least 1.
     pub batch: usize,
+    /// The part of the samples to run; none: all.
+    pub shard: Option<Shard>,
 }
 
 /// Runs a config and stores every sample in `out` as it finishes.
@@ -36,13 +41,19 @@ pub struct RunOptions {
 /// [`ErrorKind::Results`] when `out` holds other results; [`ErrorKind::Compute`] and
 /// [`ErrorKind::Write`] while working. Stored samples are kept.
 pub fn run(config: &Config, device: &OpenDevice, out: &Path, options: RunOptions) -> Result<()> {
-    let prepared = Prepared::new(config, device)?;
-    let work = &prepared.work;
-    let planned = work.iter().map(|work| work.samples.len()).sum::<usize>() * config.encodings.len();
-    let mut store = Store::open(out, config, prepared.environment(device, planned)?, options.fresh)?;
-    let batches = pending(config, work, store.done(), options);
-    announce(out, store.done().len(), batches.iter().map(|batch| batch.jobs.len()).sum(), planned);
-    let mut progress = Progress::new(batches.iter().map(Batch::tokens).sum(), "tok");
+    let mut prepared = Prepared::new(config, device)?;
+    let environment = prepared.environment(device, prepared.planned(), options.shard)?;
+    let mut store = Store::open(out, config, environment, options.fresh)?;
+    if let Some(shard) = options.shard {
+        prepared.keep_shard(shard);
+    }
+    let planned = prepared.planned();
+    prepared.keep_limit(options.limit);
+    let batches = pending(&prepared, store.done(), options.batch);
+    let left = batches.iter().map(|batch| batch.jobs.len()).sum();
+    announce(out, options.shard, [store.done().len(), left, planned]);
+    let tokens = batches.iter().map(Batch::tokens).sum();
+    let mut progress = Progress::of_cost(tokens, "tok", batches.iter().map(Batch::cost).sum());
     for (number, checkpoint) in prepared.checkpoints.iter().enumerate() {
         let mut batches = batches.iter().filter(|batch| batch.model == number).peekable();
         if batches.peek().is_none() {
@@ -53,7 +64,7 @@ pub fn run(config: &Config, device: &OpenDevice, out: &Path, options: RunOptions
             for line in batch.evaluate(&config.models[number].name, checkpoint, &model)? {
                 store.append(&line)?;
             }
-            progress.advance(batch.tokens());
+            progress.advance_by(batch.tokens(), batch.cost());
         }
     }
     store.finish()
@@ -67,21 +78,14 @@ pub(crate) fn sample_segments(sample: &Sample, unit: Unit) -> Segments {
 
 /// What is left to do: some samples at a time under every encoding, so that encodings stay comparable
 /// when a run is cut short.
-fn pending<'a>(
-    config: &'a Config,
-    work: &'a [Work<'a>],
-    done: &HashSet<SampleKey>,
-    options: RunOptions,
-) -> Vec<Batch<'a>> {
+fn pending<'a>(prepared: &'a Prepared<'a>, done: &HashSet<SampleKey>, together: usize) -> Vec<Batch<'a>> {
     let mut batches = Vec::new();
-    for work in work {
-        let samples = within_limit(&work.samples, options.limit);
-        for some in samples.chunks(options.batch) {
-            for encoding in &config.encodings {
-                let mut batch = Batch { model: work.model, task: work.task, encoding, jobs: Vec::new() };
-                let name = &config.models[work.model].name;
-                let jobs = some.iter().map(|(sample, segments)| Job { sample, segments });
-                batch.jobs = jobs.filter(|job| !done.contains(&batch.key(name, job))).collect();
+    for work in &prepared.work {
+        for some in work.samples.chunks(together) {
+            for encoding in &prepared.config.encodings {
+                let left = some.iter().filter(|one| !done.contains(&prepared.key(work, one, encoding)));
+                let jobs: Vec<Job> = left.map(|one| prepared.job(work, one, encoding)).collect();
+                let batch = Batch { model: work.model, task: work.task, encoding, jobs };
                 batches.extend(Some(batch).filter(|batch| !batch.jobs.is_empty()));
             }
         }
@@ -89,26 +93,15 @@ fn pending<'a>(
     batches
 }
 
-/// The first samples of each bucket.
-fn within_limit<T>(samples: &[(Sample, T)], limit: Option<usize>) -> Vec<&(Sample, T)> {
-    let mut of_bucket = HashMap::new();
-    let mut inside = |sample: &Sample| {
-        let rank = of_bucket.entry(sample.bucket).or_insert(0);
-        *rank += 1;
-        limit.is_none_or(|limit| *rank <= limit)
-    };
-    samples.iter().filter(|(sample, _)| inside(sample)).collect()
-}
-
-/// Says on stderr where a run stands.
-fn announce(out: &Path, done: usize, pending: usize, planned: usize) {
-    let out = out.display();
-    match (done, pending) {
-        (0, _) => eprintln!("{out}: {pending} of {planned} samples x encodings to do"),
-        (_, 0) => eprintln!("{out}: nothing left to do, {done} of {planned} samples x encodings are stored"),
-        _ => eprintln!(
-            "{out}: continuing, {done} of {planned} samples x encodings are stored, {pending} to do"
-        ),
+/// Says on stderr where a run stands: samples x encodings that are stored, that are left to do, and in all.
+fn announce(out: &Path, shard: Option<Shard>, [done, left, planned]: [usize; 3]) {
+    let shard = shard.map(|shard| format!(", shard {shard}")).unwrap_or_default();
+    let run = format!("{}{shard}", out.display());
+    match (done, left) {
+        (_, 0) if planned == 0 => eprintln!("{run}: no sample is left for this shard, nothing to do"),
+        (0, _) => eprintln!("{run}: {left} of {planned} samples x encodings to do"),
+        (_, 0) => eprintln!("{run}: nothing left to do, {done} of {planned} samples x encodings are stored"),
+        _ => eprintln!("{run}: continuing, {done} of {planned} samples x encodings are stored, {left} to do"),
     }
 }
 

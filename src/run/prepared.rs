@@ -4,22 +4,26 @@ use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 
+use super::cost::{Account, Rates, room_of};
 use super::inputs::{Inputs, find_inputs, model_hashes, open_checkpoints};
-use super::sample_segments;
-use crate::config::{Config, TaskEntry};
+use super::share::shares;
+use super::{Job, sample_segments};
+use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::dataset::Dataset;
 use crate::device::OpenDevice;
 use crate::error::{Error, Result};
 use crate::model::Checkpoint;
-use crate::store::{DatasetHash, Environment, LeftOutRecord};
+use crate::store::{DatasetHash, Environment, LeftOutRecord, SampleKey, Shard};
 use crate::structure::{Segments, Unit};
 use crate::task::{LeftOut, Sample};
 
 /// A config's models, data and samples, checked; no weights are loaded.
 pub(crate) struct Prepared<'a> {
-    config: &'a Config,
+    pub(crate) config: &'a Config,
     /// In the order of the config.
     pub(crate) checkpoints: Vec<Checkpoint>,
+    /// What samples cost with each model.
+    pub(crate) accounts: Vec<Account>,
     datasets: Vec<(String, Dataset)>,
     /// What of a suite is not run, and why.
     missing: Vec<String>,
@@ -33,9 +37,18 @@ pub(crate) struct Work<'a> {
     pub(crate) model: usize,
     pub(crate) task: &'a TaskEntry,
     /// In the order in which they run.
-    pub(crate) samples: Vec<(Sample, HashMap<Unit, Segments>)>,
+    pub(crate) samples: Vec<WorkSample>,
     left_out: Vec<LeftOut>,
     notes: Vec<String>,
+}
+
+/// A sample, ready to be run.
+pub(crate) struct WorkSample {
+    pub(crate) sample: Sample,
+    /// By each unit of the config's encodings.
+    pub(crate) segments: HashMap<Unit, Segments>,
+    /// Its number in its bucket, from 0.
+    pub(crate) rank: usize,
 }
 
 impl<'a> Prepared<'a> {
@@ -52,20 +65,79 @@ impl<'a> Prepared<'a> {
         missing.iter().for_each(|note| eprintln!("{note}"));
         let checkpoints = open_checkpoints(config, &models)?;
         let work = work(config, &checkpoints, &datasets)?;
-        Ok(Prepared { config, checkpoints, datasets, missing, work })
+        let account = |(model, checkpoint): (usize, &Checkpoint)| {
+            Account::new(&checkpoint.config, &config.encodings, longest(model, checkpoint, &work))
+        };
+        let accounts = checkpoints.iter().enumerate().map(account).collect::<Result<_>>()?;
+        Ok(Prepared { config, checkpoints, accounts, datasets, missing, work })
+    }
+
+    /// Samples x encodings.
+    pub(crate) fn planned(&self) -> usize {
+        self.work.iter().map(|work| work.samples.len()).sum::<usize>() * self.config.encodings.len()
+    }
+
+    /// A sample under an encoding.
+    pub(crate) fn job<'s>(&self, work: &Work, one: &'s WorkSample, encoding: &EncodingEntry) -> Job<'s> {
+        let cost = self.accounts[work.model].cost(work.task, &one.sample, encoding);
+        Job { sample: &one.sample, segments: &one.segments, cost }
+    }
+
+    /// Names of its result.
+    pub(crate) fn key(&self, work: &Work, one: &WorkSample, encoding: &EncodingEntry) -> SampleKey {
+        SampleKey {
+            model: self.config.models[work.model].name.clone(),
+            encoding: encoding.name.clone(),
+            task: work.task.name.clone(),
+            sample: one.sample.id.clone(),
+        }
+    }
+
+    /// Most tokens that there is room for behind the prompts of a task; none where samples are scored.
+    pub(crate) fn room(&self, work: &Work) -> Option<usize> {
+        let trained_length = self.checkpoints[work.model].config.trained_length();
+        work.samples.iter().filter_map(|one| room_of(work.task, &one.sample, trained_length)).max()
+    }
+
+    /// Leaves the first samples of each bucket, counted in the whole run.
+    pub(crate) fn keep_limit(&mut self, limit: Option<usize>) {
+        let inside = |one: &WorkSample| limit.is_none_or(|limit| one.rank < limit);
+        self.work.iter_mut().for_each(|work| work.samples.retain(inside));
+    }
+
+    /// Leaves the samples of a shard: all encodings of a sample are in one, so that a shard by itself compares
+    /// them.
+    pub(crate) fn keep_shard(&mut self, shard: Shard) {
+        let cost = |work: &Work, one: &WorkSample| -> f64 {
+            let of = |encoding| Rates::NOMINAL.time(&self.job(work, one, encoding).cost);
+            self.config.encodings.iter().map(of).sum()
+        };
+        let cost = &cost;
+        let of_work = self.work.iter().map(|work| work.samples.iter().map(move |one| cost(work, one)));
+        let costs: Vec<f64> = of_work.flatten().collect();
+        let mut shares = shares(&costs, shard.count()).into_iter();
+        for work in &mut self.work {
+            work.samples.retain(|_| shares.next() == Some(shard.index()));
+        }
     }
 
     /// What the results say of it.
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub(crate) fn environment(&self, device: &OpenDevice, planned: usize) -> Result<Environment> {
+    pub(crate) fn environment(
+        &self,
+        device: &OpenDevice,
+        planned: usize,
+        shard: Option<Shard>,
+    ) -> Result<Environment> {
         let hash = |(name, dataset): &(String, Dataset)| {
             Ok(DatasetHash { name: name.clone(), sha256: dataset.sha256()? })
         };
         Ok(Environment::new(
             &device.name,
             planned,
+            shard,
             model_hashes(self.config, &self.checkpoints)?,
             self.datasets.iter().map(hash).collect::<Result<_>>()?,
             left_out(self.config, &self.work),
@@ -97,15 +169,33 @@ fn work<'a>(
             let note = |note: String| format!("task \"{}\", model \"{model_name}\": {note}", task.name);
             let notes: Vec<String> = selection.notes.into_iter().map(note).collect();
             notes.iter().for_each(|note| eprintln!("{note}"));
-            let parse = |sample: Sample| {
+            let parse = |(sample, rank): (Sample, usize)| {
                 let segments = units.iter().map(|&unit| (unit, sample_segments(&sample, unit))).collect();
-                (sample, segments)
+                WorkSample { sample, segments, rank }
             };
-            let samples = selection.samples.into_par_iter().map(parse).collect();
+            let mut of_bucket = HashMap::new();
+            let ranked = selection.samples.into_iter().map(|sample| {
+                let next = of_bucket.entry(sample.bucket).or_insert(0);
+                *next += 1;
+                (sample, *next - 1)
+            });
+            let samples = ranked.collect::<Vec<_>>().into_par_iter().map(parse).collect();
             all.push(Work { model, task, samples, left_out: selection.left_out, notes });
         }
     }
     Ok(all)
+}
+
+/// Tokens of the longest sequence of a model's work, with all that may be generated.
+fn longest(model: usize, checkpoint: &Checkpoint, work: &[Work]) -> usize {
+    let of_sample = |work: &Work, one: &WorkSample| {
+        let room = room_of(work.task, &one.sample, checkpoint.config.trained_length());
+        let alone = one.sample.alone.as_ref().map_or(0, |alone| alone.tokens.ids.len());
+        one.sample.tokens.ids.len().max(alone) + room.unwrap_or(0)
+    };
+    let of_sample = &of_sample;
+    let of_model = work.iter().filter(|work| work.model == model);
+    of_model.flat_map(|work| work.samples.iter().map(move |one| of_sample(work, one))).max().unwrap_or(1)
 }
 
 /// The records that became no samples; the first few are named on stderr, all go into the results.

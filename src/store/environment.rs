@@ -5,6 +5,7 @@ use std::path::Path;
 use chrono::{SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Shard;
 use crate::error::{Error, ErrorKind, Result, read_text};
 use crate::model::{Precision, Products};
 use crate::task::LeftOut;
@@ -19,8 +20,11 @@ pub struct Environment {
     pub finished: Option<String>,
     /// What the tensors were on.
     pub device: String,
-    /// Samples x encodings that the config asks for.
+    /// Samples x encodings that the config asks for, of all shards.
     pub planned: usize,
+    /// The part of them that is run here; none: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// Models, in the order of the config.
     pub models: Vec<ModelHash>,
     /// Data sets, in the order of the config.
@@ -62,6 +66,11 @@ impl Session {
             cpu_products: Some(Products::chosen().name().into()),
             started: now(),
         }
+    }
+
+    /// Version and commit of the program that ran.
+    pub fn program(&self) -> String {
+        format!("longcode {} ({})", self.version, self.git_commit)
     }
 }
 
@@ -110,6 +119,7 @@ impl Environment {
     pub fn new(
         device: &str,
         planned: usize,
+        shard: Option<Shard>,
         models: Vec<ModelHash>,
         datasets: Vec<DatasetHash>,
         left_out: Vec<LeftOutRecord>,
@@ -120,6 +130,7 @@ impl Environment {
             finished: None,
             device: device.into(),
             planned,
+            shard,
             models,
             datasets,
             left_out,
@@ -139,13 +150,20 @@ impl Environment {
     /// This environment, continued by a run in another one.
     ///
     /// # Errors
-    /// [`ErrorKind::Results`] when the models, data or device differ.
+    /// [`ErrorKind::Results`] when the models, data, shard or device differ, or a shard's version of the program,
+    /// whose own it is how samples are shared out.
     pub(super) fn resumed(mut self, now: Environment) -> Result<Environment> {
-        let what = match self.difference(&now, ["there", "now"]) {
-            None if self.device == now.device => None,
-            None => Some(format!("device: {} there, {} now", self.device, now.device)),
-            what => what,
+        let differs = |what: &str, there: String, now: String| {
+            (there != now).then(|| format!("{what}: {there} there, {now} now"))
         };
+        let what = self
+            .difference(&now, ["there", "now"])
+            .or_else(|| differs("shard", Shard::words(self.shard), Shard::words(now.shard)))
+            .or_else(|| {
+                self.shard?;
+                differs("version", self.session.program(), now.session.program())
+            })
+            .or_else(|| differs("device", self.device.clone(), now.device.clone()));
         if let Some(what) = what {
             return Err(Error::new(ErrorKind::Results, format!("the results here are of another {what}"))
                 .fix("give another --out, or start over with --fresh"));

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{Results, SampleKey, SampleLine, same};
+use super::{Environment, Results, SampleKey, SampleLine, same};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::task::{Group, Measure};
@@ -33,11 +33,12 @@ impl fmt::Display for Disagreement {
 }
 
 impl Results {
-    /// Reads results directories of the same config on the same models and data as one. A sample that
-    /// was measured more than once counts once; where its outcomes differ, that is noted.
+    /// Reads results directories of the same config on the same models and data as one: of whole runs or of
+    /// shards. A sample that was measured more than once counts once; where its outcomes differ, that is noted.
     ///
     /// # Errors
-    /// As [`Results::read`]; [`ErrorKind::Results`] for configs, models or data that differ.
+    /// As [`Results::read`]; [`ErrorKind::Results`] for configs, models or data that differ, and for a shard by
+    /// another version of the program.
     pub fn read_all(dirs: &[PathBuf]) -> Result<Results> {
         let (first, rest) = dirs.split_first().expect("at least one directory");
         let mut all = Results::read(first)?;
@@ -56,7 +57,8 @@ impl Results {
         let names = [first, dir].map(|dir| format!("in {}", dir.display()));
         let places = [names[0].as_str(), names[1].as_str()];
         let what = same::difference(self.config.resolved(), more.config.resolved(), places)
-            .or_else(|| self.environment().difference(more.environment(), places));
+            .or_else(|| self.environment().difference(more.environment(), places))
+            .or_else(|| other_version(self.environment(), more.environment(), places));
         match what {
             None => Ok(()),
             Some(what) => Err(Error::new(ErrorKind::Results, format!("results of different runs: {what}"))
@@ -85,6 +87,14 @@ impl Results {
         }
         self
     }
+}
+
+/// The versions, in words, where one of two directories is a shard and another version made it: they would not be
+/// parts of one run, as how samples are shared out is the program's own.
+fn other_version(first: &Environment, other: &Environment, places: [&str; 2]) -> Option<String> {
+    first.shard.or(other.shard)?;
+    let [a, b] = [first, other].map(|one| one.session.program());
+    (a != b).then(|| format!("{a} {}, {b} {}", places[0], places[1]))
 }
 
 /// What differs, in words, between two measurements of a sample.

@@ -8,11 +8,13 @@
 mod environment;
 mod merge;
 mod same;
+mod shard;
 
 pub(crate) use environment::now;
 pub use environment::{DatasetHash, Environment, LeftOutRecord, ModelHash, Session};
 pub use merge::Disagreement;
 pub(crate) use same::difference;
+pub use shard::Shard;
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -114,7 +116,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens a directory for a run: makes it, or goes on where an earlier run of the same config on the
+    /// Opens a directory for a run: makes it, or goes on where an earlier run of the same config and shard on the
     /// same models, data and device stopped. `fresh` starts over.
     ///
     /// # Errors
@@ -185,6 +187,22 @@ impl Store {
         let text = serde_json::to_string_pretty(&self.environment).expect("plain data");
         write_whole(&self.dir.join(ENVIRONMENT), text.as_bytes())
     }
+}
+
+/// Keys of the results that a run would find in a directory and go on from, as [`Store::open`] does; nothing is
+/// written.
+///
+/// # Errors
+/// [`ErrorKind::Results`] when the directory holds results of something else.
+pub fn stored(dir: &Path, config: &Config, environment: Environment) -> Result<HashSet<SampleKey>> {
+    if !dir.join(ENVIRONMENT).exists() || !dir.join(CONFIG).exists() {
+        return Ok(HashSet::new());
+    }
+    refuse_other_config(dir, config)?;
+    Environment::read(&dir.join(ENVIRONMENT))?.resumed(environment).map_err(|e| e.in_file(dir))?;
+    let path = dir.join(SAMPLES);
+    let (lines, _) = parse_lines(&read_bytes(&path, ErrorKind::Results)?, &path)?;
+    Ok(lines.into_iter().map(|line| line.key).collect())
 }
 
 /// Writes a file whole or not at all: beside it first, then moved into place.

@@ -92,8 +92,8 @@ impl<'a> Search<'a> {
         candidates: usize,
         work: &Work,
     ) -> Result<Search<'a>> {
-        let (choose, unseen) = divide(work.samples.iter().map(|(sample, _)| sample), keys.check);
-        let left = |bucket: &Span| choose.iter().any(|&number| work.samples[number].0.bucket == *bucket);
+        let (choose, unseen) = divide(work.samples.iter().map(|one| &one.sample), keys.check);
+        let left = |bucket: &Span| choose.iter().any(|&number| work.samples[number].sample.bucket == *bucket);
         if let Some(empty) = unseen.keys().find(|bucket| !left(bucket)) {
             let what = format!("check takes all documents of bucket {empty}, and none is left to choose by");
             return Err(Error::new(ErrorKind::Config, what).at("[tune] key `check`").fix(

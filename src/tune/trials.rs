@@ -9,7 +9,7 @@ use crate::device::OpenDevice;
 use crate::error::Result;
 use crate::model::Network;
 use crate::progress::Progress;
-use crate::run::{Batch, Job, Prepared};
+use crate::run::{Batch, Prepared};
 use crate::stats::Pair;
 use crate::store::{Results, SampleKey, Store};
 
@@ -41,7 +41,7 @@ impl<'a, 'p> Trials<'a, 'p> {
         planned: usize,
         fresh: bool,
     ) -> Result<Trials<'a, 'p>> {
-        let store = Store::open(out, config, prepared.environment(device, planned)?, fresh)?;
+        let store = Store::open(out, config, prepared.environment(device, planned, None)?, fresh)?;
         let (model, parts, out) = (None, HashMap::new(), out.to_path_buf());
         let mut trials = Trials { config, prepared, objective, device, model, store, out, parts };
         trials.read()?;
@@ -62,9 +62,9 @@ impl<'a, 'p> Trials<'a, 'p> {
         let name = &self.config.models[0].name;
         let mut batches = Vec::new();
         for &number in samples {
-            let (sample, segments) = &work.samples[number];
             for &row in rows {
-                let (encoding, jobs) = (&self.config.encodings[row], vec![Job { sample, segments }]);
+                let encoding = &self.config.encodings[row];
+                let jobs = vec![self.prepared.job(work, &work.samples[number], encoding)];
                 let batch = Batch { model: 0, task: work.task, encoding, jobs };
                 let stored = self.parts.contains_key(&batch.key(name, &batch.jobs[0]));
                 batches.extend((!stored).then_some(batch));
@@ -78,12 +78,13 @@ impl<'a, 'p> Trials<'a, 'p> {
             Some(model) => model,
             None => checkpoint.load(&self.device.device, self.config.models[0].precision)?,
         };
-        let mut progress = Progress::new(batches.iter().map(Batch::tokens).sum(), "tok");
+        let tokens = batches.iter().map(Batch::tokens).sum();
+        let mut progress = Progress::of_cost(tokens, "tok", batches.iter().map(Batch::cost).sum());
         for batch in batches {
             for line in batch.evaluate(name, checkpoint, &model)? {
                 self.store.append(&line)?;
             }
-            progress.advance(batch.tokens());
+            progress.advance_by(batch.tokens(), batch.cost());
         }
         self.model = Some(model);
         self.read()
@@ -105,7 +106,7 @@ impl<'a, 'p> Trials<'a, 'p> {
             model: self.config.models[0].name.clone(),
             encoding: self.config.encodings[row].name.clone(),
             task: self.config.tasks[0].name.clone(),
-            sample: self.prepared.work[0].samples[*number].0.id.clone(),
+            sample: self.prepared.work[0].samples[*number].sample.id.clone(),
         };
         samples.iter().map(|number| self.parts[&key(number)]).collect()
     }

@@ -145,7 +145,11 @@ fn lines(value: &Value, of: usize) -> std::result::Result<Vec<Line>, String> {
             let number = found.ok_or_else(|| {
                 format!("`completion_lines.{name}` has {number}, no line of the file's {of}")
             })?;
-            lines.push(Line { class, number: number as usize });
+            let number = number as usize;
+            // A line that is listed twice is asked for once.
+            if !lines.iter().any(|line: &Line| line.class == class && line.number == number) {
+                lines.push(Line { class, number });
+            }
         }
     }
     Ok(lines)

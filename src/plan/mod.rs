@@ -1,0 +1,252 @@
+//! What a run will do, before it does: samples, tokens, products and memory by an account of the network's work,
+//! the time by what a minute of that work takes on this machine, and what is done already.
+
+mod memory;
+mod rates;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::config::{Config, EncodingEntry};
+use crate::device::OpenDevice;
+use crate::error::Result;
+use crate::memory::{available, resident};
+use crate::model::is_cpu;
+use crate::run::{Cost, Prepared, Work, WorkSample};
+use crate::store::{SampleKey, Shard, stored};
+use memory::Need;
+use rates::{Measure, Measured, Seconds};
+
+/// What measuring may take, about.
+const BUDGET: Duration = Duration::from_secs(60);
+
+/// The part of a config to plan.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PlanOptions {
+    /// At most so many samples of each bucket of each task.
+    pub limit: Option<usize>,
+    /// The part of the samples; none: all.
+    pub shard: Option<Shard>,
+}
+
+/// What a run will do.
+#[derive(Debug)]
+pub struct Plan {
+    /// Every model on every task under every encoding, in the order of the config.
+    pub rows: Vec<PlanRow>,
+    /// Seconds of opening models and data and of loading weights, which every run spends.
+    pub opening_seconds: f64,
+    /// Seconds of the measurement.
+    pub measured_seconds: f64,
+    /// Memory that there was before weights were loaded, MB (10^6 bytes); none where it is not known.
+    pub available_mb: Option<f64>,
+    /// What a reader must know of the figures.
+    pub notes: Vec<String>,
+}
+
+/// One model on one task under one encoding.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanRow {
+    /// The model's name in the config.
+    pub model: String,
+    /// The task's name in the config.
+    pub task: String,
+    /// The encoding's name in the config.
+    pub encoding: String,
+    /// Samples in all.
+    pub samples: usize,
+    /// Samples that are stored already.
+    pub done: usize,
+    /// Tokens that are read, of all samples.
+    pub tokens: f64,
+    /// Tokens that are generated, at most.
+    pub generated_tokens: f64,
+    /// Products of all samples, each one multiplication and one addition; of as many generated tokens as may be.
+    pub products: f64,
+    /// Of them attention's, which grow with the square of the length where all keys are seen.
+    pub attention_products: f64,
+    /// Seconds that the samples that are not stored will take on this machine.
+    pub seconds: f64,
+    /// Of them attention's.
+    pub attention_seconds: f64,
+    /// Peak memory of the longest sample, MB; on a GPU of the tensors there alone. None where the system does not
+    /// tell what the program itself takes.
+    pub memory_mb: Option<f64>,
+    /// Tokens of the longest sequence that fits into what memory there is; none where that is not known, or
+    /// where length makes no difference as an encoding reads a context at a time.
+    pub largest_sequence: Option<usize>,
+}
+
+/// A sample under an encoding that is to be run.
+#[derive(Clone, Copy)]
+struct Pending<'a> {
+    work: &'a Work<'a>,
+    one: &'a WorkSample,
+    encoding: &'a EncodingEntry,
+    cost: Cost,
+}
+
+/// Says what a run of a config in `out` will do.
+///
+/// # Errors
+/// As [`crate::run::run`] before work starts, so that what a run would refuse is refused; and
+/// [`crate::error::ErrorKind::Compute`] while measuring. Nothing is written.
+pub fn plan(config: &Config, device: &OpenDevice, out: &Path, options: PlanOptions) -> Result<Plan> {
+    let started = Instant::now();
+    let mut prepared = Prepared::new(config, device)?;
+    let environment = prepared.environment(device, prepared.planned(), options.shard)?;
+    let done = stored(out, config, environment)?;
+    if let Some(shard) = options.shard {
+        prepared.keep_shard(shard);
+    }
+    prepared.keep_limit(options.limit);
+    let memory = Memory::of(device);
+    let mut plan = Plan {
+        rows: Vec::new(),
+        opening_seconds: started.elapsed().as_secs_f64(),
+        measured_seconds: 0.0,
+        available_mb: memory.available.map(|bytes| bytes / 1e6),
+        notes: memory.note().into_iter().collect(),
+    };
+    let pending: Vec<Vec<Pending>> =
+        (0..config.models.len()).map(|model| pending(&prepared, model, &done)).collect();
+    let busy = pending.iter().filter(|pending| !pending.is_empty()).count() as u32;
+    for (model, pending) in pending.iter().enumerate() {
+        let measured = match pending.is_empty() {
+            true => None,
+            false => Some(plan.measure(&prepared, model, pending, device, BUDGET / busy)?),
+        };
+        let precision = config.models[model].precision;
+        let weights = memory::weights(&prepared.checkpoints[model], &device.device, precision)?;
+        let of_model = OfModel { prepared: &prepared, pending, measured, weights, memory };
+        for work in prepared.work.iter().filter(|work| work.model == model && !work.samples.is_empty()) {
+            plan.rows.extend(config.encodings.iter().map(|encoding| of_model.row(work, encoding)));
+        }
+    }
+    Ok(plan)
+}
+
+/// Memory before there are weights, bytes.
+#[derive(Clone, Copy)]
+struct Memory {
+    on_cpu: bool,
+    /// What the program itself has where the weights will be; none where it is not known.
+    own: Option<f64>,
+    /// What is free; none where it is not known.
+    available: Option<f64>,
+}
+
+impl Memory {
+    fn of(device: &OpenDevice) -> Memory {
+        match is_cpu(&device.device) {
+            true => Memory { on_cpu: true, own: resident(), available: available() },
+            false => Memory { on_cpu: false, own: Some(0.0), available: None },
+        }
+    }
+
+    /// That it is not known what is free.
+    fn note(&self) -> Option<String> {
+        let who = if self.on_cpu { "the system" } else { "the adapter" };
+        let note = || format!("The largest sequence is not known: {who} does not tell what memory is free.");
+        self.available.is_none().then(note)
+    }
+}
+
+/// What the rows of a model are made of.
+struct OfModel<'a> {
+    prepared: &'a Prepared<'a>,
+    pending: &'a [Pending<'a>],
+    /// None where nothing is left to do.
+    measured: Option<Measured>,
+    /// Bytes.
+    weights: f64,
+    memory: Memory,
+}
+
+impl OfModel<'_> {
+    fn row(&self, work: &Work, encoding: &EncodingEntry) -> PlanRow {
+        let cost: Cost = work.samples.iter().map(|one| self.prepared.job(work, one, encoding).cost).sum();
+        let attention_products = cost.attention + cost.generated_attention;
+        let of_row =
+            |one: &&Pending| one.work.task.name == work.task.name && one.encoding.name == encoding.name;
+        let left: Vec<&Pending> = self.pending.iter().filter(of_row).collect();
+        let seconds = |one: &&Pending| self.measured.as_ref().map(|measured| measured.seconds(one));
+        let seconds: Vec<Seconds> = left.iter().filter_map(seconds).collect();
+        let longest = work.samples.iter().map(|one| one.sample.tokens.ids.len()).max().unwrap_or(0);
+        let account = &self.prepared.accounts[work.model];
+        let need = Need::new(account, encoding, self.prepared.room(work), longest);
+        let Memory { own, available, .. } = self.memory;
+        PlanRow {
+            model: self.prepared.config.models[work.model].name.clone(),
+            task: work.task.name.clone(),
+            encoding: encoding.name.clone(),
+            samples: work.samples.len(),
+            done: work.samples.len() - left.len(),
+            tokens: cost.tokens,
+            generated_tokens: cost.generated,
+            products: cost.linear + cost.generated_linear + attention_products,
+            attention_products,
+            seconds: seconds.iter().map(|seconds| seconds.all).sum(),
+            attention_seconds: seconds.iter().map(|seconds| seconds.attention).sum(),
+            memory_mb: own.map(|own| (own + self.weights + need.bytes(longest)) / 1e6),
+            largest_sequence: available.and_then(|available| need.longest(available - self.weights)),
+        }
+    }
+}
+
+/// What is left to do with a model, sample by sample.
+fn pending<'a>(prepared: &'a Prepared<'a>, model: usize, done: &HashSet<SampleKey>) -> Vec<Pending<'a>> {
+    let mut pending = Vec::new();
+    for work in prepared.work.iter().filter(|work| work.model == model) {
+        for one in &work.samples {
+            for encoding in &prepared.config.encodings {
+                if !done.contains(&prepared.key(work, one, encoding)) {
+                    let cost = prepared.job(work, one, encoding).cost;
+                    pending.push(Pending { work, one, encoding, cost });
+                }
+            }
+        }
+    }
+    pending
+}
+
+impl Plan {
+    /// Loads a model, and finds what its work takes on this machine.
+    fn measure(
+        &mut self,
+        prepared: &Prepared,
+        model: usize,
+        pending: &[Pending],
+        device: &OpenDevice,
+        budget: Duration,
+    ) -> Result<Measured> {
+        let started = Instant::now();
+        let checkpoint = &prepared.checkpoints[model];
+        let network = checkpoint.load(&device.device, prepared.config.models[model].precision)?;
+        self.opening_seconds += started.elapsed().as_secs_f64();
+        let started = Instant::now();
+        let measure = Measure {
+            checkpoint,
+            model: &network,
+            account: &prepared.accounts[model],
+            encodings: &prepared.config.encodings,
+            pending,
+            budget,
+        };
+        let measured = measure.rates()?;
+        self.measured_seconds += started.elapsed().as_secs_f64();
+        let unknown = measured.generated.iter().filter(|(_, part)| part.is_none());
+        let mut unknown: Vec<&str> = unknown.map(|(task, _)| task.as_str()).collect();
+        unknown.sort_unstable();
+        if !unknown.is_empty() {
+            self.notes.push(format!(
+                "Where texts end could not be measured in the time, so all tokens that may be generated count: {}.",
+                unknown.join(", ")
+            ));
+        }
+        Ok(measured)
+    }
+}

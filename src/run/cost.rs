@@ -1,0 +1,379 @@
+//! What work costs: the account that shards, the time left and `longcode plan` go by.
+
+use std::collections::HashMap;
+use std::iter::Sum;
+use std::ops::Add;
+
+use crate::config::{EncodingEntry, TaskEntry};
+use crate::encoding::{EncodingSpec, Positions, Rotations};
+use crate::error::Result;
+use crate::model::{Network, NetworkConfig};
+use crate::task::{Request, Sample};
+
+/// What some work takes, in counts that are the same on every machine. A product is one multiplication and one
+/// addition.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Cost {
+    /// Tokens that are read, many at a time.
+    pub(crate) tokens: f64,
+    /// Products of the linear maps over them, the output head's among them.
+    pub(crate) linear: f64,
+    /// Products of attention over the keys that they see: with keys, and with values.
+    pub(crate) attention: f64,
+    /// Tokens that are generated, one at a time, at most.
+    pub(crate) generated: f64,
+    /// Products of the linear maps over those that are read again.
+    pub(crate) generated_linear: f64,
+    /// Products of their attention.
+    pub(crate) generated_attention: f64,
+}
+
+/// Seconds that products take.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rates {
+    /// Of linear maps over many tokens.
+    pub(crate) linear: f64,
+    /// Of attention of many tokens.
+    pub(crate) attention: f64,
+    /// Of linear maps over one token: the weights are read for it alone.
+    pub(crate) generated_linear: f64,
+    /// Of attention of one token.
+    pub(crate) generated_attention: f64,
+}
+
+impl Rates {
+    /// The same for every machine, with a product of a linear map as the unit. On 2 cores with AVX-512 in f32 the
+    /// others took 0.9 (`models/nano`) to 2.7 (SmolLM2-135M in Q4_1) times as long, 3.6 to 10 times, and 4.4 to 6
+    /// times.
+    pub(crate) const NOMINAL: Rates =
+        Rates { linear: 1.0, attention: 2.0, generated_linear: 6.0, generated_attention: 6.0 };
+
+    /// Time of some work.
+    pub(crate) fn time(&self, cost: &Cost) -> f64 {
+        cost.linear * self.linear
+            + cost.attention * self.attention
+            + cost.generated_linear * self.generated_linear
+            + cost.generated_attention * self.generated_attention
+    }
+}
+
+impl Add for Cost {
+    type Output = Cost;
+
+    fn add(self, other: Cost) -> Cost {
+        Cost {
+            tokens: self.tokens + other.tokens,
+            linear: self.linear + other.linear,
+            attention: self.attention + other.attention,
+            generated: self.generated + other.generated,
+            generated_linear: self.generated_linear + other.generated_linear,
+            generated_attention: self.generated_attention + other.generated_attention,
+        }
+    }
+}
+
+impl Sum for Cost {
+    fn sum<I: Iterator<Item = Cost>>(costs: I) -> Cost {
+        costs.fold(Cost::default(), Cost::add)
+    }
+}
+
+/// Tokens that an account covers at least, whatever the samples: what is timed to find rates may be longer than
+/// they are.
+const SHORTEST: usize = 256;
+
+/// What samples cost with one model.
+#[derive(Debug)]
+pub(crate) struct Account {
+    config: NetworkConfig,
+    /// Products of all layers' linear maps, a token.
+    layers: f64,
+    /// Products of the output head, a token.
+    head: f64,
+    /// By the name of the encoding: keys that the tokens before each position see, summed over tokens and layers.
+    seen: HashMap<String, Vec<f64>>,
+}
+
+impl Account {
+    /// Of sequences of up to `longest` tokens, the generated ones among them.
+    ///
+    /// # Errors
+    /// None for a config that was checked.
+    pub(crate) fn new(
+        config: &NetworkConfig,
+        encodings: &[EncodingEntry],
+        longest: usize,
+    ) -> Result<Account> {
+        let config = config.clone();
+        let longest = longest.max(SHORTEST);
+        let tensors = Network::tensors(&config)?;
+        let matrices = tensors.iter().filter(|(name, shape)| name.contains(".layers.") && shape.len() == 2);
+        let seen = |entry: &EncodingEntry| (entry.name.clone(), seen(&entry.spec, &config, longest));
+        Ok(Account {
+            layers: matrices.map(|(_, shape)| (shape[0] * shape[1]) as f64).sum(),
+            head: (config.vocab_size * config.hidden_size) as f64,
+            seen: encodings.iter().map(seen).collect(),
+            config,
+        })
+    }
+
+    /// The model's shape.
+    pub(crate) fn config(&self) -> &NetworkConfig {
+        &self.config
+    }
+
+    /// Keys of a sequence of `length` tokens that its last token sees, summed over layers: those that a cache keeps.
+    /// Of sequences beyond the account's longest, as the growth up to there goes on.
+    pub(crate) fn cached(&self, encoding: &EncodingEntry, length: usize) -> f64 {
+        let seen = &self.seen[&encoding.name];
+        let of_last = |length: usize| if length == 0 { 0.0 } else { seen[length] - seen[length - 1] };
+        let longest = seen.len() - 1;
+        match length.checked_sub(longest) {
+            None => of_last(length),
+            Some(beyond) => {
+                let (half, whole) = (of_last(longest / 2), of_last(longest));
+                let growth = (whole - half) / (longest - longest / 2).max(1) as f64;
+                whole + growth * beyond as f64
+            }
+        }
+    }
+
+    /// What the model does for a sample of a task under an encoding.
+    pub(crate) fn cost(&self, task: &TaskEntry, sample: &Sample, encoding: &EncodingEntry) -> Cost {
+        match task.task.request(sample, self.config.trained_length()) {
+            Request::Score { .. } => self.scoring(encoding, sample.tokens.ids.len()),
+            Request::Generate { limits, candidates, .. } => {
+                let lengths: Vec<usize> = candidates.iter().map(Vec::len).collect();
+                let own = self.generating(encoding, sample.tokens.ids.len(), limits.max_new_tokens, &lengths);
+                let alone = sample.alone.as_ref().map(|alone| {
+                    let room = room(limits.max_new_tokens, &lengths);
+                    self.with_room(encoding, alone.tokens.ids.len(), limits.max_new_tokens, room)
+                });
+                own + alone.unwrap_or_default()
+            }
+        }
+    }
+
+    /// Scoring `length` tokens.
+    pub(crate) fn scoring(&self, encoding: &EncodingEntry, length: usize) -> Cost {
+        let windows = encoding.spec.context.filter(|context| length > context.tokens);
+        match windows.map(|context| context.windows(length)) {
+            None => self.reading(encoding, 0..length, length.saturating_sub(1)),
+            Some(windows) => {
+                let window = |window: &crate::encoding::Window| {
+                    self.reading(encoding, 0..window.tokens.len(), window.predicted.len())
+                };
+                windows.iter().map(window).sum()
+            }
+        }
+    }
+
+    /// Reading a prompt of `length` tokens, scoring candidates of these lengths, and generating.
+    pub(crate) fn generating(
+        &self,
+        encoding: &EncodingEntry,
+        length: usize,
+        max_new_tokens: usize,
+        candidates: &[usize],
+    ) -> Cost {
+        let room = room(max_new_tokens, candidates);
+        let read = kept(&encoding.spec, length, room);
+        let scored = candidates.iter().map(|tokens| {
+            let read_of_it = tokens.saturating_sub(1);
+            self.reading(encoding, read..read + read_of_it, read_of_it)
+        });
+        self.with_room(encoding, length, max_new_tokens, room) + scored.sum()
+    }
+
+    /// Reading a prompt with room for `room` new tokens, and generating.
+    fn with_room(&self, encoding: &EncodingEntry, length: usize, max_new_tokens: usize, room: usize) -> Cost {
+        let read = kept(&encoding.spec, length, room);
+        // The last token that is generated is not read again.
+        let again = self.going_on(encoding, read, max_new_tokens.saturating_sub(1));
+        self.reading(encoding, 0..read, 1) + Cost { generated: max_new_tokens as f64, ..again }
+    }
+
+    /// Reading `again` tokens that were generated, one at a time, behind `read` others.
+    pub(crate) fn going_on(&self, encoding: &EncodingEntry, read: usize, again: usize) -> Cost {
+        Cost {
+            generated_linear: again as f64 * (self.layers + self.head),
+            generated_attention: self.attention(encoding, read..read + again),
+            ..Cost::default()
+        }
+    }
+
+    /// Reading tokens at some positions, and the logits of `predicted` of them.
+    fn reading(&self, encoding: &EncodingEntry, positions: std::ops::Range<usize>, predicted: usize) -> Cost {
+        let tokens = positions.len() as f64;
+        Cost {
+            tokens,
+            linear: tokens * self.layers + predicted as f64 * self.head,
+            attention: self.attention(encoding, positions),
+            ..Cost::default()
+        }
+    }
+
+    fn attention(&self, encoding: &EncodingEntry, positions: std::ops::Range<usize>) -> f64 {
+        let seen = &self.seen[&encoding.name];
+        2.0 * self.config.query_width() as f64 * (seen[positions.end] - seen[positions.start])
+    }
+}
+
+/// Tokens that there is room for behind a sample's prompt; none where the sample is scored.
+pub(crate) fn room_of(task: &TaskEntry, sample: &Sample, trained_length: usize) -> Option<usize> {
+    match task.task.request(sample, trained_length) {
+        Request::Score { .. } => None,
+        Request::Generate { limits, candidates, .. } => {
+            Some(candidates.iter().map(Vec::len).fold(limits.max_new_tokens, usize::max))
+        }
+    }
+}
+
+/// Tokens that there is room for behind a prompt.
+fn room(max_new_tokens: usize, candidates: &[usize]) -> usize {
+    candidates.iter().copied().fold(max_new_tokens, usize::max)
+}
+
+/// Tokens of a prompt that are read within the encoding's context.
+pub(crate) fn kept(encoding: &EncodingSpec, length: usize, room: usize) -> usize {
+    match encoding.context {
+        Some(context) => length.min(context.tokens.saturating_sub(room)),
+        None => length,
+    }
+}
+
+/// Keys that the tokens before each position see, summed over tokens and layers, `[longest + 1]`. What a token
+/// sees depends neither on segments nor on what follows.
+fn seen(encoding: &EncodingSpec, config: &NetworkConfig, longest: usize) -> Vec<f64> {
+    let levels = encoding.units().iter().map(|_| vec![0; longest]).collect();
+    let rotations = encoding.rotations(&config.rope, &Positions::whole(longest, levels));
+    let groups = layer_groups(&rotations, config);
+    let mut sum = 0.0;
+    let of_token = |token: usize| -> f64 {
+        let keys = |group: &LayerGroup| {
+            let first = group.window.map_or(0, |window| (token + 1).saturating_sub(window));
+            let keys = if group.turned { keys_from(&rotations, token, first) } else { token + 1 - first };
+            (group.layers * keys) as f64
+        };
+        groups.iter().map(keys).sum()
+    };
+    let sums = (0..longest).map(|token| {
+        sum += of_token(token);
+        sum
+    });
+    std::iter::once(0.0).chain(sums).collect()
+}
+
+/// Layers whose tokens see the same.
+struct LayerGroup {
+    layers: usize,
+    /// By the encoding's zones, or all keys.
+    turned: bool,
+    /// The checkpoint's own limit.
+    window: Option<usize>,
+}
+
+fn layer_groups(rotations: &Rotations, config: &NetworkConfig) -> Vec<LayerGroup> {
+    let mut groups: Vec<LayerGroup> = Vec::new();
+    for layer in 0..config.num_hidden_layers {
+        let turned = !config.attention.unrotated.as_ref().is_some_and(|layers| layers[layer]);
+        let own = rotations.own_window.as_ref().filter(|own| own.layers[layer]);
+        let window = own.map(|own| own.window);
+        match groups.iter_mut().find(|group| group.turned == turned && group.window == window) {
+            Some(group) => group.layers += 1,
+            None => groups.push(LayerGroup { layers: 1, turned, window }),
+        }
+    }
+    groups
+}
+
+/// Keys from `first` on that a token sees in the zones.
+fn keys_from(rotations: &Rotations, token: usize, first: usize) -> usize {
+    let zones = &rotations.zones;
+    let start = |zone: usize| zones.get(zone).map_or(token + 1, |zone| zone.first.keys[token]).max(first);
+    let seen = (0..zones.len()).filter(|&zone| zones[zone].rotation.is_some());
+    seen.map(|zone| start(zone + 1).saturating_sub(start(zone))).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Two layers of 480 products a token, and a head of 80.
+    fn account(model: &str, spec: &str) -> (Account, EncodingEntry) {
+        let config = json!({
+            "model_type": model, "vocab_size": 10, "hidden_size": 8, "intermediate_size": 12,
+            "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4,
+            "max_position_embeddings": 16, "rms_norm_eps": 1e-5, "rope_theta": 100.0, "hidden_act": "silu",
+            "sliding_window": if model == "mistral" { json!(2) } else { json!(null) },
+        });
+        let config = NetworkConfig::from_json(config).unwrap();
+        let spec = EncodingSpec::parse(spec).unwrap();
+        let entry = EncodingEntry { name: "one".into(), spec, sweep: None };
+        (Account::new(&config, std::slice::from_ref(&entry), 8).unwrap(), entry)
+    }
+
+    /// Keys that a layer's tokens see, of 5 scored tokens.
+    fn keys(model: &str, spec: &str) -> f64 {
+        let (account, entry) = account(model, spec);
+        account.scoring(&entry, 5).attention / (2.0 * 8.0 * 2.0)
+    }
+
+    #[test]
+    fn scoring() {
+        let (account, entry) = account("llama", "rope");
+        let cost = account.scoring(&entry, 5);
+        assert_eq!((cost.tokens, cost.linear), (5.0, 5.0 * 960.0 + 4.0 * 80.0));
+        assert_eq!(cost.generated_linear + cost.generated_attention + cost.generated, 0.0);
+        for (spec, seen) in [
+            ("rope", 1 + 2 + 3 + 4 + 5),
+            ("rerope:window=2", 1 + 2 + 3 + 4 + 5),
+            ("hirope:window=2,split=0.5", 1 + 2 + 3 + 4 + 5),
+            ("sliding_window:window=2", 1 + 2 + 2 + 2 + 2),
+            ("streaming_llm:window=2,sinks=1", 1 + 2 + 3 + 3 + 3),
+            ("rope:context=3,stride=1", 3 * (1 + 2 + 3)),
+        ] {
+            assert_eq!(keys("llama", spec), f64::from(seen), "{spec}");
+        }
+        // A checkpoint's own window, and without it.
+        assert_eq!(keys("mistral", "rope"), f64::from(1 + 2 + 2 + 2 + 2));
+        assert_eq!(keys("mistral", "rope:full_attention=true"), f64::from(1 + 2 + 3 + 4 + 5));
+    }
+
+    #[test]
+    fn windows_of_a_context() {
+        let (account, entry) = account("llama", "rope:context=3,stride=1");
+        let cost = account.scoring(&entry, 5);
+        assert_eq!((cost.tokens, cost.linear), (9.0, 9.0 * 960.0 + 4.0 * 80.0));
+        // Two of five tokens are read, so that three fit behind them.
+        let (account, entry) = self::account("llama", "rope:context=5");
+        assert_eq!(account.generating(&entry, 5, 3, &[]).tokens, 2.0);
+    }
+
+    #[test]
+    fn generating() {
+        let (account, entry) = account("llama", "rope");
+        let cost = account.generating(&entry, 5, 3, &[2]);
+        let of_keys = |keys: usize| (2 * 8 * 2 * keys) as f64;
+        // The candidate's second token is not read.
+        let expected = Cost {
+            tokens: 6.0,
+            linear: 6.0 * 960.0 + 2.0 * 80.0,
+            attention: of_keys(15 + 6),
+            generated: 3.0,
+            generated_linear: 2.0 * 1040.0,
+            generated_attention: of_keys(6 + 7),
+        };
+        assert_eq!(cost, expected);
+    }
+
+    #[test]
+    fn what_a_cache_keeps() {
+        let (bounded, entry) = account("llama", "streaming_llm:window=2,sinks=1");
+        assert_eq!([1, 3, 8, 800].map(|length| bounded.cached(&entry, length)), [2.0, 6.0, 6.0, 6.0]);
+        let (all, entry) = account("llama", "rope");
+        assert_eq!([0, 1, 8, 800].map(|length| all.cached(&entry, length)), [0.0, 2.0, 16.0, 1600.0]);
+    }
+}
