@@ -401,7 +401,7 @@ fn kept_results_are_reported_again() {
     assert!(kept.len() >= 13, "{kept:?}");
     for dir in kept {
         let out = tempfile::tempdir().unwrap();
-        let results = Results::read_all(&[dir.clone()]).unwrap();
+        let results = Results::read_all(std::slice::from_ref(&dir)).unwrap();
         Report::new(&results, None).unwrap().write(out.path()).unwrap();
         for file in ["report.md", "report.tex", "summary.csv", "differences.csv", "contributions.csv"] {
             let read = |dir: &Path| fs::read_to_string(dir.join(file)).unwrap_or_default();

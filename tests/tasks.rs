@@ -265,6 +265,10 @@ fn a_suite() {
         report.contains("\"runs\" is not run") && report.starts_with("# r\n\nnano on all of them. lookup-")
     );
 
+    let shard = space.longcode("run config.toml --device cpu --shard 1/2 --out shard");
+    shard.failed(2, &["--shard 1/2", "write it yourself", "every machine"]);
+    assert!(!space.path("shard/samples.jsonl").exists());
+
     space.write("runs.jsonl", "{\"context\": \"x\", \"input\": \"func_1(2)\", \"answer\": [3]}\n");
     let ended = space.run("");
     assert!(

@@ -100,7 +100,7 @@ pub fn plan(config: &Config, device: &OpenDevice, out: &Path, options: PlanOptio
     let environment = prepared.environment(device, prepared.planned(), options.shard)?;
     let done = stored(out, config, environment)?;
     if let Some(shard) = options.shard {
-        prepared.keep_shard(shard);
+        prepared.keep_shard(shard)?;
     }
     prepared.keep_limit(options.limit);
     let memory = Memory::of(device);

@@ -43,10 +43,10 @@ pub struct RunOptions {
 pub fn run(config: &Config, device: &OpenDevice, out: &Path, options: RunOptions) -> Result<()> {
     let mut prepared = Prepared::new(config, device)?;
     let environment = prepared.environment(device, prepared.planned(), options.shard)?;
-    let mut store = Store::open(out, config, environment, options.fresh)?;
     if let Some(shard) = options.shard {
-        prepared.keep_shard(shard);
+        prepared.keep_shard(shard)?;
     }
+    let mut store = Store::open(out, config, environment, options.fresh)?;
     let planned = prepared.planned();
     prepared.keep_limit(options.limit);
     let batches = pending(&prepared, store.done(), options.batch);

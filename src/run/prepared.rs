@@ -11,7 +11,7 @@ use super::{Job, sample_segments};
 use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::dataset::Dataset;
 use crate::device::OpenDevice;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::Checkpoint;
 use crate::store::{DatasetHash, Environment, LeftOutRecord, SampleKey, Shard};
 use crate::structure::{Segments, Unit};
@@ -107,7 +107,18 @@ impl<'a> Prepared<'a> {
 
     /// Leaves the samples of a shard: all encodings of a sample are in one, so that a shard by itself compares
     /// them.
-    pub(crate) fn keep_shard(&mut self, shard: Shard) {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Dataset`] for a suite of which data are missing: where they are there, the parts are others.
+    pub(crate) fn keep_shard(&mut self, shard: Shard) -> Result<()> {
+        if let Some(missing) = self.missing.first() {
+            return Err(Error::new(
+                ErrorKind::Dataset,
+                format!("a shard is a part of all samples: {missing}"),
+            )
+            .at(format_args!("--shard {shard}"))
+            .fix("get the data, or take the task out of the config on every machine"));
+        }
         let cost = |work: &Work, one: &WorkSample| -> f64 {
             let of = |encoding| Rates::NOMINAL.time(&self.job(work, one, encoding).cost);
             self.config.encodings.iter().map(of).sum()
@@ -119,6 +130,7 @@ impl<'a> Prepared<'a> {
         for work in &mut self.work {
             work.samples.retain(|_| shares.next() == Some(shard.index()));
         }
+        Ok(())
     }
 
     /// What the results say of it.

@@ -126,7 +126,7 @@ fn is_after_announcement(text: &str, answered: &Answered) -> bool {
 fn last_lone_letter(text: &str) -> Option<&'static str> {
     let lone = text.split('\n').find_map(|line| {
         let words = line.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-        words.filter(|word| word.len() == 1 && ("A"..="J").contains(word)).last()
+        words.rev().find(|word| word.len() == 1 && ("A"..="J").contains(word))
     });
     LETTERS.into_iter().find(|letter| Some(*letter) == lone)
 }
