@@ -228,6 +228,8 @@ impl Plan {
         let network = checkpoint.load(&device.device, prepared.config.models[model].precision)?;
         self.opening_seconds += started.elapsed().as_secs_f64();
         let started = Instant::now();
+        let name = &prepared.config.models[model].name;
+        eprintln!("model \"{name}\": measuring, for up to about {} s", budget.as_secs());
         let measure = Measure {
             checkpoint,
             model: &network,
