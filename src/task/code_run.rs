@@ -129,9 +129,7 @@ impl Task for CodeRun {
             ("accuracy", percent(last_number(&outcome.text) == Some(outcome.reference.answer))),
             ("truncated", percent(outcome.reference.truncated_tokens > 0)),
         ];
-        let of =
-            |group| figures.map(|(metric, numerator)| Measure { group, metric, numerator, denominator: 1.0 });
-        Ok([Group::Bucket(outcome.bucket), Group::All].into_iter().flat_map(of).collect())
+        Ok(Measure::of_sample(&[Group::Bucket(outcome.bucket), Group::All], &figures))
     }
 }
 

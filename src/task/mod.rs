@@ -326,6 +326,17 @@ pub struct Measure {
     pub denominator: f64,
 }
 
+impl Measure {
+    /// A sample's figures by metric, over each of the groups that it is in; every sample weighs the same.
+    fn of_sample(groups: &[Group], figures: &[(&'static str, f64)]) -> Vec<Measure> {
+        let of = |&group: &Group| {
+            let measure = move |&(metric, numerator)| Measure { group, metric, numerator, denominator: 1.0 };
+            figures.iter().map(measure)
+        };
+        groups.iter().flat_map(of).collect()
+    }
+}
+
 /// The samples or positions that a figure is taken over: a column of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Group {

@@ -201,9 +201,7 @@ impl Task for Lookup {
             ("margin", margin),
         ];
         let groups = [Group::Length(length), Group::All, Group::Cell { length, depth }];
-        let of =
-            |group| figures.map(|(metric, numerator)| Measure { group, metric, numerator, denominator: 1.0 });
-        Ok(groups.into_iter().flat_map(of).collect())
+        Ok(Measure::of_sample(&groups, &figures))
     }
 }
 

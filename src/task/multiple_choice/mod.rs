@@ -105,17 +105,8 @@ impl Task for MultipleChoice {
         figures.push(("truncated", f64::from(outcome.truncated_tokens > 0)));
         let scores = self.benchmark.entry().scores;
         figures.extend(scores.iter().map(|score| score.metric).zip(outcome.official.iter().copied()));
-        let groups = [Group::Bucket(outcome.bucket), Group::All];
-        let of = |group| {
-            let figures = figures.iter();
-            figures.map(move |&(metric, share)| Measure {
-                group,
-                metric,
-                numerator: 100.0 * share,
-                denominator: 1.0,
-            })
-        };
-        Ok(groups.into_iter().flat_map(of).collect())
+        let percent: Vec<_> = figures.into_iter().map(|(metric, share)| (metric, 100.0 * share)).collect();
+        Ok(Measure::of_sample(&[Group::Bucket(outcome.bucket), Group::All], &percent))
     }
 }
 

@@ -121,11 +121,7 @@ impl Task for ProjectCompletion {
 
     fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {
         let outcome = Outcome::deserialize(outcome)?;
-        let of = |group| {
-            let measure = move |(metric, numerator)| Measure { group, metric, numerator, denominator: 1.0 };
-            outcome.figures().into_iter().map(measure)
-        };
-        Ok([Group::Part(outcome.class()), Group::All].into_iter().flat_map(of).collect())
+        Ok(Measure::of_sample(&[Group::Part(outcome.class()), Group::All], &outcome.figures()))
     }
 }
 
