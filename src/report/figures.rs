@@ -8,8 +8,8 @@ use rayon::prelude::*;
 use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::stats::{Bootstrap, Design, Estimate, FEWEST, Pair, Scale, ratio, told_apart};
-use crate::store::{Results, SampleLine};
-use crate::task::{Better, Group, Metric};
+use crate::store::{Results, SampleKey, SampleLine};
+use crate::task::{Better, Group, Measure, Metric};
 
 /// A figure: one line of summary.csv.
 #[derive(Debug, Clone)]
@@ -45,55 +45,98 @@ pub enum Mark {
     Plain,
 }
 
-/// `(numerator, denominator)` of each sample: one order for all encodings and runs, bucket by bucket.
-type Pairs = BTreeMap<SampleId, Pair>;
-
-/// A sample within its bucket; a bucket has a number of samples that the config fixes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct SampleId {
-    bucket: String,
-    sample: String,
-}
+/// What each sample has in a figure, by the sample's number, ascending.
+pub(super) type Pairs = Vec<(usize, Pair)>;
 
 /// The measures of one model, encoding and task.
-type Measured = BTreeMap<(Group, &'static str), Pairs>;
+type Measures = BTreeMap<(Group, &'static str), Pairs>;
 
-/// All figures, in the order of the config: model, task, encoding, group, metric. Differences are from
-/// the encoding named `baseline`.
-///
-/// # Errors
-/// [`ErrorKind::Results`] for a stored outcome that its task cannot read.
-pub fn summarise(results: &Results, baseline: &str) -> Result<Vec<Row>> {
-    let measured = collect(&results.config, &results.samples)?;
-    let columns = columns(&results.config, &measured);
-    let bootstraps = Bootstraps { seed: results.config.seed, made: Mutex::default() };
-    let rows = columns.par_iter().flat_map_iter(|column| column.rows(&bootstraps, baseline));
-    let mut rows: Vec<([usize; 3], Row)> = rows.collect();
-    rows.sort_by_key(|(order, row)| (*order, row.group));
-    Ok(rows.into_iter().map(|(_, row)| row).collect())
+/// A bucket and a sample of it; a bucket has a number of samples that the config fixes.
+type SampleId<'a> = (&'a str, &'a str);
+
+/// The measures of all stored samples.
+#[derive(Debug)]
+pub(super) struct Measured<'a> {
+    /// The samples of each task, a sample's number being its place: one order for all encodings and runs, bucket by
+    /// bucket.
+    samples: HashMap<&'a str, Vec<SampleId<'a>>>,
+    /// By model, encoding and task.
+    measures: HashMap<[&'a str; 3], Measures>,
 }
 
-/// Measures of all stored samples, by model, encoding and task.
-fn collect<'a>(config: &Config, samples: &'a [SampleLine]) -> Result<HashMap<[&'a str; 3], Measured>> {
-    let mut measured: HashMap<[&str; 3], Measured> = HashMap::new();
-    for line in samples {
-        let key = &line.key;
-        let bad = |what: String| {
-            Error::new(ErrorKind::Results, what)
-                .at(format_args!("samples.jsonl: task \"{}\", sample \"{}\"", key.task, key.sample))
-                .fix("remove the line, which is then computed again, or start over with --fresh")
-        };
-        let task = config.tasks.iter().find(|task| task.name == key.task);
-        let task = task.ok_or_else(|| bad("the config has no such task".into()))?;
-        let measures = task.task.measures(&line.outcome).map_err(|e| bad(format!("not an outcome: {e}")))?;
-        let here = measured.entry([&key.model, &key.encoding, &key.task]).or_default();
-        for measure in measures {
-            let pairs = here.entry((measure.group, measure.metric)).or_default();
-            let id = SampleId { bucket: line.bucket.clone(), sample: key.sample.clone() };
-            pairs.insert(id, (measure.numerator, measure.denominator));
+impl<'a> Measured<'a> {
+    /// # Errors
+    /// [`ErrorKind::Results`] for a stored outcome that its task cannot read.
+    pub(super) fn new(results: &'a Results) -> Result<Measured<'a>> {
+        let mut ids: HashMap<&str, BTreeSet<SampleId>> = HashMap::new();
+        for line in &results.samples {
+            ids.entry(&line.key.task).or_default().insert((&line.bucket, &line.key.sample));
         }
+        let samples: HashMap<&str, Vec<SampleId>> =
+            ids.into_iter().map(|(task, ids)| (task, ids.into_iter().collect())).collect();
+        let mut measures: HashMap<[&str; 3], Measures> = HashMap::new();
+        for lines in results.samples.chunks(LINES) {
+            let read: Result<Vec<Vec<Measure>>> =
+                lines.par_iter().map(|line| of_line(&results.config, line)).collect();
+            for (line, read) in lines.iter().zip(read?) {
+                let SampleKey { model, encoding, task, sample } = &line.key;
+                let number = samples[&task[..]].binary_search(&(&line.bucket, sample));
+                let number = number.expect("every line's sample was put there");
+                let here = measures.entry([model, encoding, task]).or_default();
+                for measure in read {
+                    let pairs = here.entry((measure.group, measure.metric)).or_default();
+                    pairs.push((number, (measure.numerator, measure.denominator)));
+                }
+            }
+        }
+        for pairs in measures.values_mut().flat_map(BTreeMap::values_mut) {
+            pairs.sort_unstable_by_key(|(number, _)| *number);
+        }
+        Ok(Measured { samples, measures })
     }
-    Ok(measured)
+
+    /// What the samples have in the figures of one group.
+    pub(super) fn pairs<'s>(
+        &'s self,
+        key: [&'s str; 3],
+        group: Group,
+        metric: &Metric,
+    ) -> &'s [(usize, Pair)] {
+        let found = self.measures.get(&key).and_then(|measures| measures.get(&(group, metric.of)));
+        found.map_or(&[], Vec::as_slice)
+    }
+
+    /// The number of a task's sample.
+    pub(super) fn number(&self, line: &SampleLine) -> usize {
+        let found = self.samples[&line.key.task[..]].binary_search(&(&line.bucket, &line.key.sample));
+        found.expect("of these results")
+    }
+
+    /// All figures, in the order of the config: model, task, encoding, group, metric. Differences are from
+    /// the encoding named `baseline`.
+    pub(super) fn rows(&self, config: &Config, baseline: &str) -> Vec<Row> {
+        let columns = columns(config, self);
+        let bootstraps = Bootstraps { seed: config.seed, made: Mutex::default() };
+        let rows = columns.par_iter().flat_map_iter(|column| column.rows(&bootstraps, baseline));
+        let mut rows: Vec<([usize; 3], Row)> = rows.collect();
+        rows.sort_by_key(|(order, row)| (*order, row.group));
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
+}
+
+/// Lines that are read beside each other: enough for all cores, and few enough not to hold all of them twice.
+const LINES: usize = 1024;
+
+fn of_line(config: &Config, line: &SampleLine) -> Result<Vec<Measure>> {
+    let key = &line.key;
+    let bad = |what: String| {
+        Error::new(ErrorKind::Results, what)
+            .at(format_args!("samples.jsonl: task \"{}\", sample \"{}\"", key.task, key.sample))
+            .fix("remove the line, which is then computed again, or start over with --fresh")
+    };
+    let task = config.tasks.iter().find(|task| task.name == key.task);
+    let task = task.ok_or_else(|| bad("the config has no such task".into()))?;
+    task.task.measures(&line.outcome).map_err(|e| bad(format!("not an outcome: {e}")))
 }
 
 /// The encodings that are held against each other.
@@ -104,23 +147,25 @@ struct Column<'a> {
     order: [usize; 2],
     group: Group,
     metric: Metric,
-    /// Number and name in the config, and the samples; not empty.
-    encodings: Vec<(usize, &'a str, &'a Pairs)>,
+    /// Of the task.
+    samples: &'a [SampleId<'a>],
+    /// Number and name in the config, and what each sample has; not empty.
+    encodings: Vec<(usize, &'a str, &'a [(usize, Pair)])>,
 }
 
-fn columns<'a>(config: &'a Config, measured: &'a HashMap<[&'a str; 3], Measured>) -> Vec<Column<'a>> {
+fn columns<'a>(config: &'a Config, measured: &'a Measured) -> Vec<Column<'a>> {
     let mut columns = Vec::new();
     for (m, model) in config.models.iter().enumerate() {
         for (t, task) in config.tasks.iter().enumerate() {
             let of = |(n, encoding): (usize, &'a EncodingEntry)| {
-                let found = measured.get(&[&model.name[..], &encoding.name, &task.name])?;
+                let found = measured.measures.get(&[&model.name[..], &encoding.name, &task.name])?;
                 Some((n, &encoding.name[..], found))
             };
-            let encodings: Vec<(usize, &str, &Measured)> =
+            let encodings: Vec<(usize, &str, &Measures)> =
                 config.encodings.iter().enumerate().filter_map(of).collect();
             for (group, metric) in figures(task, &encodings) {
-                let pairs = |&(n, name, measured): &(usize, &'a str, &'a Measured)| {
-                    Some((n, name, measured.get(&(group, metric.of))?))
+                let pairs = |&(n, name, measures): &(usize, &'a str, &'a Measures)| {
+                    Some((n, name, &measures.get(&(group, metric.of))?[..]))
                 };
                 let encodings = encodings.iter().filter_map(pairs).collect();
                 columns.push(Column {
@@ -129,6 +174,7 @@ fn columns<'a>(config: &'a Config, measured: &'a HashMap<[&'a str; 3], Measured>
                     order: [m, t],
                     group,
                     metric,
+                    samples: &measured.samples[&task.name[..]],
                     encodings,
                 });
             }
@@ -138,8 +184,8 @@ fn columns<'a>(config: &'a Config, measured: &'a HashMap<[&'a str; 3], Measured>
 }
 
 /// Every group and metric that some encoding has.
-fn figures(task: &TaskEntry, encodings: &[(usize, &str, &Measured)]) -> Vec<(Group, Metric)> {
-    let found: BTreeSet<_> = encodings.iter().flat_map(|(.., measured)| measured.keys().copied()).collect();
+fn figures(task: &TaskEntry, encodings: &[(usize, &str, &Measures)]) -> Vec<(Group, Metric)> {
+    let found: BTreeSet<_> = encodings.iter().flat_map(|(.., measures)| measures.keys().copied()).collect();
     let groups: BTreeSet<Group> = found.iter().map(|(group, _)| *group).collect();
     let all =
         groups.into_iter().flat_map(|group| task.task.metrics().iter().map(move |metric| (group, *metric)));
@@ -169,11 +215,18 @@ impl Column<'_> {
     }
 
     /// The figure and its interval; of a part of others, whose differences alone are asked for, as measured.
-    fn estimate(&self, bootstraps: &Bootstraps, pairs: &Pairs) -> Estimate {
+    fn estimate(&self, bootstraps: &Bootstraps, pairs: &[(usize, Pair)]) -> Estimate {
+        let (numbers, pairs): (Vec<usize>, Vec<Pair>) = pairs.iter().copied().unzip();
         match self.metric.part {
-            true => Estimate::as_measured(ratio(pairs.values().copied()), pairs.len()),
-            false => bootstraps.of(pairs.keys()).estimate(&values(pairs), self.scale()),
+            true => Estimate::as_measured(ratio(pairs.iter().copied()), pairs.len()),
+            false => bootstraps.of(self.design(&numbers)).estimate(&pairs, self.scale()),
         }
+    }
+
+    /// How these samples were drawn.
+    fn design(&self, numbers: &[usize]) -> Design {
+        let bucket = |number: &usize| self.samples[*number].0;
+        Design::new(numbers.chunk_by(|a, b| bucket(a) == bucket(b)).map(<[_]>::len))
     }
 
     /// What the metric makes of a ratio of sums.
@@ -182,20 +235,27 @@ impl Column<'_> {
     }
 
     /// One encoding's figure less another's over the samples that both have; none where there are none.
-    fn difference(&self, bootstraps: &Bootstraps, pairs: &Pairs, others: &Pairs) -> Option<Estimate> {
-        let (ids, [pairs, others]) = shared([pairs, others]);
-        (!ids.is_empty()).then(|| bootstraps.of(ids).difference(&pairs, &others, self.scale()))
+    fn difference(
+        &self,
+        bootstraps: &Bootstraps,
+        pairs: &[(usize, Pair)],
+        others: &[(usize, Pair)],
+    ) -> Option<Estimate> {
+        let (numbers, both) = shared_by_all(&[pairs, others]);
+        let difference = || bootstraps.of(self.design(&numbers)).difference(&both[0], &both[1], self.scale());
+        (!numbers.is_empty()).then(difference)
     }
 
     /// Bold only where the evidence is: see [`Mark`].
     fn marks(&self, bootstraps: &Bootstraps) -> Vec<Mark> {
         let count = self.encodings.len();
-        let (ids, figures) = shared_by_all(self.encodings.iter().map(|(.., pairs)| *pairs));
-        if count < 2 || ids.len() < FEWEST || self.metric.part {
+        let all: Vec<&[(usize, Pair)]> = self.encodings.iter().map(|(.., pairs)| *pairs).collect();
+        let (numbers, figures) = shared_by_all(&all);
+        if count < 2 || numbers.len() < FEWEST || self.metric.part {
             return vec![Mark::Plain; count];
         }
         let figures: Vec<&[Pair]> = figures.iter().map(Vec::as_slice).collect();
-        let bootstrap = bootstraps.of(ids);
+        let bootstrap = bootstraps.of(self.design(&numbers));
         // exp keeps the order, and differences of losses vary less than those of perplexities.
         let told = told_apart(&bootstrap, &figures, self.sign(), bootstraps.seed);
         let Some((best, apart)) = told else { return vec![Mark::Plain; count] };
@@ -217,24 +277,18 @@ impl Column<'_> {
     }
 }
 
-fn values(pairs: &Pairs) -> Vec<Pair> {
-    pairs.values().copied().collect()
-}
-
-/// The samples that both have, and what each has of them.
-fn shared(both: [&Pairs; 2]) -> (Vec<&SampleId>, [Vec<Pair>; 2]) {
-    let (ids, pairs) = shared_by_all(both.into_iter());
-    (ids, pairs.try_into().expect("two went in"))
-}
-
-/// The samples that all have, and what each has of them.
-fn shared_by_all<'a>(all: impl Iterator<Item = &'a Pairs>) -> (Vec<&'a SampleId>, Vec<Vec<Pair>>) {
-    let all: Vec<&Pairs> = all.collect();
+/// The numbers of the samples that all have, and what each has of them.
+fn shared_by_all(all: &[&[(usize, Pair)]]) -> (Vec<usize>, Vec<Vec<Pair>>) {
     let Some((first, others)) = all.split_first() else { return Default::default() };
-    let ids: Vec<&SampleId> =
-        first.keys().filter(|id| others.iter().all(|pairs| pairs.contains_key(id))).collect();
-    let pairs = all.iter().map(|pairs| ids.iter().map(|id| pairs[*id]).collect()).collect();
-    (ids, pairs)
+    let of = |pairs: &[(usize, Pair)], number: usize| {
+        let found = pairs.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        Some(pairs[found].1)
+    };
+    let all_have = |number: &usize| others.iter().all(|pairs| of(pairs, *number).is_some());
+    let numbers: Vec<usize> = first.iter().map(|(number, _)| *number).filter(all_have).collect();
+    let pairs = |pairs: &&[(usize, Pair)]| numbers.iter().filter_map(|number| of(pairs, *number)).collect();
+    let pairs = all.iter().map(pairs).collect();
+    (numbers, pairs)
 }
 
 /// One bootstrap for each design.
@@ -244,10 +298,7 @@ struct Bootstraps {
 }
 
 impl Bootstraps {
-    /// Of samples in their order.
-    fn of<'a>(&self, ids: impl IntoIterator<Item = &'a SampleId>) -> Arc<Bootstrap> {
-        let ids: Vec<&SampleId> = ids.into_iter().collect();
-        let design = Design::new(ids.chunk_by(|a, b| a.bucket == b.bucket).map(<[_]>::len));
+    fn of(&self, design: Design) -> Arc<Bootstrap> {
         let mut made = self.made.lock().expect("making a bootstrap does not panic");
         let make = || Arc::new(Bootstrap::new(design.clone(), self.seed));
         made.entry(design.clone()).or_insert_with(make).clone()

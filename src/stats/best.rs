@@ -3,8 +3,9 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::bootstrap::LANES;
 use super::sums::linearised;
-use super::{Bootstrap, FEWEST, LEVEL, Pair, Scale, percentile, student};
+use super::{Bootstrap, Design, FEWEST, LEVEL, Pair, Scale, percentile, student};
 
 /// Resamples that the largest difference is taken from.
 const RESAMPLES: usize = 2_000;
@@ -23,48 +24,50 @@ pub fn told_apart(
     seed: u64,
 ) -> Option<(usize, Vec<bool>)> {
     let design = bootstrap.design();
-    let measured = Linear::of(figures, |_| 1.0);
-    let value = |n: usize| sign * measured.values[n];
+    let once = design.once();
+    let measured = Linear::of(figures, &once);
+    let value = |n: usize| sign * measured.values[n][0];
     let best = (0..figures.len()).min_by(|&a, &b| value(a).total_cmp(&value(b)))?;
-    let errors = measured.errors(bootstrap, |_| 1.0);
+    let errors = measured.errors(design, &once);
     if design.n() < FEWEST {
         return Some((best, vec![false; figures.len()]));
     }
-    let mut largest: Vec<f64> = match bootstrap.resamples().next() {
-        Some(_) => resampled(bootstrap, figures, &measured, &errors),
-        None => simulated(bootstrap, &measured, &errors, seed),
+    let mut largest: Vec<f64> = match bootstrap.resamples_any() {
+        true => resampled(bootstrap, figures, &measured, &errors),
+        false => simulated(design, &measured, &errors, seed),
     };
     largest.sort_unstable_by(f64::total_cmp);
     // Bonferroni's bound holds too, and where few samples make long tails it is the tighter one.
     let pairs = (figures.len() * figures.len().saturating_sub(1) / 2).max(1);
     let bound = student::quantile(LEVEL / pairs as f64, design.degrees());
     let critical = percentile(&largest, 1.0 - LEVEL).min(bound);
-    let apart = |n: usize| value(n) - value(best) > critical * errors.of(n, best);
+    let apart = |n: usize| value(n) - value(best) > critical * errors.of(n, best)[0];
     Some((best, (0..figures.len()).map(|n| n != best && apart(n)).collect()))
 }
 
-/// Figures and the samples' influences on them.
-struct Linear {
-    values: Vec<f64>,
-    influences: Vec<Vec<f64>>,
+/// Figures and the samples' influences on them, of `L` resamples beside each other.
+struct Linear<const L: usize> {
+    values: Vec<[f64; L]>,
+    influences: Vec<Vec<[f64; L]>>,
 }
 
 /// Standard errors of the differences of all pairs of figures, `[figures, figures]`.
-struct Errors {
+struct Errors<const L: usize> {
     figures: usize,
-    errors: Vec<f64>,
+    errors: Vec<[f64; L]>,
 }
 
-impl Errors {
-    fn of(&self, a: usize, b: usize) -> f64 {
+impl<const L: usize> Errors<L> {
+    /// Of the difference of `a` and `b`.
+    fn of(&self, a: usize, b: usize) -> [f64; L] {
         self.errors[a * self.figures + b]
     }
 }
 
-impl Linear {
-    fn of(figures: &[&[Pair]], times: impl Fn(usize) -> f64 + Copy) -> Linear {
+impl<const L: usize> Linear<L> {
+    fn of(figures: &[&[Pair]], times: &[[f64; L]]) -> Linear<L> {
         let figure = |pairs: &&[Pair]| {
-            let mut influences = Vec::new();
+            let mut influences = Vec::with_capacity(pairs.len());
             (linearised(pairs, Scale::Plain, times, &mut influences), influences)
         };
         let (values, influences) = figures.iter().map(figure).unzip();
@@ -72,12 +75,12 @@ impl Linear {
     }
 
     /// Covariances of the figures, `[figures, figures]`.
-    fn covariances(&self, bootstrap: &Bootstrap, times: impl Fn(usize) -> f64 + Copy) -> Vec<f64> {
+    fn covariances(&self, design: &Design, times: &[[f64; L]]) -> Vec<[f64; L]> {
         let count = self.values.len();
-        let mut covariances = vec![0.0; count * count];
+        let mut covariances = vec![[0.0; L]; count * count];
         for a in 0..count {
             for b in 0..=a {
-                let found = bootstrap.design().covariance(&self.influences[a], &self.influences[b], times);
+                let found = design.covariance(&self.influences[a], &self.influences[b], times);
                 covariances[a * count + b] = found;
                 covariances[b * count + a] = found;
             }
@@ -85,13 +88,14 @@ impl Linear {
         covariances
     }
 
-    fn errors(&self, bootstrap: &Bootstrap, times: impl Fn(usize) -> f64 + Copy) -> Errors {
+    fn errors(&self, design: &Design, times: &[[f64; L]]) -> Errors<L> {
         let figures = self.values.len();
-        let covariances = self.covariances(bootstrap, times);
+        let covariances = self.covariances(design, times);
         let at = |a: usize, b: usize| covariances[a * figures + b];
         let error = |n: usize| {
             let (a, b) = (n / figures, n % figures);
-            (at(a, a) + at(b, b) - 2.0 * at(a, b)).max(0.0).sqrt()
+            let (a_a, b_b, a_b) = (at(a, a), at(b, b), at(a, b));
+            std::array::from_fn(|lane| (a_a[lane] + b_b[lane] - 2.0 * a_b[lane]).max(0.0).sqrt())
         };
         Errors { figures, errors: (0..figures * figures).map(error).collect() }
     }
@@ -99,40 +103,51 @@ impl Linear {
 
 /// The largest difference of what is off in two figures, by the errors; pairs that do not differ in any sample
 /// tell nothing.
-fn largest(off: &[f64], errors: &Errors, own: impl Fn(usize, usize) -> f64) -> f64 {
-    let pairs = (0..off.len()).flat_map(|a| (0..a).map(move |b| (a, b)));
-    pairs
-        .filter(|&(a, b)| errors.of(a, b) > 0.0)
-        .map(|(a, b)| {
-            let own = own(a, b);
-            let error = if own > 1e-9 * errors.of(a, b) { own } else { errors.of(a, b) };
-            (off[a] - off[b]).abs() / error
-        })
-        .fold(0.0, f64::max)
+fn largest<const L: usize>(off: &[[f64; L]], errors: &Errors<1>, own: &Errors<L>) -> [f64; L] {
+    let mut largest = [0.0f64; L];
+    for a in 0..off.len() {
+        for b in 0..a {
+            let [error] = errors.of(a, b);
+            if error > 0.0 {
+                let own = own.of(a, b);
+                for lane in 0..L {
+                    let by = if own[lane] > 1e-9 * error { own[lane] } else { error };
+                    largest[lane] = largest[lane].max((off[a][lane] - off[b][lane]).abs() / by);
+                }
+            }
+        }
+    }
+    largest
 }
 
 /// From resamples, each by its own standard errors.
-fn resampled(bootstrap: &Bootstrap, figures: &[&[Pair]], measured: &Linear, errors: &Errors) -> Vec<f64> {
-    let of = |drawn: &[u16]| {
-        let times = |i: usize| f64::from(drawn[i]);
-        let here = Linear::of(figures, times);
-        let off: Vec<f64> = here.values.iter().zip(&measured.values).map(|(a, b)| a - b).collect();
-        let own = here.errors(bootstrap, times);
-        largest(&off, errors, |a, b| own.of(a, b))
+fn resampled(
+    bootstrap: &Bootstrap,
+    figures: &[&[Pair]],
+    measured: &Linear<1>,
+    errors: &Errors<1>,
+) -> Vec<f64> {
+    let of = |times: Vec<[f64; LANES]>| {
+        let here = Linear::of(figures, &times);
+        let off: Vec<[f64; LANES]> =
+            here.values.iter().zip(&measured.values).map(|(a, [b])| a.map(|a| a - b)).collect();
+        largest(&off, errors, &here.errors(bootstrap.design(), &times))
     };
-    bootstrap.resamples().take(RESAMPLES).map(of).collect()
+    bootstrap.resamples(RESAMPLES).flat_map(of).collect()
 }
 
 /// From normal draws of the figures' covariances, for many samples.
-fn simulated(bootstrap: &Bootstrap, measured: &Linear, errors: &Errors, seed: u64) -> Vec<f64> {
+fn simulated(design: &Design, measured: &Linear<1>, errors: &Errors<1>, seed: u64) -> Vec<f64> {
     let count = measured.values.len();
-    let root = cholesky(measured.covariances(bootstrap, |_| 1.0), count);
+    let covariances = measured.covariances(design, &design.once());
+    let root = cholesky(covariances.into_iter().flatten().collect(), count);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut draw = || {
         let independent: Vec<f64> = (0..count).map(|_| normal(&mut rng)).collect();
-        let off: Vec<f64> =
-            (0..count).map(|a| (0..=a).map(|b| root[a * count + b] * independent[b]).sum()).collect();
-        largest(&off, errors, |a, b| errors.of(a, b))
+        let off: Vec<[f64; 1]> =
+            (0..count).map(|a| [(0..=a).map(|b| root[a * count + b] * independent[b]).sum()]).collect();
+        let [largest] = largest(&off, errors, errors);
+        largest
     };
     (0..RESAMPLES).map(|_| draw()).collect()
 }
@@ -163,7 +178,6 @@ fn normal(rng: &mut ChaCha8Rng) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::Design;
 
     fn told(figures: &[Vec<f64>], sign: f64) -> Option<(usize, Vec<bool>)> {
         let pairs: Vec<Vec<Pair>> =

@@ -9,13 +9,17 @@ use super::{Design, Estimate, LEVEL, MANY, Pair, Scale, percentile, student, wid
 /// Resamples that an interval is taken from.
 pub const RESAMPLES: usize = 10_000;
 
+/// Resamples that are counted beside each other: see [`linearised`].
+pub(super) const LANES: usize = 8;
+
 /// How often each sample of a design is drawn in each resample; the same for every encoding, so that
 /// differences between encodings are paired. Designs of very few or of many samples have no draws: their
 /// intervals are Student's.
 #[derive(Debug, Clone)]
 pub struct Bootstrap {
     design: Design,
-    draws: Vec<u16>,
+    /// Of [`LANES`] resamples at a time, one entry a sample.
+    draws: Vec<[u16; LANES]>,
 }
 
 impl Bootstrap {
@@ -24,15 +28,18 @@ impl Bootstrap {
         let n = design.n();
         let mut draws = Vec::new();
         if (super::FEWEST..=MANY).contains(&n) {
-            draws.resize(RESAMPLES * n, 0u16);
+            const { assert!(RESAMPLES.is_multiple_of(LANES)) };
+            draws.resize(RESAMPLES / LANES * n, [0u16; LANES]);
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            for resample in draws.chunks_exact_mut(n) {
-                let mut start = 0;
-                for &size in design.strata() {
-                    for _ in 0..size {
-                        resample[start + rng.random_range(0..size)] += 1;
+            for block in draws.chunks_exact_mut(n) {
+                for lane in 0..LANES {
+                    let mut start = 0;
+                    for &size in design.strata() {
+                        for _ in 0..size {
+                            block[start + rng.random_range(0..size)][lane] += 1;
+                        }
+                        start += size;
                     }
-                    start += size;
                 }
             }
         }
@@ -44,46 +51,38 @@ impl Bootstrap {
         &self.design
     }
 
-    /// Resamples: how often each sample is drawn. None where the design has no draws.
-    pub(super) fn resamples(&self) -> impl Iterator<Item = &[u16]> {
-        self.draws.chunks_exact(self.design.n().max(1))
+    /// How often each sample is drawn in the first so many resamples, [`LANES`] resamples at a time. None where the
+    /// design has no draws.
+    pub(super) fn resamples(&self, most: usize) -> impl Iterator<Item = Vec<[f64; LANES]>> {
+        let blocks = self.draws.chunks_exact(self.design.n().max(1)).take(most.div_ceil(LANES));
+        blocks.map(|block| block.iter().map(|drawn| drawn.map(f64::from)).collect())
+    }
+
+    /// Whether intervals are resampled.
+    pub(super) fn resamples_any(&self) -> bool {
+        !self.draws.is_empty()
     }
 
     /// A figure over the samples, one pair each. Its interval is that of the ratio of sums, on its scale.
     pub fn estimate(&self, pairs: &[Pair], scale: Scale) -> Estimate {
-        assert_eq!(pairs.len(), self.design.n(), "one pair a sample");
-        let statistic = |times: &dyn Fn(usize) -> f64, influences: &mut Vec<f64>| {
-            linearised(pairs, Scale::Plain, times, influences)
-        };
-        self.studentised(statistic).map(scale)
+        self.studentised(&Statistic { pairs, less: None, scale: Scale::Plain }).map(scale)
     }
 
     /// One figure less another over the same samples, paired.
     pub fn difference(&self, pairs: &[Pair], others: &[Pair], scale: Scale) -> Estimate {
-        assert!([pairs, others].iter().all(|pairs| pairs.len() == self.design.n()), "one pair a sample");
-        let mut of_others = Vec::new();
-        let statistic = |times: &dyn Fn(usize) -> f64, influences: &mut Vec<f64>| {
-            let value = linearised(pairs, scale, times, influences);
-            let other = linearised(others, scale, times, &mut of_others);
-            influences.iter_mut().zip(&of_others).for_each(|(a, b)| *a -= b);
-            value - other
-        };
-        self.studentised(statistic)
+        self.studentised(&Statistic { pairs, less: Some(others), scale })
     }
 
-    /// The interval of a statistic, which gives its value and the samples' influences by how often each is
-    /// counted.
-    fn studentised(
-        &self,
-        mut statistic: impl FnMut(&dyn Fn(usize) -> f64, &mut Vec<f64>) -> f64,
-    ) -> Estimate {
+    /// The interval of a statistic.
+    fn studentised(&self, statistic: &Statistic) -> Estimate {
         let n = self.design.n();
-        let mut influences = Vec::new();
-        let value = statistic(&|_| 1.0, &mut influences);
+        statistic.assert_of(n);
+        let (once, mut influences) = (self.design.once(), Vec::new());
+        let [value] = statistic.of(&once, &mut influences);
         if n < 2 {
             return Estimate::as_measured(value, n);
         }
-        let stderr = self.design.standard_error(&influences, |_| 1.0);
+        let [stderr] = self.design.standard_error(&influences, &once);
         let around = |below: f64, above: f64| Estimate {
             value,
             low: value - below * stderr,
@@ -99,20 +98,48 @@ impl Bootstrap {
             let t = student::quantile(LEVEL, self.design.degrees());
             return around(t, t);
         }
-        let mut off: Vec<f64> = self
-            .resamples()
-            .map(|drawn| {
-                let times = |i: usize| f64::from(drawn[i]);
-                let resampled = statistic(&times, &mut influences);
-                let own = self.design.standard_error(&influences, times);
+        let mut influences = Vec::new();
+        let off = |times: Vec<[f64; LANES]>| -> [f64; LANES] {
+            let resampled = statistic.of(&times, &mut influences);
+            let own = self.design.standard_error(&influences, &times);
+            std::array::from_fn(|lane| {
                 // A resample of one sample alone has no spread of its own.
-                let error = if own > 1e-9 * stderr { own } else { stderr };
-                if resampled == value { 0.0 } else { (resampled - value) / error }
+                let error = if own[lane] > 1e-9 * stderr { own[lane] } else { stderr };
+                if resampled[lane] == value { 0.0 } else { (resampled[lane] - value) / error }
             })
-            .collect();
+        };
+        let mut off: Vec<f64> = self.resamples(RESAMPLES).flat_map(off).collect();
         off.sort_unstable_by(f64::total_cmp);
         let wide = widening(n);
         around(percentile(&off, 0.975) * wide, -percentile(&off, 0.025) * wide)
+    }
+}
+
+/// A figure, or one less another, of the same samples.
+struct Statistic<'a> {
+    pairs: &'a [Pair],
+    less: Option<&'a [Pair]>,
+    scale: Scale,
+}
+
+impl Statistic<'_> {
+    fn assert_of(&self, n: usize) {
+        let all = [Some(self.pairs), self.less];
+        assert!(all.iter().flatten().all(|pairs| pairs.len() == n), "one pair a sample");
+    }
+
+    /// Its value where each sample is counted so many times, and the samples' influences.
+    fn of<const L: usize>(&self, times: &[[f64; L]], influences: &mut Vec<[f64; L]>) -> [f64; L] {
+        let value = linearised(self.pairs, self.scale, times, influences);
+        let Some(less) = self.less else { return value };
+        let mut of_less = Vec::with_capacity(less.len());
+        let less = linearised(less, self.scale, times, &mut of_less);
+        for (ours, theirs) in influences.iter_mut().zip(&of_less) {
+            for lane in 0..L {
+                ours[lane] -= theirs[lane];
+            }
+        }
+        std::array::from_fn(|lane| value[lane] - less[lane])
     }
 }
 

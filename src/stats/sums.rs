@@ -78,19 +78,28 @@ impl Design {
 
     /// Covariance of two sums whose samples have these influences, each counted `times`: within the strata,
     /// with `m / (m - 1)` for the `m` samples of each.
-    pub(super) fn covariance(&self, a: &[f64], b: &[f64], times: impl Fn(usize) -> f64) -> f64 {
-        let (mut start, mut sum) = (0, 0.0);
+    pub(super) fn covariance<const L: usize>(
+        &self,
+        a: &[[f64; L]],
+        b: &[[f64; L]],
+        times: &[[f64; L]],
+    ) -> [f64; L] {
+        let (mut start, mut sum) = (0, [0.0; L]);
         for &size in &self.strata {
             let m = size as f64;
-            let (mut sum_a, mut sum_b, mut sum_ab) = (0.0, 0.0, 0.0);
-            for i in start..start + size {
-                let times = times(i);
-                sum_a += times * a[i];
-                sum_b += times * b[i];
-                sum_ab += times * a[i] * b[i];
+            let (mut sum_a, mut sum_b, mut sum_ab) = ([0.0; L], [0.0; L], [0.0; L]);
+            let samples = start..start + size;
+            for ((a, b), times) in a[samples.clone()].iter().zip(&b[samples.clone()]).zip(&times[samples]) {
+                for lane in 0..L {
+                    sum_a[lane] += times[lane] * a[lane];
+                    sum_b[lane] += times[lane] * b[lane];
+                    sum_ab[lane] += times[lane] * a[lane] * b[lane];
+                }
             }
             if size > 1 {
-                sum += m / (m - 1.0) * (sum_ab - sum_a * sum_b / m);
+                for lane in 0..L {
+                    sum[lane] += m / (m - 1.0) * (sum_ab[lane] - sum_a[lane] * sum_b[lane] / m);
+                }
             }
             start += size;
         }
@@ -98,29 +107,42 @@ impl Design {
     }
 
     /// Standard error of a sum whose samples have these influences.
-    pub(super) fn standard_error(&self, influences: &[f64], times: impl Fn(usize) -> f64) -> f64 {
-        self.covariance(influences, influences, times).max(0.0).sqrt()
+    pub(super) fn standard_error<const L: usize>(
+        &self,
+        influences: &[[f64; L]],
+        times: &[[f64; L]],
+    ) -> [f64; L] {
+        self.covariance(influences, influences, times).map(|variance| variance.max(0.0).sqrt())
+    }
+
+    /// Every sample as it was measured: once.
+    pub(super) fn once(&self) -> Vec<[f64; 1]> {
+        vec![[1.0]; self.n()]
     }
 }
 
-/// A figure's value with each sample counted `times`, and by how much a sample moves it, into `influences`.
-pub(super) fn linearised(
+/// A figure's value with each sample counted `times`, and by how much a sample moves it, into `influences`; of `L`
+/// resamples beside each other, as a sum is quick where it does not wait for its last addition.
+pub(super) fn linearised<const L: usize>(
     pairs: &[Pair],
     scale: Scale,
-    times: impl Fn(usize) -> f64,
-    influences: &mut Vec<f64>,
-) -> f64 {
-    let (mut numerator, mut denominator) = (0.0, 0.0);
-    for (i, pair) in pairs.iter().enumerate() {
-        let times = times(i);
-        numerator += times * pair.0;
-        denominator += times * pair.1;
+    times: &[[f64; L]],
+    influences: &mut Vec<[f64; L]>,
+) -> [f64; L] {
+    let (mut numerator, mut denominator) = ([0.0; L], [0.0; L]);
+    for (pair, times) in pairs.iter().zip(times) {
+        for lane in 0..L {
+            numerator[lane] += times[lane] * pair.0;
+            denominator[lane] += times[lane] * pair.1;
+        }
     }
-    let ratio = numerator / denominator;
-    let slope = scale.slope(ratio) / denominator;
+    let ratio: [f64; L] = std::array::from_fn(|lane| numerator[lane] / denominator[lane]);
+    let slope: [f64; L] = std::array::from_fn(|lane| scale.slope(ratio[lane]) / denominator[lane]);
     influences.clear();
-    influences.extend(pairs.iter().map(|pair| slope * (pair.0 - ratio * pair.1)));
-    scale.of(ratio)
+    influences.extend(pairs.iter().map(|pair| -> [f64; L] {
+        std::array::from_fn(|lane| slope[lane] * (pair.0 - ratio[lane] * pair.1))
+    }));
+    ratio.map(|ratio| scale.of(ratio))
 }
 
 #[cfg(test)]
@@ -132,9 +154,10 @@ mod tests {
         let values = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0];
         let pairs: Vec<Pair> = values.iter().map(|&value| (value, 1.0)).collect();
         let mut influences = Vec::new();
-        let mean = linearised(&pairs, Scale::Plain, |_| 1.0, &mut influences);
+        let design = Design::single(7);
+        let [mean] = linearised(&pairs, Scale::Plain, &design.once(), &mut influences);
         let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 6.0).sqrt();
-        let error = Design::single(7).standard_error(&influences, |_| 1.0);
+        let [error] = design.standard_error(&influences, &design.once());
         assert!((error - deviation / 7f64.sqrt()).abs() < 1e-12);
     }
 
