@@ -29,7 +29,7 @@ mod svg;
 mod table;
 pub mod terminal;
 
-pub use figures::{Mark, Row, summarise};
+pub use figures::{Mark, Row};
 pub use section::{Section, caption};
 pub use table::{Cell, Column, Content, Table};
 
@@ -38,6 +38,7 @@ use std::path::Path;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Results, write_whole};
+use figures::Measured;
 use pictures::pictures;
 
 pub use pictures::Picture;
@@ -49,6 +50,8 @@ pub struct Report<'a> {
     pub results: &'a Results,
     /// The encoding that differences are taken from.
     pub baseline: &'a str,
+    /// What its figures are taken from.
+    measured: Measured<'a>,
     /// All figures.
     pub rows: Vec<Row>,
     /// Of a suite: each model's main figure on every task.
@@ -66,12 +69,13 @@ impl<'a> Report<'a> {
     /// encoding is named `baseline`.
     pub fn new(results: &'a Results, baseline: Option<&str>) -> Result<Report<'a>> {
         let baseline = find_baseline(&results.config, baseline)?;
-        let rows = summarise(results, baseline)?;
+        let measured = Measured::new(results)?;
+        let rows = measured.rows(&results.config, baseline);
         let mut sections = section::sections(results, &rows, baseline);
         pictures(results, &rows, &mut sections, baseline);
         let overview =
             if results.config.suite { overview::tables(&results.config, &sections) } else { Vec::new() };
-        Ok(Report { results, baseline, rows, overview, sections })
+        Ok(Report { results, baseline, measured, rows, overview, sections })
     }
 
     /// Writes every file into `out`: summary.csv, differences.csv, contributions.csv, report.md, report.tex, report.html, the

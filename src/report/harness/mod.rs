@@ -1,13 +1,18 @@
-//! `lm_eval/*.json`: the figures in the shape of lm-evaluation-harness results, for scripts that read
-//! those. That shape has one model a file, so there is a file for every model under every encoding.
+//! `lm_eval/MODEL_ENCODING/`: the figures and the samples as lm-evaluation-harness writes them, for scripts that read
+//! those. There a model has a directory, with files that are named by when they were made; here every model under
+//! every encoding is one.
+
+mod samples;
 
 use std::path::Path;
 
+use chrono::DateTime;
 use serde_json::{Map, Value, json};
 
 use super::pictures::FileNames;
 use super::section::of_samples;
 use super::{Report, Row};
+use crate::config::{EncodingEntry, ModelEntry, TaskEntry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::write_whole;
 use crate::task::{Better, Group};
@@ -15,14 +20,9 @@ use crate::task::{Better, Group};
 /// Of the task definitions: longcode's own.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Writes `lm_eval/results_MODEL_ENCODING.json` for every model and encoding that has figures.
+/// Writes `lm_eval/MODEL_ENCODING/results_DATE.json` and `samples_TASK_DATE.jsonl` for every model and encoding that
+/// has figures. The date is the one that the run began, so that a report made again takes the place of the last.
 pub(super) fn write(report: &Report, out: &Path) -> Result<()> {
-    let dir = out.join("lm_eval");
-    std::fs::create_dir_all(&dir).map_err(|e| {
-        Error::new(ErrorKind::Write, format!("cannot make the directory: {e}"))
-            .in_file(&dir)
-            .fix("give another --out")
-    })?;
     let mut names = FileNames::default();
     for model in &report.results.config.models {
         for encoding in &report.results.config.encodings {
@@ -31,16 +31,95 @@ pub(super) fn write(report: &Report, out: &Path) -> Result<()> {
             };
             let rows: Vec<&Row> = report.rows.iter().filter(of).collect();
             if !rows.is_empty() {
-                let name = names.unique(&format!("results_{}_{}", model.name, encoding.name));
-                let text = serde_json::to_string_pretty(&results(report, &rows)).expect("plain data");
-                write_whole(&dir.join(format!("{name}.json")), format!("{text}\n").as_bytes())?;
+                let name = names.unique(&format!("{}_{}", model.name, encoding.name));
+                let one = One { report, model, encoding, rows, name };
+                one.write(&out.join("lm_eval").join(&one.name))?;
             }
         }
     }
     Ok(())
 }
 
-/// The parts of a results file, by task. A task's buckets are subtasks named `TASK_BUCKET`.
+/// One model under one encoding.
+struct One<'a> {
+    report: &'a Report<'a>,
+    model: &'a ModelEntry,
+    encoding: &'a EncodingEntry,
+    /// Its figures over samples; not empty.
+    rows: Vec<&'a Row>,
+    /// Of its directory.
+    name: String,
+}
+
+impl One<'_> {
+    fn write(&self, dir: &Path) -> Result<()> {
+        std::fs::create_dir_all(dir).map_err(|e| {
+            Error::new(ErrorKind::Write, format!("cannot make the directory: {e}"))
+                .in_file(dir)
+                .fix("give another --out")
+        })?;
+        let date = self.started().replace(':', "-");
+        let date = date.trim_end_matches('Z');
+        let text = serde_json::to_string_pretty(&self.results()).expect("plain data");
+        write_whole(&dir.join(format!("results_{date}.json")), format!("{text}\n").as_bytes())?;
+        for task in &self.report.results.config.tasks {
+            let lines = samples::lines(self, task);
+            if !lines.is_empty() {
+                let name = format!("samples_{}_{date}.jsonl", task_name(&task.name, Group::All));
+                write_whole(&dir.join(name), lines.as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// When the run began, RFC 3339.
+    fn started(&self) -> &str {
+        &self.report.results.environment().session.started
+    }
+
+    fn results(&self) -> Value {
+        let mut parts = Parts::default();
+        for row in &self.rows {
+            parts.add(self.report, row);
+        }
+        let of_each = |value: Value| -> Map<String, Value> {
+            parts.results.keys().map(|name| (name.clone(), value.clone())).collect()
+        };
+        let seconds: f64 = samples::of(self).map(|line| line.seconds).sum();
+        json!({
+            "versions": of_each(json!(VERSION)),
+            "n-shot": of_each(json!(0)),
+            "results": parts.results,
+            "group_subtasks": parts.subtasks,
+            "configs": parts.configs,
+            "higher_is_better": parts.higher_is_better,
+            "n-samples": parts.samples,
+            "config": self.about_run(),
+            "date": DateTime::parse_from_rfc3339(self.started()).map_or(0, |date| date.timestamp()),
+            "git_hash": self.report.results.environment().session.git_commit,
+            "model_source": "longcode",
+            "model_name": self.model.name,
+            "model_name_sanitized": self.name,
+            "total_evaluation_time_seconds": seconds.to_string(),
+        })
+    }
+
+    fn about_run(&self) -> Value {
+        let config = &self.report.results.config;
+        json!({
+            "model": "longcode",
+            "model_args": format!("pretrained={},encoding={}", self.model.path, self.encoding.spec),
+            "device": self.report.results.environment().device,
+            "batch_size": "auto",
+            "bootstrap_iters": crate::stats::RESAMPLES,
+            "limit": limit(self.report),
+            "random_seed": config.seed,
+        })
+    }
+}
+
+/// The parts of a results file, by task. A task's buckets are subtasks named `TASK_BUCKET`, whose samples are the
+/// task's: they have no config.
 #[derive(Default)]
 struct Parts {
     results: Map<String, Value>,
@@ -50,75 +129,46 @@ struct Parts {
     subtasks: Map<String, Value>,
 }
 
-/// One model under one encoding.
-fn results(report: &Report, rows: &[&Row]) -> Value {
-    let mut parts = Parts::default();
-    for row in rows {
-        parts.add(report, row);
-    }
-    let of_each = |value: Value| -> Map<String, Value> {
-        parts.results.keys().map(|name| (name.clone(), value.clone())).collect()
-    };
-    json!({
-        "versions": of_each(json!(VERSION)),
-        "n-shot": of_each(json!(0)),
-        "results": parts.results,
-        "group_subtasks": parts.subtasks,
-        "configs": parts.configs,
-        "higher_is_better": parts.higher_is_better,
-        "n-samples": parts.samples,
-        "config": about_run(report, rows[0]),
-        "git_hash": report.results.environment().session.git_commit,
-        "model_name": rows[0].model,
-    })
-}
-
 impl Parts {
     fn add(&mut self, report: &Report, row: &Row) {
-        let (name, key) = (name(row), key(row.metric.name));
+        let task = report.results.config.tasks.iter().find(|task| task.name == row.task);
+        let task = task.expect("a row's task is in the config");
+        let (name, key) = (task_name(&row.task, row.group), metric_key(row.metric.name));
         if !self.results.contains_key(&name) {
-            self.add_task(report, row, &name);
+            self.add_task(task, row, &name);
         }
         self.results[&name][format!("{key},none")] = finite(row.estimate.value);
         self.results[&name][format!("{key}_stderr,none")] = finite(row.estimate.stderr);
-        self.higher_is_better[&name][key] = json!(row.metric.better == Better::Higher);
+        let higher = row.metric.better == Better::Higher;
+        if row.group == Group::All {
+            let aggregation = if row.metric.exponential { "weighted_perplexity" } else { "mean" };
+            let entry = json!({"metric": key, "aggregation": aggregation, "higher_is_better": higher});
+            let list = self.configs[&name]["metric_list"].as_array_mut();
+            list.expect("the task was added with one").push(entry);
+        }
+        self.higher_is_better[&name][key] = json!(higher);
     }
 
-    fn add_task(&mut self, report: &Report, row: &Row, name: &str) {
-        let task = report.results.config.tasks.iter().find(|task| task.name == row.task);
-        let task = task.expect("a row's task is in the config");
-        let config = json!({
-            "task": name,
-            "dataset_path": task.dataset,
-            "output_type": task.kind,
-            "num_fewshot": 0,
-            "metadata": {"version": VERSION, "longcode": task.keys},
-        });
-        self.results.insert(name.into(), json!({"alias": name}));
-        self.configs.insert(name.into(), config);
-        self.higher_is_better.insert(name.into(), json!({}));
+    fn add_task(&mut self, task: &TaskEntry, row: &Row, name: &str) {
         let n = row.estimate.n;
+        self.results.insert(name.into(), json!({"alias": name, "sample_len": n}));
+        self.higher_is_better.insert(name.into(), json!({}));
         self.samples.insert(name.into(), json!({"original": n, "effective": n}));
-        if row.group != Group::All {
-            let list = self.subtasks.entry(row.task.clone()).or_insert_with(|| json!([]));
+        if row.group == Group::All {
+            let config = json!({
+                "task": name,
+                "dataset_path": task.dataset,
+                "output_type": task.kind,
+                "num_fewshot": 0,
+                "metric_list": [],
+                "metadata": {"version": VERSION, "longcode": task.keys},
+            });
+            self.configs.insert(name.into(), config);
+        } else {
+            let list = self.subtasks.entry(task_name(&row.task, Group::All)).or_insert_with(|| json!([]));
             list.as_array_mut().expect("a list was put there").push(json!(name));
         }
     }
-}
-
-fn about_run(report: &Report, row: &Row) -> Value {
-    let config = &report.results.config;
-    let model = config.models.iter().find(|model| model.name == row.model).map(|model| model.path.as_str());
-    let encoding = config.encodings.iter().find(|encoding| encoding.name == row.encoding);
-    let encoding = encoding.map(|encoding| encoding.spec.to_string()).unwrap_or_default();
-    json!({
-        "model": "longcode",
-        "model_args": format!("pretrained={},encoding={encoding}", model.unwrap_or_default()),
-        "device": report.results.environment().device,
-        "bootstrap_iters": crate::stats::RESAMPLES,
-        "limit": limit(report),
-        "random_seed": config.seed,
-    })
 }
 
 /// A number, or what the harness writes where there is none: of one sample, or beyond f64.
@@ -136,18 +186,18 @@ fn limit(report: &Report) -> Value {
     json!(most)
 }
 
-/// A task's name as the harness has them, in letters, digits and `_`.
-fn name(row: &Row) -> String {
+/// What the harness would call a task's samples of one group, in letters, digits and `_`.
+fn task_name(task: &str, group: Group) -> String {
     let plain = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '.' | '+') { c } else { '_' };
-    let task: String = row.task.chars().map(plain).collect();
-    match row.group {
+    let task: String = task.chars().map(plain).collect();
+    match group {
         Group::All => task,
         group => format!("{task}_{group}"),
     }
 }
 
 /// What the harness calls a metric.
-fn key(metric: &str) -> String {
+fn metric_key(metric: &str) -> String {
     match metric {
         "accuracy" => "acc".into(),
         "ppl" => "perplexity".into(),
