@@ -37,6 +37,30 @@ impl FromStr for DeviceChoice {
     }
 }
 
+/// What `--device` of a run asks for: one device, or several that share the work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceChoices {
+    /// Every hardware GPU.
+    All,
+    /// These, at least one.
+    These(Vec<DeviceChoice>),
+}
+
+impl FromStr for DeviceChoices {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "all" => Ok(DeviceChoices::All),
+            _ => text
+                .split(',')
+                .map(str::parse)
+                .collect::<std::result::Result<_, _>>()
+                .map(DeviceChoices::These),
+        }
+    }
+}
+
 /// A device that is ready for tensors.
 #[derive(Debug, Clone)]
 pub struct OpenDevice {
@@ -98,36 +122,99 @@ pub fn cpu() -> OpenDevice {
     OpenDevice { device: Device::flex(), name: "cpu".into() }
 }
 
+/// What several devices are called together: each name once.
+pub fn names(devices: &[OpenDevice]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for OpenDevice { name, .. } in devices {
+        if !names.contains(&&name[..]) {
+            names.push(name);
+        }
+    }
+    names.join(" + ")
+}
+
 impl DeviceChoice {
     /// Opens the device asked for.
     ///
     /// # Errors
     /// [`ErrorKind::Device`] when there is no such adapter or it cannot be opened.
     pub fn open(self) -> Result<OpenDevice> {
-        let adapters = match self {
-            DeviceChoice::Cpu => return Ok(cpu()),
-            _ => adapters(),
-        };
+        let adapters = self.adapters();
+        self.find(&adapters)?.map_or_else(|| Ok(cpu()), Adapter::open)
+    }
+
+    /// Those that it may mean. For the CPU no driver is asked.
+    fn adapters(self) -> Vec<Adapter> {
+        if self == DeviceChoice::Cpu { Vec::new() } else { adapters() }
+    }
+
+    /// Which of the adapters it means; none: the CPU.
+    fn find(self, adapters: &[Adapter]) -> Result<Option<&Adapter>> {
         let wanted = match self {
-            DeviceChoice::Wgpu(Some(number)) => adapters.get(number),
-            DeviceChoice::Wgpu(None) => adapters.first(),
-            _ => match adapters.iter().find(|adapter| !adapter.is_software()) {
-                Some(hardware) => Some(hardware),
-                None => return Ok(cpu()),
-            },
+            DeviceChoice::Cpu => return Ok(None),
+            DeviceChoice::Auto => return Ok(adapters.iter().find(|adapter| !adapter.is_software())),
+            DeviceChoice::Wgpu(number) => adapters.get(number.unwrap_or(0)),
         };
-        wanted.ok_or_else(|| no_adapter(self, adapters.len()))?.open()
+        wanted.map(Some).ok_or_else(|| no_adapter(&self, adapters.len()))
     }
 }
 
-fn no_adapter(choice: DeviceChoice, count: usize) -> Error {
+impl DeviceChoices {
+    /// Opens the devices asked for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Device`] when there is no such adapter, it is asked for twice, or it cannot be opened.
+    pub fn open(&self) -> Result<Vec<OpenDevice>> {
+        let choices = match self {
+            DeviceChoices::These(choices) => choices,
+            DeviceChoices::All => {
+                let adapters = adapters();
+                let all: Vec<&Adapter> = adapters.iter().filter(|adapter| !adapter.is_software()).collect();
+                if all.is_empty() {
+                    return Err(no_adapter(self, 0));
+                }
+                return all.into_iter().map(Adapter::open).collect();
+            }
+        };
+        let adapters =
+            choices.iter().map(|choice| choice.adapters()).max_by_key(Vec::len).unwrap_or_default();
+        let mut found: Vec<Option<&Adapter>> = Vec::new();
+        for choice in choices {
+            let one = choice.find(&adapters)?;
+            if found.contains(&one) {
+                return Err(Error::new(
+                    ErrorKind::Device,
+                    format!("`{choice}` is a device that is there already"),
+                )
+                .at(format_args!("--device {self}"))
+                .fix("name each device once"));
+            }
+            found.push(one);
+        }
+        found.into_iter().map(|one| one.map_or_else(|| Ok(cpu()), Adapter::open)).collect()
+    }
+}
+
+fn no_adapter(asked: &dyn fmt::Display, count: usize) -> Error {
     let what = match count {
         0 => "no wgpu adapter on this machine".to_string(),
         _ => format!("no such adapter; there are {count}"),
     };
     Error::new(ErrorKind::Device, what)
-        .at(format_args!("--device {choice}"))
+        .at(format_args!("--device {asked}"))
         .fix("see `longcode devices`; install a Vulkan driver, or use --device cpu")
+}
+
+impl fmt::Display for DeviceChoices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DeviceChoices::All => f.write_str("all"),
+            DeviceChoices::These(choices) => {
+                let words: Vec<String> = choices.iter().map(DeviceChoice::to_string).collect();
+                f.write_str(&words.join(","))
+            }
+        }
+    }
 }
 
 impl fmt::Display for DeviceChoice {

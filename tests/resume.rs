@@ -10,6 +10,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use common::cli::{CONFIG, Ended, Workspace, copy_model, documents};
+use longcode::config::Config;
+use longcode::device::cpu;
+use longcode::run::{RunOptions, run};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 /// 40 documents under 6 encodings: a few seconds of work.
@@ -346,4 +349,38 @@ fn shards_of_different_runs_do_not_merge() {
         space.longcode("report one two --out both").failed(2, &parts);
         assert!(!space.path("both").exists());
     }
+}
+
+/// Several workers over one store, here two on the CPU: the results of one, and an error of one ends all.
+#[test]
+fn two_workers_are_one_run() {
+    let (alone, space) = (large(), large());
+    alone.run("");
+    let run_on_two = |space: &Workspace| {
+        space.replace("config.toml", "path = \"model\"", &format!("path = {:?}", space.path("model")));
+        space.replace("config.toml", "\"docs.jsonl\"", &format!("{:?}", space.path("docs.jsonl")));
+        let config = Config::read(&space.path("config.toml"), &[]).unwrap();
+        let options = RunOptions { limit: None, fresh: false, batch: 1, shard: None };
+        run(&config, &[cpu(), cpu()], &space.path("results/tiny"), options)
+    };
+    run_on_two(&space).unwrap();
+    let sorted = |space: &Workspace| {
+        let mut keys = space.stored("results/tiny");
+        keys.sort();
+        keys
+    };
+    assert_eq!(sorted(&space), sorted(&alone));
+    space.longcode("report results/tiny").done();
+    // The data set has another name there, by which nothing in this file goes.
+    assert_eq!(space.text("results/tiny/summary.csv"), alone.text("results/tiny/summary.csv"));
+
+    let broken = large();
+    let path = broken.path("model/model.safetensors");
+    let mut bytes = fs::read(&path).unwrap();
+    let end = bytes.len();
+    bytes[end - 64..].fill(0xff);
+    fs::write(&path, bytes).unwrap();
+    let error = run_on_two(&broken).unwrap_err();
+    assert!(error.what.contains("not finite"), "{error}");
+    assert!(broken.stored("results/tiny").is_empty());
 }

@@ -7,6 +7,7 @@ mod common;
 
 use burn::tensor::{DType, Device};
 use common::attention::{Case, Form, check_definition, check_forms, check_half};
+use common::cli::Workspace;
 use libtest_mimic::{Arguments, Failed, Trial};
 use longcode::device::DeviceChoice;
 use longcode::encoding::EncodingSpec;
@@ -96,6 +97,38 @@ fn check_precisions(device: &Device) {
     }
 }
 
+/// The CPU and an adapter share a run: every sample once, with the CPU's figures.
+fn check_shared_run(_: &Device) {
+    let (alone, space) = (Workspace::new(), Workspace::new());
+    alone.run("");
+    space.longcode("run config.toml --device cpu,wgpu").done();
+    let sorted = |space: &Workspace| {
+        let mut keys = space.stored("results/tiny");
+        keys.sort();
+        keys
+    };
+    assert_eq!(sorted(&space), sorted(&alone));
+    let environment: serde_json::Value =
+        serde_json::from_str(&space.text("results/tiny/environment.json")).unwrap();
+    assert!(environment["device"].as_str().unwrap().starts_with("cpu + wgpu: "), "{environment}");
+    let losses = |space: &Workspace| -> Vec<f64> {
+        let rows = space.text("results/tiny/summary.csv");
+        let mut rows = rows.lines().map(|row| row.split(',').collect::<Vec<_>>());
+        let header = rows.next().unwrap();
+        let at = |name: &str| header.iter().position(|column| *column == name).unwrap();
+        let (metric, value) = (at("metric"), at("value"));
+        rows.filter(|row| row[metric] == "loss").map(|row| row[value].parse().unwrap()).collect()
+    };
+    let (ours, expected) = (losses(&space), losses(&alone));
+    assert!(!ours.is_empty() && ours.len() == expected.len());
+    for (ours, expected) in ours.into_iter().zip(expected) {
+        assert!((ours - expected).abs() < 1e-4, "{ours} for {expected}");
+    }
+    space.longcode("run config.toml --device cpu").failed(2, &["another device: cpu + wgpu: ", "--out"]);
+    space.longcode("run config.toml --device wgpu,wgpu:0").failed(2, &["--device wgpu,wgpu:0", "once"]);
+    space.longcode("run config.toml --device cpu,wgpu:99").failed(2, &["no such adapter", "wgpu:99"]);
+}
+
 /// Runs a check on random cases; few, as a driver in software takes a second to compile the kernel of
 /// each shape.
 fn on_random_cases(cases: u32, check: impl Fn(&Case)) {
@@ -140,6 +173,7 @@ fn main() {
         trial("weights_in_half_precision", check_weights_in_half_precision).with_ignored_flag(no_f16),
         trial("precisions_of_the_device", check_precisions),
         trial("parts_of_other_families", check_families),
+        trial("a_run_on_two_devices", check_shared_run),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{kinds_help, report};
 use crate::config::Config;
-use crate::device::DeviceChoice;
+use crate::device::DeviceChoices;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Precision;
 use crate::run::{RunOptions, run};
@@ -20,9 +20,9 @@ pub struct Args {
     /// Results directory [default: results/NAME, of a shard results/NAME-I-of-N]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// auto, cpu, wgpu or wgpu:N
+    /// auto, cpu, wgpu or wgpu:N; several with commas between, or all for every GPU, share the samples
     #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
+    device: DeviceChoices,
     /// What matrix products are made of, for every model: f32, split or bf16 on the CPU; f32 or f16 on a GPU
     /// [default: the config's, else f32]
     #[arg(long)]
@@ -55,10 +55,10 @@ impl Args {
         let options = RunOptions { limit: self.limit, fresh: self.fresh, batch: self.batch, shard };
         options.check()?;
         let config = read_config(&self.config, &self.set, self.precision, self.download)?;
-        let device = self.device.open()?;
-        eprintln!("device: {}", device.name);
+        let devices = self.device.open()?;
+        devices.iter().for_each(|device| eprintln!("device: {}", device.name));
         let out = self.out.unwrap_or_else(|| results_directory(&config, shard));
-        run(&config, &device, &out, options)?;
+        run(&config, &devices, &out, options)?;
         report::write(&Results::read(&out)?, &out, None)
     }
 }

@@ -5,6 +5,7 @@ mod cost;
 mod inputs;
 mod prepared;
 mod share;
+mod workers;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -14,7 +15,7 @@ pub(crate) use cost::{Account, Cost, Rates, kept, room_of};
 pub(crate) use prepared::{Prepared, Work, WorkSample};
 
 use crate::config::Config;
-use crate::device::OpenDevice;
+use crate::device::{OpenDevice, names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 use crate::store::{SampleKey, Shard, Store};
@@ -34,15 +35,15 @@ pub struct RunOptions {
     pub shard: Option<Shard>,
 }
 
-/// Runs a config and stores every sample in `out` as it finishes.
+/// Runs a config on devices that share the work, at least one, and stores every sample in `out` as it finishes.
 ///
 /// # Errors
 /// Anything wrong with the config's models, data or encodings before work starts;
 /// [`ErrorKind::Results`] when `out` holds other results; [`ErrorKind::Compute`] and
 /// [`ErrorKind::Write`] while working. Stored samples are kept.
-pub fn run(config: &Config, device: &OpenDevice, out: &Path, options: RunOptions) -> Result<()> {
-    let mut prepared = Prepared::new(config, device)?;
-    let environment = prepared.environment(device, prepared.planned(), options.shard)?;
+pub fn run(config: &Config, devices: &[OpenDevice], out: &Path, options: RunOptions) -> Result<()> {
+    let mut prepared = Prepared::new(config, devices)?;
+    let environment = prepared.environment(&names(devices), prepared.planned(), options.shard)?;
     if let Some(shard) = options.shard {
         prepared.keep_shard(shard)?;
     }
@@ -54,19 +55,11 @@ pub fn run(config: &Config, device: &OpenDevice, out: &Path, options: RunOptions
     announce(out, options.shard, [store.done().len(), left, planned]);
     let tokens = batches.iter().map(Batch::tokens).sum();
     let mut progress = Progress::of_cost(tokens, "tok", batches.iter().map(Batch::cost).sum());
-    for (number, checkpoint) in prepared.checkpoints.iter().enumerate() {
-        let mut batches = batches.iter().filter(|batch| batch.model == number).peekable();
-        if batches.peek().is_none() {
-            continue;
-        }
-        let model = checkpoint.load(&device.device, config.models[number].precision)?;
-        for batch in batches {
-            for line in batch.evaluate(&config.models[number].name, checkpoint, &model)? {
-                store.append(&line)?;
-            }
-            progress.advance_by(batch.tokens(), batch.cost());
-        }
-    }
+    workers::evaluate(&prepared, devices, &batches, |batch, lines| {
+        lines.iter().try_for_each(|line| store.append(line))?;
+        progress.advance_by(batch.tokens(), batch.cost());
+        Ok(())
+    })?;
     store.finish()
 }
 

@@ -56,10 +56,10 @@ impl<'a> Prepared<'a> {
     ///
     /// # Errors
     /// Anything wrong with the config's models, data or encodings.
-    pub(crate) fn new(config: &'a Config, device: &OpenDevice) -> Result<Prepared<'a>> {
+    pub(crate) fn new(config: &'a Config, devices: &[OpenDevice]) -> Result<Prepared<'a>> {
         for entry in &config.models {
             let place = |e: Error| e.at(format_args!("model \"{}\"", entry.name));
-            entry.precision.check(&device.device).map_err(place)?;
+            devices.iter().try_for_each(|device| entry.precision.check(&device.device)).map_err(place)?;
         }
         let Inputs { models, datasets, missing } = find_inputs(config)?;
         missing.iter().for_each(|note| eprintln!("{note}"));
@@ -139,7 +139,7 @@ impl<'a> Prepared<'a> {
     /// When a file cannot be read.
     pub(crate) fn environment(
         &self,
-        device: &OpenDevice,
+        device: &str,
         planned: usize,
         shard: Option<Shard>,
     ) -> Result<Environment> {
@@ -147,7 +147,7 @@ impl<'a> Prepared<'a> {
             Ok(DatasetHash { name: name.clone(), sha256: dataset.sha256()? })
         };
         Ok(Environment::new(
-            &device.name,
+            device,
             planned,
             shard,
             model_hashes(self.config, &self.checkpoints)?,

@@ -40,7 +40,7 @@ pub fn tune(mut config: Config, device: &OpenDevice, out: &Path, fresh: bool) ->
     if let Some(spec) = keys.baseline_spec()? {
         config.encodings.push(EncodingEntry { name: BASELINE.into(), spec, sweep: None });
     }
-    let prepared = Prepared::new(&config, device)?;
+    let prepared = Prepared::new(&config, std::slice::from_ref(device))?;
     let search = Search::new(&config, &keys, objective, candidates, &prepared.work[0])?;
     let mut trials = Trials::open(&config, &prepared, objective, device, out, search.trials(), fresh)?;
     let path = search.climb(&mut trials)?;

@@ -41,7 +41,7 @@ impl<'a, 'p> Trials<'a, 'p> {
         planned: usize,
         fresh: bool,
     ) -> Result<Trials<'a, 'p>> {
-        let store = Store::open(out, config, prepared.environment(device, planned, None)?, fresh)?;
+        let store = Store::open(out, config, prepared.environment(&device.name, planned, None)?, fresh)?;
         let (model, parts, out) = (None, HashMap::new(), out.to_path_buf());
         let mut trials = Trials { config, prepared, objective, device, model, store, out, parts };
         trials.read()?;

@@ -1,0 +1,94 @@
+//! The workers of a run: one a device, over one list of batches.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use super::{Batch, Prepared};
+use crate::device::OpenDevice;
+use crate::error::Result;
+use crate::store::SampleLine;
+
+/// Evaluates batches, each on the device that is free first, and hands the results to `store` one batch after the
+/// other. Batches are model by model, of which a device holds one at a time.
+///
+/// # Errors
+/// The first of a worker or of `store`. No worker begins a batch after it; what was handed over before it is.
+pub(super) fn evaluate<'a>(
+    prepared: &'a Prepared<'a>,
+    devices: &[OpenDevice],
+    batches: &'a [Batch<'a>],
+    mut store: impl FnMut(&Batch, Vec<SampleLine>) -> Result<()>,
+) -> Result<()> {
+    let work = Work { prepared, batches, next: AtomicUsize::new(0) };
+    if let [device] = devices {
+        return work.on(device, store);
+    }
+    std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::channel();
+        for device in devices {
+            let (work, sender) = (&work, sender.clone());
+            scope.spawn(move || {
+                let hand_over = |batch: &'a Batch<'a>, lines| {
+                    // Nobody receives any more where another worker has failed, which is what is told.
+                    let _ = sender.send(Ok((batch, lines)));
+                    Ok(())
+                };
+                if let Err(e) = work.on(device, hand_over) {
+                    let _ = sender.send(Err(e));
+                }
+            });
+        }
+        drop(sender);
+        receiver.into_iter().try_for_each(|done: Result<_>| {
+            let stored = done.and_then(|(batch, lines)| store(batch, lines));
+            stored.inspect_err(|_| work.stop())
+        })
+    })
+}
+
+/// Batches, taken one after the other by whoever is free.
+struct Work<'a> {
+    prepared: &'a Prepared<'a>,
+    batches: &'a [Batch<'a>],
+    next: AtomicUsize,
+}
+
+impl<'a> Work<'a> {
+    /// Evaluates batches on a device as long as there are any.
+    fn on(
+        &self,
+        device: &OpenDevice,
+        mut hand_over: impl FnMut(&'a Batch<'a>, Vec<SampleLine>) -> Result<()>,
+    ) -> Result<()> {
+        let _stop = StopOnPanic(self);
+        let mut loaded = None;
+        while let Some(batch) = self.batches.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            let checkpoint = &self.prepared.checkpoints[batch.model];
+            let model = &self.prepared.config.models[batch.model];
+            // Another model is freed before this one is loaded.
+            let network = match loaded.take().filter(|(number, _)| *number == batch.model) {
+                Some((_, network)) => network,
+                None => checkpoint.load(&device.device, model.precision)?,
+            };
+            hand_over(batch, batch.evaluate(&model.name, checkpoint, &network)?)?;
+            loaded = Some((batch.model, network));
+        }
+        Ok(())
+    }
+
+    /// No batch is begun after this.
+    fn stop(&self) {
+        self.next.store(self.batches.len(), Ordering::Relaxed);
+    }
+}
+
+/// A library's panic on one device ends the work on the others too, so that it is told soon.
+struct StopOnPanic<'w, 'a>(&'w Work<'a>);
+
+impl Drop for StopOnPanic<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop();
+        }
+    }
+}
