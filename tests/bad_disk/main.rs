@@ -1,6 +1,9 @@
 //! Results that cannot be written, are damaged or in use, and a device that is not there.
 
+#[path = "../common/mod.rs"]
 mod common;
+#[cfg(target_os = "linux")]
+mod faults;
 
 use std::fs;
 use std::process::Command;
@@ -113,6 +116,7 @@ fn no_adapter() {
     let commands = [
         "run config.toml --device wgpu",
         "run config.toml --device wgpu:1",
+        "run config.toml --device cpu,wgpu",
         "score --model model --encoding rope --device wgpu a.py",
         "bench --model model --encoding rope --length 8 --device wgpu",
     ];
@@ -130,4 +134,7 @@ fn no_adapter() {
         ended.failed(2, &["adapter", "--device wgpu", "--device cpu"]);
         assert!(!space.path("results").exists());
     }
+    let twice = space.longcode("run config.toml --device cpu,cpu");
+    twice.failed(2, &["`cpu` is a device that is there already", "--device cpu,cpu", "once"]);
+    space.longcode("run config.toml --device cpu,tpu").failed(2, &["`tpu` is no device"]);
 }
