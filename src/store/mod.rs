@@ -21,6 +21,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -276,11 +277,11 @@ fn read_done(samples: &mut File, path: &Path) -> Result<HashSet<SampleKey>> {
 /// inside of a character, and is left out.
 fn parse_lines(bytes: &[u8], path: &Path) -> Result<(Vec<SampleLine>, usize)> {
     let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-    let parse = |(number, line): (usize, &[u8])| {
+    let parse = |(number, line): (usize, &&[u8])| {
         serde_json::from_slice(line).map_err(|e| broken_line(path, number + 1, &e))
     };
-    let lines = bytes[..whole].split_inclusive(|&byte| byte == b'\n').enumerate().map(parse);
-    Ok((lines.collect::<Result<_>>()?, whole))
+    let lines: Vec<&[u8]> = bytes[..whole].split_inclusive(|&byte| byte == b'\n').collect();
+    Ok((lines.par_iter().enumerate().map(parse).collect::<Result<_>>()?, whole))
 }
 
 fn broken_line(path: &Path, number: usize, error: &dyn std::fmt::Display) -> Error {

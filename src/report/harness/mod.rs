@@ -141,8 +141,11 @@ impl Parts {
         self.results[&name][format!("{key}_stderr,none")] = finite(row.estimate.stderr);
         let higher = row.metric.better == Better::Higher;
         if row.group == Group::All {
-            let aggregation = if row.metric.exponential { "weighted_perplexity" } else { "mean" };
-            let entry = json!({"metric": key, "aggregation": aggregation, "higher_is_better": higher});
+            let entry = json!({
+                "metric": key,
+                "aggregation": aggregation(report, row),
+                "higher_is_better": higher,
+            });
             let list = self.configs[&name]["metric_list"].as_array_mut();
             list.expect("the task was added with one").push(entry);
         }
@@ -168,6 +171,20 @@ impl Parts {
             let list = self.subtasks.entry(task_name(&row.task, Group::All)).or_insert_with(|| json!([]));
             list.as_array_mut().expect("a list was put there").push(json!(name));
         }
+    }
+}
+
+/// How the samples' values become the task's, in the harness's words; where tokens weigh and not samples, there is one
+/// for perplexities alone.
+fn aggregation(report: &Report, row: &Row) -> &'static str {
+    let key = [&row.model[..], &row.encoding, &row.task];
+    let pairs = report.measured.pairs(key, row.group, &row.metric);
+    let weigh_the_same = pairs.windows(2).all(|two| two[0].1.1 == two[1].1.1);
+    match (row.metric.exponential, weigh_the_same) {
+        (false, true) => "mean",
+        (false, false) => "weighted_mean",
+        (true, true) => "perplexity",
+        (true, false) => "weighted_perplexity",
     }
 }
 
