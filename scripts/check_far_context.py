@@ -9,7 +9,7 @@ tokenize does not look into: `longcode run` scores them, and in each the number 
 last copy of a pair of tokens, by the last use of an identifier (tokenize), by definition (ast); the groups' sums must be
 those of `longcode score`'s losses.
 
---fixture FILE  write the windowed losses and the sums of their groups for tests/tasks.rs
+--fixture FILE  write the windowed losses and the sums of their groups for tests/program/tasks.rs
 """
 
 import argparse

@@ -15,7 +15,7 @@ longrope, on sequences below, at and beyond the window and the original length. 
                 differences may be as large as that of transformers' own bf16 from its float32, and a tenth more.
                 LONGCODE_CPU chooses between the processor's ways to multiply, as everywhere
 --keep DIR      keep the checkpoints in DIR
---fixtures DIR  write some of them with transformers' losses for tests/transformers.rs, compare those and stop
+--fixtures DIR  write some of them with transformers' losses for tests/numbers/transformers.rs, compare those and stop
 """
 
 import argparse
@@ -530,7 +530,7 @@ def check_tokenizers(comparison, scratch):
 
 
 def write_fixtures(comparison, directory):
-    """The checkpoints of tests/transformers.rs, with transformers' losses."""
+    """The checkpoints of tests/numbers/transformers.rs, with transformers' losses."""
     sample = directory / "sample.py"
     for name, arguments in FIXTURES.items():
         shutil.rmtree(directory / name, ignore_errors=True)

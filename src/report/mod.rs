@@ -3,7 +3,7 @@
 //! Everything here is a function of stored results, so a report can be made again at any time, also of a
 //! run that is not finished. It goes samples -> figures, compared with each other ([`figures`]) -> a
 //! [`Report`] of sections, tables ([`table`]) and pictures ([`pictures`]) -> one file a format: [`csv`],
-//! [`markdown`], [`latex`], [`html`], [`harness`] and the [`terminal`]. A format only renders: what is in a
+//! [`markdown`], [`latex`], [x and the [`terminal`]. A format only renders: what is in a
 //! table, and how its numbers read, is decided once.
 
 pub(crate) mod chart;
@@ -13,10 +13,10 @@ mod csv;
 mod curves;
 mod figures;
 mod grid;
-mod harness;
 mod heatmap;
 mod html;
 mod latex;
+mod lm_eval;
 mod markdown;
 pub(crate) mod number;
 mod overview;
@@ -102,7 +102,7 @@ impl<'a> Report<'a> {
         write_whole(&out.join("report.md"), markdown::render(self).as_bytes())?;
         write_whole(&out.join("report.tex"), latex::render(self).as_bytes())?;
         write_whole(&out.join("report.html"), html::render(self).as_bytes())?;
-        harness::write(self, out)
+        lm_eval::write(self, out)
     }
 }
 

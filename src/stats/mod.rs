@@ -6,7 +6,7 @@
 //!
 //! Intervals are studentised (bootstrap-t, Efron 1982; Hall 1988): a resample counts by how many of its own
 //! standard errors it is off. A percentile interval of 6 paired differences covers the truth in 86% of cases,
-//! this one in 93% to 97% (`tests/statistics.rs` has the simulation). Below [`FEWEST`] samples no
+//! this one in 93% to 97% (`tests/numbers/statistics.rs` has the simulation). Below [`FEWEST`] samples no
 //! distribution-free two-sided test reaches 5%, so nothing is told apart there.
 
 mod best;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes what tests/gguf.rs compares with, by other programs.
+"""Makes what tests/numbers/gguf.rs compares with, by other programs.
 
 usage: python3 tests/gguf/make_fixtures.py        (needs gguf, numpy, safetensors, sentencepiece)
 

@@ -1,0 +1,12 @@
+//! What every number is held to: definitions, vectors in float64, transformers, simulations.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod attention;
+mod decode;
+mod gguf;
+mod golden;
+mod identities;
+mod statistics;
+mod transformers;

@@ -1,0 +1,211 @@
+//! Checkpoints that transformers saved, against the per-token losses that it gives them in float32:
+//! tests/transformers/NAME, made by scripts/compare_transformers.py, which compares many more.
+
+use crate::common;
+use std::path::Path;
+
+use burn::tensor::Device;
+use longcode::encoding::EncodingSpec;
+use longcode::model::{Checkpoint, Limits, Precision, Under, generate};
+use serde::Deserialize;
+
+/// What transformers made of a checkpoint.
+#[derive(Deserialize)]
+struct Expected {
+    text_file: String,
+    ids: Vec<u32>,
+    nll: Vec<f32>,
+    /// The mean difference that transformers' own bf16 makes to them.
+    bf16_mean_difference: f32,
+    /// Losses of the first tokens alone, where they do not follow from those of the whole.
+    #[serde(default)]
+    shorter: Vec<Vec<f32>>,
+    /// Tokens of a prompt; none where the length that is generated changes the rotations.
+    prompt: Option<usize>,
+    /// What greedy decoding goes on with after it.
+    #[serde(default)]
+    greedy: Vec<u32>,
+}
+
+impl Expected {
+    fn read(dir: &Path) -> Expected {
+        serde_json::from_slice(&std::fs::read(dir.join("expected.json")).unwrap()).unwrap()
+    }
+
+    fn text(&self) -> String {
+        std::fs::read_to_string(common::repository("tests/transformers").join(&self.text_file)).unwrap()
+    }
+}
+
+/// In f32 every loss to 1e-4; in split precision a loss to 1e-3 and their mean to 1e-4; in bf16 no farther off
+/// in the mean than transformers' own bf16, and a tenth.
+fn check(name: &str) {
+    let dir = common::repository("tests/transformers").join(name);
+    let expected = Expected::read(&dir);
+    let checkpoint = Checkpoint::open(&dir).unwrap();
+    let ids = checkpoint.tokenizer.encode(&expected.text()).unwrap().ids;
+    assert_eq!(ids, expected.ids, "{name}: ids");
+    assert_eq!(ids.len(), expected.nll.len() + 1, "{name}: predicted tokens");
+    for precision in [Precision::F32, Precision::Split, Precision::Bf16] {
+        let model = checkpoint.load(&Device::flex(), precision).unwrap();
+        let rope = EncodingSpec::parse("rope").unwrap();
+        let under = Under { model: &model, config: &checkpoint.config, encoding: &rope, bos: None };
+        for losses in expected.shorter.iter().chain([&expected.nll]) {
+            let ours = under.score(&ids[..losses.len() + 1], Vec::new()).unwrap().nll;
+            let difference = Difference::of(&ours, losses);
+            println!("{name}, {} tokens, {precision}: {difference:?}", losses.len() + 1);
+            let close = match precision {
+                Precision::F32 => difference.worst < 1e-4,
+                Precision::Split => difference.worst < 1e-3 && difference.of_means < 1e-4,
+                _ => difference.mean < 1.1 * expected.bf16_mean_difference,
+            };
+            assert!(close, "{name}, {} tokens, {precision}: {difference:?}", losses.len() + 1);
+        }
+    }
+}
+
+/// Greedy tokens are transformers'.
+fn check_greedy(name: &str) {
+    let dir = common::repository("tests/transformers").join(name);
+    let expected = Expected::read(&dir);
+    let checkpoint = Checkpoint::open(&dir).unwrap();
+    let model = checkpoint.load(&Device::flex(), Precision::F32).unwrap();
+    let rope = EncodingSpec::parse("rope").unwrap();
+    let under = Under { model: &model, config: &checkpoint.config, encoding: &rope, bos: None };
+    let limits = Limits { max_new_tokens: expected.greedy.len(), stop: |_| false };
+    let prompt = &expected.ids[..expected.prompt.unwrap()];
+    let decoder = under.read(prompt, Vec::new(), limits.max_new_tokens).unwrap();
+    let made = generate(vec![(decoder, limits)], &checkpoint.tokenizer, &[]).unwrap();
+    assert_eq!(made[0].ids, expected.greedy, "{name}");
+}
+
+/// How far losses are from others.
+#[derive(Debug)]
+struct Difference {
+    worst: f32,
+    mean: f32,
+    of_means: f32,
+}
+
+impl Difference {
+    fn of(ours: &[f32], theirs: &[f32]) -> Difference {
+        assert_eq!(ours.len(), theirs.len());
+        let count = ours.len() as f32;
+        let differences = || ours.iter().zip(theirs).map(|(a, b)| a - b);
+        Difference {
+            worst: differences()
+                .map(f32::abs)
+                .fold(0.0, |worst, d| if d > worst || d.is_nan() { d } else { worst }),
+            mean: differences().map(f32::abs).sum::<f32>() / count,
+            of_means: (differences().sum::<f32>() / count).abs(),
+        }
+    }
+}
+
+#[test]
+fn grouped_queries_tied_embeddings_float16() {
+    check("llama-gqa-tied-float16");
+}
+
+#[test]
+fn qwen2_sharded_bfloat16() {
+    check("qwen2-sharded-bfloat16");
+}
+
+#[test]
+fn yarn_of_the_models_own() {
+    check("llama-yarn-float16");
+}
+
+#[test]
+fn llama3_of_the_models_own_and_attention_bias() {
+    check("llama-llama3-bias-float32");
+}
+
+#[test]
+fn sliding_window_in_every_layer() {
+    check("mistral-sliding-float16");
+}
+
+#[test]
+fn sliding_window_in_some_layers() {
+    check("qwen2-layer-types-bfloat16");
+}
+
+#[test]
+fn longrope_below_at_and_beyond_the_original_length() {
+    check("llama-longrope-float16");
+}
+
+#[test]
+fn granite_code_biases_everywhere() {
+    check("granite-code-bfloat16");
+}
+
+#[test]
+fn qwen3_norms_of_queries_and_keys_by_head() {
+    check("qwen3-float16");
+}
+
+#[test]
+fn granite_multipliers() {
+    check("granite-bfloat16");
+}
+
+#[test]
+fn smollm3_layers_that_do_not_turn() {
+    check("smollm3-sharded-float16");
+}
+
+#[test]
+fn phi3_fused_partial_longrope() {
+    check("phi3-partial-longrope-bfloat16");
+}
+
+#[test]
+fn starcoder2_layer_norms_without_a_gate() {
+    check("starcoder2-sliding-float16");
+}
+
+#[test]
+fn olmo2_norms_after_and_of_whole_rows() {
+    check("olmo2-float16");
+}
+
+#[test]
+fn greedy_tokens_of_every_family() {
+    let mut checked = 0;
+    for entry in std::fs::read_dir(common::repository("tests/transformers")).unwrap() {
+        let dir = entry.unwrap().path();
+        if dir.is_dir() && Expected::read(&dir).prompt.is_some() {
+            check_greedy(dir.file_name().unwrap().to_str().unwrap());
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 12);
+}
+
+/// Longer than a mask can hide: with full attention the same weights give other losses beyond the window.
+#[test]
+fn full_attention_lifts_the_window() {
+    let dir = common::repository("tests/transformers/mistral-sliding-float16");
+    let expected = Expected::read(&dir);
+    let checkpoint = Checkpoint::open(&dir).unwrap();
+    let model = checkpoint.load(&Device::flex(), Precision::F32).unwrap();
+    let score = |spec: &str| {
+        let encoding = EncodingSpec::parse(spec).unwrap();
+        encoding.check(&checkpoint.config.rope).unwrap();
+        Under { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None }
+            .score(&expected.ids, Vec::new())
+            .unwrap()
+            .nll
+    };
+    let (full, whole) = (score("rope:full_attention=true"), expected.nll);
+    let window = checkpoint.config.rope.own_window.as_ref().unwrap().window;
+    let differs = |(a, b): (&f32, &f32)| (a - b).abs() > 1e-3;
+    assert!(!full[..window - 1].iter().zip(&whole).any(differs));
+    assert!(full[window..].iter().zip(&whole[window..]).filter(|pair| differs(*pair)).count() > 100);
+    // A window as wide as the model's own, in every layer, is the model's own.
+    let sliding = score(&format!("sliding_window:full_attention=true,window={window}"));
+    assert!(!sliding.iter().zip(&whole).any(|(a, b)| (a - b).abs() > 1e-4));
+}

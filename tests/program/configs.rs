@@ -1,0 +1,168 @@
+//! Every config of the repository parses and resolves; what it needs and is not there is named, all at
+//! once, with the way to get it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::common::repository;
+use longcode::config::Config;
+use longcode::encoding::{KINDS, ModelRope};
+
+/// Training length and head dimension of the paper's models (its Table 2; 128 is the training length of its
+/// short models).
+const SHAPES: &[(&str, usize, usize)] = &[
+    ("LLaMA-2", 4096, 128),
+    ("ShearedLLaMA", 4096, 128),
+    ("TinyLlama", 2048, 64),
+    ("Vicuna", 2048, 128),
+    ("Short-LLaMA-2", 128, 128),
+    ("Short-ShearedLLaMA", 128, 128),
+    ("Short-TinyLlama", 128, 64),
+    ("Short-Vicuna", 128, 128),
+];
+
+fn configs(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(repository(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+    paths.sort();
+    paths
+}
+
+/// Relative to the repository's root, where configs are run from.
+fn short(path: &Path) -> String {
+    path.strip_prefix(repository("")).unwrap().display().to_string()
+}
+
+/// What `longcode run CONFIG` says, as blocks of `error:`, `in:` and `fix:`.
+fn complaints(config: &Path, out: &Path) -> Vec<String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longcode"));
+    command.current_dir(repository("")).stdin(Stdio::null());
+    command.args(["run", &short(config), "--device", "cpu", "--out"]).arg(out);
+    let ended = command.output().unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    stderr.split("error: ").skip(1).map(str::to_string).collect()
+}
+
+#[test]
+fn the_paper_configs_miss_nothing_but_checkpoints_and_data() {
+    let paths = configs("configs/paper");
+    let names: Vec<_> = paths.iter().map(|path| path.file_stem().unwrap().to_str().unwrap()).collect();
+    let expected =
+        ["figure4-segment", "figure4-split", "figure4-window", "figure5", "table4", "table5", "table6"];
+    assert_eq!(names, expected);
+    let out = tempfile::tempdir().unwrap();
+    for path in &paths {
+        let config = Config::read(path, &[]).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(config.name, path.file_stem().unwrap().to_str().unwrap());
+        let missing = config.models.iter().filter(|model| !repository(&model.path).exists());
+        let missing: Vec<_> = missing.collect();
+        if missing.is_empty() {
+            continue;
+        }
+        let complaints = complaints(path, &out.path().join(&config.name));
+        for model in &missing {
+            // One that is named as on the hub is fetched from there.
+            let (missing, obtain) = match &model.obtain {
+                Some(obtain) => (format!("`{}` does not exist", model.path), obtain.as_str()),
+                None => (model.path.clone(), "--download"),
+            };
+            let named = |complaint: &&String| complaint.contains(&missing) && complaint.contains(obtain);
+            assert_eq!(complaints.iter().filter(named).count(), 1, "{}: {complaints:?}", model.name);
+        }
+        let about_data = complaints.iter().filter(|complaint| complaint.contains("are not there"));
+        let about_data = about_data.filter(|complaint| complaint.contains("(source: ")).count();
+        assert_eq!(complaints.len(), missing.len() + about_data, "{}: {complaints:?}", config.name);
+        assert!(!out.path().join(&config.name).exists(), "something was written");
+    }
+}
+
+#[test]
+fn every_encoding_fits_its_models() {
+    for path in configs("configs/paper") {
+        let config = Config::read(&path, &[]).unwrap_or_else(|e| panic!("{e}"));
+        for model in &config.models {
+            let shape = SHAPES.iter().find(|(name, ..)| *name == model.name);
+            let &(_, trained_length, head_dim) = shape.expect("a model of the paper");
+            let rope = ModelRope::plain(head_dim, 10000.0, trained_length);
+            for encoding in &config.encodings {
+                encoding.spec.check(&rope).unwrap_or_else(|e| panic!("{}: {}: {e}", config.name, model.name));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_other_configs_need_is_here_or_says_how_to_get_it() {
+    for path in configs("configs").into_iter().chain(configs("configs/small")) {
+        let text = fs::read_to_string(&path).unwrap();
+        if !text.contains("[[task]]") {
+            continue; // of `longcode train`
+        }
+        let config = Config::read(&path, &[]).unwrap_or_else(|e| panic!("{e}"));
+        for model in &config.models {
+            if let Err(e) = config.find_model(model) {
+                assert!(model.obtain.is_some(), "{}: {e}", short(&path));
+            }
+        }
+        for task in &config.tasks {
+            if let Err(e) = longcode::dataset::Dataset::open(&task.dataset, &config.search) {
+                assert!(e.to_string().contains("scripts/build_corpora.py"), "{}: {e}", short(&path));
+            }
+        }
+    }
+}
+
+/// The README and the page of definitions name every kind, and the README's table has every key.
+#[test]
+fn the_documents_list_every_encoding() {
+    let read = |path: &str| fs::read_to_string(repository(path)).unwrap();
+    let (readme, definitions) = (read("README.md"), read("docs/encodings.md"));
+    let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `")).collect();
+    for kind in KINDS {
+        let named = format!("| `{}`", kind.name);
+        assert!(definitions.contains(&named), "docs/encodings.md lacks {}", kind.name);
+        let row = rows.iter().find(|row| row.starts_with(&format!("{named} |")));
+        let row = row.unwrap_or_else(|| panic!("the README lacks {}", kind.name));
+        for key in kind.keys.split(", ").filter(|key| !key.is_empty()) {
+            let key = key.split(['=', ' ']).next().unwrap();
+            assert!(row.contains(key), "{row} lacks {key}");
+        }
+    }
+}
+
+/// The README's table of tasks has every kind.
+#[test]
+fn the_readme_lists_every_task() {
+    let readme = fs::read_to_string(repository("README.md")).unwrap();
+    for kind in longcode::task::TASKS {
+        assert!(readme.contains(&format!("\n| `{}` |", kind.name)), "the README lacks {}", kind.name);
+    }
+}
+
+/// The config of every kind has every kind, and `logn` where a kind takes it.
+#[test]
+fn every_kind_stands_side_by_side() {
+    let config = Config::read(&repository("configs/encodings.toml"), &[]).unwrap();
+    let specs: Vec<_> = config.encodings.iter().map(|entry| &entry.spec).collect();
+    for kind in KINDS {
+        assert!(specs.iter().any(|spec| spec.kind == kind.name), "{}", kind.name);
+    }
+    let trained = ModelRope::plain(64, 1000.0, 512);
+    assert!(specs.iter().all(|spec| spec.check(&trained).is_ok() && spec.notes(&trained).is_empty()));
+}
+
+/// What the README shows of the quickstart is what its kept report says.
+#[test]
+fn the_readme_shows_the_kept_report() {
+    let read = |path: &str| fs::read_to_string(repository(path)).unwrap();
+    let (readme, report) = (read("README.md"), read("results/kept/quickstart/report.md"));
+    let quoted = readme.lines().filter_map(|line| line.strip_prefix("> "));
+    let verdict = quoted.collect::<Vec<_>>().join(" ");
+    assert!(!verdict.is_empty() && report.lines().any(|line| line == verdict), "{verdict}");
+    let table = readme.lines().skip_while(|line| !line.starts_with("| encoding "));
+    let table: Vec<&str> = table.take_while(|line| line.starts_with('|')).collect();
+    assert!(table.len() > 10 && report.contains(&table.join("\n")), "{table:?}");
+}

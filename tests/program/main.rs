@@ -1,0 +1,18 @@
+//! The real program, end to end: what users type, what they get, and what goes wrong.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_disk;
+mod bad_input;
+mod commands;
+mod configs;
+#[cfg(target_os = "linux")]
+mod faults;
+mod hub;
+mod report;
+mod resume;
+mod stand_ins;
+mod tasks;
+mod train;
+mod tune;

@@ -1,0 +1,414 @@
+//! Every format of a report, of a small made-up run, against files in `tests/report/`; merging; pictures.
+//!
+//! After a wanted change, `LONGCODE_GOLDEN=write cargo test --release --test program report` writes those files
+//! anew, to be read before they are committed.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::common::cli::Workspace;
+use crate::common::repository;
+use longcode::dataset::Dataset;
+use longcode::error::Result;
+use longcode::model::Checkpoint;
+use longcode::report::{Mark, Report, Table, terminal};
+use longcode::store::Results;
+use longcode::task::{Better, Group, Measure, Metric, Request, Sample, Selection, Task};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const CONFIG: &str = r#"
+name = "made-up"
+seed = 3
+paper = "table4"
+
+[[model]]
+name = "TinyLlama"
+path = "not/there"
+
+[[encoding]]
+name = "origin"
+kind = "rope"
+
+[[encoding]]
+name = "ReRoPE"
+kind = "rerope"
+
+[[encoding]]
+name = "HiRoPE"
+kind = "hirope"
+
+[[encoding]]
+name = "swept_&"
+kind = "hirope"
+window = [256, 512, 1024]
+
+[[task]]
+name = "code lm"
+kind = "language_modeling"
+dataset = "nowhere"
+buckets = [0, 2048, 4096, 8192]
+samples = 10
+"#;
+
+/// Encodings and their losses below 2048 tokens, below 4096 and beyond.
+const LOSSES: [(&str, [f64; 3]); 6] = [
+    ("origin", [1.08, 4.17, 6.66]),
+    ("ReRoPE", [1.08, 0.92, 0.87]),
+    ("HiRoPE", [1.081, 0.90, 0.85]),
+    ("swept_& window=256", [1.09, 0.91, 0.84]),
+    ("swept_& window=512", [1.081, 0.90, 0.85]),
+    ("swept_& window=1024", [1.08, 0.93, 0.86]),
+];
+
+const EDGES: [usize; 4] = [0, 2048, 4096, 8192];
+
+/// A results directory: ten documents a bucket under six encodings, where one line is not there yet.
+fn made_up() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("config.toml"), CONFIG).unwrap();
+    let environment = json!({
+        "version": "0.0.0", "git_commit": "abc", "threads": 2, "started": "2026-01-01T00:00:00Z",
+        "finished": null, "device": "made up", "planned": 180,
+        "models": [{"name": "TinyLlama", "sha256": "11", "trained_length": 2048}],
+        "datasets": [{"name": "nowhere", "sha256": "22"}],
+    });
+    fs::write(dir.path().join("environment.json"), environment.to_string()).unwrap();
+    let mut lines = String::new();
+    for number in 0..30 {
+        for (encoding, losses) in LOSSES {
+            if (number, encoding) != (29, "HiRoPE") {
+                lines += &format!("{}\n", line(number, encoding, losses));
+            }
+        }
+    }
+    fs::write(dir.path().join("samples.jsonl"), lines).unwrap();
+    dir
+}
+
+/// Documents differ much, encodings on the same document little.
+fn line(number: usize, encoding: &str, losses: [f64; 3]) -> Value {
+    let bucket = number % 3;
+    let length = EDGES[bucket] + (number / 3 + 1) * (EDGES[bucket + 1] - EDGES[bucket]) / 11;
+    let mut edges: Vec<usize> = EDGES[..=bucket].to_vec();
+    edges.push(length);
+    let wave = |scale: f64, by: f64| scale * (by * 12.9898).sin();
+    let document = wave(0.3, number as f64);
+    let loss =
+        |bin: usize| losses[bin] + document + wave(0.01, (number * 7 + bin * 3 + encoding.len()) as f64);
+    let tokens = |bin: usize| edges[bin + 1] - edges[bin].max(1);
+    let nll: Vec<f64> = (0..=bucket).map(|bin| (loss(bin) * tokens(bin) as f64).round()).collect();
+    let correct: Vec<usize> =
+        (0..=bucket).map(|bin| (tokens(bin) as f64 * (-loss(bin) / 3.0).exp()) as usize).collect();
+    json!({
+        "model": "TinyLlama", "encoding": encoding, "task": "code lm", "sample": format!("<{number}>.py"),
+        "bucket": format!("{}-{}", EDGES[bucket], EDGES[bucket + 1]), "tokens": length, "sha256": "33", "seconds": 0.1,
+        "outcome": {
+            "bucket": [EDGES[bucket], EDGES[bucket + 1]], "tokens": length - 1, "edges": edges, "nll": nll,
+            "correct": correct, "by_position": true,
+        },
+    })
+}
+
+#[test]
+fn every_format() {
+    let dir = made_up();
+    let results = Results::read_all(&[dir.path().to_path_buf()]).unwrap();
+    let report = Report::new(&results, None).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    report.write(out.path()).unwrap();
+    fs::write(out.path().join("terminal.txt"), terminal::render(&report, false)).unwrap();
+    let files = [
+        "terminal.txt",
+        "summary.csv",
+        "differences.csv",
+        "report.md",
+        "report.tex",
+        "report.html",
+        "lm_eval/TinyLlama_HiRoPE/results_2026-01-01T00-00-00.json",
+        "lm_eval/TinyLlama_HiRoPE/samples_code_lm_2026-01-01T00-00-00.jsonl",
+        "TinyLlama-code-lm-loss-by-position.svg",
+        "TinyLlama-code-lm-loss-by-bucket.svg",
+        "TinyLlama-code-lm-loss-by-window-of-swept_-.svg",
+    ];
+    for file in files {
+        same_as_golden(&fs::read_to_string(out.path().join(file)).expect(file), file);
+    }
+}
+
+/// Numbers agree to 1e-9, which another mathematical library may change, everything else to the letter.
+fn same_as_golden(text: &str, file: &str) {
+    let path = repository("tests/report").join(file.replace('/', "-"));
+    if std::env::var_os("LONGCODE_GOLDEN").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+    }
+    let golden = fs::read_to_string(&path).unwrap();
+    let parts = |text: &str| -> Vec<String> {
+        text.split_inclusive(|c: char| !c.is_ascii_digit() && c != '.').map(str::to_string).collect()
+    };
+    let number = |part: &str| part.trim_end_matches(|c: char| !c.is_ascii_digit()).parse::<f64>().ok();
+    let (ours, theirs) = (parts(text), parts(&golden));
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        let close = match (number(ours), number(theirs)) {
+            (Some(a), Some(b)) => (a - b).abs() <= 1e-9 * a.abs().max(1.0),
+            _ => false,
+        };
+        assert!(ours == theirs || close, "{file}: {ours:?} for {theirs:?}");
+    }
+    assert_eq!(ours.len(), theirs.len(), "{file}");
+}
+
+#[test]
+fn best_and_ties() {
+    let dir = made_up();
+    let results = Results::read_all(&[dir.path().to_path_buf()]).unwrap();
+    let report = Report::new(&results, Some("ReRoPE")).unwrap();
+    let row = |encoding: &str, group: &str| {
+        let found = |row: &&longcode::report::Row| {
+            row.encoding == encoding && row.group.to_string() == group && row.metric.name == "ppl"
+        };
+        report.rows.iter().find(found).unwrap()
+    };
+    assert_eq!(row("origin", "4096-8192").mark, Mark::Plain);
+    // What HiRoPE gains is less than what the documents differ by, and still seen, for it is paired.
+    let (one, other) = (row("HiRoPE", "2048-4096"), row("ReRoPE", "2048-4096"));
+    let difference = one.difference.unwrap();
+    assert!(difference.excludes_zero() && difference.value < 0.0, "{difference:?}");
+    assert!(one.estimate.high > other.estimate.low && other.estimate.high > one.estimate.low);
+    assert!(row("ReRoPE", "all").difference.is_none(), "the baseline itself");
+    // The document that HiRoPE lacks is left out of both.
+    assert_eq!(row("HiRoPE", "4096-8192").difference.unwrap().n, 9);
+    assert_eq!(row("origin", "4096-8192").difference.unwrap().n, 10);
+    for group in ["0-2048", "2048-4096", "4096-8192", "all"] {
+        let marks: Vec<Mark> = LOSSES.iter().map(|(encoding, _)| row(encoding, group).mark).collect();
+        let count = |mark: Mark| marks.iter().filter(|other| **other == mark).count();
+        let ties = count(Mark::Tie);
+        assert!(
+            (count(Mark::Best), ties) == (1, 0) || (count(Mark::Best) == 0 && ties > 1),
+            "{group}: {marks:?}"
+        );
+    }
+}
+
+#[test]
+fn a_baseline_that_is_not_there() {
+    let dir = made_up();
+    let results = Results::read_all(&[dir.path().to_path_buf()]).unwrap();
+    let error = Report::new(&results, Some("rope")).err().unwrap().to_string();
+    assert!(
+        error.contains("--baseline") && error.contains("origin, ReRoPE, HiRoPE, swept_& window=256"),
+        "{error}"
+    );
+}
+
+#[test]
+fn pictures_are_png_too() {
+    let dir = made_up();
+    let results = Results::read_all(&[dir.path().to_path_buf()]).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    Report::new(&results, None).unwrap().write(out.path()).unwrap();
+    let png = |name: &str| fs::read(out.path().join(name)).unwrap();
+    let bytes = png("TinyLlama-code-lm-loss-by-position.png");
+    assert!(bytes.starts_with(b"\x89PNG\r\n\x1a\n"));
+    let svg = fs::read_to_string(out.path().join("TinyLlama-code-lm-loss-by-position.svg")).unwrap();
+    let width = u32::from_be_bytes(bytes[16..20].try_into().unwrap());
+    assert!(svg.contains(&format!("width=\"{}\"", width / 2)), "twice the size of the SVG");
+    // Words are drawn: a picture without a font for them compresses to much less.
+    assert!(bytes.len() > 40_000, "{}", bytes.len());
+}
+
+/// A task whose figures are cells of a grid.
+#[derive(Debug)]
+struct Lookup;
+
+impl Task for Lookup {
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn samples(&self, _: &Dataset, _: &Checkpoint, _: u64) -> Result<Selection> {
+        Ok(Selection::default())
+    }
+
+    fn request<'a>(&'a self, _: &'a Sample, _: usize) -> Request<'a> {
+        Request::Score { outcome: Box::new(|_| Value::Null) }
+    }
+
+    fn metrics(&self) -> &'static [Metric] {
+        const METRICS: &[Metric] = &[Metric::mean("exact_match", Better::Higher)];
+        METRICS
+    }
+
+    fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {
+        let number = |key: &str| outcome[key].as_u64().unwrap();
+        let cell = Group::Cell { length: number("length") as usize, depth: number("depth") as u8 };
+        let measure = |group| Measure {
+            group,
+            metric: "exact_match",
+            numerator: number("found") as f64,
+            denominator: 1.0,
+        };
+        Ok(vec![measure(cell), measure(Group::All)])
+    }
+}
+
+#[test]
+fn a_grid_is_a_heat_map_and_a_table() {
+    let dir = made_up();
+    let mut lines = String::new();
+    for number in 0..60 {
+        let (length, depth) = ([1024, 2048, 4096][number % 3], [0, 25, 50, 100][number / 3 % 4]);
+        for (encoding, reach) in [("origin", 2048), ("HiRoPE", 9000)] {
+            let found = u8::from(length <= reach && (number * number + depth) % 11 > length / 1024);
+            let mut line = line(number, encoding, [1.0; 3]);
+            line["outcome"] = json!({"length": length, "depth": depth, "found": found});
+            lines += &format!("{line}\n");
+        }
+    }
+    fs::write(dir.path().join("samples.jsonl"), lines).unwrap();
+    let mut results = Results::read_all(&[dir.path().to_path_buf()]).unwrap();
+    results.config.tasks[0].task = Arc::new(Lookup);
+    let report = Report::new(&results, None).unwrap();
+    let pictures = &report.sections[0].pictures;
+    let titles: Vec<&str> = pictures.iter().map(|picture| picture.title.as_str()).collect();
+    assert_eq!(titles, ["TinyLlama on code lm: exact match by length and depth"]);
+    same_as_golden(&pictures[0].svg, &pictures[0].svg_file());
+    let of_grid = |table: &&Table| table.title == "Exact match by length and depth.";
+    let (grids, others): (Vec<_>, Vec<_>) = report.sections[0].tables.iter().partition(of_grid);
+    assert!(others.iter().all(|table| table.columns.len() == 1 && table.columns[0].name == "all"));
+    let [grid] = grids[..] else { panic!("one table of the grid") };
+    let columns: Vec<&str> = grid.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(columns.len(), 12);
+    assert_eq!([columns[0], columns[5], columns[11]], ["1024 at 0%", "2048 at 25%", "4096 at 100%"]);
+    let cell = |row: usize, column: usize| grid.rows[row].1[column].value;
+    assert_eq!([cell(0, 11), cell(1, 0)], [Some(0.0), Some(0.6)]);
+}
+
+#[test]
+fn a_sample_can_be_looked_into() {
+    let space = Workspace::new();
+    space.run("");
+    let page = space.text("results/tiny/report.html");
+    let one = "<span class=\"odd\" title=\"segment 1\">";
+    assert!(page.contains(one) && page.contains("def f1(a):"), "{page}");
+    assert!(page.contains("segments by function:"));
+    for outside in ["http://", "https://", "src=\"", "@import", "url("] {
+        let page = page.replace("http://www.w3.org/2000/svg", "");
+        assert!(!page.contains(outside), "the page asks for {outside}");
+    }
+    // Another text under the same id is not shown as the one that was measured.
+    space.replace("docs.jsonl", "return b", "return c");
+    space.longcode("report results/tiny --out again").done();
+    assert!(space.text("again/report.html").contains("the data set has no such text any more"));
+    fs::remove_dir_all(space.path("model")).unwrap();
+    space.longcode("report results/tiny --out again").done();
+    assert!(space.text("again/report.html").contains("is not shown: `model` does not exist"));
+}
+
+#[test]
+fn several_machines() {
+    let space = Workspace::new();
+    space.run("--out one --limit 1");
+    space.run("--out two --set task.samples=3");
+    let ended = space.longcode("report one two --out both").done();
+    assert!(ended.stdout.contains("4 samples were measured more than once, 0 of them"), "{ended:?}");
+    assert_eq!(space.text("both/summary.csv"), space.text("two/summary.csv"));
+    assert!(!ended.stderr.contains("warning"));
+    space.longcode("report one two").failed(2, &["--out"]);
+    assert!(!space.path("both").join("samples.jsonl").exists());
+}
+
+/// Doubles the first bin's loss of a directory's first sample, and gives the sample's id.
+fn disagree(space: &Workspace, directory: &str) -> String {
+    let path = format!("{directory}/samples.jsonl");
+    let text = space.text(&path);
+    let (first, rest) = text.split_once('\n').unwrap();
+    let mut line: Value = serde_json::from_str(first).unwrap();
+    let nll = &mut line["outcome"]["nll"][0];
+    *nll = json!(nll.as_f64().unwrap() * 2.0);
+    space.write(&path, format!("{line}\n{rest}"));
+    line["sample"].as_str().unwrap().to_string()
+}
+
+#[test]
+fn a_sample_measured_twice_must_agree_or_is_named() {
+    let space = Workspace::new();
+    space.run("--out one");
+    space.run("--out two");
+    let summary = space.text("one/summary.csv");
+    let sample = disagree(&space, "two");
+    let ended = space.longcode("report one two --out both").done();
+    let named = format!("tiny, RoPE, lm, \"{sample}\": loss");
+    for told in [&ended.stderr, &ended.stdout, &space.text("both/report.md")] {
+        assert!(told.contains(&named) && told.contains("in two"), "{told}");
+    }
+    assert_eq!(space.text("both/summary.csv"), summary, "the first counts");
+    // Within what devices may differ by, two outcomes agree.
+    space.run("--out three");
+    let text = space.text("three/samples.jsonl");
+    let line: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    let loss = line["outcome"]["nll"][0].as_f64().unwrap();
+    space.write("three/samples.jsonl", text.replacen(&loss.to_string(), &(loss * 1.00001).to_string(), 1));
+    let ended = space.longcode("report one three --out both").done();
+    assert!(ended.stdout.contains("12 samples were measured more than once, 0 of them"), "{ended:?}");
+}
+
+#[test]
+fn results_of_something_else_are_not_merged() {
+    type Change = fn(&Workspace);
+    let cases: [(Change, &[&str]); 3] = [
+        (
+            |space| space.replace("two/config.toml", "window = 8", "window = 9"),
+            &["window is 8 in one, 9 in two"],
+        ),
+        (
+            |space| space.replace("two/config.toml", "samples = 3", "samples = 2"),
+            &["samples is 3 in one, 2 in two"],
+        ),
+        (
+            |space| space.replace("two/environment.json", "\"sha256\": \"", "\"sha256\": \"0"),
+            &["model \"tiny\"", "in two"],
+        ),
+    ];
+    let space = Workspace::new();
+    space.run("--out one --limit 1");
+    for (change, parts) in cases {
+        let _ = fs::remove_dir_all(space.path("two"));
+        copy(&space.path("one"), &space.path("two"));
+        change(&space);
+        space.longcode("report one two --out both").failed(2, parts);
+        assert!(!space.path("both").exists());
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for name in ["config.toml", "environment.json", "samples.jsonl"] {
+        fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+}
+
+/// What is kept says what its stored samples say: made again, every report is the same.
+#[test]
+fn kept_results_are_reported_again() {
+    let kept = fs::read_dir(repository("results/kept")).unwrap().map(|entry| entry.unwrap().path());
+    // A search has an outcome of its own.
+    let kept: Vec<_> =
+        kept.filter(|dir| dir.join("samples.jsonl").exists() && !dir.join("tune.md").exists()).collect();
+    assert!(kept.len() >= 13, "{kept:?}");
+    for dir in kept {
+        let out = tempfile::tempdir().unwrap();
+        let results = Results::read_all(std::slice::from_ref(&dir)).unwrap();
+        Report::new(&results, None).unwrap().write(out.path()).unwrap();
+        for file in ["report.md", "summary.csv", "differences.csv", "contributions.csv"] {
+            let read = |dir: &Path| fs::read_to_string(dir.join(file)).unwrap_or_default();
+            assert!(
+                read(&dir) == read(out.path()),
+                "{}: longcode report makes another {file}",
+                dir.display()
+            );
+        }
+    }
+}
