@@ -21,6 +21,7 @@ pub mod model;
 pub mod paper;
 pub mod plan;
 pub mod progress;
+pub mod registry;
 pub mod report;
 pub mod run;
 pub mod stats;

@@ -24,6 +24,8 @@ use crate::encoding::{EncodingSpec, KINDS, ModelRope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::{self, Name};
 use crate::model::Products;
+use crate::registry::Kind;
+use crate::task::TASKS;
 use crate::{interrupt, memory};
 
 /// What a code language model does beyond its training length, under each position encoding.
@@ -173,18 +175,31 @@ fn panicked() -> Error {
 fn kinds_help(example: &str) -> String {
     let mut help =
         format!("Examples:\n{example}\n\nEncodings (L0 is the model's trained length, L the sequence's):\n");
-    for kind in KINDS {
-        help.push_str(&format!("  {:<14} {}\n", kind.name, kind.about));
-        if !kind.keys.is_empty() {
-            help.push_str(&format!("  {:<14} {}\n", "", kind.keys));
-        }
-    }
+    help.push_str(&listing(KINDS));
     help.push_str(
         "Every kind also takes\n  base            the model's rope_theta when not given\n  context, stride never \
          more than the last tokens are read, in windows that begin every stride (context/4)\n  \
          full_attention  true lifts a model's own sliding window\n",
     );
     help
+}
+
+/// The kinds of tasks, for the help of the command that runs them.
+fn tasks_help() -> String {
+    format!("\nTasks (a key without a default must be given, or does nothing):\n{}", listing(TASKS))
+}
+
+/// Every kind of a registry with its keys.
+fn listing<T: ?Sized>(kinds: &[Kind<T>]) -> String {
+    let width = kinds.iter().map(|kind| kind.name.len()).max().unwrap_or(0);
+    let mut listing = String::new();
+    for kind in kinds {
+        listing.push_str(&format!("  {:<width$}  {}\n", kind.name, kind.about));
+        if !kind.keys.is_empty() {
+            listing.push_str(&format!("  {:<width$}  {}\n", "", kind.keys));
+        }
+    }
+    listing
 }
 
 /// Prints to stdout, and ends quietly when nobody reads it any more (`longcode ... | head`).

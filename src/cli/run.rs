@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{kinds_help, report};
+use super::{kinds_help, report, tasks_help};
 use crate::config::Config;
 use crate::device::DeviceChoices;
 use crate::error::{Error, ErrorKind, Result};
@@ -13,7 +13,7 @@ use crate::store::{Results, Shard};
 /// Compare encodings on models and tasks as a config says; running again continues where it stopped
 #[derive(Debug, clap::Args)]
 #[command(after_help = kinds_help("  longcode run configs/quickstart.toml
-  longcode run configs/quickstart.toml --set task.samples=1 --set encoding.HiRoPE.window=64 --out /tmp/try"))]
+  longcode run configs/quickstart.toml --set task.samples=1 --set encoding.HiRoPE.window=64 --out /tmp/try") + &tasks_help())]
 pub struct Args {
     /// The config, TOML
     config: PathBuf,

@@ -13,7 +13,7 @@ use super::record::{Origin, Place, Record, Roles};
 use super::{Dataset, Format, plain_or_gzip};
 use crate::error::{Error, ErrorKind, Result};
 
-pub(super) const FORMAT: Format = Format { name: "json", takes, read, files };
+pub(super) const ENTRY: Format = Format { name: "json", takes, read, files };
 
 /// The field that holds the key of a record's array.
 const KEY: &str = "key";

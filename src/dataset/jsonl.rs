@@ -9,7 +9,7 @@ use super::record::{Origin, Record, Roles};
 use super::{Dataset, Format, plain_or_gzip};
 use crate::error::{Error, ErrorKind, Result};
 
-pub(super) const FORMAT: Format = Format { name: "jsonl", takes, read, files };
+pub(super) const ENTRY: Format = Format { name: "jsonl", takes, read, files };
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 

@@ -5,7 +5,7 @@
 //! `context`, `answers`, ...), so that a task knows no data set's field names. A path to the data itself works
 //! without a manifest.
 //!
-//! To add a format: one file here with a `pub(super) const FORMAT: Format`, and its line in [`FORMATS`].
+//! To add a format: one file here with a `pub(super) const ENTRY: Format`, and its line in [`FORMATS`].
 
 mod json;
 mod jsonl;
@@ -43,7 +43,7 @@ struct Format {
 }
 
 /// Every format there is.
-const FORMATS: &[Format] = &[json::FORMAT, jsonl::FORMAT, parquet::FORMAT, source_tree::FORMAT];
+const FORMATS: &[Format] = &[json::ENTRY, jsonl::ENTRY, parquet::ENTRY, source_tree::ENTRY];
 
 /// What a gzip file begins with.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];

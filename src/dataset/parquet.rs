@@ -15,7 +15,7 @@ use super::record::{Origin, Record, Roles};
 use super::{Dataset, Format, unreadable};
 use crate::error::{Error, ErrorKind, Result};
 
-pub(super) const FORMAT: Format = Format { name: "parquet", takes, read, files };
+pub(super) const ENTRY: Format = Format { name: "parquet", takes, read, files };
 
 fn takes(path: &Path) -> bool {
     path.is_file() && path.extension().is_some_and(|extension| extension == "parquet")

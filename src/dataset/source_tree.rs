@@ -11,7 +11,7 @@ use super::{Dataset, Format, slashed, unreadable};
 use crate::error::{ErrorKind, Result, read_text};
 use crate::structure::Language;
 
-pub(super) const FORMAT: Format = Format { name: "source_tree", takes: Path::is_dir, read, files };
+pub(super) const ENTRY: Format = Format { name: "source_tree", takes: Path::is_dir, read, files };
 
 /// Files with nothing in them (an empty `__init__.py`) are left out: there is nothing to predict.
 fn read(dataset: &Dataset) -> Result<Vec<Result<Record>>> {

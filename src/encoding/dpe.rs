@@ -27,11 +27,12 @@ pub struct Dpe {
     pub logn: bool,
 }
 
-impl EncodingKind for Dpe {
-    const ABOUT: &'static str = "positions grouped beyond the window, by dimension (Lu et al. 2025, DPE)";
-    const KEYS: &'static str = "window=512, groups (as 2/8/2/4), logn=false";
-    const LISTS: &'static [&'static str] = &["groups"];
-}
+pub(super) const ENTRY: EncodingKind = EncodingKind::of::<Dpe>(
+    "dpe",
+    "positions grouped beyond the window, by dimension (Lu et al. 2025, DPE)",
+    "window=512, groups (as 2/8/2/4), logn=false",
+)
+.with_lists(&["groups"]);
 
 impl Encoding for Dpe {
     fn check(&self, model: &ModelRope) -> Result<()> {

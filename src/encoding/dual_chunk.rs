@@ -34,10 +34,11 @@ impl DualChunk {
     }
 }
 
-impl EncodingKind for DualChunk {
-    const ABOUT: &'static str = "distances within and between chunks (An et al. 2024, ChunkLlama)";
-    const KEYS: &'static str = "chunk=3/4 L0, local=L0/8, mscale=false, logn=false";
-}
+pub(super) const ENTRY: EncodingKind = EncodingKind::of::<DualChunk>(
+    "dual_chunk",
+    "distances within and between chunks (An et al. 2024, ChunkLlama)",
+    "chunk=3/4 L0, local=L0/8, mscale=false, logn=false",
+);
 
 impl Encoding for DualChunk {
     fn check(&self, model: &ModelRope) -> Result<()> {

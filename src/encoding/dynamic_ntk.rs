@@ -39,7 +39,8 @@ impl SpectrumRule for DynamicNtk {
     }
 }
 
-impl EncodingKind for DynamicNtk {
-    const ABOUT: &'static str = "NTK-aware base that grows with the sequence (emozilla 2023)";
-    const KEYS: &'static str = "factor, original_max_position";
-}
+pub(super) const ENTRY: EncodingKind = EncodingKind::of::<DynamicNtk>(
+    "dynamic_ntk",
+    "NTK-aware base that grows with the sequence (emozilla 2023)",
+    "factor, original_max_position",
+);

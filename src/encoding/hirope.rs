@@ -51,10 +51,11 @@ impl HiRope {
     }
 }
 
-impl EncodingKind for HiRope {
-    const ABOUT: &'static str = "hierarchical positions: token and segment levels (Zhang et al. 2024)";
-    const KEYS: &'static str = "window=512, split=0.5, unit=function, logn=false";
-}
+pub(super) const ENTRY: EncodingKind = EncodingKind::of::<HiRope>(
+    "hirope",
+    "hierarchical positions: token and segment levels (Zhang et al. 2024)",
+    "window=512, split=0.5, unit=function, logn=false",
+);
 
 impl Encoding for HiRope {
     fn check(&self, _model: &ModelRope) -> Result<()> {

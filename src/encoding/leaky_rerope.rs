@@ -27,10 +27,11 @@ fn default_factor() -> f64 {
     16.0
 }
 
-impl EncodingKind for LeakyReRope {
-    const ABOUT: &'static str = "token distance that grows by 1/factor beyond the window (Su 2023)";
-    const KEYS: &'static str = "window=512, factor=16, logn=false";
-}
+pub(super) const ENTRY: EncodingKind = EncodingKind::of::<LeakyReRope>(
+    "leaky_rerope",
+    "token distance that grows by 1/factor beyond the window (Su 2023)",
+    "window=512, factor=16, logn=false",
+);
 
 impl Encoding for LeakyReRope {
     fn check(&self, _model: &ModelRope) -> Result<()> {

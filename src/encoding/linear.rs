@@ -31,7 +31,8 @@ impl SpectrumRule for Linear {
     }
 }
 
-impl EncodingKind for Linear {
-    const ABOUT: &'static str = "position interpolation, distances / factor (Chen et al. 2023)";
-    const KEYS: &'static str = "factor";
-}
+pub(super) const ENTRY: EncodingKind = EncodingKind::of::<Linear>(
+    "linear",
+    "position interpolation, distances / factor (Chen et al. 2023)",
+    "factor",
+);

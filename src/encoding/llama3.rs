@@ -61,7 +61,8 @@ impl SpectrumRule for Llama3 {
     }
 }
 
-impl EncodingKind for Llama3 {
-    const ABOUT: &'static str = "Llama 3.1's interpolation by parts (Meta 2024)";
-    const KEYS: &'static str = "factor, low_freq_factor=1, high_freq_factor=4, original_max_position";
-}
+pub(super) const ENTRY: EncodingKind = EncodingKind::of::<Llama3>(
+    "llama3",
+    "Llama 3.1's interpolation by parts (Meta 2024)",
+    "factor, low_freq_factor=1, high_freq_factor=4, original_max_position",
+);

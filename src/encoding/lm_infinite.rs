@@ -33,10 +33,11 @@ impl LmInfinite {
     }
 }
 
-impl EncodingKind for LmInfinite {
-    const ABOUT: &'static str = "a window, and the first tokens at a distance that is held (Han et al. 2024)";
-    const KEYS: &'static str = "window=L0, sinks=10, ceiling=window, logn=false";
-}
+pub(super) const ENTRY: EncodingKind = EncodingKind::of::<LmInfinite>(
+    "lm_infinite",
+    "a window, and the first tokens at a distance that is held (Han et al. 2024)",
+    "window=L0, sinks=10, ceiling=window, logn=false",
+);
 
 impl Encoding for LmInfinite {
     fn check(&self, model: &ModelRope) -> Result<()> {

@@ -15,23 +15,43 @@
 //! `streaming_llm` the sinks, what is not seen, and the window. Biases on the logits (ALiBi), keys chosen
 //! by content and sight that differs by head are no zones and stay outside.
 //!
-//! **Adding a kind**: write `src/encoding/NAME.rs` with a serde struct whose fields are the kind's keys
-//! and an `impl Encoding`, and add its line to `kinds!` below. The file's name is the kind's name.
+//! **Adding a kind**: write `src/encoding/NAME.rs` with a serde struct whose fields are the kind's keys, an
+//! `impl Encoding` and its `ENTRY`, and add the entry to [`KINDS`]. The file's name is the kind's name.
 
 mod context;
+mod dpe;
+mod dual_chunk;
+mod dynamic_ntk;
+mod hirope;
+mod leaky_rerope;
+mod linear;
 mod list;
+mod llama3;
+mod lm_infinite;
 mod longrope;
+mod ntk;
+mod rerope;
+mod rope;
 mod rotation;
+mod self_extend;
+mod sliding_window;
 mod spec;
 mod spectrum;
+mod streaming_llm;
+mod string;
+mod yarn;
 mod zones;
 
 pub use context::{Context, Window};
+pub use dynamic_ntk::DynamicNtk;
+pub use linear::Linear;
+pub use llama3::Llama3;
 pub use longrope::LongRope;
 pub use rotation::{Band, Positions, Rotation};
 pub use spec::EncodingSpec;
 pub(crate) use spec::find_kind;
 pub use spectrum::{ModelRope, Spectrum, SpectrumRule};
+pub use yarn::Yarn;
 pub use zones::{Border, OwnWindow, Rotations, Zone, first_within};
 
 use std::fmt::Debug;
@@ -41,6 +61,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::registry::{self, Kind};
 use crate::structure::Unit;
 
 /// One position encoding with its parameters.
@@ -72,70 +93,43 @@ pub trait Encoding: Debug + Send + Sync {
     fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations;
 }
 
-/// What an encoding's type says about itself, for listings and parsing.
-pub trait EncodingKind: Encoding + Serialize + DeserializeOwned + 'static {
-    /// One line: the rule and its source.
-    const ABOUT: &'static str;
-    /// The keys as they may be typed, with their defaults.
-    const KEYS: &'static str;
-    /// The keys whose value is a list; a list of any other key's values is a sweep.
-    const LISTS: &'static [&'static str] = &[];
-}
+/// An entry of the registry of encodings: a kind's file has one.
+pub type EncodingKind = Kind<dyn Encoding>;
 
-/// An entry of the registry of kinds.
-pub struct Kind {
-    /// As written in configs and specs.
-    pub name: &'static str,
-    /// One line: the rule and its source.
-    pub about: &'static str,
-    /// The keys as they may be typed, with their defaults.
-    pub keys: &'static str,
-    /// The keys whose value is a list.
-    pub lists: &'static [&'static str],
-    parse: fn(toml::Table) -> Parsed,
-}
-
-/// An encoding, and its keys with the defaults filled in.
-type Parsed = std::result::Result<(Arc<dyn Encoding>, toml::Table), toml::de::Error>;
-
-impl Kind {
-    const fn of<E: EncodingKind>(name: &'static str) -> Kind {
-        Kind { name, about: E::ABOUT, keys: E::KEYS, lists: E::LISTS, parse: parse_keys::<E> }
+impl EncodingKind {
+    /// The kind that a type is, whose fields are the keys.
+    const fn of<E: Encoding + Serialize + DeserializeOwned + 'static>(
+        name: &'static str,
+        about: &'static str,
+        keys: &'static str,
+    ) -> EncodingKind {
+        let read = |keys| {
+            let (encoding, keys) = registry::read::<E>(keys)?;
+            Ok((Arc::new(encoding) as Arc<dyn Encoding>, keys))
+        };
+        Kind { name, about, keys, lists: &[], read }
     }
 }
 
-fn parse_keys<E: EncodingKind>(keys: toml::Table) -> Parsed {
-    let encoding = E::deserialize(toml::Value::Table(keys))?;
-    let resolved = toml::Table::try_from(&encoding).map_err(serde::de::Error::custom)?;
-    Ok((Arc::new(encoding), resolved))
-}
-
-macro_rules! kinds {
-    ($($name:ident => $kind:ident),* $(,)?) => {
-        $(mod $name; pub use $name::$kind;)*
-        /// Every kind of encoding, in the order of docs/encodings.md.
-        pub const KINDS: &[Kind] = &[$(Kind::of::<$kind>(stringify!($name))),*];
-    };
-}
-
-kinds! {
-    rope => Rope,
-    linear => Linear,
-    ntk => Ntk,
-    dynamic_ntk => DynamicNtk,
-    yarn => Yarn,
-    llama3 => Llama3,
-    rerope => ReRope,
-    leaky_rerope => LeakyReRope,
-    self_extend => SelfExtend,
-    hirope => HiRope,
-    dpe => Dpe,
-    string => StringEncoding,
-    dual_chunk => DualChunk,
-    sliding_window => SlidingWindow,
-    lm_infinite => LmInfinite,
-    streaming_llm => StreamingLlm,
-}
+/// Every kind of encoding, in the order of docs/encodings.md.
+pub const KINDS: &[EncodingKind] = &[
+    rope::ENTRY,
+    linear::ENTRY,
+    ntk::ENTRY,
+    dynamic_ntk::ENTRY,
+    yarn::ENTRY,
+    llama3::ENTRY,
+    rerope::ENTRY,
+    leaky_rerope::ENTRY,
+    self_extend::ENTRY,
+    hirope::ENTRY,
+    dpe::ENTRY,
+    string::ENTRY,
+    dual_chunk::ENTRY,
+    sliding_window::ENTRY,
+    lm_infinite::ENTRY,
+    streaming_llm::ENTRY,
+];
 
 /// An [`ErrorKind::Encoding`] error about one key.
 pub(crate) fn key_error(key: &str, what: impl Into<String>, fix: impl Into<String>) -> Error {

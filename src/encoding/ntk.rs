@@ -28,7 +28,5 @@ impl SpectrumRule for Ntk {
     }
 }
 
-impl EncodingKind for Ntk {
-    const ABOUT: &'static str = "NTK-aware base, fixed factor (bloc97 2023)";
-    const KEYS: &'static str = "factor=8";
-}
+pub(super) const ENTRY: EncodingKind =
+    EncodingKind::of::<Ntk>("ntk", "NTK-aware base, fixed factor (bloc97 2023)", "factor=8");

@@ -19,10 +19,11 @@ pub struct ReRope {
     pub logn: bool,
 }
 
-impl EncodingKind for ReRope {
-    const ABOUT: &'static str = "token distance clipped at the window (Su 2023)";
-    const KEYS: &'static str = "window=512, logn=false";
-}
+pub(super) const ENTRY: EncodingKind = EncodingKind::of::<ReRope>(
+    "rerope",
+    "token distance clipped at the window (Su 2023)",
+    "window=512, logn=false",
+);
 
 impl Encoding for ReRope {
     fn check(&self, _model: &ModelRope) -> Result<()> {

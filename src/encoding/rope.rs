@@ -10,10 +10,8 @@ use crate::error::Result;
 #[serde(deny_unknown_fields)]
 pub struct Rope {}
 
-impl EncodingKind for Rope {
-    const ABOUT: &'static str = "the model's own rotary positions (Su et al. 2021)";
-    const KEYS: &'static str = "";
-}
+pub(super) const ENTRY: EncodingKind =
+    EncodingKind::of::<Rope>("rope", "the model's own rotary positions (Su et al. 2021)", "");
 
 impl Encoding for Rope {
     fn check(&self, _model: &ModelRope) -> Result<()> {

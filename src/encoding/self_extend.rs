@@ -34,10 +34,11 @@ impl SelfExtend {
     }
 }
 
-impl EncodingKind for SelfExtend {
-    const ABOUT: &'static str = "grouped positions beyond the window (Jin et al. 2024)";
-    const KEYS: &'static str = "window=512, group, logn=false";
-}
+pub(super) const ENTRY: EncodingKind = EncodingKind::of::<SelfExtend>(
+    "self_extend",
+    "grouped positions beyond the window (Jin et al. 2024)",
+    "window=512, group, logn=false",
+);
 
 impl Encoding for SelfExtend {
     fn check(&self, model: &ModelRope) -> Result<()> {

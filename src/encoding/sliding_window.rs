@@ -22,11 +22,11 @@ impl SlidingWindow {
     }
 }
 
-impl EncodingKind for SlidingWindow {
-    const ABOUT: &'static str =
-        "the model's own positions, keys beyond the window not seen (Beltagy et al. 2020)";
-    const KEYS: &'static str = "window=L0";
-}
+pub(super) const ENTRY: EncodingKind = EncodingKind::of::<SlidingWindow>(
+    "sliding_window",
+    "the model's own positions, keys beyond the window not seen (Beltagy et al. 2020)",
+    "window=L0",
+);
 
 impl Encoding for SlidingWindow {
     fn check(&self, model: &ModelRope) -> Result<()> {

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Context, Encoding, KINDS, Kind, ModelRope, Positions, Rotations, key_error};
+use super::{Context, Encoding, EncodingKind, KINDS, ModelRope, Positions, Rotations, key_error};
 use crate::error::{Error, ErrorKind, Result};
+use crate::registry;
 
 /// A parsed encoding with its keys as they stand after defaults.
 #[derive(Debug, Clone)]
@@ -32,7 +33,7 @@ impl EncodingSpec {
         let base = take_base(&mut keys)?;
         let full_attention = take_full_attention(&mut keys)?;
         let context = Context::take(&mut keys)?;
-        let (encoding, mut keys) = (kind.parse)(keys).map_err(|e| keys_error(kind, &e))?;
+        let (encoding, mut keys) = (kind.read)(keys).map_err(|e| keys_error(kind, &e))?;
         keys.extend(base.map(|base| ("base".into(), base.into())));
         keys.extend(full_attention.then(|| ("full_attention".into(), true.into())));
         if let Some(Context { tokens, stride }) = context {
@@ -131,12 +132,8 @@ impl fmt::Display for EncodingSpec {
 ///
 /// # Errors
 /// [`ErrorKind::Encoding`] when there is none.
-pub(crate) fn find_kind(name: &str) -> Result<&'static Kind> {
-    KINDS.iter().find(|kind| kind.name == name).ok_or_else(|| {
-        let known: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
-        Error::new(ErrorKind::Encoding, format!("unknown encoding kind `{name}`"))
-            .fix(format!("use one of: {}", known.join(", ")))
-    })
+pub(crate) fn find_kind(name: &str) -> Result<&'static EncodingKind> {
+    registry::find(KINDS, name, "encoding", ErrorKind::Encoding)
 }
 
 fn take_base(keys: &mut toml::Table) -> Result<Option<f64>> {
@@ -159,7 +156,7 @@ fn take_full_attention(keys: &mut toml::Table) -> Result<bool> {
 }
 
 /// What toml says about a bad key or value, on one line.
-fn keys_error(kind: &Kind, error: &toml::de::Error) -> Error {
+fn keys_error(kind: &EncodingKind, error: &toml::de::Error) -> Error {
     let message = error.message().trim().replace('\n', " ");
     Error::new(ErrorKind::Encoding, format!("encoding kind `{}`: {message}", kind.name))
         .fix("add, mend or remove the key")

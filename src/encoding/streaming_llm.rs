@@ -31,10 +31,11 @@ impl StreamingLlm {
     }
 }
 
-impl EncodingKind for StreamingLlm {
-    const ABOUT: &'static str = "a window right behind attention sinks (Xiao et al. 2024)";
-    const KEYS: &'static str = "sinks=4, window=L0-sinks";
-}
+pub(super) const ENTRY: EncodingKind = EncodingKind::of::<StreamingLlm>(
+    "streaming_llm",
+    "a window right behind attention sinks (Xiao et al. 2024)",
+    "sinks=4, window=L0-sinks",
+);
 
 impl Encoding for StreamingLlm {
     fn check(&self, model: &ModelRope) -> Result<()> {

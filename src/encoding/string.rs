@@ -32,11 +32,11 @@ fn default_logit_factor() -> f64 {
     1.0
 }
 
-impl EncodingKind for StringEncoding {
-    const ABOUT: &'static str =
-        "distances beyond a shift start again at the local part (An et al. 2025, STRING)";
-    const KEYS: &'static str = "shift=L/3, local=128, logit_factor=1, logn=false";
-}
+pub(super) const ENTRY: EncodingKind = EncodingKind::of::<StringEncoding>(
+    "string",
+    "distances beyond a shift start again at the local part (An et al. 2025, STRING)",
+    "shift=L/3, local=128, logit_factor=1, logn=false",
+);
 
 impl Encoding for StringEncoding {
     fn check(&self, _model: &ModelRope) -> Result<()> {

@@ -83,7 +83,8 @@ impl SpectrumRule for Yarn {
     }
 }
 
-impl EncodingKind for Yarn {
-    const ABOUT: &'static str = "interpolation by parts and a logit scale (Peng et al. 2023)";
-    const KEYS: &'static str = "factor, original_max_position, beta_fast=32, beta_slow=1, attention_factor";
-}
+pub(super) const ENTRY: EncodingKind = EncodingKind::of::<Yarn>(
+    "yarn",
+    "interpolation by parts and a logit scale (Peng et al. 2023)",
+    "factor, original_max_position, beta_fast=32, beta_slow=1, attention_factor",
+);

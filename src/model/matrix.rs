@@ -7,7 +7,7 @@ use burn::backend::Dispatch;
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-use super::kernels::{CpuKernels, Operand, TrainingKernels, is_cpu};
+use super::kernels::{DifferentiableKernels, InferenceKernels, Operand, is_cpu};
 use super::stored::StoredTensor;
 use super::{MAX_ELEMENTS, Precision};
 

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::attention::{RelativeAttention, Sight, Turn};
 use super::cache::LayerCache;
-use super::kernels::{CpuKernels, Heads, on_cpu};
+use super::kernels::{Heads, InferenceKernels, is_cpu_without_gradients};
 use super::{AttentionConfig, Precision};
 use crate::encoding::{Band, Positions, Rotation, Rotations};
 
@@ -153,7 +153,7 @@ impl RotaryTables {
     /// Rotates every head of every row of `x [rows, heads * head_dim]`, dimension `p` with `p + h`.
     fn rotate(&self, x: Tensor<2>, table: usize) -> Tensor<2> {
         let table = self.tables.clone().slice_dim(0, 2 * table..2 * table + 2);
-        if on_cpu(&x.device()) {
+        if is_cpu_without_gradients(&x.device()) {
             return Tensor::from_dispatch(Dispatch::rotate(x.into_dispatch(), table.into_dispatch()));
         }
         let [_, rows, half] = table.dims();

@@ -3,7 +3,7 @@
 use burn::backend::Dispatch;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::kernels::{CpuKernels, on_cpu};
+use super::kernels::{InferenceKernels, is_cpu_without_gradients};
 use super::network::row_blocks;
 use super::stored::Mapped;
 use super::{Network, Part, RotaryTables};
@@ -73,7 +73,7 @@ impl Network {
 
 /// Negative log-likelihoods of `targets [rows]` under `logits [rows, vocab]`, and top-1 hits.
 fn chunk_scores(logits: Tensor<2>, targets: Tensor<1, Int>) -> Result<(Vec<f32>, Vec<bool>)> {
-    if on_cpu(&logits.device()) {
+    if is_cpu_without_gradients(&logits.device()) {
         let scores = Dispatch::target_scores(logits.into_dispatch(), targets.into_dispatch());
         let scores: Vec<f32> = read(Tensor::<2>::from_dispatch(scores).try_into_data())?;
         return Ok(scores.chunks_exact(2).map(|score| (score[0], score[1] == 1.0)).unzip());

@@ -4,7 +4,7 @@ use burn::backend::Dispatch;
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Device, Int, Tensor};
 
-use super::kernels::{Heads, TrainingKernels, is_cpu};
+use super::kernels::{DifferentiableKernels, Heads, is_cpu};
 use super::network::row_blocks;
 use super::{Network, RotaryTables};
 
@@ -30,7 +30,7 @@ impl Network {
     }
 }
 
-/// [`TrainingKernels::cross_entropy`] in tensor operations.
+/// [`DifferentiableKernels::cross_entropy`] in tensor operations.
 pub(super) fn cross_entropy(hidden: Tensor<2>, head: &Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     let (count, vocab) = (targets.dims()[0], head.dims()[0]);
     let mut start = 0;
@@ -56,7 +56,7 @@ fn attend_each(rotary: &RotaryTables, rows: [Tensor<2>; 3]) -> Tensor<2> {
     causal_attention(&rotary.tables, rows, heads)
 }
 
-/// [`TrainingKernels::causal_attention`] in tensor operations, with a score matrix for each head.
+/// [`DifferentiableKernels::causal_attention`] in tensor operations, with a score matrix for each head.
 pub(super) fn causal_attention(
     tables: &Tensor<3>,
     [query, key, value]: [Tensor<2>; 3],

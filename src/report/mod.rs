@@ -43,6 +43,10 @@ use pictures::pictures;
 
 pub use pictures::Picture;
 
+/// The files that show all of a report, and what renders them.
+const FORMATS: &[(&str, fn(&Report) -> String)] =
+    &[("report.md", markdown::render), ("report.tex", latex::render), ("report.html", html::render)];
+
 /// Everything that a report shows, ready to be rendered.
 #[derive(Debug)]
 pub struct Report<'a> {
@@ -99,9 +103,9 @@ impl<'a> Report<'a> {
             })?;
             write_whole(&path, &bytes)?;
         }
-        write_whole(&out.join("report.md"), markdown::render(self).as_bytes())?;
-        write_whole(&out.join("report.tex"), latex::render(self).as_bytes())?;
-        write_whole(&out.join("report.html"), html::render(self).as_bytes())?;
+        for (file, render) in FORMATS {
+            write_whole(&out.join(file), render(self).as_bytes())?;
+        }
         lm_eval::write(self, out)
     }
 }

@@ -8,8 +8,8 @@ use super::buckets::Buckets;
 use super::draw::{Drawn, draw};
 use super::middle_cut::{self, MiddleCut};
 use super::{
-    Better, Generated, Group, Measure, Metric, Request, Sample, Selection, Span, Task, fewer_than_asked,
-    python, with_left_out,
+    Better, Generated, Group, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
+    fewer_than_asked, python, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result};
@@ -70,6 +70,13 @@ struct Outcome {
     text: String,
     ended: Ended,
 }
+
+pub(super) const ENTRY: TaskKind = TaskKind::of::<CodeRun>(
+    "code_run",
+    "what a call returns: InfiniteBench Code.Run (Zhang et al. 2024)",
+    "limit, samples, max_new_tokens=5, buckets=[0,16384,32768,65536], prompt=raw",
+)
+.with_lists(&["buckets"]);
 
 impl Task for CodeRun {
     fn check(&self) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Tasks: records become samples, samples become outcomes, outcomes become figures.
 //!
-//! **Adding a task**: write `src/task/NAME.rs` with a serde struct whose fields are the task's keys and an
-//! `impl Task`, and add its line to `TASKS` below.
+//! **Adding a task**: write `src/task/NAME.rs` with a serde struct whose fields are the task's keys, an `impl Task`
+//! and its `ENTRY`, and add the entry to [`TASKS`].
 
 mod buckets;
 mod code_run;
@@ -18,16 +18,6 @@ mod repoqa;
 mod similarity;
 mod symbols;
 
-pub use code_run::CodeRun;
-pub use completion::Completion;
-pub use language_modeling::LanguageModeling;
-pub use lookup::Lookup;
-pub use multiple_choice::MultipleChoice;
-pub use project_completion::ProjectCompletion;
-pub use repobench::Repobench;
-pub use repoqa::RepoQa;
-pub use symbols::Symbols;
-
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -38,6 +28,7 @@ use serde_json::Value;
 use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Checkpoint, Generation, Limits, TokenScores, Tokens};
+use crate::registry::{self, Kind};
 use crate::structure::Language;
 
 /// Something that a model is asked to do with the records of a data set.
@@ -426,37 +417,34 @@ impl std::fmt::Display for Back {
     }
 }
 
-/// An entry of the registry of task kinds.
-pub struct TaskKind {
-    /// As written in configs.
-    pub name: &'static str,
-    /// Keys whose value is a list by nature, so that a list there is no sweep.
-    pub lists: &'static [&'static str],
-    parse: fn(toml::Table) -> Parsed,
-}
-
-/// A task, and its keys with the defaults filled in.
-type Parsed = std::result::Result<(Arc<dyn Task>, toml::Table), toml::de::Error>;
+/// An entry of the registry of tasks: a kind's file has one.
+pub type TaskKind = Kind<dyn Task>;
 
 /// Every kind of task.
 pub const TASKS: &[TaskKind] = &[
-    TaskKind::of::<LanguageModeling>("language_modeling", &["buckets", "positions", "copies"]),
-    TaskKind::of::<Lookup>("lookup", &["length", "depth"]),
-    TaskKind::of::<Completion>("completion", &["buckets"]),
-    TaskKind::of::<Symbols>("symbols", &[]),
-    TaskKind::of::<MultipleChoice>("multiple_choice", &["buckets"]),
-    TaskKind::of::<CodeRun>("code_run", &["buckets"]),
-    TaskKind::of::<RepoQa>("repoqa", &[]),
-    TaskKind::of::<Repobench>("repobench", &["buckets"]),
-    TaskKind::of::<ProjectCompletion>("project_completion", &[]),
+    language_modeling::ENTRY,
+    lookup::ENTRY,
+    completion::ENTRY,
+    symbols::ENTRY,
+    multiple_choice::ENTRY,
+    code_run::ENTRY,
+    repoqa::ENTRY,
+    repobench::ENTRY,
+    project_completion::ENTRY,
 ];
 
 impl TaskKind {
+    /// The kind that a type is, whose fields are the keys.
     const fn of<T: Task + Serialize + DeserializeOwned + 'static>(
         name: &'static str,
-        lists: &'static [&'static str],
+        about: &'static str,
+        keys: &'static str,
     ) -> TaskKind {
-        TaskKind { name, lists, parse: parse_keys::<T> }
+        let read = |keys| {
+            let (task, keys) = registry::read::<T>(keys)?;
+            Ok((Arc::new(task) as Arc<dyn Task>, keys))
+        };
+        Kind { name, about, keys, lists: &[], read }
     }
 
     /// Reads a task's keys, and gives them back with the defaults filled in.
@@ -464,7 +452,7 @@ impl TaskKind {
     /// # Errors
     /// [`ErrorKind::Config`] for an unknown key, a value of the wrong type or one that makes no sense.
     pub fn parse(&self, keys: toml::Table) -> Result<(Arc<dyn Task>, toml::Table)> {
-        let (task, keys) = (self.parse)(keys).map_err(|e| {
+        let (task, keys) = (self.read)(keys).map_err(|e| {
             let message = e.message().trim().replace('\n', " ");
             Error::new(ErrorKind::Config, format!("task kind `{}`: {message}", self.name))
                 .fix("add, mend or remove the key")
@@ -474,23 +462,12 @@ impl TaskKind {
     }
 }
 
-fn parse_keys<T: Task + Serialize + DeserializeOwned + 'static>(keys: toml::Table) -> Parsed {
-    let task = T::deserialize(toml::Value::Table(keys))?;
-    let keys = toml::Table::try_from(&task).map_err(serde::de::Error::custom)?;
-    Ok((Arc::new(task), keys))
-}
-
 /// The kind of that name.
 ///
 /// # Errors
 /// [`ErrorKind::Config`], listing the kinds.
 pub fn find_kind(name: &str) -> Result<&'static TaskKind> {
-    TASKS.iter().find(|kind| kind.name == name).ok_or_else(|| {
-        let known: Vec<_> = TASKS.iter().map(|kind| kind.name).collect();
-        Error::new(ErrorKind::Config, format!("unknown task kind `{name}`"))
-            .at("key `kind`")
-            .fix(format!("use one of: {}", known.join(", ")))
-    })
+    registry::find(TASKS, name, "task", ErrorKind::Config).map_err(|e| e.at("key `kind`"))
 }
 
 /// The first sample of every bucket, then the second of every bucket, and so on: a run that is cut short

@@ -4,7 +4,7 @@ use super::{Family, Gguf};
 use crate::error::Result;
 use crate::model::config::{Biases, Multipliers, NetworkConfig, RawConfig};
 
-pub(super) const FAMILY: Family = Family {
+pub(super) const ENTRY: Family = Family {
     model_types: &["granite"],
     gguf: Some(Gguf { architecture: "granite", interleaved: true }),
     read,

@@ -5,7 +5,7 @@ use super::{Family, Gguf};
 use crate::error::Result;
 use crate::model::config::{Biases, NetworkConfig, RawConfig, unsupported};
 
-pub(super) const FAMILY: Family = Family {
+pub(super) const ENTRY: Family = Family {
     model_types: &["llama", "iquestcoder"],
     gguf: Some(Gguf { architecture: "llama", interleaved: true }),
     read,

@@ -4,7 +4,7 @@ use super::Family;
 use crate::error::Result;
 use crate::model::config::{Biases, NetworkConfig, RawConfig};
 
-pub(super) const FAMILY: Family = Family { model_types: &["mistral"], gguf: None, read };
+pub(super) const ENTRY: Family = Family { model_types: &["mistral"], gguf: None, read };
 
 /// What transformers takes for a config without the key; null is full attention.
 const DEFAULT_WINDOW: usize = 4096;

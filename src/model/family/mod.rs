@@ -1,7 +1,18 @@
 //! Model families: what each has beyond plain LLaMA, put together from the parts that the network has.
 //!
-//! **Adding a family**: write `src/model/family/NAME.rs` with its `FAMILY`, and add its line below. The exact meaning of a
+//! **Adding a family**: write `src/model/family/NAME.rs` with its `ENTRY`, and add that to [`FAMILIES`]. The exact meaning of a
 //! family is its modelling file in transformers; `scripts/compare_transformers.py` holds it to that.
+
+mod granite;
+mod llama;
+mod mistral;
+mod olmo2;
+mod phi3;
+mod qwen2;
+mod qwen3;
+mod seed_oss;
+mod smollm3;
+mod starcoder2;
 
 use serde_json::Value;
 
@@ -26,15 +37,19 @@ pub(super) struct Gguf {
     pub(super) interleaved: bool,
 }
 
-macro_rules! families {
-    ($($name:ident),* $(,)?) => {
-        $(mod $name;)*
-        /// Every family.
-        const FAMILIES: &[Family] = &[$($name::FAMILY),*];
-    };
-}
-
-families! { llama, mistral, qwen2, qwen3, granite, smollm3, phi3, starcoder2, olmo2, seed_oss }
+/// Every family.
+const FAMILIES: &[Family] = &[
+    llama::ENTRY,
+    mistral::ENTRY,
+    qwen2::ENTRY,
+    qwen3::ENTRY,
+    granite::ENTRY,
+    smollm3::ENTRY,
+    phi3::ENTRY,
+    starcoder2::ENTRY,
+    olmo2::ENTRY,
+    seed_oss::ENTRY,
+];
 
 /// Fields of config.json that stand for what no family here has, with the words for it.
 const MISSING: &[(&str, &str)] = &[

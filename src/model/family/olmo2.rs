@@ -5,7 +5,7 @@ use super::Family;
 use crate::error::Result;
 use crate::model::config::{Biases, LayerNorms, NetworkConfig, QkNorm, RawConfig};
 
-pub(super) const FAMILY: Family = Family { model_types: &["olmo2"], gguf: None, read };
+pub(super) const ENTRY: Family = Family { model_types: &["olmo2"], gguf: None, read };
 
 fn read(raw: &RawConfig) -> Result<NetworkConfig> {
     raw.needs_activation("silu")?;

@@ -4,7 +4,7 @@ use super::{Family, Gguf};
 use crate::error::Result;
 use crate::model::config::{NetworkConfig, RawConfig, field_error};
 
-pub(super) const FAMILY: Family =
+pub(super) const ENTRY: Family =
     Family { model_types: &["phi3"], gguf: Some(Gguf { architecture: "phi3", interleaved: false }), read };
 
 fn read(raw: &RawConfig) -> Result<NetworkConfig> {

@@ -6,7 +6,7 @@ use crate::encoding::OwnWindow;
 use crate::error::Result;
 use crate::model::config::{Biases, NetworkConfig, RawConfig};
 
-pub(super) const FAMILY: Family =
+pub(super) const ENTRY: Family =
     Family { model_types: &["qwen2"], gguf: Some(Gguf { architecture: "qwen2", interleaved: false }), read };
 
 /// What transformers takes for configs without the keys.

@@ -4,7 +4,7 @@ use super::{Family, Gguf, qwen2};
 use crate::error::Result;
 use crate::model::config::{Biases, NetworkConfig, QkNorm, RawConfig};
 
-pub(super) const FAMILY: Family =
+pub(super) const ENTRY: Family =
     Family { model_types: &["qwen3"], gguf: Some(Gguf { architecture: "qwen3", interleaved: false }), read };
 
 fn read(raw: &RawConfig) -> Result<NetworkConfig> {

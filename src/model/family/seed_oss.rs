@@ -4,7 +4,7 @@ use super::Family;
 use crate::error::Result;
 use crate::model::config::{Biases, NetworkConfig, RawConfig};
 
-pub(super) const FAMILY: Family = Family { model_types: &["seed_oss"], gguf: None, read };
+pub(super) const ENTRY: Family = Family { model_types: &["seed_oss"], gguf: None, read };
 
 fn read(raw: &RawConfig) -> Result<NetworkConfig> {
     raw.needs_activation("silu")?;

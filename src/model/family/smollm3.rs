@@ -4,7 +4,7 @@ use super::{Family, Gguf};
 use crate::error::Result;
 use crate::model::config::{Biases, NetworkConfig, RawConfig};
 
-pub(super) const FAMILY: Family = Family {
+pub(super) const ENTRY: Family = Family {
     model_types: &["smollm3"],
     gguf: Some(Gguf { architecture: "smollm3", interleaved: true }),
     read,

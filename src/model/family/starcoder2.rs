@@ -5,7 +5,7 @@ use super::{Family, Gguf};
 use crate::error::Result;
 use crate::model::config::{Biases, FeedForwardKind, NetworkConfig, NormKind, RawConfig};
 
-pub(super) const FAMILY: Family = Family {
+pub(super) const ENTRY: Family = Family {
     model_types: &["starcoder2"],
     gguf: Some(Gguf { architecture: "starcoder2", interleaved: false }),
     read,

@@ -9,7 +9,7 @@ use super::Linear;
 use crate::error::Result;
 use crate::model::MAX_ELEMENTS;
 use crate::model::config::{FeedForwardKind, NetworkConfig};
-use crate::model::kernels::{CpuKernels, TrainingKernels, is_cpu, on_cpu};
+use crate::model::kernels::{DifferentiableKernels, InferenceKernels, is_cpu, is_cpu_without_gradients};
 use crate::model::matrix::Rows;
 use crate::model::weights::{Piece, Weights};
 
@@ -90,7 +90,7 @@ impl FeedForward {
 
     /// Rows that go through it together: the inner width is the widest tensor of a layer.
     pub(in crate::model) fn rows_of_block(&self, device: &Device) -> usize {
-        let most = if on_cpu(device) { CPU_ROWS } else { usize::MAX };
+        let most = if is_cpu_without_gradients(device) { CPU_ROWS } else { usize::MAX };
         let (FeedForward::Gated(Gated { up_proj: widest, .. })
         | FeedForward::Plain(Plain { c_fc: widest, .. })) = self;
         (MAX_ELEMENTS / widest.width()).clamp(1, most)
@@ -107,7 +107,7 @@ fn silu_product(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
 /// gelu by its tanh approximation (Hendrycks and Gimpel 2016), `gelu_pytorch_tanh`:
 /// `x / (1 + exp(-2 sqrt(2 / pi) (x + 0.044715 x^3)))`.
 fn gelu(x: Tensor<2>) -> Tensor<2> {
-    if on_cpu(&x.device()) {
+    if is_cpu_without_gradients(&x.device()) {
         return Tensor::from_dispatch(Dispatch::gelu_tanh(x.into_dispatch()));
     }
     let cubed = x.clone().powi_scalar(3).mul_scalar(0.044715);

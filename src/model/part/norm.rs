@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::error::Result;
 use crate::model::config::NormKind;
-use crate::model::kernels::{CpuKernels, TrainingKernels, is_cpu, on_cpu};
+use crate::model::kernels::{DifferentiableKernels, InferenceKernels, is_cpu, is_cpu_without_gradients};
 use crate::model::weights::Weights;
 
 /// Scales each row to one size, then each of its numbers by a weight.
@@ -62,7 +62,7 @@ impl Norm {
                 let variance = x.clone().square().mean_dim(1);
                 x * variance.add_scalar(self.epsilon).sqrt().recip() * weight.unsqueeze()
             }
-            Some(bias) if on_cpu(&device) => {
+            Some(bias) if is_cpu_without_gradients(&device) => {
                 let bias = bias.val().into_dispatch();
                 let [x, weight] = [x.into_dispatch(), weight.into_dispatch()];
                 Tensor::from_dispatch(Dispatch::layer_norm(x, weight, bias, self.epsilon))

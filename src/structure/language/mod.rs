@@ -1,11 +1,20 @@
 //! The programming languages whose structure is known.
 //!
 //! **Adding a language**: write `src/structure/language/NAME.rs` with its [`Entry`], which says what its grammar
-//! calls things and how it defines functions, and add its line below. `scripts/check_functions_against_ctags.py`
+//! calls things and how it defines functions, and add its lines below. `scripts/check_functions_against_ctags.py`
 //! holds it to another parser.
 
+mod c;
+mod cpp;
+mod csharp;
 mod entry;
+mod go;
+mod java;
+mod javascript;
 mod preprocessor;
+mod python;
+mod rust;
+mod typescript;
 
 use std::fmt;
 use std::path::Path;
@@ -17,8 +26,6 @@ pub(super) use self::entry::Entry;
 
 macro_rules! languages {
     ($($module:ident => $language:ident),* $(,)?) => {
-        $(mod $module;)*
-
         /// A language with a grammar. Written in lower case, `python`, `csharp`; data sets' other spellings of
         /// it are read too, in any case.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -16,8 +16,8 @@ use serde_json::Value;
 use super::buckets::Buckets;
 use super::middle_cut::{self, MiddleCut};
 use super::{
-    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, by_rank,
-    fewer_than_asked, sift, with_left_out,
+    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
+    by_rank, fewer_than_asked, sift, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result};
@@ -74,6 +74,13 @@ struct Question<'a> {
     answers: Vec<String>,
     length: usize,
 }
+
+pub(super) const ENTRY: TaskKind = TaskKind::of::<Completion>(
+    "completion",
+    "the next line, as LongBench asks and scores (Bai et al. 2024)",
+    "prompt, limit, samples, buckets=[0,4000,8000], max_new_tokens=64",
+)
+.with_lists(&["buckets"]);
 
 impl Task for Completion {
     fn check(&self) -> Result<()> {

@@ -13,7 +13,8 @@ use serde_json::Value;
 use distance::{Distances, default_edges};
 
 use super::{
-    Better, Group, Measure, Metric, Request, Sample, Scored, Selection, Span, Task, by_rank, fewer_than_asked,
+    Better, Group, Measure, Metric, Request, Sample, Scored, Selection, Span, Task, TaskKind, by_rank,
+    fewer_than_asked,
 };
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result};
@@ -127,6 +128,13 @@ impl std::ops::Add for Sums {
         }
     }
 }
+
+pub(super) const ENTRY: TaskKind = TaskKind::of::<LanguageModeling>(
+    "language_modeling",
+    "the loss of every token, by position and by how far back stands what it could be known from",
+    "buckets, samples, positions=buckets, last, from=L0, copies=1 to the last bucket",
+)
+.with_lists(&["buckets", "positions", "copies"]);
 
 impl Task for LanguageModeling {
     fn check(&self) -> Result<()> {

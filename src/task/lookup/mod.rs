@@ -58,7 +58,9 @@ use self::filler::Pool;
 use self::needle::Needles;
 use self::outcome::{Outcome, Reference, goes_on_after_integer};
 use self::prompt::Recipe;
-use super::{Better, Generated, Group, Measure, Metric, Request, Sample, Selection, Span, Task, by_rank};
+use super::{
+    Better, Generated, Group, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind, by_rank,
+};
 use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Checkpoint, Limits};
@@ -118,6 +120,14 @@ impl Default for Lookup {
         }
     }
 }
+
+pub(super) const ENTRY: TaskKind = TaskKind::of::<Lookup>(
+    "lookup",
+    "what a generated function returns that stands far back, over lengths and depths",
+    "length=[1024,2048,4096], depth=[0,25,50,75,100], samples=10, needles=4, distractors=2, hops=1, \
+     body=constant, language=python, max_new_tokens=8",
+)
+.with_lists(&["length", "depth"]);
 
 impl Task for Lookup {
     fn check(&self) -> Result<()> {

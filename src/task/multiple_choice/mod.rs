@@ -15,7 +15,7 @@ use self::outcome::{Outcome, Reference};
 use super::buckets::Buckets;
 use super::draw::{Drawn, draw};
 use super::{
-    Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Task, fewer_than_asked,
+    Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Task, TaskKind, fewer_than_asked,
     middle_cut, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
@@ -48,6 +48,13 @@ pub struct MultipleChoice {
 fn default_buckets() -> Buckets {
     Buckets(vec![0, 16 << 10, 32 << 10, 64 << 10])
 }
+
+pub(super) const ENTRY: TaskKind = TaskKind::of::<MultipleChoice>(
+    "multiple_choice",
+    "a question with lettered options: LongBench v2, LongCodeQA, InfiniteBench Code.Debug",
+    "benchmark, limit, samples, max_new_tokens=the benchmark's, buckets=[0,16384,32768,65536], prompt=raw",
+)
+.with_lists(&["buckets"]);
 
 impl Task for MultipleChoice {
     fn check(&self) -> Result<()> {

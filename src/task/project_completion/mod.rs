@@ -17,7 +17,7 @@ use self::answer::{Outcome, Reference, has_line};
 use self::context::cropped;
 use self::project::{Line, Project};
 use super::{
-    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task,
+    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
     fewer_than_asked, sift, with_left_out,
 };
 use crate::dataset::Dataset;
@@ -63,6 +63,12 @@ fn default_max_new_tokens() -> usize {
 fn default_alone() -> bool {
     true
 }
+
+pub(super) const ENTRY: TaskKind = TaskKind::of::<ProjectCompletion>(
+    "project_completion",
+    "lines of a file, given its project and without it: Long Code Arena (Bogomolov et al. 2024)",
+    "limit, samples, max_new_tokens=100, alone=true",
+);
 
 impl Task for ProjectCompletion {
     fn check(&self) -> Result<()> {

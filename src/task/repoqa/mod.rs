@@ -20,7 +20,7 @@ use self::answer::{Function, Outcome, Reference};
 use self::context::Context;
 use self::repository::Repository;
 use super::{
-    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task,
+    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
     fewer_than_asked, sift, with_left_out,
 };
 use crate::dataset::Dataset;
@@ -65,6 +65,12 @@ fn default_context_tokens() -> usize {
 fn default_max_new_tokens() -> usize {
     1024
 }
+
+pub(super) const ENTRY: TaskKind = TaskKind::of::<RepoQa>(
+    "repoqa",
+    "the function that is described in words: RepoQA (Liu et al. 2024)",
+    "samples, context_tokens=16384, max_new_tokens=1024, prompt=raw, tokenizer=the run's own",
+);
 
 impl Task for RepoQa {
     fn check(&self) -> Result<()> {

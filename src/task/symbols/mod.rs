@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::draw::{Drawn, draw};
 use super::{
-    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task,
+    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
     fewer_than_asked, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
@@ -88,6 +88,12 @@ fn default_max_new_tokens() -> usize {
 fn default_position_width() -> usize {
     2048
 }
+
+pub(super) const ENTRY: TaskKind = TaskKind::of::<Symbols>(
+    "symbols",
+    "the names of a file's functions and classes (Zhang et al. 2024, section 5.1)",
+    "samples, min_tokens=10000, max_tokens=16000, min_symbols=10, max_new_tokens=128, position_width=2048, prompt=raw",
+);
 
 impl Task for Symbols {
     fn check(&self) -> Result<()> {

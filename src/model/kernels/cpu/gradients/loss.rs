@@ -2,24 +2,29 @@
 
 use rayon::prelude::*;
 
-use super::super::cpu::matrix::{Matrix, multiply_in_parallel};
-use super::super::cpu::simd::{exp_sum, max, sum_of_exp, vectorised};
+use super::super::matrix::{Matrix, multiply_in_parallel};
+use super::super::simd::{exp_sum, max, sum_of_exp, vectorised};
 
 /// Rows whose logits exist at a time.
 const ROWS: usize = 512;
 
 /// Mean negative log-likelihood of targets, and its gradients.
-pub(super) struct Loss {
-    pub(super) mean: f32,
+pub(in crate::model::kernels::cpu) struct Loss {
+    pub(in crate::model::kernels::cpu) mean: f32,
     /// `[rows, width]`
-    pub(super) of_hidden: Vec<f32>,
+    pub(in crate::model::kernels::cpu) of_hidden: Vec<f32>,
     /// `[vocab, width]`
-    pub(super) of_head: Vec<f32>,
+    pub(in crate::model::kernels::cpu) of_head: Vec<f32>,
 }
 
 /// Mean negative log-likelihood of `targets` under the logits of `hidden [rows, width]` and `head [vocab,
 /// width]`.
-pub(super) fn cross_entropy(hidden: &[f32], head: &[f32], targets: &[usize], width: usize) -> f32 {
+pub(in crate::model::kernels::cpu) fn cross_entropy(
+    hidden: &[f32],
+    head: &[f32],
+    targets: &[usize],
+    width: usize,
+) -> f32 {
     let vocab = head.len() / width;
     let score = |(logits, &target): (&[f32], &usize)| {
         vectorised(
@@ -40,7 +45,12 @@ pub(super) fn cross_entropy(hidden: &[f32], head: &[f32], targets: &[usize], wid
 }
 
 /// [`cross_entropy`] with its gradients.
-pub(super) fn cross_entropy_gradients(hidden: &[f32], head: &[f32], targets: &[usize], width: usize) -> Loss {
+pub(in crate::model::kernels::cpu) fn cross_entropy_gradients(
+    hidden: &[f32],
+    head: &[f32],
+    targets: &[usize],
+    width: usize,
+) -> Loss {
     let (vocab, share) = (head.len() / width, 1.0 / targets.len() as f32);
     let mut of_hidden = vec![0.0; hidden.len()];
     let mut of_head = vec![0.0; head.len()];

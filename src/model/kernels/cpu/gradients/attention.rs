@@ -11,15 +11,15 @@ use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use rayon::prelude::*;
 
-use super::super::Heads;
-use super::super::cpu::matrix::{Matrix, multiply};
-use super::super::cpu::simd::{dot, exp, exp_sum, max, vectorised};
+use super::super::matrix::{Matrix, multiply};
+use super::super::simd::{dot, exp, exp_sum, max, vectorised};
+use crate::model::kernels::Heads;
 
 /// Scores of a block that are aimed at: those and their gradients stay in a core's own cache.
 const SCORES: usize = 1 << 16;
 
 /// Queries, keys and values of the sequences, one below the other.
-pub(super) struct Sequences<'a> {
+pub(in crate::model::kernels::cpu) struct Sequences<'a> {
     /// `[rows, heads * dim]`
     query: &'a [f32],
     /// `[rows, kv_heads * dim]`
@@ -50,8 +50,8 @@ struct Scratch {
 }
 
 impl<'a> Sequences<'a> {
-    /// Contiguous tensors; see [`super::TrainingKernels::causal_attention`].
-    pub(super) fn new(
+    /// Contiguous tensors; see [`super::DifferentiableKernels::causal_attention`].
+    pub(in crate::model::kernels::cpu) fn new(
         query: &'a FloatTensor<Flex>,
         key: &'a FloatTensor<Flex>,
         value: &'a FloatTensor<Flex>,
@@ -69,7 +69,7 @@ impl<'a> Sequences<'a> {
     }
 
     /// `[rows, heads * dim]`, and the logarithm of each row's sum of exponentials, task by task.
-    pub(super) fn attend(&self) -> (Vec<f32>, Vec<f32>) {
+    pub(in crate::model::kernels::cpu) fn attend(&self) -> (Vec<f32>, Vec<f32>) {
         let width = self.group() * self.heads.dim;
         let mut out = vec![0.0; self.query.len()];
         let mut log_sums = vec![0.0; self.query.len() / self.heads.dim];
@@ -84,7 +84,12 @@ impl<'a> Sequences<'a> {
     }
 
     /// Gradients by `query`, `key` and `value`, of the gradient by the output.
-    pub(super) fn gradients(&self, out: &[f32], log_sums: &[f32], grad: &[f32]) -> [Vec<f32>; 3] {
+    pub(in crate::model::kernels::cpu) fn gradients(
+        &self,
+        out: &[f32],
+        log_sums: &[f32],
+        grad: &[f32],
+    ) -> [Vec<f32>; 3] {
         let (width, dim, length) = (self.group() * self.heads.dim, self.heads.dim, self.length);
         let mut of_query = vec![0.0; self.query.len()];
         let [mut of_key, mut of_value] = [vec![0.0; self.key.len()], vec![0.0; self.key.len()]];

@@ -4,8 +4,8 @@ use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use rayon::prelude::*;
 
-use super::super::cpu::elementwise::TASK;
-use super::super::cpu::simd::{dot, exp, sum_of_squares, vectorised};
+use super::super::elementwise::TASK;
+use super::super::simd::{dot, exp, sum_of_squares, vectorised};
 use super::super::tensor;
 
 /// Gradients of `silu(gate) * up` by `gate` and `up`.

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::TrainingKernels;
+use super::DifferentiableKernels;
 use crate::model::kernels::Heads;
 use crate::model::training::{causal_attention, cross_entropy};
 
