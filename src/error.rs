@@ -133,28 +133,3 @@ pub fn all_or_errors<T>(results: impl IntoIterator<Item = Result<T>>) -> Result<
     }
     errors.into_iter().reduce(Error::and).map_or(Ok(values), Err)
 }
-
-/// Reads a whole UTF-8 file, or says what is wrong with it.
-///
-/// # Errors
-/// `kind`, naming the file, when it cannot be read or is not UTF-8 (with the offending byte's offset).
-pub fn read_text(path: &Path, kind: ErrorKind) -> Result<String> {
-    String::from_utf8(read_bytes(path, kind)?).map_err(|e| {
-        let at = e.utf8_error().valid_up_to();
-        Error::new(kind, format!("not valid UTF-8 at byte {at}"))
-            .in_file(path)
-            .fix("convert the file to UTF-8")
-    })
-}
-
-/// Reads a whole file.
-///
-/// # Errors
-/// `kind`, naming the file, when it cannot be read.
-pub fn read_bytes(path: &Path, kind: ErrorKind) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|e| {
-        Error::new(kind, format!("cannot read the file: {e}"))
-            .in_file(path)
-            .fix("check the path and its permissions")
-    })
-}

@@ -13,6 +13,7 @@ pub mod dataset;
 pub mod device;
 pub mod encoding;
 pub mod error;
+pub mod files;
 pub mod hash;
 pub mod hub;
 pub mod interrupt;

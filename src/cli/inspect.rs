@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::print;
-use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::read_text;
 use crate::model::Tokenizer;
 use crate::structure::{Language, Region, RegionKind, Source, Unit, regions, segments};
 

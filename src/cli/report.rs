@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::print;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::make_directory;
 use crate::report::{Report, terminal};
 use crate::store::Results;
 
@@ -49,11 +50,7 @@ impl Args {
 /// Writes a report, names on stderr what is doubtful, and shows the tables.
 pub(super) fn write(results: &Results, out: &Path, baseline: Option<&str>) -> Result<()> {
     let report = Report::new(results, baseline)?;
-    std::fs::create_dir_all(out).map_err(|e| {
-        Error::new(ErrorKind::Write, format!("cannot make the directory: {e}"))
-            .in_file(out)
-            .fix("give another --out")
-    })?;
+    make_directory(out)?;
     report.write(out)?;
     for disagreement in &results.disagreements {
         eprintln!("warning: measured twice with different outcomes: {disagreement}");

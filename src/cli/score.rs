@@ -7,7 +7,8 @@ use serde_json::json;
 use super::{check_encoding, find_model, kinds_help, print};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
-use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::read_text;
 use crate::model::{Checkpoint, Network, Precision, Under};
 use crate::structure::{Language, Segments, Source, Unit, segments, segments_prefix_only};
 

@@ -3,10 +3,12 @@
 //! Reading goes text -> table -> `--set` overrides ([`overrides`]) -> sweeps expanded ([`sweep`]) ->
 //! [`Config`]. Everything that can be known to be wrong without a model or a dataset is refused here.
 
+mod difference;
 pub(crate) mod overrides;
 mod sweep;
 mod tune;
 
+pub(crate) use difference::difference;
 pub use sweep::Sweep;
 pub use tune::TuneKeys;
 
@@ -17,7 +19,8 @@ use std::sync::Arc;
 use toml::{Table, Value};
 
 use crate::encoding::{self, EncodingSpec};
-use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::read_text;
 use crate::hub::{self, Name};
 use crate::model::Precision;
 use crate::paper;

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use super::record::{Origin, Record, Roles};
 use super::{Dataset, Format, slashed, unreadable};
-use crate::error::{ErrorKind, Result, read_text};
+use crate::error::{ErrorKind, Result};
+use crate::files::read_text;
 use crate::structure::Language;
 
 pub(super) const ENTRY: Format = Format { name: "source_tree", takes: Path::is_dir, read, files };

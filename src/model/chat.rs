@@ -12,7 +12,8 @@ use minijinja::{Environment, ErrorKind as JinjaError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::read_text;
 
 /// Tokens that templates name, as tokenizer_config.json calls them.
 const SPECIAL: [&str; 7] =

@@ -9,7 +9,8 @@ use super::format::CheckpointFormat;
 use super::safetensors::{SafetensorsDir, weight_files};
 use super::weights::TensorSource;
 use super::{NetworkConfig, Tokenizer};
-use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::read_text;
 
 /// A directory as `save_pretrained` writes it.
 pub(super) struct HuggingFace {

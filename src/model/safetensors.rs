@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::stored::{Bytes, Format, Mapped, StoredTensor};
 use super::weights::TensorSource;
-use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::read_text;
 
 /// The weight files of a directory, mapped from disk.
 pub struct SafetensorsDir {

@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::format;
-use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::read_text;
 
 /// A text in tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -37,7 +37,8 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{Results, write_whole};
+use crate::files::write_whole;
+use crate::store::Results;
 use figures::Measured;
 use pictures::pictures;
 

@@ -5,8 +5,9 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{Environment, Results, SampleKey, SampleLine, same};
+use super::{Environment, Results, SampleKey, SampleLine};
 use crate::config::Config;
+use crate::config::difference;
 use crate::error::{Error, ErrorKind, Result};
 use crate::task::{Group, Measure};
 
@@ -56,7 +57,7 @@ impl Results {
     fn refuse_other(&self, first: &Path, more: &Results, dir: &Path) -> Result<()> {
         let names = [first, dir].map(|dir| format!("in {}", dir.display()));
         let places = [names[0].as_str(), names[1].as_str()];
-        let what = same::difference(self.config.resolved(), more.config.resolved(), places)
+        let what = difference(self.config.resolved(), more.config.resolved(), places)
             .or_else(|| self.environment().difference(more.environment(), places))
             .or_else(|| other_version(self.environment(), more.environment(), places));
         match what {
@@ -79,7 +80,7 @@ impl Results {
                 }
                 Entry::Occupied(entry) => {
                     self.repeated += 1;
-                    let what = difference(&self.config, &self.samples[*entry.get()], &line);
+                    let what = disagreement(&self.config, &self.samples[*entry.get()], &line);
                     let note = |what| Disagreement { key: line.key.clone(), dir: dir.to_path_buf(), what };
                     self.disagreements.extend(what.map(note));
                 }
@@ -98,7 +99,7 @@ fn other_version(first: &Environment, other: &Environment, places: [&str; 2]) ->
 }
 
 /// What differs, in words, between two measurements of a sample.
-fn difference(config: &Config, first: &SampleLine, second: &SampleLine) -> Option<String> {
+fn disagreement(config: &Config, first: &SampleLine, second: &SampleLine) -> Option<String> {
     if first.sha256 != second.sha256 || first.tokens != second.tokens {
         return Some("another text or tokens".into());
     }

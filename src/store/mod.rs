@@ -7,17 +7,15 @@
 
 mod environment;
 mod merge;
-mod same;
 mod shard;
 
 pub(crate) use environment::now;
 pub use environment::{DatasetHash, Environment, LeftOutRecord, ModelHash, Session};
 pub use merge::Disagreement;
-pub(crate) use same::difference;
 pub use shard::Shard;
 
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -25,8 +23,9 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::Config;
-use crate::error::{Error, ErrorKind, Result, read_bytes, read_text};
+use crate::config::{Config, difference};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::{lock, read_bytes, read_text, unwritable, write_whole};
 
 const CONFIG: &str = "config.toml";
 const ENVIRONMENT: &str = "environment.json";
@@ -124,17 +123,17 @@ impl Store {
     /// [`ErrorKind::Results`] when the directory holds results of something else, or is in use;
     /// [`ErrorKind::Write`] when it cannot be written.
     pub fn open(dir: &Path, config: &Config, environment: Environment, fresh: bool) -> Result<Store> {
-        fs::create_dir_all(dir).map_err(|e| write_error(dir, &e))?;
+        fs::create_dir_all(dir).map_err(|e| unwritable(dir, &e))?;
         let path = dir.join(SAMPLES);
         let mut samples = OpenOptions::new()
             .read(true)
             .append(true)
             .create(true)
             .open(&path)
-            .map_err(|e| write_error(&path, &e))?;
+            .map_err(|e| unwritable(&path, &e))?;
         lock(&samples, dir)?;
         if fresh {
-            samples.set_len(0).map_err(|e| write_error(&path, &e))?;
+            samples.set_len(0).map_err(|e| unwritable(&path, &e))?;
         }
         let earlier = dir.join(ENVIRONMENT).exists() && dir.join(CONFIG).exists() && !fresh;
         let environment = match earlier {
@@ -172,7 +171,7 @@ impl Store {
         let mut text = serde_json::to_string(line).expect("plain data");
         text.push('\n');
         let written = self.samples.write_all(text.as_bytes()).and_then(|()| self.samples.sync_data());
-        written.map_err(|e| write_error(&self.dir.join(SAMPLES), &e))
+        written.map_err(|e| unwritable(&self.dir.join(SAMPLES), &e))
     }
 
     /// Notes when the run ended.
@@ -206,42 +205,6 @@ pub fn stored(dir: &Path, config: &Config, environment: Environment) -> Result<H
     Ok(lines.into_iter().map(|line| line.key).collect())
 }
 
-/// Writes a file whole or not at all: beside it first, then moved into place.
-///
-/// # Errors
-/// [`ErrorKind::Write`].
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path)).map_err(|e| {
-        let _ = fs::remove_file(&beside);
-        write_error(path, &e)
-    })
-}
-
-fn write_error(path: &Path, error: &std::io::Error) -> Error {
-    Error::new(ErrorKind::Write, format!("cannot write: {error}")).in_file(path).fix(
-        "make room or change the permissions, then run the same command again: finished samples are kept",
-    )
-}
-
-/// Locks a directory by one of its files, until the file is closed.
-///
-/// # Errors
-/// [`ErrorKind::Results`] when another process has it locked.
-pub(crate) fn lock(file: &File, dir: &Path) -> Result<()> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::new(ErrorKind::Results, "another run writes to this directory")
-                .in_file(dir)
-                .fix("wait for it, or give another --out"))
-        }
-        // A file system without locks: one run at a time is then up to the user.
-        Err(TryLockError::Error(_)) => Ok(()),
-    }
-}
-
 /// Refuses to go on under another config.
 fn refuse_other_config(dir: &Path, config: &Config) -> Result<()> {
     let path = dir.join(CONFIG);
@@ -251,7 +214,7 @@ fn refuse_other_config(dir: &Path, config: &Config) -> Result<()> {
             .in_file(&path)
             .fix("restore the file, or start over with --fresh")
     })?;
-    match same::difference(earlier, config.resolved(), ["there", "now"]) {
+    match difference(earlier, config.resolved(), ["there", "now"]) {
         None => Ok(()),
         Some(what) => {
             Err(Error::new(ErrorKind::Results, format!("the results here are of another config: {what}"))
@@ -264,11 +227,11 @@ fn refuse_other_config(dir: &Path, config: &Config) -> Result<()> {
 /// Keys of the stored results; drops a last line that was cut.
 fn read_done(samples: &mut File, path: &Path) -> Result<HashSet<SampleKey>> {
     let mut bytes = Vec::new();
-    samples.rewind().and_then(|()| samples.read_to_end(&mut bytes)).map_err(|e| write_error(path, &e))?;
+    samples.rewind().and_then(|()| samples.read_to_end(&mut bytes)).map_err(|e| unwritable(path, &e))?;
     let (lines, whole) = parse_lines(&bytes, path)?;
     if whole < bytes.len() {
         let cut = samples.set_len(whole as u64).and_then(|()| samples.seek(SeekFrom::End(0)));
-        cut.map_err(|e| write_error(path, &e))?;
+        cut.map_err(|e| unwritable(path, &e))?;
     }
     Ok(lines.into_iter().map(|line| line.key).collect())
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::config::overrides;
-use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::read_text;
 
 /// A training, as a user writes it: `configs/train-nano.toml` has every key with its meaning.
 #[derive(Debug, Clone, Serialize, Deserialize)]

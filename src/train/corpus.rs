@@ -13,10 +13,11 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Dataset, Record};
-use crate::error::{Error, ErrorKind, Result, read_bytes};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::{read_bytes, write_whole};
 use crate::hash::Hasher;
 use crate::model::Tokenizer;
-use crate::store::{DatasetHash, write_whole};
+use crate::store::DatasetHash;
 
 use super::config::CorpusKeys;
 

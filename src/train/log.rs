@@ -4,8 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::store::write_whole;
+use crate::error::Result;
+use crate::files::{unwritable, write_whole};
 
 const HEADER: &str = "step,tokens,seconds,loss,learning_rate,gradient_norm,tokens_per_second,validation_loss";
 
@@ -57,7 +57,7 @@ impl Log {
         let losses = kept.iter().filter_map(loss).collect();
         let text: String = std::iter::once(&HEADER).chain(&kept).flat_map(|line| [line, "\n"]).collect();
         write_whole(path, text.as_bytes())?;
-        let file = OpenOptions::new().append(true).open(path).map_err(|e| write_error(path, &e))?;
+        let file = OpenOptions::new().append(true).open(path).map_err(|e| unwritable(path, &e))?;
         Ok(Log { file, path: path.to_path_buf(), losses })
     }
 
@@ -78,7 +78,7 @@ impl Log {
             row.gradient_norm,
             row.tokens_per_second
         );
-        self.file.write_all(line.as_bytes()).map_err(|e| write_error(&self.path, &e))
+        self.file.write_all(line.as_bytes()).map_err(|e| unwritable(&self.path, &e))
     }
 
     /// Mean loss of the last `count` steps, or of all where there are fewer; NaN of none.
@@ -86,10 +86,4 @@ impl Log {
         let recent = &self.losses[self.losses.len().saturating_sub(count)..];
         recent.iter().sum::<f64>() / recent.len() as f64
     }
-}
-
-fn write_error(path: &Path, error: &std::io::Error) -> Error {
-    Error::new(ErrorKind::Write, format!("cannot write: {error}"))
-        .in_file(path)
-        .fix("make room, then run the same command with --resume")
 }

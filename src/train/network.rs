@@ -11,7 +11,8 @@ use safetensors::tensor::{Dtype as StoredDtype, TensorView};
 use serde_json::{Value, json};
 
 use super::config::{Dtype, ModelKeys, TrainConfig};
-use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::read_text;
 use crate::model::{Network, NetworkConfig};
 
 /// Deviation of the first weights (as in transformers' `initializer_range`).

@@ -7,8 +7,9 @@ use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use super::config::TrainConfig;
-use crate::error::{Error, ErrorKind, Result, read_text};
-use crate::store::{difference, lock, write_whole};
+use crate::config::difference;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::{lock, read_text, unwritable, write_whole};
 
 const CONFIG: &str = "train.toml";
 const WORK: &str = "work";
@@ -65,10 +66,10 @@ impl Output {
             refuse_other_config(dir, config)?;
         }
         let work = dir.join(WORK);
-        fs::create_dir_all(&work).map_err(|e| write_error(&work, &e))?;
+        fs::create_dir_all(&work).map_err(|e| unwritable(&work, &e))?;
         let path = work.join(LOCK);
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(|e| write_error(&path, &e))?;
+        let file = file.map_err(|e| unwritable(&path, &e))?;
         lock(&file, dir)?;
         if ours && mode == Mode::Fresh {
             remove(dir)?;
@@ -118,17 +119,11 @@ fn refuse_other_config(dir: &Path, config: &TrainConfig) -> Result<()> {
 /// Removes a training, but for the lock.
 fn remove(dir: &Path) -> Result<()> {
     let work = dir.join(WORK);
-    let entries = fs::read_dir(&work).map_err(|e| write_error(&work, &e))?;
+    let entries = fs::read_dir(&work).map_err(|e| unwritable(&work, &e))?;
     let in_work = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| !path.ends_with(LOCK));
     for path in in_work.chain(FILES.iter().map(|name| dir.join(name))).filter(|path| path.exists()) {
         let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        removed.map_err(|e| write_error(&path, &e))?;
+        removed.map_err(|e| unwritable(&path, &e))?;
     }
     Ok(())
-}
-
-fn write_error(path: &Path, error: &std::io::Error) -> Error {
-    Error::new(ErrorKind::Write, format!("cannot write: {error}"))
-        .in_file(path)
-        .fix("make room or change the permissions")
 }

@@ -8,7 +8,7 @@ use super::network::{named_tensors, safetensors};
 use super::output::{Output, resolved};
 use super::trainer::Trained;
 use crate::error::Result;
-use crate::store::write_whole;
+use crate::files::write_whole;
 
 /// Written last: where it is the training is done.
 pub const REPORT: &str = "training.json";

@@ -6,11 +6,11 @@ use std::path::Path;
 use super::objective::Objective;
 use crate::config::{Config, EncodingEntry};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::write_whole;
 use crate::report::chart::{Chart, Curve, Value};
 use crate::report::number::{difference, difference_and_interval, interval, number};
 use crate::report::png::png;
 use crate::stats::{Bootstrap, Estimate, FEWEST, Pair, Scale};
-use crate::store::write_whole;
 
 /// Rows of a rung that the words name.
 const NAMED: usize = 3;

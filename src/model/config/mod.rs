@@ -14,7 +14,8 @@ pub(super) use raw::RawConfig;
 
 use super::family;
 use crate::encoding::ModelRope;
-use crate::error::{Error, ErrorKind, Result, read_text};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::read_text;
 
 /// The shape of a network and the parts that it is put together from, checked.
 #[derive(Debug, Clone)]

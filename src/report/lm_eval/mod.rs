@@ -13,8 +13,8 @@ use super::pictures::FileNames;
 use super::section::of_samples;
 use super::{Report, Row};
 use crate::config::{EncodingEntry, ModelEntry, TaskEntry};
-use crate::error::{Error, ErrorKind, Result};
-use crate::store::write_whole;
+use crate::error::Result;
+use crate::files::{make_directory, write_whole};
 use crate::task::{Better, Group};
 
 /// Of the task definitions: longcode's own.
@@ -53,11 +53,7 @@ struct One<'a> {
 
 impl One<'_> {
     fn write(&self, dir: &Path) -> Result<()> {
-        std::fs::create_dir_all(dir).map_err(|e| {
-            Error::new(ErrorKind::Write, format!("cannot make the directory: {e}"))
-                .in_file(dir)
-                .fix("give another --out")
-        })?;
+        make_directory(dir)?;
         let date = self.started().replace(':', "-");
         let date = date.trim_end_matches('Z');
         let text = serde_json::to_string_pretty(&self.results()).expect("plain data");
