@@ -10,6 +10,7 @@ mod configs;
 #[cfg(target_os = "linux")]
 mod faults;
 mod hub;
+mod mutations;
 mod report;
 mod resume;
 mod stand_ins;

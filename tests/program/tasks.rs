@@ -326,6 +326,7 @@ fn the_benchmarks() {
         .collect();
     let config = longcode::config::Config::read(&config, &[]).unwrap();
     assert_eq!(tasks.len(), config.tasks.len());
+    crate::mutations::outcomes(&out);
     let every = longcode::config::Config::read(&repository("configs/every-key.toml"), &[]).unwrap();
     let documents = std::fs::read_to_string(repository("docs/tasks.md")).unwrap();
     for kind in longcode::task::TASKS {

@@ -205,6 +205,7 @@ impl Task for LanguageModeling {
 
     fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {
         let outcome = Outcome::deserialize(outcome)?;
+        outcome.check().map_err(serde::de::Error::custom)?;
         let bucket = Span { from: outcome.bucket[0], to: outcome.bucket[1] };
         let mut measures = Vec::new();
         for group in [Group::Bucket(bucket), Group::All] {
@@ -333,6 +334,15 @@ fn spans(edges: &[usize]) -> Vec<Span> {
 }
 
 impl Outcome {
+    /// Refuses sums that are not between the edges.
+    fn check(&self) -> std::result::Result<(), &'static str> {
+        let bins = self.edges.len().saturating_sub(1);
+        match self.edges.is_sorted() && [self.nll.len(), self.correct.len()] == [bins; 2] {
+            true => Ok(()),
+            false => Err("there is not one sum between each two of the rising edges"),
+        }
+    }
+
     fn document_measures(&self, group: Group) -> Vec<Measure> {
         let measure = |metric, numerator, denominator| Measure { group, metric, numerator, denominator };
         let (nll, tokens) = (self.nll.iter().sum::<f64>(), self.tokens as f64);
