@@ -65,8 +65,12 @@ pub fn run(config: &Config, devices: &[OpenDevice], out: &Path, options: RunOpti
 
 /// The segments of a sample's tokens.
 pub(crate) fn sample_segments(sample: &Sample, unit: Unit) -> Segments {
-    let source = Source { text: &sample.text, language: sample.language, file_starts: &sample.file_starts };
-    segments(&source, &sample.tokens.offsets, unit)
+    segments(&source(sample), &sample.tokens.offsets, unit)
+}
+
+/// A sample's text as it is divided.
+fn source(sample: &Sample) -> Source<'_> {
+    Source { text: &sample.text, language: sample.language, file_starts: &sample.file_starts }
 }
 
 /// What is left to do: some samples at a time under every encoding, so that encodings stay comparable

@@ -7,14 +7,14 @@ use rayon::prelude::*;
 use super::cost::{Account, Rates, room_of};
 use super::inputs::{Inputs, find_inputs, model_hashes, open_checkpoints};
 use super::share::shares;
-use super::{Job, sample_segments};
+use super::{Job, sample_segments, source};
 use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::dataset::Dataset;
 use crate::device::OpenDevice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Checkpoint;
 use crate::store::{DatasetHash, Environment, LeftOutRecord, SampleKey, Shard};
-use crate::structure::{Segments, Unit};
+use crate::structure::{Segments, Unit, is_given_up};
 use crate::task::{LeftOut, Sample};
 
 /// A config's models, data and samples, checked; no weights are loaded.
@@ -177,10 +177,6 @@ fn work<'a>(
                 .task
                 .samples(dataset, checkpoint, config.seed)
                 .map_err(|e| e.at(format_args!("task \"{}\"", task.name)))?;
-            let model_name = &config.models[model].name;
-            let note = |note: String| format!("task \"{}\", model \"{model_name}\": {note}", task.name);
-            let notes: Vec<String> = selection.notes.into_iter().map(note).collect();
-            notes.iter().for_each(|note| eprintln!("{note}"));
             let parse = |(sample, rank): (Sample, usize)| {
                 let segments = units.iter().map(|&unit| (unit, sample_segments(&sample, unit))).collect();
                 WorkSample { sample, segments, rank }
@@ -191,11 +187,32 @@ fn work<'a>(
                 *next += 1;
                 (sample, *next - 1)
             });
-            let samples = ranked.collect::<Vec<_>>().into_par_iter().map(parse).collect();
+            let samples: Vec<WorkSample> = ranked.collect::<Vec<_>>().into_par_iter().map(parse).collect();
+            let model_name = &config.models[model].name;
+            let note = |note: String| format!("task \"{}\", model \"{model_name}\": {note}", task.name);
+            let notes = selection.notes.into_iter().chain(given_up(&samples));
+            let notes: Vec<String> = notes.map(note).collect();
+            notes.iter().for_each(|note| eprintln!("{note}"));
             all.push(Work { model, task, samples, left_out: selection.left_out, notes });
         }
     }
     Ok(all)
+}
+
+/// What to say of samples whose text is divided by tokens though its language is known: a parse was given up.
+fn given_up(samples: &[WorkSample]) -> Option<String> {
+    let is_given_up = |one: &&WorkSample| {
+        let mut units = one.segments.iter();
+        units.any(|(unit, found)| *unit != found.unit) && is_given_up(&source(&one.sample))
+    };
+    let count = samples.par_iter().filter(is_given_up).count();
+    (count > 0).then(|| {
+        format!(
+            "{count} of {} samples take far more parsing than sources do: their segments are {}",
+            samples.len(),
+            Unit::FALLBACK
+        )
+    })
 }
 
 /// Tokens of the longest sequence of a model's work, with all that may be generated.

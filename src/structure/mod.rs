@@ -21,7 +21,7 @@
 //! The boundaries come from tree-sitter's error-tolerant tree: [`Unit::Function`] in `function.rs`,
 //! [`Unit::FunctionAuthors`] in `authors.rs`, [`Unit::Statement`] in `statement.rs`; what a function, a class
 //! or a statement is in a language, in `language/`. A text without any
-//! unit is numbered by [`Unit::FALLBACK`].
+//! unit, as one whose parse is given up ([`is_given_up`]), is numbered by [`Unit::FALLBACK`].
 //!
 //! **Known limit.** The index of a token may depend on later text, but only through where the parser
 //! opens and closes a unit. [`segments_prefix_only`] never looks ahead, so that comparing the two
@@ -46,7 +46,7 @@ pub use definitions::{Definition, definitions};
 pub use identifiers::{Identifier, identifiers};
 pub use language::{Language, LanguageError};
 pub use prefix::segments_prefix_only;
-pub use regions::{Region, RegionKind, regions};
+pub use regions::{Region, RegionKind, is_given_up, regions};
 pub use source::Source;
 pub use syntax::{first_captured, parses};
 pub use unit::{Unit, UnitError};

@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use super::syntax::Parsed;
-use super::{RegionKind, Unit, authors, function, statement};
+use super::RegionKind;
 
 /// A boundary, with what the region that begins there is.
 #[derive(Debug, Clone)]
@@ -26,17 +25,6 @@ pub(super) struct Outline {
 }
 
 impl Outline {
-    /// The outline of a file whose tree this is. [`Unit::Tokens`] and [`Unit::File`] need no tree, and
-    /// have no boundaries in a file.
-    pub fn new(parsed: &Parsed, text: &str, unit: Unit) -> Self {
-        match unit {
-            Unit::Function => function::outline(parsed, text),
-            Unit::FunctionAuthors => authors::outline(parsed, text),
-            Unit::Statement => statement::outline(parsed, text),
-            Unit::Tokens(_) | Unit::File => Outline::default(),
-        }
-    }
-
     /// Adds a boundary that begins a unit.
     pub fn begin_unit(&mut self, at: usize, kind: RegionKind, name: Option<String>) {
         self.boundaries.push(Boundary { at, kind, name });

@@ -5,8 +5,7 @@ use std::ops::Range;
 use tree_sitter::{InputEdit, Point};
 
 use super::assign::owner;
-use super::outline::Outline;
-use super::regions::file_regions;
+use super::regions::{file_regions, outline};
 use super::syntax::{Parser, Trees};
 use super::{Language, Region, Segments, Source, Unit, segments, syntax};
 
@@ -145,7 +144,7 @@ impl<'a> Prefix<'a> {
         }
         let trees = self.parser.parse_growing(text, trees.as_ref());
         let parsed = self.parser.best(&trees);
-        let outline = parsed.map(|parsed| Outline::new(&parsed, text, self.unit)).unwrap_or_default();
+        let outline = parsed.map(|parsed| outline(&parsed, text, self.unit)).unwrap_or_default();
         self.found |= outline.found;
         let regions = file_regions(text, start, &outline);
         self.current = Growing { trees: Some(trees), len, point: end, regions };

@@ -5,7 +5,8 @@ use std::ops::Range;
 use serde::Serialize;
 
 use super::outline::{Boundary, Outline};
-use super::{Language, Source, Unit, syntax};
+use super::syntax::Parsed;
+use super::{Language, Source, Unit, authors, function, statement, syntax};
 
 /// What a region is. Written in lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -38,6 +39,12 @@ pub struct Region {
     pub name: Option<String>,
 }
 
+/// Whether some file of a text takes far more parsing than sources do, so that it has no units.
+pub fn is_given_up(source: &Source) -> bool {
+    let Some(mut parser) = source.language.and_then(syntax::parser) else { return false };
+    source.files().into_iter().any(|file| parser.parse(&source.text[file]).is_given_up())
+}
+
 /// Divides a text into regions, which are contiguous and cover it (`docs/encodings.md`, "Segments").
 ///
 /// `None`: no unit was found (for [`Unit::Function`], no function or method definition), the language is
@@ -60,11 +67,22 @@ fn structural(source: &Source, language: Language, unit: Unit) -> Option<Vec<Reg
         let text = &source.text[file.clone()];
         let trees = parser.parse(text);
         let parsed = parser.best(&trees);
-        let outline = parsed.map(|parsed| Outline::new(&parsed, text, unit)).unwrap_or_default();
+        let outline = parsed.map(|parsed| outline(&parsed, text, unit)).unwrap_or_default();
         found |= outline.found;
         regions.extend(file_regions(text, file.start, &outline));
     }
     found.then(|| numbered(regions))
+}
+
+/// The outline of a file whose tree this is. [`Unit::Tokens`] and [`Unit::File`] need no tree, and
+/// have no boundaries in a file.
+pub(super) fn outline(parsed: &Parsed, text: &str, unit: Unit) -> Outline {
+    match unit {
+        Unit::Function => function::outline(parsed, text),
+        Unit::FunctionAuthors => authors::outline(parsed, text),
+        Unit::Statement => statement::outline(parsed, text),
+        Unit::Tokens(_) | Unit::File => Outline::default(),
+    }
 }
 
 fn file_region(file: Range<usize>) -> Region {

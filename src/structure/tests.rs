@@ -1,5 +1,8 @@
 //! Tests of the whole, and what the tests of the units share.
 
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
 use super::*;
 
 /// A source with most of what the units look at.
@@ -200,6 +203,31 @@ fn hard_sources_are_covered_and_counted() {
         for &language in Language::ALL {
             assert_sound_by(&Source { text, language: Some(language), file_starts: &[] }, &[Unit::Function]);
         }
+    }
+}
+
+/// What takes far more work than sources do is given up after a number of steps; what is only long or deep is not.
+#[test]
+fn parses_are_given_up() {
+    let source = |text, language| Source { text, language: Some(language), file_starts: &[] };
+    let comments = |lines| format!("def f():\n{}    return 1\n", "    # a comment\n".repeat(lines));
+    for (lines, is_too_much) in [(1_000, false), (100_000, true)] {
+        let text = comments(lines);
+        let source = source(&text, Language::Python);
+        assert_eq!(is_given_up(&source), is_too_much, "{lines} lines");
+        assert_eq!(regions(&source, Unit::Function).is_none(), is_too_much, "{lines} lines");
+        assert_sound(&source);
+    }
+    let mut noise = ChaCha8Rng::seed_from_u64(0);
+    let noise: String = (0..500_000).map(|_| char::from(noise.random_range(b' '..=b'~'))).collect();
+    assert!(is_given_up(&source(&noise, Language::JavaScript)));
+    let long = [
+        format!("def f():\n    return {}1{}\n", "(".repeat(10_000), ")".repeat(10_000)),
+        format!("def f():\n    return [{}]\n", "1, ".repeat(300_000)),
+    ];
+    for text in &long {
+        assert!(!is_given_up(&source(text, Language::Python)));
+        assert_eq!(regions(&source(text, Language::Python), Unit::Function).unwrap().len(), 1);
     }
 }
 
