@@ -46,10 +46,10 @@ pub enum Mark {
 }
 
 /// What each sample has in a figure, by the sample's number, ascending.
-pub(super) type Pairs = Vec<(usize, Pair)>;
+pub(super) type Pairs = [(usize, Pair)];
 
 /// The measures of one model, encoding and task.
-type Measures = BTreeMap<(Group, &'static str), Pairs>;
+type Measures = BTreeMap<(Group, &'static str), Vec<(usize, Pair)>>;
 
 /// A bucket and a sample of it; a bucket has a number of samples that the config fixes.
 type SampleId<'a> = (&'a str, &'a str);
@@ -96,12 +96,7 @@ impl<'a> Measured<'a> {
     }
 
     /// What the samples have in the figures of one group.
-    pub(super) fn pairs<'s>(
-        &'s self,
-        key: [&'s str; 3],
-        group: Group,
-        metric: &Metric,
-    ) -> &'s [(usize, Pair)] {
+    pub(super) fn pairs<'s>(&'s self, key: [&'s str; 3], group: Group, metric: &Metric) -> &'s Pairs {
         let found = self.measures.get(&key).and_then(|measures| measures.get(&(group, metric.of)));
         found.map_or(&[], Vec::as_slice)
     }
@@ -150,7 +145,7 @@ struct Column<'a> {
     /// Of the task.
     samples: &'a [SampleId<'a>],
     /// Number and name in the config, and what each sample has; not empty.
-    encodings: Vec<(usize, &'a str, &'a [(usize, Pair)])>,
+    encodings: Vec<(usize, &'a str, &'a Pairs)>,
 }
 
 fn columns<'a>(config: &'a Config, measured: &'a Measured) -> Vec<Column<'a>> {
@@ -215,7 +210,7 @@ impl Column<'_> {
     }
 
     /// The figure and its interval; of a part of others, whose differences alone are asked for, as measured.
-    fn estimate(&self, bootstraps: &Bootstraps, pairs: &[(usize, Pair)]) -> Estimate {
+    fn estimate(&self, bootstraps: &Bootstraps, pairs: &Pairs) -> Estimate {
         let (numbers, pairs): (Vec<usize>, Vec<Pair>) = pairs.iter().copied().unzip();
         match self.metric.part {
             true => Estimate::as_measured(ratio(pairs.iter().copied()), pairs.len()),
@@ -235,12 +230,7 @@ impl Column<'_> {
     }
 
     /// One encoding's figure less another's over the samples that both have; none where there are none.
-    fn difference(
-        &self,
-        bootstraps: &Bootstraps,
-        pairs: &[(usize, Pair)],
-        others: &[(usize, Pair)],
-    ) -> Option<Estimate> {
+    fn difference(&self, bootstraps: &Bootstraps, pairs: &Pairs, others: &Pairs) -> Option<Estimate> {
         let (numbers, both) = shared_by_all(&[pairs, others]);
         let difference = || bootstraps.of(self.design(&numbers)).difference(&both[0], &both[1], self.scale());
         (!numbers.is_empty()).then(difference)
@@ -249,7 +239,7 @@ impl Column<'_> {
     /// Bold only where the evidence is: see [`Mark`].
     fn marks(&self, bootstraps: &Bootstraps) -> Vec<Mark> {
         let count = self.encodings.len();
-        let all: Vec<&[(usize, Pair)]> = self.encodings.iter().map(|(.., pairs)| *pairs).collect();
+        let all: Vec<&Pairs> = self.encodings.iter().map(|(.., pairs)| *pairs).collect();
         let (numbers, figures) = shared_by_all(&all);
         if count < 2 || numbers.len() < FEWEST || self.metric.part {
             return vec![Mark::Plain; count];
@@ -278,15 +268,15 @@ impl Column<'_> {
 }
 
 /// The numbers of the samples that all have, and what each has of them.
-fn shared_by_all(all: &[&[(usize, Pair)]]) -> (Vec<usize>, Vec<Vec<Pair>>) {
+fn shared_by_all(all: &[&Pairs]) -> (Vec<usize>, Vec<Vec<Pair>>) {
     let Some((first, others)) = all.split_first() else { return Default::default() };
-    let of = |pairs: &[(usize, Pair)], number: usize| {
+    let of = |pairs: &Pairs, number: usize| {
         let found = pairs.binary_search_by_key(&number, |(number, _)| *number).ok()?;
         Some(pairs[found].1)
     };
     let all_have = |number: &usize| others.iter().all(|pairs| of(pairs, *number).is_some());
     let numbers: Vec<usize> = first.iter().map(|(number, _)| *number).filter(all_have).collect();
-    let pairs = |pairs: &&[(usize, Pair)]| numbers.iter().filter_map(|number| of(pairs, *number)).collect();
+    let pairs = |pairs: &&Pairs| numbers.iter().filter_map(|number| of(pairs, *number)).collect();
     let pairs = all.iter().map(pairs).collect();
     (numbers, pairs)
 }

@@ -44,8 +44,11 @@ use pictures::pictures;
 
 pub use pictures::Picture;
 
+/// A text that shows all of a report.
+type Render = fn(&Report) -> String;
+
 /// The files that show all of a report, and what renders them.
-const FORMATS: &[(&str, fn(&Report) -> String)] =
+const FORMATS: &[(&str, Render)] =
     &[("report.md", markdown::render), ("report.tex", latex::render), ("report.html", html::render)];
 
 /// Everything that a report shows, ready to be rendered.

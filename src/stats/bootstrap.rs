@@ -32,7 +32,7 @@ impl Bootstrap {
             draws.resize(RESAMPLES / LANES * n, [0u16; LANES]);
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             for block in draws.chunks_exact_mut(n) {
-                for lane in 0..LANES {
+                (0..LANES).for_each(|lane| {
                     let mut start = 0;
                     for &size in design.strata() {
                         for _ in 0..size {
@@ -40,7 +40,7 @@ impl Bootstrap {
                         }
                         start += size;
                     }
-                }
+                });
             }
         }
         Bootstrap { design, draws }

@@ -209,7 +209,9 @@ fn hard_sources_are_covered_and_counted() {
 /// What takes far more work than sources do is given up after a number of steps; what is only long or deep is not.
 #[test]
 fn parses_are_given_up() {
-    let source = |text, language| Source { text, language: Some(language), file_starts: &[] };
+    fn source(text: &str, language: Language) -> Source<'_> {
+        Source { text, language: Some(language), file_starts: &[] }
+    }
     let comments = |lines| format!("def f():\n{}    return 1\n", "    # a comment\n".repeat(lines));
     for (lines, is_too_much) in [(1_000, false), (100_000, true)] {
         let text = comments(lines);

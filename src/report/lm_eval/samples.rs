@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{One, metric_key};
 use crate::config::TaskEntry;
+use crate::report::figures::Pairs;
 use crate::stats::{Pair, Scale, ratio};
 use crate::store::SampleLine;
 use crate::task::{Group, Metric};
@@ -21,13 +22,13 @@ pub(super) fn lines(one: &One, task: &TaskEntry) -> String {
     let measured = &one.report.measured;
     let key = [&one.model.name[..], &one.encoding.name, &task.name];
     let of_task = one.rows.iter().filter(|row| row.task == task.name && row.group == Group::All);
-    let figures: Vec<(&Metric, &[(usize, Pair)])> =
+    let figures: Vec<(&Metric, &Pairs)> =
         of_task.map(|row| (&row.metric, measured.pairs(key, Group::All, &row.metric))).collect();
     let lines = of(one).filter(|line| line.key.task == task.name);
     let mut lines: Vec<(usize, &SampleLine)> = lines.map(|line| (measured.number(line), line)).collect();
     lines.sort_by_key(|(number, _)| *number);
     let line = |(number, line): (usize, &SampleLine)| {
-        let figure = |(metric, pairs): &(&Metric, &[(usize, Pair)])| {
+        let figure = |(metric, pairs): &(&Metric, &Pairs)| {
             let found = pairs.binary_search_by_key(&number, |(number, _)| *number);
             (metric_key(metric.name), json!(found.ok().map(|found| value(metric, pairs[found].1))))
         };
