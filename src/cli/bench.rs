@@ -17,7 +17,7 @@ use crate::model::{Checkpoint, Network, Precision, Under};
     "  longcode bench --model models/nano --encoding rope hirope:window=128 --length 1024 4096"
 ))]
 pub struct Args {
-    /// Hugging Face directory or GGUF file, or org/name[@revision] of the local Hugging Face cache
+    /// Hugging Face directory or GGUF file, or org/name or org/name@revision of the local Hugging Face cache
     #[arg(long, value_name = "MODEL")]
     model: PathBuf,
     /// Fetch the model from the Hugging Face hub, if it is not in the cache

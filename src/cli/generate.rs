@@ -19,7 +19,7 @@ use crate::structure::{Language, Source, segments};
     "  longcode generate --model models/nano --encoding hirope:window=64,split=0.5 prompt.py"
 ))]
 pub struct Args {
-    /// Hugging Face directory or GGUF file, or org/name[@revision] of the local Hugging Face cache
+    /// Hugging Face directory or GGUF file, or org/name or org/name@revision of the local Hugging Face cache
     #[arg(long, value_name = "MODEL")]
     model: PathBuf,
     /// Fetch the model from the Hugging Face hub, if it is not in the cache

@@ -1,6 +1,6 @@
 //! Language models of LLaMA's kind from Hugging Face directories and GGUF files, scored in burn.
 //!
-//! In the order of use: [`format`] chooses between [`hugging_face`] directories and [`gguf`] files, which give
+//! In the order of use: [`mod@format`] chooses between [`hugging_face`] directories and [`gguf`] files, which give
 //! config, tokenizer and weights; [`config`] reads config.json by what its [`family`] has beyond LLaMA, [`tokenizer`] tokenizer.json, [`safetensors`]
 //! the files of weights; [`stored`] is weights as they lie there, [`weights`] hands them out, [`precision`] says
 //! what their products are made of, [`matrix`] is one and its product; [`checkpoint`] puts it together. [`network`]

@@ -2,7 +2,7 @@
 //!
 //! Everything here is a function of stored results, so a report can be made again at any time, also of a
 //! run that is not finished. It goes samples -> figures, compared with each other ([`figures`]) -> a
-//! [`Report`] of sections, tables ([`table`]) and pictures ([`pictures`]) -> one file a format: [`csv`],
+//! [`Report`] of sections, tables ([`table`]) and pictures ([`mod@pictures`]) -> one file a format: [`csv`],
 //! [`markdown`], [`latex`], [`html`], [`lm_eval`] and the [`terminal`]. A format only renders: what is in a
 //! table, and how its numbers read, is decided once.
 

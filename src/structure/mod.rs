@@ -4,7 +4,7 @@
 //! A *region* is a stretch of bytes between two boundaries that a [`Unit`] puts into a text; the regions
 //! cover the text without gaps. A *segment* is what a region is to tokens: token `t` belongs to the
 //! region that holds its first byte that is not white space, and the regions that own a token are
-//! numbered 0, 1, 2, ... in order. [`regions`] answers about bytes, [`segments`] about tokens.
+//! numbered 0, 1, 2, ... in order. [`regions()`] answers about bytes, [`segments`] about tokens.
 //!
 //! ```text
 //! import os            region 0  between

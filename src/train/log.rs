@@ -43,7 +43,7 @@ impl Log {
     /// are done again.
     ///
     /// # Errors
-    /// [`ErrorKind::Write`].
+    /// [`crate::error::ErrorKind::Write`].
     pub fn open(path: &Path, step: u64) -> Result<Log> {
         let earlier = fs::read_to_string(path).unwrap_or_default();
         // A row that was cut has fewer fields.
@@ -64,7 +64,7 @@ impl Log {
     /// Appends a row.
     ///
     /// # Errors
-    /// [`ErrorKind::Write`].
+    /// [`crate::error::ErrorKind::Write`].
     pub fn append(&mut self, row: &Row) -> Result<()> {
         self.losses.push(row.loss);
         let validation = row.validation_loss.map_or(String::new(), |loss| format!("{loss:.5}"));

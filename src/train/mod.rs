@@ -1,7 +1,7 @@
 //! Training a small model: from scratch or from a checkpoint, to a Hugging Face directory.
 //!
 //! In the order of the work: [`config`] says what ([`check`] refuses what makes no sense); [`output`] takes
-//! the directory; [`tokenizer`] makes the vocabulary, [`corpus`] token ids of the documents, [`samples`]
+//! the directory; [`tokenizer`] makes the vocabulary, [`corpus`] token ids of the documents, [`mod@samples`]
 //! windows of those; [`network`] gives config.json and the first weights; [`trainer`] does the steps, with
 //! the learning rate of [`schedule`] and the [`optimizer`], writes [`log`] and [`checkpoint`]s, and
 //! [`result`] leaves the model.

@@ -1,4 +1,4 @@
-//! The search for an encoding's keys: successive halving over documents ([`rungs`]), by what is stored of each
+//! The search for an encoding's keys: successive halving over documents ([`mod@rungs`]), by what is stored of each
 //! trial ([`trials`]), to the best of an [`objective`]; then the choice is measured on documents that had no part in
 //! it, and told ([`outcome`]).
 //!

@@ -1,4 +1,4 @@
-//! config.json of a checkpoint: [`raw`] is what it says, a [`family`](super::family) what that means, [`NetworkConfig`]
+//! config.json of a checkpoint: [`raw`] is what it says, a [`super::family`] what that means, [`NetworkConfig`]
 //! the network that comes of it.
 
 mod own_window;

@@ -1,4 +1,4 @@
-//! Weights in the form in which a checkpoint stores them: [`format`] says what bytes mean, [`bytes`] where
+//! Weights in the form in which a checkpoint stores them: [`mod@format`] says what bytes mean, [`bytes`] where
 //! they lie ([`fault`]: and when they no longer do), [`blocks`] holds the block formats of ggml.
 
 mod blocks;

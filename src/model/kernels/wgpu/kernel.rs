@@ -16,7 +16,7 @@ use super::tiles::{
     unit_row,
 };
 
-/// Relative attention; see [`super::super::AttentionKernel`] for the tensors and [`super::plan`] for the
+/// Relative attention; see [`super::super::AttentionKernel`] for the tensors and `plan.rs` for the
 /// plan. `rows` are the rows of a key head, `zones` those of the plan.
 #[cube(launch_unchecked)]
 pub(super) fn attend<E: Float, N: Size>(
