@@ -108,6 +108,7 @@ impl Task for MultipleChoice {
 
     fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {
         let outcome = Outcome::deserialize(outcome)?;
+        outcome.check().map_err(serde::de::Error::custom)?;
         let mut figures = outcome.likeliest();
         figures.push(("truncated", f64::from(outcome.truncated_tokens > 0)));
         let scores = self.benchmark.entry().scores;

@@ -62,6 +62,16 @@ impl Outcome {
         }
     }
 
+    /// Refuses a right option that is not among those that were asked for.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let asked_for = [self.letter_log_likelihood.len(), self.option_log_likelihood.len()];
+        let is_there = asked_for.iter().all(|&count| count == 0 || self.answer < count);
+        match is_there && self.option_log_likelihood.len() <= self.option_bytes.len() {
+            true => Ok(()),
+            false => Err("`answer` is no number of an option"),
+        }
+    }
+
     /// By metric, whether the right one is the likeliest; of two alike, neither is.
     pub(super) fn likeliest(&self) -> Vec<(&'static str, f64)> {
         let per_byte = self.option_log_likelihood.iter().zip(&self.option_bytes);
