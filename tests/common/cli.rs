@@ -82,6 +82,8 @@ impl Workspace {
         let mut command = Command::new(env!("CARGO_BIN_EXE_longcode"));
         command.args(arguments.split_whitespace()).current_dir(self.dir.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Without it drivers complain on stderr, in words like ours.
+        command.env("XDG_RUNTIME_DIR", self.dir.path());
         command
     }
 
