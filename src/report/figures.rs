@@ -79,9 +79,8 @@ impl<'a> Measured<'a> {
             let read: Result<Vec<Vec<Measure>>> =
                 lines.par_iter().map(|line| of_line(&results.config, line)).collect();
             for (line, read) in lines.iter().zip(read?) {
-                let SampleKey { model, encoding, task, sample } = &line.key;
-                let number = samples[&task[..]].binary_search(&(&line.bucket, sample));
-                let number = number.expect("every line's sample was put there");
+                let SampleKey { model, encoding, task, .. } = &line.key;
+                let number = number(&samples[&task[..]], line);
                 let here = measures.entry([model, encoding, task]).or_default();
                 for measure in read {
                     let pairs = here.entry((measure.group, measure.metric)).or_default();
@@ -103,8 +102,7 @@ impl<'a> Measured<'a> {
 
     /// The number of a task's sample.
     pub(super) fn number(&self, line: &SampleLine) -> usize {
-        let found = self.samples[&line.key.task[..]].binary_search(&(&line.bucket, &line.key.sample));
-        found.expect("of these results")
+        number(&self.samples[&line.key.task[..]], line)
     }
 
     /// All figures, in the order of the config: model, task, encoding, group, metric. Differences are from
@@ -117,6 +115,16 @@ impl<'a> Measured<'a> {
         rows.sort_by_key(|(order, row)| (*order, row.group));
         rows.into_iter().map(|(_, row)| row).collect()
     }
+}
+
+/// The number of a line's sample among those of its task.
+fn number(samples: &[SampleId], line: &SampleLine) -> usize {
+    samples.binary_search(&(&line.bucket, &line.key.sample)).expect("every line's sample is among them")
+}
+
+/// What a metric makes of a ratio of sums.
+pub(super) fn scale(metric: &Metric) -> Scale {
+    if metric.exponential { Scale::Exponential } else { Scale::Plain }
 }
 
 /// Lines that are read beside each other: enough for all cores, and few enough not to hold all of them twice.
@@ -214,7 +222,7 @@ impl Column<'_> {
         let (numbers, pairs): (Vec<usize>, Vec<Pair>) = pairs.iter().copied().unzip();
         match self.metric.part {
             true => Estimate::as_measured(ratio(pairs.iter().copied()), pairs.len()),
-            false => bootstraps.of(self.design(&numbers)).estimate(&pairs, self.scale()),
+            false => bootstraps.of(self.design(&numbers)).estimate(&pairs, scale(&self.metric)),
         }
     }
 
@@ -224,15 +232,11 @@ impl Column<'_> {
         Design::new(numbers.chunk_by(|a, b| bucket(a) == bucket(b)).map(<[_]>::len))
     }
 
-    /// What the metric makes of a ratio of sums.
-    fn scale(&self) -> Scale {
-        if self.metric.exponential { Scale::Exponential } else { Scale::Plain }
-    }
-
     /// One encoding's figure less another's over the samples that both have; none where there are none.
     fn difference(&self, bootstraps: &Bootstraps, pairs: &Pairs, others: &Pairs) -> Option<Estimate> {
         let (numbers, both) = shared_by_all(&[pairs, others]);
-        let difference = || bootstraps.of(self.design(&numbers)).difference(&both[0], &both[1], self.scale());
+        let difference =
+            || bootstraps.of(self.design(&numbers)).difference(&both[0], &both[1], scale(&self.metric));
         (!numbers.is_empty()).then(difference)
     }
 

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::{One, metric_key};
 use crate::config::TaskEntry;
-use crate::report::figures::Pairs;
-use crate::stats::{Pair, Scale, ratio};
+use crate::report::figures::{Pairs, scale};
+use crate::stats::{Pair, ratio};
 use crate::store::SampleLine;
 use crate::task::{Group, Metric};
 
@@ -39,8 +39,7 @@ pub(super) fn lines(one: &One, task: &TaskEntry) -> String {
 
 /// What a metric is of one sample alone; JSON has null where it is beyond f64.
 fn value(metric: &Metric, pair: Pair) -> f64 {
-    let scale = if metric.exponential { Scale::Exponential } else { Scale::Plain };
-    scale.of(ratio([pair].into_iter()))
+    scale(metric).of(ratio([pair].into_iter()))
 }
 
 fn of_sample(number: usize, line: &SampleLine, figures: Map<String, Value>) -> Value {
