@@ -1,7 +1,7 @@
 //! `longcode devices`
 
 use super::print;
-use crate::device::adapters;
+use crate::device::{NO_ADAPTER, adapters};
 use crate::error::Result;
 use crate::model::Products;
 
@@ -20,13 +20,13 @@ impl Args {
                 Ok(open) => open.name,
                 Err(e) => e.what,
             };
-            text.push_str(&format!("wgpu:{}  {name}{note}\n", adapter.number));
+            text.push_str(&format!("wgpu:{}  {name}{note}\n", adapter.number()));
         }
         if adapters.is_empty() {
-            text.push_str("no wgpu adapter: no GPU, or no Vulkan, Metal or DX12 driver for it\n");
+            text.push_str(&format!("no wgpu adapter: {NO_ADAPTER}\n"));
         }
         let auto = match adapters.iter().find(|adapter| !adapter.is_software()) {
-            Some(adapter) => format!("wgpu:{}", adapter.number),
+            Some(adapter) => format!("wgpu:{}", adapter.number()),
             None => "cpu".into(),
         };
         text.push_str(&format!("auto is {auto}\n"));

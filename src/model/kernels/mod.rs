@@ -7,6 +7,7 @@
 //! [`is_cpu_without_gradients`] choose.
 
 mod cpu;
+#[cfg(feature = "wgpu")]
 mod wgpu;
 
 pub(crate) use cpu::vectorised;
@@ -37,7 +38,7 @@ pub struct Heads {
 }
 
 /// Attention on the CPU backend and on wgpu.
-#[backend_extension(Flex, Cube, Fusion)]
+#[backend_extension(Flex, Cube: cfg(feature = "wgpu"), Fusion: cfg(feature = "wgpu"))]
 pub trait AttentionKernel: Backend {
     /// Relative attention of query rows over the keys that they see.
     ///

@@ -1,12 +1,23 @@
-//! Compute devices: the CPU backend, and GPUs through wgpu (Vulkan, Metal, DX12).
+//! Compute devices: the CPU backend and, with the feature `wgpu`, GPUs through wgpu (Vulkan, Metal, DX12).
 
 use std::fmt;
 use std::str::FromStr;
 
-use burn::tensor::wgpu::wgpu::AdapterInfo;
-use burn::tensor::{Device, DeviceKind, DeviceType};
+use burn::tensor::Device;
 
 use crate::error::{Error, ErrorKind, Result};
+
+#[cfg(feature = "wgpu")]
+mod with_wgpu;
+#[cfg(not(feature = "wgpu"))]
+mod without_wgpu;
+
+#[cfg(feature = "wgpu")]
+use with_wgpu as adapter;
+#[cfg(not(feature = "wgpu"))]
+use without_wgpu as adapter;
+
+pub use adapter::{Adapter, NO_ADAPTER, adapters};
 
 /// What `--device` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,53 +79,6 @@ pub struct OpenDevice {
     pub device: Device,
     /// What a user would call it: `cpu`, `wgpu: NVIDIA H200, Vulkan, DiscreteGpu`.
     pub name: String,
-}
-
-/// A wgpu adapter of this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Adapter {
-    /// Its number, as in `--device wgpu:N`.
-    pub number: usize,
-    kind: DeviceKind,
-}
-
-impl Adapter {
-    /// Whether it is a rasteriser in software, taken only when asked for.
-    pub fn is_software(&self) -> bool {
-        self.kind == DeviceKind::Cpu
-    }
-
-    /// Opens it. An adapter can be opened once in a process; keep the handle.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Device`] when the driver refuses.
-    pub fn open(&self) -> Result<OpenDevice> {
-        let opened = Device::wgpu_options().device_kind(self.kind.clone()).init_with_setup();
-        let (device, setup) = opened.map_err(|e| {
-            Error::new(ErrorKind::Device, format!("the adapter cannot be opened: {e}"))
-                .at(format_args!("device wgpu:{}", self.number))
-                .fix("update the graphics driver, or use --device cpu")
-        })?;
-        Ok(OpenDevice { device, name: format!("wgpu: {}", describe(&setup.adapter.get_info())) })
-    }
-}
-
-fn describe(info: &AdapterInfo) -> String {
-    format!("{}, {:?}, {:?}", info.name, info.backend, info.device_type)
-}
-
-/// The wgpu adapters of this machine, hardware first. None is opened.
-pub fn adapters() -> Vec<Adapter> {
-    let found: Vec<Device> = Device::enumerate(DeviceType::Wgpu).into_iter().collect();
-    let of = |kind: fn(usize) -> DeviceKind| (0..found.len()).map(kind);
-    of(DeviceKind::DiscreteGpu)
-        .chain(of(DeviceKind::IntegratedGpu))
-        .chain(of(DeviceKind::VirtualGpu))
-        .chain([DeviceKind::Cpu])
-        .filter(|kind| found.contains(&Device::wgpu(kind.clone())))
-        .enumerate()
-        .map(|(number, kind)| Adapter { number, kind })
-        .collect()
 }
 
 /// The CPU backend.
@@ -197,12 +161,10 @@ impl DeviceChoices {
 
 fn no_adapter(asked: &dyn fmt::Display, count: usize) -> Error {
     let what = match count {
-        0 => "no wgpu adapter on this machine".to_string(),
+        0 => format!("no wgpu adapter: {NO_ADAPTER}"),
         _ => format!("no such adapter; there are {count}"),
     };
-    Error::new(ErrorKind::Device, what)
-        .at(format_args!("--device {asked}"))
-        .fix("see `longcode devices`; install a Vulkan driver, or use --device cpu")
+    Error::new(ErrorKind::Device, what).at(format_args!("--device {asked}")).fix(adapter::FIX)
 }
 
 impl fmt::Display for DeviceChoices {
