@@ -86,6 +86,11 @@ impl Error {
         self
     }
 
+    /// Names a key of a config; see [`Error::at`].
+    pub fn at_key(self, key: impl fmt::Display) -> Self {
+        self.at(format_args!("key `{key}`"))
+    }
+
     /// Names a file or directory; see [`Error::at`].
     pub fn in_file(self, path: &Path) -> Self {
         self.at(path.display())
@@ -118,6 +123,14 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Refuses the value of a config's key: what is wrong with it, and what to do.
+///
+/// # Errors
+/// [`ErrorKind::Config`], always.
+pub fn refuse(key: &str, what: String, fix: &str) -> Result<()> {
+    Err(Error::new(ErrorKind::Config, what).at_key(key).fix(fix))
+}
 
 /// All values, or all errors as one.
 ///

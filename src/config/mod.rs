@@ -264,7 +264,7 @@ fn refuse_unknown(table: &Table, known: &[&str]) -> Result<()> {
     match table.keys().next() {
         Some(key) => {
             Err(config_error(format!("unknown key `{key}`"), format!("use one of: {}", known.join(", ")))
-                .at(format_args!("key `{key}`")))
+                .at_key(key))
         }
         None => Ok(()),
     }
@@ -275,15 +275,15 @@ fn take_text(table: &mut Table, key: &str) -> Result<Option<String>> {
     match table.remove(key) {
         None => Ok(None),
         Some(Value::String(text)) if !text.trim().is_empty() => Ok(Some(text)),
-        Some(other) => Err(config_error(format!("{key} is {other}"), "give a text that is not empty")
-            .at(format_args!("key `{key}`"))),
+        Some(other) => {
+            Err(config_error(format!("{key} is {other}"), "give a text that is not empty").at_key(key))
+        }
     }
 }
 
 fn need_text(table: &mut Table, key: &str) -> Result<String> {
-    take_text(table, key)?.ok_or_else(|| {
-        config_error(format!("no `{key}`"), format!("add {key} = \"...\"")).at(format_args!("key `{key}`"))
-    })
+    take_text(table, key)?
+        .ok_or_else(|| config_error(format!("no `{key}`"), format!("add {key} = \"...\"")).at_key(key))
 }
 
 fn run_name(table: &mut Table) -> Result<String> {
@@ -295,7 +295,7 @@ fn run_name(table: &mut Table) -> Result<String> {
             format!("name \"{name}\" cannot name a directory"),
             "use letters, digits, - _ and . only",
         )
-        .at("key `name`")),
+        .at_key("name")),
     }
 }
 
@@ -304,8 +304,7 @@ fn seed(table: &mut Table) -> Result<u64> {
         None => Ok(0),
         Some(Value::Integer(seed)) if seed >= 0 => Ok(seed as u64),
         Some(other) => {
-            Err(config_error(format!("seed is {other}"), "give a whole number of at least 0")
-                .at("key `seed`"))
+            Err(config_error(format!("seed is {other}"), "give a whole number of at least 0").at_key("seed"))
         }
     }
 }
@@ -315,7 +314,7 @@ fn suite(table: &mut Table) -> Result<bool> {
         None => Ok(false),
         Some(Value::Boolean(suite)) => Ok(suite),
         Some(other) => {
-            Err(config_error(format!("suite is {other}"), "give true, or leave it out").at("key `suite`"))
+            Err(config_error(format!("suite is {other}"), "give true, or leave it out").at_key("suite"))
         }
     }
 }
@@ -325,17 +324,15 @@ fn paper(table: &mut Table) -> Result<Option<&'static paper::Source>> {
     let names: Vec<_> = paper::SOURCES.iter().map(|source| source.name).collect();
     let unknown = || {
         config_error(format!("paper is \"{name}\""), format!("use one of: {}", names.join(", ")))
-            .at("key `paper`")
+            .at_key("paper")
     };
     paper::find(&name).map(Some).ok_or_else(unknown)
 }
 
 /// The entries of `[[key]]`, each table expanded by its sweep.
 fn entries<T>(table: &mut Table, key: &str, read: fn(Table) -> Result<Vec<T>>) -> Result<Vec<T>> {
-    let missing = || {
-        config_error(format!("no [[{key}]]"), format!("add at least one [[{key}]] table"))
-            .at(format_args!("key `{key}`"))
-    };
+    let missing =
+        || config_error(format!("no [[{key}]]"), format!("add at least one [[{key}]] table")).at_key(key);
     let tables = match table.remove(key) {
         Some(Value::Array(tables)) if !tables.is_empty() => tables,
         Some(Value::Table(_)) => {
@@ -343,7 +340,7 @@ fn entries<T>(table: &mut Table, key: &str, read: fn(Table) -> Result<Vec<T>>) -
                 format!("`{key}` is one table"),
                 format!("write [[{key}]], with two brackets"),
             )
-            .at(format_args!("key `{key}`")));
+            .at_key(key));
         }
         _ => return Err(missing()),
     };
@@ -366,7 +363,7 @@ fn model_entry(mut table: Table) -> Result<Vec<ModelEntry>> {
     let precision = match take_text(&mut table, "precision")? {
         None => Precision::default(),
         Some(name) => {
-            name.parse().map_err(|what| config_error(what, "leave it out for f32").at("key `precision`"))?
+            name.parse().map_err(|what| config_error(what, "leave it out for f32").at_key("precision"))?
         }
     };
     refuse_unknown(&table, &["name", "path", "obtain", "precision"])?;
@@ -385,7 +382,7 @@ fn encoding_entries(mut table: Table) -> Result<Vec<EncodingEntry>> {
         (None, false) => Some(Sweep { of: name.clone(), keys: expanded.keys }),
         (Some(_), false) => {
             let what = "`sweep` says that this is one value of a sweep, and a key has several values";
-            return Err(config_error(what, "take out `sweep`: a list makes a sweep").at("key `sweep`"));
+            return Err(config_error(what, "take out `sweep`: a list makes a sweep").at_key("sweep"));
         }
     };
     let entry = |(suffix, keys): (String, Table)| {
@@ -403,7 +400,7 @@ fn take_sweep(table: &mut Table) -> Result<Option<Sweep>> {
                 format!("sweep: {}", one_line(&e)),
                 "take it out: a list as a key's value makes a sweep",
             )
-            .at("key `sweep`")
+            .at_key("sweep")
         })
     };
     table.remove("sweep").map(read).transpose()

@@ -34,7 +34,7 @@ pub(super) fn expand(table: Table, lists: &[&str]) -> Result<Expanded> {
             Value::Array(values) if !lists.contains(&key.as_str()) || values.iter().any(is_list) => {
                 if values.is_empty() {
                     return Err(config_error(format!("{key} is an empty list"), "give at least one value")
-                        .at(format_args!("key `{key}`")));
+                        .at_key(key));
                 }
                 values
             }

@@ -44,11 +44,11 @@ impl TuneKeys {
     fn checked(self) -> Result<TuneKeys> {
         if self.check == 0 {
             return Err(config_error("check is 0", "leave at least 1 document a bucket out of the choice")
-                .at("key `check`"));
+                .at_key("check"));
         }
         if self.reduction_factor < 2 {
             let what = format!("reduction_factor is {}", self.reduction_factor);
-            return Err(config_error(what, "give at least 2").at("key `reduction_factor`"));
+            return Err(config_error(what, "give at least 2").at_key("reduction_factor"));
         }
         self.baseline_spec()?;
         Ok(self)
@@ -59,6 +59,6 @@ impl TuneKeys {
     /// # Errors
     /// [`crate::error::ErrorKind::Encoding`], naming its key.
     pub fn baseline_spec(&self) -> Result<Option<EncodingSpec>> {
-        self.baseline.as_deref().map(EncodingSpec::parse).transpose().map_err(|e| e.at("key `baseline`"))
+        self.baseline.as_deref().map(EncodingSpec::parse).transpose().map_err(|e| e.at_key("baseline"))
     }
 }

@@ -68,7 +68,7 @@ impl<'a> Under<'a> {
             let what =
                 format!("a context of {} tokens has no room for a prompt beside {room}", context.tokens);
             return Err(Error::new(ErrorKind::Encoding, what)
-                .at("key `context`")
+                .at_key("context")
                 .fix("give a larger context, or generate fewer tokens"));
         }
         let kept = ids.len() - (context.tokens - room)..ids.len();

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 
-use crate::config::EncodingEntry;
 use crate::task::{Group, Span};
 
 /// A table or figure of the paper.
@@ -96,6 +95,17 @@ pub struct Published {
     metric: String,
 }
 
+/// An encoding that was measured, as a config has it.
+#[derive(Debug, Clone)]
+pub struct Measured<'a> {
+    /// As shown in tables.
+    pub name: &'a str,
+    /// Its kind's name.
+    pub kind: &'a str,
+    /// Of a sweep over one key: the key and its value.
+    pub swept: Option<(&'a str, String)>,
+}
+
 /// Which of a config's encodings a number is of.
 #[derive(Debug, Clone, PartialEq)]
 enum Encoding {
@@ -157,14 +167,7 @@ impl File {
 
 impl Published {
     /// Whether this is the number that the paper gives for a measured one.
-    pub fn is_of(
-        &self,
-        model: &str,
-        encoding: &EncodingEntry,
-        task: &str,
-        group: &Group,
-        metric: &str,
-    ) -> bool {
+    pub fn is_of(&self, model: &str, encoding: &Measured, task: &str, group: &Group, metric: &str) -> bool {
         let same_task = self.task.as_ref().is_none_or(|own| own == task);
         self.model == model
             && same_task
@@ -180,12 +183,12 @@ impl Published {
 }
 
 impl Encoding {
-    fn is(&self, entry: &EncodingEntry) -> bool {
+    fn is(&self, measured: &Measured) -> bool {
         match self {
-            Encoding::Named(name) => entry.name == *name,
+            Encoding::Named(name) => measured.name == *name,
             Encoding::Swept(key, value) => {
-                let swept = entry.sweep.as_ref().is_some_and(|sweep| sweep.keys == [*key]);
-                swept && entry.spec.kind == "hirope" && entry.value(key).as_ref() == Some(value)
+                let same = |(swept, at): &(&str, String)| swept == key && at == value;
+                measured.kind == "hirope" && measured.swept.as_ref().is_some_and(same)
             }
         }
     }
@@ -216,23 +219,20 @@ fn reads(range: &str, span: &Span) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encoding::EncodingSpec;
 
-    fn entry(name: &str, spec: &str) -> EncodingEntry {
-        EncodingEntry { name: name.into(), spec: EncodingSpec::parse(spec).unwrap(), sweep: None }
+    fn named(name: &str) -> Measured<'_> {
+        Measured { name, kind: "hirope", swept: None }
+    }
+
+    fn swept<'a>(key: &'a str, value: &str) -> Measured<'a> {
+        Measured { name: "any", kind: "hirope", swept: Some((key, value.into())) }
     }
 
     fn bucket(from: usize, to: usize) -> Group {
         Group::Bucket(Span { from, to })
     }
 
-    fn number(
-        source: &str,
-        model: &str,
-        encoding: &EncodingEntry,
-        group: Group,
-        metric: &str,
-    ) -> Option<String> {
+    fn number(source: &str, model: &str, encoding: &Measured, group: Group, metric: &str) -> Option<String> {
         let published = find(source).unwrap().published();
         let mut found = published.iter().filter(|one| one.is_of(model, encoding, "lcc", &group, metric));
         let text = found.next().map(|one| one.text.clone());
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn numbers_are_found_by_name() {
-        let hirope = entry("HiRoPE", "hirope");
+        let hirope = named("HiRoPE");
         let found = |source, group, metric| number(source, "TinyLlama", &hirope, group, metric);
         assert_eq!(found("table5", Group::All, "ppl").as_deref(), Some("6.4991"));
         assert_eq!(found("table5", Group::All, "last_accuracy").as_deref(), Some("0.6102"));
@@ -259,21 +259,20 @@ mod tests {
 
     #[test]
     fn a_sweep_is_found_by_its_key() {
-        let mut window = entry("any", "hirope:window=256");
-        assert_eq!(number("figure4", "LLaMA-2", &window, bucket(0, 2048), "ppl"), None);
-        window.sweep = Some(crate::config::Sweep { of: "any".into(), keys: vec!["window".into()] });
-        assert_eq!(number("figure4", "LLaMA-2", &window, bucket(0, 2048), "ppl").as_deref(), Some("2.51"));
-        let none = EncodingEntry { sweep: window.sweep.clone(), ..entry("any", "hirope:window=1") };
-        assert_eq!(number("figure4", "LLaMA-2", &none, bucket(0, 2048), "ppl").as_deref(), Some("4.2"));
-        let mut unit = entry("any", "hirope:unit=tokens:512");
-        unit.sweep = Some(crate::config::Sweep { of: "any".into(), keys: vec!["unit".into()] });
-        assert_eq!(number("figure4", "LLaMA-2", &unit, bucket(4096, 8192), "ppl").as_deref(), Some("2.1173"));
-        assert_eq!(number("figure4", "LLaMA-2", &unit, bucket(0, 2048), "ppl"), None);
+        let found = |encoding: &Measured, group| number("figure4", "LLaMA-2", encoding, group, "ppl");
+        assert_eq!(found(&named("any"), bucket(0, 2048)), None);
+        assert_eq!(found(&swept("window", "256"), bucket(0, 2048)).as_deref(), Some("2.51"));
+        assert_eq!(found(&swept("window", "1"), bucket(0, 2048)).as_deref(), Some("4.2"));
+        let other = Measured { kind: "rerope", ..swept("window", "256") };
+        assert_eq!(found(&other, bucket(0, 2048)), None);
+        let unit = swept("unit", "tokens:512");
+        assert_eq!(found(&unit, bucket(4096, 8192)).as_deref(), Some("2.1173"));
+        assert_eq!(found(&unit, bucket(0, 2048)), None);
     }
 
     #[test]
     fn what_is_not_a_number_stands_as_printed() {
-        let origin = entry("origin", "rope");
+        let origin = Measured { kind: "rope", ..named("origin") };
         let published = find("table4").unwrap().published();
         let nan = published
             .iter()

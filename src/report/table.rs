@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::number::{difference, difference_and_interval, interval, number};
 use super::{Mark, Row};
 use crate::config::EncodingEntry;
-use crate::paper::Published;
+use crate::paper::{Measured, Published};
 use crate::task::{Group, Metric};
 
 /// A metric of one model on one task, by encoding and group.
@@ -136,8 +136,9 @@ impl<'a> View<'a> {
         published: &[Published],
     ) -> Option<Table> {
         let cell = |encoding: &EncodingEntry, row: &Row| {
+            let measured = measured(encoding);
             let same =
-                |one: &&Published| one.is_of(&row.model, encoding, &row.task, &row.group, self.metric.name);
+                |one: &&Published| one.is_of(&row.model, &measured, &row.task, &row.group, self.metric.name);
             let theirs = published.iter().find(same)?;
             let measured = row.estimate.value;
             let off = theirs.value().map(|theirs| measured - theirs);
@@ -199,4 +200,13 @@ impl Default for Cell {
     fn default() -> Cell {
         Cell { text: "-".into(), value: None, interval: None, mark: Mark::Plain }
     }
+}
+/// An encoding as the paper's numbers are asked for it.
+fn measured(encoding: &EncodingEntry) -> Measured<'_> {
+    let key = encoding.sweep.as_ref().and_then(|sweep| match &sweep.keys[..] {
+        [key] => Some(key),
+        _ => None,
+    });
+    let swept = key.and_then(|key| Some((key.as_str(), encoding.value(key)?)));
+    Measured { name: &encoding.name, kind: encoding.spec.kind, swept }
 }

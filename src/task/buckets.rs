@@ -18,7 +18,7 @@ impl Buckets {
     pub(super) fn check(&self) -> Result<()> {
         if self.0.is_empty() || self.0.windows(2).any(|edge| edge[0] >= edge[1]) {
             return Err(Error::new(ErrorKind::Config, format!("buckets {:?} do not increase", self.0))
-                .at("key `buckets`")
+                .at_key("buckets")
                 .fix("say where each bucket begins, as [0, 4000, 8000]"));
         }
         Ok(())

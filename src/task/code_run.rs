@@ -12,7 +12,7 @@ use super::{
     fewer_than_asked, python, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::model::{Asker, Checkpoint, Ended, Limits, PromptStyle};
 
 const METRICS: &[Metric] = &[
@@ -80,24 +80,21 @@ pub(super) const ENTRY: TaskKind = TaskKind::of::<CodeRun>(
 
 impl Task for CodeRun {
     fn check(&self) -> Result<()> {
-        let bad = |key: &str, what: String, fix: &str| {
-            Err(Error::new(ErrorKind::Config, what).at(format_args!("key `{key}`")).fix(fix))
-        };
         self.buckets.check()?;
         if self.limit < 2 {
             let what = format!("limit is {}", self.limit);
-            return bad("limit", what, "give the longest prompt in tokens, as 16000");
+            return refuse("limit", what, "give the longest prompt in tokens, as 16000");
         }
         for (key, value) in [("samples", self.samples), ("max_new_tokens", self.max_new_tokens)] {
             if value == 0 {
-                return bad(key, format!("{key} is 0"), "give at least 1");
+                return refuse(key, format!("{key} is 0"), "give at least 1");
             }
         }
         Ok(())
     }
 
     fn samples(&self, dataset: &Dataset, model: &Checkpoint, seed: u64) -> Result<Selection> {
-        let asker = Asker::new(self.prompt, model).map_err(|e| e.at("key `prompt`"))?;
+        let asker = Asker::new(self.prompt, model).map_err(|e| e.at_key("prompt"))?;
         let Drawn { samples, left_out } =
             draw(dataset, seed, self.samples, |record| self.sample(record, &asker))?;
         if samples.is_empty() {

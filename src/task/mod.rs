@@ -119,5 +119,5 @@ impl TaskKind {
 /// # Errors
 /// [`ErrorKind::Config`], listing the kinds.
 pub fn find_kind(name: &str) -> Result<&'static TaskKind> {
-    registry::find(TASKS, name, "task", ErrorKind::Config).map_err(|e| e.at("key `kind`"))
+    registry::find(TASKS, name, "task", ErrorKind::Config).map_err(|e| e.at_key("kind"))
 }

@@ -19,7 +19,7 @@ use trials::Trials;
 
 use crate::config::{Config, EncodingEntry, TuneKeys};
 use crate::device::OpenDevice;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::run::{Prepared, Work};
 use crate::stats::{Bootstrap, Design, ratio};
 use crate::task::Span;
@@ -52,21 +52,18 @@ pub fn tune(mut config: Config, device: &OpenDevice, out: &Path, fresh: bool) ->
 
 /// Refuses what gives nothing to choose from, or no one thing to choose by.
 fn check(config: &Config) -> Result<()> {
-    let refuse = |what: String, key: &str, fix: &str| {
-        Err(Error::new(ErrorKind::Config, what).at(format_args!("key `{key}`")).fix(fix))
-    };
     let one = |key: &str, count: usize| match count {
         1 => Ok(()),
-        _ => refuse(format!("{count} [[{key}]] rows, and a search is on one"), key, "keep one of them"),
+        _ => refuse(key, format!("{count} [[{key}]] rows, and a search is on one"), "keep one of them"),
     };
     one("model", config.models.len())?;
     one("task", config.tasks.len())?;
     if config.encodings.len() < LAST {
         let fix = "give a key a list of values, or add rows";
-        return refuse("one encoding is no choice".into(), "encoding", fix);
+        return refuse("encoding", "one encoding is no choice".into(), fix);
     }
     match config.encodings.iter().any(|encoding| encoding.name == BASELINE) {
-        true => refuse(format!("an encoding is named \"{BASELINE}\""), "encoding", "give it another name"),
+        true => refuse("encoding", format!("an encoding is named \"{BASELINE}\""), "give it another name"),
         false => Ok(()),
     }
 }
@@ -96,7 +93,7 @@ impl<'a> Search<'a> {
         let left = |bucket: &Span| choose.iter().any(|&number| work.samples[number].sample.bucket == *bucket);
         if let Some(empty) = unseen.keys().find(|bucket| !left(bucket)) {
             let what = format!("check takes all documents of bucket {empty}, and none is left to choose by");
-            return Err(Error::new(ErrorKind::Config, what).at("[tune] key `check`").fix(
+            return Err(Error::new(ErrorKind::Config, what).at_key("check").at("[tune]").fix(
                 "raise the task's `samples`, lower `check`, or use a data set with more such documents",
             ));
         }
@@ -164,6 +161,7 @@ impl<'a> Search<'a> {
 
 fn nothing_counts() -> Error {
     Error::new(ErrorKind::Config, "no document has anything that the objective counts")
-        .at("[tune] key `objective`")
+        .at_key("objective")
+        .at("[tune]")
         .fix("use longer documents (the task's `buckets`), or set the task's `from`")
 }

@@ -32,7 +32,7 @@ impl Objective {
         let metrics = task.task.metrics();
         let means = || metrics.iter().filter(|metric| !metric.part && !metric.exponential);
         let refuse = |what: String, fix: String| {
-            Err(Error::new(ErrorKind::Config, what).at("key `objective`").at("[tune]").fix(fix))
+            Err(Error::new(ErrorKind::Config, what).at_key("objective").at("[tune]").fix(fix))
         };
         let name = keys.objective.as_deref().unwrap_or(metrics[0].of);
         let far = name == CONTEXT_ADVANTAGE && task.kind == "language_modeling";

@@ -20,7 +20,7 @@ use super::{
     by_rank, fewer_than_asked, sift, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::model::{Asker, Checkpoint, Limits};
 use answer::{Outcome, Reference, has_line_of_code};
 
@@ -84,25 +84,22 @@ pub(super) const ENTRY: TaskKind = TaskKind::of::<Completion>(
 
 impl Task for Completion {
     fn check(&self) -> Result<()> {
-        let bad = |key: &str, what: String, fix: &str| {
-            Err(Error::new(ErrorKind::Config, what).at(format_args!("key `{key}`")).fix(fix))
-        };
         self.buckets.check()?;
         if self.limit < 2 {
             let what = format!("limit is {}", self.limit);
-            return bad("limit", what, "give the longest prompt in tokens, as 16000");
+            return refuse("limit", what, "give the longest prompt in tokens, as 16000");
         }
         if self.max_new_tokens == 0 {
-            return bad("max_new_tokens", "max_new_tokens is 0".into(), "generate at least 1 token");
+            return refuse("max_new_tokens", "max_new_tokens is 0".into(), "generate at least 1 token");
         }
         match self.samples {
-            0 => bad("samples", "samples is 0".into(), "ask for at least 1 record a bucket"),
+            0 => refuse("samples", "samples is 0".into(), "ask for at least 1 record a bucket"),
             _ => Ok(()),
         }
     }
 
     fn samples(&self, dataset: &Dataset, model: &Checkpoint, seed: u64) -> Result<Selection> {
-        let asker = Asker::new(self.prompt.style(), model).map_err(|e| e.at("key `prompt`"))?;
+        let asker = Asker::new(self.prompt.style(), model).map_err(|e| e.at_key("prompt"))?;
         let (mut records, refused) = dataset.whole_records()?;
         let mut left_out: Vec<LeftOut> = refused.into_iter().map(LeftOut::from).collect();
         records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));

@@ -17,7 +17,7 @@ use super::{
     fewer_than_asked,
 };
 use crate::dataset::{Dataset, Record};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::model::{Checkpoint, TokenScores, Tokenizer};
 
 /// Width of the bins that losses are stored in, tokens; bucket edges divide bins further.
@@ -138,13 +138,10 @@ pub(super) const ENTRY: TaskKind = TaskKind::of::<LanguageModeling>(
 
 impl Task for LanguageModeling {
     fn check(&self) -> Result<()> {
-        let bad = |key: &str, what: String, fix: &str| {
-            Err(Error::new(ErrorKind::Config, what).at(format_args!("key `{key}`")).fix(fix))
-        };
         for (key, edges) in [("buckets", &self.buckets), ("positions", self.position_edges())] {
             if edges.len() < 2 || edges.windows(2).any(|edge| edge[0] >= edge[1]) {
                 let what = format!("{key} {edges:?} are not increasing edges");
-                return bad(key, what, "give at least two edges, as [0, 2048, 4096]");
+                return refuse(key, what, "give at least two edges, as [0, 2048, 4096]");
             }
         }
         if let Some(edges) = &self.copies
@@ -152,13 +149,13 @@ impl Task for LanguageModeling {
                 || edges.windows(2).any(|edge| edge[0] >= edge[1]))
         {
             let what = format!("copies {edges:?} are not increasing edges from 1 on");
-            return bad("copies", what, "give at least one edge, as [1, 128, 512]");
+            return refuse("copies", what, "give at least one edge, as [1, 128, 512]");
         }
         if self.samples == 0 {
-            return bad("samples", "samples is 0".into(), "ask for at least 1 document a bucket");
+            return refuse("samples", "samples is 0".into(), "ask for at least 1 document a bucket");
         }
         match self.last {
-            Some(0) => bad("last", "last is 0".into(), "give a number of tokens, or leave it out"),
+            Some(0) => refuse("last", "last is 0".into(), "give a number of tokens, or leave it out"),
             _ => Ok(()),
         }
     }

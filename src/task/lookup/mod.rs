@@ -62,7 +62,7 @@ use super::{
     Better, Generated, Group, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind, by_rank,
 };
 use crate::dataset::Dataset;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::model::{Checkpoint, Limits};
 
 /// More generated functions than this could hardly be told apart by what they return.
@@ -131,39 +131,36 @@ pub(super) const ENTRY: TaskKind = TaskKind::of::<Lookup>(
 
 impl Task for Lookup {
     fn check(&self) -> Result<()> {
-        let bad = |key: &str, what: String, fix: &str| {
-            Err(Error::new(ErrorKind::Config, what).at(format_args!("key `{key}`")).fix(fix))
-        };
         if !are_different(&self.length) {
             let what = format!("length {:?} is not a list of different lengths", self.length);
-            return bad("length", what, "give each length once, as [1024, 2048]");
+            return refuse("length", what, "give each length once, as [1024, 2048]");
         }
         if !are_different(&self.depth) || self.depth.iter().any(|&depth| depth > 100) {
             let what = format!("depth {:?} is not a list of different percentages", self.depth);
-            return bad("depth", what, "give each depth once, as [0, 50, 100]");
+            return refuse("depth", what, "give each depth once, as [0, 50, 100]");
         }
         for (key, value) in
             [("samples", self.samples), ("hops", self.hops), ("max_new_tokens", self.max_new_tokens)]
         {
             if value == 0 {
-                return bad(key, format!("{key} is 0"), "give at least 1");
+                return refuse(key, format!("{key} is 0"), "give at least 1");
             }
         }
         if !(2..=MOST_NEEDLES).contains(&self.needles) {
             let what = format!("needles is {}", self.needles);
-            return bad("needles", what, &format!("give 2 to {MOST_NEEDLES}"));
+            return refuse("needles", what, &format!("give 2 to {MOST_NEEDLES}"));
         }
         if self.hops.saturating_add(self.distractors) > self.needles {
             let Lookup { needles, distractors, hops, .. } = self;
             let what = format!("needles is {needles}, fewer than hops {hops} and distractors {distractors}");
-            return bad("needles", what, "give more needles: hops and distractors are among them");
+            return refuse("needles", what, "give more needles: hops and distractors are among them");
         }
         if self.body == Body::Constant && self.hops == self.needles {
             let what = format!(
                 "needles is {0} and hops is {0}: with constant bodies all return one number",
                 self.hops
             );
-            return bad("needles", what, "give more needles than hops, or body = \"arithmetic\"");
+            return refuse("needles", what, "give more needles than hops, or body = \"arithmetic\"");
         }
         Ok(())
     }
@@ -245,7 +242,7 @@ impl Lookup {
         }
         let what = format!("max_new_tokens is {}: an answer takes {}", self.max_new_tokens, answer.len());
         Err(Error::new(ErrorKind::Config, what)
-            .at("key `max_new_tokens`")
+            .at_key("max_new_tokens")
             .fix("give at least the tokens of an answer"))
     }
 }

@@ -82,9 +82,7 @@ impl Recipe<'_> {
             "length is {length}: {count} generated functions and the question take {taken} tokens and leave no \
              room for a real function"
         );
-        Error::new(ErrorKind::Config, what)
-            .at("key `length`")
-            .fix("give a larger `length`, or fewer `needles`")
+        Error::new(ErrorKind::Config, what).at_key("length").fix("give a larger `length`, or fewer `needles`")
     }
 
     fn too_few(&self, all: &[&Piece], taken: usize) -> Error {
@@ -94,7 +92,7 @@ impl Recipe<'_> {
              {tokens} tokens"
         );
         Error::new(ErrorKind::Dataset, what)
-            .at("key `length`")
+            .at_key("length")
             .fix("give a smaller `length`, or use a larger data set")
     }
 }

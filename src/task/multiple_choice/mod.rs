@@ -19,7 +19,7 @@ use super::{
     middle_cut, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::model::{Asker, Checkpoint, Limits, Prompt, PromptStyle};
 
 /// Questions of a benchmark. Greedy. Beside the benchmark's own score of what is generated stand the shares of questions
@@ -58,25 +58,22 @@ pub(super) const ENTRY: TaskKind = TaskKind::of::<MultipleChoice>(
 
 impl Task for MultipleChoice {
     fn check(&self) -> Result<()> {
-        let bad = |key: &str, what: String, fix: &str| {
-            Err(Error::new(ErrorKind::Config, what).at(format_args!("key `{key}`")).fix(fix))
-        };
         self.buckets.check()?;
         if self.limit < 2 {
             let what = format!("limit is {}", self.limit);
-            return bad("limit", what, "give the longest prompt in tokens, as 16000");
+            return refuse("limit", what, "give the longest prompt in tokens, as 16000");
         }
         if self.max_new_tokens == Some(0) {
-            return bad("max_new_tokens", "max_new_tokens is 0".into(), "generate at least 1 token");
+            return refuse("max_new_tokens", "max_new_tokens is 0".into(), "generate at least 1 token");
         }
         match self.samples {
-            0 => bad("samples", "samples is 0".into(), "ask for at least 1 question"),
+            0 => refuse("samples", "samples is 0".into(), "ask for at least 1 question"),
             _ => Ok(()),
         }
     }
 
     fn samples(&self, dataset: &Dataset, model: &Checkpoint, seed: u64) -> Result<Selection> {
-        let asker = Asker::new(self.prompt, model).map_err(|e| e.at("key `prompt`"))?;
+        let asker = Asker::new(self.prompt, model).map_err(|e| e.at_key("prompt"))?;
         let Drawn { samples, left_out } =
             draw(dataset, seed, self.samples, |record| self.sample(record, &asker))?;
         if samples.is_empty() {

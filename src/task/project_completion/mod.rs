@@ -77,7 +77,7 @@ impl Task for ProjectCompletion {
         {
             if value == 0 {
                 return Err(Error::new(ErrorKind::Config, format!("{key} is 0"))
-                    .at(format_args!("key `{key}`"))
+                    .at_key(key)
                     .fix("give at least 1"));
             }
         }

@@ -85,7 +85,7 @@ impl Task for Repobench {
         {
             if value == 0 {
                 return Err(Error::new(ErrorKind::Config, format!("{key} is 0"))
-                    .at(format_args!("key `{key}`"))
+                    .at_key(key)
                     .fix("give at least 1"));
             }
         }

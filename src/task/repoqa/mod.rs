@@ -81,7 +81,7 @@ impl Task for RepoQa {
         ] {
             if value == 0 {
                 return Err(Error::new(ErrorKind::Config, format!("{key} is 0"))
-                    .at(format_args!("key `{key}`"))
+                    .at_key(key)
                     .fix("give at least 1"));
             }
         }
@@ -89,9 +89,9 @@ impl Task for RepoQa {
     }
 
     fn samples(&self, dataset: &Dataset, model: &Checkpoint, seed: u64) -> Result<Selection> {
-        let asker = Asker::new(self.prompt, model).map_err(|e| e.at("key `prompt`"))?;
+        let asker = Asker::new(self.prompt, model).map_err(|e| e.at_key("prompt"))?;
         let named = self.tokenizer.as_ref().map(|name| Tokenizer::read(Path::new(name)));
-        let named = named.transpose().map_err(|e| e.at("key `tokenizer`"))?;
+        let named = named.transpose().map_err(|e| e.at_key("tokenizer"))?;
         let counter = named.as_ref().unwrap_or(&model.tokenizer);
         let (records, refused) = dataset.whole_records()?;
         let mut left_out: Vec<LeftOut> = refused.into_iter().map(LeftOut::from).collect();

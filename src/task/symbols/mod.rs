@@ -14,7 +14,7 @@ use super::{
     fewer_than_asked, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::model::{Asker, Checkpoint, Limits, Prompt, PromptStyle};
 use crate::structure::{Language, definitions};
 use answer::{Outcome, Symbol};
@@ -97,12 +97,9 @@ pub(super) const ENTRY: TaskKind = TaskKind::of::<Symbols>(
 
 impl Task for Symbols {
     fn check(&self) -> Result<()> {
-        let bad = |key: &str, what: String, fix: &str| {
-            Err(Error::new(ErrorKind::Config, what).at(format_args!("key `{key}`")).fix(fix))
-        };
         if self.min_tokens + 1 >= self.max_tokens {
             let what = format!("no length is between {} and {} tokens", self.min_tokens, self.max_tokens);
-            return bad("max_tokens", what, "give a larger one than min_tokens, as 16000 to 10000");
+            return refuse("max_tokens", what, "give a larger one than min_tokens, as 16000 to 10000");
         }
         for (key, value) in [
             ("max_new_tokens", self.max_new_tokens),
@@ -110,14 +107,14 @@ impl Task for Symbols {
             ("samples", self.samples),
         ] {
             if value == 0 {
-                return bad(key, format!("{key} is 0"), "give at least 1");
+                return refuse(key, format!("{key} is 0"), "give at least 1");
             }
         }
         Ok(())
     }
 
     fn samples(&self, dataset: &Dataset, model: &Checkpoint, seed: u64) -> Result<Selection> {
-        let asker = Asker::new(self.prompt, model).map_err(|e| e.at("key `prompt`"))?;
+        let asker = Asker::new(self.prompt, model).map_err(|e| e.at_key("prompt"))?;
         let Drawn { samples, left_out } =
             draw(dataset, seed, self.samples, |record| self.sample(record, &asker))?;
         match samples.is_empty() {
