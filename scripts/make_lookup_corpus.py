@@ -3,8 +3,8 @@
 
     python3 scripts/build_corpora.py train-python
     pip install tokenizers
-    python3 scripts/make_lookup_corpus.py                # corpus/lookup-1.jsonl.gz to lookup-4.jsonl.gz
-    longcode train configs/train-lookup.toml
+    python3 scripts/make_lookup_corpus.py                # corpus/lookup-1.jsonl.gz to lookup-5.jsonl.gz
+    for lesson in 1 2 3; do longcode train configs/train-lookup-$lesson.toml; done
 
 Every document is a Python file as the task's prompts are: generated functions that return a number among real ones of
 the training corpus, then an assertion about each generated function, in another order, with the right number. What is
@@ -13,10 +13,11 @@ of the task's in its name, for both of its words come from names of the corpus' 
 (`src/task/lookup/needle.rs`). Numbers are of two and three digits as the task's, as there are no others to copy.
 
 Lessons, one file each:
-  1  few functions with unlike names, up to 128 tokens
-  2  more of them, up to 256 tokens
-  3  names that share their words or their number with others, up to 256 tokens
-  4  the same, at all lengths up to the trained one
+  1  two or three functions with unlike names of common words, which are one token each, and nothing else
+  2  three to six whose names share their words or their number with others
+  3  the same with all words
+  4  the same among real functions, up to 256 tokens
+  5  the same, at all lengths up to --length
 A lesson holds --tokens tokens. The same corpus, tokenizer and seed give the same bytes.
 """
 
@@ -40,10 +41,16 @@ ROOT = Path(__file__).resolve().parent.parent
 NEEDLES = ROOT / "src/task/lookup/needle.rs"
 # Tokens of the longest real function, as in the task.
 LONGEST = 256
+# Tokens of models/nano that most often are no more than 512, the trained length, of the vocabulary that the training makes.
+LENGTH = 544
 # Real functions to choose from; more would only take longer to read.
 FILLERS = 20_000
 # A word of a name: its letters, and in how many of the corpus' function names it must stand.
 WORD, USES = re.compile(r"[a-z]{3,9}"), 5
+# Words of a name, two in the task: were all of one form, they could be found by counting tokens.
+WORDS = (1, 2, 2, 3)
+# In the first lessons, words that are used so often that a vocabulary has them whole.
+COMMON, ALL = 256, None
 NUMBERS, RETURNS = range(10, 100), range(100, 1000)
 BLANK = "\n\n\n"
 
@@ -51,19 +58,21 @@ BLANK = "\n\n\n"
 @dataclass
 class Lesson:
     needles: range
+    # Of the words for names, so many that are used most; none: all.
+    words: int | None
     # Whether names share words and numbers.
     alike: bool
-    # Tokens of a document, BOS among them.
-    shortest: int
-    longest: int
+    # Tokens of a document with real functions, BOS among them; without them it is as long as it is.
+    tokens: range | None
 
 
 def lessons(length):
     return [
-        Lesson(range(1, 4), False, 0, min(length, 128)),
-        Lesson(range(2, 7), False, 0, min(length, 256)),
-        Lesson(range(3, 9), True, 0, min(length, 256)),
-        Lesson(range(3, 9), True, length // 4, length),
+        Lesson(range(2, 4), COMMON, False, None),
+        Lesson(range(3, 7), COMMON, True, None),
+        Lesson(range(3, 7), ALL, True, None),
+        Lesson(range(3, 7), ALL, True, range(0, min(length, 256) + 1)),
+        Lesson(range(3, 9), ALL, True, range(length // 4, length + 1)),
     ]
 
 
@@ -106,13 +115,14 @@ def read_functions(corpus):
 
 
 def words_of(names):
-    """Words that function names are made of, but for the task's."""
+    """Words that function names are made of, but for the task's; the most used first."""
     source = NEEDLES.read_text(encoding="utf-8")
     taken = re.findall(r'"([a-z]+)"', " ".join(re.findall(r"const (?:VERBS|NOUNS): [^=]*= \[([^\]]*)\]", source)))
     if len(taken) != 24:
         raise SystemExit(f"error: {NEEDLES} has {len(taken)} words of names, not 24\n  fix: mend words_of")
     uses = collections.Counter(word for name in names for word in set(name.split("_")) if WORD.fullmatch(word))
-    return sorted(word for word, count in uses.items() if count >= USES and word not in taken)
+    words = [word for word, count in uses.items() if count >= USES and word not in taken]
+    return sorted(words, key=lambda word: (-uses[word], word))
 
 
 # Documents
@@ -123,7 +133,7 @@ def names(rng, words, count, alike):
     groups = (count + 2) // 2 if alike else count
     stems = set()
     while len(stems) < groups:
-        stems.add("_".join(rng.sample(words, 2)))
+        stems.add("_".join(rng.sample(words, rng.choice(WORDS))))
     numbers = rng.sample(NUMBERS, groups)
     if not alike:
         return [f"{stem}_{number}" for stem, number in zip(sorted(stems), numbers)]
@@ -140,19 +150,22 @@ class Maker:
 
     def document(self, rng, lesson):
         """A file of the lesson and its tokens; none where the generated functions alone are too long."""
-        needles = names(rng, self.words, rng.choice(lesson.needles), lesson.alike)
+        needles = names(rng, self.words[: lesson.words], rng.choice(lesson.needles), lesson.alike)
         returns = dict(zip(needles, rng.sample(RETURNS, len(needles))))
         definitions = [f"def {name}():\n    return {number}{BLANK}" for name, number in returns.items()]
         rng.shuffle(needles)
         questions = "".join(f"assert {name}() == {returns[name]}\n" for name in needles)
-        room = rng.randint(lesson.shortest, lesson.longest) - self.tokens("".join(definitions) + questions)
-        real = self.choose(rng, room)
+        text = "".join(definitions) + questions
+        tokens = self.tokens(text)
+        if lesson.tokens is None:
+            return text, tokens
+        real = self.choose(rng, rng.choice(lesson.tokens) - tokens)
         while True:
             pieces = definitions + real
             rng.shuffle(pieces)
             text = "".join(pieces) + questions
             tokens = self.tokens(text)
-            if tokens <= lesson.longest:
+            if tokens < lesson.tokens.stop:
                 return text, tokens
             if not real:
                 return None
@@ -183,8 +196,8 @@ def main():
     parser.add_argument("--corpus", type=Path, default=ROOT / "corpus/train-python.jsonl.gz", help="real functions")
     parser.add_argument("--tokenizer", type=Path, default=ROOT / "models/nano/tokenizer.json", help="tokenizer.json")
     parser.add_argument("--out", type=Path, default=ROOT / "corpus", help="directory to write [corpus]")
-    parser.add_argument("--length", type=int, default=512, help="trained length, tokens [512]")
-    parser.add_argument("--tokens", type=int, default=4_000_000, help="of each lesson, about [4000000]")
+    parser.add_argument("--length", type=int, default=LENGTH, help=f"of the longest documents, tokens [{LENGTH}]")
+    parser.add_argument("--tokens", type=int, default=6_000_000, help="of each lesson, about [6000000]")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     # Of invalid escapes in the corpus' strings.

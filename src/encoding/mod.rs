@@ -133,7 +133,7 @@ pub const KINDS: &[EncodingKind] = &[
 
 /// An [`ErrorKind::Encoding`] error about one key.
 pub(crate) fn key_error(key: &str, what: impl Into<String>, fix: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Encoding, what).at(format_args!("key `{key}`")).fix(fix)
+    Error::new(ErrorKind::Encoding, what).at_key(key).fix(fix)
 }
 
 /// Default window of the windowed kinds (Su 2023; Zhang et al. 2024, section 5.3).

@@ -9,18 +9,22 @@ use super::network::row_blocks;
 use super::{Network, RotaryTables};
 
 impl Network {
-    /// Mean negative log-likelihood, `[1]`, of `targets [rows]`, each given the `inputs [rows]` of its
+    /// Mean negative log-likelihood, `[1]`, of `targets [predicted]`, each given the `inputs [rows]` of its
     /// sequence up to its own row. The rows are sequences one below the other, each of as many tokens as
-    /// `rotary`, which has no window.
+    /// `rotary`, which has no window. `predicted` says which rows have a target; none: all.
     ///
     /// On a device with gradients it can be followed by `backward()`.
     pub fn mean_loss(
         &self,
         inputs: Tensor<1, Int>,
+        predicted: Option<Tensor<1, Int>>,
         targets: Tensor<1, Int>,
         rotary: &RotaryTables,
     ) -> Tensor<1> {
-        let hidden = self.forward_with(inputs, &mut |_, rows| attend_each(rotary, rows));
+        let mut hidden = self.forward_with(inputs, &mut |_, rows| attend_each(rotary, rows));
+        if let Some(predicted) = predicted {
+            hidden = hidden.select(0, predicted);
+        }
         let head = self.head().tensor();
         if is_cpu(&hidden.device()) {
             let [hidden, head] = [hidden, head].map(Tensor::into_dispatch);

@@ -4,12 +4,14 @@
 //! documents held out for the validation loss are a stream of their own.
 
 use std::fs;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Dataset, Record};
@@ -38,16 +40,41 @@ pub struct Corpus {
 pub struct Tokens {
     /// What there is.
     pub about: About,
-    /// Ids to train on.
-    pub train: Vec<u32>,
-    /// Ids of the documents held out.
-    pub validation: Vec<u32>,
+    /// To train on.
+    pub train: Stream,
+    /// The documents held out.
+    pub validation: Stream,
+}
+
+/// Documents one behind the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stream {
+    /// Their ids.
+    pub ids: Vec<u32>,
+    /// Whether each is learned, or is only there to be read.
+    pub learned: Vec<bool>,
+}
+
+impl Stream {
+    /// A stream of which everything is learned.
+    pub fn all_learned(ids: Vec<u32>) -> Stream {
+        Stream { learned: vec![true; ids.len()], ids }
+    }
+
+    fn extend(&mut self, document: Stream) {
+        self.ids.extend(document.ids);
+        self.learned.extend(document.learned);
+    }
+
+    fn split_off(&mut self, at: usize) -> Stream {
+        Stream { ids: self.ids.split_off(at), learned: self.learned.split_off(at) }
+    }
 }
 
 /// What a file of tokens was made of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct About {
-    /// Over data sets, tokenizer, share held out and seed.
+    /// Over data sets, tokenizer, share held out, seed and what is learned.
     pub sha256: String,
     /// Documents to train on.
     pub train_documents: usize,
@@ -57,26 +84,24 @@ pub struct About {
     pub train_tokens: usize,
     /// Ids held out.
     pub validation_tokens: usize,
-    /// Bytes of an id in the file, 2 or 4, little-endian.
+    /// Bytes of an id in the file, 2 or 4, little-endian. Behind all ids stands a byte for each, 1 where it is
+    /// learned.
     pub bytes: usize,
 }
 
 impl Corpus {
-    /// Finds the data sets.
+    /// Finds the data sets, which stand under `key`.
     ///
     /// # Errors
     /// [`ErrorKind::Dataset`], as [`Dataset::open`].
-    pub fn open(keys: &CorpusKeys, search: &[std::path::PathBuf]) -> Result<Corpus> {
-        let place = |e: Error| e.at("key `corpus.datasets`");
-        let datasets: Vec<Dataset> = keys
-            .datasets
-            .iter()
-            .map(|name| Dataset::open(name, search).map_err(place))
-            .collect::<Result<_>>()?;
+    pub fn open(names: &[String], key: &str, search: &[PathBuf]) -> Result<Corpus> {
+        let place = |e: Error| e.at_key(key);
+        let datasets: Vec<Dataset> =
+            names.iter().map(|name| Dataset::open(name, search).map_err(place)).collect::<Result<_>>()?;
         let hash = |(name, dataset): (&String, &Dataset)| {
             Ok(DatasetHash { name: name.clone(), sha256: dataset.sha256()? })
         };
-        let hashes = keys.datasets.iter().zip(&datasets).map(hash).collect::<Result<_>>()?;
+        let hashes = names.iter().zip(&datasets).map(hash).collect::<Result<_>>()?;
         Ok(Corpus { datasets, hashes })
     }
 
@@ -92,7 +117,7 @@ impl Corpus {
         Ok(all)
     }
 
-    /// What decides the ids: data sets, tokenizer, share held out, seed.
+    /// What decides the ids: data sets, tokenizer, share held out, seed, what is learned.
     fn sha256(&self, tokenizer: &Path, keys: &CorpusKeys, seed: u64) -> Result<String> {
         let mut hasher = Hasher::default();
         for dataset in &self.hashes {
@@ -105,6 +130,9 @@ impl Corpus {
             }
         }
         hasher.update(format!("{} {seed}", keys.held_out).as_bytes());
+        if let Some(pattern) = &keys.learned {
+            hasher.update(pattern.as_bytes());
+        }
         Ok(hasher.finish())
     }
 
@@ -133,14 +161,15 @@ impl Corpus {
     ) -> Result<Tokens> {
         let records = self.records()?;
         let held_out = held_out(records.len(), keys.held_out, seed)?;
-        let mut streams = [Vec::new(), Vec::new()];
+        let pattern = keys.learned()?;
+        let mut streams = [Stream::default(), Stream::default()];
         for (piece, records) in records.chunks(PIECE).enumerate() {
-            let encode = |record: &Record| -> Result<Vec<u32>> {
-                Ok(tokenizer.encode(record.text("text")?).map_err(|e| e.at(&record.origin))?.ids)
+            let encode = |record: &Record| -> Result<Stream> {
+                document(record.text("text")?, tokenizer, pattern.as_ref()).map_err(|e| e.at(&record.origin))
             };
             let encoded: Vec<_> = records.par_iter().map(encode).collect::<Result<_>>()?;
-            for (n, ids) in encoded.into_iter().enumerate() {
-                streams[usize::from(held_out[piece * PIECE + n])].extend(ids);
+            for (n, document) in encoded.into_iter().enumerate() {
+                streams[usize::from(held_out[piece * PIECE + n])].extend(document);
             }
         }
         let [train, validation] = streams;
@@ -149,12 +178,28 @@ impl Corpus {
             sha256,
             train_documents: records.len() - validation_documents,
             validation_documents,
-            train_tokens: train.len(),
-            validation_tokens: validation.len(),
+            train_tokens: train.ids.len(),
+            validation_tokens: validation.ids.len(),
             bytes: if tokenizer.max_id() < 1 << 16 { 2 } else { 4 },
         };
         Ok(Tokens { about, train, validation })
     }
+}
+
+/// A document's ids; learned are those that a match of `pattern` touches, or its first group where it has one.
+fn document(text: &str, tokenizer: &Tokenizer, pattern: Option<&Regex>) -> Result<Stream> {
+    let tokens = tokenizer.encode(text)?;
+    let Some(pattern) = pattern else { return Ok(Stream::all_learned(tokens.ids)) };
+    let learned: Vec<Range<usize>> = pattern
+        .captures_iter(text)
+        .filter_map(|found| found.get(1.min(found.len() - 1)))
+        .map(|found| found.range())
+        .collect();
+    let touches = |&(start, end): &(usize, usize)| {
+        let next = learned.partition_point(|range| range.end <= start);
+        learned.get(next).is_some_and(|range| range.start < end)
+    };
+    Ok(Stream { learned: tokens.offsets.iter().map(touches).collect(), ids: tokens.ids })
 }
 
 /// Which documents are held out: the share, at least one, drawn by the seed.
@@ -165,7 +210,7 @@ fn held_out(documents: usize, share: f64, seed: u64) -> Result<Vec<bool>> {
             ErrorKind::Dataset,
             format!("{documents} document(s) leave nothing to train on"),
         )
-        .at("key `corpus.datasets`")
+        .at_key("corpus.datasets")
         .fix("give at least 2 documents, and a smaller held_out"));
     }
     let mut held_out = vec![false; documents];
@@ -180,23 +225,29 @@ impl Tokens {
     fn read(dir: &Path) -> Option<Tokens> {
         let about: About = serde_json::from_slice(&fs::read(dir.join(ABOUT)).ok()?).ok()?;
         let bytes = fs::read(dir.join(IDS)).ok()?;
-        if bytes.len() != (about.train_tokens + about.validation_tokens) * about.bytes {
+        let tokens = about.train_tokens + about.validation_tokens;
+        if bytes.len() != tokens * (about.bytes + 1) {
             return None;
         }
-        let mut train: Vec<u32> = match about.bytes {
-            2 => bytes.chunks_exact(2).map(|b| u32::from(u16::from_le_bytes([b[0], b[1]]))).collect(),
-            _ => bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+        let (ids, learned) = bytes.split_at(tokens * about.bytes);
+        let ids: Vec<u32> = match about.bytes {
+            2 => ids.chunks_exact(2).map(|b| u32::from(u16::from_le_bytes([b[0], b[1]]))).collect(),
+            _ => ids.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
         };
+        let mut train = Stream { ids, learned: learned.iter().map(|&byte| byte != 0).collect() };
         let validation = train.split_off(about.train_tokens);
         Some(Tokens { about, train, validation })
     }
 
     fn write(&self, dir: &Path) -> Result<()> {
-        let ids = self.train.iter().chain(&self.validation);
-        let bytes: Vec<u8> = match self.about.bytes {
+        let ids = self.train.ids.iter().chain(&self.validation.ids);
+        let mut bytes: Vec<u8> = match self.about.bytes {
             2 => ids.flat_map(|&id| (id as u16).to_le_bytes()).collect(),
             _ => ids.flat_map(|id| id.to_le_bytes()).collect(),
         };
+        bytes.extend(
+            self.train.learned.iter().chain(&self.validation.learned).map(|&learned| u8::from(learned)),
+        );
         write_whole(&dir.join(IDS), &bytes)?;
         let about = serde_json::to_string_pretty(&self.about).expect("plain data");
         write_whole(&dir.join(ABOUT), about.as_bytes())

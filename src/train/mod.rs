@@ -1,12 +1,10 @@
 //! Training a small model: from scratch or from a checkpoint, to a Hugging Face directory.
 //!
-//! In the order of the work: [`config`] says what ([`check`] refuses what makes no sense); [`output`] takes
-//! the directory; [`tokenizer`] makes the vocabulary, [`corpus`] token ids of the documents, [`mod@samples`]
-//! windows of those; [`network`] gives config.json and the first weights; [`trainer`] does the steps, with
-//! the learning rate of [`schedule`] and the [`optimizer`], writes [`log`] and [`checkpoint`]s, and
-//! [`result`] leaves the model.
+//! In the order of the work: [`config`] says what; [`output`] takes the directory; [`tokenizer`] makes the
+//! vocabulary, [`corpus`] token ids of the documents, [`mod@samples`] windows of those; [`network`] gives
+//! config.json and the first weights; [`trainer`] does the steps, with the learning rate of [`schedule`] and
+//! the [`optimizer`], writes [`log`] and [`checkpoint`]s, and [`result`] leaves the model.
 
-mod check;
 pub mod checkpoint;
 pub mod config;
 pub mod corpus;
@@ -35,7 +33,7 @@ use crate::files::write_whole;
 use crate::model::{Checkpoint, NetworkConfig, RotaryTables, Tokenizer};
 use crate::store::Session;
 use checkpoint::{Checkpoints, State};
-use corpus::{About, Corpus, Tokens};
+use corpus::{About, Corpus, Stream, Tokens};
 use log::Log;
 use output::Output;
 use samples::Samples;
@@ -48,17 +46,24 @@ struct Sources {
     checkpoint: Option<PathBuf>,
     /// A tokenizer to copy: the checkpoint's, or the one that is given.
     tokenizer: Option<PathBuf>,
+    /// What to make one of instead of the corpus.
+    vocabulary: Option<Corpus>,
 }
 
 impl Sources {
     fn find(config: &TrainConfig, search: &[PathBuf]) -> Result<Sources> {
-        let at = |key: &'static str| move |e: Error| e.at(format_args!("key `{key}`"));
-        let corpus = Corpus::open(&config.corpus, search)?;
+        let at = |key: &'static str| move |e: Error| e.at_key(key);
+        let corpus = Corpus::open(&config.corpus.datasets, "corpus.datasets", search)?;
         let checkpoint = match &config.model.path {
             None => None,
             Some(path) => Some(find_checkpoint(path, config, search).map_err(at("model.path"))?),
         };
-        let given = config.tokenizer.as_ref().and_then(|keys| keys.path.as_ref());
+        let keys = config.tokenizer.as_ref();
+        let vocabulary = keys
+            .and_then(|keys| keys.datasets.as_ref())
+            .map(|names| Corpus::open(names, "tokenizer.datasets", search))
+            .transpose()?;
+        let given = keys.and_then(|keys| keys.path.as_ref());
         let tokenizer = match given {
             None => checkpoint.clone(),
             Some(path) => {
@@ -67,7 +72,7 @@ impl Sources {
                 Some(dir)
             }
         };
-        Ok(Sources { corpus, checkpoint, tokenizer })
+        Ok(Sources { corpus, checkpoint, tokenizer, vocabulary })
     }
 }
 
@@ -132,7 +137,7 @@ fn prepare(config: &TrainConfig, sources: &Sources, output: &Output) -> Result<T
 
 fn make_tokenizer(config: &TrainConfig, sources: &Sources, output: &Output) -> Result<()> {
     eprintln!("making the tokenizer");
-    let records = sources.corpus.records()?;
+    let records = sources.vocabulary.as_ref().unwrap_or(&sources.corpus).records()?;
     let texts: Vec<&str> = records.iter().map(|record| record.text("text")).collect::<Result<_>>()?;
     let vocab_size = config.tokenizer.as_ref().and_then(|keys| keys.vocab_size).unwrap_or_default();
     tokenizer::make(&texts, vocab_size, config.length, config.seed, output.dir())
@@ -146,25 +151,32 @@ fn samples<'a>(config: &TrainConfig, tokens: &'a Tokens, bos: Option<u32>) -> Re
             ErrorKind::Config,
             "whole_documents: the tokenizer puts no BOS before a text",
         )
-        .at("key `corpus.whole_documents`")
+        .at_key("corpus.whole_documents")
         .fix("remove the key, or take a tokenizer with BOS"));
     }
-    let samples = |ids: &'a [u32], what: &str| {
+    let samples = |stream: &'a Stream, what: &str| {
         let samples = match bos.filter(|_| whole) {
-            Some(bos) => Samples::of_documents(ids, config.length, bos, config.seed),
-            None => Samples::new(ids, config.length, bos, config.seed),
+            Some(bos) => Samples::of_documents(stream, config.length, bos, config.seed),
+            None => Samples::new(stream, config.length, bos, config.seed),
         };
-        samples.ok_or_else(|| {
-            let what = format!("{what} has {} tokens, which make no sample of {}", ids.len(), config.length);
-            Error::new(ErrorKind::Dataset, what)
-                .at("key `corpus.datasets`")
-                .fix("give more documents or a larger held_out, or a smaller length")
-        })
+        samples.ok_or_else(|| no_sample(config, stream, what))
     };
     Ok([
         samples(&tokens.train, "the corpus")?,
         samples(&tokens.validation, "what is held out of the corpus")?,
     ])
+}
+
+fn no_sample(config: &TrainConfig, stream: &Stream, what: &str) -> Error {
+    let (tokens, length) = (stream.ids.len(), config.length);
+    if tokens > length && !stream.learned.contains(&true) {
+        return Error::new(ErrorKind::Dataset, format!("{what} has nothing that `learned` finds"))
+            .at_key("corpus.learned")
+            .fix("mend the regular expression, or give a larger held_out");
+    }
+    Error::new(ErrorKind::Dataset, format!("{what} has {tokens} tokens, which make no sample of {length}"))
+        .at_key("corpus.datasets")
+        .fix("give more documents or a larger held_out, or a smaller length")
 }
 
 /// The last checkpoint, on a device with gradients; the first one is made where there is none.

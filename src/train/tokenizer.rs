@@ -58,7 +58,7 @@ pub fn make(texts: &[&str], vocab_size: usize, length: usize, seed: u64, out: &P
     if entries < vocab_size {
         let what = format!("the corpus gives a vocabulary of {entries}, not {vocab_size}");
         return Err(Error::new(ErrorKind::Tokenizer, what)
-            .at("key `tokenizer.vocab_size`")
+            .at_key("tokenizer.vocab_size")
             .fix(format!("give a vocab_size of at most {entries}, or a larger corpus")));
     }
     let text = tokenizer.to_string(true).map_err(failed)?;

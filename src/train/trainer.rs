@@ -154,20 +154,22 @@ impl<'a> Trainer<'a> {
         self.config.batch / self.config.micro_batch()
     }
 
-    /// The sum over micro-batches of the gradients of their mean losses, and the mean loss.
+    /// The gradients of the mean loss of what is learned, times the micro-batches, and that loss.
     fn gradients(&mut self) -> Result<(Accumulated, f64)> {
-        let (batch, micro_batch) = (self.config.batch as u64, self.config.micro_batch() as u64);
+        let batch = self.config.batch as u64;
         let first = self.state.step * batch;
+        let samples: Vec<Sample> = (first..first + batch).map(|n| self.samples.get(n)).collect();
+        let all = learned(&samples) as f64;
         let mut gradients = Accumulated::default();
         let mut sum = 0.0;
-        for start in (first..first + batch).step_by(micro_batch as usize) {
-            let samples: Vec<Sample> = (start..start + micro_batch).map(|n| self.samples.get(n)).collect();
-            let loss = mean_loss(&self.model, &samples, &self.rotary);
-            let reverse = loss.backward();
-            sum += f64::from(values(loss)[0]);
+        for samples in samples.chunks(self.config.micro_batch()) {
+            let loss = mean_loss(&self.model, samples, &self.rotary);
+            let share = learned(samples) as f64 / all;
+            let reverse = loss.clone().mul_scalar(share * self.micro_batches() as f64).backward();
+            sum += share * f64::from(values(loss)[0]);
             gradients.add(&self.model, reverse);
         }
-        Ok((gradients, sum / self.micro_batches() as f64))
+        Ok((gradients, sum))
     }
 
     /// Mean loss of the first samples held out.
@@ -178,9 +180,9 @@ impl<'a> Trainer<'a> {
         let samples: Vec<Sample> = (0..count).map(|n| self.validation.in_order(n)).collect();
         let sum: f64 = samples
             .chunks(self.config.micro_batch())
-            .map(|samples| samples.len() as f64 * f64::from(values(mean_loss(&model, samples, &rotary))[0]))
+            .map(|part| learned(part) as f64 * f64::from(values(mean_loss(&model, part, &rotary))[0]))
             .sum();
-        let loss = sum / count as f64;
+        let loss = sum / learned(&samples) as f64;
         if loss.is_finite() { Ok(loss) } else { Err(not_finite(self.state.step, loss, 0.0)) }
     }
 
@@ -215,11 +217,23 @@ fn not_finite(step: u64, loss: f64, norm: f64) -> Error {
         .fix("start over with a lower optimizer.learning_rate, or a lower clip_norm")
 }
 
+/// How many targets are learned.
+fn learned(samples: &[Sample]) -> usize {
+    samples.iter().flat_map(|sample| &sample.learned).filter(|&&learned| learned).count()
+}
+
+/// Mean loss of the targets that are learned.
 fn mean_loss(model: &Network, samples: &[Sample], rotary: &RotaryTables) -> Tensor<1> {
-    let tensor = |part: fn(&Sample) -> &[u32]| {
-        let ids: Vec<i32> = samples.iter().flat_map(part).map(|&id| id as i32).collect();
+    let tensor = |ids: Vec<i32>| {
         let count = ids.len();
         Tensor::<1, Int>::from_data(TensorData::new(ids, [count]), &model.device())
     };
-    model.mean_loss(tensor(|sample| &sample.inputs), tensor(|sample| &sample.targets), rotary)
+    let inputs = samples.iter().flat_map(|sample| &sample.inputs).map(|&id| id as i32).collect();
+    let targets: Vec<i32> = samples.iter().flat_map(|sample| &sample.targets).map(|&id| id as i32).collect();
+    let mut rows: Vec<i32> = (0..targets.len() as i32).collect();
+    let is_learned: Vec<bool> = samples.iter().flat_map(|sample| &sample.learned).copied().collect();
+    rows.retain(|&row| is_learned[row as usize]);
+    let targets = tensor(rows.iter().map(|&row| targets[row as usize]).collect());
+    let some = (rows.len() < is_learned.len()).then(|| tensor(rows));
+    model.mean_loss(tensor(inputs), some, targets, rotary)
 }

@@ -104,6 +104,33 @@ fn learns_and_leaves_a_model_that_scores() {
     assert!(again.stdout.contains("nothing left to do"), "{again:?}");
 }
 
+/// Noise and then a number that is always the same: only of the number can all be known.
+#[test]
+fn only_what_learned_finds_has_a_loss() {
+    let space = space();
+    let mut random = StdRng::seed_from_u64(2);
+    let mut noise = || (0..9).map(|_| char::from(random.random_range(b'a'..=b'z'))).collect::<String>();
+    let lines: Vec<String> =
+        (0..160).map(|_| format!(r#"{{"text": "{} == 481 {}"}}"#, noise(), noise())).collect();
+    space.write("docs.jsonl", lines.join("\n"));
+    space.replace("train.toml", "vocab_size = 300", "vocab_size = 270");
+    let loss = |out: &str| {
+        let report: Value = serde_json::from_str(&space.text(&format!("{out}/training.json"))).unwrap();
+        report["validation_loss"].as_f64().unwrap()
+    };
+    train(&space, "--out all").done();
+    assert!(loss("all") > 1.0, "{}", loss("all"));
+    let whole = "held_out = 0.1\nwhole_documents = true";
+    space.replace("train.toml", "held_out = 0.1", &format!("{whole}\nlearned = '== (\\d+)'"));
+    train(&space, "--out answers").done();
+    assert!(loss("answers") < 0.05, "{}", loss("answers"));
+
+    // With another expression the tokens that are kept are of another corpus.
+    space.replace("train.toml", r"'== (\d+)'", "'!='");
+    let parts = ["nothing that `learned` finds", "key `corpus.learned`"];
+    train(&space, "--out none").failed(2, &parts);
+}
+
 /// Waits until the training has so many rows, or is over.
 fn wait_for(space: &Workspace, count: usize, child: &mut Child) {
     let rows = || fs::read_to_string(space.path("out/training.csv")).map_or(0, |text| text.lines().count());
@@ -293,7 +320,10 @@ fn gradients_of_every_family_are_slopes() {
             let ids: Vec<i32> = (first..first + 48).map(|n| n * n * 37 % 500).collect();
             Tensor::<1, Int>::from_data(TensorData::new(ids, [48]), &device)
         };
-        let loss = |model: &Network| model.mean_loss(ids(0), ids(1), &rotary);
+        // Of every second row: the others are only read.
+        let predicted = || Tensor::<1, Int>::arange_step(0..48, 2, &device);
+        let targets = || ids(1).select(0, predicted());
+        let loss = |model: &Network| model.mean_loss(ids(0), Some(predicted()), targets(), &rotary);
         let mut collect = Collect(loss(&model).backward(), Vec::new());
         model.visit(&mut collect);
         let square: f32 = collect.1.iter().map(|g| g.clone().square().sum().into_scalar::<f32>()).sum();

@@ -1,10 +1,10 @@
 //! What can be known to be wrong with a training's config without its files.
 
-use super::config::{BudgetKeys, ModelKeys, OptimizerKeys, TrainConfig};
-use crate::error::{Error, ErrorKind, Result};
+use super::keys::{BudgetKeys, ModelKeys, OptimizerKeys, TrainConfig};
+use crate::error::{Result, refuse};
 
 /// Ids that are no pieces of text, `<s>` and `</s>`, and the 256 bytes.
-pub(super) const SMALLEST_VOCABULARY: usize = 258;
+const SMALLEST_VOCABULARY: usize = 258;
 
 /// Refuses values that make no sense, and keys that do not go together.
 pub(super) fn check(config: &TrainConfig) -> Result<()> {
@@ -48,6 +48,10 @@ fn check_corpus(config: &TrainConfig) -> Result<()> {
     })?;
     need(corpus.held_out > 0.0 && corpus.held_out < 1.0, "corpus.held_out", || {
         (format!("held_out is {}", corpus.held_out), "give a share between 0 and 1, as 0.01")
+    })?;
+    let pattern = corpus.learned()?;
+    need(pattern.is_none() || corpus.whole_documents, "corpus.learned", || {
+        ("learned without whole_documents".into(), "add whole_documents = true, or remove learned")
     })
 }
 
@@ -63,6 +67,12 @@ fn check_tokenizer(config: &TrainConfig) -> Result<()> {
             })?;
             need(keys.vocab_size.is_some() != keys.path.is_some(), "tokenizer", || {
                 ("[tokenizer] takes one of vocab_size and path".into(), "give one of the two")
+            })?;
+            need(keys.datasets.is_none() || keys.vocab_size.is_some(), "tokenizer.datasets", || {
+                ("datasets beside path: a tokenizer that is there is copied".into(), "remove one of the two")
+            })?;
+            need(keys.datasets.as_ref().is_none_or(|names| !names.is_empty()), "tokenizer.datasets", || {
+                ("there is no data set".into(), "name at least one, or remove the key")
             })?;
             need(
                 keys.vocab_size.is_none_or(|size| size >= SMALLEST_VOCABULARY),
@@ -179,12 +189,13 @@ fn need(good: bool, key: &str, told: impl FnOnce() -> (String, &'static str)) ->
         return Ok(());
     }
     let (what, fix) = told();
-    Err(Error::new(ErrorKind::Config, what).at(format_args!("key `{key}`")).fix(fix))
+    refuse(key, what, fix)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     const CONFIG: &str = r#"
         name = "a"
@@ -216,8 +227,11 @@ mod tests {
             ("micro_batch=3", "does not divide batch 4", "micro_batch"),
             ("corpus.datasets=[]", "no data set", "corpus.datasets"),
             ("corpus.held_out=1.0", "held_out is 1", "corpus.held_out"),
+            ("corpus.learned='a'", "without whole_documents", "corpus.learned"),
+            ("corpus.learned='('", "unclosed group", "corpus.learned"),
             ("tokenizer.vocab_size=100", "vocab_size is 100", "tokenizer.vocab_size"),
             ("tokenizer.path='x'", "one of vocab_size and path", "tokenizer"),
+            ("tokenizer.datasets=[]", "no data set", "tokenizer.datasets"),
             ("model.num_attention_heads=3", "not a multiple", "model.head_dim"),
             ("model.num_key_value_heads=3", "does not divide", "model.num_key_value_heads"),
             ("model.head_dim=5", "odd", "model.head_dim"),

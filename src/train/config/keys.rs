@@ -1,12 +1,9 @@
-//! A training's config, from TOML.
+//! What can stand in a training's config.
 
-use std::path::{Path, PathBuf};
-
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use crate::config::overrides;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::read_text;
 
 /// A training, as a user writes it: `configs/train-nano.toml` has every key with its meaning.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -54,15 +51,24 @@ pub struct CorpusKeys {
     /// documents whose end is about their beginning. The tokenizer must have a BOS.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub whole_documents: bool,
+    /// A regular expression of what is learned of a document: tokens that its matches touch, or their first
+    /// group where it has one. All tokens when not given. For documents whose answers alone are to be
+    /// learned; it needs `whole_documents`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learned: Option<String>,
 }
 
-/// `[tokenizer]`: one of the two.
+/// `[tokenizer]`: `vocab_size` or `path`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenizerKeys {
     /// Entries of a byte-level BPE made from the corpus, `<s>` and `</s>` included; at least 258.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vocab_size: Option<usize>,
+    /// Beside `vocab_size`: data sets that it is made from instead of the corpus, for a training in lessons whose
+    /// first has not all words yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub datasets: Option<Vec<String>>,
     /// A directory with tokenizer.json, or the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
@@ -211,34 +217,25 @@ fn one_percent() -> f64 {
     0.01
 }
 
+impl CorpusKeys {
+    /// `learned` as an expression.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where it is none.
+    pub fn learned(&self) -> Result<Option<Regex>> {
+        let failed = |e: regex::Error| {
+            // Of several lines: the expression, where in it, and what.
+            let text = e.to_string();
+            let what = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            Error::new(ErrorKind::Config, format!("learned is no regular expression: {what}"))
+                .at_key("corpus.learned")
+                .fix("mend it, as '== (\\d+)'")
+        };
+        self.learned.as_deref().map(Regex::new).transpose().map_err(failed)
+    }
+}
+
 impl TrainConfig {
-    /// Reads and checks a config file, with `--set key.path=value` overrides; also gives the
-    /// directories that its relative paths are looked for in.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`], naming the file and the key.
-    pub fn read(path: &Path, set: &[String]) -> Result<(TrainConfig, Vec<PathBuf>)> {
-        let text = read_text(path, ErrorKind::Config)?;
-        let config = TrainConfig::parse(&text, set).map_err(|e| e.in_file(path))?;
-        Ok((config, crate::config::search_beside(path)))
-    }
-
-    /// Parses and checks a config; see [`TrainConfig::read`].
-    ///
-    /// # Errors
-    /// As [`TrainConfig::read`], without the file's name.
-    pub fn parse(text: &str, set: &[String]) -> Result<TrainConfig> {
-        let mut table: toml::Table = toml::from_str(text).map_err(|e| {
-            let what = format!("not valid TOML: {}", crate::config::one_line(&e));
-            Error::new(ErrorKind::Config, what).fix("mend the syntax")
-        })?;
-        overrides::apply(&mut table, set)?;
-        // Again as text, so that the message has the line with the section and the key.
-        let config: TrainConfig = toml::from_str(&table.to_string()).map_err(|e| key_error(&e))?;
-        super::check::check(&config)?;
-        Ok(config)
-    }
-
     /// Samples in memory at a time.
     pub fn micro_batch(&self) -> usize {
         self.micro_batch.unwrap_or(self.batch)
@@ -248,20 +245,4 @@ impl TrainConfig {
     pub fn step_tokens(&self) -> u64 {
         (self.batch * self.length) as u64
     }
-}
-
-/// An unknown or missing key, or a value of the wrong type.
-fn key_error(error: &toml::de::Error) -> Error {
-    let fix = "mend the key; configs/train-nano.toml has every key";
-    let error_in = |place: Option<&str>| {
-        let e = Error::new(ErrorKind::Config, error.message().replace('\n', " ")).fix(fix);
-        match place {
-            Some(place) => e.at(place),
-            None => e,
-        }
-    };
-    // toml's own text shows the line: `3 | window = 4`.
-    let text = error.to_string();
-    let line = text.lines().find_map(|line| line.split_once(" | ").map(|(_, line)| line.trim()));
-    error_in(line.filter(|line| !line.is_empty()).map(|line| format!("`{line}`")).as_deref())
 }
