@@ -3,11 +3,13 @@
 
     python3 scripts/build_corpora.py train-python
     pip install tokenizers
-    python3 scripts/make_lookup_corpus.py                # corpus/lookup-1.jsonl.gz to lookup-5.jsonl.gz
+    python3 scripts/make_lookup_corpus.py                # corpus/lookup-1.jsonl.gz to lookup-6.jsonl.gz
     for lesson in 1 2 3; do longcode train configs/train-lookup-$lesson.toml; done
+    python3 scripts/make_lookup_corpus.py --lessons 6 --length 512 --tokens 4000000 --tokenizer trained/lookup-1/tokenizer.json
+    longcode train configs/train-lookup-4.toml
 
 Every document is a Python file as the task's prompts are: generated functions that return a number among real ones of
-the training corpus, then an assertion about each generated function, in another order, with the right number. What is
+the training corpus, then assertions about generated functions, in another order, with the right number. What is
 evaluated is not trained on: the real functions are those of the training corpus, and no generated function has a word
 of the task's in its name, for both of its words come from names of the corpus' own functions, the task's taken out
 (`src/task/lookup/needle.rs`). Numbers are of two and three digits as the task's, as there are no others to copy.
@@ -18,6 +20,8 @@ Lessons, one file each:
   3  the same with all words
   4  the same among real functions, up to 256 tokens
   5  the same, at all lengths up to --length
+  6  the same, of nearly that length and about two of the functions, so that the largest distances are met as often as others; by
+     the tokens of the model's own vocabulary, for what is cut off leaves questions without an answer
 A lesson holds --tokens tokens. The same corpus, tokenizer and seed give the same bytes.
 """
 
@@ -64,6 +68,8 @@ class Lesson:
     alike: bool
     # Tokens of a document with real functions, BOS among them; without them it is as long as it is.
     tokens: range | None
+    # Of the functions, so many are asked about; none: all.
+    asked: int | None = None
 
 
 def lessons(length):
@@ -73,6 +79,7 @@ def lessons(length):
         Lesson(range(3, 7), ALL, True, None),
         Lesson(range(3, 7), ALL, True, range(0, min(length, 256) + 1)),
         Lesson(range(3, 9), ALL, True, range(length // 4, length + 1)),
+        Lesson(range(3, 9), ALL, True, range(length * 7 // 8, length + 1), asked=2),
     ]
 
 
@@ -154,7 +161,7 @@ class Maker:
         returns = dict(zip(needles, rng.sample(RETURNS, len(needles))))
         definitions = [f"def {name}():\n    return {number}{BLANK}" for name, number in returns.items()]
         rng.shuffle(needles)
-        questions = "".join(f"assert {name}() == {returns[name]}\n" for name in needles)
+        questions = "".join(f"assert {name}() == {returns[name]}\n" for name in needles[: lesson.asked])
         text = "".join(definitions) + questions
         tokens = self.tokens(text)
         if lesson.tokens is None:
@@ -198,6 +205,7 @@ def main():
     parser.add_argument("--out", type=Path, default=ROOT / "corpus", help="directory to write [corpus]")
     parser.add_argument("--length", type=int, default=LENGTH, help=f"of the longest documents, tokens [{LENGTH}]")
     parser.add_argument("--tokens", type=int, default=6_000_000, help="of each lesson, about [6000000]")
+    parser.add_argument("--lessons", type=int, nargs="+", default=range(1, 7), help="which to write [all]")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     # Of invalid escapes in the corpus' strings.
@@ -214,6 +222,8 @@ def main():
     maker = Maker(tokenizer, words, fillers)
     args.out.mkdir(parents=True, exist_ok=True)
     for number, lesson in enumerate(lessons(args.length), 1):
+        if number not in args.lessons:
+            continue
         documents = maker.documents(args.seed, number, lesson, args.tokens)
         path = args.out / f"lookup-{number}.jsonl.gz"
         write(path, documents)
