@@ -3,7 +3,7 @@
 
     python3 scripts/build_corpora.py train-python
     pip install tokenizers
-    python3 scripts/make_lookup_corpus.py                # corpus/lookup-1.jsonl.gz to lookup-6.jsonl.gz
+    python3 scripts/make_lookup_corpus.py                # corpus/lookup-1.jsonl.gz to lookup-5.jsonl.gz
     for lesson in 1 2 3; do longcode train configs/train-lookup-$lesson.toml; done
     python3 scripts/make_lookup_corpus.py --lessons 6 --length 512 --tokens 4000000 --tokenizer trained/lookup-1/tokenizer.json
     longcode train configs/train-lookup-4.toml
@@ -11,7 +11,7 @@
 Every document is a Python file as the task's prompts are: generated functions that return a number among real ones of
 the training corpus, then assertions about generated functions, in another order, with the right number. What is
 evaluated is not trained on: the real functions are those of the training corpus, and no generated function has a word
-of the task's in its name, for both of its words come from names of the corpus' own functions, the task's taken out
+of the task's in its name, for all of its words come from names of the corpus' own functions, the task's taken out
 (`src/task/lookup/needle.rs`). Numbers are of two and three digits as the task's, as there are no others to copy.
 
 Lessons, one file each:
@@ -51,7 +51,7 @@ LENGTH = 544
 FILLERS = 20_000
 # A word of a name: its letters, and in how many of the corpus' function names it must stand.
 WORD, USES = re.compile(r"[a-z]{3,9}"), 5
-# Words of a name, two in the task: were all of one form, they could be found by counting tokens.
+# Words of a name to choose from, two in the task: were all of one form, they could be found by counting tokens.
 WORDS = (1, 2, 2, 3)
 # In the first lessons, words that are used so often that a vocabulary has them whole.
 COMMON, ALL = 256, None
@@ -205,7 +205,7 @@ def main():
     parser.add_argument("--out", type=Path, default=ROOT / "corpus", help="directory to write [corpus]")
     parser.add_argument("--length", type=int, default=LENGTH, help=f"of the longest documents, tokens [{LENGTH}]")
     parser.add_argument("--tokens", type=int, default=6_000_000, help="of each lesson, about [6000000]")
-    parser.add_argument("--lessons", type=int, nargs="+", default=range(1, 7), help="which to write [all]")
+    parser.add_argument("--lessons", type=int, nargs="+", default=range(1, 6), help="which to write [1 to 5]")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     # Of invalid escapes in the corpus' strings.
