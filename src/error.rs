@@ -132,6 +132,17 @@ pub fn refuse(key: &str, what: String, fix: &str) -> Result<()> {
     Err(Error::new(ErrorKind::Config, what).at_key(key).fix(fix))
 }
 
+/// Refuses the first of a config's keys, each with its value, that is 0.
+///
+/// # Errors
+/// [`ErrorKind::Config`], naming the key.
+pub fn refuse_zeros(values: &[(&str, usize)]) -> Result<()> {
+    match values.iter().find(|(_, value)| *value == 0) {
+        Some((key, _)) => refuse(key, format!("{key} is 0"), "give at least 1"),
+        None => Ok(()),
+    }
+}
+
 /// All values, or all errors as one.
 ///
 /// # Errors

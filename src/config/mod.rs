@@ -19,7 +19,7 @@ use std::sync::Arc;
 use toml::{Table, Value};
 
 use crate::encoding::{self, EncodingSpec};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::files::read_text;
 use crate::hub::{self, Name};
 use crate::model::Precision;
@@ -39,7 +39,7 @@ pub struct Config {
     /// Whether tasks whose data are not there are left out with a word, and the report begins with a table of all.
     pub suite: bool,
     /// What of the paper it reproduces: those numbers are printed beside the measured ones.
-    pub paper: Option<&'static paper::Source>,
+    pub paper: Option<&'static paper::Exhibit>,
     /// Checkpoints.
     pub models: Vec<ModelEntry>,
     /// Encodings: the rows of the tables.
@@ -288,14 +288,20 @@ fn need_text(table: &mut Table, key: &str) -> Result<String> {
 
 fn run_name(table: &mut Table) -> Result<String> {
     let name = need_text(table, "name")?;
+    check_run_name(&name)?;
+    Ok(name)
+}
+
+/// Refuses a name that no directory of results can have.
+pub(crate) fn check_run_name(name: &str) -> Result<()> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-    match name.chars().all(plain) && !name.starts_with('.') {
-        true => Ok(name),
-        false => Err(config_error(
+    match !name.is_empty() && name.chars().all(plain) && !name.starts_with('.') {
+        true => Ok(()),
+        false => refuse(
+            "name",
             format!("name \"{name}\" cannot name a directory"),
             "use letters, digits, - _ and . only",
-        )
-        .at_key("name")),
+        ),
     }
 }
 
@@ -319,9 +325,9 @@ fn suite(table: &mut Table) -> Result<bool> {
     }
 }
 
-fn paper(table: &mut Table) -> Result<Option<&'static paper::Source>> {
+fn paper(table: &mut Table) -> Result<Option<&'static paper::Exhibit>> {
     let Some(name) = take_text(table, "paper")? else { return Ok(None) };
-    let names: Vec<_> = paper::SOURCES.iter().map(|source| source.name).collect();
+    let names: Vec<_> = paper::EXHIBITS.iter().map(|exhibit| exhibit.name).collect();
     let unknown = || {
         config_error(format!("paper is \"{name}\""), format!("use one of: {}", names.join(", ")))
             .at_key("paper")

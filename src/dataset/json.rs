@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::error::Category;
 
-use super::record::{Origin, Place, Record, Roles};
+use super::record::{Location, Origin, Record, Roles};
 use super::{Dataset, Format, plain_or_gzip};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -68,7 +68,7 @@ struct Document<'a> {
 impl Document<'_> {
     fn take(&mut self, value: Value, number: usize, key: Option<&str>) {
         let entry = format!("{}[{number}]", key.unwrap_or_default());
-        let origin = Origin { file: self.dataset.path.clone(), at: Place::Entry(entry) };
+        let origin = Origin { file: self.dataset.path.clone(), at: Location::Entry(entry) };
         let Value::Object(mut fields) = value else {
             let error = Error::new(ErrorKind::Dataset, "the entry is not an object").at(&origin);
             return self.records.push(Err(error.fix("write each record as {\"field\": value, ...}")));

@@ -115,7 +115,7 @@ impl Lines {
 mod tests {
     use std::io::Write;
 
-    use super::super::record::Place;
+    use super::super::record::Location;
     use super::*;
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -156,7 +156,7 @@ mod tests {
     fn origins_count_lines_from_one() {
         let records = records("d.jsonl", TWO).unwrap();
         let origins: Vec<_> = records.iter().map(|record| &record.origin.at).collect();
-        assert_eq!(origins, [&Place::Line(1), &Place::Line(2)]);
+        assert_eq!(origins, [&Location::Line(1), &Location::Line(2)]);
     }
 
     #[test]

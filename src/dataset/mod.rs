@@ -15,7 +15,7 @@ mod record;
 mod source_tree;
 
 pub use manifest::{Manifest, TextKind};
-pub use record::{Origin, Place, Record};
+pub use record::{Location, Origin, Record};
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};

@@ -30,12 +30,12 @@ pub struct Origin {
     /// The file.
     pub file: PathBuf,
     /// Where in it.
-    pub at: Place,
+    pub at: Location,
 }
 
 /// Where in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// A line, or a row of a table, counted from 1.
     Line(usize),
     /// An entry of a document, as `[3]` or `python[3]`, counted from 0.
@@ -45,15 +45,15 @@ pub enum Place {
 impl Origin {
     /// A line of a file.
     pub fn line(file: impl Into<PathBuf>, line: usize) -> Origin {
-        Origin { file: file.into(), at: Place::Line(line) }
+        Origin { file: file.into(), at: Location::Line(line) }
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.at {
-            Place::Line(line) => write!(f, "{}:{line}", self.file.display()),
-            Place::Entry(entry) => write!(f, "{}: {entry}", self.file.display()),
+            Location::Line(line) => write!(f, "{}:{line}", self.file.display()),
+            Location::Entry(entry) => write!(f, "{}: {entry}", self.file.display()),
         }
     }
 }
@@ -171,8 +171,8 @@ impl Record {
             (Some(repo), Some(path)) => format!("{repo}/{path}"),
             (None, Some(path)) => path.to_owned(),
             (_, None) => match &self.origin.at {
-                Place::Line(line) => format!("line {line}"),
-                Place::Entry(entry) => entry.clone(),
+                Location::Line(line) => format!("line {line}"),
+                Location::Entry(entry) => entry.clone(),
             },
         })
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
 
-use super::{Kind, Name, cache};
+use super::{Name, RepositoryKind, cache};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::Hasher;
 use crate::model::safetensors::shard_names;
@@ -50,8 +50,8 @@ struct Fetch<'a> {
 impl<'a> Fetch<'a> {
     fn new(name: &'a Name) -> Result<Fetch<'a>> {
         let kind = match name.kind {
-            Kind::Model => RepoType::Model,
-            Kind::Dataset => RepoType::Dataset,
+            RepositoryKind::Model => RepoType::Model,
+            RepositoryKind::Dataset => RepoType::Dataset,
         };
         let failed = |e: ApiError| failure(name, &e);
         let repo = Repo::with_revision(name.repository.clone(), kind, name.revision.clone());

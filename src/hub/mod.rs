@@ -22,7 +22,7 @@ const MAIN: &str = "main";
 
 /// What a repository of the hub holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum RepositoryKind {
     /// A checkpoint.
     Model,
     /// Files of data.
@@ -33,7 +33,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
     /// What it holds.
-    pub kind: Kind,
+    pub kind: RepositoryKind,
     /// `org/name`.
     pub repository: String,
     /// A branch, tag or commit.
@@ -46,7 +46,7 @@ impl Name {
     /// `org/name` or `org/name@revision`; none for what is no such name.
     pub fn model(text: &str) -> Option<Name> {
         let (repository, revision) = with_revision(text)?;
-        Some(Name { kind: Kind::Model, repository, revision, file: None })
+        Some(Name { kind: RepositoryKind::Model, repository, revision, file: None })
     }
 
     /// `hf:org/name/path/of/the.file` or `hf:org/name@revision/path/of/the.file`; none for what does not begin so.
@@ -60,7 +60,12 @@ impl Name {
             let (name, file) = rest.split_once('/')?;
             let (repository, revision) = with_revision(&format!("{organisation}/{name}"))?;
             let inside = !file.is_empty() && file.split('/').all(|part| !matches!(part, "" | "." | ".."));
-            inside.then(|| Name { kind: Kind::Dataset, repository, revision, file: Some(file.into()) })
+            inside.then(|| Name {
+                kind: RepositoryKind::Dataset,
+                repository,
+                revision,
+                file: Some(file.into()),
+            })
         };
         parsed().map(Some).ok_or_else(|| {
             Error::new(ErrorKind::Dataset, format!("`{text}` names no file of a data set on the hub"))
@@ -71,8 +76,8 @@ impl Name {
     /// The directory of the repository in the cache.
     fn directory(&self) -> PathBuf {
         let kind = match self.kind {
-            Kind::Model => "models",
-            Kind::Dataset => "datasets",
+            RepositoryKind::Model => "models",
+            RepositoryKind::Dataset => "datasets",
         };
         cache().join(format!("{kind}--{}", self.repository.replace('/', "--")))
     }
@@ -108,15 +113,17 @@ impl Name {
 
     fn error_kind(&self) -> ErrorKind {
         match self.kind {
-            Kind::Model => ErrorKind::Model,
-            Kind::Dataset => ErrorKind::Dataset,
+            RepositoryKind::Model => ErrorKind::Model,
+            RepositoryKind::Dataset => ErrorKind::Dataset,
         }
     }
 
     fn not_cached(&self) -> Error {
         let what = match self.kind {
-            Kind::Model => format!("`{self}` is no path that exists, and no model in the local cache"),
-            Kind::Dataset => format!("`{self}` is not in the local cache"),
+            RepositoryKind::Model => {
+                format!("`{self}` is no path that exists, and no model in the local cache")
+            }
+            RepositoryKind::Dataset => format!("`{self}` is not in the local cache"),
         };
         Error::new(self.error_kind(), what)
             .in_file(&cache())
@@ -127,7 +134,7 @@ impl Name {
 impl fmt::Display for Name {
     /// As it is typed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.kind == Kind::Dataset {
+        if self.kind == RepositoryKind::Dataset {
             f.write_str(DATASET_PREFIX)?;
         }
         f.write_str(&self.repository)?;
@@ -169,7 +176,7 @@ pub fn models() -> Result<Vec<Cached>> {
         for revision in revisions.iter().filter(|path| path.is_file()) {
             let revision = revision.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let repository = format!("{organisation}/{name}");
-            let name = Name { kind: Kind::Model, repository, revision, file: None };
+            let name = Name { kind: RepositoryKind::Model, repository, revision, file: None };
             found.extend(name.cached().ok().map(|path| Cached { name, path }));
         }
     }

@@ -6,7 +6,7 @@ use super::cache::Cache;
 use super::kernels::is_cpu;
 use super::score::read;
 use super::stored::Mapped;
-use super::{Network, NetworkConfig, Part, RotaryTables, Tokenizer};
+use super::{Network, NetworkConfig, RotaryTables, SequenceRows, Tokenizer};
 use crate::encoding::{EncodingSpec, Positions};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -162,8 +162,8 @@ impl<'a> Decoder<'a> {
         RotaryTables::new(&rotations, &positions, &self.config.attention, &self.model.device())
     }
 
-    fn part<'b>(&'b mut self, rotary: &'b RotaryTables) -> Part<'b> {
-        Part { rotary, cache: Some(&mut self.cache) }
+    fn part<'b>(&'b mut self, rotary: &'b RotaryTables) -> SequenceRows<'b> {
+        SequenceRows { rotary, cache: Some(&mut self.cache) }
     }
 }
 

@@ -42,7 +42,7 @@ pub use config::{AttentionConfig, NetworkConfig};
 pub use decode::{Decoder, Ended, Generation, Limits, generate};
 pub use kernels::Products;
 pub(crate) use kernels::is_cpu;
-pub use network::{Network, Part};
+pub use network::{Network, SequenceRows};
 pub use precision::Precision;
 pub use rotary::RotaryTables;
 pub use score::TokenScores;

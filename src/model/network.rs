@@ -7,7 +7,7 @@ use super::cache::{Cache, LayerCache};
 use super::config::{LayerNorms, QkNorm};
 use super::matrix::{Matrix, Rows};
 use super::part::{FeedForward, Linear, Norm};
-use super::weights::{Hold, Piece, Weights};
+use super::weights::{Hold, TensorRows, Weights};
 use super::{MAX_ELEMENTS, NetworkConfig, Precision, RotaryTables};
 use crate::error::Result;
 
@@ -32,7 +32,7 @@ pub struct Network {
 
 /// The rows of one sequence in a forward pass.
 #[derive(Debug)]
-pub struct Part<'a> {
+pub struct SequenceRows<'a> {
     /// How they turn; one row a token.
     pub rotary: &'a RotaryTables,
     /// Where the sequence's earlier tokens are, and these are put; none where the rows are a whole
@@ -40,10 +40,10 @@ pub struct Part<'a> {
     pub cache: Option<&'a mut Cache>,
 }
 
-impl<'a> Part<'a> {
+impl<'a> SequenceRows<'a> {
     /// A whole sequence.
-    pub fn whole(rotary: &'a RotaryTables) -> Part<'a> {
-        Part { rotary, cache: None }
+    pub fn whole(rotary: &'a RotaryTables) -> SequenceRows<'a> {
+        SequenceRows { rotary, cache: None }
     }
 
     fn layer_cache(&mut self, layer: usize) -> Option<&mut LayerCache> {
@@ -119,7 +119,7 @@ impl Network {
 
     /// Final hidden states, normed and with the logits' factor, `[rows, hidden]`, of token ids `[rows]`: the rows of every part, one
     /// part after the other; each part attends to itself alone.
-    pub fn forward(&self, ids: Tensor<1, Int>, parts: &mut [Part]) -> Tensor<2> {
+    pub fn forward(&self, ids: Tensor<1, Int>, parts: &mut [SequenceRows]) -> Tensor<2> {
         let precision = self.precision;
         self.forward_with(ids, &mut |layer, rows| attend_parts(parts, layer, rows, precision))
     }
@@ -212,10 +212,10 @@ impl Attention {
     fn load(path: &str, config: &NetworkConfig, weights: &mut Weights, device: &Device) -> Result<Attention> {
         let hidden = config.hidden_size;
         let (queries, keys) = (config.query_width(), config.key_width());
-        let turned = |width| Piece::heads(width, config.attention.head_dim, config.rope.head_dim);
-        let pieces = [turned(queries), turned(keys), Piece::rows(keys)];
+        let turned = |width| TensorRows::heads(width, config.attention.head_dim, config.rope.head_dim);
+        let pieces = [turned(queries), turned(keys), TensorRows::rows(keys)];
         let names = ["q_proj", "k_proj", "v_proj"];
-        let mut linears = |name: &str, pieces: &[Piece], inner, bias| {
+        let mut linears = |name: &str, pieces: &[TensorRows], inner, bias| {
             Linear::load_fused(&format!("{path}.{name}"), pieces, inner, bias, weights, device)
         };
         let mut projections = match config.fused {
@@ -232,7 +232,7 @@ impl Attention {
                     .collect()
             }
         };
-        projections.extend(linears("o_proj", &[Piece::rows(hidden)], queries, config.biases.output)?);
+        projections.extend(linears("o_proj", &[TensorRows::rows(hidden)], queries, config.biases.output)?);
         let [q_proj, k_proj, v_proj, o_proj] = projections.try_into().expect("one map a name");
         let mut norm = |name: &str, whole| match config.qk_norm {
             None => Ok(None),
@@ -263,14 +263,20 @@ impl Attention {
 }
 
 /// Attention of each part over itself and what its cache holds.
-fn attend_parts(parts: &mut [Part], layer: usize, rows: [Tensor<2>; 3], precision: Precision) -> Tensor<2> {
-    let attend =
-        |part: &mut Part, rows| part.rotary.rotated(layer, rows, part.layer_cache(layer)).compute(precision);
+fn attend_parts(
+    parts: &mut [SequenceRows],
+    layer: usize,
+    rows: [Tensor<2>; 3],
+    precision: Precision,
+) -> Tensor<2> {
+    let attend = |part: &mut SequenceRows, rows| {
+        part.rotary.rotated(layer, rows, part.layer_cache(layer)).compute(precision)
+    };
     if let [part] = parts {
         return attend(part, rows);
     }
     let mut start = 0;
-    let attend_own = |part: &mut Part| {
+    let attend_own = |part: &mut SequenceRows| {
         let own = start..start + part.rotary.rows();
         start = own.end;
         let rows = rows.each_ref().map(|x| x.clone().slice_dim(0, own.clone()));

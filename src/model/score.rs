@@ -6,7 +6,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use super::kernels::{InferenceKernels, is_cpu_without_gradients};
 use super::network::row_blocks;
 use super::stored::Mapped;
-use super::{Network, Part, RotaryTables};
+use super::{Network, RotaryTables, SequenceRows};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What the model says of each token of a sequence but the first.
@@ -39,7 +39,8 @@ impl Network {
         if ids.len() < 2 {
             return Ok(TokenScores::default());
         }
-        let hidden = self.forward(self.ids(ids), &mut [Part::whole(rotary)]).slice_dim(0, 0..ids.len() - 1);
+        let hidden =
+            self.forward(self.ids(ids), &mut [SequenceRows::whole(rotary)]).slice_dim(0, 0..ids.len() - 1);
         self.losses(hidden, &ids[1..], 1)
     }
 

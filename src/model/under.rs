@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use burn::tensor::Tensor;
 
-use super::{Decoder, Network, NetworkConfig, Part, RotaryTables, TokenScores};
+use super::{Decoder, Network, NetworkConfig, RotaryTables, SequenceRows, TokenScores};
 use crate::encoding::{Context, EncodingSpec, Positions, Window};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -116,7 +116,7 @@ impl<'a> Under<'a> {
         }
         let rows: Vec<u32> =
             windows.iter().flat_map(|window| self.window(ids, window.tokens.clone())).collect();
-        let mut parts: Vec<Part> = made.iter().map(Part::whole).collect();
+        let mut parts: Vec<SequenceRows> = made.iter().map(SequenceRows::whole).collect();
         let hidden = self.model.forward(self.model.ids(&rows), &mut parts);
         let (mut start, mut predicting) = (0, Vec::new());
         for Window { tokens, predicted } in windows {

@@ -108,23 +108,23 @@ impl TensorSource for Nothing {
 
 /// Some rows of a tensor: one of several weights that lie one below the other, or all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Piece {
+pub struct TensorRows {
     rows: usize,
     /// Of heads that are rotated in part: their dimensions, and those of them that turn.
     heads: Option<[usize; 2]>,
 }
 
-impl Piece {
+impl TensorRows {
     /// So many rows as they lie.
-    pub fn rows(rows: usize) -> Piece {
-        Piece { rows, heads: None }
+    pub fn rows(rows: usize) -> TensorRows {
+        TensorRows { rows, heads: None }
     }
 
     /// Rows of heads of `head_dim` dimensions, of which the first `rotated` turn, dimension `p` with `p + rotated
     /// / 2`. They are put in the order in which heads turn here, `p` with `p + head_dim / 2`, with the dimensions
     /// that do not turn behind each half: queries and keys in the same order have the same products.
-    pub fn heads(rows: usize, head_dim: usize, rotated: usize) -> Piece {
-        Piece { rows, heads: (rotated < head_dim).then_some([head_dim, rotated]) }
+    pub fn heads(rows: usize, head_dim: usize, rotated: usize) -> TensorRows {
+        TensorRows { rows, heads: (rotated < head_dim).then_some([head_dim, rotated]) }
     }
 
     /// Which row of the piece each row becomes, where they are put in another order.
@@ -140,7 +140,7 @@ impl Piece {
 }
 
 /// A tensor's pieces, from its first row on.
-fn cut(tensor: StoredTensor, pieces: &[Piece]) -> impl Iterator<Item = StoredTensor> {
+fn cut(tensor: StoredTensor, pieces: &[TensorRows]) -> impl Iterator<Item = StoredTensor> {
     let mut first = 0;
     pieces.iter().map(move |piece| {
         let rows = first..first + piece.rows;
@@ -191,7 +191,7 @@ impl Weights {
     /// [`ErrorKind::Model`], naming the tensor: missing, of another shape, of a type that cannot be read, or
     /// beyond what f16 numbers hold.
     pub(super) fn take_matrix(&mut self, name: &str, shape: [usize; 2], device: &Device) -> Result<Matrix> {
-        Ok(self.take_matrices(name, &[Piece::rows(shape[0])], shape[1], device)?.remove(0))
+        Ok(self.take_matrices(name, &[TensorRows::rows(shape[0])], shape[1], device)?.remove(0))
     }
 
     /// Takes matrices of `columns` columns that lie one below the other under one name.
@@ -201,7 +201,7 @@ impl Weights {
     pub(super) fn take_matrices(
         &mut self,
         name: &str,
-        pieces: &[Piece],
+        pieces: &[TensorRows],
         columns: usize,
         device: &Device,
     ) -> Result<Vec<Matrix>> {
@@ -237,7 +237,7 @@ impl Weights {
         length: usize,
         device: &Device,
     ) -> Result<Param<Tensor<1>>> {
-        Ok(self.take_vectors(name, &[Piece::rows(length)], device)?.remove(0))
+        Ok(self.take_vectors(name, &[TensorRows::rows(length)], device)?.remove(0))
     }
 
     /// Takes vectors that lie one after the other under one name.
@@ -247,7 +247,7 @@ impl Weights {
     pub(super) fn take_vectors(
         &mut self,
         name: &str,
-        pieces: &[Piece],
+        pieces: &[TensorRows],
         device: &Device,
     ) -> Result<Vec<Param<Tensor<1>>>> {
         let name = self.find(name, &[pieces.iter().map(|piece| piece.rows).sum()])?;
@@ -337,8 +337,8 @@ mod tests {
 
     #[test]
     fn dimensions_that_turn_come_first_in_each_half() {
-        assert_eq!(Piece::heads(16, 8, 8).order(), None);
-        let order = Piece::heads(16, 8, 4).order().unwrap();
+        assert_eq!(TensorRows::heads(16, 8, 8).order(), None);
+        let order = TensorRows::heads(16, 8, 4).order().unwrap();
         assert_eq!(order, [0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15]);
     }
 

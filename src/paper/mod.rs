@@ -10,7 +10,7 @@ use crate::task::{Group, Span};
 
 /// A table or figure of the paper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Source {
+pub struct Exhibit {
     /// As a config names it.
     pub name: &'static str,
     /// As a reader names it.
@@ -18,7 +18,7 @@ pub struct Source {
     files: &'static [File],
 }
 
-/// Some of a source's numbers.
+/// Some of its numbers.
 #[derive(Debug, PartialEq, Eq)]
 struct File {
     csv: &'static str,
@@ -32,24 +32,24 @@ const fn printed(csv: &'static str) -> File {
     File { csv, swept: None, digitised: false }
 }
 
-/// Every source.
-pub const SOURCES: &[Source] = &[
-    Source {
+/// Every one.
+pub const EXHIBITS: &[Exhibit] = &[
+    Exhibit {
         name: "table4",
         title: "Table 4",
         files: &[printed(include_str!("table4_code_language_modeling.csv"))],
     },
-    Source {
+    Exhibit {
         name: "table5",
         title: "Table 5",
         files: &[printed(include_str!("table5_text_language_modeling.csv"))],
     },
-    Source {
+    Exhibit {
         name: "table6",
         title: "Table 6",
         files: &[printed(include_str!("table6_symbols_and_completion.csv"))],
     },
-    Source {
+    Exhibit {
         name: "figure4",
         title: "Figure 4",
         files: &[
@@ -65,7 +65,7 @@ pub const SOURCES: &[Source] = &[
             },
         ],
     },
-    Source {
+    Exhibit {
         name: "figure6",
         title: "Figure 6",
         files: &[File {
@@ -76,9 +76,9 @@ pub const SOURCES: &[Source] = &[
     },
 ];
 
-/// The source of that name.
-pub fn find(name: &str) -> Option<&'static Source> {
-    SOURCES.iter().find(|source| source.name == name)
+/// The one of that name.
+pub fn find(name: &str) -> Option<&'static Exhibit> {
+    EXHIBITS.iter().find(|exhibit| exhibit.name == name)
 }
 
 /// A number of the paper.
@@ -97,7 +97,7 @@ pub struct Published {
 
 /// An encoding that was measured, as a config has it.
 #[derive(Debug, Clone)]
-pub struct Measured<'a> {
+pub struct OurEncoding<'a> {
     /// As shown in tables.
     pub name: &'a str,
     /// Its kind's name.
@@ -122,8 +122,8 @@ enum Place {
     Range(String),
 }
 
-impl Source {
-    /// All numbers of the source.
+impl Exhibit {
+    /// All its numbers.
     pub fn published(&self) -> Vec<Published> {
         self.files.iter().flat_map(File::published).collect()
     }
@@ -167,7 +167,14 @@ impl File {
 
 impl Published {
     /// Whether this is the number that the paper gives for a measured one.
-    pub fn is_of(&self, model: &str, encoding: &Measured, task: &str, group: &Group, metric: &str) -> bool {
+    pub fn is_of(
+        &self,
+        model: &str,
+        encoding: &OurEncoding,
+        task: &str,
+        group: &Group,
+        metric: &str,
+    ) -> bool {
         let same_task = self.task.as_ref().is_none_or(|own| own == task);
         self.model == model
             && same_task
@@ -183,7 +190,7 @@ impl Published {
 }
 
 impl Encoding {
-    fn is(&self, measured: &Measured) -> bool {
+    fn is(&self, measured: &OurEncoding) -> bool {
         match self {
             Encoding::Named(name) => measured.name == *name,
             Encoding::Swept(key, value) => {
@@ -220,20 +227,26 @@ fn reads(range: &str, span: &Span) -> bool {
 mod tests {
     use super::*;
 
-    fn named(name: &str) -> Measured<'_> {
-        Measured { name, kind: "hirope", swept: None }
+    fn named(name: &str) -> OurEncoding<'_> {
+        OurEncoding { name, kind: "hirope", swept: None }
     }
 
-    fn swept<'a>(key: &'a str, value: &str) -> Measured<'a> {
-        Measured { name: "any", kind: "hirope", swept: Some((key, value.into())) }
+    fn swept<'a>(key: &'a str, value: &str) -> OurEncoding<'a> {
+        OurEncoding { name: "any", kind: "hirope", swept: Some((key, value.into())) }
     }
 
     fn bucket(from: usize, to: usize) -> Group {
         Group::Bucket(Span { from, to })
     }
 
-    fn number(source: &str, model: &str, encoding: &Measured, group: Group, metric: &str) -> Option<String> {
-        let published = find(source).unwrap().published();
+    fn number(
+        exhibit: &str,
+        model: &str,
+        encoding: &OurEncoding,
+        group: Group,
+        metric: &str,
+    ) -> Option<String> {
+        let published = find(exhibit).unwrap().published();
         let mut found = published.iter().filter(|one| one.is_of(model, encoding, "lcc", &group, metric));
         let text = found.next().map(|one| one.text.clone());
         assert_eq!(found.next(), None, "one number at most");
@@ -243,11 +256,11 @@ mod tests {
     #[test]
     fn numbers_are_found_by_name() {
         let hirope = named("HiRoPE");
-        let found = |source, group, metric| number(source, "TinyLlama", &hirope, group, metric);
+        let found = |exhibit, group, metric| number(exhibit, "TinyLlama", &hirope, group, metric);
         assert_eq!(found("table5", Group::All, "ppl").as_deref(), Some("6.4991"));
         assert_eq!(found("table5", Group::All, "last_accuracy").as_deref(), Some("0.6102"));
         assert_eq!(found("table4", Group::All, "ppl"), None);
-        let llama = |source, group, metric| number(source, "LLaMA-2", &hirope, group, metric);
+        let llama = |exhibit, group, metric| number(exhibit, "LLaMA-2", &hirope, group, metric);
         assert_eq!(llama("table4", bucket(8192, 16384), "loss").as_deref(), Some("0.6821"));
         assert_eq!(llama("table4", bucket(8192, 16384), "accuracy").as_deref(), Some("0.8332"));
         assert_eq!(llama("table6", bucket(8000, usize::MAX), "edit_similarity").as_deref(), Some("65.38"));
@@ -259,11 +272,11 @@ mod tests {
 
     #[test]
     fn a_sweep_is_found_by_its_key() {
-        let found = |encoding: &Measured, group| number("figure4", "LLaMA-2", encoding, group, "ppl");
+        let found = |encoding: &OurEncoding, group| number("figure4", "LLaMA-2", encoding, group, "ppl");
         assert_eq!(found(&named("any"), bucket(0, 2048)), None);
         assert_eq!(found(&swept("window", "256"), bucket(0, 2048)).as_deref(), Some("2.51"));
         assert_eq!(found(&swept("window", "1"), bucket(0, 2048)).as_deref(), Some("4.2"));
-        let other = Measured { kind: "rerope", ..swept("window", "256") };
+        let other = OurEncoding { kind: "rerope", ..swept("window", "256") };
         assert_eq!(found(&other, bucket(0, 2048)), None);
         let unit = swept("unit", "tokens:512");
         assert_eq!(found(&unit, bucket(4096, 8192)).as_deref(), Some("2.1173"));
@@ -272,7 +285,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_number_stands_as_printed() {
-        let origin = Measured { kind: "rope", ..named("origin") };
+        let origin = OurEncoding { kind: "rope", ..named("origin") };
         let published = find("table4").unwrap().published();
         let nan = published
             .iter()

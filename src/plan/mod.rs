@@ -18,7 +18,7 @@ use crate::model::is_cpu;
 use crate::run::{Cost, Prepared, Work, WorkSample};
 use crate::store::{SampleKey, Shard, stored};
 use memory::Need;
-use rates::{Measure, Measured, Seconds};
+use rates::{Measured, Seconds, Subject};
 
 /// What measuring may take, about.
 const BUDGET: Duration = Duration::from_secs(60);
@@ -230,7 +230,7 @@ impl Plan {
         let started = Instant::now();
         let name = &prepared.config.models[model].name;
         eprintln!("model \"{name}\": measuring, for up to about {} s", budget.as_secs());
-        let measure = Measure {
+        let subject = Subject {
             checkpoint,
             model: &network,
             account: &prepared.accounts[model],
@@ -238,7 +238,7 @@ impl Plan {
             pending,
             budget,
         };
-        let measured = measure.rates()?;
+        let measured = subject.rates()?;
         self.measured_seconds += started.elapsed().as_secs_f64();
         let unknown = measured.generated.iter().filter(|(_, part)| part.is_none());
         let mut unknown: Vec<&str> = unknown.map(|(task, _)| task.as_str()).collect();

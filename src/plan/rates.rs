@@ -54,7 +54,7 @@ impl Measured {
 }
 
 /// A model whose work is measured.
-pub(super) struct Measure<'a> {
+pub(super) struct Subject<'a> {
     pub(super) checkpoint: &'a Checkpoint,
     pub(super) model: &'a Network,
     pub(super) account: &'a Account,
@@ -65,7 +65,7 @@ pub(super) struct Measure<'a> {
     pub(super) budget: Duration,
 }
 
-impl<'a> Measure<'a> {
+impl<'a> Subject<'a> {
     /// Reads and generates for about the budget.
     ///
     /// # Errors
@@ -147,7 +147,7 @@ struct Generated {
     point: [f64; 3],
 }
 
-impl<'a> Measure<'a> {
+impl<'a> Subject<'a> {
     /// Generates for some samples of each task that does: how long a token takes, and how soon a text ends.
     fn generations(&self, measured: &mut Measured) -> Result<()> {
         let generating: Vec<&Pending> = self.pending.iter().filter(|one| one.cost.generated > 0.0).collect();

@@ -39,12 +39,12 @@ pub(crate) struct Curve {
     /// Decides colour, dash and marker: the same for an encoding in every picture. None: grey, thin and not named.
     pub(crate) style: Option<usize>,
     /// In the order of the categories.
-    pub(crate) points: Vec<Value>,
+    pub(crate) points: Vec<DataPoint>,
 }
 
 /// A figure with its interval.
 #[derive(Clone, Copy)]
-pub(crate) struct Value {
+pub(crate) struct DataPoint {
     /// Which category.
     pub(crate) tick: usize,
     pub(crate) value: f64,
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn figures_that_are_all_the_same_have_an_axis() {
         for (value, expected) in [(0.0, 0.2), (1.0, 0.2), (250.0, 50.0), (-3.0, 0.5)] {
-            let point = |tick| Value { tick, value, low: value, high: value };
+            let point = |tick| DataPoint { tick, value, low: value, high: value };
             let curve = Curve { name: "a".into(), style: Some(0), points: vec![point(0), point(1)] };
             let chart = Chart {
                 title: "t".into(),

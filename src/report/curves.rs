@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::Row;
-use super::chart::{Chart, Curve, Value};
-use super::pictures::Drawn;
+use super::chart::{Chart, Curve, DataPoint};
+use super::pictures::ModelOnTask;
 use super::section::of_samples;
 use crate::config::EncodingEntry;
 use crate::task::{Group, Metric, Span};
@@ -12,7 +12,7 @@ use crate::task::{Group, Metric, Span};
 /// Most nats shown: a model that guesses evenly among 22,000 tokens.
 const HIGHEST_LOSS: f64 = 10.0;
 
-impl Drawn<'_> {
+impl ModelOnTask<'_> {
     pub(super) fn by_position(&self, metric: &Metric) -> Option<(String, String)> {
         self.by_span(
             metric,
@@ -52,7 +52,7 @@ impl Drawn<'_> {
                 let found = rows.iter().find(|(own, row)| own == span && row.encoding == encoding.name);
                 found.map(|(_, row)| value(tick, row))
             };
-            let points: Vec<Value> = spans.iter().enumerate().filter_map(point).collect();
+            let points: Vec<DataPoint> = spans.iter().enumerate().filter_map(point).collect();
             (!points.is_empty()).then(|| Curve { name: encoding.name.clone(), style: Some(style), points })
         };
         let what = format!("{} by {by}", metric.name.replace('_', " "));
@@ -124,7 +124,7 @@ impl Drawn<'_> {
 }
 
 /// Adds a point to the curve of that name; a sweep's values come in the order of its ticks.
-fn add(curves: &mut Vec<Curve>, name: String, point: Value) {
+fn add(curves: &mut Vec<Curve>, name: String, point: DataPoint) {
     match curves.iter_mut().find(|curve| curve.name == name) {
         Some(curve) => curve.points.push(point),
         None => curves.push(Curve { name, style: Some(curves.len()), points: vec![point] }),
@@ -157,8 +157,8 @@ fn words(group: &Group) -> Option<Span> {
     }
 }
 
-fn value(tick: usize, row: &Row) -> Value {
-    Value { tick, value: row.estimate.value, low: row.estimate.low, high: row.estimate.high }
+fn value(tick: usize, row: &Row) -> DataPoint {
+    DataPoint { tick, value: row.estimate.value, low: row.estimate.low, high: row.estimate.high }
 }
 
 /// Where the training length lies among the buckets; none where it is not among them.

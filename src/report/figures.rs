@@ -56,7 +56,7 @@ type SampleId<'a> = (&'a str, &'a str);
 
 /// The measures of all stored samples.
 #[derive(Debug)]
-pub(super) struct Measured<'a> {
+pub(super) struct Measurements<'a> {
     /// The samples of each task, a sample's number being its place: one order for all encodings and runs, bucket by
     /// bucket.
     samples: HashMap<&'a str, Vec<SampleId<'a>>>,
@@ -64,10 +64,10 @@ pub(super) struct Measured<'a> {
     measures: HashMap<[&'a str; 3], Measures>,
 }
 
-impl<'a> Measured<'a> {
+impl<'a> Measurements<'a> {
     /// # Errors
     /// [`ErrorKind::Results`] for a stored outcome that its task cannot read.
-    pub(super) fn new(results: &'a Results) -> Result<Measured<'a>> {
+    pub(super) fn new(results: &'a Results) -> Result<Measurements<'a>> {
         let mut ids: HashMap<&str, BTreeSet<SampleId>> = HashMap::new();
         for line in &results.samples {
             ids.entry(&line.key.task).or_default().insert((&line.bucket, &line.key.sample));
@@ -91,7 +91,7 @@ impl<'a> Measured<'a> {
         for pairs in measures.values_mut().flat_map(BTreeMap::values_mut) {
             pairs.sort_unstable_by_key(|(number, _)| *number);
         }
-        Ok(Measured { samples, measures })
+        Ok(Measurements { samples, measures })
     }
 
     /// What the samples have in the figures of one group.
@@ -156,7 +156,7 @@ struct Column<'a> {
     encodings: Vec<(usize, &'a str, &'a Pairs)>,
 }
 
-fn columns<'a>(config: &'a Config, measured: &'a Measured) -> Vec<Column<'a>> {
+fn columns<'a>(config: &'a Config, measured: &'a Measurements) -> Vec<Column<'a>> {
     let mut columns = Vec::new();
     for (m, model) in config.models.iter().enumerate() {
         for (t, task) in config.tasks.iter().enumerate() {

@@ -39,7 +39,7 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::write_whole;
 use crate::store::Results;
-use figures::Measured;
+use figures::Measurements;
 use pictures::pictures;
 
 pub use pictures::Picture;
@@ -59,7 +59,7 @@ pub struct Report<'a> {
     /// The encoding that differences are taken from.
     pub baseline: &'a str,
     /// What its figures are taken from.
-    measured: Measured<'a>,
+    measured: Measurements<'a>,
     /// All figures.
     pub rows: Vec<Row>,
     /// Of a suite: each model's main figure on every task.
@@ -77,7 +77,7 @@ impl<'a> Report<'a> {
     /// encoding is named `baseline`.
     pub fn new(results: &'a Results, baseline: Option<&str>) -> Result<Report<'a>> {
         let baseline = find_baseline(&results.config, baseline)?;
-        let measured = Measured::new(results)?;
+        let measured = Measurements::new(results)?;
         let rows = measured.rows(&results.config, baseline);
         let mut sections = section::sections(results, &rows, baseline);
         pictures(results, &rows, &mut sections, baseline);

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::heatmap::{HeatMap, Panel};
+use super::heatmap::{Grid, HeatMap};
 use super::{Row, Section, contributions};
 use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::store::Results;
@@ -39,7 +39,7 @@ pub(super) fn pictures(results: &Results, rows: &[Row], sections: &mut [Section]
     for section in sections {
         let rows = rows.iter().filter(|row| row.model == section.model && row.task == section.task);
         let task = results.config.tasks.iter().find(|task| task.name == section.task);
-        let drawn = Drawn {
+        let shown = ModelOnTask {
             config: &results.config,
             task: task.expect("a section's task is in the config"),
             rows: rows.collect(),
@@ -48,16 +48,16 @@ pub(super) fn pictures(results: &Results, rows: &[Row], sections: &mut [Section]
             baseline,
         };
         let named = |(what, svg): (String, String)| Picture {
-            title: drawn.title(&what),
+            title: shown.title(&what),
             svg,
             name: names.unique(&format!("{}-{}-{what}", section.model, section.task)),
         };
-        section.pictures = drawn.all().into_iter().map(named).collect();
+        section.pictures = shown.all().into_iter().map(named).collect();
     }
 }
 
 /// One model's figures on one task. A picture is what it shows, in words, and its SVG.
-pub(super) struct Drawn<'a> {
+pub(super) struct ModelOnTask<'a> {
     pub(super) config: &'a Config,
     pub(super) task: &'a TaskEntry,
     pub(super) rows: Vec<&'a Row>,
@@ -68,7 +68,7 @@ pub(super) struct Drawn<'a> {
     baseline: &'a str,
 }
 
-impl<'a> Drawn<'a> {
+impl<'a> ModelOnTask<'a> {
     fn all(&self) -> Vec<(String, String)> {
         let metrics = self.task.task.metrics();
         // Of a perplexity the loss is drawn: a collapse would flatten every other curve.
@@ -111,22 +111,22 @@ impl<'a> Drawn<'a> {
         }
         let lengths: BTreeSet<usize> = cells.iter().map(|((length, _), _)| *length).collect();
         let depths: BTreeSet<u8> = cells.iter().map(|((_, depth), _)| *depth).collect();
-        let panel = |encoding: &EncodingEntry| {
+        let grid = |encoding: &EncodingEntry| {
             let value = |place| {
                 let found = cells.iter().find(|(own, row)| *own == place && row.encoding == encoding.name);
                 found.map(|(_, row)| row.estimate.value)
             };
             let row = |depth: &u8| lengths.iter().map(|length| value((*length, *depth))).collect();
-            Panel { name: encoding.name.clone(), cells: depths.iter().map(row).collect() }
+            Grid { name: encoding.name.clone(), cells: depths.iter().map(row).collect() }
         };
-        let measured = |panel: &Panel| panel.cells.iter().flatten().any(Option::is_some);
+        let measured = |grid: &Grid| grid.cells.iter().flatten().any(Option::is_some);
         let what = format!("{} by length and depth", metric.name.replace('_', " "));
         let map = HeatMap {
             title: self.title(&what),
             within: lengths.iter().filter(|length| **length <= self.trained_length).count(),
             trained_length: self.trained_length,
             range: range(cells.iter().map(|(_, row)| row.estimate.value), metric),
-            panels: self.config.encodings.iter().map(panel).filter(measured).collect(),
+            grids: self.config.encodings.iter().map(grid).filter(measured).collect(),
             lengths: lengths.into_iter().collect(),
             depths: depths.into_iter().collect(),
         };

@@ -5,7 +5,7 @@ use super::table::{Content, View};
 use super::{Picture, Report, Row, Table};
 use crate::config::{EncodingEntry, TaskEntry};
 use crate::model::Precision;
-use crate::paper::{Published, Source};
+use crate::paper::{Exhibit, Published};
 use crate::stats::FEWEST;
 use crate::store::{Results, Shard};
 use crate::task::{By, Group, Metric};
@@ -171,7 +171,7 @@ impl<'a> Figures<'a> {
     }
 
     /// Each metric that the paper has beside it.
-    fn beside(&self, paper: &Source, published: &[Published]) -> Vec<Table> {
+    fn beside(&self, paper: &Exhibit, published: &[Published]) -> Vec<Table> {
         let read_off = if published.iter().any(|one| one.digitised) {
             ", some read off the figure (± 0.1)"
         } else {

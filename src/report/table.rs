@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::number::{difference, difference_and_interval, interval, number};
 use super::{Mark, Row};
 use crate::config::EncodingEntry;
-use crate::paper::{Measured, Published};
+use crate::paper::{OurEncoding, Published};
 use crate::task::{Group, Metric};
 
 /// A metric of one model on one task, by encoding and group.
@@ -202,11 +202,11 @@ impl Default for Cell {
     }
 }
 /// An encoding as the paper's numbers are asked for it.
-fn measured(encoding: &EncodingEntry) -> Measured<'_> {
+fn measured(encoding: &EncodingEntry) -> OurEncoding<'_> {
     let key = encoding.sweep.as_ref().and_then(|sweep| match &sweep.keys[..] {
         [key] => Some(key),
         _ => None,
     });
     let swept = key.and_then(|key| Some((key.as_str(), encoding.value(key)?)));
-    Measured { name: &encoding.name, kind: encoding.spec.kind, swept }
+    OurEncoding { name: &encoding.name, kind: encoding.spec.kind, swept }
 }

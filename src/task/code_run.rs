@@ -12,7 +12,7 @@ use super::{
     fewer_than_asked, python, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
-use crate::error::{Error, ErrorKind, Result, refuse};
+use crate::error::{Error, ErrorKind, Result, refuse, refuse_zeros};
 use crate::model::{Asker, Checkpoint, Ended, Limits, PromptStyle};
 
 const METRICS: &[Metric] = &[
@@ -85,12 +85,7 @@ impl Task for CodeRun {
             let what = format!("limit is {}", self.limit);
             return refuse("limit", what, "give the longest prompt in tokens, as 16000");
         }
-        for (key, value) in [("samples", self.samples), ("max_new_tokens", self.max_new_tokens)] {
-            if value == 0 {
-                return refuse(key, format!("{key} is 0"), "give at least 1");
-            }
-        }
-        Ok(())
+        refuse_zeros(&[("samples", self.samples), ("max_new_tokens", self.max_new_tokens)])
     }
 
     fn samples(&self, dataset: &Dataset, model: &Checkpoint, seed: u64) -> Result<Selection> {

@@ -37,7 +37,7 @@ pub struct Corpus {
 }
 
 /// The corpus in one tokenizer's ids.
-pub struct Tokens {
+pub struct Streams {
     /// What there is.
     pub about: About,
     /// To train on.
@@ -141,9 +141,9 @@ impl Corpus {
     ///
     /// # Errors
     /// [`ErrorKind::Dataset`] or [`ErrorKind::Tokenizer`]; [`ErrorKind::Write`].
-    pub fn tokens(&self, tokenizer: &Path, keys: &CorpusKeys, seed: u64, dir: &Path) -> Result<Tokens> {
+    pub fn tokens(&self, tokenizer: &Path, keys: &CorpusKeys, seed: u64, dir: &Path) -> Result<Streams> {
         let sha256 = self.sha256(tokenizer, keys, seed)?;
-        if let Some(tokens) = Tokens::read(dir).filter(|tokens| tokens.about.sha256 == sha256) {
+        if let Some(tokens) = Streams::read(dir).filter(|tokens| tokens.about.sha256 == sha256) {
             return Ok(tokens);
         }
         eprintln!("tokenizing the corpus");
@@ -158,7 +158,7 @@ impl Corpus {
         keys: &CorpusKeys,
         seed: u64,
         sha256: String,
-    ) -> Result<Tokens> {
+    ) -> Result<Streams> {
         let records = self.records()?;
         let held_out = held_out(records.len(), keys.held_out, seed)?;
         let pattern = keys.learned()?;
@@ -182,7 +182,7 @@ impl Corpus {
             validation_tokens: validation.ids.len(),
             bytes: if tokenizer.max_id() < 1 << 16 { 2 } else { 4 },
         };
-        Ok(Tokens { about, train, validation })
+        Ok(Streams { about, train, validation })
     }
 }
 
@@ -220,9 +220,9 @@ fn held_out(documents: usize, share: f64, seed: u64) -> Result<Vec<bool>> {
     Ok(held_out)
 }
 
-impl Tokens {
+impl Streams {
     /// The tokens kept in a directory; none where there are none, or not whole.
-    fn read(dir: &Path) -> Option<Tokens> {
+    fn read(dir: &Path) -> Option<Streams> {
         let about: About = serde_json::from_slice(&fs::read(dir.join(ABOUT)).ok()?).ok()?;
         let bytes = fs::read(dir.join(IDS)).ok()?;
         let tokens = about.train_tokens + about.validation_tokens;
@@ -236,7 +236,7 @@ impl Tokens {
         };
         let mut train = Stream { ids, learned: learned.iter().map(|&byte| byte != 0).collect() };
         let validation = train.split_off(about.train_tokens);
-        Some(Tokens { about, train, validation })
+        Some(Streams { about, train, validation })
     }
 
     fn write(&self, dir: &Path) -> Result<()> {

@@ -11,7 +11,7 @@ const HEADER: &str = "step,tokens,seconds,loss,learning_rate,gradient_norm,token
 
 /// What is noted of a step.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+pub struct LoggedStep {
     /// Steps done, this one included.
     pub step: u64,
     /// Tokens of all steps.
@@ -65,7 +65,7 @@ impl Log {
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Write`].
-    pub fn append(&mut self, row: &Row) -> Result<()> {
+    pub fn append(&mut self, row: &LoggedStep) -> Result<()> {
         self.losses.push(row.loss);
         let validation = row.validation_loss.map_or(String::new(), |loss| format!("{loss:.5}"));
         let line = format!(

@@ -1,7 +1,7 @@
 //! Training a small model: from scratch or from a checkpoint, to a Hugging Face directory.
 //!
 //! In the order of the work: [`config`] says what; [`output`] takes the directory; [`tokenizer`] makes the
-//! vocabulary, [`corpus`] token ids of the documents, [`mod@samples`] windows of those; [`network`] gives
+//! vocabulary, [`corpus`] token ids of the documents, [`mod@windows`] of those; [`network`] gives
 //! config.json and the first weights; [`trainer`] does the steps, with the learning rate of [`schedule`] and
 //! the [`optimizer`], writes [`log`] and [`checkpoint`]s, and [`result`] leaves the model.
 
@@ -13,10 +13,10 @@ pub mod network;
 pub mod optimizer;
 pub mod output;
 pub mod result;
-pub mod samples;
 pub mod schedule;
 pub mod tokenizer;
 pub mod trainer;
+pub mod windows;
 
 pub use config::TrainConfig;
 pub use output::Mode;
@@ -33,11 +33,11 @@ use crate::files::write_whole;
 use crate::model::{Checkpoint, NetworkConfig, RotaryTables, Tokenizer};
 use crate::store::Session;
 use checkpoint::{Checkpoints, State};
-use corpus::{About, Corpus, Stream, Tokens};
+use corpus::{About, Corpus, Stream, Streams};
 use log::Log;
 use output::Output;
-use samples::Samples;
 use trainer::{Start, Trainer};
+use windows::Windows;
 
 /// What a config names, found.
 struct Sources {
@@ -113,13 +113,13 @@ pub fn train(
     let checkpoints = Checkpoints::new(output.work());
     let start = start(config, &sources, &output, &checkpoints, &tokens, &device.device)?;
     let log = Log::open(&output.path("training.csv"), start.state.step)?;
-    let samples = samples(config, &tokens, Tokenizer::read(out)?.bos()?)?;
-    let trained = Trainer::new(config, samples, start, log, &checkpoints).run()?;
-    result::write(config, &output, &sources.corpus, &tokens.about, &device.name, &trained)
+    let windows = windows(config, &tokens, Tokenizer::read(out)?.bos()?)?;
+    let trained = Trainer::new(config, windows, start, log, &checkpoints).run()?;
+    result::write(config, &output, &sources, &tokens.about, &device.name, &trained)
 }
 
 /// The tokenizer's files and the corpus in its ids.
-fn prepare(config: &TrainConfig, sources: &Sources, output: &Output) -> Result<Tokens> {
+fn prepare(config: &TrainConfig, sources: &Sources, output: &Output) -> Result<Streams> {
     if !output.path("tokenizer.json").exists() {
         match &sources.tokenizer {
             Some(from) => tokenizer::copy(from, output.dir())?,
@@ -143,8 +143,8 @@ fn make_tokenizer(config: &TrainConfig, sources: &Sources, output: &Output) -> R
     tokenizer::make(&texts, vocab_size, config.length, config.seed, output.dir())
 }
 
-/// The samples to train on, and those held out.
-fn samples<'a>(config: &TrainConfig, tokens: &'a Tokens, bos: Option<u32>) -> Result<[Samples<'a>; 2]> {
+/// The windows to train on, and those held out.
+fn windows<'a>(config: &TrainConfig, tokens: &'a Streams, bos: Option<u32>) -> Result<[Windows<'a>; 2]> {
     let whole = config.corpus.whole_documents;
     if whole && bos.is_none() {
         return Err(Error::new(
@@ -154,16 +154,16 @@ fn samples<'a>(config: &TrainConfig, tokens: &'a Tokens, bos: Option<u32>) -> Re
         .at_key("corpus.whole_documents")
         .fix("remove the key, or take a tokenizer with BOS"));
     }
-    let samples = |stream: &'a Stream, what: &str| {
-        let samples = match bos.filter(|_| whole) {
-            Some(bos) => Samples::of_documents(stream, config.length, bos, config.seed),
-            None => Samples::new(stream, config.length, bos, config.seed),
+    let windows = |stream: &'a Stream, what: &str| {
+        let windows = match bos.filter(|_| whole) {
+            Some(bos) => Windows::of_documents(stream, config.length, bos, config.seed),
+            None => Windows::new(stream, config.length, bos, config.seed),
         };
-        samples.ok_or_else(|| no_sample(config, stream, what))
+        windows.ok_or_else(|| no_sample(config, stream, what))
     };
     Ok([
-        samples(&tokens.train, "the corpus")?,
-        samples(&tokens.validation, "what is held out of the corpus")?,
+        windows(&tokens.train, "the corpus")?,
+        windows(&tokens.validation, "what is held out of the corpus")?,
     ])
 }
 
@@ -185,7 +185,7 @@ fn start(
     sources: &Sources,
     output: &Output,
     checkpoints: &Checkpoints,
-    tokens: &Tokens,
+    tokens: &Streams,
     device: &Device,
 ) -> Result<Start> {
     let last = match checkpoints.last()? {

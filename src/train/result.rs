@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
+use super::Sources;
 use super::config::TrainConfig;
-use super::corpus::{About, Corpus};
+use super::corpus::About;
 use super::network::{named_tensors, safetensors};
 use super::output::{Output, resolved};
 use super::trainer::Trained;
@@ -17,10 +18,10 @@ pub const REPORT: &str = "training.json";
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::Write`].
-pub fn write(
+pub(super) fn write(
     config: &TrainConfig,
     output: &Output,
-    corpus: &Corpus,
+    sources: &Sources,
     about: &About,
     device: &str,
     trained: &Trained,
@@ -33,7 +34,8 @@ pub fn write(
     let report = json!({
         "config": resolved(config),
         "parameters": parameters,
-        "corpus": {"datasets": corpus.hashes, "tokens": about},
+        "corpus": {"datasets": sources.corpus.hashes, "tokens": about},
+        "vocabulary": sources.vocabulary.as_ref().map(|corpus| json!({"datasets": corpus.hashes})),
         "steps": state.step,
         "tokens_seen": tokens,
         "seconds": state.seconds,

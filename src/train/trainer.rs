@@ -7,11 +7,11 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::checkpoint::{Checkpoints, State};
 use super::config::TrainConfig;
-use super::log::{Log, Row};
+use super::log::{Log, LoggedStep};
 use super::network::values;
 use super::optimizer::{Accumulated, Moments, Optimizer};
-use super::samples::{Sample, Samples};
 use super::schedule::{Budget, learning_rate};
+use super::windows::{Window, Windows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt::Deferred;
 use crate::model::{Network, RotaryTables};
@@ -24,8 +24,8 @@ const RECENT: usize = 100;
 pub struct Trainer<'a> {
     config: &'a TrainConfig,
     checkpoints: &'a Checkpoints,
-    samples: Samples<'a>,
-    validation: Samples<'a>,
+    windows: Windows<'a>,
+    validation: Windows<'a>,
     rotary: RotaryTables,
     budget: Budget,
     log: Log,
@@ -58,16 +58,16 @@ pub struct Start {
 }
 
 impl<'a> Trainer<'a> {
-    /// A training that goes on from `start`, on samples and samples held out.
+    /// A training that goes on from `start`, on windows and windows held out.
     pub fn new(
         config: &'a TrainConfig,
-        [samples, validation]: [Samples<'a>; 2],
+        [windows, validation]: [Windows<'a>; 2],
         start: Start,
         log: Log,
         checkpoints: &'a Checkpoints,
     ) -> Trainer<'a> {
         Trainer {
-            samples,
+            windows,
             validation,
             rotary: start.rotary,
             budget: Budget::new(config),
@@ -120,7 +120,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// One optimizer step, with the validation loss where it is due.
-    fn step(&mut self) -> Result<Row> {
+    fn step(&mut self) -> Result<LoggedStep> {
         let started = Instant::now();
         let rate = learning_rate(&self.config.optimizer, self.state.step, self.share());
         let (gradients, loss) = self.gradients()?;
@@ -138,7 +138,7 @@ impl<'a> Trainer<'a> {
             self.state.validation_loss = Some(self.validation_loss()?);
         }
         self.state.seconds += started.elapsed().as_secs_f64();
-        Ok(Row {
+        Ok(LoggedStep {
             step: self.state.step,
             tokens: self.state.step * self.config.step_tokens(),
             seconds: self.state.seconds,
@@ -158,13 +158,13 @@ impl<'a> Trainer<'a> {
     fn gradients(&mut self) -> Result<(Accumulated, f64)> {
         let batch = self.config.batch as u64;
         let first = self.state.step * batch;
-        let samples: Vec<Sample> = (first..first + batch).map(|n| self.samples.get(n)).collect();
-        let all = learned(&samples) as f64;
+        let windows: Vec<Window> = (first..first + batch).map(|n| self.windows.get(n)).collect();
+        let all = windows.iter().map(Window::learned).sum::<usize>() as f64;
         let mut gradients = Accumulated::default();
         let mut sum = 0.0;
-        for samples in samples.chunks(self.config.micro_batch()) {
-            let loss = mean_loss(&self.model, samples, &self.rotary);
-            let share = learned(samples) as f64 / all;
+        for windows in windows.chunks(self.config.micro_batch()) {
+            let (loss, learned) = mean_loss(&self.model, windows, &self.rotary);
+            let share = learned as f64 / all;
             let reverse = loss.clone().mul_scalar(share * self.micro_batches() as f64).backward();
             sum += share * f64::from(values(loss)[0]);
             gradients.add(&self.model, reverse);
@@ -172,17 +172,19 @@ impl<'a> Trainer<'a> {
         Ok((gradients, sum))
     }
 
-    /// Mean loss of the first samples held out.
+    /// Mean loss of the first windows held out.
     fn validation_loss(&self) -> Result<f64> {
         let model = self.model.valid();
         let rotary = self.rotary.clone().inner();
-        let count = self.config.output.validation_samples.min(self.validation.windows());
-        let samples: Vec<Sample> = (0..count).map(|n| self.validation.in_order(n)).collect();
-        let sum: f64 = samples
-            .chunks(self.config.micro_batch())
-            .map(|part| learned(part) as f64 * f64::from(values(mean_loss(&model, part, &rotary))[0]))
-            .sum();
-        let loss = sum / learned(&samples) as f64;
+        let count = self.config.output.validation_samples.min(self.validation.per_epoch());
+        let windows: Vec<Window> = (0..count).map(|n| self.validation.in_order(n)).collect();
+        let (mut sum, mut all) = (0.0, 0);
+        for windows in windows.chunks(self.config.micro_batch()) {
+            let (loss, learned) = mean_loss(&model, windows, &rotary);
+            sum += learned as f64 * f64::from(values(loss)[0]);
+            all += learned;
+        }
+        let loss = sum / all as f64;
         if loss.is_finite() { Ok(loss) } else { Err(not_finite(self.state.step, loss, 0.0)) }
     }
 
@@ -200,7 +202,7 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn note(&self, row: &Row) -> String {
+    fn note(&self, row: &LoggedStep) -> String {
         let validation =
             self.state.validation_loss.map_or(String::new(), |loss| format!(", held out {loss:.3}"));
         format!("step {}, loss {:.3}{validation}, {:.0} tok/s", row.step, row.loss, row.tokens_per_second)
@@ -217,23 +219,17 @@ fn not_finite(step: u64, loss: f64, norm: f64) -> Error {
         .fix("start over with a lower optimizer.learning_rate, or a lower clip_norm")
 }
 
-/// How many targets are learned.
-fn learned(samples: &[Sample]) -> usize {
-    samples.iter().flat_map(|sample| &sample.learned).filter(|&&learned| learned).count()
-}
-
-/// Mean loss of the targets that are learned.
-fn mean_loss(model: &Network, samples: &[Sample], rotary: &RotaryTables) -> Tensor<1> {
+/// Mean loss of the targets that are learned, and how many these are.
+fn mean_loss(model: &Network, windows: &[Window], rotary: &RotaryTables) -> (Tensor<1>, usize) {
     let tensor = |ids: Vec<i32>| {
         let count = ids.len();
         Tensor::<1, Int>::from_data(TensorData::new(ids, [count]), &model.device())
     };
-    let inputs = samples.iter().flat_map(|sample| &sample.inputs).map(|&id| id as i32).collect();
-    let targets: Vec<i32> = samples.iter().flat_map(|sample| &sample.targets).map(|&id| id as i32).collect();
-    let mut rows: Vec<i32> = (0..targets.len() as i32).collect();
-    let is_learned: Vec<bool> = samples.iter().flat_map(|sample| &sample.learned).copied().collect();
-    rows.retain(|&row| is_learned[row as usize]);
-    let targets = tensor(rows.iter().map(|&row| targets[row as usize]).collect());
-    let some = (rows.len() < is_learned.len()).then(|| tensor(rows));
-    model.mean_loss(tensor(inputs), some, targets, rotary)
+    let inputs: Vec<i32> = windows.iter().flat_map(|window| &window.inputs).map(|&id| id as i32).collect();
+    let targets = windows.iter().flat_map(|window| &window.targets).enumerate();
+    let (rows, targets): (Vec<i32>, Vec<i32>) =
+        targets.filter_map(|(row, target)| Some((row as i32, (*target)? as i32))).unzip();
+    let learned = rows.len();
+    let some = (learned < inputs.len()).then(|| tensor(rows));
+    (model.mean_loss(tensor(inputs), some, tensor(targets), rotary), learned)
 }

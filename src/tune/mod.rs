@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use objective::Objective;
-use outcome::{Compared, Found};
+use outcome::{Choice, Compared};
 use rungs::{LAST, Rung, divide, rungs};
 use trials::Trials;
 
@@ -44,10 +44,10 @@ pub fn tune(mut config: Config, device: &OpenDevice, out: &Path, fresh: bool) ->
     let search = Search::new(&config, &keys, objective, candidates, &prepared.work[0])?;
     let mut trials = Trials::open(&config, &prepared, objective, device, out, search.trials(), fresh)?;
     let path = search.climb(&mut trials)?;
-    let found = search.measure_choice(path, &mut trials)?;
+    let choice = search.measure_choice(path, &mut trials)?;
     trials.finish()?;
-    found.write(out)?;
-    Ok(found.markdown())
+    choice.write(out)?;
+    Ok(choice.markdown())
 }
 
 /// Refuses what gives nothing to choose from, or no one thing to choose by.
@@ -139,7 +139,7 @@ impl<'a> Search<'a> {
     }
 
     /// Measures the best two of the last rung on the documents that had no part in the choice.
-    fn measure_choice(&self, path: Vec<Compared>, trials: &mut Trials) -> Result<Found<'a>> {
+    fn measure_choice(&self, path: Vec<Compared>, trials: &mut Trials) -> Result<Choice<'a>> {
         let last = path.last().expect("a search has rungs");
         let best = [last.figures[0].0, last.figures[1].0];
         let documents: Vec<usize> = self.unseen.values().flatten().copied().collect();
@@ -151,7 +151,7 @@ impl<'a> Search<'a> {
         if pairs.iter().any(|pairs| pairs.iter().map(|(_, count)| count).sum::<f64>() == 0.0) {
             return Err(nothing_counts());
         }
-        Ok(Found::new(self.config, self.objective, path, best, &bootstrap, &pairs))
+        Ok(Choice::new(self.config, self.objective, path, best, &bootstrap, &pairs))
     }
 
     fn with_baseline(&self, rows: &[usize]) -> Vec<usize> {

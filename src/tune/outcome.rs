@@ -7,7 +7,7 @@ use super::objective::Objective;
 use crate::config::{Config, EncodingEntry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::write_whole;
-use crate::report::chart::{Chart, Curve, Value};
+use crate::report::chart::{Chart, Curve, DataPoint};
 use crate::report::number::{difference, difference_and_interval, interval, number};
 use crate::report::png::png;
 use crate::stats::{Bootstrap, Estimate, FEWEST, Pair, Scale};
@@ -28,7 +28,7 @@ pub(super) struct Compared {
 }
 
 /// The path of a search, and its choice on documents that had no part in it.
-pub(super) struct Found<'a> {
+pub(super) struct Choice<'a> {
     config: &'a Config,
     objective: Objective,
     path: Vec<Compared>,
@@ -42,7 +42,7 @@ pub(super) struct Found<'a> {
     to_baseline: Option<Estimate>,
 }
 
-impl<'a> Found<'a> {
+impl<'a> Choice<'a> {
     /// `pairs`: the parts of the chosen row, of the runner-up and, where there is one, of the baseline in the
     /// objective, one a document that had no part in the choice.
     pub(super) fn new(
@@ -52,9 +52,9 @@ impl<'a> Found<'a> {
         best: [usize; 2],
         bootstrap: &Bootstrap,
         pairs: &[Vec<Pair>],
-    ) -> Found<'a> {
+    ) -> Choice<'a> {
         let less = |other: &Vec<Pair>| bootstrap.difference(&pairs[0], other, Scale::Plain);
-        Found {
+        Choice {
             config,
             objective,
             path,
@@ -186,15 +186,15 @@ impl<'a> Found<'a> {
         };
         let worse = |tick: usize, rung: &Compared, row: usize| {
             let value = self.objective.worse(of(rung, row)? - of(rung, best)?);
-            Some(Value { tick, value, low: value, high: value })
+            Some(DataPoint { tick, value, low: value, high: value })
         };
         let rows = (0..self.path[0].figures.len()).map(|row| {
-            let points: Vec<Value> =
+            let points: Vec<DataPoint> =
                 self.path.iter().enumerate().filter_map(|(tick, rung)| worse(tick, rung, row)).collect();
             (row, points)
         });
         // Those that went beyond the middle of the path have names.
-        let named = |points: &[Value]| points.len() > self.path.len() / 2;
+        let named = |points: &[DataPoint]| points.len() > self.path.len() / 2;
         let mut styles = 0..;
         let curves: Vec<Curve> = rows
             .map(|(row, points)| Curve {

@@ -2,7 +2,9 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use longcode::encoding::{EncodingSpec, Positions};
-use longcode::model::{Checkpoint, Decoder, Ended, Limits, Network, Part, Precision, RotaryTables, generate};
+use longcode::model::{
+    Checkpoint, Decoder, Ended, Limits, Network, Precision, RotaryTables, SequenceRows, generate,
+};
 use proptest::prelude::*;
 
 use super::repository;
@@ -82,7 +84,7 @@ fn whole(case: &Case, encoding: &EncodingSpec, checkpoint: &Checkpoint, model: &
     );
     let ids: Vec<i32> = case.ids.iter().map(|&id| id as i32).collect();
     let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [case.ids.len()]), &device);
-    let logits = model.logits(model.forward(ids, &mut [Part::whole(&tables)]));
+    let logits = model.logits(model.forward(ids, &mut [SequenceRows::whole(&tables)]));
     let logits: Vec<f32> = logits.into_data().try_to_vec().unwrap();
     logits.chunks(model.vocab_size()).map(<[f32]>::to_vec).collect()
 }

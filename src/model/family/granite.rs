@@ -1,12 +1,12 @@
 //! Granite 3 (IBM): factors on the embedding, on what layers add, on attention's logits and on the output's.
 
-use super::{Family, Gguf};
+use super::{Family, GgufForm};
 use crate::error::Result;
 use crate::model::config::{Biases, Multipliers, NetworkConfig, RawConfig};
 
 pub(super) const ENTRY: Family = Family {
     model_types: &["granite"],
-    gguf: Some(Gguf { architecture: "granite", interleaved: true }),
+    gguf: Some(GgufForm { architecture: "granite", interleaved: true }),
     read,
 };
 

@@ -1,13 +1,13 @@
 //! LLaMA and what is like it: Code Llama, DeepSeek-Coder, Yi-Coder, OpenCoder, Seed-Coder, SmolLM2, IQuest-Coder, and
 //! Granite's code models, which have biases everywhere.
 
-use super::{Family, Gguf};
+use super::{Family, GgufForm};
 use crate::error::Result;
 use crate::model::config::{Biases, NetworkConfig, RawConfig, unsupported};
 
 pub(super) const ENTRY: Family = Family {
     model_types: &["llama", "iquestcoder"],
-    gguf: Some(Gguf { architecture: "llama", interleaved: true }),
+    gguf: Some(GgufForm { architecture: "llama", interleaved: true }),
     read,
 };
 

@@ -24,13 +24,13 @@ pub(super) struct Family {
     /// `model_type` in config.json, and the names under which others have the same.
     pub(super) model_types: &'static [&'static str],
     /// How llama.cpp stores it; none where it does not, or not by these parts.
-    pub(super) gguf: Option<Gguf>,
+    pub(super) gguf: Option<GgufForm>,
     /// The network of a config.
     pub(super) read: fn(&RawConfig) -> Result<NetworkConfig>,
 }
 
 /// How llama.cpp stores a family.
-pub(super) struct Gguf {
+pub(super) struct GgufForm {
     /// `general.architecture`.
     pub(super) architecture: &'static str,
     /// Whether it turns neighbouring dimensions, and stores the rows of queries and keys in that order.
@@ -91,7 +91,7 @@ pub(super) fn of(raw: &Value) -> Result<&'static Family> {
 }
 
 /// The family that llama.cpp calls so.
-pub(super) fn of_architecture(name: &str) -> Option<(&'static Family, &'static Gguf)> {
+pub(super) fn of_architecture(name: &str) -> Option<(&'static Family, &'static GgufForm)> {
     stored().find(|(_, gguf)| gguf.architecture == name)
 }
 
@@ -100,7 +100,7 @@ pub(super) fn architectures() -> Vec<&'static str> {
     stored().map(|(_, gguf)| gguf.architecture).collect()
 }
 
-fn stored() -> impl Iterator<Item = (&'static Family, &'static Gguf)> {
+fn stored() -> impl Iterator<Item = (&'static Family, &'static GgufForm)> {
     FAMILIES.iter().filter_map(|family| Some((family, family.gguf.as_ref()?)))
 }
 

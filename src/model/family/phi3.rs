@@ -1,11 +1,14 @@
 //! Phi-3, Phi-3.5 and Phi-4-mini (Abdin et al. 2024): fused projections, `longrope`, heads that turn in part.
 
-use super::{Family, Gguf};
+use super::{Family, GgufForm};
 use crate::error::Result;
 use crate::model::config::{NetworkConfig, RawConfig, field_error};
 
-pub(super) const ENTRY: Family =
-    Family { model_types: &["phi3"], gguf: Some(Gguf { architecture: "phi3", interleaved: false }), read };
+pub(super) const ENTRY: Family = Family {
+    model_types: &["phi3"],
+    gguf: Some(GgufForm { architecture: "phi3", interleaved: false }),
+    read,
+};
 
 fn read(raw: &RawConfig) -> Result<NetworkConfig> {
     raw.needs_activation("silu")?;

@@ -1,13 +1,16 @@
 //! Qwen2 and Qwen2.5 with its coders (Hui et al. 2024): biases on queries, keys and values; the upper layers slide where
 //! `use_sliding_window` says so.
 
-use super::{Family, Gguf};
+use super::{Family, GgufForm};
 use crate::encoding::OwnWindow;
 use crate::error::Result;
 use crate::model::config::{Biases, NetworkConfig, RawConfig};
 
-pub(super) const ENTRY: Family =
-    Family { model_types: &["qwen2"], gguf: Some(Gguf { architecture: "qwen2", interleaved: false }), read };
+pub(super) const ENTRY: Family = Family {
+    model_types: &["qwen2"],
+    gguf: Some(GgufForm { architecture: "qwen2", interleaved: false }),
+    read,
+};
 
 /// What transformers takes for configs without the keys.
 const DEFAULT_WINDOW: usize = 4096;

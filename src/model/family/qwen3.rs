@@ -1,11 +1,14 @@
 //! Qwen3, dense (Yang et al. 2025): queries and keys are normed by head before they turn; a head's dimensions are given.
 
-use super::{Family, Gguf, qwen2};
+use super::{Family, GgufForm, qwen2};
 use crate::error::Result;
 use crate::model::config::{Biases, NetworkConfig, QkNorm, RawConfig};
 
-pub(super) const ENTRY: Family =
-    Family { model_types: &["qwen3"], gguf: Some(Gguf { architecture: "qwen3", interleaved: false }), read };
+pub(super) const ENTRY: Family = Family {
+    model_types: &["qwen3"],
+    gguf: Some(GgufForm { architecture: "qwen3", interleaved: false }),
+    read,
+};
 
 fn read(raw: &RawConfig) -> Result<NetworkConfig> {
     raw.needs_activation("silu")?;

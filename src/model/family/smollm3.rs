@@ -1,12 +1,12 @@
 //! SmolLM3 (Hugging Face 2025): every fourth layer does not turn its queries and keys (NoPE).
 
-use super::{Family, Gguf};
+use super::{Family, GgufForm};
 use crate::error::Result;
 use crate::model::config::{Biases, NetworkConfig, RawConfig};
 
 pub(super) const ENTRY: Family = Family {
     model_types: &["smollm3"],
-    gguf: Some(Gguf { architecture: "smollm3", interleaved: true }),
+    gguf: Some(GgufForm { architecture: "smollm3", interleaved: true }),
     read,
 };
 

@@ -1,13 +1,13 @@
 //! StarCoder2 (Lozhkov et al. 2024): layer norms, biases everywhere, a feed-forward part without a gate, and a sliding
 //! window in every layer.
 
-use super::{Family, Gguf};
+use super::{Family, GgufForm};
 use crate::error::Result;
 use crate::model::config::{Biases, FeedForwardKind, NetworkConfig, NormKind, RawConfig};
 
 pub(super) const ENTRY: Family = Family {
     model_types: &["starcoder2"],
-    gguf: Some(Gguf { architecture: "starcoder2", interleaved: false }),
+    gguf: Some(GgufForm { architecture: "starcoder2", interleaved: false }),
     read,
 };
 

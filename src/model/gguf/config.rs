@@ -8,7 +8,7 @@ use super::{Gguf, needed};
 use crate::encoding::{ModelRope, Spectrum, SpectrumRule};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::NetworkConfig;
-use crate::model::family::{self, Family, Gguf as FamilyGguf};
+use crate::model::family::{self, Family, GgufForm};
 
 /// Divisors of the rotary frequencies: how llama.cpp stores Llama 3's rule.
 pub(super) const ROPE_FACTORS: &str = "rope_freqs.weight";
@@ -47,7 +47,7 @@ impl Gguf {
     }
 
     /// The family.
-    pub(super) fn family(&self) -> Result<(&'static Family, &'static FamilyGguf)> {
+    pub(super) fn family(&self) -> Result<(&'static Family, &'static GgufForm)> {
         let key = "general.architecture";
         let name = needed(key, self.text(key))?;
         family::of_architecture(name).ok_or_else(|| {

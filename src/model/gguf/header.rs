@@ -40,14 +40,14 @@ const COPY_AGAIN: &str = "the file may be cut short or damaged; download or copy
 #[derive(Debug)]
 pub struct Header {
     /// Values by key.
-    pub metadata: BTreeMap<String, Value>,
+    pub metadata: BTreeMap<String, MetadataValue>,
     /// Tensors by name.
     pub tensors: BTreeMap<String, TensorInfo>,
 }
 
 /// A metadata value.
 #[derive(Debug)]
-pub enum Value {
+pub enum MetadataValue {
     /// Of any integer type.
     Whole(i128),
     /// Of either float type.
@@ -132,7 +132,7 @@ fn check_magic_and_version(reader: &mut Reader<'_>) -> Result<()> {
     }
 }
 
-fn read_metadata(reader: &mut Reader<'_>, count: usize) -> Result<BTreeMap<String, Value>> {
+fn read_metadata(reader: &mut Reader<'_>, count: usize) -> Result<BTreeMap<String, MetadataValue>> {
     let mut metadata = BTreeMap::new();
     for number in 0..count {
         let key = reader.text().map_err(|e| e.at(format_args!("key of metadata entry {number}")))?;
@@ -146,10 +146,12 @@ fn read_metadata(reader: &mut Reader<'_>, count: usize) -> Result<BTreeMap<Strin
     Ok(metadata)
 }
 
-fn alignment(metadata: &BTreeMap<String, Value>) -> Result<usize> {
+fn alignment(metadata: &BTreeMap<String, MetadataValue>) -> Result<usize> {
     match metadata.get("general.alignment") {
         None => Ok(ALIGNMENT),
-        Some(&Value::Whole(alignment)) if (1..=1 << 20).contains(&alignment) => Ok(alignment as usize),
+        Some(&MetadataValue::Whole(alignment)) if (1..=1 << 20).contains(&alignment) => {
+            Ok(alignment as usize)
+        }
         Some(_) => Err(damaged("the alignment is no small whole number").at("metadata `general.alignment`")),
     }
 }
@@ -246,21 +248,21 @@ impl<'a> Reader<'a> {
     }
 
     /// A value of a type, by the type's number in the file.
-    fn value(&mut self, kind: u32) -> Result<Value> {
+    fn value(&mut self, kind: u32) -> Result<MetadataValue> {
         Ok(match kind {
-            0 => Value::Whole(u8::from_le_bytes(self.array()?).into()),
-            1 => Value::Whole(i8::from_le_bytes(self.array()?).into()),
-            2 => Value::Whole(u16::from_le_bytes(self.array()?).into()),
-            3 => Value::Whole(i16::from_le_bytes(self.array()?).into()),
-            4 => Value::Whole(u32::from_le_bytes(self.array()?).into()),
-            5 => Value::Whole(i32::from_le_bytes(self.array()?).into()),
-            6 => Value::Float(f32::from_le_bytes(self.array()?).into()),
-            7 => Value::Flag(self.array::<1>()? != [0]),
-            TEXT => Value::Text(self.text()?.to_string()),
-            ARRAY => Value::Array(self.elements()?),
-            10 => Value::Whole(u64::from_le_bytes(self.array()?).into()),
-            11 => Value::Whole(i64::from_le_bytes(self.array()?).into()),
-            12 => Value::Float(f64::from_le_bytes(self.array()?)),
+            0 => MetadataValue::Whole(u8::from_le_bytes(self.array()?).into()),
+            1 => MetadataValue::Whole(i8::from_le_bytes(self.array()?).into()),
+            2 => MetadataValue::Whole(u16::from_le_bytes(self.array()?).into()),
+            3 => MetadataValue::Whole(i16::from_le_bytes(self.array()?).into()),
+            4 => MetadataValue::Whole(u32::from_le_bytes(self.array()?).into()),
+            5 => MetadataValue::Whole(i32::from_le_bytes(self.array()?).into()),
+            6 => MetadataValue::Float(f32::from_le_bytes(self.array()?).into()),
+            7 => MetadataValue::Flag(self.array::<1>()? != [0]),
+            TEXT => MetadataValue::Text(self.text()?.to_string()),
+            ARRAY => MetadataValue::Array(self.elements()?),
+            10 => MetadataValue::Whole(u64::from_le_bytes(self.array()?).into()),
+            11 => MetadataValue::Whole(i64::from_le_bytes(self.array()?).into()),
+            12 => MetadataValue::Float(f64::from_le_bytes(self.array()?)),
             other => return Err(damaged(format!("there is no value type {other}"))),
         })
     }
@@ -292,8 +294,8 @@ impl Array {
     pub fn numbers(&self, file: &[u8]) -> Option<Vec<f64>> {
         let mut reader = Reader { file: &file[..self.bytes.end], at: self.bytes.start };
         let number = |_| match reader.value(self.element) {
-            Ok(Value::Whole(whole)) => Some(whole as f64),
-            Ok(Value::Float(float)) => Some(float),
+            Ok(MetadataValue::Whole(whole)) => Some(whole as f64),
+            Ok(MetadataValue::Float(float)) => Some(float),
             _ => None,
         };
         (0..self.len).map(number).collect()

@@ -19,7 +19,7 @@ use super::stored::Mapped;
 use super::weights::TensorSource;
 use super::{NetworkConfig, Tokenizer};
 use crate::error::{Error, ErrorKind, Result};
-use header::{Header, Value};
+use header::{Header, MetadataValue};
 
 /// A GGUF file, mapped from disk, whose head has been read and checked.
 #[derive(Clone)]
@@ -56,7 +56,7 @@ impl Gguf {
     /// The text of a metadata key.
     fn text(&self, key: &str) -> Result<Option<&str>> {
         self.get(key, "text", |value| match value {
-            Value::Text(text) => Some(text.as_str()),
+            MetadataValue::Text(text) => Some(text.as_str()),
             _ => None,
         })
     }
@@ -64,7 +64,7 @@ impl Gguf {
     /// The count of a metadata key.
     fn whole(&self, key: &str) -> Result<Option<usize>> {
         self.get(key, "a whole number of at least 0", |value| match value {
-            Value::Whole(whole) => usize::try_from(*whole).ok(),
+            MetadataValue::Whole(whole) => usize::try_from(*whole).ok(),
             _ => None,
         })
     }
@@ -72,8 +72,8 @@ impl Gguf {
     /// The number of a metadata key.
     fn number(&self, key: &str) -> Result<Option<f64>> {
         self.get(key, "a number", |value| match value {
-            Value::Whole(whole) => Some(*whole as f64),
-            Value::Float(float) => Some(*float),
+            MetadataValue::Whole(whole) => Some(*whole as f64),
+            MetadataValue::Float(float) => Some(*float),
             _ => None,
         })
     }
@@ -81,7 +81,7 @@ impl Gguf {
     /// The boolean of a metadata key.
     fn flag(&self, key: &str) -> Result<Option<bool>> {
         self.get(key, "true or false", |value| match value {
-            Value::Flag(flag) => Some(*flag),
+            MetadataValue::Flag(flag) => Some(*flag),
             _ => None,
         })
     }
@@ -89,7 +89,7 @@ impl Gguf {
     /// The texts of a metadata key.
     fn texts(&self, key: &str) -> Result<Option<Vec<&str>>> {
         self.get(key, "an array of texts", |value| match value {
-            Value::Array(array) => array.texts(&self.map),
+            MetadataValue::Array(array) => array.texts(&self.map),
             _ => None,
         })
     }
@@ -97,7 +97,7 @@ impl Gguf {
     /// The numbers of a metadata key.
     fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>> {
         self.get(key, "an array of numbers", |value| match value {
-            Value::Array(array) => array.numbers(&self.map),
+            MetadataValue::Array(array) => array.numbers(&self.map),
             _ => None,
         })
     }
@@ -106,7 +106,7 @@ impl Gguf {
         &'a self,
         key: &str,
         kind: &str,
-        as_kind: impl Fn(&'a Value) -> Option<T>,
+        as_kind: impl Fn(&'a MetadataValue) -> Option<T>,
     ) -> Result<Option<T>> {
         let Some(value) = self.header.metadata.get(key) else { return Ok(None) };
         as_kind(value).map(Some).ok_or_else(|| key_error(key, format!("{key} is not {kind}")))

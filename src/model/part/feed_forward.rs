@@ -11,7 +11,7 @@ use crate::model::MAX_ELEMENTS;
 use crate::model::config::{FeedForwardKind, NetworkConfig};
 use crate::model::kernels::{DifferentiableKernels, InferenceKernels, is_cpu, is_cpu_without_gradients};
 use crate::model::matrix::Rows;
-use crate::model::weights::{Piece, Weights};
+use crate::model::weights::{TensorRows, Weights};
 
 /// Most rows that go through it together on the CPU: enough to pay for packing its weights.
 const CPU_ROWS: usize = 2048;
@@ -63,7 +63,7 @@ impl FeedForward {
             FeedForwardKind::Gated if config.fused => {
                 let down_proj = linear("down_proj", [hidden, inner])?;
                 let (path, pieces) =
-                    (format!("{path}.gate_up_proj"), [Piece::rows(inner), Piece::rows(inner)]);
+                    (format!("{path}.gate_up_proj"), [TensorRows::rows(inner), TensorRows::rows(inner)]);
                 let both = Linear::load_fused(&path, &pieces, hidden, bias, weights, device)?;
                 let [gate_proj, up_proj] = both.try_into().expect("one map a piece");
                 FeedForward::Gated(Gated { gate_proj, up_proj, down_proj })

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::error::Result;
 use crate::model::matrix::{Matrix, Rows};
-use crate::model::weights::{Piece, Weights};
+use crate::model::weights::{TensorRows, Weights};
 
 /// `y = x W^T + b`, `W` as Hugging Face keeps it: `[out, in]`.
 #[derive(Module, Debug)]
@@ -27,7 +27,7 @@ impl Linear {
         device: &Device,
     ) -> Result<Linear> {
         let [outer, inner] = shape;
-        let mut maps = Linear::load_fused(path, &[Piece::rows(outer)], inner, bias, weights, device)?;
+        let mut maps = Linear::load_fused(path, &[TensorRows::rows(outer)], inner, bias, weights, device)?;
         Ok(maps.remove(0))
     }
 
@@ -37,7 +37,7 @@ impl Linear {
     /// As [`Linear::load`].
     pub(in crate::model) fn load_fused(
         path: &str,
-        pieces: &[Piece],
+        pieces: &[TensorRows],
         inner: usize,
         bias: bool,
         weights: &mut Weights,

@@ -4,7 +4,7 @@
 mod answer;
 mod prompt;
 
-pub use prompt::Kind;
+pub use prompt::Wording;
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -41,7 +41,7 @@ const OVER: &str = ", by the length of the record in words";
 #[serde(deny_unknown_fields)]
 pub struct Completion {
     /// `lcc`, `repobench-p`, or `chat`: the one of them that fits the record, in the model's chat template.
-    pub prompt: Kind,
+    pub prompt: Wording,
     /// The longest prompt in the model's tokens, without what a chat template adds; of longer ones the middle is left out. It has no default: a
     /// model's training length would leave out what is to be tested.
     pub limit: usize,
@@ -173,9 +173,9 @@ impl Completion {
             return Err(Error::new(ErrorKind::Dataset, "the list of answers is empty").at(&record.origin));
         }
         let input = match self.prompt {
-            Kind::Lcc => None,
-            Kind::Chat if record.get("input").is_none() => None,
-            Kind::Chat | Kind::RepobenchP => Some(record.text("input")?),
+            Wording::Lcc => None,
+            Wording::Chat if record.get("input").is_none() => None,
+            Wording::Chat | Wording::RepobenchP => Some(record.text("input")?),
         };
         let (context, length) = (record.text("context")?, record.count("length")?);
         Ok(Question { record, context, input, answers, length })

@@ -10,7 +10,7 @@ const QUESTION: &str = "Next line of code:\n";
 /// Whose prompt. Written `lcc`, `repobench-p`, `chat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum Wording {
     /// One long file: the record's `context`.
     Lcc,
     /// Code of other files, the record's `context`, and the file to complete, its `input`.
@@ -19,11 +19,11 @@ pub enum Kind {
     Chat,
 }
 
-impl Kind {
+impl Wording {
     pub(super) fn style(self) -> PromptStyle {
         match self {
-            Kind::Lcc | Kind::RepobenchP => PromptStyle::Raw,
-            Kind::Chat => PromptStyle::Chat,
+            Wording::Lcc | Wording::RepobenchP => PromptStyle::Raw,
+            Wording::Chat => PromptStyle::Chat,
         }
     }
 }

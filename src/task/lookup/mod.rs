@@ -62,7 +62,7 @@ use super::{
     Better, Generated, Group, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind, by_rank,
 };
 use crate::dataset::Dataset;
-use crate::error::{Error, ErrorKind, Result, refuse};
+use crate::error::{Error, ErrorKind, Result, refuse, refuse_zeros};
 use crate::model::{Checkpoint, Limits};
 
 /// More generated functions than this could hardly be told apart by what they return.
@@ -139,13 +139,11 @@ impl Task for Lookup {
             let what = format!("depth {:?} is not a list of different percentages", self.depth);
             return refuse("depth", what, "give each depth once, as [0, 50, 100]");
         }
-        for (key, value) in
-            [("samples", self.samples), ("hops", self.hops), ("max_new_tokens", self.max_new_tokens)]
-        {
-            if value == 0 {
-                return refuse(key, format!("{key} is 0"), "give at least 1");
-            }
-        }
+        refuse_zeros(&[
+            ("samples", self.samples),
+            ("hops", self.hops),
+            ("max_new_tokens", self.max_new_tokens),
+        ])?;
         if !(2..=MOST_NEEDLES).contains(&self.needles) {
             let what = format!("needles is {}", self.needles);
             return refuse("needles", what, &format!("give 2 to {MOST_NEEDLES}"));

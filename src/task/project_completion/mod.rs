@@ -21,7 +21,7 @@ use super::{
     fewer_than_asked, sift, with_left_out,
 };
 use crate::dataset::Dataset;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, refuse_zeros};
 use crate::model::{Checkpoint, Limits, Tokenizer};
 
 const METRICS: &[Metric] = &[
@@ -72,16 +72,11 @@ pub(super) const ENTRY: TaskKind = TaskKind::of::<ProjectCompletion>(
 
 impl Task for ProjectCompletion {
     fn check(&self) -> Result<()> {
-        for (key, value) in
-            [("limit", self.limit), ("samples", self.samples), ("max_new_tokens", self.max_new_tokens)]
-        {
-            if value == 0 {
-                return Err(Error::new(ErrorKind::Config, format!("{key} is 0"))
-                    .at_key(key)
-                    .fix("give at least 1"));
-            }
-        }
-        Ok(())
+        refuse_zeros(&[
+            ("limit", self.limit),
+            ("samples", self.samples),
+            ("max_new_tokens", self.max_new_tokens),
+        ])
     }
 
     fn samples(&self, dataset: &Dataset, model: &Checkpoint, seed: u64) -> Result<Selection> {

@@ -16,7 +16,7 @@ use super::{
     fewer_than_asked, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, refuse_zeros};
 use crate::model::{Asker, Checkpoint, Limits, PromptStyle};
 
 const METRICS: &[Metric] = &[
@@ -80,16 +80,11 @@ pub(super) const ENTRY: TaskKind = TaskKind::of::<Repobench>(
 impl Task for Repobench {
     fn check(&self) -> Result<()> {
         self.buckets.check()?;
-        for (key, value) in
-            [("limit", self.limit), ("samples", self.samples), ("max_new_tokens", self.max_new_tokens)]
-        {
-            if value == 0 {
-                return Err(Error::new(ErrorKind::Config, format!("{key} is 0"))
-                    .at_key(key)
-                    .fix("give at least 1"));
-            }
-        }
-        Ok(())
+        refuse_zeros(&[
+            ("limit", self.limit),
+            ("samples", self.samples),
+            ("max_new_tokens", self.max_new_tokens),
+        ])
     }
 
     fn samples(&self, dataset: &Dataset, model: &Checkpoint, seed: u64) -> Result<Selection> {

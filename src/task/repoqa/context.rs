@@ -9,7 +9,7 @@ use crate::structure::Language;
 const CUT: &str = "...\n";
 
 /// A needle, and the code before and after it.
-pub(super) struct Context {
+pub(super) struct Surroundings {
     /// Texts of files or parts of them, each under its path; the last ends where the needle begins.
     pub before: Vec<String>,
     pub needle: String,
@@ -25,7 +25,7 @@ struct Lines {
     is_cut: bool,
 }
 
-impl Context {
+impl Surroundings {
     /// `share`: how much of the context's tokens shall stand before the needle's middle. `count`: the tokens of a text.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ impl Context {
         share: f64,
         tokens: usize,
         count: &impl Fn(&str) -> Result<usize>,
-    ) -> Result<Context> {
+    ) -> Result<Surroundings> {
         let Repository { files, language, .. } = repository;
         let (path, text) = &files[needle.file];
         let code = &text[needle.at.clone()];
@@ -70,7 +70,7 @@ impl Context {
             after.push(std::mem::take(&mut lines.text));
             room_after -= lines.tokens;
         }
-        Ok(Context { before, needle: code.to_string(), after })
+        Ok(Surroundings { before, needle: code.to_string(), after })
     }
 
     /// The whole, and the byte offsets at which its files begin.

@@ -17,14 +17,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::answer::{Function, Outcome, Reference};
-use self::context::Context;
+use self::context::Surroundings;
 use self::repository::Repository;
 use super::{
     Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
     fewer_than_asked, sift, with_left_out,
 };
 use crate::dataset::Dataset;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, refuse_zeros};
 use crate::model::{Asker, Checkpoint, Limits, PromptStyle, Tokenizer};
 
 const METRICS: &[Metric] = &[
@@ -74,18 +74,11 @@ pub(super) const ENTRY: TaskKind = TaskKind::of::<RepoQa>(
 
 impl Task for RepoQa {
     fn check(&self) -> Result<()> {
-        for (key, value) in [
+        refuse_zeros(&[
             ("context_tokens", self.context_tokens),
             ("samples", self.samples),
             ("max_new_tokens", self.max_new_tokens),
-        ] {
-            if value == 0 {
-                return Err(Error::new(ErrorKind::Config, format!("{key} is 0"))
-                    .at_key(key)
-                    .fix("give at least 1"));
-            }
-        }
-        Ok(())
+        ])
     }
 
     fn samples(&self, dataset: &Dataset, model: &Checkpoint, seed: u64) -> Result<Selection> {
@@ -172,7 +165,7 @@ impl RepoQa {
         let place = |e: Error| e.at(&repository.origin);
         let count = |text: &str| Ok(counter.encode_as_it_stands(text)?.ids.len());
         let context =
-            Context::around(repository, needle, share, self.context_tokens, &count).map_err(place)?;
+            Surroundings::around(repository, needle, share, self.context_tokens, &count).map_err(place)?;
         let (text, file_starts) = prompt::of(&context, &needle.description, *language, self.prompt);
         let asked = asker.ask(text, file_starts).map_err(place)?;
         let function = |needle: &repository::Needle| Function {

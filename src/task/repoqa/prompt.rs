@@ -1,6 +1,6 @@
 //! RepoQA's prompts.
 
-use super::context::Context;
+use super::context::Surroundings;
 use crate::model::PromptStyle;
 use crate::structure::Language;
 
@@ -12,7 +12,7 @@ const INSTRUCTION: &str = "Based on the function description and code context, p
 
 /// The prompt, and the byte offsets at which its files begin: what is said around the code is one too.
 pub(super) fn of(
-    context: &Context,
+    context: &Surroundings,
     description: &str,
     language: Language,
     style: PromptStyle,

@@ -14,7 +14,7 @@ use super::{
     fewer_than_asked, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
-use crate::error::{Error, ErrorKind, Result, refuse};
+use crate::error::{Error, ErrorKind, Result, refuse, refuse_zeros};
 use crate::model::{Asker, Checkpoint, Limits, Prompt, PromptStyle};
 use crate::structure::{Language, definitions};
 use answer::{Outcome, Symbol};
@@ -101,16 +101,11 @@ impl Task for Symbols {
             let what = format!("no length is between {} and {} tokens", self.min_tokens, self.max_tokens);
             return refuse("max_tokens", what, "give a larger one than min_tokens, as 16000 to 10000");
         }
-        for (key, value) in [
+        refuse_zeros(&[
             ("max_new_tokens", self.max_new_tokens),
             ("position_width", self.position_width),
             ("samples", self.samples),
-        ] {
-            if value == 0 {
-                return refuse(key, format!("{key} is 0"), "give at least 1");
-            }
-        }
-        Ok(())
+        ])
     }
 
     fn samples(&self, dataset: &Dataset, model: &Checkpoint, seed: u64) -> Result<Selection> {

@@ -1,6 +1,7 @@
 //! What can be known to be wrong with a training's config without its files.
 
 use super::keys::{BudgetKeys, ModelKeys, OptimizerKeys, TrainConfig};
+use crate::config::check_run_name;
 use crate::error::{Result, refuse};
 
 /// Ids that are no pieces of text, `<s>` and `</s>`, and the 256 bytes.
@@ -8,11 +9,7 @@ const SMALLEST_VOCABULARY: usize = 258;
 
 /// Refuses values that make no sense, and keys that do not go together.
 pub(super) fn check(config: &TrainConfig) -> Result<()> {
-    let name = &config.name;
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-    need(!name.is_empty() && name.chars().all(plain) && !name.starts_with('.'), "name", || {
-        (format!("name \"{name}\" cannot name a directory"), "use letters, digits, - _ and . only")
-    })?;
+    check_run_name(&config.name)?;
     need(config.length >= 2, "length", || {
         (format!("length is {}", config.length), "give at least 2 tokens")
     })?;

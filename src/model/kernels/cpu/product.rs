@@ -113,7 +113,7 @@ pub fn rows(ids: &[i64], weight: &StoredTensor) -> Vec<f32> {
 #[cfg(target_arch = "x86_64")]
 fn one_row(products: Products, x: &[f32], weight: &StoredTensor) -> Option<Vec<f32>> {
     let has_f16c = is_x86_feature_detected!("f16c") && is_x86_feature_detected!("fma");
-    let operand = row::Operand::new(weight.format, x).filter(|_| products != Products::F32 && has_f16c)?;
+    let operand = row::RowOperand::new(weight.format, x).filter(|_| products != Products::F32 && has_f16c)?;
     let mut out = vec![0.0; weight.shape[0]];
     let even = weight.shape[0].div_ceil(rayon::current_num_threads());
     let task = (FEW_TASK / weight.columns()).clamp(1, even);

@@ -2,7 +2,7 @@
 //! written.
 //!
 //! Every format is groups of 32 numbers that are `scale * quant + offset`, so a group's part of the product is
-//! `scale * sum(quant * x) + offset * sum(x)`; the sums of x are made once for all rows ([`Operand`]).
+//! `scale * sum(quant * x) + offset * sum(x)`; the sums of x are made once for all rows ([`RowOperand`]).
 
 use std::arch::x86_64::*;
 
@@ -17,17 +17,17 @@ const AHEAD: usize = 4096;
 const GROUP: usize = 32;
 
 /// The right side: a row of numbers, and the sum of each group.
-pub(super) struct Operand<'a> {
+pub(super) struct RowOperand<'a> {
     x: &'a [f32],
     sums: Vec<f32>,
 }
 
-impl<'a> Operand<'a> {
+impl<'a> RowOperand<'a> {
     /// None for a format that is not read here, or where a row is no whole groups.
-    pub(super) fn new(format: &Format, x: &'a [f32]) -> Option<Operand<'a>> {
+    pub(super) fn new(format: &Format, x: &'a [f32]) -> Option<RowOperand<'a>> {
         let (groups, rest) = x.as_chunks::<GROUP>();
         let is_read = rest.is_empty() && kernel(format).is_some();
-        is_read.then(|| Operand { x, sums: groups.iter().map(|group| group.iter().sum()).collect() })
+        is_read.then(|| RowOperand { x, sums: groups.iter().map(|group| group.iter().sum()).collect() })
     }
 
     /// The products of some rows of a weight.
@@ -79,12 +79,12 @@ trait Blocks<const BYTES: usize> {
     /// A group of a block.
     ///
     /// # Safety
-    /// As [`Operand::multiply`].
+    /// As [`RowOperand::multiply`].
     unsafe fn group(block: &[u8; BYTES], number: usize) -> Group;
 }
 
 /// # Safety
-/// As [`Operand::multiply`].
+/// As [`RowOperand::multiply`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,f16c,fma")]
 unsafe fn multiply<B: Blocks<BYTES>, const BYTES: usize, const GROUPS: usize>(
     row: &[u8],

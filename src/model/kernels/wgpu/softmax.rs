@@ -3,7 +3,8 @@
 use cubecl::prelude::*;
 
 use super::tiles::{
-    Block, COLUMNS, KEYS_PER_UNIT, KeyTile, STRIDE, Sizes, Tiles, Weights, load_keys, query_start, unit_row,
+    Block, COLUMNS, KEYS_PER_UNIT, KeyTile, KeyWeights, STRIDE, Sizes, Tiles, load_keys, query_start,
+    unit_row,
 };
 
 /// The score of a key that is not seen, and the maximum of a row that has seen none: below every score, and
@@ -69,7 +70,7 @@ pub(super) fn weigh<E: Float, N: Size>(
         for unit in 0..COLUMNS {
             largest = max(largest, tiles.partial[row * COLUMNS + unit]);
         }
-        let mut weights = Weights::empty();
+        let mut weights = KeyWeights::empty();
         let mut sum = 0.0f32;
         #[unroll]
         for k in 0..KEYS_PER_UNIT {

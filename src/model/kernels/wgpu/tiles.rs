@@ -16,7 +16,7 @@ pub(super) const KEYS: usize = COLUMNS * KEYS_PER_UNIT;
 pub(super) const STRIDE: usize = COLUMNS + 1;
 
 /// Weights of a unit's keys.
-pub(super) type Weights = Vector<f32, Const<KEYS_PER_UNIT>>;
+pub(super) type KeyWeights = Vector<f32, Const<KEYS_PER_UNIT>>;
 
 /// What a kernel is compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -94,7 +94,7 @@ pub(super) struct Tiles<E: Float, N: Size> {
     /// `[KEYS, STRIDE]`, of keys or values. Key `4 a + b` of the tile is row `8 b + a`.
     pub(super) key: Shared<[Vector<E, N>]>,
     /// `[rows, STRIDE]`
-    pub(super) weights: Shared<[Weights]>,
+    pub(super) weights: Shared<[KeyWeights]>,
     /// What each unit knows of a row, `[rows, COLUMNS]`.
     pub(super) partial: Shared<[f32]>,
 }
