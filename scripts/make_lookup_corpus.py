@@ -3,10 +3,10 @@
 
     python3 scripts/build_corpora.py train-python
     pip install tokenizers
-    python3 scripts/make_lookup_corpus.py                # corpus/lookup-1.jsonl.gz to lookup-5.jsonl.gz
-    for lesson in 1 2 3; do longcode train configs/train-lookup-$lesson.toml; done
-    python3 scripts/make_lookup_corpus.py --lessons 6 --length 512 --tokens 4000000 --tokenizer trained/lookup-1/tokenizer.json
-    longcode train configs/train-lookup-4.toml
+    python3 scripts/make_lookup_corpus.py                # corpus/lookup-1.jsonl.gz to lookup-4.jsonl.gz
+    longcode train configs/train-lookup-1.toml           # which makes the vocabulary, too
+    python3 scripts/make_lookup_corpus.py --lessons 5 6 --tokens 8000000 --tokenizer trained/lookup-1/tokenizer.json
+    for lesson in 2 3 4; do longcode train configs/train-lookup-$lesson.toml; done
 
 Every document is a Python file as the task's prompts are: generated functions that return a number among real ones of
 the training corpus, then assertions about generated functions, in another order, with the right number. What is
@@ -17,11 +17,12 @@ of the task's in its name, for all of its words come from names of the corpus' o
 Lessons, one file each:
   1  two or three functions with unlike names of common words, which are one token each, and nothing else
   2  three to six whose names share their words or their number with others
-  3  the same with all words
+  3  the same with all words that are used often
   4  the same among real functions, up to 256 tokens
-  5  the same, at all lengths up to --length
-  6  the same, of nearly that length and about two of the functions, so that the largest distances are met as often as others; by
-     the tokens of the model's own vocabulary, for what is cut off leaves questions without an answer
+  5  the same with rare words, of several tokens each, as the task's are; at all lengths up to --length
+  6  the same, of nearly that length, beginning with one of the two functions that are asked about, so that the largest
+     distances are met as often as others
+The last two need the model's own vocabulary: of a file beyond the trained length the end, where the questions are, is cut off.
 A lesson holds --tokens tokens. The same corpus, tokenizer and seed give the same bytes.
 """
 
@@ -45,16 +46,17 @@ ROOT = Path(__file__).resolve().parent.parent
 NEEDLES = ROOT / "src/task/lookup/needle.rs"
 # Tokens of the longest real function, as in the task.
 LONGEST = 256
-# Tokens of models/nano that most often are no more than 512, the trained length, of the vocabulary that the training makes.
-LENGTH = 544
+# The trained length.
+LENGTH = 512
 # Real functions to choose from; more would only take longer to read.
 FILLERS = 20_000
-# A word of a name: its letters, and in how many of the corpus' function names it must stand.
-WORD, USES = re.compile(r"[a-z]{3,9}"), 5
+# The letters of a name's word.
+WORD = re.compile(r"[a-z]{3,9}")
 # Words of a name to choose from, two in the task: were all of one form, they could be found by counting tokens.
 WORDS = (1, 2, 2, 3)
-# In the first lessons, words that are used so often that a vocabulary has them whole.
-COMMON, ALL = 256, None
+# Words, by in how many of the corpus' function names they stand: so many of the most used, which a vocabulary has whole;
+# those of at least so many names; all, of most of which a vocabulary has pieces alone.
+COMMON, FREQUENT, ALL = 256, 5, None
 NUMBERS, RETURNS = range(10, 100), range(100, 1000)
 BLANK = "\n\n\n"
 
@@ -62,7 +64,7 @@ BLANK = "\n\n\n"
 @dataclass
 class Lesson:
     needles: range
-    # Of the words for names, so many that are used most; none: all.
+    # COMMON, FREQUENT, ALL.
     words: int | None
     # Whether names share words and numbers.
     alike: bool
@@ -70,16 +72,18 @@ class Lesson:
     tokens: range | None
     # Of the functions, so many are asked about; none: all.
     asked: int | None = None
+    # Whether the file begins with one that is asked about.
+    from_first: bool = False
 
 
 def lessons(length):
     return [
         Lesson(range(2, 4), COMMON, False, None),
         Lesson(range(3, 7), COMMON, True, None),
-        Lesson(range(3, 7), ALL, True, None),
-        Lesson(range(3, 7), ALL, True, range(0, min(length, 256) + 1)),
+        Lesson(range(3, 7), FREQUENT, True, None),
+        Lesson(range(3, 7), FREQUENT, True, range(0, min(length, 256) + 1)),
         Lesson(range(3, 9), ALL, True, range(length // 4, length + 1)),
-        Lesson(range(3, 9), ALL, True, range(length * 7 // 8, length + 1), asked=2),
+        Lesson(range(3, 9), ALL, True, range(length * 7 // 8, length + 1), asked=2, from_first=True),
     ]
 
 
@@ -122,14 +126,14 @@ def read_functions(corpus):
 
 
 def words_of(names):
-    """Words that function names are made of, but for the task's; the most used first."""
+    """Words that function names are made of, but for the task's, the most used first, by how many each lesson takes."""
     source = NEEDLES.read_text(encoding="utf-8")
     taken = re.findall(r'"([a-z]+)"', " ".join(re.findall(r"const (?:VERBS|NOUNS): [^=]*= \[([^\]]*)\]", source)))
     if len(taken) != 24:
         raise SystemExit(f"error: {NEEDLES} has {len(taken)} words of names, not 24\n  fix: mend words_of")
     uses = collections.Counter(word for name in names for word in set(name.split("_")) if WORD.fullmatch(word))
-    words = [word for word, count in uses.items() if count >= USES and word not in taken]
-    return sorted(words, key=lambda word: (-uses[word], word))
+    words = sorted((word for word in uses if word not in taken), key=lambda word: (-uses[word], word))
+    return {COMMON: words[:COMMON], FREQUENT: [word for word in words if uses[word] >= FREQUENT], ALL: words}
 
 
 # Documents
@@ -157,19 +161,23 @@ class Maker:
 
     def document(self, rng, lesson):
         """A file of the lesson and its tokens; none where the generated functions alone are too long."""
-        needles = names(rng, self.words[: lesson.words], rng.choice(lesson.needles), lesson.alike)
+        needles = names(rng, self.words[lesson.words], rng.choice(lesson.needles), lesson.alike)
         returns = dict(zip(needles, rng.sample(RETURNS, len(needles))))
-        definitions = [f"def {name}():\n    return {number}{BLANK}" for name, number in returns.items()]
+        definitions = {name: f"def {name}():\n    return {number}{BLANK}" for name, number in returns.items()}
         rng.shuffle(needles)
-        questions = "".join(f"assert {name}() == {returns[name]}\n" for name in needles[: lesson.asked])
-        text = "".join(definitions) + questions
+        asked = needles[: lesson.asked]
+        questions = "".join(f"assert {name}() == {returns[name]}\n" for name in asked)
+        text = "".join(definitions.values()) + questions
         tokens = self.tokens(text)
         if lesson.tokens is None:
             return text, tokens
+        first = definitions[rng.choice(asked)] if lesson.from_first else None
         real = self.choose(rng, rng.choice(lesson.tokens) - tokens)
         while True:
-            pieces = definitions + real
+            pieces = [*definitions.values(), *real]
             rng.shuffle(pieces)
+            if first:
+                pieces.sort(key=lambda piece: piece != first)
             text = "".join(pieces) + questions
             tokens = self.tokens(text)
             if tokens < lesson.tokens.stop:
@@ -205,7 +213,7 @@ def main():
     parser.add_argument("--out", type=Path, default=ROOT / "corpus", help="directory to write [corpus]")
     parser.add_argument("--length", type=int, default=LENGTH, help=f"of the longest documents, tokens [{LENGTH}]")
     parser.add_argument("--tokens", type=int, default=6_000_000, help="of each lesson, about [6000000]")
-    parser.add_argument("--lessons", type=int, nargs="+", default=range(1, 6), help="which to write [1 to 5]")
+    parser.add_argument("--lessons", type=int, nargs="+", default=range(1, 5), help="which to write [1 to 4]")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     # Of invalid escapes in the corpus' strings.
@@ -218,7 +226,7 @@ def main():
     texts = list(texts)
     counts = [len(encoding.ids) for encoding in tokenizer.encode_batch(texts)]
     fillers = [(text, count) for text, count in zip(texts, counts) if count <= LONGEST]
-    print(f"{len(fillers)} real functions, {len(words)} words for names")
+    print(f"{len(fillers)} real functions, {len(words[ALL])} words for names")
     maker = Maker(tokenizer, words, fillers)
     args.out.mkdir(parents=True, exist_ok=True)
     for number, lesson in enumerate(lessons(args.length), 1):
