@@ -1,10 +1,13 @@
 //! Reports: stored samples become figures with intervals, tables and pictures.
 //!
 //! Everything here is a function of stored results, so a report can be made again at any time, also of a
-//! run that is not finished. It goes samples -> figures, compared with each other ([`figures`]) -> a
-//! [`Report`] of sections, tables ([`table`]) and pictures ([`mod@pictures`]) -> one file a format: [`csv`],
-//! [`markdown`], [`latex`], [`html`], [`lm_eval`] and the [`terminal`]. A format only renders: what is in a
-//! table, and how its numbers read, is decided once.
+//! run that is not finished; but for the texts that the HTML shows, which are made again from data set and
+//! tokenizer while these are there ([`mod@samples`]).
+//!
+//! It goes samples -> figures, compared with each other ([`figures`]) -> a [`Report`] of sections, tables
+//! ([`table`]) and pictures ([`mod@pictures`]) -> one file a format: [`csv`], [`markdown`], [`latex`],
+//! [`html`], [`lm_eval`] and the [`terminal`]. A format only renders: what is in a table, and how its numbers
+//! read, is decided once.
 
 pub(crate) mod chart;
 mod colour;

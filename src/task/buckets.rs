@@ -11,6 +11,11 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) struct Buckets(pub(super) Vec<usize>);
 
 impl Buckets {
+    /// Of prompts whose lengths differ by orders of magnitude, tokens.
+    pub(super) fn of_long_prompts() -> Buckets {
+        Buckets(vec![0, 16 << 10, 32 << 10, 64 << 10])
+    }
+
     /// Refuses none, and such as do not increase.
     ///
     /// # Errors

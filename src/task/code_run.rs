@@ -12,7 +12,7 @@ use super::{
     fewer_than_asked, python, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
-use crate::error::{Error, ErrorKind, Result, refuse, refuse_zeros};
+use crate::error::{Error, ErrorKind, Result, refuse_zeros};
 use crate::model::{Asker, Checkpoint, Ended, Limits, PromptStyle};
 
 const METRICS: &[Metric] = &[
@@ -37,7 +37,7 @@ pub struct CodeRun {
     #[serde(default = "default_max_new_tokens")]
     max_new_tokens: usize,
     /// Where the buckets begin, by the prompt's tokens; the last is open.
-    #[serde(default = "default_buckets")]
+    #[serde(default = "Buckets::of_long_prompts")]
     buckets: Buckets,
     /// `raw`, or `chat` for an instruct model.
     #[serde(default)]
@@ -47,10 +47,6 @@ pub struct CodeRun {
 /// InfiniteBench's.
 fn default_max_new_tokens() -> usize {
     5
-}
-
-fn default_buckets() -> Buckets {
-    Buckets(vec![0, 16 << 10, 32 << 10, 64 << 10])
 }
 
 /// What a record is held to.
@@ -81,10 +77,7 @@ pub(super) const ENTRY: TaskKind = TaskKind::of::<CodeRun>(
 impl Task for CodeRun {
     fn check(&self) -> Result<()> {
         self.buckets.check()?;
-        if self.limit < 2 {
-            let what = format!("limit is {}", self.limit);
-            return refuse("limit", what, "give the longest prompt in tokens, as 16000");
-        }
+        middle_cut::check_limit(self.limit)?;
         refuse_zeros(&[("samples", self.samples), ("max_new_tokens", self.max_new_tokens)])
     }
 

@@ -1,7 +1,7 @@
 //! What benchmarks do with a prompt that is too long: the middle of its tokens is left out. What is left becomes text, and is
 //! tokenized again (and may then be some tokens shorter or longer).
 
-use crate::error::Result;
+use crate::error::{Result, refuse};
 use crate::model::Tokenizer;
 
 /// Whose way to cut.
@@ -33,6 +33,17 @@ impl MiddleCut {
             MiddleCut::LongBenchV2 | MiddleCut::InfiniteBench => tokenizer.decode(&[head, tail].concat())?,
         };
         Ok((text, left_out))
+    }
+}
+
+/// Refuses a longest prompt of which no two halves are left.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Config`] at the key `limit`.
+pub(super) fn check_limit(limit: usize) -> Result<()> {
+    match limit {
+        0 | 1 => refuse("limit", format!("limit is {limit}"), "give the longest prompt in tokens, as 16000"),
+        _ => Ok(()),
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
     by_rank, fewer_than_asked, sift, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
-use crate::error::{Error, ErrorKind, Result, refuse};
+use crate::error::{Error, ErrorKind, Result, refuse_zeros};
 use crate::model::{Asker, Checkpoint, Limits};
 use answer::{Outcome, Reference, has_line_of_code};
 
@@ -85,17 +85,8 @@ pub(super) const ENTRY: TaskKind = TaskKind::of::<Completion>(
 impl Task for Completion {
     fn check(&self) -> Result<()> {
         self.buckets.check()?;
-        if self.limit < 2 {
-            let what = format!("limit is {}", self.limit);
-            return refuse("limit", what, "give the longest prompt in tokens, as 16000");
-        }
-        if self.max_new_tokens == 0 {
-            return refuse("max_new_tokens", "max_new_tokens is 0".into(), "generate at least 1 token");
-        }
-        match self.samples {
-            0 => refuse("samples", "samples is 0".into(), "ask for at least 1 record a bucket"),
-            _ => Ok(()),
-        }
+        middle_cut::check_limit(self.limit)?;
+        refuse_zeros(&[("samples", self.samples), ("max_new_tokens", self.max_new_tokens)])
     }
 
     fn samples(&self, dataset: &Dataset, model: &Checkpoint, seed: u64) -> Result<Selection> {

@@ -19,7 +19,7 @@ use super::{
     middle_cut, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
-use crate::error::{Error, ErrorKind, Result, refuse};
+use crate::error::{Error, ErrorKind, Result, refuse_zeros};
 use crate::model::{Asker, Checkpoint, Limits, Prompt, PromptStyle};
 
 /// Questions of a benchmark. Greedy. Beside the benchmark's own score of what is generated stand the shares of questions
@@ -38,15 +38,11 @@ pub struct MultipleChoice {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     max_new_tokens: Option<usize>,
     /// Where the buckets begin, by the prompt's tokens; the last is open.
-    #[serde(default = "default_buckets")]
+    #[serde(default = "Buckets::of_long_prompts")]
     buckets: Buckets,
     /// `raw`, or `chat` for an instruct model.
     #[serde(default)]
     prompt: PromptStyle,
-}
-
-fn default_buckets() -> Buckets {
-    Buckets(vec![0, 16 << 10, 32 << 10, 64 << 10])
 }
 
 pub(super) const ENTRY: TaskKind = TaskKind::of::<MultipleChoice>(
@@ -59,17 +55,8 @@ pub(super) const ENTRY: TaskKind = TaskKind::of::<MultipleChoice>(
 impl Task for MultipleChoice {
     fn check(&self) -> Result<()> {
         self.buckets.check()?;
-        if self.limit < 2 {
-            let what = format!("limit is {}", self.limit);
-            return refuse("limit", what, "give the longest prompt in tokens, as 16000");
-        }
-        if self.max_new_tokens == Some(0) {
-            return refuse("max_new_tokens", "max_new_tokens is 0".into(), "generate at least 1 token");
-        }
-        match self.samples {
-            0 => refuse("samples", "samples is 0".into(), "ask for at least 1 question"),
-            _ => Ok(()),
-        }
+        middle_cut::check_limit(self.limit)?;
+        refuse_zeros(&[("samples", self.samples), ("max_new_tokens", self.max_new_tokens.unwrap_or(1))])
     }
 
     fn samples(&self, dataset: &Dataset, model: &Checkpoint, seed: u64) -> Result<Selection> {
