@@ -18,7 +18,7 @@ pub struct Exhibit {
     files: &'static [File],
 }
 
-/// Some of its numbers.
+/// Some of an exhibit's numbers.
 #[derive(Debug, PartialEq, Eq)]
 struct File {
     csv: &'static str,
@@ -32,7 +32,7 @@ const fn printed(csv: &'static str) -> File {
     File { csv, swept: None, digitised: false }
 }
 
-/// Every one.
+/// Every exhibit.
 pub const EXHIBITS: &[Exhibit] = &[
     Exhibit {
         name: "table4",
@@ -76,7 +76,7 @@ pub const EXHIBITS: &[Exhibit] = &[
     },
 ];
 
-/// The one of that name.
+/// The exhibit of that name.
 pub fn find(name: &str) -> Option<&'static Exhibit> {
     EXHIBITS.iter().find(|exhibit| exhibit.name == name)
 }

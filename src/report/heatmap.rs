@@ -1,4 +1,4 @@
-//! Grids of length by depth, one grid an encoding.
+//! Grids of length by depth, one panel an encoding.
 
 use super::colour::colour;
 use super::number::number;
@@ -6,7 +6,7 @@ use super::svg::{Svg, width_of};
 
 /// Size of a cell, pixels.
 const CELL: (f64, f64) = (56.0, 26.0);
-/// Room of a grid beside its cells: depths on the left, name above, lengths below.
+/// Room of a panel beside its cells: depths on the left, name above, lengths below.
 const LEFT: f64 = 66.0;
 const ABOVE: f64 = 34.0;
 const BELOW: f64 = 48.0;
@@ -27,11 +27,11 @@ pub(super) struct HeatMap {
     pub(super) trained_length: usize,
     /// What the darkest and the lightest colour are.
     pub(super) range: (f64, f64),
-    pub(super) grids: Vec<Grid>,
+    pub(super) panels: Vec<Panel>,
 }
 
 /// The grid of one encoding.
-pub(super) struct Grid {
+pub(super) struct Panel {
     pub(super) name: String,
     /// By depth, then length; none where nothing was measured.
     pub(super) cells: Vec<Vec<Option<f64>>>,
@@ -40,9 +40,9 @@ pub(super) struct Grid {
 impl HeatMap {
     /// The picture as SVG.
     pub(super) fn svg(&self) -> String {
-        let across = self.grids.len().clamp(1, ACROSS) as f64;
-        let names = self.grids.iter().map(|grid| width_of(&grid.name)).fold(0.0, f64::max);
-        let grid = (
+        let across = self.panels.len().clamp(1, ACROSS) as f64;
+        let names = self.panels.iter().map(|panel| width_of(&panel.name)).fold(0.0, f64::max);
+        let panel = (
             (LEFT + 20.0 + CELL.0 * self.lengths.len() as f64).max(names + 24.0),
             ABOVE + BELOW + CELL.1 * self.depths.len() as f64,
         );
@@ -52,25 +52,25 @@ impl HeatMap {
             number(self.range.1),
             self.trained_length
         );
-        let width = (grid.0 * across).max(width_of(&self.title) * 16.0 / 13.0).max(width_of(&words)) + 32.0;
-        let down = self.grids.len().div_ceil(ACROSS) as f64;
-        let mut svg = Svg::new(width, TOP + grid.1 * down + 28.0, &self.title);
-        for (number, one) in self.grids.iter().enumerate() {
+        let width = (panel.0 * across).max(width_of(&self.title) * 16.0 / 13.0).max(width_of(&words)) + 32.0;
+        let down = self.panels.len().div_ceil(ACROSS) as f64;
+        let mut svg = Svg::new(width, TOP + panel.1 * down + 28.0, &self.title);
+        for (number, one) in self.panels.iter().enumerate() {
             let (column, row) = (number % ACROSS, number / ACROSS);
-            self.grid(&mut svg, one, 16.0 + grid.0 * column as f64, TOP + grid.1 * row as f64);
+            self.panel(&mut svg, one, 16.0 + panel.0 * column as f64, TOP + panel.1 * row as f64);
         }
-        svg.text((16.0, TOP + grid.1 * down + 12.0), "start", &words);
+        svg.text((16.0, TOP + panel.1 * down + 12.0), "start", &words);
         svg.finish()
     }
 
-    fn grid(&self, svg: &mut Svg, grid: &Grid, left: f64, top: f64) {
+    fn panel(&self, svg: &mut Svg, panel: &Panel, left: f64, top: f64) {
         let corner = (left + LEFT, top + ABOVE);
         let (width, height) = (CELL.0 * self.lengths.len() as f64, CELL.1 * self.depths.len() as f64);
-        svg.styled_text((corner.0, top + 20.0), "start", &grid.name, " font-weight=\"bold\"");
+        svg.styled_text((corner.0, top + 20.0), "start", &panel.name, " font-weight=\"bold\"");
         for (row, depth) in self.depths.iter().enumerate() {
             let y = corner.1 + CELL.1 * (row as f64 + 0.5) + 4.5;
             svg.text((corner.0 - 6.0, y), "end", &format!("{depth}%"));
-            for (column, cell) in grid.cells[row].iter().enumerate() {
+            for (column, cell) in panel.cells[row].iter().enumerate() {
                 let at = (corner.0 + CELL.0 * column as f64, corner.1 + CELL.1 * row as f64);
                 self.cell(svg, at, *cell);
             }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::heatmap::{Grid, HeatMap};
+use super::heatmap::{HeatMap, Panel};
 use super::{Row, Section, contributions};
 use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::store::Results;
@@ -111,22 +111,22 @@ impl<'a> ModelOnTask<'a> {
         }
         let lengths: BTreeSet<usize> = cells.iter().map(|((length, _), _)| *length).collect();
         let depths: BTreeSet<u8> = cells.iter().map(|((_, depth), _)| *depth).collect();
-        let grid = |encoding: &EncodingEntry| {
+        let panel = |encoding: &EncodingEntry| {
             let value = |place| {
                 let found = cells.iter().find(|(own, row)| *own == place && row.encoding == encoding.name);
                 found.map(|(_, row)| row.estimate.value)
             };
             let row = |depth: &u8| lengths.iter().map(|length| value((*length, *depth))).collect();
-            Grid { name: encoding.name.clone(), cells: depths.iter().map(row).collect() }
+            Panel { name: encoding.name.clone(), cells: depths.iter().map(row).collect() }
         };
-        let measured = |grid: &Grid| grid.cells.iter().flatten().any(Option::is_some);
+        let measured = |panel: &Panel| panel.cells.iter().flatten().any(Option::is_some);
         let what = format!("{} by length and depth", metric.name.replace('_', " "));
         let map = HeatMap {
             title: self.title(&what),
             within: lengths.iter().filter(|length| **length <= self.trained_length).count(),
             trained_length: self.trained_length,
             range: range(cells.iter().map(|(_, row)| row.estimate.value), metric),
-            grids: self.config.encodings.iter().map(grid).filter(measured).collect(),
+            panels: self.config.encodings.iter().map(panel).filter(measured).collect(),
             lengths: lengths.into_iter().collect(),
             depths: depths.into_iter().collect(),
         };

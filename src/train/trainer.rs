@@ -11,7 +11,7 @@ use super::log::{Log, LoggedStep};
 use super::network::values;
 use super::optimizer::{Accumulated, Moments, Optimizer};
 use super::schedule::{Budget, learning_rate};
-use super::windows::{Window, Windows};
+use super::windows::{Example, Windows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::interrupt::Deferred;
 use crate::model::{Network, RotaryTables};
@@ -158,8 +158,8 @@ impl<'a> Trainer<'a> {
     fn gradients(&mut self) -> Result<(Accumulated, f64)> {
         let batch = self.config.batch as u64;
         let first = self.state.step * batch;
-        let windows: Vec<Window> = (first..first + batch).map(|n| self.windows.get(n)).collect();
-        let all = windows.iter().map(Window::learned).sum::<usize>() as f64;
+        let windows: Vec<Example> = (first..first + batch).map(|n| self.windows.get(n)).collect();
+        let all = windows.iter().map(Example::learned).sum::<usize>() as f64;
         let mut gradients = Accumulated::default();
         let mut sum = 0.0;
         for windows in windows.chunks(self.config.micro_batch()) {
@@ -177,7 +177,7 @@ impl<'a> Trainer<'a> {
         let model = self.model.valid();
         let rotary = self.rotary.clone().inner();
         let count = self.config.output.validation_samples.min(self.validation.per_epoch());
-        let windows: Vec<Window> = (0..count).map(|n| self.validation.in_order(n)).collect();
+        let windows: Vec<Example> = (0..count).map(|n| self.validation.in_order(n)).collect();
         let (mut sum, mut all) = (0.0, 0);
         for windows in windows.chunks(self.config.micro_batch()) {
             let (loss, learned) = mean_loss(&model, windows, &rotary);
@@ -220,7 +220,7 @@ fn not_finite(step: u64, loss: f64, norm: f64) -> Error {
 }
 
 /// Mean loss of the targets that are learned, and how many these are.
-fn mean_loss(model: &Network, windows: &[Window], rotary: &RotaryTables) -> (Tensor<1>, usize) {
+fn mean_loss(model: &Network, windows: &[Example], rotary: &RotaryTables) -> (Tensor<1>, usize) {
     let tensor = |ids: Vec<i32>| {
         let count = ids.len();
         Tensor::<1, Int>::from_data(TensorData::new(ids, [count]), &model.device())

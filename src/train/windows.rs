@@ -8,16 +8,16 @@ use rand_chacha::ChaCha8Rng;
 
 use super::corpus::Stream;
 
-/// `length` ids, and the id that follows each of them.
+/// A window as it is learned from: `length` ids, and the id that follows each of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Window {
+pub struct Example {
     /// What the model reads.
     pub inputs: Vec<u32>,
     /// What it is to predict; none: not learned. At least one is learned of [`Windows::of_documents`].
     pub targets: Vec<Option<u32>>,
 }
 
-impl Window {
+impl Example {
     /// How many targets are learned.
     pub fn learned(&self) -> usize {
         self.targets.iter().flatten().count()
@@ -88,7 +88,7 @@ impl<'a> Windows<'a> {
     }
 
     /// Window `number` of the training, over all epochs.
-    pub fn get(&mut self, number: u64) -> Window {
+    pub fn get(&mut self, number: u64) -> Example {
         let per_epoch = self.per_epoch() as u64;
         if self.epoch.number != number / per_epoch {
             self.epoch = Epoch::new(number / per_epoch, self.per_epoch(), self.length, self.seed);
@@ -98,7 +98,7 @@ impl<'a> Windows<'a> {
     }
 
     /// Window `number` in the order of the stream, for a loss that is compared over time.
-    pub fn in_order(&self, number: usize) -> Window {
+    pub fn in_order(&self, number: usize) -> Example {
         self.window(self.start(number, 0))
     }
 
@@ -106,13 +106,13 @@ impl<'a> Windows<'a> {
         self.starts.as_ref().map_or(offset + window * self.length, |starts| starts[window])
     }
 
-    fn window(&self, start: usize) -> Window {
+    fn window(&self, start: usize) -> Example {
         let predicted = predicted(self.stream, start, self.length, self.bos);
         let read = &self.stream.ids[start..predicted.end - 1];
         // A BOS that is put before the window is read in place of its last id.
         let put = self.bos.filter(|_| predicted.start == start);
         let target = |at: usize| self.stream.learned[at].then_some(self.stream.ids[at]);
-        Window {
+        Example {
             inputs: put.into_iter().chain(read.iter().copied()).collect(),
             targets: predicted.map(target).collect(),
         }
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn any_window_can_be_drawn_at_once() {
         let stream = Stream::all_learned((1..300).collect());
-        let all = |seed| -> Vec<Window> {
+        let all = |seed| -> Vec<Example> {
             let mut windows = Windows::new(&stream, 7, Some(0), seed).unwrap();
             (0..100).map(|n| windows.get(n)).collect()
         };
@@ -206,7 +206,7 @@ mod tests {
         let windows = Windows::of_documents(&stream, 4, 0, 0).unwrap();
         assert_eq!(windows.per_epoch(), 2);
         assert_eq!(windows.in_order(0).targets, [None, None, Some(3), None]);
-        let second = Window { inputs: vec![0, 7, 8, 9], targets: vec![Some(7), None, None, None] };
+        let second = Example { inputs: vec![0, 7, 8, 9], targets: vec![Some(7), None, None, None] };
         assert_eq!(windows.in_order(1), second);
     }
 
@@ -221,7 +221,7 @@ mod tests {
         assert!(Windows::new(&stream, 4, None, 0).is_none());
     }
 
-    fn all_learned<const N: usize>(inputs: [u32; N], targets: [u32; N]) -> Window {
-        Window { inputs: inputs.to_vec(), targets: targets.map(Some).to_vec() }
+    fn all_learned<const N: usize>(inputs: [u32; N], targets: [u32; N]) -> Example {
+        Example { inputs: inputs.to_vec(), targets: targets.map(Some).to_vec() }
     }
 }

@@ -115,18 +115,29 @@ fn what_the_other_configs_need_is_here_or_says_how_to_get_it() {
     }
 }
 
-/// The README names every kind; the page of definitions has a row for it and one for each of its keys.
+/// The README's table names every kind; the section of definitions that has a row for a kind has one for each of
+/// its keys, which says that it is the kind's.
 #[test]
 fn the_documents_list_every_encoding() {
     let read = |path: &str| fs::read_to_string(repository(path)).unwrap();
     let (readme, definitions) = (read("README.md"), read("docs/encodings.md"));
-    let has_row = |name: &str| definitions.lines().any(|line| line.starts_with(&format!("| `{name}`")));
+    let readme: Vec<&str> = readme.lines().filter(|line| line.starts_with('|')).collect();
     for kind in KINDS {
-        assert!(readme.contains(&format!("`{}`", kind.name)), "the README lacks {}", kind.name);
-        assert!(has_row(kind.name), "docs/encodings.md lacks {}", kind.name);
+        let name = format!("`{}`", kind.name);
+        assert!(readme.iter().any(|row| row.contains(&name)), "the README lacks {name}");
+        let row = format!("\n| {name} |");
+        let section = definitions.split("\n## ").find(|section| section.contains(&row));
+        let section = section.unwrap_or_else(|| panic!("docs/encodings.md lacks {name}"));
         for key in kind.keys.split(", ").filter(|key| !key.is_empty()) {
             let key = key.split(['=', ' ']).next().unwrap();
-            assert!(has_row(key), "docs/encodings.md lacks `{key}` of {}", kind.name);
+            let rows = section.lines().filter_map(|line| line.strip_prefix(&format!("| `{key}` | ")));
+            let mut kinds = rows.map(|row| row.split(" |").next().unwrap());
+            // `all`, `all but` some, `the others`, or their names.
+            let of_kind = |kinds: &str| match kinds.starts_with("all") || kinds == "the others" {
+                true => !kinds.contains(&name),
+                false => kinds.contains(&name),
+            };
+            assert!(kinds.any(of_kind), "docs/encodings.md lacks `{key}` of {name}");
         }
     }
 }
