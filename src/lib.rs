@@ -17,6 +17,7 @@ pub mod files;
 pub mod hash;
 pub mod hub;
 pub mod interrupt;
+pub mod limits;
 pub mod memory;
 pub mod model;
 pub mod paper;
