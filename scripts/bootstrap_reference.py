@@ -1,59 +1,97 @@
-"""Writes tests/bootstrap.json: studentised intervals, computed in numpy, that src/stats is held to.
+"""Writes crates/longcode-stats/tests/reference.json: intervals computed in numpy, that crates/longcode-stats is held to.
 
-    pip install numpy==2.4.6
-    python scripts/bootstrap_reference.py tests/bootstrap.json
+    pip install numpy==2.4.6 scipy==1.17.1
+    python scripts/bootstrap_reference.py crates/longcode-stats/tests/reference.json
 
 Made-up documents: lengths and losses differ much between documents and buckets, little between the two encodings. Here
-are 200,000 resamples, so that what is left between the two is the chance of our 10,000. Standard errors are by
-linearisation (the jackknife's to first order), within strata.
+are 200,000 resamples, so that what is left between the two is the chance of our 10,000. The definitions are those of
+docs/reports.md, "Intervals": residuals from the mean of the bucket, pooled, drawn with replacement, each counted in the
+place of the document that it is given to.
 """
 
 import json
 import sys
 
 import numpy as np
+from scipy import stats
 
 RESAMPLES = 200_000
 BATCH = 10_000
-SCALES = {
-    "loss": (lambda x: x, np.ones_like, False),
-    "perplexity": (lambda x: x, np.ones_like, False),  # the interval is that of the loss, then exp of it
-    "difference of losses": (lambda x: x, np.ones_like, True),
-    "difference of perplexities": (np.exp, np.exp, True),
-}
+LEVEL = 0.05
+SHORT_SIDE = 0.95
+FIGURES = ("loss", "perplexity", "difference of losses", "difference of perplexities")
 
 
-def figure(numerator, denominator, scale, slope):
-    """Value and influences of `[..., n]` sums."""
+def buckets(strata):
+    ends = np.cumsum(strata)
+    return [slice(end - size, end) for end, size in zip(ends, strata)]
+
+
+def influences(numerator, denominator, strata):
+    """How much each document moves the ratio of sums, centred in its bucket, so that their squares add up to a
+    variance."""
     total = denominator.sum(-1, keepdims=True)
     ratio = numerator.sum(-1, keepdims=True) / total
-    return scale(ratio)[..., 0], slope(ratio) * (numerator - ratio * denominator) / total
+    off = (numerator - ratio * denominator) / total
+    parts = []
+    for bucket in buckets(strata):
+        part = off[..., bucket]
+        size = part.shape[-1]
+        parts.append((part - part.mean(-1, keepdims=True)) * np.sqrt(size / (size - 1)))
+    return ratio[..., 0], np.concatenate(parts, -1)
 
 
-def standard_error(influences, strata):
-    variance, start = 0.0, 0
-    for size in strata:
-        part = influences[..., start : start + size]
-        variance = variance + size / (size - 1) * ((part - part.mean(-1, keepdims=True)) ** 2).sum(-1)
-        start += size
-    return np.sqrt(variance)
+def standard_error(numerator, denominator, strata):
+    return np.sqrt((influences(numerator, denominator, strata)[1] ** 2).sum(-1))
 
 
-def statistic(pairs, others, name):
-    scale, slope, paired = SCALES[name]
-    value, influences = figure(*pairs, scale, slope)
-    if paired:
-        other, of_other = figure(*others, scale, slope)
-        value, influences = value - other, influences - of_other
-    return value, influences
+def student(denominator, strata):
+    """Quantile of Student's distribution by Satterthwaite's degrees of freedom, for documents that spread alike."""
+    weights = denominator / denominator.sum()
+    variances = [(weights[bucket] ** 2).sum() for bucket in buckets(strata)]
+    degrees = sum(variances) ** 2 / sum(v**2 / (size - 1) for v, size in zip(variances, strata))
+    return stats.t.ppf(1 - LEVEL / 2, degrees)
 
 
-def draw(strata, rng):
-    start, parts = 0, []
-    for size in strata:
-        parts.append(start + rng.integers(0, size, (BATCH, size)))
-        start += size
-    return np.concatenate(parts, 1)
+def interval(numerator, denominator, strata, rng):
+    """Value, ends and standard error of a ratio of sums."""
+    n = len(numerator)
+    value = numerator.sum() / denominator.sum()
+    error = standard_error(numerator, denominator, strata)
+    means, residuals = np.empty(n), np.empty(n)
+    for bucket, size in zip(buckets(strata), strata):
+        means[bucket] = numerator[bucket].sum() / denominator[bucket].sum()
+        loss = numerator[bucket] / denominator[bucket]
+        residuals[bucket] = (loss - means[bucket]) * np.sqrt(size / (size - 1))
+    residuals -= residuals.mean()
+    off = []
+    for _ in range(RESAMPLES // BATCH):
+        drawn = residuals[rng.integers(0, n, (BATCH, n))]
+        resampled = denominator * (means + drawn)
+        shift = resampled.sum(-1) / denominator.sum() - value
+        off.append(shift / standard_error(resampled, np.broadcast_to(denominator, resampled.shape), strata))
+    low, high = np.quantile(np.concatenate(off), [LEVEL / 2, 1 - LEVEL / 2])
+    effective = denominator.sum() ** 2 / (denominator**2).sum()
+    wide = 1 + (1 / 3 + (len(strata) - 1) / 5) / effective
+    short = SHORT_SIDE * student(denominator, strata)
+    return value, value - max(high * wide, short) * error, value + max(-low * wide, short) * error, error
+
+
+def of_exponentials(ratios, other, denominator, strata):
+    """The difference of two perplexities from that of the losses, by square-and-add with what the other's loss is
+    off."""
+    value, low, high, error = ratios
+    base = other.sum() / denominator.sum()
+    off = student(denominator, strata) * standard_error(other, denominator, strata)
+    at = lambda base, ratio: np.exp(base) * np.expm1(ratio)
+    measured = at(base, value)
+
+    def end(ratio, sign):
+        shift = max(0, *(sign * (at(base + by, value) - measured) for by in (-off, off)))
+        far = measured + sign * np.hypot(at(base, ratio) - measured, shift)
+        return np.clip(far, *sorted(at(base + by, ratio) for by in (-off, off)))
+
+    return measured, end(low, -1), end(high, 1), error * np.exp(base + value)
 
 
 def case(name, strata, rng):
@@ -61,37 +99,32 @@ def case(name, strata, rng):
     tokens = np.round(rng.lognormal(7, 0.7, n)) + 2
     bucket = np.repeat(np.linspace(0.0, 0.8, len(strata)), strata)
     document = rng.normal(1.2, 0.35, n) + bucket
-    pairs, others = [
-        np.stack([np.round(tokens * (document + shift + rng.normal(0, 0.02, n)), 3), tokens]) for shift in (0.0, 0.01)
-    ]
-    value, influences = statistic(pairs, others, name)
-    error = standard_error(influences, strata)
-    off = []
-    for _ in range(RESAMPLES // BATCH):
-        drawn = draw(strata, rng)
-        resampled, influences = statistic(pairs[:, drawn], others[:, drawn], name)
-        off.append((resampled - value) / standard_error(influences, strata))
-    low, high = np.quantile(np.concatenate(off), [0.025, 0.975])
-    wide = np.sqrt(n / (n - 1))
-    ends = [value - high * wide * error, value - low * wide * error]
-    if name == "perplexity":
-        error, value, ends = error * np.exp(value), np.exp(value), list(np.exp(ends))
+    ours, other = [np.round(tokens * (document + shift + rng.normal(0, 0.02, n)), 3) for shift in (0.0, 0.01)]
+    if name.startswith("difference"):
+        found = interval(ours - other, tokens, strata, rng)
+        if name.endswith("perplexities"):
+            found = of_exponentials(found, other, tokens, strata)
+    else:
+        found = interval(ours, tokens, strata, rng)
+        if name == "perplexity":
+            found = *np.exp(found[:3]), found[3] * np.exp(found[0])
+    value, low, high, error = map(float, found)
     return {
         "figure": name,
         "strata": strata,
-        "pairs": pairs.T.tolist(),
-        "other": others.T.tolist(),
-        "value": float(value),
-        "low": float(ends[0]),
-        "high": float(ends[1]),
-        "standard_error": float(error),
+        "pairs": np.stack([ours, tokens], 1).tolist(),
+        "other": np.stack([other, tokens], 1).tolist(),
+        "value": value,
+        "low": low,
+        "high": high,
+        "standard_error": error,
     }
 
 
 def main():
     rng = np.random.default_rng(20240419)
-    designs = ([12], [20], [60], [6, 8, 10])
-    cases = [case(name, strata, rng) for name in SCALES for strata in designs]
+    designs = ([12], [20], [60], [6, 8, 10], [4, 4, 4, 4, 4])
+    cases = [case(name, strata, rng) for name in FIGURES for strata in designs]
     made = f"scripts/bootstrap_reference.py, numpy {np.__version__}, {RESAMPLES} resamples"
     with open(sys.argv[1], "w") as file:
         json.dump({"made": made, "cases": cases}, file, indent=None)

@@ -3,7 +3,7 @@
 //! Data flows one way, and the modules follow it: [`config`] says what to compare; a [`dataset`] gives
 //! records; a [`task`] makes samples; [`structure`] gives each token its hierarchical position; an
 //! [`encoding`] gives rotations; a [`model`] on a [`device`] scores; [`hub`] finds models and data by name; [`run`] drives all that; [`store`]
-//! keeps every sample as it finishes; [`report`] makes tables, with intervals from [`stats`] and the
+//! keeps every sample as it finishes; [`report`] makes tables, with intervals from [`longcode_stats`] and the
 //! [`paper`]'s numbers. [`plan`] says before what a run will take; [`tune`] searches an encoding's keys; [`train`] makes models to compare on. [`cli`] is what a user types, [`error`] what
 //! they read when something is wrong, [`interrupt`] what Ctrl-C does.
 
@@ -26,7 +26,6 @@ pub mod progress;
 pub mod registry;
 pub mod report;
 pub mod run;
-pub mod stats;
 pub mod store;
 pub mod structure;
 pub mod task;

@@ -1,12 +1,12 @@
 //! Where a difference of the loss comes from: the shares of the tokens at each distance times the difference there.
 
+use longcode_stats::{Comparison, Sensitivity};
 use serde::Serialize;
 
 use super::stack::{Bar, Stack};
 use super::table::{Cell, Column, Content, Table};
 use super::{Mark, Row};
 use crate::config::EncodingEntry;
-use crate::stats::{Estimate, FEWEST};
 use crate::task::language_modeling::{LOSS_PART, SHARE};
 use crate::task::{Back, By, Group, Metric};
 
@@ -18,7 +18,9 @@ pub(super) struct Contributions<'a> {
     /// The first position that counts.
     pub(super) from: usize,
     /// The difference of the mean loss, nats a token; below 0 is a gain.
-    pub(super) total: Estimate,
+    pub(super) total: Comparison,
+    /// What that difference owes to single documents.
+    pub(super) sensitivity: Option<Sensitivity>,
     /// In the order of the groups; they add up to the total for each [`By`].
     pub(super) parts: Vec<Part>,
 }
@@ -33,7 +35,7 @@ pub(super) struct Part {
     /// Of the mean loss in the group; none of a group without tokens.
     difference: Option<f64>,
     /// Share times difference.
-    contribution: Estimate,
+    contribution: Comparison,
 }
 
 /// Of the encodings of one model on one task that have differences from the baseline, in the order of the config.
@@ -41,10 +43,10 @@ pub(super) fn contributions<'a>(rows: &[&'a Row], encodings: &'a [EncodingEntry]
     let of = |encoding: &'a EncodingEntry| {
         let own: Vec<&Row> = rows.iter().filter(|row| row.encoding == encoding.name).copied().collect();
         let total = own.iter().find_map(|row| match (row.group, row.metric.name) {
-            (Group::From(from), "loss") => Some((from, row.difference?)),
+            (Group::From(from), "loss") => Some((from, row.difference?, row.sensitivity)),
             _ => None,
         });
-        let (from, total) = total?;
+        let (from, total, sensitivity) = total?;
         let at = |group: Group, metric: &str| {
             own.iter().find(|row| row.group == group && row.metric.name == metric).copied()
         };
@@ -54,42 +56,16 @@ pub(super) fn contributions<'a>(rows: &[&'a Row], encodings: &'a [EncodingEntry]
                 by,
                 back,
                 share: at(row.group, SHARE)?.estimate.value,
-                difference: at(row.group, "loss").and_then(|row| row.difference).map(|found| found.value),
+                difference: at(row.group, "loss")
+                    .and_then(|row| row.difference)
+                    .map(|found| found.estimate.value),
                 contribution: row.difference?,
             })
         };
         let parts = own.iter().filter(|row| row.metric.name == LOSS_PART).filter_map(part).collect();
-        Some(Contributions { encoding: &encoding.name, from, total, parts })
+        Some(Contributions { encoding: &encoding.name, from, total, sensitivity, parts })
     };
     encodings.iter().filter_map(of).collect()
-}
-
-/// What the context that an encoding sees beyond the baseline's is worth, in words.
-pub(super) fn verdict(all: &[Contributions], baseline: &EncodingEntry) -> Option<String> {
-    let context = baseline.spec.context?.tokens;
-    let from = all.first()?.from;
-    if all.iter().all(|one| one.total.n < FEWEST) {
-        return Some(format!(
-            "Fewer than {FEWEST} documents reach position {from}: too few to tell who uses what lies beyond the last \
-             {context} tokens."
-        ));
-    }
-    let told = |is: fn(&Estimate) -> bool| {
-        let mut found: Vec<&Contributions> = all.iter().filter(|one| is(&one.total)).collect();
-        found.sort_by(|a, b| a.total.value.total_cmp(&b.total.value));
-        let names: Vec<String> =
-            found.iter().map(|one| format!("{} ({:+.3})", one.encoding, -one.total.value)).collect();
-        if names.is_empty() { "none".into() } else { names.join(", ") }
-    };
-    Some(format!(
-        "Against throwing away all but the last {context} tokens ({}), at positions from {from} on, in nats a token \
-         gained. Use what lies beyond: {}. Only survive, not told apart from throwing it away: {}. Worse than \
-         throwing it away: {}.",
-        baseline.name,
-        told(|total| total.excludes_zero() && total.value < 0.0),
-        told(|total| !total.excludes_zero()),
-        told(|total| total.excludes_zero() && total.value > 0.0),
-    ))
 }
 
 /// The gains over the baseline, all and by distance; none without any.
@@ -108,12 +84,13 @@ pub(super) fn table(
     if backs.is_empty() {
         return None;
     }
-    let column = |name: String| Column { name, beyond: false, samples: first.total.n.to_string() };
-    let columns =
-        [lead.to_string()].into_iter().chain(backs.iter().map(Back::to_string)).map(column).collect();
-    let cell = |estimate: &Estimate| {
+    let samples = counts(all);
+    let column = |name: String| Column { name, beyond: false, samples: samples.clone() };
+    let names = [lead.to_string(), "better on".into()].into_iter().chain(backs.iter().map(Back::to_string));
+    let columns = names.map(column).collect();
+    let cell = |found: &Comparison| {
         // A gain is what the loss falls by.
-        let gained = [-estimate.value, -estimate.high, -estimate.low];
+        let gained = [-found.estimate.value, -found.high, -found.low];
         let [value, low, high] = gained.map(|value| super::number::difference(value, 1.0));
         Cell {
             text: value,
@@ -129,13 +106,14 @@ pub(super) fn table(
                 .find(|part| (part.by, part.back) == (by, back))
                 .map(|part| cell(&part.contribution))
         });
-        let cells =
-            [Some(cell(&one.total))].into_iter().chain(parts).map(Option::unwrap_or_default).collect();
+        let lead = [Some(cell(&one.total)), one.better_on()];
+        let cells = lead.into_iter().chain(parts).map(Option::unwrap_or_default).collect();
         (one.encoding.to_string(), cells)
     };
     let title = format!(
         "Nats a token gained over {} at positions from {} on, all and by {}: a group's share of the tokens times what \
-         it gains there, so that the parts add up (paired, with 95% intervals).",
+         it gains there, so that the parts add up (paired; each column's intervals hold for all rows at once in 95% of \
+         tables). Better on: documents with a gain, of all.",
         baseline.name,
         first.from,
         match by {
@@ -147,6 +125,24 @@ pub(super) fn table(
     );
     let rows = all.iter().map(row).collect();
     Some(Table { title, metric, content: Content::Contributions, columns, rows })
+}
+
+impl Contributions<'_> {
+    /// On how many documents the loss is lower than the baseline's.
+    fn better_on(&self) -> Option<Cell> {
+        let (less, n) = (self.sensitivity?.less, self.total.estimate.n);
+        let value = less as f64 / n as f64;
+        Some(Cell { text: format!("{less} of {n}"), value: Some(value), interval: None, mark: Mark::Plain })
+    }
+}
+
+/// Documents of the rows; a range where they have different ones.
+fn counts(all: &[Contributions]) -> String {
+    let counts = || all.iter().map(|one| one.total.estimate.n);
+    match (counts().min(), counts().max()) {
+        (Some(least), Some(most)) if least < most => format!("{least}-{most}"),
+        (_, most) => most.unwrap_or(0).to_string(),
+    }
 }
 
 /// The groups that hold tokens.
@@ -162,9 +158,9 @@ pub(super) fn picture(all: &[Contributions], baseline: &str, title: String) -> O
     let bar = |one: &Contributions| {
         let part = |back: &Back| {
             let found = one.parts.iter().find(|part| (part.by, part.back) == (By::Copy, *back));
-            found.map_or(0.0, |part| part.contribution.value)
+            found.map_or(0.0, |part| part.contribution.estimate.value)
         };
-        Bar { name: one.encoding.into(), parts: backs.iter().map(part).collect(), total: one.total }
+        Bar { name: one.encoding.into(), parts: backs.iter().map(part).collect(), total: one.total.estimate }
     };
     let stack = Stack {
         title,
@@ -201,7 +197,7 @@ pub(super) fn lines<'a>(
     task: &'a str,
     baseline: &'a str,
 ) -> Vec<Line<'a>> {
-    let line = |by: By, group: String, share: f64, difference: Option<f64>, found: &Estimate| Line {
+    let line = |by: By, group: String, share: f64, difference: Option<f64>, found: &Comparison| Line {
         model,
         task,
         encoding: one.encoding,
@@ -210,9 +206,9 @@ pub(super) fn lines<'a>(
         group,
         share,
         difference,
-        contribution: found.value,
-        ci_low: found.low,
-        ci_high: found.high,
+        contribution: found.estimate.value,
+        ci_low: found.estimate.low,
+        ci_high: found.estimate.high,
     };
     let mut lines = Vec::new();
     for by in [By::Copy, By::Reference, By::Definition] {
@@ -223,7 +219,7 @@ pub(super) fn lines<'a>(
         let of =
             |part: &&Part| line(by, part.back.to_string(), part.share, part.difference, &part.contribution);
         lines.extend(parts.iter().map(of));
-        lines.push(line(by, "total".into(), 1.0, Some(one.total.value), &one.total));
+        lines.push(line(by, "total".into(), 1.0, Some(one.total.estimate.value), &one.total));
     }
     lines
 }

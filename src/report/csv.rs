@@ -31,7 +31,8 @@ pub(super) fn summary(rows: &[Row]) -> Vec<u8> {
     }))
 }
 
-/// All differences from the baseline, over the `n` samples that both encodings have.
+/// All differences from the baseline, over the `n` samples that both encodings have: `ci_` is the interval of the pair
+/// by itself, `all_` the one that holds for all rows of the table at once, by which `excludes_0` goes.
 pub(super) fn differences(rows: &[Row], baseline: &str) -> Vec<u8> {
     #[derive(Serialize)]
     struct Line<'a> {
@@ -44,6 +45,8 @@ pub(super) fn differences(rows: &[Row], baseline: &str) -> Vec<u8> {
         difference: f64,
         ci_low: f64,
         ci_high: f64,
+        all_low: f64,
+        all_high: f64,
         excludes_0: bool,
         n: usize,
     }
@@ -56,11 +59,13 @@ pub(super) fn differences(rows: &[Row], baseline: &str) -> Vec<u8> {
             task: &row.task,
             bucket: row.group.to_string(),
             metric: row.metric.name,
-            difference: difference.value,
-            ci_low: difference.low,
-            ci_high: difference.high,
-            excludes_0: difference.excludes_zero(),
-            n: difference.n,
+            difference: difference.estimate.value,
+            ci_low: difference.estimate.low,
+            ci_high: difference.estimate.high,
+            all_low: difference.low,
+            all_high: difference.high,
+            excludes_0: difference.told_apart(),
+            n: difference.estimate.n,
         })
     }))
 }

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
+use longcode_stats::{
+    Among, Bootstrap, Comparison, Design, Estimate, FEWEST, Pair, Sensitivity, ratio, sensitivity, told_apart,
+};
 use rayon::prelude::*;
 
 use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::error::{Error, ErrorKind, Result};
-use crate::stats::{Bootstrap, Design, Estimate, FEWEST, Pair, Scale, ratio, told_apart};
 use crate::store::{Results, SampleKey, SampleLine};
 use crate::task::{Better, Group, Measure, Metric};
 
@@ -28,7 +30,9 @@ pub struct Row {
     pub estimate: Estimate,
     /// This figure less the baseline's, over the samples that both have; none for the baseline itself
     /// and where it has no such figure.
-    pub difference: Option<Estimate>,
+    pub difference: Option<Comparison>,
+    /// What that difference owes to single samples, where a verdict is taken from it.
+    pub sensitivity: Option<Sensitivity>,
     /// How it stands among the encodings.
     pub mark: Mark,
 }
@@ -122,11 +126,6 @@ fn number(samples: &[SampleId], line: &SampleLine) -> usize {
     samples.binary_search(&(&line.bucket, &line.key.sample)).expect("every line's sample is among them")
 }
 
-/// What a metric makes of a ratio of sums.
-pub(super) fn scale(metric: &Metric) -> Scale {
-    if metric.exponential { Scale::Exponential } else { Scale::Plain }
-}
-
 /// Lines that are read beside each other: enough for all cores, and few enough not to hold all of them twice.
 const LINES: usize = 1024;
 
@@ -198,7 +197,7 @@ fn figures(task: &TaskEntry, encodings: &[(usize, &str, &Measures)]) -> Vec<(Gro
 impl Column<'_> {
     fn rows(&self, bootstraps: &Bootstraps, baseline: &str) -> Vec<([usize; 3], Row)> {
         let base = self.encodings.iter().find(|(_, name, _)| *name == baseline).map(|(.., pairs)| *pairs);
-        let marks = self.marks(bootstraps);
+        let marks = self.marks(bootstraps, baseline);
         let row = |n: usize| {
             let (_, name, pairs) = self.encodings[n];
             let other = base.filter(|_| name != baseline);
@@ -210,6 +209,7 @@ impl Column<'_> {
                 metric: self.metric,
                 estimate: self.estimate(bootstraps, pairs),
                 difference: other.and_then(|base| self.difference(bootstraps, pairs, base)),
+                sensitivity: other.and_then(|base| self.sensitivity(pairs, base)),
                 mark: marks[n],
             }
         };
@@ -222,7 +222,7 @@ impl Column<'_> {
         let (numbers, pairs): (Vec<usize>, Vec<Pair>) = pairs.iter().copied().unzip();
         match self.metric.part {
             true => Estimate::as_measured(ratio(pairs.iter().copied()), pairs.len()),
-            false => bootstraps.of(self.design(&numbers)).estimate(&pairs, scale(&self.metric)),
+            false => bootstraps.of(self.design(&numbers)).estimate(&pairs, self.metric.scale()),
         }
     }
 
@@ -232,16 +232,27 @@ impl Column<'_> {
         Design::new(numbers.chunk_by(|a, b| bucket(a) == bucket(b)).map(<[_]>::len))
     }
 
-    /// One encoding's figure less another's over the samples that both have; none where there are none.
-    fn difference(&self, bootstraps: &Bootstraps, pairs: &Pairs, others: &Pairs) -> Option<Estimate> {
+    /// One encoding's figure less another's over the samples that both have, in a table of all encodings; none
+    /// where there are none.
+    fn difference(&self, bootstraps: &Bootstraps, pairs: &Pairs, others: &Pairs) -> Option<Comparison> {
         let (numbers, both) = shared_by_all(&[pairs, others]);
-        let difference =
-            || bootstraps.of(self.design(&numbers)).difference(&both[0], &both[1], scale(&self.metric));
-        (!numbers.is_empty()).then(difference)
+        let bootstrap = (!numbers.is_empty()).then(|| bootstraps.of(self.design(&numbers)))?;
+        Some(bootstrap.compare(&both[0], &both[1], self.metric.scale(), self.against_baseline()))
+    }
+
+    fn against_baseline(&self) -> Among {
+        Among::Baseline(self.encodings.len())
+    }
+
+    /// What the difference owes to single samples, of the figure that verdicts are taken from.
+    fn sensitivity(&self, pairs: &Pairs, others: &Pairs) -> Option<Sensitivity> {
+        let (numbers, both) = shared_by_all(&[pairs, others]);
+        let wanted = matches!(self.group, Group::From(_)) && self.metric.name == "loss";
+        wanted.then(|| sensitivity(&self.design(&numbers), &both[0], &both[1], self.against_baseline()))?
     }
 
     /// Bold only where the evidence is: see [`Mark`].
-    fn marks(&self, bootstraps: &Bootstraps) -> Vec<Mark> {
+    fn marks(&self, bootstraps: &Bootstraps, baseline: &str) -> Vec<Mark> {
         let count = self.encodings.len();
         let all: Vec<&Pairs> = self.encodings.iter().map(|(.., pairs)| *pairs).collect();
         let (numbers, figures) = shared_by_all(&all);
@@ -250,8 +261,8 @@ impl Column<'_> {
         }
         let figures: Vec<&[Pair]> = figures.iter().map(Vec::as_slice).collect();
         let bootstrap = bootstraps.of(self.design(&numbers));
-        // exp keeps the order, and differences of losses vary less than those of perplexities.
-        let told = told_apart(&bootstrap, &figures, self.sign(), bootstraps.seed);
+        let baseline = self.encodings.iter().position(|(_, name, _)| *name == baseline);
+        let told = told_apart(&bootstrap, &figures, baseline, self.metric.scale(), self.sign());
         let Some((best, apart)) = told else { return vec![Mark::Plain; count] };
         let alone = apart.iter().filter(|apart| !**apart).count() == 1;
         let mark = |n: usize| match (n == best, apart[n]) {

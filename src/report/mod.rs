@@ -31,6 +31,7 @@ mod stack;
 mod svg;
 mod table;
 pub mod terminal;
+mod verdict;
 
 pub use figures::{Mark, Row};
 pub use section::{Section, caption};

@@ -1,6 +1,6 @@
 //! How numbers read in a report.
 
-use crate::stats::Estimate;
+use longcode_stats::{Comparison, Estimate};
 
 /// Four digits, or fewer decimals for large figures.
 pub(crate) fn number(value: f64) -> String {
@@ -23,9 +23,9 @@ pub(crate) fn interval(estimate: &Estimate) -> String {
     format!("[{:.places$}, {:.places$}]", estimate.low, estimate.high)
 }
 
-/// A difference and its interval, in the decimals of the figure that it is a difference of.
-pub(crate) fn difference_and_interval(estimate: &Estimate, of: f64) -> (String, String) {
-    let [value, low, high] = [estimate.value, estimate.low, estimate.high].map(|value| difference(value, of));
+/// A difference and its interval for all rows at once, in the decimals of the figure that it is a difference of.
+pub(crate) fn difference_and_interval(found: &Comparison, of: f64) -> (String, String) {
+    let [value, low, high] = [found.estimate.value, found.low, found.high].map(|value| difference(value, of));
     (value, format!("[{low}, {high}]"))
 }
 

@@ -1,12 +1,14 @@
 //! Sections: one model on one task, with its tables.
 
-use super::contributions::{self, contributions, verdict};
+use longcode_stats::FEWEST;
+
+use super::contributions::{self, contributions};
 use super::table::{Content, View};
+use super::verdict::verdict;
 use super::{Picture, Report, Row, Table};
 use crate::config::{EncodingEntry, TaskEntry};
 use crate::model::Precision;
 use crate::paper::{Exhibit, Published};
-use crate::stats::FEWEST;
 use crate::store::{Results, Shard};
 use crate::task::{By, Group, Metric};
 
@@ -41,8 +43,8 @@ impl Section {
     pub fn legend(&self, bold: &str) -> String {
         let mut text = format!(
             "† beyond the training length of {} tokens. {bold}: the best of the column, from which every other is \
-             told apart. ≈: the best as measured and those not told apart from it (95% for the whole column, by the \
-             largest difference in a studentised bootstrap over samples, within buckets). all: over the config's \
+             told apart. ≈: the best as measured and those not told apart from it, by one threshold for every pair of rows \
+             (95% of tables of equal rows tell none apart). all: over the config's \
              own mix of buckets. n: samples.",
             self.trained_length
         );
@@ -165,8 +167,11 @@ impl<'a> Figures<'a> {
     /// The main metric's differences from the baseline.
     fn differences(&self, baseline: &str) -> Option<Table> {
         let main = shown(self.task).next()?;
-        let title =
-            format!("{}, less that of {baseline}: paired difference and its 95% interval.", main.title());
+        let title = format!(
+            "{}, less that of {baseline}: paired differences, with intervals that hold for all rows of a column at \
+             once (95% of tables).",
+            main.title()
+        );
         self.view(main, of_samples).differences(title, self.encodings)
     }
 

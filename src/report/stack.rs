@@ -1,9 +1,10 @@
 //! Stacked bars: what adds up to a difference.
 
+use longcode_stats::Estimate;
+
 use super::colour::colour;
 use super::number::number;
 use super::svg::{Svg, width_of};
-use crate::stats::Estimate;
 
 const HEIGHT: f64 = 300.0;
 const TOP: f64 = 84.0;

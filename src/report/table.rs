@@ -110,7 +110,7 @@ impl<'a> View<'a> {
         encodings: &[EncodingEntry],
     ) -> Option<Table> {
         let cell = |row: &Row| Cell {
-            text: number(row.estimate.value),
+            text: number(row.estimate.value) + &self.samples_if_fewer(row),
             value: Some(row.estimate.value),
             interval: Some(interval(&row.estimate)),
             mark: row.mark,
@@ -118,12 +118,24 @@ impl<'a> View<'a> {
         self.table(title, content, encodings, |_, row| Some(cell(row)))
     }
 
+    /// The samples of a figure, where others of its column have more.
+    fn samples_if_fewer(&self, row: &Row) -> String {
+        let of_column = self.rows.iter().filter(|other| other.group == row.group);
+        let most = of_column.map(|other| other.estimate.n).max();
+        if Some(row.estimate.n) < most { format!(" (n {})", row.estimate.n) } else { String::new() }
+    }
+
     /// Differences from the baseline with their intervals; none without any.
     pub(super) fn differences(&self, title: String, encodings: &[EncodingEntry]) -> Option<Table> {
         let cell = |row: &Row| {
-            let estimate = row.difference?;
-            let (text, interval) = difference_and_interval(&estimate, row.estimate.value);
-            Some(Cell { text, value: Some(estimate.value), interval: Some(interval), mark: Mark::Plain })
+            let found = row.difference?;
+            let (text, interval) = difference_and_interval(&found, row.estimate.value);
+            Some(Cell {
+                text,
+                value: Some(found.estimate.value),
+                interval: Some(interval),
+                mark: Mark::Plain,
+            })
         };
         self.table(title, Content::Differences, encodings, |_, row| cell(row))
     }

@@ -16,9 +16,9 @@ use crate::error::{Error, ErrorKind, Result, refuse_zeros};
 use crate::model::{Asker, Checkpoint, Ended, Limits, PromptStyle};
 
 const METRICS: &[Metric] = &[
-    Metric::mean("accuracy", Better::Higher)
+    Metric::percent("accuracy", Better::Higher)
         .titled("Accuracy (InfiniteBench's scorer at 88b3daa), percent", OVER),
-    Metric::mean("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER),
+    Metric::percent("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER),
 ];
 
 /// What follows every title.

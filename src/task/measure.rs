@@ -1,5 +1,7 @@
 //! Figures: what a sample's outcome adds to which of them, over which samples or positions.
 
+use longcode_stats::Scale;
+
 use super::Span;
 
 /// A figure that a task gives.
@@ -23,6 +25,8 @@ pub struct Metric {
     pub in_tables: bool,
     /// Whether it is only what others are made of, and no figure of its own.
     pub part: bool,
+    /// What a sample's value lies within.
+    pub range: Range,
 }
 
 impl Metric {
@@ -38,7 +42,23 @@ impl Metric {
             by_position: None,
             in_tables: true,
             part: false,
+            range: Range::Open,
         }
+    }
+
+    /// A mean of values from 0 to 1.
+    pub const fn share(name: &'static str, better: Better) -> Metric {
+        Metric { range: Range::Share, ..Metric::mean(name, better) }
+    }
+
+    /// A mean of values from 0 to 100.
+    pub const fn percent(name: &'static str, better: Better) -> Metric {
+        Metric { range: Range::Percent, ..Metric::mean(name, better) }
+    }
+
+    /// One percentage less another.
+    pub const fn percent_gain(name: &'static str, better: Better) -> Metric {
+        Metric { range: Range::PercentGain, ..Metric::mean(name, better) }
     }
 
     /// exp() of the mean of another metric's measures; lower is better.
@@ -71,6 +91,17 @@ impl Metric {
         Metric { in_tables: false, part: true, ..self }
     }
 
+    /// What it makes of a ratio of sums over samples.
+    pub fn scale(&self) -> Scale {
+        match self.range {
+            _ if self.exponential => Scale::Exponential,
+            Range::Open => Scale::Plain,
+            Range::Share => Scale::Share(1.0),
+            Range::Percent => Scale::Share(100.0),
+            Range::PercentGain => Scale::Gain(100.0),
+        }
+    }
+
     /// What titles call it.
     pub fn title(&self) -> String {
         match self.title {
@@ -83,6 +114,19 @@ impl Metric {
 fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// What a sample's value lies within, and so every figure over samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Range {
+    /// Losses, and whatever else has no end.
+    Open,
+    /// 0 to 1.
+    Share,
+    /// 0 to 100.
+    Percent,
+    /// One percentage less another: -100 to 100.
+    PercentGain,
 }
 
 /// Which direction of a figure is better.

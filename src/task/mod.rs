@@ -21,7 +21,7 @@ mod similarity;
 mod span;
 mod symbols;
 
-pub use measure::{Back, Better, By, Group, Measure, Metric};
+pub use measure::{Back, Better, By, Group, Measure, Metric, Range};
 pub(crate) use sample::by_rank;
 pub use sample::{Generated, LeftOut, Request, Sample, Scored, Selection};
 use sample::{fewer_than_asked, sift, with_left_out};

@@ -12,6 +12,7 @@ mod trials;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use longcode_stats::{Bootstrap, Design, ratio};
 use objective::Objective;
 use outcome::{Choice, Compared};
 use rungs::{LAST, Rung, divide, rungs};
@@ -21,7 +22,6 @@ use crate::config::{Config, EncodingEntry, TuneKeys};
 use crate::device::OpenDevice;
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::run::{Prepared, Work};
-use crate::stats::{Bootstrap, Design, ratio};
 use crate::task::Span;
 
 /// Name of the baseline's row.

@@ -1,10 +1,10 @@
 //! What a search makes best.
 
+use longcode_stats::{Pair, Scale};
 use serde_json::Value;
 
 use crate::config::{TaskEntry, TuneKeys};
 use crate::error::{Error, ErrorKind, Result};
-use crate::stats::Pair;
 use crate::task::{Better, Group};
 
 /// Another name for the loss at positions from the task's `from` on, less the baseline's and with the sign turned.
@@ -18,6 +18,7 @@ const LOSS: &str = "loss";
 pub(super) struct Objective {
     /// The metric.
     metric: &'static str,
+    scale: Scale,
     /// Only at positions from the task's `from` on.
     beyond: bool,
     better: Better,
@@ -44,7 +45,9 @@ impl Objective {
         }
         let metric = if far { LOSS } else { name };
         match means().find(|known| known.name == metric) {
-            Some(found) => Ok(Objective { metric: found.name, beyond: far, better: found.better }),
+            Some(found) => {
+                Ok(Objective { metric: found.name, scale: found.scale(), beyond: far, better: found.better })
+            }
             None => {
                 let mut known: Vec<_> = means().map(|metric| metric.name).collect();
                 known.extend((task.kind == "language_modeling").then_some(CONTEXT_ADVANTAGE));
@@ -79,6 +82,11 @@ impl Objective {
             Better::Lower => figure,
             Better::Higher => -figure,
         }
+    }
+
+    /// What its figure makes of a ratio of sums.
+    pub(super) fn scale(&self) -> Scale {
+        self.scale
     }
 
     /// Whether it counts only positions from the task's `from` on.

@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use longcode_stats::{Among, Bootstrap, Comparison, Estimate, FEWEST, Pair};
+
 use super::objective::Objective;
 use crate::config::{Config, EncodingEntry};
 use crate::error::{Error, ErrorKind, Result};
@@ -10,7 +12,6 @@ use crate::files::write_whole;
 use crate::report::chart::{Chart, Curve, DataPoint};
 use crate::report::number::{difference, difference_and_interval, interval, number};
 use crate::report::png::png;
-use crate::stats::{Bootstrap, Estimate, FEWEST, Pair, Scale};
 
 /// Rows of a rung that the words name.
 const NAMED: usize = 3;
@@ -37,9 +38,9 @@ pub(super) struct Choice<'a> {
     /// Their figures on the other documents.
     checked: [Estimate; 2],
     /// The chosen one's less the runner-up's, paired.
-    to_second: Estimate,
+    to_second: Comparison,
     /// The chosen one's less the baseline's, paired.
-    to_baseline: Option<Estimate>,
+    to_baseline: Option<Comparison>,
 }
 
 impl<'a> Choice<'a> {
@@ -53,13 +54,15 @@ impl<'a> Choice<'a> {
         bootstrap: &Bootstrap,
         pairs: &[Vec<Pair>],
     ) -> Choice<'a> {
-        let less = |other: &Vec<Pair>| bootstrap.difference(&pairs[0], other, Scale::Plain);
+        let scale = objective.scale();
+        let less =
+            |other: &Vec<Pair>| bootstrap.compare(&pairs[0], other, scale, Among::Baseline(pairs.len()));
         Choice {
             config,
             objective,
             path,
             best,
-            checked: [0, 1].map(|n| bootstrap.estimate(&pairs[n], Scale::Plain)),
+            checked: [0, 1].map(|n| bootstrap.estimate(&pairs[n], scale)),
             to_second: less(&pairs[1]),
             to_baseline: pairs.get(2).map(less),
         }
@@ -107,7 +110,7 @@ impl<'a> Choice<'a> {
             let advantage = match self.objective.beyond() {
                 true => format!(
                     " (a context advantage of {})",
-                    difference(-to_baseline.value, self.checked[0].value)
+                    difference(-to_baseline.estimate.value, self.checked[0].value)
                 ),
                 false => String::new(),
             };
@@ -132,12 +135,12 @@ impl<'a> Choice<'a> {
     }
 
     /// A difference from the chosen row on the other documents, and whether it is one.
-    fn told(&self, estimate: &Estimate) -> String {
-        let (value, interval) = difference_and_interval(estimate, self.checked[0].value);
-        let words = match (estimate.excludes_zero(), self.objective.worse(estimate.value) < 0.0) {
+    fn told(&self, found: &Comparison) -> String {
+        let (value, interval) = difference_and_interval(found, self.checked[0].value);
+        let words = match (found.told_apart(), self.objective.worse(found.estimate.value) < 0.0) {
             (true, true) => "told apart, the chosen one is better",
             (true, false) => "told apart, the chosen one is worse",
-            (false, _) if estimate.n < FEWEST => "too few documents to tell apart",
+            (false, _) if found.estimate.n < FEWEST => "too few documents to tell apart",
             (false, _) => "not told apart",
         };
         format!("{value} {interval}, {words}")

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use longcode_stats::Pair;
+
 use super::objective::Objective;
 use crate::config::Config;
 use crate::device::OpenDevice;
@@ -10,7 +12,6 @@ use crate::error::Result;
 use crate::model::Network;
 use crate::progress::Progress;
 use crate::run::{Batch, Prepared};
-use crate::stats::Pair;
 use crate::store::{Results, SampleKey, Store};
 
 /// The trials of a search, on the only model and task of its config.

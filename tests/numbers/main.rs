@@ -8,5 +8,4 @@ mod decode;
 mod gguf;
 mod golden;
 mod identities;
-mod statistics;
 mod transformers;

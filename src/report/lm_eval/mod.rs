@@ -107,7 +107,7 @@ impl One<'_> {
             "model_args": format!("pretrained={},encoding={}", self.model.path, self.encoding.spec),
             "device": self.report.results.environment().device,
             "batch_size": "auto",
-            "bootstrap_iters": crate::stats::RESAMPLES,
+            "bootstrap_iters": longcode_stats::RESAMPLES,
             "limit": limit(self.report),
             "random_seed": config.seed,
         })

@@ -1,11 +1,11 @@
 //! `samples_TASK_DATE.jsonl`: what each sample has in the figures of its task.
 
+use longcode_stats::{Pair, ratio};
 use serde_json::{Map, Value, json};
 
 use super::{One, metric_key};
 use crate::config::TaskEntry;
-use crate::report::figures::{Pairs, scale};
-use crate::stats::{Pair, ratio};
+use crate::report::figures::Pairs;
 use crate::store::SampleLine;
 use crate::task::{Group, Metric};
 
@@ -39,7 +39,7 @@ pub(super) fn lines(one: &One, task: &TaskEntry) -> String {
 
 /// What a metric is of one sample alone; JSON has null where it is beyond f64.
 fn value(metric: &Metric, pair: Pair) -> f64 {
-    scale(metric).of(ratio([pair].into_iter()))
+    metric.scale().of(ratio([pair].into_iter()))
 }
 
 fn of_sample(number: usize, line: &SampleLine, figures: Map<String, Value>) -> Value {

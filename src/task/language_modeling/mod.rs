@@ -36,7 +36,7 @@ const METRICS: &[Metric] = &[
         "Loss in nats by position in the document, from the same pass: what the model loses when this much context \
          stands before a token.",
     ),
-    Metric::mean("accuracy", Better::Higher).titled("Next-token accuracy", " by document length"),
+    Metric::share("accuracy", Better::Higher).titled("Next-token accuracy", " by document length"),
     Metric::mean("bits_per_byte", Better::Lower).titled(
         "Bits per byte",
         " by document length: the losses over the bytes of the predicted text, which compare over vocabularies",
@@ -45,7 +45,7 @@ const METRICS: &[Metric] = &[
     Metric::exp_of("document_ppl", "document_loss").not_in_tables(),
     Metric::exp_of("last_ppl", "last_loss").titled("Perplexity of the last tokens", " of each document"),
     Metric::mean("last_loss", Better::Lower).not_in_tables(),
-    Metric::mean("last_accuracy", Better::Higher)
+    Metric::share("last_accuracy", Better::Higher)
         .titled("Next-token accuracy over the last tokens", " of each document"),
     Metric::mean(LOSS_PART, Better::Lower).part_of_others(),
     Metric::mean(SHARE, Better::Lower).part_of_others(),

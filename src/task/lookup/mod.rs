@@ -69,8 +69,8 @@ use crate::model::{Checkpoint, Limits};
 const MOST_NEEDLES: usize = 64;
 
 const METRICS: &[Metric] = &[
-    Metric::mean("exact_match", Better::Higher).titled("Exact match", OVER),
-    Metric::mean("likelihood_accuracy", Better::Higher)
+    Metric::share("exact_match", Better::Higher).titled("Exact match", OVER),
+    Metric::share("likelihood_accuracy", Better::Higher)
         .titled("Share of samples whose own answer is the likeliest", OVER),
     Metric::mean("margin", Better::Higher)
         .titled("Log-likelihood of the answer less that of the best wrong one, nats", OVER),

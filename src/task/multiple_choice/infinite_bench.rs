@@ -22,9 +22,9 @@ pub(super) const ENTRY: Entry = Entry {
         Score { metric: "accuracy_pr22", of: |answered| f64::from(is_right_since_pull_request(answered)) },
     ],
     metrics: &[
-        Metric::mean("accuracy_88b3daa", Better::Higher)
+        Metric::percent("accuracy_88b3daa", Better::Higher)
             .titled("Accuracy (InfiniteBench's scorer at 88b3daa), percent", OVER),
-        Metric::mean("accuracy_pr22", Better::Higher)
+        Metric::percent("accuracy_pr22", Better::Higher)
             .titled("Accuracy (InfiniteBench's scorer after pull request 22), percent", OVER),
         LETTER_LIKELIEST,
         OPTION_LIKELIEST,

@@ -23,8 +23,9 @@ pub(super) const ENTRY: Entry = Entry {
         Score { metric: "accuracy_compensated", of: compensated },
     ],
     metrics: &[
-        Metric::mean("accuracy", Better::Higher).titled("Accuracy (LongBench v2's pred.py), percent", OVER),
-        Metric::mean("accuracy_compensated", Better::Higher)
+        Metric::percent("accuracy", Better::Higher)
+            .titled("Accuracy (LongBench v2's pred.py), percent", OVER),
+        Metric::percent("accuracy_compensated", Better::Higher)
             .titled("Accuracy with a quarter for no answer (LongBench v2's result.py), percent", OVER)
             .not_in_tables(),
         LETTER_LIKELIEST,

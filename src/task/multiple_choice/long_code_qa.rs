@@ -16,7 +16,7 @@ pub(super) const ENTRY: Entry = Entry {
     max_new_tokens: 128,
     scores: &[Score { metric: "accuracy", of: accuracy }],
     metrics: &[
-        Metric::mean("accuracy", Better::Higher)
+        Metric::percent("accuracy", Better::Higher)
             .titled("Accuracy (LongCodeBench's codeqa_eval.py), percent", OVER),
         LETTER_LIKELIEST,
         TRUNCATED,

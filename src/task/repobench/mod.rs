@@ -20,16 +20,16 @@ use crate::error::{Error, ErrorKind, Result, refuse_zeros};
 use crate::model::{Asker, Checkpoint, Limits, PromptStyle};
 
 const METRICS: &[Metric] = &[
-    Metric::mean("exact_match", Better::Higher).titled("Exact match, percent", OVER),
-    Metric::mean("edit_similarity", Better::Higher).titled("Edit similarity, percent", OVER),
-    Metric::mean("indel_similarity", Better::Higher)
+    Metric::percent("exact_match", Better::Higher).titled("Exact match, percent", OVER),
+    Metric::percent("edit_similarity", Better::Higher).titled("Edit similarity, percent", OVER),
+    Metric::percent("indel_similarity", Better::Higher)
         .titled("Indel similarity, percent", OVER)
         .not_in_tables(),
-    Metric::mean("exact_match_gain", Better::Higher)
+    Metric::percent_gain("exact_match_gain", Better::Higher)
         .titled("Exact match less that without the other files, percent points", OVER),
-    Metric::mean("edit_similarity_gain", Better::Higher)
+    Metric::percent_gain("edit_similarity_gain", Better::Higher)
         .titled("Edit similarity less that without the other files, percent points", OVER),
-    Metric::mean("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER),
+    Metric::percent("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER),
 ];
 
 /// What follows every title.

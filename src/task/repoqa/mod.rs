@@ -28,9 +28,9 @@ use crate::error::{Error, ErrorKind, Result, refuse_zeros};
 use crate::model::{Asker, Checkpoint, Limits, PromptStyle, Tokenizer};
 
 const METRICS: &[Metric] = &[
-    Metric::mean("pass", Better::Higher)
+    Metric::percent("pass", Better::Higher)
         .titled("Functions found (BLEU with it at least 0.8, and the best), percent", OVER),
-    Metric::mean("similarity", Better::Higher).titled("BLEU with the function asked for, percent", OVER),
+    Metric::percent("similarity", Better::Higher).titled("BLEU with the function asked for, percent", OVER),
 ];
 
 /// What follows every title.

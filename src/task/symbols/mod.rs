@@ -24,13 +24,13 @@ const QUESTION: &str = "\n# Task: Extract all defined function names and class n
                         snippet.\nextracted_entities = ";
 
 const METRICS: &[Metric] = &[
-    Metric::mean("recall", Better::Higher)
+    Metric::share("recall", Better::Higher)
         .titled("Recall of names as parts of the answer", OVER)
         .by_position("Recall of names as parts of the answer, by position of the definition, tokens."),
-    Metric::mean("exact_recall", Better::Higher)
+    Metric::share("exact_recall", Better::Higher)
         .titled("Recall of whole identifiers", OVER)
         .by_position("Recall of whole identifiers, by position of the definition, tokens."),
-    Metric::mean("exact_precision", Better::Higher).titled("Precision of whole identifiers", OVER),
+    Metric::share("exact_precision", Better::Higher).titled("Precision of whole identifiers", OVER),
 ];
 
 /// What follows every title.

@@ -1,0 +1,53 @@
+//! What figures over samples are worth: 95% intervals, and which rows of a table are told apart.
+//!
+//! A figure is a ratio of sums over samples (losses over tokens, hits over questions), or exp of one. Samples come in
+//! strata, a fixed number of each (the buckets of a task). Every row of a table sees the same samples, so differences
+//! are paired.
+//!
+//! | what | how |
+//! |---|---|
+//! | a mean, a loss, a perplexity, their paired differences | studentised bootstrap of residuals pooled over the strata ([`Bootstrap`]) |
+//! | a share of hits | Clopper and Pearson's exact interval ([`share`]) |
+//! | a paired difference of two shares | Newcombe's square-and-add of exact limits, and McNemar's exact test |
+//! | all rows of a table at once | one threshold for every pair of rows ([`family`]), which marks and sentences share |
+//!
+//! Below [`FEWEST`] samples no distribution-free two-sided test reaches 5%, so nothing is told apart there.
+//! What each of these holds to, by simulation, is in `tests/coverage.rs`.
+//!
+//! ```
+//! use longcode_stats::{Among, Bootstrap, Design, Scale};
+//!
+//! // Two strata of four documents each: loss and tokens of every document, under two encodings.
+//! let one = [(210., 100.), (190., 90.), (260., 120.), (220., 110.), (150., 100.), (140., 90.), (170., 120.), (160., 110.)];
+//! let other = one.map(|(loss, tokens)| (loss + 0.05 * tokens + 0.001 * loss, tokens));
+//! let bootstrap = Bootstrap::new(Design::new([4, 4]), 0);
+//! let found = bootstrap.compare(&other, &one, Scale::Plain, Among::Baseline(2));
+//! assert!((found.estimate.value - 0.05).abs() < 0.01 && found.told_apart());
+//! ```
+//!
+//! [`Bootstrap`], [`Design`], [`Scale`], [`Among`], [`Estimate`], [`Comparison`] and [`told_apart`] are the stable face of this
+//! crate.
+
+mod bootstrap;
+mod design;
+mod estimate;
+pub mod family;
+mod sensitivity;
+pub mod share;
+mod student;
+
+pub use bootstrap::{Bootstrap, RESAMPLES};
+pub use design::{Design, Pair, ratio};
+pub use estimate::{Comparison, Estimate, Scale};
+pub use family::{Among, told_apart};
+pub use sensitivity::{Sensitivity, sensitivity};
+
+/// Fewest samples by which anything is told apart: the smallest two-sided level of a sign test of `n` differences is
+/// 2^(1 - n).
+pub const FEWEST: usize = 6;
+
+/// Chance of an error that intervals, marks and sentences leave.
+const LEVEL: f64 = 0.05;
+
+/// Samples beyond which Student's distribution does for a resampled one.
+const MANY: usize = 100;

@@ -1,0 +1,67 @@
+//! What a difference owes to single samples, which no interval tells.
+
+use crate::design::paired;
+use crate::{Among, Bootstrap, Comparison, Design, Pair, Scale};
+
+/// How a paired difference depends on single samples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sensitivity {
+    /// Samples in which the row has less than the other.
+    pub less: usize,
+    /// Samples in which both have the same.
+    pub same: usize,
+    /// The difference without the sample that lowers it most.
+    pub without_lowest: Comparison,
+    /// The difference without the sample that raises it most.
+    pub without_highest: Comparison,
+    /// The largest part that one sample has in the squared spread, 0 to 1. Normal noise leaves one of 20 samples 0.2
+    /// to 0.4; where it is 0.7 all the others say little, and intervals hold the truth in fewer than 95% of cases.
+    pub largest_part: f64,
+}
+
+/// Of one row less another; none of fewer than 3 samples.
+pub fn sensitivity(design: &Design, pairs: &[Pair], others: &[Pair], among: Among) -> Option<Sensitivity> {
+    if design.n() < 3 {
+        return None;
+    }
+    let off = design.deviations(&paired(pairs, others));
+    let squares = || off.iter().map(|off| off * off);
+    let spread: f64 = squares().sum();
+    let by_size = |a: &usize, b: &usize| off[*a].total_cmp(&off[*b]);
+    let without = |dropped: usize| {
+        let strata = design.ranges().map(|stratum| stratum.len() - usize::from(stratum.contains(&dropped)));
+        let rest = |pairs: &[Pair]| -> Vec<Pair> {
+            let kept = pairs.iter().enumerate().filter(|(n, _)| *n != dropped);
+            kept.map(|(_, pair)| *pair).collect()
+        };
+        let bootstrap = Bootstrap::new(Design::new(strata), 0);
+        bootstrap.compare(&rest(pairs), &rest(others), Scale::Plain, among)
+    };
+    let both = || pairs.iter().zip(others);
+    Some(Sensitivity {
+        less: both().filter(|(a, b)| a.0 / a.1 < b.0 / b.1).count(),
+        same: both().filter(|(a, b)| a.0 / a.1 == b.0 / b.1).count(),
+        without_lowest: without((0..off.len()).min_by(by_size)?),
+        without_highest: without((0..off.len()).max_by(by_size)?),
+        largest_part: if spread > 0.0 { squares().fold(0.0, f64::max) / spread } else { 0.0 },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_document_that_collapses_is_told() {
+        let others: Vec<Pair> = (0..12).map(|n| (3.0 + f64::from(n) / 10.0, 1.0)).collect();
+        let gain = |n: usize| if n == 7 { 2.0 } else { -0.1 - 0.01 * (n % 3) as f64 };
+        let ours: Vec<Pair> = others.iter().enumerate().map(|(n, pair)| (pair.0 + gain(n), 1.0)).collect();
+        let found = sensitivity(&Design::new([6, 6]), &ours, &others, Among::Baseline(5)).unwrap();
+        assert_eq!((found.less, found.same), (11, 0));
+        assert!(found.largest_part > 0.8, "{found:?}");
+        // All but one are better, and without that one they are told apart.
+        assert!(found.without_highest.told_apart() && found.without_highest.high < 0.0);
+        assert!(!found.without_lowest.told_apart());
+        assert_eq!(sensitivity(&Design::single(2), &ours[..2], &others[..2], Among::Baseline(2)), None);
+    }
+}
