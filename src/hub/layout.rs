@@ -186,11 +186,10 @@ impl Place {
 
 /// Whether a content or a link to one is there and, if it is small, what its name says.
 pub(super) fn is_good(path: &Path) -> bool {
-    let Ok(blob) = fs::canonicalize(path) else { return false };
-    let Ok(metadata) = fs::metadata(&blob) else { return false };
-    let is_checked = metadata.len() <= SMALL;
-    let hash = Hash::of_blob(&blob).filter(|_| is_checked);
-    metadata.is_file() && hash.is_none_or(|hash| hash.other(&blob).is_ok_and(|other| other.is_none()))
+    let Ok(metadata) = fs::metadata(path) else { return false };
+    let linked = || Hash::of_blob(&fs::read_link(path).ok()?);
+    let hash = Hash::of_blob(path).or_else(linked).filter(|_| metadata.len() <= SMALL);
+    metadata.is_file() && hash.is_none_or(|hash| hash.other(path).is_ok_and(|other| other.is_none()))
 }
 
 #[cfg(unix)]
