@@ -1,10 +1,12 @@
-//! sha256 of files and texts, in hex: what pins a number to the bytes it came from.
+//! sha256 of files and texts, in hex: what pins a number to the bytes it came from; and the sha1 by which the hub names
+//! small files.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
+
+use crate::files::open;
 
 /// A running sha256.
 #[derive(Default)]
@@ -19,9 +21,9 @@ impl Hasher {
     /// Adds a file's bytes, read in pieces.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When the file cannot be read, or is no regular file.
     pub fn update_file(&mut self, path: &Path) -> io::Result<()> {
-        let mut file = File::open(path)?;
+        let mut file = open(path)?;
         let mut piece = vec![0; 1 << 20];
         loop {
             match file.read(&mut piece)? {
@@ -33,7 +35,7 @@ impl Hasher {
 
     /// The hash in hex.
     pub fn finish(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.0.finalize())
     }
 }
 
@@ -42,4 +44,52 @@ pub fn sha256(bytes: &[u8]) -> String {
     let mut hasher = Hasher::default();
     hasher.update(bytes);
     hasher.finish()
+}
+
+/// sha1 of a file's bytes, in hex.
+///
+/// # Errors
+/// When the file cannot be read, or is no regular file.
+pub fn sha1(path: &Path) -> io::Result<String> {
+    sha1_behind("", open(path)?)
+}
+
+/// The name that git has for a file of these bytes: the sha1 of its length and them, in hex.
+///
+/// # Errors
+/// As [`sha1`].
+pub fn git_blob(path: &Path) -> io::Result<String> {
+    let file = open(path)?;
+    sha1_behind(&format!("blob {}\0", file.metadata()?.len()), file)
+}
+
+fn sha1_behind(head: &str, mut file: impl Read) -> io::Result<String> {
+    use sha1::Digest;
+    let mut hasher = sha1::Sha1::new_with_prefix(head);
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            read => hasher.update(&piece[..read]),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_hashes() {
+        assert_eq!(sha256(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "hello\n").unwrap();
+        assert_eq!(sha1(file.path()).unwrap(), "f572d396fae9206628714fb2ce00f72e94f2258f");
+        // As `printf 'hello\n' | git hash-object --stdin` prints it.
+        assert_eq!(git_blob(file.path()).unwrap(), "ce013625030ba8dba906f756967f9e9ca394464a");
+    }
 }

@@ -2,3 +2,33 @@
 //!
 //! Every limit is far beyond what real models, data and results need, and ends what would otherwise take all memory
 //! or never end. An error that tells of one names it, and SECURITY.md lists them.
+
+// Files that are read whole, in bytes.
+
+/// A config of ours or a manifest: TOML.
+pub const CONFIG_BYTES: u64 = 16 << 20;
+/// config.json or generation_config.json; a list of numbers takes two hundred times its bytes once it is parsed.
+pub const MODEL_CONFIG_BYTES: u64 = 1 << 20;
+/// The index of a sharded checkpoint.
+pub const INDEX_BYTES: u64 = 64 << 20;
+/// tokenizer_config.json or a chat template.
+pub const TOKENIZER_CONFIG_BYTES: u64 = 4 << 20;
+/// tokenizer.json.
+pub const TOKENIZER_BYTES: u64 = 128 << 20;
+/// A source file.
+pub const SOURCE_BYTES: u64 = 256 << 20;
+/// A file of a results directory.
+pub const RESULTS_BYTES: u64 = 64 << 30;
+
+// What the hub sends.
+
+/// Bytes of the list of a repository's files.
+pub const LISTING_BYTES: u64 = 64 << 20;
+/// Bytes of a file of weights or data.
+pub const HUB_FILE_BYTES: u64 = 1 << 40;
+/// Redirects that a request follows.
+pub const REDIRECTS: usize = 10;
+/// Seconds without a byte after which a connection counts as broken, or without an answer to a request.
+pub const HUB_SILENCE_SECONDS: u64 = 15;
+/// Bytes that have to come in so many seconds, or the connection counts as broken: what drips never ends.
+pub const HUB_LEAST_BYTES: u64 = 16 << 10;

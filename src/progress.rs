@@ -58,6 +58,12 @@ impl Progress {
         progress
     }
 
+    /// Says how many units are done, at the same cost each, whatever was counted before.
+    pub fn set(&mut self, done: u64) {
+        (self.done, self.done_cost) = (0, 0.0);
+        self.advance(done);
+    }
+
     /// Counts `amount` units as done, each at the same cost.
     pub fn advance(&mut self, amount: u64) {
         self.advance_by(amount, amount as f64);

@@ -38,7 +38,8 @@ fn describe(model: &Cached) -> String {
         }
         Err(e) => {
             let place = e.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
-            format!("{name}\n  not readable: {}{place}\n", e.what)
+            let fix = e.fix.map(|fix| format!("  fix: {fix}\n")).unwrap_or_default();
+            format!("{name}\n  not readable: {}{place}\n{fix}", e.what)
         }
     }
 }

@@ -18,13 +18,14 @@ pub use manifest::{Manifest, TextKind};
 pub use record::{Location, Origin, Record};
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::open;
 use crate::hash::Hasher;
 use crate::hub::Name;
 use crate::structure::Language;
@@ -270,7 +271,7 @@ fn unique_ids(records: &[Record]) -> Result<()> {
 
 /// The bytes of a file, decompressed where they are gzip, whatever its name is.
 fn plain_or_gzip(path: &Path) -> Result<Box<dyn BufRead>> {
-    let mut plain = BufReader::new(File::open(path).map_err(|e| unreadable(path, &e))?);
+    let mut plain = BufReader::new(open(path).map_err(|e| unreadable(path, &e))?);
     let start = plain.fill_buf().map_err(|e| unreadable(path, &e))?;
     Ok(match start.starts_with(&GZIP_MAGIC) {
         true => Box::new(BufReader::new(MultiGzDecoder::new(plain))),

@@ -14,6 +14,7 @@ use serde_json::{Map, Number, Value};
 use super::record::{Origin, Record, Roles};
 use super::{Dataset, Format, unreadable};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::open;
 
 pub(super) const ENTRY: Format = Format { name: "parquet", takes, read, files };
 
@@ -31,7 +32,7 @@ fn read(dataset: &Dataset) -> Result<Vec<Result<Record>>> {
             .in_file(&dataset.path)
             .fix("the file may be cut short, or compressed by another codec than snappy and zstd; get it again")
     };
-    let file = File::open(&dataset.path).map_err(|e| unreadable(&dataset.path, &e))?;
+    let file = open(&dataset.path).map_err(|e| unreadable(&dataset.path, &e))?;
     // The crate panics on some damaged files.
     let rows = catch_unwind(|| rows(dataset, file)).map_err(|_| damaged("its bytes make no sense"))?;
     rows.map_err(|e| damaged(&e.to_string()))

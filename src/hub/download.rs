@@ -1,21 +1,21 @@
-//! Fetching from the hub, with the `hf-hub` crate: only the files that are needed, on from where an earlier fetch
-//! stopped, and held to the hash that the hub has of them.
+//! Fetching from the hub: only the files that are needed, on from where an earlier fetch stopped, each up to its limit
+//! and held to the hash that the hub has of it.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
-use hf_hub::{Cache, Repo, RepoType};
-
-use super::{Name, RepositoryKind, cache};
+use super::client::Failure;
+use super::content::Content;
+use super::layout::{Hash, Layout, Place, is_good, unwritable};
+use super::name::{is_commit, is_plain_path};
+use super::remote::{Hub, Listing, shown_endpoint};
+use super::{Name, cache, variable};
 use crate::error::{Error, ErrorKind, Result};
-use crate::hash::Hasher;
-use crate::model::safetensors::shard_names;
-use crate::progress::Progress;
-
-/// Times that a file is asked for again after the connection broke.
-const RETRIES: usize = 2;
+use crate::files::largest_of_model;
+use crate::limits;
+use crate::model::contents;
+use crate::model::safetensors::{INDEX, WEIGHTS, shard_names};
 
 /// Files beside the weights that a model may have.
 const BESIDE: [&str; 5] = [
@@ -25,10 +25,10 @@ const BESIDE: [&str; 5] = [
     "generation_config.json",
     "chat_template.jinja",
 ];
-const WEIGHTS: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
 
-/// Fetches a model's files, or the file of a data set, into the cache; those that are there stay.
+/// Fetches a model's files, or the file of a name that has one, into the cache; those that are there stay. Where all
+/// are there and the revision is a commit, or the hub cannot be reached, or `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE`
+/// is set, nothing is asked of it.
 ///
 /// `HF_ENDPOINT` is where the hub is, `HF_TOKEN`, or the token that `hf auth login` keeps, who asks.
 ///
@@ -36,214 +36,185 @@ const INDEX: &str = "model.safetensors.index.json";
 /// [`ErrorKind::Model`] or [`ErrorKind::Dataset`]: no connection, a name that is not there or is gated, files that
 /// make no model, or a file that is not what the hub has. What came whole is kept.
 pub fn fetch(name: &Name) -> Result<()> {
-    Fetch::new(name)?.all()
+    if let Some(variable) = offline() {
+        if name.is_whole() {
+            return Ok(());
+        }
+        let what = format!("{name} is not whole in the cache, and {variable} is set");
+        let fix = format!("unset {variable} to fetch it, or fetch it where there is a network");
+        return Err(Error::new(name.error_kind(), what).in_file(&cache()).fix(fix));
+    }
+    if is_commit(&name.revision) && name.is_whole() {
+        return Ok(());
+    }
+    let hub = Hub::of_environment(name)?;
+    let listing = match hub.listing() {
+        Ok(listing) => listing,
+        Err(failure) if failure.is_of_network() && name.is_whole() => {
+            eprintln!("the hub cannot be asked ({failure}): {name} is taken as it is in the cache");
+            return Ok(());
+        }
+        Err(failure) => return Err(hub.told(failure)),
+    };
+    Fetch::new(&hub, listing)?.all()
+}
+
+/// The variable that says that there is no network.
+fn offline() -> Option<&'static str> {
+    let is_set = |name: &&str| {
+        variable(name)
+            .is_some_and(|value| matches!(&*value.to_ascii_lowercase(), "1" | "on" | "yes" | "true"))
+    };
+    ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"].into_iter().find(is_set)
 }
 
 struct Fetch<'a> {
-    name: &'a Name,
-    repository: ApiRepo,
+    hub: &'a Hub<'a>,
+    layout: Layout,
+    commit: String,
     /// The files of the repository.
     there: BTreeSet<String>,
     snapshot: PathBuf,
 }
 
 impl<'a> Fetch<'a> {
-    fn new(name: &'a Name) -> Result<Fetch<'a>> {
-        let kind = match name.kind {
-            RepositoryKind::Model => RepoType::Model,
-            RepositoryKind::Dataset => RepoType::Dataset,
-        };
-        let failed = |e: ApiError| failure(name, &e);
-        let repo = Repo::with_revision(name.repository.clone(), kind, name.revision.clone());
-        let repository = api().map_err(failed)?.repo(repo.clone());
-        let info = repository.info().map_err(failed)?;
-        let kept = Cache::new(cache()).repo(repo);
-        let snapshot = kept.pointer_path(&info.sha);
+    fn new(hub: &'a Hub<'a>, listing: Listing) -> Result<Fetch<'a>> {
+        let layout = Layout::new(hub.name)?;
+        let (commit, names) = listing.into_parts();
         // Where every file is there already none is asked for, and the revision may have moved.
-        fs::create_dir_all(&snapshot)
-            .and_then(|()| kept.create_ref(&info.sha))
-            .map_err(|e| unwritable(&e))?;
-        let there = info.siblings.into_iter().map(|file| file.rfilename).collect();
-        Ok(Fetch { name, repository, there, snapshot })
+        if hub.name.revision != commit {
+            layout.set_revision(&hub.name.revision, &commit)?;
+        }
+        let (there, odd): (BTreeSet<String>, BTreeSet<String>) = names.partition(|file| is_plain_path(file));
+        if let Some(first) = odd.first() {
+            eprintln!(
+                "{}: {} file(s) whose names are no paths are left out, as {first:?}",
+                hub.name,
+                odd.len()
+            );
+        }
+        let snapshot = hub.name.directory().join("snapshots").join(&commit);
+        Ok(Fetch { hub, layout, commit, there, snapshot })
     }
 
     fn all(&self) -> Result<()> {
-        match &self.name.file {
+        match &self.hub.name.file {
             Some(file) => self.named(file),
             None => self.model(),
         }
     }
 
     fn named(&self, file: &str) -> Result<()> {
+        let name = self.hub.name;
         if !self.there.contains(file) {
-            let error =
-                Error::new(ErrorKind::Dataset, format!("{} has no file `{file}`", self.name.repository));
-            let files = some_of(self.there.iter());
-            return Err(error.at(endpoint()).fix(format!("use one of: {files}")));
+            let what = format!("{} has no file `{file}`", name.repository);
+            let ending = file.rsplit_once('.').map_or("", |(_, ending)| ending);
+            let alike: Vec<&String> = self.there.iter().filter(|name| name.ends_with(ending)).collect();
+            let files =
+                if alike.is_empty() { some_of(self.there.iter()) } else { some_of(alike.into_iter()) };
+            return Err(Error::new(name.error_kind(), what)
+                .at(shown_endpoint())
+                .fix(format!("use one of: {files}")));
         }
         self.file(file)
     }
 
     fn model(&self) -> Result<()> {
+        let weights = [WEIGHTS, INDEX].into_iter().find(|file| self.there.contains(*file));
+        let Some(weights) = weights else { return self.gguf() };
         for file in BESIDE.iter().filter(|file| self.there.contains(**file)) {
             self.file(file)?;
         }
-        if self.there.contains(WEIGHTS) {
-            return self.file(WEIGHTS);
+        self.file(weights)?;
+        if weights == WEIGHTS {
+            return Ok(());
         }
-        if self.there.contains(INDEX) {
-            self.file(INDEX)?;
-            let shards = shard_names(&self.snapshot.join(INDEX))?;
-            return shards.iter().try_for_each(|shard| self.file(shard));
-        }
-        let gguf: Vec<&String> = self.there.iter().filter(|file| file.ends_with(".gguf")).collect();
-        match &gguf[..] {
+        shard_names(&self.snapshot.join(INDEX))?.iter().try_for_each(|shard| self.file(shard))
+    }
+
+    /// The only GGUF file of a repository without safetensors.
+    fn gguf(&self) -> Result<()> {
+        let names: Vec<&str> = self.there.iter().map(String::as_str).collect();
+        match &contents::gguf_files(&names)[..] {
             [one] => self.file(one),
-            [] => Err(Error::new(ErrorKind::Model, format!("{} has no safetensors weights", self.name))
-                .at(endpoint())
-                .fix("use a revision or another repository that has model.safetensors")),
             several => {
-                let what = format!("{} has {} GGUF files", self.name, several.len());
-                let files = some_of(several.iter().copied());
-                Err(Error::new(ErrorKind::Model, what)
-                    .at(endpoint())
-                    .fix(format!("fetch one of them, and give its path: {files}")))
+                let name = self.hub.name;
+                let named = |file: &&str| Name { file: Some(file.to_string()), ..name.clone() }.to_string();
+                let named = several.first().map(named);
+                let (what, fix) = contents::instead(&names, named.as_deref()).unwrap_or_else(|| {
+                    let fix = "use a revision or another repository that has model.safetensors";
+                    ("it has no safetensors weights".into(), fix.into())
+                });
+                Err(Error::new(ErrorKind::Model, format!("{name}: {what}")).at(shown_endpoint()).fix(fix))
             }
         }
     }
 
-    /// Fetches a file, unless it is there.
+    /// Fetches a file, unless it is there and what its name in the cache says.
     fn file(&self, file: &str) -> Result<()> {
-        if self.snapshot.join(file).exists() {
+        let path = self.snapshot.join(file);
+        if is_good(&path) {
             return Ok(());
         }
-        eprintln!("fetching {} {file}", self.name.repository);
-        let path = self
-            .repository
-            .download_with_progress(file, Shown(None))
-            .map_err(|e| failure(self.name, &e).at(file))?;
-        self.check(&path, file)
+        if path.exists() {
+            eprintln!("{}: {file} in the cache is not what the hub has, and is fetched again", self.hub.name);
+        }
+        let told = |e: Failure| self.hub.told(e).at(file);
+        let place_of = self.hub.path(file);
+        let about = self.hub.client.ask(&place_of).map_err(told)?;
+        if about.commit.as_ref().is_some_and(|commit| !commit.eq_ignore_ascii_case(&self.commit)) {
+            let what = format!("{} was changed on the hub while it was fetched", self.hub.name);
+            return Err(Error::new(self.hub.name.error_kind(), what)
+                .at(file)
+                .fix("run the same command again"));
+        }
+        let bytes =
+            about.bytes.ok_or_else(|| Failure::Nonsense("it does not say how large the file is".into()));
+        let bytes = bytes.and_then(|bytes| refuse_too_large(file, bytes)).map_err(told)?;
+        let hash = Hash::of(about.etag(), &format!("{}/{file}", self.commit));
+        if let Hash::Unknown(_) = hash {
+            eprintln!("{}: the hub has no hash of {file} that it could be held to", self.hub.name);
+        }
+        let place = self.layout.place(&hash).map_err(|e| e.at(file))?;
+        let blob = match place.there() {
+            Some(blob) => blob.to_path_buf(),
+            None => {
+                eprintln!("fetching {} {file}", self.hub.name.repository);
+                Content { hub: self.hub, path: &place_of, bytes, place: &place }
+                    .fetch()
+                    .map_err(|e| e.at(file))?;
+                self.check(&place, &hash, file)?;
+                place.finish(&hash)?
+            }
+        };
+        self.layout.link(&self.commit, file, &blob)
     }
 
-    /// Holds a file to the name under which the hub keeps its content, where that is its sha256: large files.
-    fn check(&self, path: &Path, file: &str) -> Result<()> {
-        let Ok(blob) = fs::canonicalize(path) else { return Ok(()) };
-        let expected = blob.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if expected.len() != 64 || !expected.chars().all(|c| c.is_ascii_hexdigit()) {
-            return Ok(());
-        }
-        let mut hasher = Hasher::default();
-        hasher.update_file(&blob).map_err(|e| unwritable(&e))?;
-        let found = hasher.finish();
-        if found == expected {
-            return Ok(());
-        }
-        let _ = fs::remove_file(path).and_then(|()| fs::remove_file(&blob));
-        let what = format!("what came has the sha256 {found}, the hub says {expected}");
-        Err(Error::new(self.name.error_kind(), what)
+    /// Holds what came to its hash.
+    fn check(&self, place: &Place, hash: &Hash, file: &str) -> Result<()> {
+        let other = hash.other(&place.partial).map_err(|e| unwritable(&e, &place.partial))?;
+        let Some(other) = other else { return Ok(()) };
+        let _ = fs::remove_file(&place.partial);
+        Err(Error::new(self.hub.name.error_kind(), format!("what came has the {other}"))
             .at(file)
-            .at(&self.name.repository)
+            .at(&self.hub.name.repository)
             .fix("run the same command again: the file was removed"))
     }
 }
 
-/// The hub as the environment has it.
-fn api() -> std::result::Result<Api, ApiError> {
-    let builder = ApiBuilder::from_cache(Cache::new(cache())).with_progress(false).with_retries(RETRIES);
-    let builder = builder.with_endpoint(endpoint());
-    match variable("HF_TOKEN") {
-        Some(token) => builder.with_token(Some(token)).build(),
-        None => builder.build(),
+/// Refuses a file that is larger than one of its name may be.
+fn refuse_too_large(file: &str, bytes: u64) -> std::result::Result<u64, Failure> {
+    let most = largest_of_model(file).unwrap_or(limits::HUB_FILE_BYTES);
+    if bytes <= most {
+        return Ok(bytes);
     }
-}
-
-/// Where the hub is.
-fn endpoint() -> String {
-    let given = variable("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into());
-    given.trim_end_matches('/').into()
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().map(|value| value.trim().to_string()).filter(|value| !value.is_empty())
+    let what = format!("the file has {bytes} bytes, more than the {most} that one of its kind may have");
+    Err(Failure::Nonsense(what))
 }
 
 /// The first few names.
 fn some_of<'a>(names: impl Iterator<Item = &'a String>) -> String {
     const SHOWN: usize = 20;
     let names: Vec<&str> = names.map(String::as_str).collect();
-    match names.len() > SHOWN {
-        true => format!("{}, ...", names[..SHOWN].join(", ")),
-        false => names.join(", "),
-    }
-}
-
-fn unwritable(error: &std::io::Error) -> Error {
-    Error::new(ErrorKind::Write, format!("the cache cannot be written: {error}"))
-        .in_file(&cache())
-        .fix("make room or change its permissions, or set HF_HUB_CACHE to another directory")
-}
-
-/// What went wrong, in words.
-fn failure(name: &Name, error: &ApiError) -> Error {
-    let refused = |what: &str, fix: String| {
-        Error::new(name.error_kind(), format!("{name}: {what}")).at(endpoint()).fix(fix)
-    };
-    match error {
-        ApiError::TooManyRetries(inner) => failure(name, inner),
-        ApiError::RequestError(inner) => match **inner {
-            ureq::Error::StatusCode(401 | 403) => refused(
-                "the hub refuses it: it is gated, private, or not there",
-                format!(
-                    "open {}/{}, accept its licence, make a token there and set HF_TOKEN",
-                    endpoint(),
-                    name.repository
-                ),
-            ),
-            ureq::Error::StatusCode(404) => refused(
-                "the hub has no such repository, revision or file",
-                "check the name, and the revision behind @".into(),
-            ),
-            ureq::Error::StatusCode(status) => refused(
-                &format!("the hub answers with status {status}"),
-                "try again later: what came whole is kept".into(),
-            ),
-            ref other => unreachable_hub(name, &other.to_string()),
-        },
-        ApiError::IoError(e) if e.kind() == std::io::ErrorKind::StorageFull => unwritable(e),
-        ApiError::LockAcquisition(path) => refused(
-            &format!("another program is fetching it ({} is locked)", path.display()),
-            "wait for it, then run the same command again".into(),
-        ),
-        ApiError::InvalidResume => refused(
-            "an earlier fetch left more than the file has",
-            "remove the *.sync.part files of its blobs in the cache".into(),
-        ),
-        other => unreachable_hub(name, &other.to_string()),
-    }
-}
-
-fn unreachable_hub(name: &Name, what: &str) -> Error {
-    Error::new(name.error_kind(), format!("{name}: the connection to the hub failed: {what}")).at(endpoint()).fix(
-        "check the network and HF_ENDPOINT, then run the same command again: it goes on where it stopped; without \
-         --download only the local cache is read",
-    )
-}
-
-/// A file's progress on stderr.
-struct Shown(Option<Progress>);
-
-impl hf_hub::api::Progress for Shown {
-    fn init(&mut self, size: usize, _filename: &str) {
-        self.0 = Some(Progress::new(size as u64, "B"));
-    }
-
-    fn update(&mut self, size: usize) {
-        if let Some(progress) = &mut self.0 {
-            progress.advance(size as u64);
-        }
-    }
-
-    fn finish(&mut self) {
-        self.0 = None;
-    }
+    if names.len() > SHOWN { format!("{}, ...", names[..SHOWN].join(", ")) } else { names.join(", ") }
 }

@@ -2,119 +2,68 @@
 //! programs share, and fetched into it ([`download`]) only when that is asked for.
 //!
 //! The cache is `HF_HUB_CACHE`, else `HF_HOME/hub`, else `~/.cache/huggingface/hub`; in it `models--ORG--NAME` or
-//! `datasets--ORG--NAME`, where `refs/REVISION` holds a commit and `snapshots/COMMIT` its files.
+//! `datasets--ORG--NAME`, where `refs/REVISION` holds a commit and `snapshots/COMMIT` its files ([`layout`]).
 
+mod client;
+mod content;
 mod download;
+mod layout;
+mod name;
+mod remote;
 
 pub use download::fetch;
+pub(crate) use name::is_plain_path;
+pub use name::{Name, RepositoryKind};
 
-use std::fmt;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
-
-/// What a data set of the hub begins with in a config.
-const DATASET_PREFIX: &str = "hf:";
-
-/// The revision of a name that has none.
-const MAIN: &str = "main";
-
-/// What a repository of the hub holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RepositoryKind {
-    /// A checkpoint.
-    Model,
-    /// Files of data.
-    Dataset,
-}
-
-/// A repository of the hub at a revision, and a file of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Name {
-    /// What it holds.
-    pub kind: RepositoryKind,
-    /// `org/name`.
-    pub repository: String,
-    /// A branch, tag or commit.
-    pub revision: String,
-    /// The file, of a data set.
-    pub file: Option<String>,
-}
+use crate::files::read_text;
+use crate::model::contents;
+use layout::is_good;
+use name::MAIN;
 
 impl Name {
-    /// `org/name` or `org/name@revision`; none for what is no such name.
-    pub fn model(text: &str) -> Option<Name> {
-        let (repository, revision) = with_revision(text)?;
-        Some(Name { kind: RepositoryKind::Model, repository, revision, file: None })
-    }
-
-    /// `hf:org/name/path/of/the.file` or `hf:org/name@revision/path/of/the.file`; none for what does not begin so.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Dataset`] when the rest is no such name.
-    pub fn dataset(text: &str) -> Result<Option<Name>> {
-        let Some(rest) = text.strip_prefix(DATASET_PREFIX) else { return Ok(None) };
-        let parsed = || {
-            let (organisation, rest) = rest.split_once('/')?;
-            let (name, file) = rest.split_once('/')?;
-            let (repository, revision) = with_revision(&format!("{organisation}/{name}"))?;
-            let inside = !file.is_empty() && file.split('/').all(|part| !matches!(part, "" | "." | ".."));
-            inside.then(|| Name {
-                kind: RepositoryKind::Dataset,
-                repository,
-                revision,
-                file: Some(file.into()),
-            })
-        };
-        parsed().map(Some).ok_or_else(|| {
-            Error::new(ErrorKind::Dataset, format!("`{text}` names no file of a data set on the hub"))
-                .fix("write hf:org/name/path/of/the.file, with @revision after the name where it is not main")
-        })
-    }
-
     /// The directory of the repository in the cache.
     fn directory(&self) -> PathBuf {
+        cache().join(self.folder())
+    }
+
+    fn folder(&self) -> String {
         let kind = match self.kind {
             RepositoryKind::Model => "models",
             RepositoryKind::Dataset => "datasets",
         };
-        cache().join(format!("{kind}--{}", self.repository.replace('/', "--")))
+        format!("{kind}--{}", self.repository.replace('/', "--"))
     }
 
     /// The directory of its files in the cache; none where it is not there.
     fn snapshot(&self) -> Option<PathBuf> {
         let directory = self.directory();
-        let snapshots = directory.join("snapshots");
-        let commit = fs::read_to_string(directory.join("refs").join(&self.revision)).ok();
-        let commit = commit.map_or_else(|| self.revision.clone(), |commit| commit.trim().to_string());
-        let plain = !commit.is_empty() && !commit.contains(['/', '\\']) && !commit.starts_with('.');
-        Some(snapshots.join(commit)).filter(|snapshot| plain && snapshot.is_dir())
+        let commit = commit_of(&directory.join("refs").join(&self.revision));
+        let commit = commit.unwrap_or_else(|| self.revision.clone());
+        let snapshot = directory.join("snapshots").join(&commit);
+        (is_plain_name(&commit) && snapshot.is_dir()).then_some(snapshot)
     }
 
-    /// Where its model or file lies in the cache: a directory, or the only GGUF file of one that is no Hugging Face
-    /// checkpoint.
+    /// Where it lies in the cache: its directory, or its file where it names one.
     ///
     /// # Errors
     /// [`ErrorKind::Model`] or [`ErrorKind::Dataset`] when it is not there, with how to get it.
     pub fn cached(&self) -> Result<PathBuf> {
         let snapshot = self.snapshot().ok_or_else(|| self.not_cached())?;
-        match &self.file {
-            Some(file) => {
-                Some(snapshot.join(file)).filter(|path| path.exists()).ok_or_else(|| self.not_cached())
-            }
-            None if snapshot.join("config.json").exists() => Ok(snapshot),
-            None => match &gguf_files(&snapshot)[..] {
-                [one] => Ok(one.clone()),
-                _ => Ok(snapshot),
-            },
-        }
+        let path = self.file.as_ref().map_or(snapshot.clone(), |file| snapshot.join(file));
+        if path.exists() { Ok(path) } else { Err(self.not_cached()) }
     }
 
-    fn error_kind(&self) -> ErrorKind {
-        match self.kind {
-            RepositoryKind::Model => ErrorKind::Model,
-            RepositoryKind::Dataset => ErrorKind::Dataset,
+    /// Whether all of its files are in the cache that it cannot do without.
+    fn is_whole(&self) -> bool {
+        let Some(snapshot) = self.snapshot() else { return false };
+        match &self.file {
+            Some(file) => is_good(&snapshot.join(file)),
+            None => contents::is_whole(&snapshot, is_good),
         }
     }
 
@@ -131,30 +80,17 @@ impl Name {
     }
 }
 
-impl fmt::Display for Name {
-    /// As it is typed.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.kind == RepositoryKind::Dataset {
-            f.write_str(DATASET_PREFIX)?;
-        }
-        f.write_str(&self.repository)?;
-        if self.revision != MAIN {
-            write!(f, "@{}", self.revision)?;
-        }
-        self.file.iter().try_for_each(|file| write!(f, "/{file}"))
-    }
-}
-
 /// A model of the cache.
 #[derive(Debug, Clone)]
 pub struct Cached {
     /// Its name, with the revision.
     pub name: Name,
-    /// Its files.
+    /// Its directory or its GGUF file.
     pub path: PathBuf,
 }
 
-/// Every model and revision of the cache, by name.
+/// Every model and revision of the cache, by name: the revisions that have a name, and the commits that have none. Of
+/// a repository of several GGUF files each is a model.
 ///
 /// # Errors
 /// [`ErrorKind::Model`] when the cache is there and cannot be read.
@@ -165,50 +101,124 @@ pub fn models() -> Result<Vec<Cached>> {
     }
     let mut found = Vec::new();
     for directory in entries(&cache)? {
-        let folder = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let Some((organisation, name)) =
+        let folder = file_name(&directory);
+        if let Some((organisation, name)) =
             folder.strip_prefix("models--").and_then(|rest| rest.split_once("--"))
-        else {
-            continue;
-        };
-        let refs = directory.join("refs");
-        let revisions = if refs.is_dir() { entries(&refs)? } else { Vec::new() };
-        for revision in revisions.iter().filter(|path| path.is_file()) {
-            let revision = revision.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let repository = format!("{organisation}/{name}");
-            let name = Name { kind: RepositoryKind::Model, repository, revision, file: None };
-            found.extend(name.cached().ok().map(|path| Cached { name, path }));
+        {
+            found.extend(of_repository(&directory, &format!("{organisation}/{name}"))?);
         }
     }
     Ok(found)
 }
 
+/// The models in a repository's directory.
+fn of_repository(directory: &Path, repository: &str) -> Result<Vec<Cached>> {
+    let snapshots = directory.join("snapshots");
+    let is_there = |commit: &String| is_plain_name(commit) && snapshots.join(commit).is_dir();
+    let mut revisions: Vec<(String, String)> = named_commits(directory)?;
+    revisions.retain(|(_, commit)| is_there(commit));
+    let named: BTreeSet<String> = revisions.iter().map(|(_, commit)| commit.clone()).collect();
+    let commits = if snapshots.is_dir() { entries(&snapshots)? } else { Vec::new() };
+    let commits = commits.iter().map(|path| file_name(path));
+    let nameless = commits.filter(|commit| is_there(commit) && !named.contains(commit));
+    revisions.extend(nameless.map(|commit| (commit.clone(), commit)));
+    let mut found = Vec::new();
+    for (revision, commit) in revisions {
+        let name = Name { kind: RepositoryKind::Model, repository: repository.into(), revision, file: None };
+        found.extend(of_snapshot(name, snapshots.join(commit)));
+    }
+    Ok(found)
+}
+
+fn of_snapshot(name: Name, path: PathBuf) -> Vec<Cached> {
+    let files = contents::file_names(&path);
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let gguf = contents::gguf_files(&files);
+    if gguf.len() < 2 || files.iter().any(|file| file.ends_with(".safetensors")) {
+        return vec![Cached { name, path }];
+    }
+    let one = |file: &&str| Cached {
+        name: Name { file: Some((*file).to_string()), ..name.clone() },
+        path: path.join(file),
+    };
+    gguf.iter().map(one).collect()
+}
+
+/// The revisions of a repository's directory that have a name, each with its commit.
+fn named_commits(directory: &Path) -> Result<Vec<(String, String)>> {
+    let refs = directory.join("refs");
+    let (mut found, mut folders) = (Vec::new(), vec![refs.clone()]);
+    while let Some(folder) = folders.pop() {
+        for path in if folder.is_dir() { entries(&folder)? } else { Vec::new() } {
+            // A link may lead back up.
+            if path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+                folders.push(path);
+            } else if let (Some(commit), Ok(revision)) = (commit_of(&path), path.strip_prefix(&refs)) {
+                let parts: Vec<_> = revision.iter().map(|part| part.to_string_lossy()).collect();
+                found.push((parts.join("/"), commit));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The name of a model's directory or file in the cache; none for what lies elsewhere.
+pub(crate) fn name_of(path: &Path) -> Option<Name> {
+    let inside = path.strip_prefix(cache()).ok()?;
+    let mut parts = inside.iter().map(|part| part.to_str());
+    let (folder, snapshots, commit) = (parts.next()??, parts.next()??, parts.next()??);
+    let repository = folder.strip_prefix("models--")?.replacen("--", "/", 1);
+    let named = named_commits(&cache().join(folder)).unwrap_or_default();
+    let mut revisions = named.into_iter().filter(|(_, of)| of == commit).map(|(revision, _)| revision);
+    let first = revisions.next();
+    let main = first.iter().cloned().chain(revisions).find(|revision| revision == MAIN);
+    let revision = main.or(first).unwrap_or_else(|| commit.into());
+    (snapshots == "snapshots").then_some(Name {
+        kind: RepositoryKind::Model,
+        repository,
+        revision,
+        file: None,
+    })
+}
+
+/// The commit in the file of a revision.
+fn commit_of(path: &Path) -> Option<String> {
+    // Of another program, so anything may be there.
+    if !path.is_file() {
+        return None;
+    }
+    let commit = read_text(path, ErrorKind::Model).ok()?;
+    Some(commit.trim().to_string())
+}
+
 /// Where the cache is.
 pub fn cache() -> PathBuf {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = || variable("HOME").or_else(|| variable("USERPROFILE")).unwrap_or_default();
-    let hub = || {
-        let shared = || variable("XDG_CACHE_HOME").unwrap_or_else(|| home().join(".cache"));
-        variable("HF_HOME").unwrap_or_else(|| shared().join("huggingface"))
-    };
-    variable("HF_HUB_CACHE").unwrap_or_else(|| hub().join("hub"))
+    path_variable("HF_HUB_CACHE").unwrap_or_else(|| home().join("hub"))
 }
 
-/// `org/name` and the revision of `org/name@revision`.
-fn with_revision(text: &str) -> Option<(String, String)> {
-    let (repository, revision) = text.split_once('@').unwrap_or((text, MAIN));
-    let plain = |part: &str| {
-        let letters = part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
-        letters && !part.is_empty() && !part.starts_with(['.', '-']) && !part.contains("..")
-    };
-    let (organisation, name) = repository.split_once('/')?;
-    let good = plain(organisation) && plain(name) && revision.split('/').all(plain);
-    good.then(|| (repository.into(), revision.into()))
+/// Where other programs keep what is the hub's.
+fn home() -> PathBuf {
+    let user = || path_variable("HOME").or_else(|| path_variable("USERPROFILE")).unwrap_or_default();
+    let shared = || path_variable("XDG_CACHE_HOME").unwrap_or_else(|| user().join(".cache"));
+    path_variable("HF_HOME").unwrap_or_else(|| shared().join("huggingface"))
 }
 
-fn gguf_files(directory: &Path) -> Vec<PathBuf> {
-    let is_gguf = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "gguf");
-    entries(directory).unwrap_or_default().into_iter().filter(is_gguf).collect()
+fn path_variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().map(|value| value.trim().to_string()).filter(|value| !value.is_empty())
+}
+
+/// Whether a text is the name of something in a directory, and not hidden.
+fn is_plain_name(text: &str) -> bool {
+    !text.contains('/') && is_plain_path(text) && !text.starts_with('.')
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// What a directory holds, sorted.
@@ -223,34 +233,4 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
     })?;
     entries.sort();
     Ok(entries)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_models() {
-        let name = Name::model("Qwen/Qwen3-0.6B").unwrap();
-        assert_eq!((name.repository.as_str(), name.revision.as_str()), ("Qwen/Qwen3-0.6B", "main"));
-        let name = Name::model("a/b.c@refs/pr/1").unwrap();
-        assert_eq!((name.revision.as_str(), name.to_string().as_str()), ("refs/pr/1", "a/b.c@refs/pr/1"));
-        for wrong in
-            ["a", "a/b/c", "/a/b", "a/", "./a", "../a", "a/..", "a/b@", "a/b@../c", "a b/c", "a/b@x@y"]
-        {
-            assert_eq!(Name::model(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn names_of_files() {
-        let name = Name::dataset("hf:THUDM/LongBench@v1/data/lcc.jsonl").unwrap().unwrap();
-        assert_eq!(name.repository, "THUDM/LongBench");
-        assert_eq!((name.revision.as_str(), name.file.as_deref()), ("v1", Some("data/lcc.jsonl")));
-        assert_eq!(name.to_string(), "hf:THUDM/LongBench@v1/data/lcc.jsonl");
-        assert_eq!(Name::dataset("code-python").unwrap(), None);
-        for wrong in ["hf:a", "hf:a/b", "hf:a/b/", "hf:a/b/../c", "hf:/a/b/c"] {
-            assert!(Name::dataset(wrong).unwrap_err().fix.unwrap().contains("hf:org/name"), "{wrong}");
-        }
-    }
 }

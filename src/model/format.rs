@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::chat::ChatTemplate;
+use super::contents;
 use super::gguf::Gguf;
 use super::hugging_face::HuggingFace;
 use super::weights::TensorSource;
 use super::{NetworkConfig, Tokenizer};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{self, unreadable};
 use crate::hub::Name;
 
 /// A checkpoint on disk: config, tokenizer and weights, in whatever files.
@@ -52,17 +54,23 @@ pub(super) trait CheckpointFormat: Send + Sync {
     fn files(&self) -> Result<Vec<PathBuf>>;
 }
 
-/// The checkpoint at a path: a GGUF file, or a Hugging Face directory; or, of a path that is not there, the model of
-/// that name in the Hugging Face cache.
+/// The checkpoint at a path: a GGUF file, a Hugging Face directory, or a directory whose weights are one GGUF file; or,
+/// of a path that is not there, the model of that name in the Hugging Face cache.
 ///
 /// # Errors
-/// [`ErrorKind::Model`]: nothing is there, or no GGUF file.
+/// [`ErrorKind::Model`]: nothing is there, no regular file, or no GGUF file.
 pub(super) fn open(path: &Path) -> Result<Box<dyn CheckpointFormat>> {
     if path.is_file() {
         return Ok(Box::new(Gguf::open(path)?));
     }
     if path.is_dir() {
-        return Ok(Box::new(HuggingFace::new(path)));
+        return match contents::only_gguf(path) {
+            Some(file) => Ok(Box::new(Gguf::open(&file)?)),
+            None => Ok(Box::new(HuggingFace::new(path))),
+        };
+    }
+    if path.exists() {
+        files::open(path).map_err(|e| unreadable(path, ErrorKind::Model, &e))?;
     }
     if let Some(name) = path.to_str().and_then(Name::model) {
         return open(&name.cached()?);

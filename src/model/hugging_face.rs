@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::chat::ChatTemplate;
+use super::contents::missing;
 use super::format::CheckpointFormat;
 use super::safetensors::{SafetensorsDir, weight_files};
 use super::weights::TensorSource;
@@ -22,14 +23,21 @@ impl HuggingFace {
     pub(super) fn new(dir: &Path) -> HuggingFace {
         HuggingFace { dir: dir.to_path_buf() }
     }
+
+    /// Refuses a directory without a file, by what it holds.
+    fn refuse_missing(&self, file: &str, kind: ErrorKind) -> Result<()> {
+        if self.dir.join(file).exists() { Ok(()) } else { Err(missing(&self.dir, file, kind)) }
+    }
 }
 
 impl CheckpointFormat for HuggingFace {
     fn config(&self) -> Result<NetworkConfig> {
+        self.refuse_missing("config.json", ErrorKind::Model)?;
         NetworkConfig::read(&self.dir.join("config.json"))
     }
 
     fn tokenizer(&self) -> Result<Tokenizer> {
+        self.refuse_missing("tokenizer.json", ErrorKind::Tokenizer)?;
         Tokenizer::read_dir(&self.dir)
     }
 

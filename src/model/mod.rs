@@ -16,6 +16,7 @@ pub mod cache;
 pub mod chat;
 pub mod checkpoint;
 pub mod config;
+pub(crate) mod contents;
 pub mod decode;
 mod family;
 mod format;

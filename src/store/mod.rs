@@ -15,7 +15,7 @@ pub use merge::Disagreement;
 pub use shard::Shard;
 
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ use serde_json::Value;
 
 use crate::config::{Config, difference};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{lock, read_bytes, read_text, unwritable, write_whole};
+use crate::files::{append, lock, make_directory, read_bytes, read_text, unwritable, write_whole};
 
 const CONFIG: &str = "config.toml";
 const ENVIRONMENT: &str = "environment.json";
@@ -123,14 +123,9 @@ impl Store {
     /// [`ErrorKind::Results`] when the directory holds results of something else, or is in use;
     /// [`ErrorKind::Write`] when it cannot be written.
     pub fn open(dir: &Path, config: &Config, environment: Environment, fresh: bool) -> Result<Store> {
-        fs::create_dir_all(dir).map_err(|e| unwritable(dir, &e))?;
+        make_directory(dir)?;
         let path = dir.join(SAMPLES);
-        let mut samples = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(&path)
-            .map_err(|e| unwritable(&path, &e))?;
+        let mut samples = append(&path)?;
         lock(&samples, dir)?;
         if fresh {
             samples.set_len(0).map_err(|e| unwritable(&path, &e))?;

@@ -1,7 +1,7 @@
 //! Checkpoints: all that a training needs to go on to the same weights, written whole or not at all.
 //!
 //! `work/step-N/` holds model.safetensors, with the weights and AdamW's moments in f32, and state.json. It
-//! is written beside as `step-N.new`, flushed to disk and renamed; the two last are kept.
+//! is written beside, flushed to disk and renamed; the two last are kept.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -14,7 +14,7 @@ use super::config::Dtype;
 use super::network::{NamedTensor, named_tensors, names, safetensors, values};
 use super::optimizer::Moments;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::read_text;
+use crate::files::{create_new, read_text, unfinished_name};
 use crate::model::weights::Weights;
 use crate::model::{Network, NetworkConfig};
 use crate::store::Session;
@@ -22,8 +22,6 @@ use crate::store::Session;
 const WEIGHTS: &str = "model.safetensors";
 const STATE: &str = "state.json";
 const PREFIX: &str = "step-";
-const UNFINISHED: &str = ".new";
-const REMOVED: &str = ".old";
 
 /// Checkpoints that are kept.
 const KEPT: usize = 2;
@@ -124,17 +122,14 @@ impl Checkpoints {
     /// As [`Checkpoints::save`].
     pub fn write(&self, tensors: &[NamedTensor], state: &State) -> Result<()> {
         let path = self.dir.join(format!("{PREFIX}{:08}", state.step));
-        let beside = self.dir.join(format!("{PREFIX}{:08}{UNFINISHED}", state.step));
+        let beside = self.beside();
         let bytes = safetensors(tensors, Dtype::F32)?;
         let text = serde_json::to_string_pretty(state).expect("plain data");
         let written = || -> std::io::Result<()> {
-            if beside.exists() {
-                fs::remove_dir_all(&beside)?;
-            }
             fs::create_dir(&beside)?;
             write_synced(&beside.join(WEIGHTS), &bytes)?;
             write_synced(&beside.join(STATE), text.as_bytes())?;
-            remove_whole(&path)?;
+            self.remove_whole(&path)?;
             fs::rename(&beside, &path)?;
             File::open(&self.dir)?.sync_all()
         };
@@ -155,25 +150,28 @@ impl Checkpoints {
             let _ = fs::remove_dir_all(path);
         }
         for (_, path) in self.all()?.into_iter().rev().skip(KEPT) {
-            let _ = remove_whole(&path);
+            let _ = self.remove_whole(&path);
         }
         Ok(())
     }
-}
 
-/// Removes a checkpoint, if it is there, under another name: a kill in the middle of it must not leave a
-/// part of a checkpoint that looks finished.
-fn remove_whole(path: &Path) -> std::io::Result<()> {
-    let mut removed = path.as_os_str().to_owned();
-    removed.push(REMOVED);
-    if Path::new(&removed).exists() {
-        fs::remove_dir_all(&removed)?;
+    /// A place for what is not yet a checkpoint or no longer one, under a name that nobody can know before.
+    fn beside(&self) -> PathBuf {
+        self.dir.join(format!("{PREFIX}{}", unfinished_name()))
     }
-    if path.exists() {
+
+    /// Removes a checkpoint, if it is there, under another name: a kill in the middle of it must not leave a
+    /// part of a checkpoint that looks finished.
+    fn remove_whole(&self, path: &Path) -> std::io::Result<()> {
+        if path.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        let removed = self.beside();
         fs::rename(path, &removed)?;
-        fs::remove_dir_all(&removed)?;
+        // Of a link nothing but itself goes.
+        let is_directory = removed.symlink_metadata()?.is_dir();
+        if is_directory { fs::remove_dir_all(&removed) } else { fs::remove_file(&removed) }
     }
-    Ok(())
 }
 
 /// Loads a checkpoint: the model on `device`, and the moments, none before the first step.
@@ -206,7 +204,7 @@ fn moment_name(tensor: &str, part: &str) -> String {
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut file = create_new(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

@@ -3,7 +3,6 @@
 //! Documents follow each other, each as the tokenizer gives it: BOS first where it adds one, no EOS. The
 //! documents held out for the validation loss are a stream of their own.
 
-use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -223,10 +222,11 @@ fn held_out(documents: usize, share: f64, seed: u64) -> Result<Vec<bool>> {
 impl Streams {
     /// The tokens kept in a directory; none where there are none, or not whole.
     fn read(dir: &Path) -> Option<Streams> {
-        let about: About = serde_json::from_slice(&fs::read(dir.join(ABOUT)).ok()?).ok()?;
-        let bytes = fs::read(dir.join(IDS)).ok()?;
-        let tokens = about.train_tokens + about.validation_tokens;
-        if bytes.len() != tokens * (about.bytes + 1) {
+        let about = read_bytes(&dir.join(ABOUT), ErrorKind::Results).ok()?;
+        let about: About = serde_json::from_slice(&about).ok()?;
+        let bytes = read_bytes(&dir.join(IDS), ErrorKind::Results).ok()?;
+        let tokens = about.train_tokens.checked_add(about.validation_tokens)?;
+        if !matches!(about.bytes, 2 | 4) || Some(bytes.len()) != tokens.checked_mul(about.bytes + 1) {
             return None;
         }
         let (ids, learned) = bytes.split_at(tokens * about.bytes);

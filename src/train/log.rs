@@ -1,11 +1,11 @@
 //! training.csv: one row a step.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::error::Result;
-use crate::files::{unwritable, write_whole};
+use crate::error::{ErrorKind, Result};
+use crate::files::{append, read_text, unwritable, write_whole};
 
 const HEADER: &str = "step,tokens,seconds,loss,learning_rate,gradient_norm,tokens_per_second,validation_loss";
 
@@ -43,9 +43,9 @@ impl Log {
     /// are done again.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Write`].
+    /// [`ErrorKind::Results`] when it is there and cannot be read; [`ErrorKind::Write`].
     pub fn open(path: &Path, step: u64) -> Result<Log> {
-        let earlier = fs::read_to_string(path).unwrap_or_default();
+        let earlier = if path.exists() { read_text(path, ErrorKind::Results)? } else { String::new() };
         // A row that was cut has fewer fields.
         let number = |line: &str| match line.split(',').collect::<Vec<_>>()[..] {
             [step, _, _, _, _, _, _, _] => step.parse::<u64>().ok(),
@@ -57,14 +57,13 @@ impl Log {
         let losses = kept.iter().filter_map(loss).collect();
         let text: String = std::iter::once(&HEADER).chain(&kept).flat_map(|line| [line, "\n"]).collect();
         write_whole(path, text.as_bytes())?;
-        let file = OpenOptions::new().append(true).open(path).map_err(|e| unwritable(path, &e))?;
-        Ok(Log { file, path: path.to_path_buf(), losses })
+        Ok(Log { file: append(path)?, path: path.to_path_buf(), losses })
     }
 
     /// Appends a row.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Write`].
+    /// [`ErrorKind::Write`].
     pub fn append(&mut self, row: &LoggedStep) -> Result<()> {
         self.losses.push(row.loss);
         let validation = row.validation_loss.map_or(String::new(), |loss| format!("{loss:.5}"));

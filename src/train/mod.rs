@@ -30,6 +30,7 @@ use crate::device::OpenDevice;
 use crate::encoding::{EncodingSpec, Positions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::write_whole;
+use crate::model::safetensors::weight_files;
 use crate::model::{Checkpoint, NetworkConfig, RotaryTables, Tokenizer};
 use crate::store::Session;
 use checkpoint::{Checkpoints, State};
@@ -84,6 +85,7 @@ fn find_checkpoint(path: &str, config: &TrainConfig, search: &[PathBuf]) -> Resu
             .in_file(&dir)
             .fix("give a Hugging Face directory with config.json, *.safetensors and tokenizer.json"));
     }
+    weight_files(&dir)?;
     let checkpoint = Checkpoint::open(&dir)?;
     checkpoint.config.check_trainable(config.length).map_err(|e| e.in_file(&dir))?;
     checkpoint.check_weights()?;

@@ -3,13 +3,13 @@
 //! `train.toml` (the config as resolved) says whose directory it is; `work/` holds tokens and checkpoints
 //! and may be removed when the training is done.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::config::TrainConfig;
 use crate::config::difference;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{lock, read_text, unwritable, write_whole};
+use crate::files::{append, lock, make_directory, make_directory_inside, read_text, unwritable, write_whole};
 
 const CONFIG: &str = "train.toml";
 const WORK: &str = "work";
@@ -65,11 +65,9 @@ impl Output {
         if ours && mode == Mode::Resume {
             refuse_other_config(dir, config)?;
         }
-        let work = dir.join(WORK);
-        fs::create_dir_all(&work).map_err(|e| unwritable(&work, &e))?;
-        let path = work.join(LOCK);
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(|e| unwritable(&path, &e))?;
+        make_directory(dir)?;
+        let work = make_directory_inside(dir, Path::new(WORK))?;
+        let file = append(&work.join(LOCK))?;
         lock(&file, dir)?;
         if ours && mode == Mode::Fresh {
             remove(dir)?;
@@ -121,8 +119,10 @@ fn remove(dir: &Path) -> Result<()> {
     let work = dir.join(WORK);
     let entries = fs::read_dir(&work).map_err(|e| unwritable(&work, &e))?;
     let in_work = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| !path.ends_with(LOCK));
-    for path in in_work.chain(FILES.iter().map(|name| dir.join(name))).filter(|path| path.exists()) {
-        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+    for path in in_work.chain(FILES.iter().map(|name| dir.join(name))) {
+        // Of a link the link itself goes, and nothing that it leads to.
+        let Ok(there) = path.symlink_metadata() else { continue };
+        let removed = if there.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         removed.map_err(|e| unwritable(&path, &e))?;
     }
     Ok(())

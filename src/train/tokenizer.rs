@@ -1,6 +1,5 @@
 //! The vocabulary: made from the corpus, or copied.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use rand::SeedableRng;
@@ -13,7 +12,7 @@ use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, TokenizerBuilder};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::write_whole;
+use crate::files::{read_bytes, write_whole};
 
 const FILE: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
@@ -96,12 +95,7 @@ pub fn copy(from: &Path, out: &Path) -> Result<()> {
         if name == CONFIG && !path.exists() {
             continue;
         }
-        let bytes = fs::read(&path).map_err(|e| {
-            Error::new(ErrorKind::Tokenizer, format!("cannot read the tokenizer: {e}"))
-                .in_file(&path)
-                .fix("give a directory with tokenizer.json")
-        })?;
-        write_whole(&out.join(name), &bytes)?;
+        write_whole(&out.join(name), &read_bytes(&path, ErrorKind::Tokenizer)?)?;
     }
     Ok(())
 }

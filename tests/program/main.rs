@@ -17,3 +17,5 @@ mod stand_ins;
 mod tasks;
 mod train;
 mod tune;
+#[cfg(unix)]
+mod untrusted;

@@ -1,6 +1,5 @@
 //! Where a tensor's bytes lie: in a file mapped from disk, or in memory.
 
-use std::fs::File;
 use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use memmap2::Mmap;
 
 use super::fault::{self, Watch};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{open, unreadable};
 
 /// Bytes that many can hold.
 #[derive(Debug, Clone)]
@@ -60,12 +60,8 @@ impl Mapped {
     /// # Errors
     /// [`ErrorKind::Model`], naming the file: unreadable.
     pub fn open(path: &Path) -> Result<Arc<Mapped>> {
-        let unreadable = |e: std::io::Error| {
-            Error::new(ErrorKind::Model, format!("cannot read the file: {e}"))
-                .in_file(path)
-                .fix("check the path and its permissions")
-        };
-        let file = File::open(path).map_err(unreadable)?;
+        let unreadable = |e: std::io::Error| unreadable(path, ErrorKind::Model, &e);
+        let file = open(path).map_err(unreadable)?;
         // SAFETY: the map is read only. Of a file that another program writes while it is read the numbers are
         // wrong; one that is cut short is watched for.
         let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;

@@ -14,7 +14,7 @@ use super::section::of_samples;
 use super::{Report, Row};
 use crate::config::{EncodingEntry, ModelEntry, TaskEntry};
 use crate::error::Result;
-use crate::files::{make_directory, write_whole};
+use crate::files::{make_directory_inside, write_whole};
 use crate::task::{Better, Group};
 
 /// Of the task definitions: longcode's own.
@@ -33,7 +33,7 @@ pub(super) fn write(report: &Report, out: &Path) -> Result<()> {
             if !rows.is_empty() {
                 let name = names.unique(&format!("{}_{}", model.name, encoding.name));
                 let one = One { report, model, encoding, rows, name };
-                one.write(&out.join("lm_eval").join(&one.name))?;
+                one.write(&make_directory_inside(out, &Path::new("lm_eval").join(&one.name))?)?;
             }
         }
     }
@@ -53,7 +53,6 @@ struct One<'a> {
 
 impl One<'_> {
     fn write(&self, dir: &Path) -> Result<()> {
-        make_directory(dir)?;
         let date = self.started().replace(':', "-");
         let date = date.trim_end_matches('Z');
         let text = serde_json::to_string_pretty(&self.results()).expect("plain data");
