@@ -22,7 +22,8 @@ pub struct Checkpoint {
     pub config: NetworkConfig,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
-    /// Tokens that end a generation: those of generation_config.json and config.json, and the tokenizer's.
+    /// Tokens that end a generation: those of generation_config.json and config.json, or else the family's, and the
+    /// tokenizer's.
     pub end_of_sequence: Vec<u32>,
     format: Box<dyn CheckpointFormat>,
 }
@@ -51,6 +52,9 @@ impl Checkpoint {
             );
         }
         let mut end_of_sequence = format.end_of_sequence()?;
+        if end_of_sequence.is_empty() {
+            end_of_sequence.extend(config.default_end_of_sequence);
+        }
         end_of_sequence.extend(tokenizer.end_of_sequence());
         end_of_sequence.sort_unstable();
         end_of_sequence.dedup();

@@ -94,9 +94,13 @@ impl RotaryTables {
 
     /// Rows of keys and of values that the caches of all layers will have when these rows, a sequence's first, are read.
     pub(super) fn kept_rows(&self, layers: usize) -> f64 {
-        let keys = self.tables.dims()[0] / 2 - self.queries;
-        let rows: f64 = (0..layers).map(|layer| rows_after(self.sight_of(layer)) as f64).sum();
-        rows * (keys + 1) as f64
+        let turned = self.tables.dims()[0] / 2 - self.queries;
+        let of_layer = |layer: usize| {
+            let alone = self.unrotated.as_ref().is_some_and(|unrotated| unrotated.layers[layer]);
+            let keys = if alone { 1 } else { turned };
+            rows_after(self.sight_of(layer)) as f64 * (keys + 1) as f64
+        };
+        (0..layers).map(of_layer).sum()
     }
 
     /// How many different rotations of queries and of keys tables have, without making them.

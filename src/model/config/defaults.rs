@@ -19,6 +19,8 @@ pub(in crate::model) struct Defaults {
     pub norm_epsilon: (&'static str, f64),
     pub rope_theta: f64,
     pub tie_word_embeddings: bool,
+    /// The token that ends a text; none: the config must say it.
+    pub eos_token_id: Option<u32>,
     /// The activation, by all its names.
     pub hidden_act: Activation,
 }

@@ -7,6 +7,8 @@ mod keys;
 mod own_window;
 mod raw;
 mod rope;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -62,6 +64,8 @@ pub struct NetworkConfig {
     pub tie_word_embeddings: bool,
     /// Rotary geometry; its `trained_length` is the pretraining length, its `head_dim` what turns of a head.
     pub rope: ModelRope,
+    /// The token that ends a text of this family, where the config does not say one, be it null.
+    pub default_end_of_sequence: Option<u32>,
     /// What a user must be told of the config: places that differ, keys that are left out.
     pub notes: Vec<String>,
     /// Keys of the shape that the config leaves out, each with the family's default that is taken for it.

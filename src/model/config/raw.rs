@@ -126,6 +126,7 @@ impl RawConfig {
             multipliers: Multipliers::default(),
             tie_word_embeddings: self.keys.or("tie_word_embeddings", defaults.tie_word_embeddings)?,
             rope: rope::rope(self, defaults, rotated)?,
+            default_end_of_sequence: defaults.eos_token_id.filter(|_| !self.keys.has("eos_token_id")),
             notes: Vec::new(),
             assumed: Vec::new(),
         })

@@ -23,28 +23,8 @@ const ORIGINAL: &str = "original_max_position_embeddings";
 /// Base, length and scaling of heads of which `rotated` dimensions turn. A window is the family's to say.
 pub(super) fn rope(raw: &RawConfig, defaults: &Defaults, rotated: usize) -> Result<ModelRope> {
     let parameters = parameters(raw)?;
-    let longest: usize = raw.keys.or("max_position_embeddings", defaults.max_position_embeddings)?;
-    if longest > limits::TRAINED_LENGTH {
-        let what = format!("is {longest}, more than {}", limits::TRAINED_LENGTH);
-        return Err(field_error("max_position_embeddings", &what));
-    }
-    if !raw.keys.has("max_position_embeddings") {
-        raw.note(format!(
-            "config.json has no max_position_embeddings: {longest} is taken, as transformers does for this model_type"
-        ));
-    }
-    let kind = kind(raw, &parameters)?;
-    let of_kind = Kind::ALL.iter().find(|one| one.names.contains(&kind.as_str()));
-    let of_kind = of_kind.ok_or_else(|| {
-        let fix = "use a checkpoint with default, linear, dynamic, yarn, llama3 or longrope positions";
-        unsupported(&parameters.name("rope_type"), &kind, fix)
-    })?;
-    // transformers reads Phi-3's `yarn` as `longrope`, of which it is an old name there.
-    let of_kind = if of_kind.names == ["yarn"] && defaults.original_max_position_embeddings.is_some() {
-        &Kind::LONG
-    } else {
-        of_kind
-    };
+    let longest = longest(raw, defaults)?;
+    let of_kind = Kind::of(raw, defaults, &parameters)?;
     of_kind.tell_other_keys(raw, &parameters)?;
     let theta = raw.first_of(
         (&parameters.name("rope_theta"), parameters.given("rope_theta")?),
@@ -61,6 +41,21 @@ pub(super) fn rope(raw: &RawConfig, defaults: &Defaults, rotated: usize) -> Resu
     };
     rope.scaling = (of_kind.rule)(&parameters, &rope, longest)?;
     Ok(rope)
+}
+
+/// `max_position_embeddings`. L0 is known by it, so that it is told where it is not there.
+fn longest(raw: &RawConfig, defaults: &Defaults) -> Result<usize> {
+    let key = "max_position_embeddings";
+    let longest: usize = raw.keys.or(key, defaults.max_position_embeddings)?;
+    if !raw.keys.has(key) {
+        raw.note(format!(
+            "config.json has no {key}: {longest} is taken, as transformers does for this model_type"
+        ));
+    }
+    match longest <= limits::TRAINED_LENGTH {
+        true => Ok(longest),
+        false => Err(field_error(key, &format!("is {longest}, more than {}", limits::TRAINED_LENGTH))),
+    }
 }
 
 /// `partial_rotary_factor`, from either of its places.
@@ -204,6 +199,18 @@ impl Kind {
         takes_original: true,
         rule: longrope,
     };
+
+    /// The kind that a config names.
+    fn of(raw: &RawConfig, defaults: &Defaults, parameters: &Keys) -> Result<&'static Kind> {
+        let name = kind(raw, parameters)?;
+        let named = Kind::ALL.iter().find(|kind| kind.names.contains(&name.as_str())).ok_or_else(|| {
+            let fix = "use a checkpoint with default, linear, dynamic, yarn, llama3 or longrope positions";
+            unsupported(&parameters.name("rope_type"), &name, fix)
+        })?;
+        // transformers reads Phi-3's `yarn` as `longrope`, of which it is an old name there.
+        let of_phi3 = named.names == ["yarn"] && defaults.original_max_position_embeddings.is_some();
+        Ok(if of_phi3 { &Kind::LONG } else { named })
+    }
 
     /// Tells of keys that this kind does not have, which transformers leaves out too; refuses a geometry of its own for
     /// each type of layer.

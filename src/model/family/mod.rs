@@ -69,10 +69,14 @@ const MISSING: &[(&str, &str)] = &[
     ("use_parallel_residual", "attention and feed-forward part side by side"),
     ("alibi", "biases in place of rotations"),
     ("vision_config", "images"),
+    ("per_layer_config", "layers of shapes of their own"),
 ];
 
 /// One that says so only of a family that is not here.
 const LEARNED_POSITIONS: (&str, &str) = ("n_positions", "learned positions");
+
+/// One that says so where it is false or null.
+const TO_BOTH_SIDES: (&str, &str) = ("is_causal", "attention to both sides");
 
 /// The family of a config.json.
 ///
@@ -121,5 +125,7 @@ fn missing(raw: &Value, known: bool) -> Vec<String> {
             found.push((field, what));
         }
     }
+    let (is_causal, _) = TO_BOTH_SIDES;
+    found.extend(raw.get(is_causal).filter(|value| !says_something(value)).map(|_| TO_BOTH_SIDES));
     found.into_iter().map(|(field, what)| format!("{field} ({what})")).collect()
 }

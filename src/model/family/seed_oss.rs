@@ -20,6 +20,7 @@ const DEFAULTS: Defaults = Defaults {
     norm_epsilon: ("rms_norm_eps", 1e-6),
     rope_theta: 10_000.0,
     tie_word_embeddings: false,
+    eos_token_id: Some(2),
     hidden_act: SILU,
 };
 

@@ -27,6 +27,7 @@ const DEFAULTS: Defaults = Defaults {
     norm_epsilon: ("rms_norm_eps", 1e-6),
     rope_theta: 2_000_000.0,
     tie_word_embeddings: true,
+    eos_token_id: Some(128_001),
     hidden_act: SILU,
 };
 

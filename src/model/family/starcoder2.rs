@@ -27,6 +27,7 @@ const DEFAULTS: Defaults = Defaults {
     norm_epsilon: ("norm_epsilon", 1e-5),
     rope_theta: 10_000.0,
     tie_word_embeddings: true,
+    eos_token_id: Some(50_256),
     hidden_act: GELU_TANH,
 };
 

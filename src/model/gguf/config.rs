@@ -88,6 +88,7 @@ impl Gguf {
 
     fn config_json(&self) -> Result<Value> {
         self.refuse_experts()?;
+        self.refuse_other_attention()?;
         let there = |tensor: &str| self.header.tensors.contains_key(tensor);
         let (family, stored) = self.family()?;
         let bias = there("blk.0.attn_q.bias");
@@ -97,6 +98,8 @@ impl Gguf {
         let mut config = json!({
             "model_type": family.model_types[0],
             "vocab_size": self.vocab_size()?,
+            // The tokenizer's to say.
+            "eos_token_id": null,
             "hidden_size": self.count("embedding_length")?,
             "intermediate_size": self.count("feed_forward_length")?,
             "num_hidden_layers": self.count("block_count")?,
@@ -176,6 +179,28 @@ impl Gguf {
                 format!("a mixture of {count} experts is not supported"),
                 "use a dense model",
             )),
+        }
+    }
+
+    /// Refuses what no family here has, where a file says so in a key of its own.
+    fn refuse_other_attention(&self) -> Result<()> {
+        for (name, what) in [
+            ("attn_logit_softcapping", "soft caps on logits"),
+            ("final_logit_softcapping", "soft caps on logits"),
+            ("attention.clamp_kqv", "clamped queries, keys and values"),
+            ("attention.max_alibi_bias", "biases in place of rotations"),
+        ] {
+            let key = self.key(name)?;
+            if self.number(&key)?.is_some_and(|number| number != 0.0) {
+                return Err(unsupported(&key, format!("{what} are not supported"), "use another model"));
+            }
+        }
+        let key = self.key("attention.causal")?;
+        match self.flag(&key)? {
+            Some(false) => {
+                Err(unsupported(&key, "attention to both sides is not supported".into(), "use another model"))
+            }
+            _ => Ok(()),
         }
     }
 
