@@ -32,3 +32,19 @@ pub const REDIRECTS: usize = 10;
 pub const HUB_SILENCE_SECONDS: u64 = 15;
 /// Bytes that have to come in so many seconds, or the connection counts as broken: what drips never ends.
 pub const HUB_LEAST_BYTES: u64 = 16 << 10;
+// Models' shapes and sequences.
+
+/// Decoder layers of a model.
+pub const LAYERS: usize = 1 << 16;
+
+/// Rows or columns of a matrix, and heads, of a model.
+pub const WIDTH: usize = (1 << 31) - 1;
+
+/// Numbers of a model's weights in all.
+pub const WEIGHTS: u128 = 1 << 46;
+
+/// Tokens that a checkpoint says it was trained for.
+pub const TRAINED_LENGTH: usize = 1 << 32;
+
+/// Tokens of a sequence, those that are generated among them.
+pub const SEQUENCE: usize = 1 << 30;

@@ -19,3 +19,4 @@ mod train;
 mod tune;
 #[cfg(unix)]
 mod untrusted;
+mod wild_configs;
