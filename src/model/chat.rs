@@ -12,6 +12,7 @@ use minijinja::{Environment, ErrorKind as JinjaError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::format::{self, CheckpointFormat};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
 
@@ -28,6 +29,7 @@ pub struct ChatTemplate {
 
 /// What somebody says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Message {
     /// `system`, `user` or `assistant`.
     pub role: String,
@@ -52,6 +54,23 @@ impl Message {
 }
 
 impl ChatTemplate {
+    /// That of a checkpoint, a directory or a GGUF file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`] when it has none, or its files cannot be read.
+    pub fn read(path: &Path) -> Result<ChatTemplate> {
+        ChatTemplate::of_format(format::open(path)?.as_ref(), path)
+    }
+
+    /// That of a checkpoint's form, which lies at `path`.
+    pub(super) fn of_format(format: &dyn CheckpointFormat, path: &Path) -> Result<ChatTemplate> {
+        format.chat_template()?.ok_or_else(|| {
+            Error::new(ErrorKind::Tokenizer, "the model has no chat template")
+                .in_file(path)
+                .fix("use an instruct model, or ask in plain text")
+        })
+    }
+
     /// That of a directory, if it has one.
     ///
     /// # Errors

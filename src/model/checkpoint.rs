@@ -58,11 +58,7 @@ impl Checkpoint {
     /// # Errors
     /// [`ErrorKind::Tokenizer`] when it does not say so, or its files cannot be read.
     pub fn chat_template(&self) -> Result<ChatTemplate> {
-        self.format.chat_template()?.ok_or_else(|| {
-            Error::new(ErrorKind::Tokenizer, "the model has no chat template")
-                .in_file(&self.path)
-                .fix("use an instruct model, or ask in plain text")
-        })
+        ChatTemplate::of_format(self.format.as_ref(), &self.path)
     }
 
     /// Loads the weights on a device, to score and generate in a precision.

@@ -8,5 +8,6 @@ mod decode;
 mod gguf;
 mod golden;
 mod identities;
+mod random;
 mod statistics;
 mod transformers;
