@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use crate::error::{Error, ErrorKind, Result};
+
 /// Keeps what is freed for what is allocated next. By default glibc gives large blocks back at once, and
 /// every tensor of a forward pass then costs page faults again: about a tenth of the time of scoring
 /// 4,096 tokens with a model of 135M parameters. To be called before other threads start.
@@ -34,6 +36,23 @@ pub fn resident() -> Option<f64> {
 /// Memory that a program can still have without the machine swapping, bytes; none where the system does not tell.
 pub fn available() -> Option<f64> {
     bytes("/proc/meminfo", "MemAvailable:")
+}
+
+/// Refuses what would take more memory than there is, as far as the system tells: what is available, and what this
+/// process has, part of which it may use again.
+///
+/// # Errors
+/// [`ErrorKind::Usage`], with both figures.
+pub fn refuse_beyond(bytes: f64, what: &str) -> Result<()> {
+    let Some((available, resident)) = available().zip(resident()) else { return Ok(()) };
+    match bytes <= available + resident {
+        true => Ok(()),
+        false => Err(Error::new(
+            ErrorKind::Usage,
+            format!("{what} take {:.1} GB, and {:.1} GB are available", bytes / 1e9, available / 1e9),
+        )
+        .fix("ask for less, or use a machine with more memory")),
+    }
 }
 
 /// A figure of a file of the kernel's that counts in kB, which are 1,024 bytes.

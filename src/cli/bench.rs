@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{check_encoding, find_model, kinds_help, print};
+use super::{check_encoding, kinds_help, open_model, print};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits;
 use crate::memory;
-use crate::model::{Checkpoint, Network, Precision, Under};
+use crate::model::{Checkpoint, Network, Precision, Under, is_cpu};
 
 /// Tokens a second and peak memory of scoring, by encoding and length
 #[derive(Debug, clap::Args)]
@@ -54,6 +55,14 @@ impl Args {
                 .at("--repeats")
                 .fix("time at least 1 pass"));
         }
+        if let Some(length) = self.length.iter().find(|&&length| length > limits::SEQUENCE) {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("a length of {length} is beyond {} tokens", limits::SEQUENCE),
+            )
+            .at("--length")
+            .fix("give a smaller length"));
+        }
         if let Some(length) = self.length.iter().find(|&&length| length < 2) {
             return Err(Error::new(
                 ErrorKind::Usage,
@@ -62,13 +71,19 @@ impl Args {
             .at("--length")
             .fix("give lengths of at least 2 tokens"));
         }
-        let checkpoint = Checkpoint::open(&find_model(&self.model, self.download)?)?;
+        let checkpoint = open_model(&self.model, self.download)?;
         let encodings: Vec<EncodingSpec> =
             self.encoding.iter().map(|text| EncodingSpec::parse(text)).collect::<Result<_>>()?;
         for (encoding, text) in encodings.iter().zip(&self.encoding) {
             check_encoding(encoding, text, &checkpoint.config.rope)?;
         }
         let device = self.device.open()?;
+        for &length in &self.length {
+            for encoding in encodings.iter().filter(|_| is_cpu(&device.device)) {
+                Under::check_scoring(&checkpoint.config, encoding, length)
+                    .map_err(|e| e.at("--length").fix("give a smaller length"))?;
+            }
+        }
         let model = checkpoint.load(&device.device, self.precision)?;
         if !self.json {
             print(&format!(

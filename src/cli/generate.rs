@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::{check_encoding, find_model, kinds_help, print};
+use super::{check_encoding, kinds_help, open_model, print};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
+use crate::limits;
 use crate::model::{Asker, Checkpoint, Limits, Network, Precision, Prompt, PromptStyle, Under, generate};
 use crate::structure::{Language, Source, segments};
 
@@ -56,8 +57,14 @@ impl Args {
                 .at("--max-new-tokens")
                 .fix("give at least 1 token"));
         }
+        if self.max_new_tokens > limits::SEQUENCE {
+            let what = format!("{} new tokens are beyond {}", self.max_new_tokens, limits::SEQUENCE);
+            return Err(Error::new(ErrorKind::Usage, what)
+                .at("--max-new-tokens")
+                .fix("ask for fewer tokens"));
+        }
         let encoding = EncodingSpec::parse(&self.encoding)?;
-        let checkpoint = Checkpoint::open(&find_model(&self.model, self.download)?)?;
+        let checkpoint = open_model(&self.model, self.download)?;
         check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let texts: Vec<String> =
             self.files.iter().map(|file| read_text(file, ErrorKind::Source)).collect::<Result<_>>()?;

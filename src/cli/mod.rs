@@ -23,7 +23,7 @@ use clap::{Parser, Subcommand};
 use crate::encoding::{EncodingSpec, KINDS, ModelRope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::{self, Name};
-use crate::model::Products;
+use crate::model::{Checkpoint, Products};
 use crate::registry::Kind;
 use crate::task::TASKS;
 use crate::{interrupt, memory};
@@ -68,6 +68,14 @@ fn find_model(given: &Path, download: bool) -> Result<PathBuf> {
             .fix("leave it out, or give --model org/name")),
         None => Ok(given.to_path_buf()),
     }
+}
+
+/// The model of `--model`, with what must be told of it on stderr.
+fn open_model(given: &Path, download: bool) -> Result<Checkpoint> {
+    let path = find_model(given, download)?;
+    let checkpoint = Checkpoint::open(&path)?;
+    checkpoint.notes().for_each(|note| eprintln!("{}: {note}", given.display()));
+    Ok(checkpoint)
 }
 
 /// Refuses an encoding that makes no sense for a model, and says on stderr what is unwise of it.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{check_encoding, find_model, kinds_help, print};
+use super::{check_encoding, kinds_help, open_model, print};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
@@ -59,7 +59,7 @@ impl Args {
                 .fix("give at least 2 tokens"));
         }
         let encoding = self.encoding_with_unit()?;
-        let checkpoint = Checkpoint::open(&find_model(&self.model, self.download)?)?;
+        let checkpoint = open_model(&self.model, self.download)?;
         check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let texts: Vec<String> =
             self.files.iter().map(|file| read_text(file, ErrorKind::Source)).collect::<Result<_>>()?;

@@ -22,6 +22,7 @@ use crate::encoding::{self, EncodingSpec};
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::files::read_text;
 use crate::hub::{self, Name};
+use crate::limits;
 use crate::model::Precision;
 use crate::paper;
 use crate::task::{self, Task};
@@ -418,11 +419,24 @@ fn task_entries(mut table: Table) -> Result<Vec<TaskEntry>> {
     let name = take_text(&mut table, "name")?.unwrap_or_else(|| format!("{}-{dataset}", kind.name));
     let values = sweep::expand(table, kind.lists)?.entries;
     let entry = |(suffix, keys): (String, Table)| {
+        check_new_tokens(&keys)?;
         let (task, keys) = kind.parse(keys)?;
         let name = format!("{name}{suffix}");
         Ok(TaskEntry { name, kind: kind.name, dataset: dataset.clone(), keys, task })
     };
     values.into_iter().map(entry).collect()
+}
+
+/// Refuses more new tokens than any sequence has, of whichever kind of task.
+fn check_new_tokens(keys: &Table) -> Result<()> {
+    let key = "max_new_tokens";
+    match keys.get(key).and_then(toml::Value::as_integer) {
+        Some(tokens) if tokens > limits::SEQUENCE as i64 => {
+            let what = format!("{key} is {tokens}, more than {}", limits::SEQUENCE);
+            Err(config_error(what, "ask for fewer tokens").at_key(key))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn unique<'a>(key: &str, names: impl Iterator<Item = &'a String>) -> Result<()> {

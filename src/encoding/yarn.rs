@@ -25,6 +25,13 @@ pub struct Yarn {
     pub beta_slow: f64,
     /// `m`: queries and keys are each scaled by it; `0.1 ln(factor) + 1` when not given.
     pub attention_factor: Option<f64>,
+    /// Whether the ramp begins and ends at whole pairs; a checkpoint may say no.
+    #[serde(skip, default = "whole_pairs")]
+    pub truncate: bool,
+}
+
+fn whole_pairs() -> bool {
+    true
 }
 
 fn default_beta_fast() -> f64 {
@@ -36,13 +43,23 @@ fn default_beta_slow() -> f64 {
 }
 
 impl Yarn {
+    /// `m` where a checkpoint weighs the logarithm by its `mscale`: `0.1 mscale ln(factor) + 1`, 1 where the factor is at
+    /// most 1.
+    pub fn attention_factor(factor: f64, mscale: f64) -> f64 {
+        if factor <= 1.0 { 1.0 } else { 0.1 * mscale * factor.ln() + 1.0 }
+    }
+
     /// `g_p`: 0 for pairs that keep their frequency, 1 for pairs interpolated in full.
     fn ramp(&self, model: &ModelRope) -> impl Fn(usize) -> f32 {
         let d = model.head_dim as f64;
         let trained = self.original_max_position.unwrap_or(model.trained_length) as f64;
         let pair_of = |turns: f64| d * (trained / (2.0 * PI * turns)).ln() / (2.0 * model.base.ln());
-        let low = pair_of(self.beta_fast).floor().max(0.0);
-        let mut high = pair_of(self.beta_slow).ceil().min(d - 1.0);
+        let (mut low, mut high) = (pair_of(self.beta_fast), pair_of(self.beta_slow));
+        if self.truncate {
+            (low, high) = (low.floor(), high.ceil());
+        }
+        low = low.max(0.0);
+        high = high.min(d - 1.0);
         if low == high {
             high += 0.001;
         }

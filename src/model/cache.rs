@@ -121,6 +121,11 @@ impl Kept {
     }
 }
 
+/// Rows that a cache will have of a sequence when it has read these, its first ones.
+pub(super) fn rows_after(sight: &Sight) -> usize {
+    room(sight, sight.rows(), sight.rows() - 1)
+}
+
 /// Rows for the first `length` positions of a sequence of which the row `row` of a sight is at the end:
 /// all that the sequence will have, or where keys are lost on the way as many as are seen, and a few.
 fn room(sight: &Sight, length: usize, row: usize) -> usize {

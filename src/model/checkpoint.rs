@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use super::chat::ChatTemplate;
 use super::format::{self, CheckpointFormat};
 use super::stored::Mapped;
+use super::tied::has_own_head;
 use super::weights::{Hold, Weights};
 use super::{Network, NetworkConfig, Precision, Tokenizer};
 use crate::error::{Error, ErrorKind, Result};
@@ -21,7 +22,8 @@ pub struct Checkpoint {
     pub config: NetworkConfig,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
-    /// Tokens that end a generation: those of generation_config.json and config.json, and the tokenizer's.
+    /// Tokens that end a generation: those of generation_config.json and config.json, or else the family's, and the
+    /// tokenizer's.
     pub end_of_sequence: Vec<u32>,
     format: Box<dyn CheckpointFormat>,
 }
@@ -34,23 +36,41 @@ impl Checkpoint {
     /// supported, or a tokenizer with more ids than the model has embeddings.
     pub fn open(path: &Path) -> Result<Checkpoint> {
         let format = format::open(path)?;
-        let (config, tokenizer) = (format.config()?, format.tokenizer()?);
+        let (mut config, tokenizer) = (format.config()?, format.tokenizer()?);
         format.files()?;
-        if tokenizer.max_id() as usize >= config.vocab_size {
-            let what = format!(
-                "the tokenizer's ids go up to {}, the model has {} embeddings",
-                tokenizer.max_id(),
-                config.vocab_size
+        if let Some(note) =
+            ids_beyond(&tokenizer, &config).map_err(|e| e.in_file(&format.tokenizer_file()))?
+        {
+            config.notes.push(note);
+        }
+        if config.tie_word_embeddings && has_own_head(&*format.tensors()?)? {
+            config.tie_word_embeddings = false;
+            config.notes.push(
+                "tie_word_embeddings is true, and lm_head.weight is not the embedding: the head is kept, as in \
+                 transformers"
+                    .into(),
             );
-            return Err(Error::new(ErrorKind::Tokenizer, what)
-                .in_file(&format.tokenizer_file())
-                .fix("use the tokenizer that the model was trained with"));
         }
         let mut end_of_sequence = format.end_of_sequence()?;
+        if end_of_sequence.is_empty() {
+            end_of_sequence.extend(config.default_end_of_sequence);
+        }
         end_of_sequence.extend(tokenizer.end_of_sequence());
         end_of_sequence.sort_unstable();
         end_of_sequence.dedup();
         Ok(Checkpoint { path: path.to_path_buf(), config, tokenizer, end_of_sequence, format })
+    }
+
+    /// What a user must be told of it, beside errors.
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        let assumed = &self.config.assumed;
+        let of_shape = (!assumed.is_empty()).then(|| {
+            format!(
+                "config.json leaves out {}: as transformers takes it for this model_type",
+                assumed.join(", ")
+            )
+        });
+        self.config.notes.iter().cloned().chain(of_shape)
     }
 
     /// How the model wants to be asked.
@@ -88,7 +108,12 @@ impl Checkpoint {
     }
 
     fn take_all(&self, mut weights: Weights, device: &Device) -> Result<Network> {
-        let model = Network::load(&self.config, &mut weights, device)?;
+        let model = Network::load(&self.config, &mut weights, device).map_err(|mut e| {
+            if !self.config.assumed.is_empty() {
+                e.what = format!("{}; config.json leaves out {}", e.what, self.config.assumed.join(", "));
+            }
+            e
+        })?;
         weights.finish(self.config.tie_word_embeddings)?;
         Mapped::check_whole()?;
         Ok(model)
@@ -121,4 +146,23 @@ impl Checkpoint {
         }
         Ok(hasher.finish())
     }
+}
+
+/// Refuses a tokenizer with more ids than the model has embeddings; of tokens that were only added, as for padding, that
+/// no text gets by itself, it is enough to tell.
+fn ids_beyond(tokenizer: &Tokenizer, config: &NetworkConfig) -> Result<Option<String>> {
+    let [largest, of_texts] = [tokenizer.max_id(), tokenizer.max_id_of_texts()].map(|id| id as usize);
+    let embeddings = config.vocab_size;
+    if of_texts >= embeddings {
+        let what = format!("the tokenizer's ids go up to {of_texts}, the model has {embeddings} embeddings");
+        return Err(
+            Error::new(ErrorKind::Tokenizer, what).fix("use the tokenizer that the model was trained with")
+        );
+    }
+    Ok((largest >= embeddings).then(|| {
+        format!(
+            "the tokenizer's added tokens go up to id {largest}, the model has {embeddings} embeddings: a text that \
+             holds one of those beyond is refused"
+        )
+    }))
 }

@@ -9,6 +9,7 @@ use super::stored::Mapped;
 use super::{Network, NetworkConfig, RotaryTables, SequenceRows, Tokenizer};
 use crate::encoding::{EncodingSpec, Positions};
 use crate::error::{Error, ErrorKind, Result};
+use crate::{limits, memory};
 
 /// When a generation ends.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +65,8 @@ impl<'a> Decoder<'a> {
     /// sequence's length take the length with all of them.
     ///
     /// # Errors
-    /// [`ErrorKind::Compute`] when the device fails or a logit is not finite.
+    /// [`ErrorKind::Compute`] when the device fails or a logit is not finite; [`ErrorKind::Usage`] when there is no
+    /// memory for the sequence; [`ErrorKind::Tokenizer`] for an id that the model does not have.
     ///
     /// # Panics
     /// When there are no ids.
@@ -76,7 +78,7 @@ impl<'a> Decoder<'a> {
         levels: Vec<Vec<u32>>,
         room: usize,
     ) -> Result<Decoder<'a>> {
-        let capacity = ids.len() + room;
+        let capacity = check_length(ids.len(), room)?;
         let mut decoder = Decoder {
             model,
             config,
@@ -88,7 +90,11 @@ impl<'a> Decoder<'a> {
             logits: Vec::new(),
         };
         let tables = decoder.tables(ids.len(), levels);
-        let hidden = model.forward(model.ids(ids), &mut [decoder.part(&tables)]);
+        if is_cpu(&model.device()) {
+            let kept = 4.0 * tables.kept_rows(config.num_hidden_layers) * config.key_width() as f64;
+            memory::refuse_beyond(kept, &format!("the keys and values of {capacity} tokens"))?;
+        }
+        let hidden = model.forward(model.ids(ids)?, &mut [decoder.part(&tables)]);
         decoder.logits = host_logits(model, hidden.slice_dim(0, ids.len() - 1..ids.len()))?;
         decoder.length = ids.len();
         Ok(decoder)
@@ -115,13 +121,14 @@ impl<'a> Decoder<'a> {
     /// When there is no room for them.
     pub fn score(&mut self, continuation: &[u32]) -> Result<Vec<f64>> {
         let Some((first, rest)) = continuation.split_first() else { return Ok(Vec::new()) };
+        self.model.check_ids(continuation)?;
         let mut nll = vec![negative_log_likelihood(&self.logits, *first)];
         if rest.is_empty() {
             return Ok(nll);
         }
         let read = &continuation[..rest.len()];
         let tables = self.tables(read.len(), self.inherited(read.len()));
-        let hidden = self.model.forward(self.model.ids(read), &mut [self.part(&tables)]);
+        let hidden = self.model.forward(self.model.ids(read)?, &mut [self.part(&tables)]);
         let logits = host_logits(self.model, hidden)?;
         let rows = logits.chunks_exact(self.model.vocab_size());
         nll.extend(rows.zip(rest).map(|(row, &id)| negative_log_likelihood(row, id)));
@@ -140,7 +147,7 @@ impl<'a> Decoder<'a> {
         let tables: Vec<_> = decoders.iter().map(|decoder| decoder.tables(1, decoder.inherited(1))).collect();
         let mut parts: Vec<_> =
             decoders.iter_mut().zip(&tables).map(|(decoder, tables)| decoder.part(tables)).collect();
-        let logits = host_logits(model, model.forward(model.ids(ids), &mut parts))?;
+        let logits = host_logits(model, model.forward(model.ids(ids)?, &mut parts))?;
         for (decoder, logits) in decoders.iter_mut().zip(logits.chunks_exact(model.vocab_size())) {
             decoder.logits = logits.to_vec();
             decoder.length += 1;
@@ -165,6 +172,18 @@ impl<'a> Decoder<'a> {
     fn part<'b>(&'b mut self, rotary: &'b RotaryTables) -> SequenceRows<'b> {
         SequenceRows { rotary, cache: Some(&mut self.cache) }
     }
+}
+
+/// The length of a sequence with room for more.
+///
+/// # Errors
+/// [`ErrorKind::Usage`]: beyond [`limits::SEQUENCE`].
+pub(super) fn check_length(tokens: usize, room: usize) -> Result<usize> {
+    tokens.checked_add(room).filter(|&length| length <= limits::SEQUENCE).ok_or_else(|| {
+        let most = limits::SEQUENCE;
+        Error::new(ErrorKind::Usage, format!("{tokens} tokens and {room} more are beyond {most}"))
+            .fix("ask for fewer tokens")
+    })
 }
 
 /// Goes on greedily with several sequences side by side, each until it ends.

@@ -2,7 +2,7 @@
 //!
 //! In the order of use: [`mod@format`] chooses between [`hugging_face`] directories and [`gguf`] files, which give
 //! config, tokenizer and weights; [`config`] reads config.json by what its [`family`] has beyond LLaMA, [`tokenizer`] tokenizer.json, [`safetensors`]
-//! the files of weights; [`stored`] is weights as they lie there, [`weights`] hands them out, [`precision`] says
+//! the files of weights; [`stored`] is weights as they lie there, [`weights`] hands them out ([`tied`]: whether the head is the embedding), [`precision`] says
 //! what their products are made of, [`matrix`] is one and its product; [`checkpoint`] puts it together. [`network`]
 //! is the network, put together from [`part`]s, [`rotary`] turns queries and keys by an encoding's rotations, [`attention`] is relative
 //! attention of what was turned, [`cache`] keeps keys and values while decoding, [`kernels`] is what devices have
@@ -30,6 +30,7 @@ pub mod rotary;
 pub mod safetensors;
 pub mod score;
 pub mod stored;
+mod tied;
 pub mod tokenizer;
 pub mod training;
 pub mod under;

@@ -7,6 +7,7 @@ use super::cache::{Cache, LayerCache};
 use super::config::{LayerNorms, QkNorm};
 use super::matrix::{Matrix, Rows};
 use super::part::{FeedForward, Linear, Norm};
+use super::tied::{EMBEDDING, HEAD};
 use super::weights::{Hold, TensorRows, Weights};
 use super::{MAX_ELEMENTS, NetworkConfig, Precision, RotaryTables};
 use crate::error::Result;
@@ -88,17 +89,16 @@ impl Network {
     /// # Errors
     /// [`crate::error::ErrorKind::Model`], naming the tensor that is missing or has another shape.
     pub fn load(config: &NetworkConfig, weights: &mut Weights, device: &Device) -> Result<Network> {
-        let embedding = [config.vocab_size, config.hidden_size];
+        let (tied, embedding) = (config.tie_word_embeddings, [config.vocab_size, config.hidden_size]);
+        // Files of a tied model may have its one matrix under either name.
+        let name = if tied && !weights.has(EMBEDDING) && weights.has(HEAD) { HEAD } else { EMBEDDING };
         Ok(Network {
-            embed_tokens: weights.take_matrix("model.embed_tokens.weight", embedding, device)?,
+            embed_tokens: weights.take_matrix(name, embedding, device)?,
             layers: (0..config.num_hidden_layers)
                 .map(|n| Layer::load(&format!("model.layers.{n}"), config, weights, device))
                 .collect::<Result<_>>()?,
             norm: layer_norm("model.norm", config, weights, device)?,
-            lm_head: match config.tie_word_embeddings {
-                true => None,
-                false => Some(weights.take_matrix("lm_head.weight", embedding, device)?),
-            },
+            lm_head: if tied { None } else { Some(weights.take_matrix(HEAD, embedding, device)?) },
             embedding: config.multipliers.embedding,
             logits: config.multipliers.logits,
             precision: match weights.hold() {

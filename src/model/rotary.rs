@@ -6,7 +6,7 @@ use burn::backend::Dispatch;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::attention::{RelativeAttention, Sight, Turn};
-use super::cache::LayerCache;
+use super::cache::{LayerCache, rows_after};
 use super::kernels::{Heads, InferenceKernels, is_cpu_without_gradients};
 use super::{AttentionConfig, Precision};
 use crate::encoding::{Band, Positions, Rotation, Rotations};
@@ -90,6 +90,17 @@ impl RotaryTables {
     /// Tokens that the tables are for.
     pub fn rows(&self) -> usize {
         self.tables.dims()[1]
+    }
+
+    /// Rows of keys and of values that the caches of all layers will have when these rows, a sequence's first, are read.
+    pub(super) fn kept_rows(&self, layers: usize) -> f64 {
+        let turned = self.tables.dims()[0] / 2 - self.queries;
+        let of_layer = |layer: usize| {
+            let alone = self.unrotated.as_ref().is_some_and(|unrotated| unrotated.layers[layer]);
+            let keys = if alone { 1 } else { turned };
+            rows_after(self.sight_of(layer)) as f64 * (keys + 1) as f64
+        };
+        (0..layers).map(of_layer).sum()
     }
 
     /// How many different rotations of queries and of keys tables have, without making them.

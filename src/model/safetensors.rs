@@ -13,11 +13,16 @@ use super::weights::TensorSource;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
 
+/// What stands before the names of the network's parts where it was saved with its head.
+const USUAL_PREFIX: &str = "model.";
+
 /// The weight files of a directory, mapped from disk.
 pub struct SafetensorsDir {
     dir: PathBuf,
     files: Vec<Arc<Mapped>>,
     places: BTreeMap<String, Place>,
+    /// What stands before the names of the network's parts, `model.` as a rule.
+    prefix: String,
 }
 
 /// Where a tensor lies.
@@ -103,7 +108,20 @@ impl SafetensorsDir {
                 }
             }
         }
-        Ok(SafetensorsDir { dir: dir.to_path_buf(), files, places })
+        let prefix = prefix(&places);
+        Ok(SafetensorsDir { dir: dir.to_path_buf(), files, places, prefix })
+    }
+}
+
+/// What stands before the names of layers and of the last norm: `model.`; nothing where the network was saved without
+/// its head, `language_model.model.` and others where it was a part of something.
+fn prefix<T>(places: &BTreeMap<String, T>) -> String {
+    let of_layers = places.keys().filter_map(|name| name.split_once("layers.0.")).map(|(before, _)| before);
+    let with_norm = of_layers.filter(|prefix| places.contains_key(&format!("{prefix}norm.weight")));
+    let found: BTreeSet<&str> = with_norm.collect();
+    match found.first() {
+        Some(first) if !found.contains(USUAL_PREFIX) => first.to_string(),
+        _ => USUAL_PREFIX.to_string(),
     }
 }
 
@@ -113,7 +131,18 @@ impl TensorSource for SafetensorsDir {
     }
 
     fn own_name(&self, name: &str) -> String {
-        name.to_string()
+        if self.prefix == USUAL_PREFIX {
+            return name.to_string();
+        }
+        match name.strip_prefix(USUAL_PREFIX) {
+            Some(part) => format!("{}{part}", self.prefix),
+            // The head stands beside `model.`, wherever that is.
+            None => {
+                let beside = self.prefix.strip_suffix(USUAL_PREFIX).unwrap_or_default();
+                let named = format!("{beside}{name}");
+                if self.places.contains_key(&named) { named } else { name.to_string() }
+            }
+        }
     }
 
     fn shape(&self, name: &str) -> Result<(Vec<usize>, &Path)> {
@@ -151,5 +180,29 @@ fn format(name: &str, dtype: Dtype) -> Result<&'static Format> {
         Dtype::BF16 => Ok(Format::bf16()),
         other => Err(Error::new(ErrorKind::Model, format!("tensor `{name}` has type {other:?}"))
             .fix("save the model as f32, bf16 or f16")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes() {
+        let of = |names: &[&str]| prefix(&names.iter().map(|name| (name.to_string(), ())).collect());
+        assert_eq!(of(&["model.layers.0.x.weight", "model.norm.weight", "lm_head.weight"]), "model.");
+        assert_eq!(of(&["layers.0.x.weight", "norm.weight", "embed_tokens.weight"]), "");
+        assert_eq!(of(&["transformer.layers.0.x.weight", "transformer.norm.weight"]), "transformer.");
+        let both = [
+            "language_model.model.layers.0.x.weight",
+            "language_model.model.norm.weight",
+            "vision_tower.encoder.layers.0.x.weight",
+        ];
+        assert_eq!(of(&both), "language_model.model.");
+        assert_eq!(of(&[]), "model.");
+        assert_eq!(
+            of(&["layers.0.x.weight", "norm.weight", "model.layers.0.x", "model.norm.weight"]),
+            "model."
+        );
     }
 }

@@ -40,7 +40,7 @@ impl Network {
             return Ok(TokenScores::default());
         }
         let hidden =
-            self.forward(self.ids(ids), &mut [SequenceRows::whole(rotary)]).slice_dim(0, 0..ids.len() - 1);
+            self.forward(self.ids(ids)?, &mut [SequenceRows::whole(rotary)]).slice_dim(0, 0..ids.len() - 1);
         self.losses(hidden, &ids[1..], 1)
     }
 
@@ -51,7 +51,7 @@ impl Network {
         let mut rest = targets;
         for rows in row_blocks(hidden, self.vocab_size()) {
             let targets = rest.split_off(..rows.dims()[0]).expect("a target a row");
-            let (nll, correct) = chunk_scores(self.logits(rows), self.ids(targets))?;
+            let (nll, correct) = chunk_scores(self.logits(rows), self.ids(targets)?)?;
             scores.nll.extend(nll);
             scores.correct.extend(correct);
         }
@@ -65,10 +65,31 @@ impl Network {
     }
 
     /// Token ids as a tensor on the device.
-    pub(super) fn ids(&self, ids: &[u32]) -> Tensor<1, Int> {
+    ///
+    /// # Errors
+    /// As [`Network::check_ids`].
+    pub(super) fn ids(&self, ids: &[u32]) -> Result<Tensor<1, Int>> {
+        self.check_ids(ids)?;
         let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
         let count = ids.len();
-        Tensor::from_data(TensorData::new(ids, [count]), &self.device())
+        Ok(Tensor::from_data(TensorData::new(ids, [count]), &self.device()))
+    }
+
+    /// Refuses ids that the model has no embedding for, as those of a pad token that was added to the tokenizer alone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`], naming the id.
+    pub(super) fn check_ids(&self, ids: &[u32]) -> Result<()> {
+        let embeddings = self.vocab_size();
+        match ids.iter().enumerate().find(|(_, id)| **id as usize >= embeddings) {
+            None => Ok(()),
+            Some((token, id)) => Err(Error::new(
+                ErrorKind::Tokenizer,
+                format!("the text has token id {id}, and the model has {embeddings} embeddings"),
+            )
+            .at(format_args!("token {token}"))
+            .fix("take that token out of the text, or use the tokenizer that the model was trained with")),
+        }
     }
 }
 

@@ -148,6 +148,11 @@ impl Tokenizer {
         Ok(self.encode("")?.ids.first().copied())
     }
 
+    /// The largest id that a text can get without naming an added token.
+    pub fn max_id_of_texts(&self) -> u32 {
+        self.inner.get_vocab(false).into_values().max().unwrap_or(0)
+    }
+
     /// The largest id that the tokenizer can give.
     pub fn max_id(&self) -> u32 {
         self.inner.get_vocab(true).into_values().max().unwrap_or(0)

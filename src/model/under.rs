@@ -4,9 +4,11 @@ use std::time::Instant;
 
 use burn::tensor::Tensor;
 
+use super::decode::check_length;
 use super::{Decoder, Network, NetworkConfig, RotaryTables, SequenceRows, TokenScores};
 use crate::encoding::{Context, EncodingSpec, Positions, Window};
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory;
 
 /// Tokens of windows that go through the network side by side.
 pub(crate) const TOGETHER: usize = 4096;
@@ -37,6 +39,19 @@ impl<'a> Under<'a> {
         }
     }
 
+    /// Refuses to score so many tokens on the CPU where that is beyond the limit, or where the widest rows of a layer
+    /// alone do not fit into memory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`].
+    pub fn check_scoring(config: &NetworkConfig, encoding: &EncodingSpec, length: usize) -> Result<()> {
+        check_length(length, 0)?;
+        let rows = encoding.context.map_or(length, |context| length.min(context.tokens.max(TOGETHER)));
+        // The rows themselves, queries and keys before and after they turn, and values.
+        let width = config.hidden_size + 2 * config.query_width() + 3 * config.key_width();
+        memory::refuse_beyond(4.0 * rows as f64 * width as f64, &format!("the rows of {length} tokens"))
+    }
+
     /// Seconds of scoring `length` tokens. Time does not depend on what the tokens are; segments of 128 tokens stand
     /// for functions.
     ///
@@ -60,7 +75,8 @@ impl<'a> Under<'a> {
     /// # Panics
     /// When there are no ids.
     pub fn read(&self, ids: &[u32], levels: Vec<Vec<u32>>, room: usize) -> Result<Decoder<'a>> {
-        let Some(context) = self.encoding.context.filter(|context| ids.len() + room > context.tokens) else {
+        let length = check_length(ids.len(), room)?;
+        let Some(context) = self.encoding.context.filter(|context| length > context.tokens) else {
             return Decoder::read(self.model, self.config, self.encoding, ids, levels, room);
         };
         let bos = usize::from(self.bos.is_some());
@@ -117,7 +133,7 @@ impl<'a> Under<'a> {
         let rows: Vec<u32> =
             windows.iter().flat_map(|window| self.window(ids, window.tokens.clone())).collect();
         let mut parts: Vec<SequenceRows> = made.iter().map(SequenceRows::whole).collect();
-        let hidden = self.model.forward(self.model.ids(&rows), &mut parts);
+        let hidden = self.model.forward(self.model.ids(&rows)?, &mut parts);
         let (mut start, mut predicting) = (0, Vec::new());
         for Window { tokens, predicted } in windows {
             let first = start + predicted.start - 1 - tokens.start;

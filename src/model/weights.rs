@@ -13,6 +13,7 @@ use super::kernels::is_cpu;
 use super::matrix::{Matrix, Stored};
 use super::safetensors::SafetensorsDir;
 use super::stored::StoredTensor;
+use super::tied::HEAD;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Files that hold tensors, by names of their own.
@@ -180,6 +181,11 @@ impl Weights {
         Ok(weights.asked.unwrap_or_default())
     }
 
+    /// Whether a tensor is there, and was not taken yet.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.left.contains(&self.source.own_name(name))
+    }
+
     /// How matrices are held.
     pub(super) fn hold(&self) -> Hold {
         self.hold
@@ -290,8 +296,10 @@ impl Weights {
     /// [`ErrorKind::Model`], naming the tensors.
     pub fn finish(mut self, tied: bool) -> Result<()> {
         // Buffers that older exports hold, and the copy of a tied head.
+        const BUFFERS: [&str; 3] = ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached"];
+        let head = self.source.own_name(HEAD);
         let ignored =
-            |name: &str| name.ends_with("rotary_emb.inv_freq") || (tied && name == "lm_head.weight");
+            |name: &str| BUFFERS.iter().any(|buffer| name.ends_with(buffer)) || (tied && name == head);
         self.left.retain(|name| !ignored(name));
         if self.left.is_empty() {
             return Ok(());

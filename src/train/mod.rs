@@ -2,7 +2,7 @@
 //!
 //! In the order of the work: [`config`] says what; [`output`] takes the directory; [`tokenizer`] makes the
 //! vocabulary, [`corpus`] token ids of the documents, [`mod@windows`] of those; [`network`] gives
-//! config.json and the first weights; [`trainer`] does the steps, with the learning rate of [`schedule`] and
+//! config.json and the first weights, `size` says whether they fit; [`trainer`] does the steps, with the learning rate of [`schedule`] and
 //! the [`optimizer`], writes [`log`] and [`checkpoint`]s, and [`result`] leaves the model.
 
 pub mod checkpoint;
@@ -14,6 +14,7 @@ pub mod optimizer;
 pub mod output;
 pub mod result;
 pub mod schedule;
+mod size;
 pub mod tokenizer;
 pub mod trainer;
 pub mod windows;
@@ -85,9 +86,10 @@ fn find_checkpoint(path: &str, config: &TrainConfig, search: &[PathBuf]) -> Resu
             .fix("give a Hugging Face directory with config.json, *.safetensors and tokenizer.json"));
     }
     let checkpoint = Checkpoint::open(&dir)?;
+    checkpoint.notes().for_each(|note| eprintln!("{}: {note}", dir.display()));
     checkpoint.config.check_trainable(config.length).map_err(|e| e.in_file(&dir))?;
     checkpoint.check_weights()?;
-    network::config_json(config, Some(&dir), checkpoint.config.vocab_size)?;
+    network::config_json(config, Some((&dir, &checkpoint.config)), checkpoint.config.vocab_size)?;
     Ok(dir)
 }
 
@@ -105,6 +107,7 @@ pub fn train(
     mode: Mode,
 ) -> Result<String> {
     let sources = Sources::find(config, search)?;
+    size::check(config, &sources, &device.device)?;
     let output = Output::open(out, config, mode)?;
     if output.path(result::REPORT).exists() {
         return Ok(format!("{}: nothing left to do, the training is done\n", out.display()));
@@ -224,11 +227,13 @@ fn make_first_checkpoint(
     about: &About,
 ) -> Result<()> {
     let vocab_size = Tokenizer::read(output.dir())?.max_id() as usize + 1;
-    let json = network::config_json(config, sources.checkpoint.as_deref(), vocab_size)?;
+    let checkpoint = sources.checkpoint.as_deref().map(Checkpoint::open).transpose()?;
+    let earlier = checkpoint.as_ref().map(|checkpoint| (checkpoint.path.as_path(), &checkpoint.config));
+    let json = network::config_json(config, earlier, vocab_size)?;
     write_whole(&output.path("config.json"), format!("{json:#}\n").as_bytes())?;
-    let weights = match &sources.checkpoint {
+    let weights = match &checkpoint {
         None => network::first_weights(&NetworkConfig::from_json(json)?, config.seed)?,
-        Some(dir) => network::named_tensors(&Checkpoint::open(dir)?.load_to_train(&Device::flex())?),
+        Some(checkpoint) => network::named_tensors(&checkpoint.load_to_train(&Device::flex())?),
     };
     let state = State {
         step: 0,

@@ -34,19 +34,29 @@ pub struct NamedTensor {
 /// # Errors
 /// [`ErrorKind::Model`] when the checkpoint's config cannot be read; [`ErrorKind::Config`] for a
 /// `position_scale` beside a scaling that the checkpoint has.
-pub fn config_json(config: &TrainConfig, checkpoint: Option<&Path>, vocab_size: usize) -> Result<Value> {
+pub fn config_json(
+    config: &TrainConfig,
+    checkpoint: Option<(&Path, &NetworkConfig)>,
+    vocab_size: usize,
+) -> Result<Value> {
     let mut json = match checkpoint {
         None => from_shape(&config.model, vocab_size),
-        Some(dir) => {
+        Some((dir, network)) => {
             let path = dir.join("config.json");
-            serde_json::from_str(&read_text(&path, ErrorKind::Model)?).map_err(|e| {
-                Error::new(ErrorKind::Model, format!("not valid JSON: {e}"))
-                    .in_file(&path)
-                    .fix("copy the file again")
-            })?
+            let mut json: Value =
+                serde_json::from_str(&read_text(&path, ErrorKind::Model)?).map_err(|e| {
+                    Error::new(ErrorKind::Model, format!("not valid JSON: {e}"))
+                        .in_file(&path)
+                        .fix("copy the file again")
+                })?;
+            // What the weights are, whatever the config said: a head of its own is kept.
+            json["tie_word_embeddings"] = json!(network.tie_word_embeddings);
+            json
         }
     };
-    let earlier = json.get("max_position_embeddings").and_then(Value::as_u64).unwrap_or(0) as usize;
+    let trained = checkpoint.map_or(0, |(_, network)| network.trained_length());
+    let earlier = json.get("max_position_embeddings").and_then(Value::as_u64);
+    let earlier = earlier.map_or(trained, |length| length as usize);
     // Another scale makes other positions: what was trained at the old ones counts no more.
     let length =
         if config.model.position_scale.is_some() { config.length } else { config.length.max(earlier) };
@@ -86,18 +96,21 @@ fn from_shape(model: &ModelKeys, vocab_size: usize) -> Value {
     })
 }
 
-/// Puts `rope_theta` and the position scale where this config.json has its rotary keys.
+/// Puts `rope_theta` and the position scale where this config.json has the rotary keys that count.
 fn set_rope(json: &mut Value, model: &ModelKeys) -> Result<()> {
-    // transformers 5 writes all of them into one object.
-    let new_style = json.get("rope_parameters").is_some_and(Value::is_object);
+    // transformers 5 writes all of them into `rope_parameters`; a `rope_scaling` beside it goes first.
+    let says = |json: &Value, key: &str| json[key].as_object().is_some_and(|keys| !keys.is_empty());
+    let key = match says(json, "rope_scaling") || !json["rope_parameters"].is_object() {
+        true => "rope_scaling",
+        false => "rope_parameters",
+    };
     if let Some(theta) = model.rope_theta {
-        match new_style {
-            true => json["rope_parameters"]["rope_theta"] = json!(theta),
+        match key == "rope_parameters" || json[key].get("rope_theta").is_some() {
+            true => json[key]["rope_theta"] = json!(theta),
             false => json["rope_theta"] = json!(theta),
         }
     }
     let Some(scale) = model.position_scale else { return Ok(()) };
-    let key = if new_style { "rope_parameters" } else { "rope_scaling" };
     let earlier = json[key].get("rope_type").or_else(|| json[key].get("type")).and_then(Value::as_str);
     if earlier.is_some_and(|kind| kind != "default") {
         return Err(Error::new(ErrorKind::Config, "position_scale beside a checkpoint's own rope_scaling")
@@ -106,8 +119,11 @@ fn set_rope(json: &mut Value, model: &ModelKeys) -> Result<()> {
     if scale == 1.0 {
         return Ok(());
     }
-    if !new_style {
+    if !json[key].is_object() {
         json[key] = json!({});
+    }
+    if let Some(keys) = json[key].as_object_mut() {
+        keys.remove("type");
     }
     json[key]["rope_type"] = json!("linear");
     json[key]["factor"] = json!(1.0 / scale);

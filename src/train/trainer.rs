@@ -104,7 +104,8 @@ impl<'a> Trainer<'a> {
                 return Err(Error::new(ErrorKind::Interrupted, what)
                     .fix("run the same command with --resume to go on"));
             }
-            let every = Duration::from_secs_f64(60.0 * self.config.output.checkpoint_minutes);
+            let every = Duration::try_from_secs_f64(60.0 * self.config.output.checkpoint_minutes);
+            let every = every.unwrap_or(Duration::MAX);
             if self.saved.elapsed() >= every {
                 self.save()?;
             }

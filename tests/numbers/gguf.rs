@@ -229,6 +229,13 @@ fn tiny() -> GgufFile {
     GgufFile::of_directory(&repository("tests/golden/tiny-llama"), F16)
 }
 
+/// A count of 64 bits.
+fn large(file: &mut GgufFile, key: &str, value: u64) {
+    file.set(key, 10, value.to_le_bytes().to_vec());
+}
+
+const EPSILON: &str = "llama.attention.layer_norm_rms_epsilon";
+
 #[test]
 fn what_is_wrong_is_told() {
     type Damage = fn(&mut GgufFile);
@@ -271,6 +278,27 @@ fn what_is_wrong_is_told() {
         ),
         (|file| file.whole("tokenizer.ggml.bos_token_id", 9999), &["`tokenizer.ggml.bos_token_id`", "9999"]),
         (|file| file.whole("llama.vocab_size", 500), &["511", "500"]),
+        (|file| file.float("llama.rope.freq_base", f64::NAN), &["`llama.rope.freq_base`", "finite"]),
+        (|file| file.float("llama.rope.freq_base", f64::INFINITY), &["`llama.rope.freq_base`", "finite"]),
+        (|file| file.float("llama.rope.freq_base", -1e4), &["rope_theta"]),
+        (|file| file.flag("llama.attention.causal", false), &["`llama.attention.causal`"]),
+        (|file| file.float("llama.attn_logit_softcapping", 50.0), &["`llama.attn_logit_softcapping`"]),
+        (|file| file.float(EPSILON, f64::NAN), &[EPSILON, "finite"]),
+        (|file| file.float(EPSILON, f64::NEG_INFINITY), &[EPSILON, "finite"]),
+        (|file| file.float(EPSILON, -1e-5), &["rms_norm_eps", "below 0"]),
+        (|file| file.text(EPSILON, "1e-5"), &[EPSILON, "number"]),
+        (|file| file.float("llama.rope.scaling.factor", f64::NAN), &["`llama.rope.scaling.factor`"]),
+        (|file| file.float("llama.rope.scale_linear", f64::INFINITY), &["`llama.rope.scale_linear`"]),
+        (|file| large(file, "llama.block_count", 1 << 40), &["`llama.block_count`", "1099511627776"]),
+        (|file| large(file, "llama.context_length", u64::MAX), &["`llama.context_length`"]),
+        (|file| large(file, "llama.embedding_length", 1 << 40), &["`llama.embedding_length`"]),
+        (|file| large(file, "llama.feed_forward_length", 1 << 62), &["`llama.feed_forward_length`"]),
+        (|file| large(file, "llama.attention.head_count", 1 << 63), &["`llama.attention.head_count`"]),
+        (|file| large(file, "llama.attention.key_length", (1 << 62) + 48), &["`llama.attention.key_length`"]),
+        (
+            |file| large(file, "llama.rope.scaling.original_context_length", u64::MAX),
+            &["original_context_length"],
+        ),
     ];
     let space = Workspace::new();
     space.replace("config.toml", "\"model\"", "\"model.gguf\"");

@@ -17,3 +17,4 @@ mod stand_ins;
 mod tasks;
 mod train;
 mod tune;
+mod wild_configs;

@@ -1,21 +1,31 @@
 //! config.json of a checkpoint: [`raw`] is what it says, a [`super::family`] what that means, [`NetworkConfig`]
 //! the network that comes of it.
 
+mod defaults;
+mod json;
+mod keys;
 mod own_window;
 mod raw;
 mod rope;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use json::Unique;
+
+pub(super) use defaults::{Defaults, GELU_TANH, Missing, SILU};
+pub(super) use keys::says_something;
 pub(super) use raw::RawConfig;
 
 use super::family;
 use crate::encoding::ModelRope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
+use crate::limits;
 
 /// The shape of a network and the parts that it is put together from, checked.
 #[derive(Debug, Clone)]
@@ -54,6 +64,12 @@ pub struct NetworkConfig {
     pub tie_word_embeddings: bool,
     /// Rotary geometry; its `trained_length` is the pretraining length, its `head_dim` what turns of a head.
     pub rope: ModelRope,
+    /// The token that ends a text of this family, where the config does not say one, be it null.
+    pub default_end_of_sequence: Option<u32>,
+    /// What a user must be told of the config: places that differ, keys that are left out.
+    pub notes: Vec<String>,
+    /// Keys of the shape that the config leaves out, each with the family's default that is taken for it.
+    pub assumed: Vec<String>,
 }
 
 /// What a model's attention is beside the encoding.
@@ -150,7 +166,7 @@ impl NetworkConfig {
     }
 
     fn parse(text: &str) -> Result<NetworkConfig> {
-        let raw: Value = serde_json::from_str(text).map_err(|e| {
+        let Unique(raw) = serde_json::from_str(text).map_err(|e| {
             Error::new(ErrorKind::Model, format!("not valid JSON: {e}")).fix("copy the file again")
         })?;
         NetworkConfig::from_json(raw)
@@ -164,11 +180,10 @@ impl NetworkConfig {
         // The family first: another one's config lacks these fields, and naming one of them would hide the
         // reason.
         let family = family::of(&raw)?;
-        let raw: RawConfig = serde_json::from_value(raw).map_err(|e| {
-            Error::new(ErrorKind::Model, e.to_string()).fix("compare it with the model's own config.json")
-        })?;
+        let raw = RawConfig::new(raw)?;
         raw.refuse_quantised()?;
-        let config = (family.read)(&raw)?;
+        let mut config = (family.read)(&raw)?;
+        (config.notes, config.assumed) = raw.told();
         config.check_shape()?;
         Ok(config)
     }
@@ -233,6 +248,10 @@ impl NetworkConfig {
                 "leaves an odd number of dimensions to turn, or below 4",
             ));
         }
+        self.check_size()?;
+        if !(self.norm_epsilon.is_finite() && self.norm_epsilon >= 0.0) {
+            return Err(field_error("rms_norm_eps", "is below 0 or no finite number"));
+        }
         if !(self.rope.base.is_finite() && self.rope.base > 1.0) {
             return Err(field_error("rope_theta", "is not a number above 1"));
         }
@@ -247,6 +266,39 @@ impl NetworkConfig {
             Some((field, _)) => Err(field_error(field, "is 0 or no finite number")),
             None => Ok(()),
         }
+    }
+
+    /// Numbers of all weights but the norms' and biases', of numbers within the limits: no product here overflows.
+    pub fn weights(&self) -> u128 {
+        self.matrices().iter().map(|(_, rows, columns, times)| rows * columns * times).sum()
+    }
+
+    /// The matrices: the keys that say how large they are, rows, columns, and how many there are.
+    fn matrices(&self) -> [(&'static str, u128, u128, u128); 3] {
+        let wide = |number: usize| number as u128;
+        let (hidden, layers) = (wide(self.hidden_size), wide(self.num_hidden_layers));
+        let heads = 2 * wide(self.num_attention_heads) + 2 * wide(self.num_key_value_heads);
+        let embeddings = if self.tie_word_embeddings { 1 } else { 2 };
+        let maps = if self.feed_forward == FeedForwardKind::Gated { 3 } else { 2 };
+        [
+            ("vocab_size", wide(self.vocab_size), hidden, embeddings),
+            ("num_attention_heads", heads * wide(self.attention.head_dim), hidden, layers),
+            ("intermediate_size", wide(self.intermediate_size), hidden, maps * layers),
+        ]
+    }
+
+    /// Refuses weights beyond what any model has, so that no later product of these numbers overflows.
+    fn check_size(&self) -> Result<()> {
+        let total = self.weights();
+        if total <= limits::WEIGHTS {
+            return Ok(());
+        }
+        let largest =
+            self.matrices().into_iter().max_by_key(|(_, rows, columns, times)| rows * columns * times);
+        let (field, ..) = largest.expect("three kinds");
+        let what =
+            format!("and hidden_size, num_hidden_layers make {total} weights, more than {}", limits::WEIGHTS);
+        Err(field_error(field, &what))
     }
 }
 

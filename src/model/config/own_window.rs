@@ -16,21 +16,22 @@ impl RawConfig {
 
     /// Refuses layers that are named to slide otherwise.
     pub(super) fn check_layer_types(&self, sliding: &[bool]) -> Result<()> {
-        match self.sliding_layers()?.is_some_and(|named| named != sliding) {
+        match self.sliding_layers(sliding.len())?.is_some_and(|named| named != sliding) {
             true => Err(field_error("layer_types", "does not say what sliding_window and model_type do")),
             false => Ok(()),
         }
     }
 
     /// Which layers slide by `layer_types`, where it is given.
-    pub(super) fn sliding_layers(&self) -> Result<Option<Vec<bool>>> {
-        let Some(types) = &self.layer_types else { return Ok(None) };
-        if types.len() != self.num_hidden_layers {
+    pub(super) fn sliding_layers(&self, layers: usize) -> Result<Option<Vec<bool>>> {
+        let Some(types) = self.keys.optional::<Vec<String>>("layer_types")? else { return Ok(None) };
+        if types.len() != layers {
             return Err(field_error("layer_types", "does not have num_hidden_layers entries"));
         }
         let slides = |kind: &String| match kind.as_str() {
             "sliding_attention" => Ok(true),
-            "full_attention" => Ok(false),
+            // `attention` is the older name.
+            "full_attention" | "attention" => Ok(false),
             other => {
                 let fix = "use a checkpoint whose layers are full_attention or sliding_attention";
                 Err(unsupported("layer_types", other, fix))

@@ -1,134 +1,195 @@
-//! The keys of config.json that matter, as they stand in the file.
+//! config.json as it stands in the file, and the parts of it that families share.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::defaults::{Defaults, Missing};
+use super::keys::Keys;
 use super::{
     AttentionConfig, Biases, FeedForwardKind, LayerNorms, Multipliers, NetworkConfig, NormKind, field_error,
     rope, unsupported,
 };
 use crate::encoding::OwnWindow;
 use crate::error::Result;
+use crate::limits;
 
-/// Keys of all families; which of them count is the family's to say.
-#[derive(Debug, Deserialize)]
+/// A config.json that is being read.
+#[derive(Debug)]
 pub(in crate::model) struct RawConfig {
-    pub vocab_size: usize,
-    pub hidden_size: usize,
-    pub intermediate_size: usize,
-    pub num_hidden_layers: usize,
-    pub num_attention_heads: usize,
-    pub num_key_value_heads: Option<usize>,
-    pub head_dim: Option<usize>,
-    pub max_position_embeddings: usize,
-    pub rms_norm_eps: Option<f64>,
-    pub norm_epsilon: Option<f64>,
-    pub tie_word_embeddings: Option<bool>,
-    pub hidden_act: Option<String>,
-    pub attention_bias: Option<bool>,
-    pub attention_out_bias: Option<bool>,
-    pub mlp_bias: Option<bool>,
-    pub use_bias: Option<bool>,
-    pub rope_theta: Option<f64>,
-    pub rope_scaling: Option<Value>,
-    pub rope_parameters: Option<Value>,
-    pub partial_rotary_factor: Option<f64>,
-    /// Not there, null, or a window.
-    #[serde(default, deserialize_with = "there")]
-    pub sliding_window: Option<Option<usize>>,
-    pub use_sliding_window: Option<bool>,
-    pub max_window_layers: Option<usize>,
-    pub layer_types: Option<Vec<String>>,
-    pub original_max_position_embeddings: Option<usize>,
-    pub no_rope_layers: Option<Vec<usize>>,
-    pub no_rope_layer_interval: Option<usize>,
-    pub embedding_multiplier: Option<f64>,
-    pub attention_multiplier: Option<f64>,
-    pub residual_multiplier: Option<f64>,
-    pub logits_scaling: Option<f64>,
-    pub quantization_config: Option<Value>,
-}
-
-/// A key that is there, be it null.
-fn there<'de, D: Deserializer<'de>>(value: D) -> std::result::Result<Option<Option<usize>>, D::Error> {
-    Option::deserialize(value).map(Some)
+    /// Its keys, which a family reads by what they mean to it.
+    pub keys: Keys,
+    /// What a user must be told of it.
+    notes: RefCell<Vec<String>>,
+    /// Keys of the shape that it leaves out, each with what is taken for it.
+    assumed: RefCell<Vec<String>>,
 }
 
 impl RawConfig {
+    /// The config of a JSON value.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`]: no object.
+    pub fn new(value: Value) -> Result<RawConfig> {
+        match value {
+            Value::Object(map) => Ok(RawConfig {
+                keys: Keys::new(map, None),
+                notes: RefCell::default(),
+                assumed: RefCell::default(),
+            }),
+            _ => Err(field_error("config.json", "is no object")),
+        }
+    }
+
+    /// Has a user told something, once.
+    pub fn note(&self, note: impl Into<String>) {
+        let (note, mut notes) = (note.into(), self.notes.borrow_mut());
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+
+    /// What a user must be told, and the keys of the shape that were taken for granted.
+    pub fn told(self) -> (Vec<String>, Vec<String>) {
+        (self.notes.into_inner(), self.assumed.into_inner())
+    }
+
+    /// What two places say of one thing, each by its name: as transformers has it the first, where it says something.
+    /// That the second says something else is told.
+    pub fn first_of<T: PartialEq + std::fmt::Display>(
+        &self,
+        (first, of_first): (&str, Option<T>),
+        (second, of_second): (&str, Option<T>),
+    ) -> Option<T> {
+        match (of_first, of_second) {
+            (Some(one), Some(other)) => {
+                if one != other {
+                    self.note(format!(
+                        "config.json: {first} is {one} and {second} is {other}; {first} counts, as in transformers"
+                    ));
+                }
+                Some(one)
+            }
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Tells of a key that says something to other families, and nothing to this one.
+    pub fn leave_out(&self, key: &str) {
+        if self.keys.says(key) {
+            self.note(format!("config.json: {key} means nothing to this model_type, as in transformers"));
+        }
+    }
+
     /// Plain LLaMA of these keys: root mean square norms before each part, a gated feed-forward part, heads that
     /// turn whole, no biases, no window. A family changes what is its own.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Model`], naming the field.
-    pub fn plain(&self) -> Result<NetworkConfig> {
-        let head_dim = self.head_dim()?;
-        if let Some(factor) = self.partial_rotary_factor().filter(|&factor| factor != 1.0) {
+    pub fn plain(&self, defaults: &Defaults) -> Result<NetworkConfig> {
+        let head_dim = self.head_dim(defaults)?;
+        if let Some(factor) = self.partial_rotary_factor()?.filter(|&factor| factor != 1.0) {
             let fix = "use a checkpoint that rotates whole heads, or one of Phi-3's family";
             return Err(unsupported("partial_rotary_factor", factor, fix));
         }
-        self.turning(head_dim, head_dim)
+        self.turning(defaults, head_dim, head_dim)
     }
 
     /// The same of heads of `head_dim` dimensions, of which the first `rotated` turn.
     ///
     /// # Errors
     /// As [`RawConfig::plain`].
-    pub fn turning(&self, head_dim: usize, rotated: usize) -> Result<NetworkConfig> {
+    pub fn turning(&self, defaults: &Defaults, head_dim: usize, rotated: usize) -> Result<NetworkConfig> {
+        self.check_activation(defaults)?;
+        // Of families with learned positions; these have max_position_embeddings.
+        self.leave_out("n_positions");
+        let num_attention_heads = self.heads(defaults)?;
+        let (epsilon, norm_epsilon) = defaults.norm_epsilon;
         Ok(NetworkConfig {
-            vocab_size: self.vocab_size,
-            hidden_size: self.hidden_size,
-            intermediate_size: self.intermediate_size,
-            num_hidden_layers: self.num_hidden_layers,
-            num_attention_heads: self.num_attention_heads,
-            num_key_value_heads: self.num_key_value_heads.unwrap_or(self.num_attention_heads),
+            vocab_size: self.of_shape("vocab_size", defaults.vocab_size)?,
+            hidden_size: self.of_shape("hidden_size", defaults.hidden_size)?,
+            intermediate_size: self.of_shape("intermediate_size", defaults.intermediate_size)?,
+            num_hidden_layers: self.of_shape("num_hidden_layers", defaults.num_hidden_layers)?,
+            num_attention_heads,
+            num_key_value_heads: self
+                .or_follows("num_key_value_heads", defaults.num_key_value_heads)?
+                .unwrap_or(num_attention_heads),
             attention: AttentionConfig::plain(head_dim),
             norm: NormKind::RootMeanSquare,
-            norm_epsilon: self.rms_norm_eps.unwrap_or(1e-6),
+            norm_epsilon: self.keys.or(epsilon, norm_epsilon)?,
             layer_norms: LayerNorms::Before,
             qk_norm: None,
             feed_forward: FeedForwardKind::Gated,
             biases: Biases::default(),
             fused: false,
             multipliers: Multipliers::default(),
-            tie_word_embeddings: self.tie_word_embeddings.unwrap_or(false),
-            rope: rope::rope(self, rotated)?,
+            tie_word_embeddings: self.keys.or("tie_word_embeddings", defaults.tie_word_embeddings)?,
+            rope: rope::rope(self, defaults, rotated)?,
+            default_end_of_sequence: defaults.eos_token_id.filter(|_| !self.keys.has("eos_token_id")),
+            notes: Vec::new(),
+            assumed: Vec::new(),
         })
+    }
+
+    fn heads(&self, defaults: &Defaults) -> Result<usize> {
+        self.of_shape("num_attention_heads", defaults.num_attention_heads)
+    }
+
+    /// A number that is part of the network's shape, within the limits. One that is left out is told of.
+    pub fn of_shape(&self, key: &'static str, default: usize) -> Result<usize> {
+        if !self.keys.has(key) {
+            let mut assumed = self.assumed.borrow_mut();
+            let taken = format!("{key} {default}");
+            if !assumed.contains(&taken) {
+                assumed.push(taken);
+            }
+        }
+        let number = self.keys.or(key, default)?;
+        within_limits(key, number)
+    }
+
+    /// A number of the shape that may follow from others: none where it does.
+    fn or_follows(&self, key: &'static str, missing: Missing) -> Result<Option<usize>> {
+        let number = match missing {
+            Missing::Follows => self.keys.optional(key)?,
+            Missing::NumberOrNull(number) if !self.keys.has(key) => Some(number),
+            Missing::NumberOrNull(_) => self.keys.optional(key)?,
+            Missing::Number(number) => Some(self.keys.or(key, number)?),
+        };
+        number.map(|number| within_limits(key, number)).transpose()
     }
 
     /// Dimensions of a head.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Model`] when it is not given and does not follow.
-    pub fn head_dim(&self) -> Result<usize> {
-        match self.head_dim {
-            Some(head_dim) => Ok(head_dim),
-            None if self.num_attention_heads > 0
-                && self.hidden_size.is_multiple_of(self.num_attention_heads) =>
-            {
-                Ok(self.hidden_size / self.num_attention_heads)
-            }
-            None => Err(field_error("hidden_size", "is not a multiple of num_attention_heads")),
+    pub fn head_dim(&self, defaults: &Defaults) -> Result<usize> {
+        if let Some(head_dim) = self.or_follows("head_dim", defaults.head_dim)? {
+            return Ok(head_dim);
+        }
+        let (hidden, heads) = (self.of_shape("hidden_size", defaults.hidden_size)?, self.heads(defaults)?);
+        match heads > 0 && hidden.is_multiple_of(heads) {
+            true => Ok(hidden / heads),
+            false => Err(field_error("hidden_size", "is not a multiple of num_attention_heads")),
         }
     }
 
     /// `partial_rotary_factor`, from either of its places.
-    pub fn partial_rotary_factor(&self) -> Option<f64> {
-        let inside = [&self.rope_parameters, &self.rope_scaling].into_iter().flatten();
-        let mut inside =
-            inside.filter_map(|keys| keys.get("partial_rotary_factor")).filter_map(Value::as_f64);
-        inside.next().or(self.partial_rotary_factor)
-    }
-
-    /// Refuses another activation.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Model`], naming the field.
-    pub fn needs_activation(&self, name: &str) -> Result<()> {
-        match self.hidden_act.as_deref().filter(|given| *given != name) {
-            None => Ok(()),
-            Some(other) => Err(unsupported("hidden_act", other, &format!("use a checkpoint with {name}"))),
+    pub fn partial_rotary_factor(&self) -> Result<Option<f64>> {
+        rope::partial_rotary_factor(self)
+    }
+
+    /// Refuses another activation.
+    fn check_activation(&self, defaults: &Defaults) -> Result<()> {
+        let [name, ..] = defaults.hidden_act else { return Ok(()) };
+        let given: String = self.keys.or("hidden_act", name.to_string())?;
+        match defaults.hidden_act.contains(&given.as_str()) {
+            true => Ok(()),
+            false => Err(unsupported("hidden_act", given, &format!("use a checkpoint with {name}"))),
         }
     }
 
@@ -137,11 +198,11 @@ impl RawConfig {
     /// # Errors
     /// [`crate::error::ErrorKind::Model`].
     pub fn refuse_quantised(&self) -> Result<()> {
-        match self.quantization_config {
+        match ["quantization_config", "compression_config"].into_iter().find(|key| self.keys.says(key)) {
             None => Ok(()),
-            Some(_) => {
+            Some(key) => {
                 let fix = "use f32, bf16 or f16 weights, or a GGUF file";
-                Err(unsupported("quantization_config", "(quantised weights)", fix))
+                Err(unsupported(key, "(quantised weights)", fix))
             }
         }
     }
@@ -150,8 +211,8 @@ impl RawConfig {
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Model`], naming the field: a window of 0, or layers that say otherwise.
-    pub fn window_in_all_layers(&self, window: Option<usize>) -> Result<Option<OwnWindow>> {
-        let sliding = vec![window.is_some(); self.num_hidden_layers];
+    pub fn window_in_all_layers(&self, layers: usize, window: Option<usize>) -> Result<Option<OwnWindow>> {
+        let sliding = vec![window.is_some(); layers];
         self.check_layer_types(&sliding)?;
         self.own_window(window, sliding)
     }
@@ -162,11 +223,12 @@ impl RawConfig {
     /// As [`RawConfig::window_in_all_layers`].
     pub fn window_in_layers(
         &self,
+        layers: usize,
         window: Option<usize>,
         slides: impl Fn(usize) -> bool,
     ) -> Result<Option<OwnWindow>> {
-        let by_rule = || (0..self.num_hidden_layers).map(|layer| window.is_some() && slides(layer)).collect();
-        let sliding: Vec<bool> = match (self.sliding_layers()?, window) {
+        let by_rule = || (0..layers).map(|layer| window.is_some() && slides(layer)).collect();
+        let sliding: Vec<bool> = match (self.sliding_layers(layers)?, window) {
             (Some(named), Some(_)) => named,
             (Some(named), None) if named.contains(&true) => {
                 return Err(field_error("layer_types", "has sliding layers, and there is no sliding_window"));
@@ -180,17 +242,24 @@ impl RawConfig {
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Model`], naming the field.
-    pub fn unrotated_layers(&self, default_interval: usize) -> Result<Option<Arc<[bool]>>> {
-        let layers = self.num_hidden_layers;
-        let unrotated: Vec<bool> = match &self.no_rope_layers {
+    pub fn unrotated_layers(&self, layers: usize, default_interval: usize) -> Result<Option<Arc<[bool]>>> {
+        let interval = self.keys.or("no_rope_layer_interval", default_interval)?;
+        let unrotated: Vec<bool> = match self.keys.optional::<Vec<usize>>("no_rope_layers")? {
             // 1 where a layer turns.
             Some(turns) if turns.len() >= layers => turns[..layers].iter().map(|&turns| turns == 0).collect(),
             Some(_) => return Err(field_error("no_rope_layers", "has fewer than num_hidden_layers entries")),
-            None => match self.no_rope_layer_interval.unwrap_or(default_interval) {
-                0 => return Err(field_error("no_rope_layer_interval", "is 0")),
-                interval => (1..=layers).map(|layer| layer.is_multiple_of(interval)).collect(),
-            },
+            None if interval == 0 => return Err(field_error("no_rope_layer_interval", "is 0")),
+            None => (1..=layers).map(|layer| layer.is_multiple_of(interval)).collect(),
         };
         Ok(Some(unrotated).filter(|layers| layers.contains(&true)).map(Arc::from))
+    }
+}
+
+/// Refuses a number of the shape that is beyond what any model has.
+pub(in crate::model) fn within_limits(key: &str, number: usize) -> Result<usize> {
+    let most = if key == "num_hidden_layers" { limits::LAYERS } else { limits::WIDTH };
+    match number <= most {
+        true => Ok(number),
+        false => Err(field_error(key, &format!("is {number}, more than {most}"))),
     }
 }

@@ -1,149 +1,293 @@
 //! Rotary geometry of a checkpoint: its base, its length and its own scaling.
+//!
+//! Old files have `rope_theta` and `rope_scaling`, those of transformers 5 `rope_parameters`, and some have both. Which
+//! place counts where they differ is transformers' rule, and is told.
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::defaults::Defaults;
+use super::keys::Keys;
 use super::{RawConfig, field_error, unsupported};
 use crate::encoding::{DynamicNtk, Linear, Llama3, LongRope, ModelRope, SpectrumRule, Yarn};
 use crate::error::{ErrorKind, Result};
+use crate::limits;
 
-/// `rope_theta` and the scaling, from their old place or from `rope_parameters` (transformers 5), for heads of which
-/// `rotated` dimensions turn. A window is the family's to say.
-pub(super) fn rope(raw: &RawConfig, rotated: usize) -> Result<ModelRope> {
-    let parameters = raw.rope_parameters.as_ref().or(raw.rope_scaling.as_ref()).filter(|v| !v.is_null());
-    let number = |key: &str| parameters.and_then(|p| p.get(key)).and_then(Value::as_f64);
-    let whole = |key: &str| parameters.and_then(|p| p.get(key)).and_then(Value::as_u64).map(|n| n as usize);
+/// Where scalings of old files stand.
+const OLD: &str = "rope_scaling";
+/// Where transformers 5 has everything of the rotary geometry.
+const NEW: &str = "rope_parameters";
+const ORIGINAL: &str = "original_max_position_embeddings";
+
+/// Base, length and scaling of heads of which `rotated` dimensions turn. A window is the family's to say.
+pub(super) fn rope(raw: &RawConfig, defaults: &Defaults, rotated: usize) -> Result<ModelRope> {
+    let parameters = parameters(raw)?;
+    let longest = longest(raw, defaults)?;
+    let of_kind = Kind::of(raw, defaults, &parameters)?;
+    of_kind.tell_other_keys(raw, &parameters)?;
+    let theta = raw.first_of(
+        (&parameters.name("rope_theta"), parameters.given("rope_theta")?),
+        ("rope_theta", raw.keys.given("rope_theta")?),
+    );
+    let original = original(raw, defaults, &parameters, of_kind)?;
+    let trained_length = original.unwrap_or(longest);
     let mut rope = ModelRope {
         head_dim: rotated,
-        base: number("rope_theta").or(raw.rope_theta).unwrap_or(10000.0),
-        trained_length: whole("original_max_position_embeddings")
-            .or(raw.original_max_position_embeddings)
-            .unwrap_or(raw.max_position_embeddings),
+        base: theta.unwrap_or(defaults.rope_theta),
+        trained_length,
         scaling: None,
         own_window: None,
     };
-    if let Some(parameters) = parameters {
-        rope.scaling = scaling(parameters, &rope, raw.max_position_embeddings)?;
-    }
+    rope.scaling = (of_kind.rule)(&parameters, &rope, longest)?;
     Ok(rope)
 }
 
-/// The model's own scaling, `rope_scaling` or `rope_parameters` of config.json.
-fn scaling(
-    parameters: &Value,
-    rope: &ModelRope,
-    max_position_embeddings: usize,
-) -> Result<Option<Arc<dyn SpectrumRule>>> {
-    let kind = parameters.get("rope_type").or_else(|| parameters.get("type"));
-    let kind = match kind.map(|kind| kind.as_str()) {
-        Some(Some(kind)) => kind,
-        None if parameters.get("factor").is_none() => "default",
-        _ => return Err(field_error("rope_scaling", "has no rope_type")),
+/// `max_position_embeddings`. L0 is known by it, so that it is told where it is not there.
+fn longest(raw: &RawConfig, defaults: &Defaults) -> Result<usize> {
+    let key = "max_position_embeddings";
+    let longest: usize = raw.keys.or(key, defaults.max_position_embeddings)?;
+    if !raw.keys.has(key) {
+        raw.note(format!(
+            "config.json has no {key}: {longest} is taken, as transformers does for this model_type"
+        ));
+    }
+    match longest <= limits::TRAINED_LENGTH {
+        true => Ok(longest),
+        false => Err(field_error(key, &format!("is {longest}, more than {}", limits::TRAINED_LENGTH))),
+    }
+}
+
+/// `partial_rotary_factor`, from either of its places.
+///
+/// # Errors
+/// [`ErrorKind::Model`], naming the field.
+pub(super) fn partial_rotary_factor(raw: &RawConfig) -> Result<Option<f64>> {
+    let parameters = parameters(raw)?;
+    let key = "partial_rotary_factor";
+    Ok(raw.first_of((&parameters.name(key), parameters.optional(key)?), (key, raw.keys.optional(key)?)))
+}
+
+/// `rope_scaling` where it says something, else `rope_parameters`, else nothing. That both do is told.
+fn parameters(raw: &RawConfig) -> Result<Keys> {
+    let of = |key| {
+        let map: Option<Map<String, Value>> = raw.keys.optional(key)?;
+        Ok(map.filter(|map| !map.is_empty()).map(|map| Keys::new(map, Some(key))))
     };
-    refuse_scaling_keys(parameters, kind)?;
-    let own = Some(rope.trained_length);
-    let number = |key: &str| parameters.get(key).and_then(Value::as_f64);
-    let needed = |key: &str| {
-        number(key).ok_or_else(|| field_error(&format!("rope_scaling.{key}"), "is missing or no number"))
+    Ok(match (of(OLD)?, of(NEW)?) {
+        (Some(old), Some(new)) => {
+            if !same(&old, &new) {
+                let theta = new.has("rope_theta") && !old.has("rope_theta") && !raw.keys.has("rope_theta");
+                raw.note(format!(
+                    "config.json: {OLD} and {NEW} differ; {OLD} counts, as in transformers, and {NEW} is left out{}",
+                    if theta { ", its rope_theta too" } else { "" }
+                ));
+            }
+            old
+        }
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => Keys::new(Map::new(), Some(OLD)),
+    })
+}
+
+/// Whether two places say the same, by whichever name of the kind.
+fn same(one: &Keys, other: &Keys) -> bool {
+    let entries = |keys: &Keys| -> Map<String, Value> {
+        let name = |key: &String| if key == "type" { "rope_type".to_string() } else { key.clone() };
+        keys.iter().map(|(key, value)| (name(key), value.clone())).collect()
     };
-    Ok(Some(match kind {
-        "default" => return Ok(None),
-        "linear" => checked(Linear { factor: needed("factor")? })?,
+    entries(one) == entries(other)
+}
+
+/// The kind of positions: `rope_type`, or `type` by its old name.
+fn kind(raw: &RawConfig, parameters: &Keys) -> Result<String> {
+    let [new, old] = ["rope_type", "type"].map(|key| (parameters.name(key), parameters.given::<String>(key)));
+    match raw.first_of((&new.0, new.1?), (&old.0, old.1?)) {
+        Some(kind) => Ok(kind),
+        None if parameters.says("factor") => Err(field_error(OLD, "has no rope_type")),
+        None => Ok("default".into()),
+    }
+}
+
+/// The length before the scaling, where it is given: beside the scaling, which counts first in transformers, or in it.
+fn original(raw: &RawConfig, defaults: &Defaults, parameters: &Keys, kind: &Kind) -> Result<Option<usize>> {
+    let beside = raw.keys.given(ORIGINAL)?;
+    let default = defaults.original_max_position_embeddings.filter(|_| kind.takes_original);
+    let original = raw
+        .first_of((ORIGINAL, beside.or(default)), (&parameters.name(ORIGINAL), parameters.given(ORIGINAL)?));
+    match original {
+        Some(0) => Err(field_error(ORIGINAL, "is 0")),
+        Some(length) if length > limits::TRAINED_LENGTH => {
+            Err(field_error(ORIGINAL, &format!("is {length}, more than {}", limits::TRAINED_LENGTH)))
+        }
+        original => Ok(original),
+    }
+}
+
+/// A model's own scaling; none where it has none.
+type Rule = fn(&Keys, &ModelRope, usize) -> Result<Option<Arc<dyn SpectrumRule>>>;
+
+/// A kind of positions.
+struct Kind {
+    /// What files call it.
+    names: &'static [&'static str],
+    /// Its keys, beside those that all have.
+    keys: &'static [&'static str],
+    /// Whether the length before the scaling is part of it.
+    takes_original: bool,
+    /// Its rule, of `max_position_embeddings` too.
+    rule: Rule,
+}
+
+impl Kind {
+    /// Every kind.
+    const ALL: &[Kind] = &[Kind::DEFAULT, Kind::LINEAR, Kind::DYNAMIC, Kind::YARN, Kind::LLAMA3, Kind::LONG];
+
+    const DEFAULT: Kind =
+        Kind { names: &["default"], keys: &[], takes_original: false, rule: |_, _, _| Ok(None) };
+
+    const LINEAR: Kind = Kind {
+        names: &["linear"],
+        keys: &["factor"],
+        takes_original: false,
+        rule: |keys, _, _| checked(Linear { factor: keys.needed("factor")? }),
+    };
+
+    const DYNAMIC: Kind = Kind {
+        names: &["dynamic"],
+        keys: &["factor"],
+        takes_original: false,
         // transformers takes the length of this one from max_position_embeddings alone.
-        "dynamic" => {
-            let length = Some(max_position_embeddings);
-            checked(DynamicNtk { factor: needed("factor")?, original_max_position: length })?
-        }
-        "yarn" => checked(Yarn {
-            factor: needed("factor")?,
-            original_max_position: own,
-            beta_fast: number("beta_fast").unwrap_or(32.0),
-            beta_slow: number("beta_slow").unwrap_or(1.0),
-            attention_factor: number("attention_factor"),
-        })?,
-        "llama3" => checked(Llama3 {
-            factor: needed("factor")?,
-            low_freq_factor: needed("low_freq_factor")?,
-            high_freq_factor: needed("high_freq_factor")?,
-            original_max_position: own,
-        })?,
-        // `su` is what old files of Phi-3 call it.
-        "longrope" | "su" => checked(longrope(parameters, rope, max_position_embeddings)?)?,
-        other => {
+        rule: |keys, _, longest| {
+            checked(DynamicNtk { factor: keys.needed("factor")?, original_max_position: Some(longest) })
+        },
+    };
+
+    const YARN: Kind = Kind {
+        names: &["yarn"],
+        keys: &[
+            "factor",
+            "attention_factor",
+            "beta_fast",
+            "beta_slow",
+            "mscale",
+            "mscale_all_dim",
+            "truncate",
+        ],
+        takes_original: true,
+        rule: yarn,
+    };
+
+    const LLAMA3: Kind = Kind {
+        names: &["llama3"],
+        keys: &["factor", "low_freq_factor", "high_freq_factor"],
+        takes_original: true,
+        rule: |keys, rope, _| {
+            checked(Llama3 {
+                factor: keys.needed("factor")?,
+                low_freq_factor: keys.needed("low_freq_factor")?,
+                high_freq_factor: keys.needed("high_freq_factor")?,
+                original_max_position: Some(rope.trained_length),
+            })
+        },
+    };
+
+    /// `su` is what old files of Phi-3 call it.
+    const LONG: Kind = Kind {
+        names: &["longrope", "su"],
+        keys: &["factor", "attention_factor", "short_factor", "long_factor"],
+        takes_original: true,
+        rule: longrope,
+    };
+
+    /// The kind that a config names.
+    fn of(raw: &RawConfig, defaults: &Defaults, parameters: &Keys) -> Result<&'static Kind> {
+        let name = kind(raw, parameters)?;
+        let named = Kind::ALL.iter().find(|kind| kind.names.contains(&name.as_str())).ok_or_else(|| {
             let fix = "use a checkpoint with default, linear, dynamic, yarn, llama3 or longrope positions";
-            return Err(unsupported("rope_scaling.rope_type", other, fix));
+            unsupported(&parameters.name("rope_type"), &name, fix)
+        })?;
+        // transformers reads Phi-3's `yarn` as `longrope`, of which it is an old name there.
+        let of_phi3 = named.names == ["yarn"] && defaults.original_max_position_embeddings.is_some();
+        Ok(if of_phi3 { &Kind::LONG } else { named })
+    }
+
+    /// Tells of keys that this kind does not have, which transformers leaves out too; refuses a geometry of its own for
+    /// each type of layer.
+    fn tell_other_keys(&self, raw: &RawConfig, parameters: &Keys) -> Result<()> {
+        const OF_ALL: &[&str] = &["rope_type", "type", "rope_theta", "partial_rotary_factor", ORIGINAL];
+        if let Some((key, _)) = parameters.iter().find(|(_, value)| value.is_object()) {
+            let fix = "use a checkpoint whose layers all turn alike";
+            return Err(unsupported(&parameters.name(key), "(positions of one type of layer)", fix));
         }
-    }))
+        let other = |(key, value): (&String, &Value)| {
+            let known = OF_ALL.contains(&key.as_str()) || self.keys.contains(&key.as_str());
+            (!known && !value.is_null()).then(|| key.clone())
+        };
+        let others: Vec<String> = parameters.iter().filter_map(other).collect();
+        if !others.is_empty() {
+            raw.note(format!(
+                "config.json: `{}` positions have no {}, which is left out as in transformers",
+                self.names[0],
+                others.join(", ")
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn yarn(keys: &Keys, rope: &ModelRope, longest: usize) -> Result<Option<Arc<dyn SpectrumRule>>> {
+    let original = rope.trained_length;
+    let factor = match keys.has("factor") {
+        true => keys.optional("factor")?.unwrap_or(longest as f64 / original as f64),
+        false => keys.needed("factor")?,
+    };
+    // 0 stands for what is not given, as null does.
+    let number = |key: &str| Ok(keys.optional::<f64>(key)?.filter(|&number| number != 0.0));
+    let by_mscale = match (number("mscale")?, number("mscale_all_dim")?) {
+        (Some(mscale), Some(all_dim)) => {
+            Some(Yarn::attention_factor(factor, mscale) / Yarn::attention_factor(factor, all_dim))
+        }
+        _ => None,
+    };
+    checked(Yarn {
+        factor,
+        original_max_position: Some(original),
+        beta_fast: number("beta_fast")?.unwrap_or(32.0),
+        beta_slow: number("beta_slow")?.unwrap_or(1.0),
+        attention_factor: keys.optional("attention_factor")?.or(by_mscale),
+        truncate: keys.or("truncate", true)?,
+    })
 }
 
 /// `longrope`: a list of factors for short sequences and one for long ones.
-fn longrope(parameters: &Value, rope: &ModelRope, max_position_embeddings: usize) -> Result<LongRope> {
+fn longrope(keys: &Keys, rope: &ModelRope, longest: usize) -> Result<Option<Arc<dyn SpectrumRule>>> {
     let factors = |key: &str| {
-        let field = format!("rope_scaling.{key}");
-        let numbers = parameters.get(key).and_then(Value::as_array);
-        let numbers: Option<Vec<f64>> =
-            numbers.and_then(|numbers| numbers.iter().map(Value::as_f64).collect());
-        let numbers = numbers.ok_or_else(|| field_error(&field, "is missing or no list of numbers"))?;
+        let numbers: Vec<f64> = keys.needed(key)?;
         match numbers.len() == rope.pairs() {
             true => Ok(numbers),
-            false => {
-                Err(field_error(&field, &format!("has {} factors for {} pairs", numbers.len(), rope.pairs())))
-            }
+            false => Err(field_error(
+                &keys.name(key),
+                &format!("has {} factors for {} pairs", numbers.len(), rope.pairs()),
+            )),
         }
     };
-    let number = |key: &str| parameters.get(key).and_then(Value::as_f64);
     let original = rope.trained_length;
-    let factor = number("factor").unwrap_or(max_position_embeddings as f64 / original as f64);
-    Ok(LongRope {
+    let factor = keys.optional("factor")?.unwrap_or(longest as f64 / original as f64);
+    checked(LongRope {
         short_factor: factors("short_factor")?,
         long_factor: factors("long_factor")?,
         original_max_position: original,
-        attention_factor: number("attention_factor")
+        attention_factor: keys
+            .optional("attention_factor")?
             .unwrap_or_else(|| LongRope::attention_factor(factor, original)),
     })
 }
 
-fn checked(rule: impl SpectrumRule + 'static) -> Result<Arc<dyn SpectrumRule>> {
+fn checked(rule: impl SpectrumRule + 'static) -> Result<Option<Arc<dyn SpectrumRule>>> {
     rule.check().map_err(|mut e| {
         e.kind = ErrorKind::Model;
         e.at("field `rope_scaling`")
     })?;
-    Ok(Arc::new(rule))
-}
-
-/// Keys of a scaling that would change the numbers and that this program does not know.
-fn refuse_scaling_keys(parameters: &Value, kind: &str) -> Result<()> {
-    const KNOWN: &[&str] = &[
-        "rope_type",
-        "type",
-        "rope_theta",
-        "factor",
-        "original_max_position_embeddings",
-        "beta_fast",
-        "beta_slow",
-        "attention_factor",
-        "low_freq_factor",
-        "high_freq_factor",
-        "short_factor",
-        "long_factor",
-        "partial_rotary_factor",
-        // YaRN rounds its ramp's ends unless this is false.
-        "truncate",
-    ];
-    let Some(map) = parameters.as_object() else {
-        return Err(field_error("rope_scaling", "is not an object"));
-    };
-    let unknown = map.iter().find(|(key, value)| {
-        let untruncated = key.as_str() == "truncate" && value.as_bool() == Some(false);
-        !value.is_null() && (untruncated || !KNOWN.contains(&key.as_str()))
-    });
-    match unknown {
-        Some((key, value)) => Err(unsupported(
-            &format!("rope_scaling.{key}"),
-            value,
-            &format!("use a checkpoint whose {kind} scaling has the standard keys"),
-        )),
-        None => Ok(()),
-    }
+    Ok(Some(Arc::new(rule)))
 }

@@ -4,6 +4,7 @@
 //! family is its modelling file in transformers; `scripts/compare_transformers.py` holds it to that.
 
 mod granite;
+mod iquestcoder;
 mod llama;
 mod mistral;
 mod olmo2;
@@ -16,7 +17,7 @@ mod starcoder2;
 
 use serde_json::Value;
 
-use super::config::{NetworkConfig, RawConfig, field_error, unsupported};
+use super::config::{NetworkConfig, RawConfig, field_error, says_something, unsupported};
 use crate::error::Result;
 
 /// A family of models.
@@ -40,6 +41,7 @@ pub(super) struct GgufForm {
 /// Every family.
 const FAMILIES: &[Family] = &[
     llama::ENTRY,
+    iquestcoder::ENTRY,
     mistral::ENTRY,
     qwen2::ENTRY,
     qwen3::ENTRY,
@@ -66,9 +68,15 @@ const MISSING: &[(&str, &str)] = &[
     ("attn_logit_softcapping", "soft caps on logits"),
     ("use_parallel_residual", "attention and feed-forward part side by side"),
     ("alibi", "biases in place of rotations"),
-    ("n_positions", "learned positions"),
     ("vision_config", "images"),
+    ("per_layer_config", "layers of shapes of their own"),
 ];
+
+/// One that says so only of a family that is not here.
+const LEARNED_POSITIONS: (&str, &str) = ("n_positions", "learned positions");
+
+/// One that says so where it is false or null.
+const TO_BOTH_SIDES: (&str, &str) = ("is_causal", "attention to both sides");
 
 /// The family of a config.json.
 ///
@@ -79,7 +87,7 @@ pub(super) fn of(raw: &Value) -> Result<&'static Family> {
         return Err(field_error("model_type", "is missing").fix(one_of()));
     };
     let known = FAMILIES.iter().find(|family| family.model_types.iter().any(|name| model_type == name));
-    let missing = missing(raw);
+    let missing = missing(raw, known.is_some());
     match (known, &missing[..]) {
         (Some(family), []) => Ok(family),
         (None, []) => Err(unsupported("model_type", model_type, &one_of())),
@@ -110,17 +118,14 @@ fn one_of() -> String {
 }
 
 /// What a config asks for that is not there, as `num_experts (a mixture of experts)`.
-fn missing(raw: &Value) -> Vec<String> {
-    let asked = |value: &Value| match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        _ => true,
-    };
+fn missing(raw: &Value, known: bool) -> Vec<String> {
     let mut found: Vec<(&str, &str)> = Vec::new();
-    for &(field, what) in MISSING {
-        if raw.get(field).is_some_and(asked) && found.iter().all(|(_, other)| *other != what) {
+    for &(field, what) in MISSING.iter().chain((!known).then_some(&LEARNED_POSITIONS)) {
+        if raw.get(field).is_some_and(says_something) && found.iter().all(|(_, other)| *other != what) {
             found.push((field, what));
         }
     }
+    let (is_causal, _) = TO_BOTH_SIDES;
+    found.extend(raw.get(is_causal).filter(|value| !says_something(value)).map(|_| TO_BOTH_SIDES));
     found.into_iter().map(|(field, what)| format!("{field} ({what})")).collect()
 }

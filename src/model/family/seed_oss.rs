@@ -2,18 +2,35 @@
 
 use super::Family;
 use crate::error::Result;
-use crate::model::config::{Biases, NetworkConfig, RawConfig};
+use crate::model::config::{Biases, Defaults, Missing, NetworkConfig, RawConfig, SILU};
 
 pub(super) const ENTRY: Family = Family { model_types: &["seed_oss"], gguf: None, read };
 
+/// Those of transformers.
+const DEFAULTS: Defaults = Defaults {
+    vocab_size: 155136,
+    hidden_size: 4096,
+    intermediate_size: 27648,
+    num_hidden_layers: 64,
+    num_attention_heads: 80,
+    num_key_value_heads: Missing::NumberOrNull(8),
+    head_dim: Missing::NumberOrNull(128),
+    max_position_embeddings: 524288,
+    original_max_position_embeddings: None,
+    norm_epsilon: ("rms_norm_eps", 1e-6),
+    rope_theta: 10_000.0,
+    tie_word_embeddings: false,
+    eos_token_id: Some(2),
+    hidden_act: SILU,
+};
+
 fn read(raw: &RawConfig) -> Result<NetworkConfig> {
-    raw.needs_activation("silu")?;
-    let mut config = raw.plain()?;
+    let mut config = raw.plain(&DEFAULTS)?;
     config.biases = Biases {
-        qkv: raw.attention_bias.unwrap_or(true),
-        output: raw.attention_out_bias.unwrap_or(false),
-        feed_forward: raw.mlp_bias.unwrap_or(false),
+        qkv: raw.keys.or("attention_bias", true)?,
+        output: raw.keys.or("attention_out_bias", false)?,
+        feed_forward: raw.keys.or("mlp_bias", false)?,
     };
-    config.rope.own_window = raw.window_in_all_layers(None)?;
+    config.rope.own_window = raw.window_in_all_layers(config.num_hidden_layers, None)?;
     Ok(config)
 }

@@ -3,7 +3,9 @@
 
 use super::{Family, GgufForm};
 use crate::error::Result;
-use crate::model::config::{Biases, FeedForwardKind, NetworkConfig, NormKind, RawConfig};
+use crate::model::config::{
+    Biases, Defaults, FeedForwardKind, GELU_TANH, Missing, NetworkConfig, NormKind, RawConfig,
+};
 
 pub(super) const ENTRY: Family = Family {
     model_types: &["starcoder2"],
@@ -11,15 +13,31 @@ pub(super) const ENTRY: Family = Family {
     read,
 };
 
+/// Those of transformers.
+const DEFAULTS: Defaults = Defaults {
+    vocab_size: 49152,
+    hidden_size: 3072,
+    intermediate_size: 12288,
+    num_hidden_layers: 30,
+    num_attention_heads: 24,
+    num_key_value_heads: Missing::Number(2),
+    head_dim: Missing::Follows,
+    max_position_embeddings: 4096,
+    original_max_position_embeddings: None,
+    norm_epsilon: ("norm_epsilon", 1e-5),
+    rope_theta: 10_000.0,
+    tie_word_embeddings: true,
+    eos_token_id: Some(50_256),
+    hidden_act: GELU_TANH,
+};
+
 fn read(raw: &RawConfig) -> Result<NetworkConfig> {
-    raw.needs_activation("gelu_pytorch_tanh")?;
-    let mut config = raw.plain()?;
-    let bias = raw.use_bias.unwrap_or(true);
+    let mut config = raw.plain(&DEFAULTS)?;
+    let bias = raw.keys.or("use_bias", true)?;
     config.biases = Biases { qkv: bias, output: bias, feed_forward: bias };
     config.norm = NormKind::Layer;
-    config.norm_epsilon = raw.norm_epsilon.unwrap_or(1e-5);
     config.feed_forward = FeedForwardKind::Plain;
-    config.tie_word_embeddings = raw.tie_word_embeddings.unwrap_or(true);
-    config.rope.own_window = raw.window_in_all_layers(raw.sliding_window.flatten())?;
+    config.rope.own_window =
+        raw.window_in_all_layers(config.num_hidden_layers, raw.keys.optional("sliding_window")?)?;
     Ok(config)
 }

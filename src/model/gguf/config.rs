@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Gguf, needed};
+use super::{Gguf, key_error, needed};
 use crate::encoding::{ModelRope, Spectrum, SpectrumRule};
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits;
 use crate::model::NetworkConfig;
 use crate::model::family::{self, Family, GgufForm};
 
+/// Base of the rotary frequencies that llama.cpp takes where a file has none.
+const FREQ_BASE: f64 = 10_000.0;
 /// Divisors of the rotary frequencies: how llama.cpp stores Llama 3's rule.
 pub(super) const ROPE_FACTORS: &str = "rope_freqs.weight";
 /// Phi-3's own, for short sequences and for long ones.
@@ -64,33 +67,50 @@ impl Gguf {
 
     /// A count that must be there.
     pub(super) fn count(&self, name: &str) -> Result<usize> {
-        let key = self.key(name)?;
-        needed(&key, self.whole(&key))
+        needed(&self.key(name)?, self.optional_count(name))
     }
 
+    /// A count, within what any model has.
     fn optional_count(&self, name: &str) -> Result<Option<usize>> {
-        self.whole(&self.key(name)?)
+        let key = self.key(name)?;
+        let most = match name {
+            "block_count" => limits::LAYERS,
+            "context_length" | "rope.scaling.original_context_length" => limits::TRAINED_LENGTH,
+            _ => limits::WIDTH,
+        };
+        match self.whole(&key)? {
+            Some(count) if count > most => {
+                Err(key_error(&key, format!("{key} is {count}, more than {most}")))
+            }
+            count => Ok(count),
+        }
     }
 
     fn config_json(&self) -> Result<Value> {
         self.refuse_experts()?;
+        self.refuse_other_attention()?;
         let there = |tensor: &str| self.header.tensors.contains_key(tensor);
         let (family, stored) = self.family()?;
         let bias = there("blk.0.attn_q.bias");
+        let heads = self.count("attention.head_count")?;
+        let (context, original) =
+            (self.count("context_length")?, self.optional_count("rope.scaling.original_context_length")?);
         let mut config = json!({
             "model_type": family.model_types[0],
             "vocab_size": self.vocab_size()?,
+            // The tokenizer's to say.
+            "eos_token_id": null,
             "hidden_size": self.count("embedding_length")?,
             "intermediate_size": self.count("feed_forward_length")?,
             "num_hidden_layers": self.count("block_count")?,
-            "num_attention_heads": self.count("attention.head_count")?,
-            "num_key_value_heads": self.optional_count("attention.head_count_kv")?,
-            "head_dim": self.optional_count("attention.key_length")?,
-            "max_position_embeddings": self.count("context_length")?,
+            "num_attention_heads": heads,
+            "num_key_value_heads": self.optional_count("attention.head_count_kv")?.unwrap_or(heads),
+            "head_dim": self.head_dim(heads)?,
+            "max_position_embeddings": context,
+            "original_max_position_embeddings": original.unwrap_or(context),
             "tie_word_embeddings": !there("output.weight"),
-            "rope_theta": self.number(&self.key("rope.freq_base")?)?,
+            "rope_theta": self.number(&self.key("rope.freq_base")?)?.unwrap_or(FREQ_BASE),
             "rope_scaling": self.rope_scaling()?,
-            "sliding_window": null,
             "mlp_bias": there("blk.0.ffn_up.bias"),
         });
         let turning = self.turning(&config)?;
@@ -102,18 +122,22 @@ impl Gguf {
             architecture => {
                 config["rms_norm_eps"] = self.epsilon("attention.layer_norm_rms_epsilon")?.into();
                 // Of Qwen2 it is the family's to say.
-                config["attention_bias"] = if architecture == "qwen2" { Value::Null } else { bias.into() };
+                if architecture != "qwen2" {
+                    config["attention_bias"] = bias.into();
+                }
             }
         }
         match stored.architecture {
             "granite" => {
-                for (field, name) in [
-                    ("embedding_multiplier", "embedding_scale"),
-                    ("residual_multiplier", "residual_scale"),
-                    ("logits_scaling", "logit_scale"),
-                    ("attention_multiplier", "attention.scale"),
+                // What llama.cpp takes for a factor that is not there.
+                let usual = config["head_dim"].as_f64().unwrap_or(1.0).sqrt().recip();
+                for (field, name, default) in [
+                    ("embedding_multiplier", "embedding_scale", 1.0),
+                    ("residual_multiplier", "residual_scale", 1.0),
+                    ("logits_scaling", "logit_scale", 1.0),
+                    ("attention_multiplier", "attention.scale", usual),
                 ] {
-                    config[field] = self.decimal(name)?.into();
+                    config[field] = self.decimal(name)?.unwrap_or(default).into();
                 }
             }
             "phi3" => {
@@ -126,6 +150,14 @@ impl Gguf {
         }
         self.refuse_sliding_window()?;
         Ok(config)
+    }
+
+    /// Dimensions of a head; as llama.cpp has them, where the file does not say.
+    fn head_dim(&self, heads: usize) -> Result<usize> {
+        match self.optional_count("attention.key_length")? {
+            Some(dim) => Ok(dim),
+            None => Ok(self.count("embedding_length")? / heads.max(1)),
+        }
     }
 
     fn refuse_sliding_window(&self) -> Result<()> {
@@ -147,6 +179,28 @@ impl Gguf {
                 format!("a mixture of {count} experts is not supported"),
                 "use a dense model",
             )),
+        }
+    }
+
+    /// Refuses what no family here has, where a file says so in a key of its own.
+    fn refuse_other_attention(&self) -> Result<()> {
+        for (name, what) in [
+            ("attn_logit_softcapping", "soft caps on logits"),
+            ("final_logit_softcapping", "soft caps on logits"),
+            ("attention.clamp_kqv", "clamped queries, keys and values"),
+            ("attention.max_alibi_bias", "biases in place of rotations"),
+        ] {
+            let key = self.key(name)?;
+            if self.number(&key)?.is_some_and(|number| number != 0.0) {
+                return Err(unsupported(&key, format!("{what} are not supported"), "use another model"));
+            }
+        }
+        let key = self.key("attention.causal")?;
+        match self.flag(&key)? {
+            Some(false) => {
+                Err(unsupported(&key, "attention to both sides is not supported".into(), "use another model"))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -173,9 +227,7 @@ impl Gguf {
     /// The share of a head's dimensions that turns. Refuses one below 1 where the family has none, and heads whose
     /// values have another width than their keys.
     fn turning(&self, config: &Value) -> Result<f64> {
-        let count = |name: &str| config[name].as_u64().unwrap_or(0) as usize;
-        let heads = count("num_attention_heads").max(1);
-        let head_dim = config["head_dim"].as_u64().map_or(count("hidden_size") / heads, |dim| dim as usize);
+        let head_dim = config["head_dim"].as_u64().unwrap_or(0) as usize;
         let turns_in_part = self.architecture()? == "phi3";
         for (name, may_be_less) in
             [("rope.dimension_count", turns_in_part), ("attention.value_length", false)]
@@ -220,12 +272,8 @@ impl Gguf {
                     scaling.insert("rope_type".into(), if kind == "none" { "default" } else { kind }.into());
                     continue;
                 }
-                // Whether the model was trained further under the scaling.
-                "finetuned" => continue,
-                "original_context_length" => {
-                    scaling.insert("original_max_position_embeddings".into(), self.whole(key)?.into());
-                    continue;
-                }
+                // Whether the model was trained further under the scaling; and what stands beside it.
+                "finetuned" | "original_context_length" => continue,
                 "factor" => "factor",
                 "attn_factor" if scaling.contains_key("short_factor") => "attention_factor",
                 "yarn_beta_fast" => "beta_fast",
@@ -234,10 +282,13 @@ impl Gguf {
             };
             scaling.insert(name.into(), self.number(key)?.into());
         }
-        if let Some(factor) = self.number(&self.key("rope.scale_linear")?)?
-            && scaling.is_empty()
-        {
-            scaling.extend([("rope_type".into(), "linear".into()), ("factor".into(), factor.into())]);
+        let key = self.key("rope.scale_linear")?;
+        if let Some(factor) = self.number(&key)? {
+            if scaling.is_empty() {
+                scaling.extend([("rope_type".into(), "linear".into()), ("factor".into(), factor.into())]);
+            } else if scaling.get("factor").is_some_and(|other| other.as_f64() != Some(factor)) {
+                return Err(key_error(&key, format!("{key} is {factor}, and {prefix}factor another number")));
+            }
         }
         Ok(Some(scaling).filter(|scaling| !scaling.is_empty()))
     }

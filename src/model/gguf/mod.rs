@@ -71,9 +71,9 @@ impl Gguf {
 
     /// The number of a metadata key.
     fn number(&self, key: &str) -> Result<Option<f64>> {
-        self.get(key, "a number", |value| match value {
+        self.get(key, "a finite number", |value| match value {
             MetadataValue::Whole(whole) => Some(*whole as f64),
-            MetadataValue::Float(float) => Some(*float),
+            MetadataValue::Float(float) => Some(*float).filter(|float| float.is_finite()),
             _ => None,
         })
     }

@@ -3,6 +3,7 @@
 use super::keys::{BudgetKeys, ModelKeys, OptimizerKeys, TrainConfig};
 use crate::config::check_run_name;
 use crate::error::{Result, refuse};
+use crate::limits;
 
 /// Ids that are no pieces of text, `<s>` and `</s>`, and the 256 bytes.
 const SMALLEST_VOCABULARY: usize = 258;
@@ -21,6 +22,7 @@ pub(super) fn check(config: &TrainConfig) -> Result<()> {
             "give a divisor of batch",
         )
     })?;
+    check_size(config)?;
     check_corpus(config)?;
     check_tokenizer(config)?;
     check_model(&config.model)?;
@@ -36,6 +38,35 @@ pub(super) fn check(config: &TrainConfig) -> Result<()> {
     need(output.validation_samples >= 1, "output.validation_samples", || {
         ("validation_samples is 0".into(), "give at least 1 sample")
     })
+}
+
+/// Refuses numbers beyond the limits, so that no product of them overflows.
+fn check_size(config: &TrainConfig) -> Result<()> {
+    for (key, tokens) in [("length", config.length), ("batch", config.batch.saturating_mul(config.length))] {
+        need(tokens <= limits::SEQUENCE, key, || {
+            (
+                format!("{key} makes {tokens} tokens of a step, more than {}", limits::SEQUENCE),
+                "give a smaller one",
+            )
+        })?;
+    }
+    let model = &config.model;
+    let shape = [
+        ("tokenizer.vocab_size", config.tokenizer.as_ref().and_then(|keys| keys.vocab_size), limits::WIDTH),
+        ("model.hidden_size", model.hidden_size, limits::WIDTH),
+        ("model.intermediate_size", model.intermediate_size, limits::WIDTH),
+        ("model.num_hidden_layers", model.num_hidden_layers, limits::LAYERS),
+        ("model.num_attention_heads", model.num_attention_heads, limits::WIDTH),
+        ("model.num_key_value_heads", model.num_key_value_heads, limits::WIDTH),
+        ("model.head_dim", model.head_dim, limits::WIDTH),
+    ];
+    for (key, number, most) in shape {
+        let number = number.unwrap_or(0);
+        need(number <= most, key, || {
+            (format!("{key} is {number}, more than {most}"), "give a smaller number")
+        })?;
+    }
+    Ok(())
 }
 
 fn check_corpus(config: &TrainConfig) -> Result<()> {
@@ -221,6 +252,13 @@ mod tests {
             ("name='a/b'", "cannot name a directory", "name"),
             ("length=1", "length is 1", "length"),
             ("batch=0", "batch is 0", "batch"),
+            ("length=1099511627776", "1099511627776 tokens", "length"),
+            ("batch=9223372036854775807", "more than", "batch"),
+            ("batch=1000000000", "8000000000 tokens", "batch"),
+            ("model.num_hidden_layers=10000000000", "10000000000", "model.num_hidden_layers"),
+            ("model.hidden_size=4611686018427387952", "more than", "model.hidden_size"),
+            ("model.head_dim=4611686018427387952", "more than", "model.head_dim"),
+            ("tokenizer.vocab_size=1000000000000", "more than", "tokenizer.vocab_size"),
             ("micro_batch=3", "does not divide batch 4", "micro_batch"),
             ("corpus.datasets=[]", "no data set", "corpus.datasets"),
             ("corpus.held_out=1.0", "held_out is 1", "corpus.held_out"),

@@ -40,6 +40,7 @@ impl Products {
             Products::Avx512Bf16 => {
                 is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512bf16")
             }
             #[cfg(not(target_arch = "x86_64"))]
@@ -102,4 +103,35 @@ fn amx_is_here() -> bool {
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")))]
 fn amx_is_here() -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    /// Texts between quotes that follow `before`, of all files of a folder.
+    fn quoted(folder: &Path, before: &str, found: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                quoted(&path, before, found);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let features = text.split(before).skip(1).filter_map(|rest| rest.split('"').nth(1));
+            found.extend(features.flat_map(|list| list.split(',')).map(str::to_string));
+        }
+    }
+
+    /// What kernels are compiled for is asked of the processor before one runs.
+    #[test]
+    fn every_feature_is_checked() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/model/kernels/cpu");
+        let [mut compiled, mut checked] = [BTreeSet::new(), BTreeSet::new()];
+        quoted(&folder, concat!("target_feature", "(enable ="), &mut compiled);
+        quoted(&folder, concat!("is_x86_feature", "_detected!("), &mut checked);
+        assert!(compiled.contains("avx512vl") && compiled.is_subset(&checked), "{compiled:?}, {checked:?}");
+    }
 }
