@@ -43,6 +43,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 os.environ["TQDM_DISABLE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["RUST_BACKTRACE"] = "0"
 
 from random_cases.common import Crash, Refusal
 
@@ -122,7 +123,7 @@ def run_kind(name, arguments, scratch):
         became[result] += 1
         if result != "agree" or arguments.case is not None:
             print(f"{result:16} {directory.name}: {what}\n{'':17}{about}".rstrip(), flush=True)
-        if result != "DIFFERS":
+        if result != "DIFFERS" and len(stored) < getattr(module, "STORED_CASES", arguments.cases):
             stored.append(
                 {
                     "case": number,

@@ -15,8 +15,8 @@ from transformers.tokenization_utils_base import generate_merges
 from . import checkpoints, tokenizers
 from .common import chance, read_json, write_json
 
-# What is kept of a case for the tests.
-STORED = ["model.gguf", "text.txt"]
+# What is kept of a case for the tests, and of how many.
+STORED, STORED_CASES = ["model.gguf", "text.txt"], 60
 ARCHITECTURES = {
     "llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "granite": "granite", "smollm3": "smollm3",
     "phi3": "phi3", "starcoder2": "starcoder2",
@@ -39,13 +39,13 @@ def model_config(random, size):
     family = random.choice(list(ARCHITECTURES))
     config = checkpoints.shape(random, family)
     # Blocks of 32 along a row.
-    width = random.choice([32, 64])
+    width = random.choice([32, 32, 32, 64])
     heads = random.choice([2, 4])
-    config |= {"hidden_size": width, "intermediate_size": random.choice([32, 64]), "num_attention_heads": heads}
+    config |= {"hidden_size": width, "intermediate_size": random.choice([32, 32, 64]), "num_attention_heads": heads}
     config |= {
         "num_key_value_heads": random.choice([1, heads]),
         "vocab_size": size,
-        "num_hidden_layers": random.choice([1, 2, 4]),
+        "num_hidden_layers": random.choice([1, 1, 2, 4]),
     }
     for key in [
         "head_dim",
