@@ -21,7 +21,8 @@ pub struct Checkpoint {
     pub config: NetworkConfig,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
-    /// Tokens that end a generation: those of generation_config.json and config.json, and the tokenizer's.
+    /// Tokens that end a generation: those of generation_config.json and config.json or of a GGUF file, and the
+    /// tokenizer's.
     pub end_of_sequence: Vec<u32>,
     format: Box<dyn CheckpointFormat>,
 }
@@ -36,16 +37,7 @@ impl Checkpoint {
         let format = format::open(path)?;
         let (config, tokenizer) = (format.config()?, format.tokenizer()?);
         format.files()?;
-        if tokenizer.max_id() as usize >= config.vocab_size {
-            let what = format!(
-                "the tokenizer's ids go up to {}, the model has {} embeddings",
-                tokenizer.max_id(),
-                config.vocab_size
-            );
-            return Err(Error::new(ErrorKind::Tokenizer, what)
-                .in_file(&format.tokenizer_file())
-                .fix("use the tokenizer that the model was trained with"));
-        }
+        let tokenizer = tokenizer.with_embeddings(config.vocab_size)?;
         let mut end_of_sequence = format.end_of_sequence()?;
         end_of_sequence.extend(tokenizer.end_of_sequence());
         end_of_sequence.sort_unstable();
