@@ -14,6 +14,7 @@ use tokenizers::{AddedToken, TokenizerBuilder};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::write_whole;
+use crate::model::Tokenizer;
 
 const FILE: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
@@ -91,17 +92,13 @@ fn sample<'a>(texts: &[&'a str], seed: u64) -> Vec<&'a str> {
 /// [`ErrorKind::Tokenizer`] when there is none; [`ErrorKind::Write`].
 pub fn copy(from: &Path, out: &Path) -> Result<()> {
     let dir = directory(from);
-    for name in [FILE, CONFIG] {
-        let path = dir.join(name);
-        if name == CONFIG && !path.exists() {
-            continue;
-        }
+    for path in Tokenizer::files(&dir)? {
         let bytes = fs::read(&path).map_err(|e| {
             Error::new(ErrorKind::Tokenizer, format!("cannot read the tokenizer: {e}"))
                 .in_file(&path)
                 .fix("give a directory with tokenizer.json")
         })?;
-        write_whole(&out.join(name), &bytes)?;
+        write_whole(&out.join(path.file_name().unwrap_or_default()), &bytes)?;
     }
     Ok(())
 }
