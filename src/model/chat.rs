@@ -4,10 +4,11 @@
 //! file `tokenizer.chat_template`.
 //!
 //! A template is a program of whoever made the model: it runs with counted steps and bytes, on a stack of its own
-//! ([`bounds`] counts how deep it nests before it is parsed). [`python`] is what templates expect of Python, [`json`] and
+//! ([`bounds`] counts how deep it nests before it is parsed). [`python`] is what templates expect of Python, [`filters`] of Jinja2, [`json`] and
 //! [`strftime`] two functions of it.
 
 mod bounds;
+mod filters;
 mod json;
 mod python;
 mod strftime;
@@ -199,6 +200,10 @@ fn environment(syntax: SyntaxConfig) -> Environment<'static> {
     environment.set_unknown_method_callback(python::method);
     environment.add_filter("tojson", json::filter);
     environment.add_filter("trim", python::trim);
+    environment.add_filter("indent", filters::indent);
+    environment.add_filter("escape", filters::escape);
+    environment.add_filter("e", filters::escape);
+    environment.set_formatter(filters::print);
     environment.add_filter("int", python::int);
     environment.add_filter("float", python::to_float);
     environment.add_test("callable", python::is_callable);

@@ -152,22 +152,27 @@ fn rsplit(text: &str, arguments: &[Value]) -> Result<Value, Error> {
 
 /// Lines, by everything that Python takes for the end of one.
 fn splitlines(text: &str, arguments: &[Value]) -> Result<Value, Error> {
-    let (mut lines, mut rest) = (Vec::new(), text);
     let keeps = match arguments {
         [] => false,
         [keeps] if Kwargs::try_from(keeps.clone()).is_err() => keeps.is_true(),
         [named] => Kwargs::try_from(named.clone())?.get("keepends")?,
         _ => return Err(invalid("splitlines takes one argument")),
     };
+    Ok(lines(text, keeps).into_iter().map(Value::from).collect())
+}
+
+/// The lines of a text, with their ends or without.
+pub(super) fn lines(text: &str, keeps_ends: bool) -> Vec<&str> {
     let ends = |c: char| matches!(c, '\n'..='\r' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let (mut lines, mut rest) = (Vec::new(), text);
     while let Some(at) = rest.find(ends) {
         let end = rest[at..].chars().next().map_or(0, char::len_utf8);
         let end = at + if rest[at..].starts_with("\r\n") { 2 } else { end };
-        lines.push(if keeps { &rest[..end] } else { &rest[..at] });
+        lines.push(if keeps_ends { &rest[..end] } else { &rest[..at] });
         rest = &rest[end..];
     }
     lines.extend(Some(rest).filter(|rest| !rest.is_empty()));
-    Ok(lines.into_iter().map(Value::from).collect())
+    lines
 }
 
 /// Python joins texts alone.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use super::class::Class;
 use super::read_json;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{PREPENDED_BYTES, TOKENIZER_GROWTH};
@@ -40,29 +41,23 @@ pub(super) fn settle(json: &mut Value) {
     }
 }
 
-/// Whether BOS comes first, where tokenizer_config.json says so: then its word goes before the post-processor of
-/// tokenizer.json, which is taken out. None where it says nothing.
+/// Takes `add_bos_token` and `add_eos_token` out of a tokenizer_config.json: beside a tokenizer.json transformers 5 does
+/// not look at them, its post-processor alone decides. What the first one said, where it is there.
 ///
 /// # Errors
 /// [`ErrorKind::Tokenizer`] where a key is neither true nor false.
-pub(super) fn adds_bos(json: &mut Value, config: &Value) -> Result<Option<bool>> {
-    let flag = |key: &str| match config.get(key) {
-        None => Ok(None),
-        Some(Value::Null) => Ok(Some(false)),
-        Some(Value::Bool(flag)) => Ok(Some(*flag)),
+pub(super) fn take_ends(config: &mut Value) -> Result<Option<bool>> {
+    let Some(keys) = config.as_object_mut() else { return Ok(None) };
+    let mut flag = |key: &str| match keys.shift_remove(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(flag)) => Ok(Some(flag)),
         Some(_) => Err(wrong(format!("{key} is neither true nor false"), key)),
     };
-    let (bos, eos) = (flag("add_bos_token")?, flag("add_eos_token")?);
-    if bos.is_none() && eos.is_none() {
-        return Ok(None);
-    }
-    if let Some(processor) = json.get_mut("post_processor") {
-        *processor = Value::Null;
-    }
-    Ok(Some(bos == Some(true)))
+    flag("add_eos_token")?;
+    flag("add_bos_token")
 }
 
-fn wrong(what: String, key: &str) -> Error {
+pub(super) fn wrong(what: String, key: &str) -> Error {
     Error::new(ErrorKind::Tokenizer, what).at_key(key)
 }
 
@@ -134,59 +129,14 @@ fn older(path: &Path) -> Result<Option<Map<String, Value>>> {
     }
 }
 
-/// How transformers sets up the tokenizer of a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    /// From vocabulary and merges, with GPT-2's own pattern.
-    Gpt2,
-    /// From vocabulary and merges, with Qwen2's own pattern.
-    Qwen2,
-    /// As tokenizer.json says.
-    AsSaved,
-}
-
-impl Class {
-    /// By `tokenizer_class` of tokenizer_config.json and `model_type` of config.json.
-    fn of(tokenizer_class: Option<&str>, model_type: Option<&str>) -> Class {
-        let named = tokenizer_class.map(|name| match name.trim_end_matches("Fast") {
-            "GPT2Tokenizer" => Class::Gpt2,
-            "Qwen2Tokenizer" => Class::Qwen2,
-            _ => Class::AsSaved,
-        });
-        match model_type {
-            Some("granite" | "olmo2" | "phi3" | "iquestcoder" | "mistral") => Class::AsSaved,
-            // Its files name wrong classes.
-            Some("qwen2") => Class::Qwen2,
-            Some("qwen3") => named.unwrap_or(Class::Qwen2),
-            Some("gpt2" | "starcoder2") => named.unwrap_or(Class::Gpt2),
-            _ => named.unwrap_or(Class::AsSaved),
-        }
-    }
-
-    /// Whether a pre-tokenizer of tokenizer.json is the one that the class makes, but for the space.
-    fn made(self, pre_tokenizer: &Value) -> bool {
-        let kind = |value: &Value| value.get("type").and_then(Value::as_str).map(str::to_string);
-        match (self, kind(pre_tokenizer).as_deref()) {
-            (Class::Gpt2, Some("ByteLevel")) => pre_tokenizer["use_regex"] != json!(false),
-            (Class::Qwen2, Some("Sequence")) => {
-                let parts = pre_tokenizer["pretokenizers"].as_array();
-                let kinds = parts.into_iter().flatten().map(kind).collect::<Vec<_>>();
-                kinds == [Some("Split".to_string()), Some("ByteLevel".to_string())]
-            }
-            _ => false,
-        }
-    }
-}
-
 /// Settles whether a space is put before a text: by `add_prefix_space` of tokenizer_config.json for the tokenizers
 /// of GPT-2 and Qwen2, which transformers makes by it; by tokenizer.json for all others.
 ///
 /// # Errors
 /// [`ErrorKind::Tokenizer`] where the two disagree and the pre-tokenizer is not the one that the class makes.
-pub(super) fn settle_prefix_space(json: &mut Value, config: &Value, model_type: Option<&str>) -> Result<()> {
+pub(super) fn settle_prefix_space(json: &mut Value, config: &Value, class: Class) -> Result<()> {
     const KEY: &str = "add_prefix_space";
-    let class = Class::of(config.get("tokenizer_class").and_then(Value::as_str), model_type);
-    if class == Class::AsSaved {
+    if !matches!(class, Class::Gpt2 | Class::Qwen2) {
         return Ok(());
     }
     let wanted = match config.get(KEY) {
