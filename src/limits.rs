@@ -48,3 +48,38 @@ pub const TRAINED_LENGTH: usize = 1 << 32;
 
 /// Tokens of a sequence, those that are generated among them.
 pub const SEQUENCE: usize = 1 << 30;
+
+// Tokenizers and chat templates
+
+/// Times that a tokenizer's normalizers or decoders may make a text longer. SentencePiece's `▁` for a space: 3.
+pub(crate) const TOKENIZER_GROWTH: f64 = 32.0;
+
+/// Bytes that a tokenizer's normalizers may put before a text. SentencePiece: 3.
+pub(crate) const PREPENDED_BYTES: f64 = 64.0;
+
+/// Added tokens of a tokenizer. The most seen: some 10,000.
+pub(crate) const ADDED_TOKENS: usize = 100_000;
+
+/// Bytes of a chat template. The longest seen: some 40,000.
+pub(crate) const CHAT_TEMPLATE_BYTES: usize = 1 << 20;
+
+/// How deep a chat template's expressions may nest, in tokens of a tag between two commas; and its `elif`s.
+pub(crate) const CHAT_TEMPLATE_DEPTH: usize = 2_000;
+
+/// How deep a value may nest that a chat template writes as JSON.
+pub(crate) const CHAT_JSON_DEPTH: usize = 200;
+
+/// Steps of rendering a chat template; 64 bytes of what it makes are one more. Published ones take some hundreds.
+pub(crate) const CHAT_STEPS: u64 = 500_000;
+
+/// Further steps for each byte of a conversation.
+pub(crate) const CHAT_STEPS_A_BYTE: u64 = 1;
+
+/// Seconds of rendering a chat template. Published ones take some milliseconds.
+pub(crate) const CHAT_SECONDS: u64 = 20;
+
+/// Bytes of stack for rendering a chat template: reserved, not used unless it nests as deep as it may.
+pub(crate) const CHAT_STACK_BYTES: usize = 64 << 20;
+
+/// Further bytes of that stack for each step, as values may nest that steps make.
+pub(crate) const CHAT_STACK_BYTES_A_STEP: usize = 256;

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::print;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
-use crate::model::Tokenizer;
+use crate::model::chat::Message;
+use crate::model::{ChatTemplate, Tokenizer};
 use crate::structure::{Language, Region, RegionKind, Source, Unit, regions, segments};
 
 /// The segments of a source file, by region or by token
@@ -22,6 +23,10 @@ pub struct Args {
     /// function, function_authors, statement, tokens:N or file
     #[arg(long, default_value = "function")]
     unit: Unit,
+    /// The file is a conversation, a JSON list of {"role", "content"}: the tokens of what the chat template of
+    /// --tokenizer makes of it, up to where the model answers
+    #[arg(long, requires = "tokenizer")]
+    chat: bool,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -31,7 +36,8 @@ pub struct Args {
 fn after_help() -> String {
     let mut help = String::from(
         "Examples:\n  longcode inspect src/main.py\n  \
-         longcode inspect src/main.py --tokenizer models/nano --unit statement --json\n\nLanguages:\n",
+         longcode inspect src/main.py --tokenizer models/nano --unit statement --json\n  \
+         longcode inspect conversation.json --tokenizer MODEL --chat --json\n\nLanguages:\n",
     );
     for language in Language::ALL {
         let extensions = language.extensions().join(", .");
@@ -42,12 +48,18 @@ fn after_help() -> String {
 
 impl Args {
     pub fn execute(self) -> Result<()> {
-        let text = read_text(&self.file, ErrorKind::Source)?;
-        let language = Language::of_path(&self.file);
+        let mut text = read_text(&self.file, ErrorKind::Source)?;
+        let mut language = Language::of_path(&self.file);
+        if let Some(path) = self.tokenizer.as_ref().filter(|_| self.chat) {
+            text = self.rendered(&text, &ChatTemplate::read(path)?).map_err(|e| e.in_file(&self.file))?;
+            language = None;
+        }
         let source = Source { text: &text, language, file_starts: &[] };
         let (unit, count, key, items) = match &self.tokenizer {
             Some(path) => {
-                let tokens = Tokenizer::read(path)?.encode(&text).map_err(|e| e.in_file(&self.file))?;
+                let tokenizer = Tokenizer::read(path)?;
+                let encode = if self.chat { Tokenizer::encode_as_it_stands } else { Tokenizer::encode };
+                let tokens = encode(&tokenizer, &text).map_err(|e| e.in_file(&self.file))?;
                 let found = segments(&source, &tokens.offsets, self.unit);
                 let item = |((id, offset), segment): ((&u32, &(usize, usize)), &u32)| json!({"id": id, "start": offset.0, "end": offset.1, "segment": segment});
                 let items: Vec<Value> =
@@ -61,12 +73,25 @@ impl Args {
                 (self.unit, count, "regions", found.iter().map(item).collect())
             }
         };
-        let whole =
+        let mut whole =
             json!({"file": self.file, "language": language, "unit": unit, "segments": count, key: items});
+        if self.chat {
+            whole["text"] = text.as_str().into();
+        }
         match self.json {
             true => print(&format!("{whole}\n")),
             false => print(&in_words(&whole, key, &text)),
         }
+    }
+
+    /// A conversation in the words of a chat template.
+    fn rendered(&self, conversation: &str, template: &ChatTemplate) -> Result<String> {
+        let messages: Vec<Message> = serde_json::from_str(conversation).map_err(|e| {
+            Error::new(ErrorKind::Source, format!("not a conversation: {e}"))
+                .at("--chat")
+                .fix("give a JSON list, as [{\"role\": \"user\", \"content\": \"...\"}]")
+        })?;
+        template.render(&messages)
     }
 
     /// Regions of the text; the whole text where no unit is found.

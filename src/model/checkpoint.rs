@@ -22,8 +22,8 @@ pub struct Checkpoint {
     pub config: NetworkConfig,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
-    /// Tokens that end a generation: those of generation_config.json and config.json, or else the family's, and the
-    /// tokenizer's.
+    /// Tokens that end a generation: those of generation_config.json and config.json or of a GGUF file, or else the
+    /// family's, and the tokenizer's.
     pub end_of_sequence: Vec<u32>,
     format: Box<dyn CheckpointFormat>,
 }
@@ -38,11 +38,7 @@ impl Checkpoint {
         let format = format::open(path)?;
         let (mut config, tokenizer) = (format.config()?, format.tokenizer()?);
         format.files()?;
-        if let Some(note) =
-            ids_beyond(&tokenizer, &config).map_err(|e| e.in_file(&format.tokenizer_file()))?
-        {
-            config.notes.push(note);
-        }
+        let tokenizer = tokenizer.with_embeddings(config.vocab_size)?;
         if config.tie_word_embeddings && has_own_head(&*format.tensors()?)? {
             config.tie_word_embeddings = false;
             config.notes.push(
@@ -78,11 +74,7 @@ impl Checkpoint {
     /// # Errors
     /// [`ErrorKind::Tokenizer`] when it does not say so, or its files cannot be read.
     pub fn chat_template(&self) -> Result<ChatTemplate> {
-        self.format.chat_template()?.ok_or_else(|| {
-            Error::new(ErrorKind::Tokenizer, "the model has no chat template")
-                .in_file(&self.path)
-                .fix("use an instruct model, or ask in plain text")
-        })
+        ChatTemplate::of_format(self.format.as_ref(), &self.path)
     }
 
     /// Loads the weights on a device, to score and generate in a precision.
@@ -150,23 +142,4 @@ impl Checkpoint {
         }
         Ok(hasher.finish())
     }
-}
-
-/// Refuses a tokenizer with more ids than the model has embeddings; of tokens that were only added, as for padding, that
-/// no text gets by itself, it is enough to tell.
-fn ids_beyond(tokenizer: &Tokenizer, config: &NetworkConfig) -> Result<Option<String>> {
-    let [largest, of_texts] = [tokenizer.max_id(), tokenizer.max_id_of_texts()].map(|id| id as usize);
-    let embeddings = config.vocab_size;
-    if of_texts >= embeddings {
-        let what = format!("the tokenizer's ids go up to {of_texts}, the model has {embeddings} embeddings");
-        return Err(
-            Error::new(ErrorKind::Tokenizer, what).fix("use the tokenizer that the model was trained with")
-        );
-    }
-    Ok((largest >= embeddings).then(|| {
-        format!(
-            "the tokenizer's added tokens go up to id {largest}, the model has {embeddings} embeddings: a text that \
-             holds one of those beyond is refused"
-        )
-    }))
 }

@@ -6,6 +6,7 @@ use super::cache::Cache;
 use super::kernels::is_cpu;
 use super::score::read;
 use super::stored::Mapped;
+use super::tokenizer::After;
 use super::{Network, NetworkConfig, RotaryTables, SequenceRows, Tokenizer};
 use crate::encoding::{EncodingSpec, Positions};
 use crate::error::{Error, ErrorKind, Result};
@@ -25,7 +26,7 @@ pub struct Limits {
 pub struct Generation {
     /// Token ids, without the end-of-sequence token.
     pub ids: Vec<u32>,
-    /// Their text.
+    /// Their text, as it follows the prompt.
     pub text: String,
     /// Why it ended.
     pub ended: Ended,
@@ -49,6 +50,8 @@ pub struct Decoder<'a> {
     config: &'a NetworkConfig,
     encoding: &'a EncodingSpec,
     cache: Cache,
+    /// The ids of the prompt, which new text follows.
+    prompt: Vec<u32>,
     /// Tokens read.
     length: usize,
     /// Tokens that there is room for: the length that kinds follow which follow the length.
@@ -84,6 +87,7 @@ impl<'a> Decoder<'a> {
             config,
             encoding,
             cache: model.new_cache(),
+            prompt: ids.to_vec(),
             length: 0,
             capacity,
             last_segment: levels.iter().map(|level| level[ids.len() - 1]).collect(),
@@ -193,33 +197,35 @@ pub(super) fn check_length(tokens: usize, room: usize) -> Result<usize> {
 ///
 /// # Panics
 /// When a sequence has no room for as many tokens as its limits allow.
-pub fn generate(
-    sequences: Vec<(Decoder, Limits)>,
-    tokenizer: &Tokenizer,
+pub fn generate<'a>(
+    sequences: Vec<(Decoder<'a>, Limits)>,
+    tokenizer: &'a Tokenizer,
     end_of_sequence: &[u32],
 ) -> Result<Vec<Generation>> {
     let Some(device) = sequences.first().map(|(decoder, _)| decoder.model.device()) else {
         return Ok(Vec::new());
     };
-    let sequences = sequences
-        .into_iter()
-        .map(|(decoder, limits)| Sequence { decoder, limits, ids: Vec::new(), generation: None })
-        .collect();
+    let begun = |(decoder, limits): (Decoder<'a>, Limits)| {
+        Ok(Sequence {
+            text: tokenizer.after(&decoder.prompt)?,
+            limits,
+            ids: Vec::new(),
+            generation: None,
+            decoder,
+        })
+    };
+    let sequences = sequences.into_iter().map(begun).collect::<Result<Vec<_>>>()?;
     match is_cpu(&device) {
         // On a thread of the pool, so that a token's many small tasks need not wake it each time.
-        true => rayon::scope(|_| go_on(sequences, tokenizer, end_of_sequence)),
-        false => go_on(sequences, tokenizer, end_of_sequence),
+        true => rayon::scope(|_| go_on(sequences, end_of_sequence)),
+        false => go_on(sequences, end_of_sequence),
     }
 }
 
-fn go_on(
-    mut sequences: Vec<Sequence>,
-    tokenizer: &Tokenizer,
-    end_of_sequence: &[u32],
-) -> Result<Vec<Generation>> {
+fn go_on(mut sequences: Vec<Sequence>, end_of_sequence: &[u32]) -> Result<Vec<Generation>> {
     loop {
         for sequence in sequences.iter_mut().filter(|sequence| sequence.generation.is_none()) {
-            sequence.take_next(tokenizer, end_of_sequence)?;
+            sequence.take_next(end_of_sequence)?;
         }
         let under_way = sequences.iter_mut().filter(|sequence| sequence.generation.is_none());
         let (mut decoders, next): (Vec<_>, Vec<_>) =
@@ -235,13 +241,15 @@ fn go_on(
 struct Sequence<'a> {
     decoder: Decoder<'a>,
     limits: Limits,
+    /// What gives the text of its ids.
+    text: After<'a>,
     ids: Vec<u32>,
     generation: Option<Generation>,
 }
 
 impl Sequence<'_> {
     /// Takes the most likely token, and ends where that is the end.
-    fn take_next(&mut self, tokenizer: &Tokenizer, end_of_sequence: &[u32]) -> Result<()> {
+    fn take_next(&mut self, end_of_sequence: &[u32]) -> Result<()> {
         let next = most_likely(&self.decoder.logits);
         let full = |ids: &[u32], limits: &Limits| ids.len() >= limits.max_new_tokens;
         let mut ended = None;
@@ -255,7 +263,7 @@ impl Sequence<'_> {
                 ended = Some(Ended::MaxNewTokens);
             }
         }
-        let text = tokenizer.decode(&self.ids)?;
+        let text = self.text.decode(&self.ids)?;
         if ended.is_none() && (self.limits.stop)(&text) {
             ended = Some(Ended::Stop);
         }

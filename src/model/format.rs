@@ -26,9 +26,6 @@ pub(super) trait CheckpointFormat: Send + Sync {
     /// [`ErrorKind::Tokenizer`] or, of a damaged file, [`ErrorKind::Model`], naming the file.
     fn tokenizer(&self) -> Result<Tokenizer>;
 
-    /// The file that the tokenizer is in.
-    fn tokenizer_file(&self) -> PathBuf;
-
     /// How an instruct model wants to be asked, if it says so.
     ///
     /// # Errors

@@ -41,10 +41,6 @@ impl CheckpointFormat for HuggingFace {
         Tokenizer::read_dir(&self.dir)
     }
 
-    fn tokenizer_file(&self) -> PathBuf {
-        self.dir.join("tokenizer.json")
-    }
-
     fn chat_template(&self) -> Result<Option<ChatTemplate>> {
         ChatTemplate::of_directory(&self.dir)
     }
@@ -61,8 +57,8 @@ impl CheckpointFormat for HuggingFace {
     }
 
     fn files(&self) -> Result<Vec<PathBuf>> {
-        let mut files = vec![self.dir.join("config.json"), self.dir.join("tokenizer.json")];
-        files.extend(Some(self.dir.join("tokenizer_config.json")).filter(|file| file.exists()));
+        let mut files = vec![self.dir.join("config.json")];
+        files.extend(Tokenizer::files(&self.dir)?);
         files.extend(weight_files(&self.dir)?);
         Ok(files)
     }

@@ -1,12 +1,24 @@
 //! Text to tokens by tokenizer.json, with byte offsets that include white space and BOS by the tokenizer's own rule.
+//!
+//! [`settings`] is what of the file is changed before it is read, [`class`] what the class brings by which transformers
+//! reads it, [`added`] the tokens that are found in a text as they stand.
 
-use std::path::Path;
+mod added;
+mod class;
+mod settings;
+
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tokenizers::Tokenizer as Inner;
+
+use class::Class;
 
 use super::format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
+use crate::guard::guarded;
+use crate::notes::note;
 
 /// A text in tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,11 +31,15 @@ pub struct Tokens {
 
 /// A Hugging Face tokenizer.
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    inner: Inner,
     /// Prepended where the post-processor does not do it itself.
     bos: Option<u32>,
     /// Removed where the post-processor adds it.
     eos: Option<u32>,
+    /// The file that it is from, for errors.
+    file: Option<PathBuf>,
+    /// Ids that the model has embeddings for: those below.
+    embeddings: usize,
 }
 
 impl Tokenizer {
@@ -47,29 +63,97 @@ impl Tokenizer {
                 "save the fast tokenizer there: AutoTokenizer.from_pretrained(...).save_pretrained(DIR)",
             ));
         }
+        let own = |name: &str| {
+            let path = dir.join(name);
+            if path.exists() { read_json(&path) } else { Ok(Value::Null) }
+        };
         let config_path = dir.join("tokenizer_config.json");
-        let config = if config_path.exists() { read_json(&config_path)? } else { Value::Null };
-        let tokenizer = Tokenizer::from_json(read_json(&path)?, &config);
-        tokenizer.map_err(|e| e.in_file(&path).fix("save the fast tokenizer again"))
+        let config = settings::with_older_files(own("tokenizer_config.json")?, dir)
+            .map_err(|e| e.in_file(&config_path).fix("copy the file again"))?;
+        // config.json's own reader tells what is wrong with it.
+        let model = own("config.json").unwrap_or_default();
+        let mut json = read_json(&path)?;
+        let model_type = model.get("model_type").and_then(Value::as_str);
+        let class = Class::of(&json, &config, model_type);
+        let mut config = class.with_special_tokens(config);
+        let place = |e: Error| e.in_file(&path).fix("save the fast tokenizer again");
+        let adds_bos = settings::take_ends(&mut config).map_err(place)?;
+        let tokenizer = settings::settle_prefix_space(&mut json, &config, class)
+            .and_then(|()| class.settle_spaces(&mut json, &config))
+            .and_then(|()| Tokenizer::from_json(json, &config));
+        let tokenizer = tokenizer.map_err(place)?.of_file(&path);
+        if adds_bos.is_some_and(|said| said != (tokenizer.bos().ok().flatten().is_some())) {
+            note(&format!(
+                "{}: add_bos_token says otherwise than the post-processor of tokenizer.json, which counts",
+                config_path.display()
+            ));
+        }
+        Ok(tokenizer)
+    }
+
+    /// The files of a directory that its tokenizer is read from: tokenizer.json, and what is there beside it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`], naming the file.
+    pub fn files(dir: &Path) -> Result<Vec<PathBuf>> {
+        let [json, config] = ["tokenizer.json", "tokenizer_config.json"].map(|name| dir.join(name));
+        let older =
+            settings::older_files(&if config.exists() { read_json(&config)? } else { Value::Null }, dir);
+        Ok([json].into_iter().chain(Some(config).filter(|path| path.exists())).chain(older).collect())
     }
 
     /// From what `tokenizer.json` and `tokenizer_config.json` say.
     ///
     /// # Errors
-    /// [`ErrorKind::Tokenizer`]: no tokenizer, or BOS is to be added and is not in the vocabulary.
+    /// [`ErrorKind::Tokenizer`]: no tokenizer, tokens whose ids disagree, or parts that make a text grow.
     pub fn from_json(mut json: Value, config: &Value) -> Result<Tokenizer> {
         let bad = |what: String| Error::new(ErrorKind::Tokenizer, what);
-        keep_white_space_in_offsets(&mut json);
-        keep_the_whole_text(&mut json);
-        let inner = tokenizers::Tokenizer::from_bytes(json.to_string())
+        settings::settle(&mut json);
+        settings::check_growth(&json)?;
+        let own_tokens = added::take(&mut json);
+        let mut inner = guarded(|| Inner::from_bytes(json.to_string()).map_err(|e| e.to_string()))
+            .flatten()
             .map_err(|e| bad(format!("not a tokenizer: {e}")))?;
+        guarded(|| added::add(&mut inner, &own_tokens, config))
+            .map_err(|e| bad(format!("its added tokens cannot be read: {e}")))??;
         let special = |key: &str| special_token(config, key).and_then(|token| inner.token_to_id(&token));
-        let adds_bos = config.get("add_bos_token").and_then(Value::as_bool) == Some(true);
+        let adds_bos = config.get("add_bos_token") == Some(&Value::Bool(true));
         let bos = if adds_bos { special("bos_token") } else { None };
-        if adds_bos && bos.is_none() {
-            return Err(bad("add_bos_token is true and bos_token is not in the vocabulary".into()));
+        Ok(Tokenizer { bos, eos: special("eos_token"), inner, file: None, embeddings: usize::MAX })
+    }
+
+    /// The same, named by its file in errors.
+    pub(super) fn of_file(self, path: &Path) -> Tokenizer {
+        Tokenizer { file: Some(path.to_path_buf()), ..self }
+    }
+
+    /// The tokenizer of a model with so many embeddings. Added tokens beyond them are told, and refused in a text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`] where the vocabulary itself goes beyond them, or what the tokenizer adds to every text.
+    pub(super) fn with_embeddings(mut self, embeddings: usize) -> Result<Tokenizer> {
+        let what = |id: u32, whose: &str| {
+            let what = format!("{whose} go up to {id}, the model has {embeddings} embeddings");
+            let fix = "use the tokenizer that the model was trained with";
+            self.named(Error::new(ErrorKind::Tokenizer, what)).fix(fix)
+        };
+        let top = |added: bool| self.inner.get_vocab(added).into_values().max().unwrap_or(0);
+        let always = self.encode("")?.ids.into_iter().max().unwrap_or(0);
+        if top(false) as usize >= embeddings {
+            return Err(what(top(false), "the tokenizer's ids"));
         }
-        Ok(Tokenizer { bos, eos: special("eos_token"), inner })
+        if always as usize >= embeddings {
+            return Err(what(always, "ids of the tokens that are put around every text"));
+        }
+        if top(true) as usize >= embeddings {
+            note(&format!(
+                "added tokens go up to id {}, the model has {embeddings} embeddings: a text that holds one of the tokens \
+                 beyond is refused",
+                top(true)
+            ));
+        }
+        self.embeddings = embeddings;
+        Ok(self)
     }
 
     /// Ids and byte offsets of a text, BOS first if the tokenizer adds one, without EOS.
@@ -101,12 +185,35 @@ impl Tokenizer {
 
     /// Tokens, and 1 for each that the post-processor added.
     fn encoded(&self, text: &str, add_special: bool) -> Result<(Tokens, Vec<u32>)> {
-        let encoding = self
-            .inner
-            .encode(text, add_special)
-            .map_err(|e| Error::new(ErrorKind::Tokenizer, format!("cannot tokenize the text: {e}")))?;
+        let encode = || self.inner.encode(text, add_special);
+        let encoding = self.guarded("cannot tokenize the text", encode)?;
+        if let Some(id) = encoding.get_ids().iter().find(|id| **id as usize >= self.embeddings) {
+            let token = self.inner.id_to_token(*id).unwrap_or_default();
+            let what = format!("`{token}` is token id {id}, the model has {} embeddings", self.embeddings);
+            let fix =
+                "leave that token out of the text, or use the tokenizer that the model was trained with";
+            return Err(self.named(Error::new(ErrorKind::Tokenizer, what)).fix(fix));
+        }
         let tokens = Tokens { ids: encoding.get_ids().to_vec(), offsets: encoding.get_offsets().to_vec() };
         Ok((tokens, encoding.get_special_tokens_mask().to_vec()))
+    }
+
+    /// Does some work of the tokenizers library, which panics where a pattern or a map of the file is damaged.
+    fn guarded<T>(&self, what: &str, work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T> {
+        let done = guarded(|| work().map_err(|e| e.to_string())).flatten();
+        done.map_err(|e| {
+            let error = Error::new(ErrorKind::Tokenizer, format!("{what}: {e}"));
+            self.named(error)
+                .fix("check the file's patterns and maps against the tokenizer.json as it was published")
+        })
+    }
+
+    /// An error of this tokenizer's file.
+    fn named(&self, error: Error) -> Error {
+        match &self.file {
+            Some(file) => error.in_file(file),
+            None => error,
+        }
     }
 
     /// The ids that go on after the tokens of `context`, when `text` follows it: a token that would cross
@@ -120,14 +227,31 @@ impl Tokenizer {
         Ok(whole.ids.get(read..).unwrap_or_default().to_vec())
     }
 
-    /// The text of generated ids, special tokens left out.
+    /// The text of ids, special tokens left out.
     ///
     /// # Errors
-    /// [`ErrorKind::Tokenizer`] when an id is unknown.
+    /// [`ErrorKind::Tokenizer`] when they have none.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
-        self.inner
-            .decode(ids, true)
-            .map_err(|e| Error::new(ErrorKind::Tokenizer, format!("cannot give the text of ids: {e}")))
+        self.guarded("cannot give the text of ids", || self.inner.decode(ids, true))
+    }
+
+    /// What gives the text of ids that follow those of `context`.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::decode`].
+    pub fn after(&self, context: &[u32]) -> Result<After<'_>> {
+        let mut kept = context.len().min(8);
+        loop {
+            let lead = &context[context.len() - kept..];
+            let text = self.decode(lead)?;
+            // Enough where something is left of it, and it does not begin within a character.
+            if kept == context.len()
+                || !(text.trim().is_empty() || text.starts_with(char::REPLACEMENT_CHARACTER))
+            {
+                return Ok(After { tokenizer: self, lead: lead.to_vec(), text });
+            }
+            kept = (2 * kept).min(context.len());
+        }
     }
 
     /// The id of a token by its text.
@@ -148,14 +272,37 @@ impl Tokenizer {
         Ok(self.encode("")?.ids.first().copied())
     }
 
-    /// The largest id that a text can get without naming an added token.
-    pub fn max_id_of_texts(&self) -> u32 {
-        self.inner.get_vocab(false).into_values().max().unwrap_or(0)
-    }
-
     /// The largest id that the tokenizer can give.
     pub fn max_id(&self) -> u32 {
         self.inner.get_vocab(true).into_values().max().unwrap_or(0)
+    }
+}
+
+/// Gives the text of ids as it follows what stands before them. Alone they would lose a space: tokenizers of
+/// SentencePiece's kind put one before a text, and take one from the beginning of what they decode.
+pub struct After<'a> {
+    tokenizer: &'a Tokenizer,
+    /// The last ids of what stands before.
+    lead: Vec<u32>,
+    /// Their text.
+    text: String,
+}
+
+impl After<'_> {
+    /// The text of ids, special tokens left out.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::decode`].
+    pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        let whole = self.tokenizer.decode(&[&self.lead, ids].concat())?;
+        match whole.strip_prefix(&self.text) {
+            Some(text) => Ok(text.to_string()),
+            // A decoder that changes what stands before: what they do not share is new.
+            None => {
+                let same = whole.chars().zip(self.text.chars()).take_while(|(a, b)| a == b);
+                Ok(whole.chars().skip(same.count()).collect())
+            }
+        }
     }
 }
 
@@ -175,28 +322,5 @@ fn special_token(config: &Value, key: &str) -> Option<String> {
     token.as_str().map(str::to_string)
 }
 
-/// Turns off `trim_offsets` of byte-level post-processors: with it a token of white space alone gets an
-/// empty range at its end, and could not be told from the token that follows.
-fn keep_white_space_in_offsets(json: &mut Value) {
-    fn untrim(processor: &mut Value) {
-        if let Some(trim) = processor.get_mut("trim_offsets") {
-            *trim = Value::Bool(false);
-        }
-        if let Some(Value::Array(inner)) = processor.get_mut("processors") {
-            inner.iter_mut().for_each(untrim);
-        }
-    }
-    if let Some(processor) = json.get_mut("post_processor") {
-        untrim(processor);
-    }
-}
-
-/// Turns off the truncation and padding of whoever saved the tokenizer: its file keeps them, and a text
-/// is neither cut nor filled up here, nor by transformers unless asked.
-fn keep_the_whole_text(json: &mut Value) {
-    for key in ["truncation", "padding"] {
-        if let Some(saved) = json.get_mut(key) {
-            *saved = Value::Null;
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

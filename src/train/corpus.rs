@@ -122,11 +122,8 @@ impl Corpus {
         for dataset in &self.hashes {
             hasher.update(dataset.sha256.as_bytes());
         }
-        for name in ["tokenizer.json", "tokenizer_config.json"] {
-            let path = tokenizer.join(name);
-            if path.exists() {
-                hasher.update(&read_bytes(&path, ErrorKind::Tokenizer)?);
-            }
+        for path in Tokenizer::files(tokenizer)? {
+            hasher.update(&read_bytes(&path, ErrorKind::Tokenizer)?);
         }
         hasher.update(format!("{} {seed}", keys.held_out).as_bytes());
         if let Some(pattern) = &keys.learned {

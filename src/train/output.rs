@@ -22,6 +22,8 @@ const FILES: &[&str] = &[
     "model.safetensors",
     "tokenizer.json",
     "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
     "training.csv",
     "training.json",
 ];

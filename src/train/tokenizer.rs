@@ -13,6 +13,7 @@ use tokenizers::{AddedToken, TokenizerBuilder};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{read_bytes, write_whole};
+use crate::model::Tokenizer;
 
 const FILE: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
@@ -90,12 +91,9 @@ fn sample<'a>(texts: &[&'a str], seed: u64) -> Vec<&'a str> {
 /// [`ErrorKind::Tokenizer`] when there is none; [`ErrorKind::Write`].
 pub fn copy(from: &Path, out: &Path) -> Result<()> {
     let dir = directory(from);
-    for name in [FILE, CONFIG] {
-        let path = dir.join(name);
-        if name == CONFIG && !path.exists() {
-            continue;
-        }
-        write_whole(&out.join(name), &read_bytes(&path, ErrorKind::Tokenizer)?)?;
+    for path in Tokenizer::files(&dir)? {
+        let bytes = read_bytes(&path, ErrorKind::Tokenizer)?;
+        write_whole(&out.join(path.file_name().unwrap_or_default()), &bytes)?;
     }
     Ok(())
 }

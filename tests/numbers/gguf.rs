@@ -207,21 +207,137 @@ fn digits_and_spaces(pre: Option<&str>) -> (GgufFile, [&'static str; 13]) {
 
 #[test]
 fn pre_tokenizers() {
-    let cases: &[(Option<&str>, &[&str])] = &[
-        (None, &["ĊĠ", "Ġ", "1234"]),
-        (Some("gpt-2"), &["ĊĠ", "Ġ", "1234"]),
-        (Some("smollm"), &["Ċ", "ĠĠ", "1", "2", "3", "4"]),
-        (Some("qwen2"), &["Ċ", "Ġ", "Ġ", "1", "2", "3", "4"]),
-        // Adds BOS, which is `a` here.
-        (Some("llama-bpe"), &["a", "Ċ", "Ġ", "Ġ", "123", "4"]),
-        (Some("deepseek-coder"), &["Ċ", "ĠĠ", "1", "2", "3", "4"]),
+    let cases: &[(&str, &[&str])] = &[
+        ("gpt-2", &["ĊĠ", "Ġ", "1234"]),
+        ("smollm", &["Ċ", "ĠĠ", "1", "2", "3", "4"]),
+        ("qwen2", &["Ċ", "Ġ", "Ġ", "1", "2", "3", "4"]),
+        ("seed-coder", &["Ċ", "Ġ", "Ġ", "1", "2", "3", "4"]),
+        ("smaug-bpe", &["Ċ", "Ġ", "Ġ", "123", "4"]),
+        ("dbrx", &["Ċ", "Ġ", "Ġ", "123", "4"]),
+        // These add BOS, which is `a` here.
+        ("llama-bpe", &["a", "Ċ", "Ġ", "Ġ", "123", "4"]),
+        ("tekken", &["a", "Ċ", "Ġ", "Ġ", "1", "2", "3", "4"]),
+        ("deepseek-coder", &["Ċ", "ĠĠ", "1", "2", "3", "4"]),
+        ("deepseek-llm", &["Ċ", "ĠĠ", "1234"]),
+        ("deepseek-v3", &["Ċ", "Ġ", "Ġ", "123", "4"]),
+        ("gpt-4o", &["Ċ", "Ġ", "Ġ", "123", "4"]),
     ];
     for (pre, expected) in cases {
-        let (file, tokens) = digits_and_spaces(*pre);
+        let (file, tokens) = digits_and_spaces(Some(*pre));
         let ids = tokenizer_of(&file).unwrap().encode("\n  1234a<x>").unwrap().ids;
         let found: Vec<_> = ids.iter().map(|&id| tokens[id as usize]).collect();
         assert_eq!(found, [expected, &["a", "<x>"][..]].concat(), "{pre:?}");
     }
+}
+
+/// Seed-Coder's punctuation does not take the line's end with it, as that of others does.
+#[test]
+fn punctuation_and_line_ends() {
+    let cut = |pre: &str| {
+        let tokens = [";", "Ċ", ";Ċ"];
+        let mut file = GgufFile::default();
+        file.text("tokenizer.ggml.model", "gpt2");
+        file.text("tokenizer.ggml.pre", pre);
+        file.texts("tokenizer.ggml.tokens", tokens.into_iter());
+        file.texts("tokenizer.ggml.merges", ["; Ċ"].into_iter());
+        tokenizer_of(&file).unwrap().encode(";\n").unwrap().ids
+    };
+    assert_eq!(cut("seed-coder"), [0, 1]);
+    for pre in ["smaug-bpe", "qwen2", "qwen35", "gpt-4o", "deepseek-v3"] {
+        assert_eq!(cut(pre), [2], "{pre}");
+    }
+}
+
+#[test]
+fn a_file_that_does_not_name_its_pre_tokenizer() {
+    for pre in [None, Some("default")] {
+        let (mut file, tokens) = digits_and_spaces(pre);
+        let error = tokenizer_of(&file).err().unwrap().to_string();
+        assert!(
+            ["tokenizer.ggml.pre", "tokenizer.gguf", "fix"].iter().all(|part| error.contains(part)),
+            "{error}"
+        );
+        // Llama 3's are as many, and its files of the first weeks do not say whose they are.
+        let more = (tokens.len()..128_256).map(|id| format!("<{id}>")).collect::<Vec<_>>();
+        let all = || tokens.iter().copied().chain(more.iter().map(String::as_str));
+        file.texts("tokenizer.ggml.tokens", all());
+        file.types("tokenizer.ggml.token_type", all().map(|_| 1));
+        let ids = tokenizer_of(&file).unwrap().encode("\n  1234").unwrap().ids;
+        let found: Vec<_> = ids.iter().map(|&id| tokens[id as usize]).collect();
+        assert_eq!(found, ["a", "Ċ", "Ġ", "Ġ", "123", "4"]);
+    }
+}
+
+#[test]
+fn tokens_that_end_a_generation() {
+    let space = tempfile::tempdir().unwrap();
+    let path = space.path().join("ends.gguf");
+    let ends = |change: &dyn Fn(&mut GgufFile)| {
+        let mut file = tiny();
+        change(&mut file);
+        file.write(&path);
+        Checkpoint::open(&path).unwrap().end_of_sequence
+    };
+    let plain = ends(&|_| ());
+    let with = |more: &[u32]| {
+        let mut all = [&plain[..], more].concat();
+        all.sort_unstable();
+        all.dedup();
+        all
+    };
+    assert_eq!(ends(&|file| file.whole("tokenizer.ggml.eot_token_id", 7)), with(&[7]));
+    assert_eq!(ends(&|file| file.whole("tokenizer.ggml.eom_token_id", 9)), with(&[9]));
+    assert_eq!(ends(&|file| file.whole("tokenizer.ggml.fim_sep_token_id", 11)), with(&[11]));
+    let named = |names: &'static [&'static str]| {
+        ends(&|file| {
+            let at = tiny_tokens().len() - names.len();
+            let tokens = tiny_tokens();
+            let tokens: Vec<&str> =
+                tokens[..at].iter().map(String::as_str).chain(names.iter().copied()).collect();
+            file.texts("tokenizer.ggml.tokens", tokens.iter().copied());
+            // Of those that are left.
+            let json = read_json(&repository("tests/golden/tiny-llama/tokenizer.json"));
+            let merges =
+                json["model"]["merges"].as_array().unwrap().iter().map(|merge| match merge.as_array() {
+                    Some(pair) => format!("{} {}", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()),
+                    None => merge.as_str().unwrap().to_string(),
+                });
+            let whole = |merge: &String| {
+                let (left, right) = merge.split_once(' ').unwrap();
+                [left, right, &format!("{left}{right}")].iter().all(|token| tokens.contains(token))
+            };
+            let merges: Vec<String> = merges.filter(whole).collect();
+            file.texts("tokenizer.ggml.merges", merges.iter().map(String::as_str));
+        })
+    };
+    let last = tiny_tokens().len() as u32 - 1;
+    for name in [
+        "<|im_end|>",
+        "<|eot_id|>",
+        "<end_of_turn>",
+        "<|end|>",
+        "<|eom_id|>",
+        "<|endoftext|>",
+        "<|file_sep|>",
+    ] {
+        let name: &'static [&'static str] = Box::leak(Box::new([name]));
+        assert_eq!(named(name), with(&[last]), "{name:?}");
+    }
+    // There `<|end|>` ends a part of a turn.
+    assert_eq!(named(&["<|end|>", "<|return|>", "<|call|>"]), with(&[last - 1, last]));
+}
+
+/// The tokens of [`tiny`].
+fn tiny_tokens() -> Vec<String> {
+    let json = read_json(&repository("tests/golden/tiny-llama/tokenizer.json"));
+    let mut tokens: Vec<(u64, String)> = json["model"]["vocab"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(token, id)| (id.as_u64().unwrap(), token.clone()))
+        .collect();
+    tokens.sort();
+    tokens.into_iter().map(|(_, token)| token).collect()
 }
 
 /// The tiny checkpoint of the tests, as a file of half its size.
@@ -269,7 +385,7 @@ fn what_is_wrong_is_told() {
         (|file| file.tensor("blk.0.ffn_up.weight").dims[0] = 1 << 40, &["`blk.0.ffn_up.weight`", "beyond"]),
         (|file| file.tensor("blk.0.attn_q.weight").dims.clear(), &["`blk.0.attn_q.weight`", "dimensions"]),
         (|file| file.text("tokenizer.ggml.model", "t5"), &["`tokenizer.ggml.model`", "t5", "gpt2"]),
-        (|file| file.text("tokenizer.ggml.pre", "tekken"), &["`tokenizer.ggml.pre`", "tekken", "Llama 3"]),
+        (|file| file.text("tokenizer.ggml.pre", "viking"), &["`tokenizer.ggml.pre`", "viking", "Llama 3"]),
         (|file| file.remove("tokenizer.ggml.merges"), &["`tokenizer.ggml.merges`", "missing"]),
         (|file| file.texts("tokenizer.ggml.merges", ["ab"].into_iter()), &["merge 0", "`ab`"]),
         (

@@ -8,4 +8,5 @@ mod decode;
 mod gguf;
 mod golden;
 mod identities;
+mod random;
 mod transformers;

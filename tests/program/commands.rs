@@ -293,6 +293,17 @@ fn generate_through_a_chat_template() {
     let plain = generate("").done().json();
     assert!(plain[0]["prompt_tokens"].as_u64() < made[0]["prompt_tokens"].as_u64());
     generate("--chat --encoding hirope:window=8,split=0.5").done();
+    let inspect = |conversation: &str| {
+        space.write("talk.json", conversation);
+        space.longcode("inspect talk.json --tokenizer model --chat --json")
+    };
+    let talk = r#"[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]"#;
+    let shown = &inspect(talk).done().json()[0];
+    assert_eq!(shown["text"], "<s>user: aassistant: b</s>bot:");
+    assert_eq!((&shown["tokens"][0]["id"], &shown["tokens"][0]["end"]), (&json!(0), &json!(3)));
+    inspect("[{\"role\": \"user\"}]").failed(2, &["talk.json", "content", "--chat"]);
+    inspect("[{\"role\": \"user\", \"content\": \"a\", \"tool_calls\": []}]").failed(2, &["tool_calls"]);
+    space.longcode("inspect talk.json --chat").failed(2, &["--tokenizer"]);
     space.write("model/chat_template.jinja", "{{ raise_exception('only poems') }}");
     generate("--chat").failed(2, &["the chat template cannot be rendered", "only poems"]);
 }

@@ -6,9 +6,11 @@
 //! metadata amounts to, [`tokenizer`] the tokenizer.json, [`tensors`] the weights by their other names.
 
 pub mod config;
+pub mod ending;
 pub mod header;
+mod pre_tokenizer;
 pub mod tensors;
-pub mod tokenizer;
+mod tokenizer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -122,17 +124,12 @@ impl CheckpointFormat for Gguf {
         self.read_tokenizer()
     }
 
-    fn tokenizer_file(&self) -> PathBuf {
-        self.path.clone()
-    }
-
     fn chat_template(&self) -> Result<Option<ChatTemplate>> {
         self.read_chat_template()
     }
 
-    /// None beside the tokenizer's.
     fn end_of_sequence(&self) -> Result<Vec<u32>> {
-        Ok(Vec::new())
+        self.read_end_of_sequence()
     }
 
     fn tensors(&self) -> Result<Box<dyn TensorSource>> {

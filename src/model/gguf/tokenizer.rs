@@ -4,13 +4,15 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Gguf, key_error, needed};
+use super::pre_tokenizer::{PreTokenizer, byte_level_part};
+use super::{Gguf, ending, key_error, needed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Tokenizer;
 use crate::model::chat::ChatTemplate;
+use crate::notes::note;
 
 const MODEL: &str = "tokenizer.ggml.model";
-const PRE: &str = "tokenizer.ggml.pre";
+pub(super) const PRE: &str = "tokenizer.ggml.pre";
 const TOKENS: &str = "tokenizer.ggml.tokens";
 const TOKEN_TYPES: &str = "tokenizer.ggml.token_type";
 const MERGES: &str = "tokenizer.ggml.merges";
@@ -22,20 +24,6 @@ const UNKNOWN: f64 = 2.0;
 const CONTROL: f64 = 3.0;
 const USER_DEFINED: f64 = 4.0;
 
-/// Contractions, words with one leading character, numbers, punctuation, line ends, white space: how Llama 3
-/// and Qwen2 cut a text, with the number pattern between.
-const CUT: [&str; 2] = [
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|",
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-];
-
-/// How GPT-4o and Phi-4 cut a text: words in the case that they are in, numbers of three, punctuation, white space.
-const CUT_BY_CASE: &str = concat!(
-    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|",
-    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|",
-    r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-);
-
 impl Gguf {
     /// The tokenizer.
     ///
@@ -44,7 +32,9 @@ impl Gguf {
     /// type, or a kind of tokenizer that is not supported.
     pub(super) fn read_tokenizer(&self) -> Result<Tokenizer> {
         let read = || Tokenizer::from_json(self.tokenizer_json()?, &self.tokenizer_config()?);
-        read().map_err(|e: Error| e.in_file(&self.path).fix("convert the model again"))
+        read()
+            .map(|tokenizer| tokenizer.of_file(&self.path))
+            .map_err(|e: Error| e.in_file(&self.path).fix("convert the model again"))
     }
 
     /// The chat template, if the file has one.
@@ -57,6 +47,46 @@ impl Gguf {
             None => Ok(None),
         };
         read().map_err(|e: Error| e.in_file(&self.path))
+    }
+
+    /// Tokens that end a generation.
+    ///
+    /// # Errors
+    /// As [`Gguf::read_tokenizer`].
+    pub(super) fn read_end_of_sequence(&self) -> Result<Vec<u32>> {
+        let vocabulary = Vocabulary::read(self).map_err(|e| e.in_file(&self.path))?;
+        let id = |key: &str| self.token_id(key, &vocabulary).map_err(|e| e.in_file(&self.path));
+        ending::ids(&vocabulary.tokens, id)
+    }
+
+    /// The id that a key names.
+    fn token_id(&self, key: &str, vocabulary: &Vocabulary<'_>) -> Result<Option<usize>> {
+        let Some(id) = self.whole(key)? else { return Ok(None) };
+        match vocabulary.token(id) {
+            Some(_) => Ok(Some(id)),
+            None => Err(key_error(key, format!("there is no token {id}"))),
+        }
+    }
+
+    /// How a text is cut before merging.
+    fn pre_tokenizer(&self, tokens: usize) -> Result<PreTokenizer> {
+        /// Tokens of Llama 3: files of its first weeks do not name its pre-tokenizer.
+        const LLAMA_3: usize = 128_256;
+        match self.text(PRE)? {
+            None | Some("default") if tokens == LLAMA_3 => {
+                note(&format!(
+                    "{} does not name its pre-tokenizer; by its {LLAMA_3} tokens it is Llama 3's",
+                    self.path.display()
+                ));
+                PreTokenizer::named("llama-bpe")
+            }
+            None | Some("default") => {
+                let what = "the file does not say how a text is cut before its tokens are looked for";
+                let fix = "convert the model again, or name it: gguf_new_metadata.py --pre-tokenizer NAME";
+                Err(unsupported(PRE, what.into(), fix))
+            }
+            Some(name) => PreTokenizer::named(name),
+        }
     }
 
     fn tokenizer_json(&self) -> Result<Value> {
@@ -75,17 +105,17 @@ impl Gguf {
 
     /// Byte-level BPE, as GPT-2 and most since.
     fn byte_level(&self, vocabulary: &Vocabulary<'_>) -> Result<Value> {
-        let pre = self.text(PRE)?.unwrap_or("default");
+        let pre = self.pre_tokenizer(vocabulary.tokens.len())?;
         let merges = needed(MERGES, self.texts(MERGES))?;
         Ok(json!({
-            "normalizer": (pre == "qwen2").then(|| json!({"type": "NFC"})),
-            "pre_tokenizer": pre_tokenizer(pre)?,
+            "normalizer": pre.normalizer(),
+            "pre_tokenizer": pre.to_json(),
             "decoder": byte_level_part(true),
             "model": {
                 "type": "BPE",
                 "vocab": vocabulary.ids(),
                 "merges": pairs(&merges)?,
-                "ignore_merges": takes_whole_words(pre),
+                "ignore_merges": pre.takes_whole_words,
             },
         }))
     }
@@ -125,13 +155,17 @@ impl Gguf {
     fn tokenizer_config(&self) -> Result<Value> {
         let vocabulary = Vocabulary::read(self)?;
         let special = |key: &str| -> Result<Option<&str>> {
-            let Some(id) = self.whole(key)? else { return Ok(None) };
-            let token = vocabulary.token(id);
-            token.map(Some).ok_or_else(|| key_error(key, format!("there is no token {id}")))
+            Ok(self.token_id(key, &vocabulary)?.and_then(|id| vocabulary.token(id)))
         };
-        let adds_bos = self
-            .flag("tokenizer.ggml.add_bos_token")?
-            .unwrap_or(self.text(MODEL)? == Some("llama") || self.text(PRE)?.is_some_and(takes_whole_words));
+        const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
+        let adds_bos = match (self.flag(ADD_BOS)?, self.text(MODEL)?) {
+            (Some(said), _) => said,
+            (None, Some("gpt2")) => self.pre_tokenizer(vocabulary.tokens.len())?.adds_bos,
+            (None, _) => true,
+        };
+        if adds_bos && self.whole("tokenizer.ggml.bos_token_id")?.is_none() {
+            return Err(key_error(ADD_BOS, "BOS comes first, and no bos_token_id says what it is"));
+        }
         Ok(json!({
             "bos_token": special("tokenizer.ggml.bos_token_id")?,
             "eos_token": special("tokenizer.ggml.eos_token_id")?,
@@ -140,50 +174,8 @@ impl Gguf {
     }
 }
 
-fn unsupported(key: &str, what: String, fix: &str) -> Error {
+pub(super) fn unsupported(key: &str, what: String, fix: &str) -> Error {
     Error::new(ErrorKind::Tokenizer, what).at(format_args!("metadata `{key}`")).fix(fix)
-}
-
-/// Llama 3's tokenizer, under the names that llama.cpp knows it by: it takes a word that is in the
-/// vocabulary without looking for merges, and adds BOS.
-fn takes_whole_words(pre: &str) -> bool {
-    matches!(pre, "llama-bpe" | "llama3" | "llama-v3")
-}
-
-/// How a text is cut before merging, by llama.cpp's name for it.
-fn pre_tokenizer(pre: &str) -> Result<Value> {
-    let cut_by = |numbers: &str| split(&CUT.join(numbers));
-    let digits = || json!({"type": "Digits", "individual_digits": true});
-    let parts = match pre {
-        "gpt-2" | "default" => vec![byte_level_part(true)],
-        "smollm" | "starcoder" | "refact" => vec![digits(), byte_level_part(true)],
-        "qwen2" => vec![cut_by(r"\p{N}"), byte_level_part(false)],
-        pre if takes_whole_words(pre) => vec![cut_by(r"\p{N}{1,3}"), byte_level_part(false)],
-        "gpt-4o" => vec![split(CUT_BY_CASE), byte_level_part(false)],
-        "deepseek-coder" => vec![
-            split(r"[\r\n]"),
-            split(r"\s?\p{L}+"),
-            split(r"\s?\p{P}+"),
-            split(r"[一-龥ࠀ-一가-퟿]+"),
-            digits(),
-            byte_level_part(false),
-        ],
-        other => {
-            let fix = "use a model with the pre-tokenizer of GPT-2, SmolLM, StarCoder, Llama 3, Qwen2, GPT-4o or \
-                       DeepSeek-Coder, or its Hugging Face directory";
-            return Err(unsupported(PRE, format!("pre-tokenizer {other} is not supported"), fix));
-        }
-    };
-    Ok(json!({"type": "Sequence", "pretokenizers": parts}))
-}
-
-fn split(pattern: &str) -> Value {
-    json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false})
-}
-
-/// Bytes as letters; with GPT-2's own pattern or without.
-fn byte_level_part(use_regex: bool) -> Value {
-    json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": use_regex})
 }
 
 /// `["a", "b"]` for `a b`.
@@ -222,10 +214,13 @@ impl<'a> Vocabulary<'a> {
     /// Tokens that are found in a text as they stand.
     fn added_tokens(&self) -> Value {
         let tokens = self.tokens.iter().zip(&self.types).enumerate();
-        let added = tokens.filter(|(_, (_, kind))| [UNKNOWN, CONTROL, USER_DEFINED].contains(kind));
+        // What ends a generation is a control token, even where its file calls it normal.
+        let added = tokens.filter(|(_, (token, kind))| {
+            [UNKNOWN, CONTROL, USER_DEFINED].contains(kind) || ending::is_named(token)
+        });
         let added = added.map(|(id, (token, kind))| {
             json!({
-                "id": id, "content": token, "special": *kind != USER_DEFINED,
+                "id": id, "content": token, "special": *kind != USER_DEFINED || ending::is_named(token),
                 "normalized": false, "single_word": false, "lstrip": false, "rstrip": false,
             })
         });

@@ -1,0 +1,411 @@
+"""Random checkpoints with configs as found in the wild, against transformers reading the same directory: losses per
+token to 1e-4 in float32, or both refuse."""
+
+import json
+import math
+import warnings
+
+import numpy as np
+import torch
+import transformers
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+
+from .common import Refusal, chance, code, longcode, read_json, reason, write_json
+
+TOLERANCE = 1e-4
+FAMILIES = [
+    "llama", "mistral", "qwen2", "qwen3", "granite", "smollm3", "phi3", "starcoder2", "olmo2", "seed_oss", "iquestcoder",
+]  # fmt: skip
+CHARACTERS = [chr(c) for c in range(32, 127)] + ["\n", "\t", "\r"]
+SPECIAL = ["<s>", "</s>", "<unk>"]
+VOCABULARY = SPECIAL + CHARACTERS
+# Keys that neighbouring versions and families write, which mean nothing or their default.
+NEIGHBOURS = {
+    "_name_or_path": "somewhere/else", "transformers_version": "4.41.2", "use_cache": True, "pretraining_tp": 1,
+    "attention_dropout": 0.0, "initializer_range": 0.02, "architectures": None, "torch_dtype": "bfloat16",
+    "dtype": "float32", "bos_token_id": 0, "eos_token_id": [1, 2], "pad_token_id": None, "use_sliding_window": False,
+    "max_window_layers": 2, "sliding_window": 4096, "hidden_act": "silu", "attention_bias": False, "mlp_bias": False,
+    "rope_interleaved": False, "auto_map": {"AutoConfig": "configuration_x.XConfig"}, "quantization_config": None,
+    "layer_types": None, "num_experts": 0, "n_ctx": 64, "is_decoder": False, "unsloth_fixed": True,
+    "resid_pdrop": 0.0, "embd_pdrop": 0.0, "residual_dropout": 0.1, "embedding_dropout": 0.0, "num_labels": 2,
+    "original_max_position_embeddings": 4096, "partial_rotary_factor": 1.0, "use_bias": True, "clip_qkv": None,
+    "qk_layernorm": False, "attention_out_bias": False, "logits_scaling": 1.0, "use_mambapy": False, "rope_theta": 1e4,
+    "layer_norm_epsilon": 1e-3, "norm_epsilon": 1e-3, "tie_word_embeddings": False, "rope_scaling": None,
+}  # fmt: skip
+# Keys that may be left out: what the family's default is then, the config class knows.
+OPTIONAL = [
+    "num_key_value_heads", "head_dim", "max_position_embeddings", "rms_norm_eps", "norm_epsilon", "hidden_act",
+    "tie_word_embeddings", "rope_theta", "attention_bias", "mlp_bias", "use_bias", "sliding_window",
+    "use_sliding_window", "embedding_multiplier", "logits_scaling", "residual_multiplier", "attention_multiplier",
+    "no_rope_layers", "no_rope_layer_interval", "max_window_layers", "layer_types", "partial_rotary_factor",
+    "original_max_position_embeddings", "attention_out_bias",
+]  # fmt: skip
+# Keys that files have as null.
+NULLABLE = [
+    "num_key_value_heads", "rope_scaling", "rope_parameters", "sliding_window", "layer_types", "no_rope_layers",
+    "quantization_config", "pad_token_id", "head_dim", "tie_word_embeddings", "attention_bias", "rope_theta",
+]  # fmt: skip
+# Families that may have these null in transformers, which fails over them in the others.
+NULL_ONLY_IN = {
+    "head_dim": ["llama", "mistral", "seed_oss", "iquestcoder"],
+    "layer_types": [family for family in FAMILIES if family != "mistral"],
+}
+# Families that have eight key heads or more where the config does not say: more than there are query heads here.
+MANY_KEY_HEADS = ["mistral", "qwen2", "qwen3", "seed_oss", "iquestcoder"]
+
+
+# Config
+
+
+def shape(random, family):
+    """Keys that every family has, with the few that are its own."""
+    heads = random.choice([2, 4])
+    head_dim = random.choice([4, 8, 8, 12])
+    hidden = heads * random.choice([head_dim, head_dim, 8])
+    own_dim = family in ("llama", "mistral", "qwen3", "seed_oss", "smollm3", "iquestcoder") and (
+        hidden != heads * head_dim
+    )
+    config = {
+        "model_type": family,
+        "vocab_size": len(VOCABULARY),
+        "hidden_size": hidden if own_dim else heads * head_dim,
+        "intermediate_size": random.choice([16, 24, 40]),
+        "num_hidden_layers": random.choice([1, 2, 3]) + (2 if family == "smollm3" else 0),
+        "num_attention_heads": heads,
+        "num_key_value_heads": random.choice([1, heads // 2, heads]),
+        "max_position_embeddings": random.choice([64, 128, 256, 4096]),
+        "hidden_act": "gelu_pytorch_tanh" if family == "starcoder2" else "silu",
+        "tie_word_embeddings": chance(random, 0.5),
+        "rope_theta": random.choice([10000, 10000.0, 500000.0, 1000000, 5e6]),
+        "norm_epsilon" if family == "starcoder2" else "rms_norm_eps": random.choice([1e-6, 1e-5, 1e-2]),
+    }
+    if own_dim or family in ("qwen3", "seed_oss", "iquestcoder") or chance(random, 0.2):
+        config["head_dim"] = head_dim
+    config.update(own_keys(random, family, config))
+    return config
+
+
+def own_keys(random, family, config):
+    flag = lambda: chance(random, 0.5)
+    window = random.choice([None, 24, 48, 4096])
+    layers = config["num_hidden_layers"]
+    types = [random.choice(["full_attention", "sliding_attention"]) for _ in range(layers)]
+    upper = {"use_sliding_window": flag(), "sliding_window": window, "max_window_layers": random.randrange(layers + 1)}
+    if flag():
+        upper["layer_types"] = types
+    match family:
+        case "llama" | "iquestcoder":
+            return {"attention_bias": flag(), "mlp_bias": flag()}
+        case "mistral":
+            return {"sliding_window": window} | ({"attention_bias": True} if chance(random, 0.2) else {})
+        case "qwen2":
+            return upper | ({"attention_bias": flag()} if chance(random, 0.3) else {})
+        case "qwen3":
+            return upper | {"attention_bias": flag()}
+        case "granite":
+            factors = {
+                "embedding_multiplier": random.choice([1, 0.22, 12.0]),
+                "residual_multiplier": random.choice([1, 0.22, 1.7]),
+                "attention_multiplier": random.choice([1.0, 0.22, 0.0883883476]),
+                "logits_scaling": random.choice([1, 1.7, 8.0]),
+            }
+            return factors | {"attention_bias": flag(), "mlp_bias": flag()}
+        case "smollm3":
+            turns = {"no_rope_layers": [random.randrange(2) for _ in range(layers)]} if flag() else {}
+            interval = {"no_rope_layer_interval": random.choice([2, 3, 4])} if flag() else {}
+            sliding = {"use_sliding_window": flag(), "sliding_window": window} if flag() else {}
+            return turns | interval | sliding | {"attention_bias": flag(), "mlp_bias": flag(), "pad_token_id": None}
+        case "phi3":
+            part = {"partial_rotary_factor": random.choice([1.0, 0.5, 0.75])} if flag() else {}
+            original = {"original_max_position_embeddings": 64}
+            return part | original | {"sliding_window": window, "pad_token_id": None, "attention_bias": False}
+        case "starcoder2":
+            return {"use_bias": flag(), "sliding_window": window}
+        case "olmo2":
+            return {"attention_bias": flag(), "pad_token_id": None}
+        case "seed_oss":
+            return {"attention_bias": flag(), "attention_out_bias": flag(), "mlp_bias": flag(), "pad_token_id": None}
+
+
+def scaling(random, config):
+    """A rotary scaling; none and `default` among them."""
+    length = config["max_position_embeddings"]
+    dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    pairs = int(dim * config.get("partial_rotary_factor", 1.0)) // 2
+    original = {"original_max_position_embeddings": random.choice([length // 2, length // 4, 32])}
+    maybe = lambda keys, probability=0.5: keys if chance(random, probability) else {}
+    kinds = ["none", "none", "default", "linear", "dynamic", "yarn", "yarn", "llama3", "longrope"]
+    kind = random.choice(["none", "longrope", "default"] if config["model_type"] == "phi3" else kinds)
+    factor = {"factor": random.choice([2, 4.0, 8.0, 1.5])}
+    match kind:
+        case "none":
+            return None
+        case "default":
+            return {"rope_type": "default"}
+        case "linear":
+            return {"rope_type": "linear"} | factor
+        case "dynamic":
+            return {"rope_type": "dynamic"} | factor | maybe(original, 0.3)
+        case "yarn":
+            betas = maybe({"beta_fast": random.choice([32, 16.0]), "beta_slow": random.choice([1, 2.0])})
+            more = random.choice(
+                [{}, {}, {"finetuned": True}, {"attention_factor": 1.3}, {"mscale": 1.0, "mscale_all_dim": 0.7},
+                 {"truncate": False}, {"truncate": True}, {"attn_factor": 1.0}, {"extrapolation_factor": 1.0}]
+            )  # fmt: skip
+            return {"rope_type": "yarn"} | factor | maybe(original, 0.8) | betas | more
+        case "llama3":
+            bounds = {"low_freq_factor": 1.0, "high_freq_factor": random.choice([4.0, 4, 6.0])}
+            return {"rope_type": "llama3"} | factor | bounds | maybe(original, 0.9)
+        case _:
+            short = [round(random.uniform(1, 1.5), 3) for _ in range(pairs)]
+            factors = {"short_factor": short, "long_factor": [round(random.uniform(1, 9), 3) for _ in range(pairs)]}
+            more = maybe(factor, 0.2) | maybe({"attention_factor": 1.2}, 0.2)
+            config.setdefault("original_max_position_embeddings", original["original_max_position_embeddings"])
+            return {"rope_type": "longrope"} | factors | more | maybe(original, 0.3)
+
+
+def spell_rope(random, config, rule):
+    """The base and the scaling as one version or another writes them."""
+    theta = config.pop("rope_theta")
+    style = random.choice(["old", "old", "old both", "new", "new", "beside", "beside old", "bare"])
+    as_type = {"type" if key == "rope_type" else key: value for key, value in (rule or {}).items()}
+    if as_type.get("type") == "longrope" and config["model_type"] == "phi3" and chance(random, 0.3):
+        as_type["type"] = "su"
+    match style:
+        case "old":
+            config |= {"rope_theta": theta, "rope_scaling": random.choice([rule, as_type or None])}
+        case "old both":
+            config |= {"rope_theta": theta, "rope_scaling": dict(as_type, **rule) if rule else None}
+        case "new":
+            config["rope_parameters"] = dict(rule or {"rope_type": "default"}, rope_theta=theta)
+        case "beside":
+            # A model card's scaling, put into a config that transformers 5 wrote.
+            config["rope_parameters"] = {"rope_type": "default", "rope_theta": theta}
+            config["rope_scaling"] = random.choice([rule, as_type or None])
+        case "beside old":
+            config["rope_parameters"] = dict(rule or {"rope_type": "default"}, rope_theta=theta)
+            config["rope_theta"] = random.choice([theta, 7000.0])
+        case "bare":
+            config |= {"rope_scaling": rule} if rule else {}
+    return style
+
+
+def spell(random, config):
+    """Leaves keys out, makes some null, adds neighbours' and now and then one of a wrong type."""
+    said = []
+    for key in [key for key in OPTIONAL if key in config and chance(random, 0.1)]:
+        if key == "num_key_value_heads" and config["model_type"] in MANY_KEY_HEADS and chance(random, 0.8):
+            continue
+        said.append(f"no {key}")
+        del config[key]
+    nullable = [key for key in NULLABLE[:-3] if config["model_type"] in NULL_ONLY_IN.get(key, FAMILIES)]
+    for key in [key for key in nullable if chance(random, 0.04)] + random.sample(NULLABLE, int(chance(random, 0.04))):
+        said.append(f"{key} null")
+        config[key] = None
+    for key in random.sample(sorted(NEIGHBOURS), random.randrange(8)):
+        if key not in config:
+            said.append(f"+{key}")
+            config[key] = NEIGHBOURS[key]
+    if chance(random, 0.1):
+        said.append(wrong_type(random, config))
+    if chance(random, 0.1) and config.get("hidden_act") == "silu":
+        config["hidden_act"] = random.choice(["swish", "gelu"])
+        said.append(f"hidden_act {config['hidden_act']}")
+    return said
+
+
+def wrong_type(random, config):
+    """A key of another type than it should have."""
+    inside = next((config[key] for key in ["rope_scaling", "rope_parameters"] if config.get(key)), None)
+    where = random.choice([config, config, inside or config])
+    keys = [key for key, value in where.items() if isinstance(value, (int, float)) and key != "vocab_size"]
+    if not keys:
+        return ""
+    key = random.choice(keys)
+    value = where[key]
+    ways = [str(value), [value], None, float(value), int(value), not value, "auto"]
+    where[key] = random.choice(ways)
+    return f"{key}: {where[key]!r}"
+
+
+# Weights
+
+
+def random_state(model, generator):
+    """Weights that make attention and logits far from flat, and not so steep that the last bit of an angle is seen;
+    of few values each, so that they are packed well."""
+    state = {}
+    for name, tensor in model.state_dict().items():
+        if "norm" in name and name.endswith(".weight"):
+            values = generator.integers(4, 13, tensor.shape) / 8
+        else:
+            scale = 0.3 if name.endswith(".bias") else 0.8 * tensor.shape[-1] ** -0.5
+            step = 2.0 ** round(math.log2(scale / 2))
+            values = generator.integers(-4, 5, tensor.shape) * step
+        state[name] = torch.tensor(values, dtype=torch.float32)
+    return state
+
+
+def arrange_head(random, state, tied, said):
+    """The output head of a tied or an untied model, as files have it."""
+    embedding, head = state["model.embed_tokens.weight"], state.get("lm_head.weight")
+    if head is None:
+        return
+    if not tied:
+        if chance(random, 0.05):
+            said.append("untied, without head")
+            del state["lm_head.weight"]
+        return
+    way = random.choice(["without", "without", "same", "same", "differs", "head alone"])
+    said.append(f"tied: {way}")
+    state["lm_head.weight"] = embedding.clone()
+    if way == "without":
+        del state["lm_head.weight"]
+    elif way == "differs":
+        state["lm_head.weight"] = embedding.flip(0).contiguous()
+    elif way == "head alone":
+        del state["model.embed_tokens.weight"]
+
+
+def arrange(random, state, tied, said):
+    """Names, leftovers and types of tensors as files have them."""
+    arrange_head(random, state, tied, said)
+    if chance(random, 0.15):
+        said.append("names without model.")
+        state = {name.removeprefix("model."): tensor for name, tensor in state.items()}
+    if chance(random, 0.1):
+        said.append("inv_freq")
+        state["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(4)
+    if chance(random, 0.03):
+        said.append("a tensor more")
+        state["model.extra.weight"] = torch.ones(4)
+    types = random.choice([[torch.float32], [torch.float16], [torch.bfloat16], [torch.float16, torch.float32]])
+    return {name: tensor.to(random.choice(types)).contiguous() for name, tensor in state.items()}
+
+
+def save(random, state, directory, said):
+    if chance(random, 0.7):
+        save_file(state, directory / "model.safetensors", metadata={"format": "pt"} if chance(random, 0.8) else None)
+        return
+    count = random.choice([1, 2, 3])
+    said.append(f"{count} shards")
+    places = {name: f"model-{random.randrange(count) + 1:05}-of-{count:05}.safetensors" for name in state}
+    for file in set(places.values()):
+        save_file(
+            {name: state[name] for name in state if places[name] == file}, directory / file, metadata={"format": "pt"}
+        )
+    write_json(directory / "model.safetensors.index.json", {"metadata": {"total_size": 1}, "weight_map": places})
+
+
+def write_tokenizer(directory, size=len(VOCABULARY)):
+    """Every character is a token."""
+    more = [(id, f"<pad{id}>") for id in range(len(VOCABULARY), size)]
+    flags = dict.fromkeys(["normalized", "single_word", "lstrip", "rstrip"], False)
+    added = [{"id": id, "content": token, "special": True, **flags} for id, token in [*enumerate(SPECIAL), *more]]
+    vocabulary = {token: id for id, token in enumerate(VOCABULARY)}
+    model = {"type": "BPE", "vocab": vocabulary, "merges": [], "unk_token": "<unk>", "fuse_unk": False}
+    write_json(directory / "tokenizer.json", {"version": "1.0", "added_tokens": added, "model": model})
+    config = {
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "unk_token": "<unk>",
+        "tokenizer_class": "PreTrainedTokenizerFast",
+    }
+    write_json(directory / "tokenizer_config.json", config)
+
+
+def model_of(config_directory):
+    """transformers' model of a config, with its warnings kept quiet."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        config = transformers.AutoConfig.from_pretrained(config_directory)
+        return transformers.AutoModelForCausalLM.from_config(config)
+
+
+def make(random, directory, odd=True):
+    """The files of one case, and what it is in words."""
+    family = random.choice(FAMILIES)
+    config = shape(random, family)
+    rule = scaling(random, config)
+    plain = dict(config)
+    style = spell_rope(random, config, rule)
+    said = [family, f"{(rule or {}).get('rope_type', 'no scaling')} ({style})"]
+    said += spell(random, config) if odd else []
+    write_json(directory / "config.json", plain)
+    model = model_of(directory)
+    write_json(directory / "config.json", config)
+    try:
+        model = model_of(directory)
+    except Exception:
+        # transformers refuses the config: weights as it would have them without the odd keys.
+        said.append("(transformers refuses the config)")
+    state = random_state(model, np.random.default_rng(random.randrange(2**32)))
+    state = arrange(random, state, model.config.tie_word_embeddings, said)
+    save(random, state, directory, said)
+    if chance(random, 0.3):
+        write_json(directory / "generation_config.json", {"eos_token_id": random.choice([1, [1, 2], None])})
+    write_tokenizer(directory, len(VOCABULARY) + (1 if chance(random, 0.04) else 0))
+    (directory / "text.txt").write_text(text(random), encoding="utf-8", newline="")
+    return ", ".join(part for part in said if part)
+
+
+def text(random):
+    """Longer than most windows and lengths that the configs name."""
+    return code(random, 60)[: random.choice([60, 130, 200])]
+
+
+# The two sides
+
+
+def token_ids(directory):
+    """As the characters are numbered."""
+    source = (directory / "text.txt").read_bytes().decode()
+    return Tokenizer.from_file(str(directory / "tokenizer.json")).encode(source).ids
+
+
+def expected(directory):
+    """transformers' losses."""
+    return losses(directory, token_ids(directory))
+
+
+def losses(directory, ids):
+    """transformers' losses of these ids; a refusal where it does not load or takes weights at random."""
+    torch.manual_seed(0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model, info = transformers.AutoModelForCausalLM.from_pretrained(
+                directory, dtype=torch.float32, attn_implementation="eager", output_loading_info=True
+            )
+        if info["missing_keys"] or info.get("mismatched_keys"):
+            raise Refusal(f"weights at random: {sorted(info['missing_keys'])[:4]}")
+        ids = torch.tensor([ids])
+        with torch.no_grad():
+            logits = model.eval()(ids).logits[0, :-1].float()
+    except Refusal:
+        raise
+    except Exception as error:
+        raise Refusal(reason(error))
+    nll = torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="none")
+    if not torch.isfinite(nll).all():
+        raise Refusal("losses that are not finite")
+    return {"nll": [round(loss, 6) for loss in nll.tolist()]}
+
+
+def ours(binary, directory, model=None):
+    options = ["--model", model or directory, "--encoding", "rope", "--device", "cpu", "--json"]
+    return {"nll": longcode(binary, "score", *options, directory / "text.txt")["nll"]}
+
+
+def problem(expected, ours):
+    """What differs; nothing where all agrees."""
+    ours, theirs = np.array(ours["nll"]), np.array(expected["nll"])
+    if ours.shape != theirs.shape:
+        return f"{len(ours)} losses for {len(theirs)}"
+    worst = np.abs(ours - theirs).max()
+    return (
+        ""
+        if worst <= TOLERANCE
+        else f"losses differ by {worst:.1e}, first at token {np.argmax(np.abs(ours - theirs) > TOLERANCE) + 1}"
+    )

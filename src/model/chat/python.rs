@@ -1,0 +1,233 @@
+//! What templates expect of Python: methods of texts, and tests by what Python can do with a value.
+
+use minijinja::value::{Kwargs, Rest, Value, ValueKind, from_args};
+use minijinja::{Error, ErrorKind, State};
+use minijinja_contrib::pycompat;
+
+/// White space as `str.isspace` has it.
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
+}
+
+/// A float as `repr` writes it.
+pub(super) fn float(number: f64) -> String {
+    let text = format!("{number:?}");
+    match text.split_once('e') {
+        None => text,
+        Some((digits, exponent)) => {
+            let (sign, exponent) = match exponent.strip_prefix('-') {
+                Some(exponent) => ('-', exponent),
+                None => ('+', exponent),
+            };
+            format!("{}e{sign}{exponent:0>2}", digits.trim_end_matches(".0"))
+        }
+    }
+}
+
+/// Whether `iter` takes a value.
+pub(super) fn is_iterable(value: &Value) -> bool {
+    use ValueKind::*;
+    value.is_undefined() || matches!(value.kind(), String | Bytes | Seq | Map | Iterable)
+}
+
+/// Whether a value has a length and items.
+pub(super) fn is_sequence(value: &Value) -> bool {
+    use ValueKind::*;
+    let kind = value.kind();
+    value.is_undefined()
+        || matches!(kind, String | Bytes | Seq | Map)
+        || (kind == Iterable && value.len().is_some())
+}
+
+/// Whether a value can be called.
+pub(super) fn is_callable(value: &Value) -> bool {
+    value.is_undefined() || value.kind() == ValueKind::Plain
+}
+
+/// The filter `int`: what is no number is the default.
+pub(super) fn int(value: Value, default: Option<Value>) -> Value {
+    let default = || default.clone().unwrap_or_else(|| 0.into());
+    match value.kind() {
+        ValueKind::Bool => i64::from(value.is_true()).into(),
+        ValueKind::Number if value.is_integer() => value,
+        ValueKind::Number => whole(&value).unwrap_or_else(default),
+        ValueKind::String => {
+            let text = value.as_str().unwrap_or_default().trim_matches(is_space);
+            let number = text.parse::<i128>().map(Value::from).ok();
+            number.or_else(|| whole(&Value::from(text.parse::<f64>().ok()?))).unwrap_or_else(default)
+        }
+        _ => default(),
+    }
+}
+
+/// A float without what follows its point.
+fn whole(value: &Value) -> Option<Value> {
+    let number = f64::try_from(value.clone()).ok().filter(|number| number.is_finite())?;
+    Some(Value::from(number as i128))
+}
+
+/// The filter `float`: what is no number is the default.
+pub(super) fn to_float(value: Value, default: Option<Value>) -> Value {
+    let number = match value.kind() {
+        ValueKind::Bool => Some(f64::from(u8::from(value.is_true()))),
+        ValueKind::Number => f64::try_from(value).ok(),
+        ValueKind::String => value.as_str().and_then(|text| text.trim_matches(is_space).parse().ok()),
+        _ => None,
+    };
+    number.map_or_else(|| default.unwrap_or_else(|| 0.0.into()), Value::from)
+}
+
+/// Methods that are not of the value itself.
+pub(super) fn method(
+    state: &mut State<'_, '_>,
+    value: &Value,
+    method: &str,
+    arguments: &[Value],
+) -> Result<Value, Error> {
+    if let Some(text) = value.as_str()
+        && let Some(done) = text_method(state, text, method, arguments)
+    {
+        return done;
+    }
+    // Comparing deep values may take long, and is not counted there.
+    if method == "count" && arguments.iter().any(|value| value.as_object().is_some()) {
+        return Err(invalid("count takes a text or a number"));
+    }
+    pycompat::unknown_method_callback(state, value, method, arguments)
+}
+
+/// Methods of texts that the library lacks, has otherwise than Python, or does not bound.
+fn text_method(
+    state: &State<'_, '_>,
+    text: &str,
+    method: &str,
+    arguments: &[Value],
+) -> Option<Result<Value, Error>> {
+    let done = match (method, arguments) {
+        ("strip", []) => Ok(text.trim_matches(is_space).into()),
+        ("lstrip", []) => Ok(text.trim_start_matches(is_space).into()),
+        ("rstrip", []) => Ok(text.trim_end_matches(is_space).into()),
+        ("removeprefix", _) => one_text(arguments).map(|part| text.strip_prefix(part).unwrap_or(text).into()),
+        ("removesuffix", _) => one_text(arguments).map(|part| text.strip_suffix(part).unwrap_or(text).into()),
+        ("partition", _) => {
+            one_text(arguments).map(|part| parts(text.split_once(part), part, [text, "", ""]))
+        }
+        ("rpartition", _) => {
+            one_text(arguments).map(|part| parts(text.rsplit_once(part), part, ["", "", text]))
+        }
+        ("rsplit", [_, ..]) => rsplit(text, arguments),
+        ("splitlines", _) => splitlines(text, arguments),
+        ("casefold", []) => Ok(text.to_lowercase().into()),
+        ("join", _) => check_joined(arguments).err().map(Err)?,
+        ("format", _) => charge_format(state, text, arguments).err().map(Err)?,
+        _ => return None,
+    };
+    Some(done)
+}
+
+fn invalid(what: &str) -> Error {
+    Error::new(ErrorKind::InvalidOperation, what.to_string())
+}
+
+fn one_text(arguments: &[Value]) -> Result<&str, Error> {
+    let (text,): (&str,) = from_args(arguments)?;
+    Ok(text)
+}
+
+fn parts(found: Option<(&str, &str)>, part: &str, whole: [&str; 3]) -> Value {
+    let [a, b, c] = found.map_or(whole, |(before, after)| [before, part, after]);
+    Value::from(minijinja::value::Tuple::from([a.into(), b.into(), c.into()]))
+}
+
+fn rsplit(text: &str, arguments: &[Value]) -> Result<Value, Error> {
+    let (part, most): (&str, Option<i64>) = from_args(arguments)?;
+    if part.is_empty() {
+        return Err(invalid("empty separator"));
+    }
+    let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+    let mut pieces: Vec<&str> = text.rsplitn(most.saturating_add(1), part).collect();
+    pieces.reverse();
+    Ok(pieces.into_iter().map(Value::from).collect())
+}
+
+/// Lines, by everything that Python takes for the end of one.
+fn splitlines(text: &str, arguments: &[Value]) -> Result<Value, Error> {
+    let keeps = match arguments {
+        [] => false,
+        [keeps] if Kwargs::try_from(keeps.clone()).is_err() => keeps.is_true(),
+        [named] => Kwargs::try_from(named.clone())?.get("keepends")?,
+        _ => return Err(invalid("splitlines takes one argument")),
+    };
+    Ok(lines(text, keeps).into_iter().map(Value::from).collect())
+}
+
+/// The lines of a text, with their ends or without.
+pub(super) fn lines(text: &str, keeps_ends: bool) -> Vec<&str> {
+    let ends = |c: char| matches!(c, '\n'..='\r' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let (mut lines, mut rest) = (Vec::new(), text);
+    while let Some(at) = rest.find(ends) {
+        let end = rest[at..].chars().next().map_or(0, char::len_utf8);
+        let end = at + if rest[at..].starts_with("\r\n") { 2 } else { end };
+        lines.push(if keeps_ends { &rest[..end] } else { &rest[..at] });
+        rest = &rest[end..];
+    }
+    lines.extend(Some(rest).filter(|rest| !rest.is_empty()));
+    lines
+}
+
+/// Python joins texts alone.
+fn check_joined(arguments: &[Value]) -> Result<(), Error> {
+    let (values,): (&Value,) = from_args(arguments)?;
+    match values.try_iter()?.all(|value| value.as_str().is_some()) {
+        true => Ok(()),
+        false => Err(invalid("join takes texts")),
+    }
+}
+
+/// Pays for what `format` can make: each field as wide as any number in the text, or all arguments.
+fn charge_format(state: &State<'_, '_>, text: &str, arguments: &[Value]) -> Result<(), Error> {
+    let numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    let widths = numbers.map(|digits| digits.parse::<u64>().unwrap_or(u64::MAX)).fold(0, u64::saturating_add);
+    let mut given = 0_u64;
+    for value in arguments {
+        given = given.saturating_add(match value.kind() {
+            ValueKind::String => value.as_str().map_or(0, str::len) as u64,
+            ValueKind::None | ValueKind::Bool | ValueKind::Number | ValueKind::Undefined => 64,
+            // Keyword arguments.
+            ValueKind::Map if value.is_kwargs() => sizes(value)?,
+            _ => return Err(invalid("format takes texts and numbers")),
+        });
+    }
+    let fields = text.matches('{').count() as u64;
+    state.consume_fuel(fields.saturating_mul(given).saturating_add(widths) / 64)
+}
+
+fn sizes(named: &Value) -> Result<u64, Error> {
+    let mut size = 0;
+    for key in named.try_iter()? {
+        let value = named.get_item(&key)?;
+        match value.kind() {
+            ValueKind::String => size += value.as_str().map_or(0, str::len) as u64,
+            ValueKind::None | ValueKind::Bool | ValueKind::Number | ValueKind::Undefined => size += 64,
+            _ => return Err(invalid("format takes texts and numbers")),
+        }
+    }
+    Ok(size)
+}
+
+/// The filter `trim`.
+pub(super) fn trim(value: Value, arguments: Rest<Value>) -> Result<String, Error> {
+    if matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable) {
+        return Err(invalid("trim takes a text"));
+    }
+    let text = value.to_string();
+    Ok(match &arguments[..] {
+        [] => text.trim_matches(is_space).to_string(),
+        [chars] if chars.is_none() => text.trim_matches(is_space).to_string(),
+        [chars] => {
+            let chars: Vec<char> = chars.as_str().unwrap_or_default().chars().collect();
+            text.trim_matches(&chars[..]).to_string()
+        }
+        _ => return Err(invalid("trim takes one argument")),
+    })
+}

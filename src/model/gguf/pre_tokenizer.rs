@@ -1,0 +1,142 @@
+//! How a text is cut before merging, by llama.cpp's name for it: the patterns of its llama-vocab.cpp, or of the
+//! tokenizer.json that they stand for where it writes them in another way.
+
+use serde_json::{Value, json};
+
+use super::tokenizer::{PRE, unsupported};
+use crate::error::Result;
+
+/// Contractions; words with one leading character; then the number pattern, punctuation, line ends, white space.
+const WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+";
+const SPACE: &str = r"\s*[\r\n]+|\s+(?!\S)|\s+";
+const PUNCTUATION: &str = r" ?[^\s\p{L}\p{N}]+[\r\n]*";
+/// Words in the case that they are in, without contractions.
+const CASES: [&str; 2] = [
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+",
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*",
+];
+const CONTRACTIONS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?";
+/// DeepSeek's words and punctuation, after numbers and the scripts of East Asia.
+const DEEPSEEK_3: &str = concat!(
+    r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|"##,
+    r"[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+);
+/// Letters of DeepSeek LLM, as its tokenizer lists them.
+const DEEPSEEK_LETTERS: &str = concat!(
+    "\\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌ",
+    "ῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+",
+);
+
+/// How a text is cut, and what goes with it.
+#[derive(Debug, Clone)]
+pub(super) struct PreTokenizer {
+    parts: Vec<Value>,
+    /// A word that is in the vocabulary is a token, without looking for merges.
+    pub takes_whole_words: bool,
+    /// BOS comes first where the file says nothing of it.
+    pub adds_bos: bool,
+    /// The text is composed first (NFC), as its tokenizer.json does.
+    composes: bool,
+}
+
+impl PreTokenizer {
+    /// By llama.cpp's name.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Tokenizer`] for a name that is not known here.
+    pub(super) fn named(name: &str) -> Result<PreTokenizer> {
+        let digits = || json!({"type": "Digits", "individual_digits": true});
+        let words = |numbers: &str| vec![split(&[WORDS, numbers, PUNCTUATION, SPACE].join("|"))];
+        let parts = match name {
+            "gpt-2" | "phi-2" | "mpt" | "olmo" | "jais" | "trillion" | "granite-docling" | "exaone4"
+            | "gigachat" | "a.x-4.0" | "mellum" => vec![],
+            "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" | "exaone" | "minerva-7b"
+            | "mellum2" => {
+                vec![digits()]
+            }
+            "llama3" | "llama-v3" | "llama-bpe" | "falcon3" | "falcon-h1" | "pixtral" | "midm-2.0"
+            | "lfm2" | "dbrx" | "smaug-bpe" | "glm4" | "chatglm-bpe" => words(r"\p{N}{1,3}"),
+            "qwen2" | "deepseek-r1-qwen" | "kormo" | "megrez" | "stablelm2" | "hunyuan" | "solar-open"
+            | "grok-2" => words(r"\p{N}"),
+            "qwen35" => vec![split(concat!(
+                r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}|",
+                r" ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+            ))],
+            "seed-coder" => {
+                vec![split(&[WORDS, r"\p{N}{1}", r" ?[^\s\p{L}\p{N}\r\n]+", SPACE].join("|"))]
+            }
+            "bailingmoe" | "bailingmoe2" | "llada-moe" => vec![split(concat!(
+                r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|",
+                r"\s*[\r\n]|\s+(?!\S)|\s+"
+            ))],
+            "gpt-4o" | "llama4" | "kanana2" | "minimax-m2" => by_case(CONTRACTIONS, r"\p{N}{1,3}"),
+            "tekken" => by_case("", r"\p{N}"),
+            "deepseek-coder" => vec![
+                split(r"[\r\n]"),
+                split(r"\s?\p{L}+"),
+                split(r"\s?\p{P}+"),
+                split(r"[一-龥ࠀ-一가-퟿]+"),
+                digits(),
+            ],
+            "deepseek-llm" => vec![
+                split("[\r\n]"),
+                split(DEEPSEEK_LETTERS),
+                split(r"\s?[!-/:-~！-／：-～‘-‟　-。]+"),
+                split(r"\s+$"),
+                split(r"[一-龥ࠀ-一가-퟿]+"),
+                split(r"\p{N}+"),
+            ],
+            "deepseek-v3" | "hunyuan-dense" | "joyai-llm" => {
+                vec![split(r"\p{N}{1,3}"), split(r"[一-龥぀-ゟ゠-ヿ]+"), split(DEEPSEEK_3)]
+            }
+            other => return Err(unknown(other)),
+        };
+        // GPT-2's own pattern comes last where no other cuts words.
+        let use_regex = parts.iter().all(|part| part["type"] == "Digits");
+        Ok(PreTokenizer {
+            parts: [parts, vec![byte_level_part(use_regex)]].concat(),
+            takes_whole_words: is_llama_3(name) || name == "tekken",
+            adds_bos: is_llama_3(name) || name == "tekken",
+            composes: matches!(name, "qwen2" | "qwen35"),
+        })
+    }
+
+    /// As tokenizer.json says it.
+    pub(super) fn to_json(&self) -> Value {
+        json!({"type": "Sequence", "pretokenizers": self.parts})
+    }
+
+    /// The normalizer of a tokenizer.json that has this pre-tokenizer.
+    pub(super) fn normalizer(&self) -> Value {
+        if self.composes { json!({"type": "NFC"}) } else { Value::Null }
+    }
+}
+
+/// Llama 3's tokenizer, under the names that llama.cpp knows it by.
+fn is_llama_3(name: &str) -> bool {
+    matches!(
+        name,
+        "llama3" | "llama-v3" | "llama-bpe" | "falcon3" | "falcon-h1" | "pixtral" | "midm-2.0" | "lfm2"
+    )
+}
+
+fn unknown(name: &str) -> crate::error::Error {
+    let fix = "use a model with the pre-tokenizer of GPT-2, SmolLM, StarCoder, Llama 3, Qwen2, GPT-4o, Mistral's tekken, \
+               Seed-Coder or DeepSeek, or its Hugging Face directory";
+    unsupported(PRE, format!("pre-tokenizer {name} is not supported"), fix)
+}
+
+fn by_case(contractions: &str, numbers: &str) -> Vec<Value> {
+    let [lower, upper] = CASES.map(|words| format!("{words}{contractions}"));
+    let punctuation = r" ?[^\s\p{L}\p{N}]+[\r\n/]*";
+    vec![split(&[lower.as_str(), &upper, numbers, punctuation, SPACE].join("|"))]
+}
+
+fn split(pattern: &str) -> Value {
+    json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false})
+}
+
+/// Bytes as letters; with GPT-2's own pattern or without.
+pub(super) fn byte_level_part(use_regex: bool) -> Value {
+    json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": use_regex})
+}
