@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::print;
+use super::sources::{name, read_source};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::read_text;
 use crate::model::Tokenizer;
 use crate::structure::{Language, Region, RegionKind, Source, Unit, regions, segments};
 
@@ -42,7 +42,7 @@ fn after_help() -> String {
 
 impl Args {
     pub fn execute(self) -> Result<()> {
-        let text = read_text(&self.file, ErrorKind::Source)?;
+        let text = read_source(&self.file)?;
         let language = Language::of_path(&self.file);
         let source = Source { text: &text, language, file_starts: &[] };
         let (unit, count, key, items) = match &self.tokenizer {
@@ -61,8 +61,7 @@ impl Args {
                 (self.unit, count, "regions", found.iter().map(item).collect())
             }
         };
-        let whole =
-            json!({"file": self.file, "language": language, "unit": unit, "segments": count, key: items});
+        let whole = json!({"file": name(&self.file), "language": language, "unit": unit, "segments": count, key: items});
         match self.json {
             true => print(&format!("{whole}\n")),
             false => print(&in_words(&whole, key, &text)),
