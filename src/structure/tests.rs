@@ -260,10 +260,8 @@ fn a_hundred_thousand_parts_come_to_an_end() {
         let source = Source { text, language: Some(*language), file_starts: &[] };
         let name = format!("{language}: {}", &text[..40]);
         assert!(*may_be_read || is_given_up(&source), "{name}");
-        for unit in [Unit::Function, Unit::FunctionAuthors] {
-            if let Some(regions) = regions(&source, unit) {
-                assert_eq!(regions.last().map(|last| last.end), Some(text.len()), "{name}");
-            }
+        if let Some(regions) = regions(&source, Unit::Function) {
+            assert_eq!(regions.last().map(|last| last.end), Some(text.len()), "{name}");
         }
     }
 }
