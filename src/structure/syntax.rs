@@ -108,14 +108,15 @@ type Mending = fn(&mut tree_sitter::Parser, &Entry, &str, &Tree) -> Option<Mende
 fn mended(parser: &mut tree_sitter::Parser, entry: &Entry, text: &str, tree: &Tree) -> Option<Mended> {
     let mut least = unread(tree);
     let mut best: Option<Mended> = None;
-    let mut left = parses_within(parser, text, entry);
+    let mut left = None;
     for mend in entry.mends {
-        if (least == 0 && !mend.unasked) || left == 0 {
+        if (least == 0 && !mend.unasked) || left == Some(0) {
             break;
         }
         let (text, tree) = best.as_ref().map_or((text, tree), |best| (best.text.as_str(), &best.tree));
         let Some(text) = (mend.step)(text, tree) else { continue };
-        left -= 1;
+        let parses = left.get_or_insert_with(|| parses_within(parser, &text, entry));
+        *parses = parses.saturating_sub(1);
         let Some(tree) = parse(parser, &text, None) else { continue };
         let unread = unread(&tree);
         if unread < least || (mend.unasked && unread == least) {
@@ -126,10 +127,10 @@ fn mended(parser: &mut tree_sitter::Parser, entry: &Entry, text: &str, tree: &Tr
     best
 }
 
-/// How often a text may be parsed again to mend it.
+/// How often a text may be parsed to mend it, at least once.
 fn parses_within(parser: &mut tree_sitter::Parser, text: &str, entry: &Entry) -> usize {
     let most = entry.mends.len();
-    if most == 0 || text.len() <= limits::MEND_LOOK_FROM {
+    if text.len() <= limits::MEND_LOOK_FROM {
         return most;
     }
     let parses = limits::PARSE_WORK / estimate(parser, text).max(1);
