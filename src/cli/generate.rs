@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use super::sources::{SourceFile, Sources, name};
 use super::{check_encoding, kinds_help, open_model, print};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::read_text;
 use crate::limits;
 use crate::model::{Asker, Checkpoint, Limits, Network, Precision, Prompt, PromptStyle, Under, generate};
 use crate::structure::{Language, Source, segments};
@@ -66,15 +66,14 @@ impl Args {
         let encoding = EncodingSpec::parse(&self.encoding)?;
         let checkpoint = open_model(&self.model, self.download)?;
         check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
-        let texts: Vec<String> =
-            self.files.iter().map(|file| read_text(file, ErrorKind::Source)).collect::<Result<_>>()?;
+        let sources = Sources::read(&self.files)?;
         let device = self.device.open()?;
         eprintln!("device: {}", device.name);
         let model = checkpoint.load(&device.device, self.precision)?;
-        for (file, text) in self.files.iter().zip(&texts) {
-            print(&self.go_on(file, text, &encoding, &checkpoint, &model).map_err(|e| e.in_file(file))?)?;
+        for SourceFile { path, text } in &sources.files {
+            print(&self.go_on(path, text, &encoding, &checkpoint, &model).map_err(|e| e.in_file(path))?)?;
         }
-        Ok(())
+        sources.tell_left_out(sources.files.len(), self.json)
     }
 
     /// What is printed of one file.
@@ -108,7 +107,7 @@ impl Args {
             true => format!(
                 "{}\n",
                 json!({
-                    "file": file,
+                    "file": name(file),
                     "prompt_tokens": tokens.ids.len(),
                     "encoding": self.encoding,
                     "ids": made.ids,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::print;
+use super::sources::{name, read_source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
 use crate::model::chat::Message;
@@ -48,7 +49,8 @@ fn after_help() -> String {
 
 impl Args {
     pub fn execute(self) -> Result<()> {
-        let mut text = read_text(&self.file, ErrorKind::Source)?;
+        let mut text =
+            if self.chat { read_text(&self.file, ErrorKind::Source)? } else { read_source(&self.file)? };
         let mut language = Language::of_path(&self.file);
         if let Some(path) = self.tokenizer.as_ref().filter(|_| self.chat) {
             text = self.rendered(&text, &ChatTemplate::read(path)?).map_err(|e| e.in_file(&self.file))?;
@@ -73,8 +75,7 @@ impl Args {
                 (self.unit, count, "regions", found.iter().map(item).collect())
             }
         };
-        let mut whole =
-            json!({"file": self.file, "language": language, "unit": unit, "segments": count, key: items});
+        let mut whole = json!({"file": name(&self.file), "language": language, "unit": unit, "segments": count, key: items});
         if self.chat {
             whole["text"] = text.as_str().into();
         }

@@ -10,6 +10,7 @@ mod plan;
 mod report;
 mod run;
 mod score;
+mod sources;
 mod train;
 mod tune;
 

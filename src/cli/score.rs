@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::sources::{SourceFile, Sources, name};
 use super::{check_encoding, kinds_help, open_model, print};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::read_text;
-use crate::model::{Checkpoint, Network, Precision, Under};
+use crate::model::{Checkpoint, Network, Precision, Tokens, Under};
 use crate::structure::{Language, Segments, Source, Unit, segments, segments_prefix_only};
 
 /// Per-token loss of files under one encoding
@@ -43,10 +43,10 @@ pub struct Args {
     /// f32, split or bf16 on the CPU; f32 or f16 on a GPU: what matrix products are made of
     #[arg(long, default_value_t)]
     precision: Precision,
-    /// One JSON object a file on stdout
+    /// One JSON object a file on stdout; of a file that is left out, `left_out` says why
     #[arg(long)]
     json: bool,
-    /// Files to score
+    /// Files to score; what is empty, a folder or no text among several is left out and counted
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -61,16 +61,24 @@ impl Args {
         let encoding = self.encoding_with_unit()?;
         let checkpoint = open_model(&self.model, self.download)?;
         check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
-        let texts: Vec<String> =
-            self.files.iter().map(|file| read_text(file, ErrorKind::Source)).collect::<Result<_>>()?;
+        let mut sources = Sources::read(&self.files)?;
         let device = self.device.open()?;
         eprintln!("device: {}", device.name);
         let model = checkpoint.load(&device.device, self.precision)?;
-        for (file, text) in self.files.iter().zip(&texts) {
-            let line = self.score(file, text, &encoding, &checkpoint, &model).map_err(|e| e.in_file(file))?;
+        let mut scored = 0;
+        for SourceFile { path, text } in std::mem::take(&mut sources.files) {
+            let place = |e: Error| e.in_file(&path);
+            let tokens = checkpoint.tokenizer.encode(&text).map_err(place)?;
+            if tokens.ids.len() < 2 {
+                sources.leave_out(&path, too_short(tokens.ids.len()));
+                continue;
+            }
+            let line = self.score(&path, &text, tokens, &encoding, &checkpoint, &model).map_err(place)?;
             print(&line)?;
+            scored += 1;
         }
-        Ok(())
+        sources.tell_left_out(scored, self.json)?;
+        sources.refuse_none(scored)
     }
 
     /// The encoding, with `--unit` as its unit where it has one.
@@ -97,11 +105,11 @@ impl Args {
         &self,
         file: &Path,
         text: &str,
+        mut tokens: Tokens,
         encoding: &EncodingSpec,
         checkpoint: &Checkpoint,
         model: &Network,
     ) -> Result<String> {
-        let mut tokens = checkpoint.tokenizer.encode(text)?;
         let count = tokens.ids.len();
         let source = Source { text, language: Language::of_path(file), file_starts: &[] };
         // Segments come from the whole text: a cut in the middle of a function is no parse error.
@@ -120,13 +128,6 @@ impl Args {
             eprintln!("{}: scored the first {max} of {count} tokens", file.display());
             tokens.ids.truncate(max);
         }
-        if tokens.ids.len() < 2 {
-            return Err(Error::new(
-                ErrorKind::Source,
-                format!("{} token(s): nothing to predict", tokens.ids.len()),
-            )
-            .fix("give a file with at least 2 tokens"));
-        }
         let levels = levels.into_iter().map(|segments| segments.index).collect();
         let bos = checkpoint.tokenizer.bos()?;
         let under = Under { model, config: &checkpoint.config, encoding, bos };
@@ -136,7 +137,7 @@ impl Args {
             true => format!(
                 "{}\n",
                 json!({
-                    "file": file,
+                    "file": name(file),
                     "tokens": tokens.ids.len(),
                     "loss": scores.loss(),
                     "ppl": scores.loss().exp(),
@@ -159,4 +160,9 @@ impl Args {
             ),
         })
     }
+}
+
+fn too_short(tokens: usize) -> Error {
+    Error::new(ErrorKind::Source, format!("{tokens} token(s): nothing to predict"))
+        .fix("give a file with at least 2 tokens")
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::record::{Making, Roles, WrittenIn};
 use super::{format_named, unknown_format};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
@@ -26,11 +27,12 @@ pub struct Manifest {
     pub obtain: String,
     /// How the data are read: `json`, `jsonl`, `parquet` or `source_tree`.
     pub format: String,
-    /// The data, relative to the manifest.
+    /// The data, relative to the manifest: a file, a folder of such files, or a pattern of names with `*`, `?` and
+    /// `[...]`.
     pub path: PathBuf,
     /// The language of records that name none.
     pub language: Option<Language>,
-    /// What kind of text it is.
+    /// What kind of text it is: records of prose are in no programming language, whatever they name.
     #[serde(default)]
     pub text_kind: TextKind,
     /// Role to JSON field. Empty: every field is a role of its own name, and the usual names are understood
@@ -49,6 +51,42 @@ pub enum TextKind {
     /// Natural language.
     Prose,
 }
+
+/// Every role that something asks a record for.
+const ROLES: &[&str] = &[
+    "id",
+    "_id",
+    "text",
+    "language",
+    "repo_name",
+    "path",
+    "context",
+    "input",
+    "answers",
+    "length",
+    "metadata",
+    "domain",
+    "question",
+    "options",
+    "answer",
+    "choice_A",
+    "choice_B",
+    "choice_C",
+    "choice_D",
+    "prompt",
+    "correct_letter",
+    "repo",
+    "content",
+    "dependency",
+    "needles",
+    "cropped_code",
+    "file_path",
+    "import_statement",
+    "next_line",
+    "completion_file",
+    "completion_lines",
+    "repo_snapshot",
+];
 
 impl Manifest {
     /// Reads and checks a manifest.
@@ -80,6 +118,15 @@ impl Manifest {
         }
     }
 
+    /// How records are made of the data.
+    pub(super) fn making(&self) -> Making {
+        let written_in = match self.text_kind {
+            TextKind::Code => WrittenIn::Code(self.language),
+            TextKind::Prose => WrittenIn::Prose,
+        };
+        Making { roles: Roles::new(&self.fields), written_in, shard: None }
+    }
+
     /// Where the data lie, for a manifest read from `manifest_path`.
     pub(super) fn data_path(&self, manifest_path: &Path) -> PathBuf {
         manifest_path.parent().unwrap_or(Path::new("")).join(&self.path)
@@ -93,7 +140,45 @@ impl Manifest {
                 .at("name")
                 .fix(format!("write name = \"{stem}\", or rename the file to {}.toml", self.name)));
         }
-        format_named(&self.format).map(|_| ()).ok_or_else(|| unknown_format(&self.format))
+        let format = format_named(&self.format).ok_or_else(|| unknown_format(&self.format))?;
+        if format.is_tree() {
+            self.check_tree()?;
+        }
+        if let (TextKind::Prose, Some(language)) = (self.text_kind, self.language) {
+            return Err(Error::new(
+                ErrorKind::Dataset,
+                format!("text_kind is \"prose\", and language \"{language}\""),
+            )
+            .at("text_kind")
+            .fix("prose is in no programming language: take one of the two out"));
+        }
+        self.check_roles()
+    }
+
+    /// What a source tree has no use for.
+    fn check_tree(&self) -> Result<()> {
+        let language = self.language.map(|_| "language");
+        let kind = (self.text_kind == TextKind::Prose).then_some("text_kind");
+        let fields = (!self.fields.is_empty()).then_some("fields");
+        match language.or(kind).or(fields) {
+            None => Ok(()),
+            Some(key) => {
+                let what = format!(
+                    "`{key}` does nothing for a source tree: each file has its language by its extension"
+                );
+                Err(Error::new(ErrorKind::Dataset, what).at(key).fix("take the key out"))
+            }
+        }
+    }
+
+    /// Refuses a role that no task asks for: most likely it is misspelt.
+    fn check_roles(&self) -> Result<()> {
+        match self.fields.keys().find(|role| !ROLES.contains(&role.as_str())) {
+            None => Ok(()),
+            Some(role) => Err(Error::new(ErrorKind::Dataset, format!("no task asks for a role `{role}`"))
+                .at("fields")
+                .fix(format!("use roles of these: {}", ROLES.join(", ")))),
+        }
     }
 }
 
@@ -130,10 +215,32 @@ mod tests {
 
     #[test]
     fn every_key_is_read() {
-        let more = "language = \"java\"\ntext_kind = \"prose\"\n[fields]\nanswers = \"output\"\n";
+        let more = "language = \"java\"\ntext_kind = \"code\"\n[fields]\nanswers = \"output\"\n";
         let manifest = load(&format!("{GOOD}{more}")).unwrap();
-        assert_eq!((manifest.language, manifest.text_kind), (Some(Language::Java), TextKind::Prose));
+        assert_eq!((manifest.language, manifest.text_kind), (Some(Language::Java), TextKind::Code));
         assert_eq!(manifest.fields["answers"], "output");
+        let prose = load(&format!("{GOOD}text_kind = \"prose\"\n")).unwrap();
+        assert_eq!(prose.making().written_in, WrittenIn::Prose);
+    }
+
+    #[test]
+    fn keys_that_would_do_nothing_are_refused() {
+        let tree = GOOD.replace("\"jsonl\"", "\"source_tree\"");
+        for (text, what, place) in [
+            (format!("{tree}language = \"python\"\n"), "`language` does nothing", "tiny.toml: language"),
+            (format!("{tree}text_kind = \"prose\"\n"), "`text_kind` does nothing", "tiny.toml: text_kind"),
+            (format!("{tree}[fields]\ntext = \"t\"\n"), "`fields` does nothing", "tiny.toml: fields"),
+            (
+                format!("{GOOD}language = \"python\"\ntext_kind = \"prose\"\n"),
+                "\"prose\", and language \"python\"",
+                "tiny.toml: text_kind",
+            ),
+            (format!("{GOOD}[fields]\ntxet = \"t\"\n"), "role `txet`", "tiny.toml: fields"),
+        ] {
+            let error = load(&text).unwrap_err();
+            assert!(error.what.contains(what) && error.fix.is_some(), "{error}");
+            assert!(error.place.as_ref().unwrap().ends_with(place), "{error}");
+        }
     }
 
     #[test]

@@ -7,11 +7,18 @@
 //!
 //! To add a format: one file here with a `pub(super) const ENTRY: Format`, and its line in [`FORMATS`].
 
+mod fields;
+mod gathered;
+mod inside;
 mod json;
 mod jsonl;
+mod lenient;
 mod manifest;
+mod open;
+mod pages;
 mod parquet;
 mod record;
+mod shards;
 mod source_tree;
 
 pub use manifest::{Manifest, TextKind};
@@ -19,13 +26,13 @@ pub use record::{Location, Origin, Record};
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
-
+use self::gathered::Gathered;
+use self::record::Making;
+use self::shards::Shards;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::open;
 use crate::hash::Hasher;
 use crate::hub::Name;
 use crate::structure::Language;
@@ -36,18 +43,25 @@ struct Format {
     name: &'static str,
     /// Whether it reads this path when no manifest says so.
     takes: fn(&Path) -> bool,
-    /// The records in file order, or what is wrong with one; may be empty, ids not yet checked. Fails where
-    /// the data cannot be told into records.
-    read: fn(&Dataset) -> Result<Vec<Result<Record>>>,
-    /// Every file that `read` would read, sorted.
-    files: fn(&Path) -> Result<Vec<PathBuf>>,
+    /// Gathers the records of a file in its order, or what is wrong with one; may be none, ids not yet checked. Fails
+    /// where the data cannot be told into records.
+    read: fn(&Path, &Making, &mut Gathered) -> Result<()>,
+    /// Of a format that reads folders, every file that `read` would read, sorted.
+    files: Option<Files>,
+}
+
+/// The files below a folder.
+type Files = fn(&Path) -> Result<Vec<PathBuf>>;
+
+impl Format {
+    /// Whether it reads a folder with all that lies below it.
+    fn is_tree(&self) -> bool {
+        self.files.is_some()
+    }
 }
 
 /// Every format there is.
 const FORMATS: &[Format] = &[json::ENTRY, jsonl::ENTRY, parquet::ENTRY, source_tree::ENTRY];
-
-/// What a gzip file begins with.
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// The folder of a search directory that holds the manifests.
 const MANIFESTS: &str = "datasets";
@@ -59,7 +73,7 @@ pub struct Dataset {
     pub manifest: Manifest,
     /// The manifest's file; none when the data were named directly.
     pub manifest_path: Option<PathBuf>,
-    /// The data: a file or a directory.
+    /// The data: a file, a directory, or a pattern of names of files.
     pub path: PathBuf,
 }
 
@@ -77,8 +91,8 @@ pub struct Listed {
 impl Dataset {
     /// Finds a data set. `reference` is the name of a manifest, looked for as `datasets/NAME.toml` in each directory
     /// of `search`, or a path, relative to each of them in turn, of a manifest, of a JSON or JSON lines file (plain or
-    /// gzip), of a parquet file, or of a directory of source files. A name goes before a path. `hf:org/name/file` is a file of the local
-    /// Hugging Face cache.
+    /// gzip), of a parquet file, of a directory of source files or of such files, or a pattern of their names. A name
+    /// goes before a path. `hf:org/name/file` is a file of the local Hugging Face cache.
     ///
     /// # Errors
     /// [`ErrorKind::Dataset`] when nothing has that name (with the names there are), the manifest is wrong (with its
@@ -100,8 +114,13 @@ impl Dataset {
             return Dataset::from_manifest(path);
         }
         // Nothing at all is no path: it would be the search directory itself.
-        let mut paths = search.iter().map(|dir| dir.join(reference)).filter(|_| !reference.is_empty());
-        match paths.find(|path| path.exists()) {
+        let paths: Vec<PathBuf> =
+            search.iter().map(|dir| dir.join(reference)).filter(|_| !reference.is_empty()).collect();
+        let mut found = paths.iter().find(|path| path.exists()).cloned();
+        if found.is_none() && shards::is_pattern(Path::new(reference)) {
+            found = first_that_matches(reference, search)?;
+        }
+        match found {
             Some(path) if path.extension().is_some_and(|e| e == "toml") => Dataset::from_manifest(path),
             Some(path) => Dataset::from_data(path).map(Ok),
             None => Err(unknown(reference, search)),
@@ -111,7 +130,7 @@ impl Dataset {
     fn from_manifest(manifest_path: PathBuf) -> Result<Result<Dataset>> {
         let manifest = Manifest::load(&manifest_path)?;
         let path = manifest.data_path(&manifest_path);
-        if !path.exists() {
+        if !is_there(&path)? {
             let what = format!("the data of dataset \"{}\" are not there: {}", manifest.name, path.display());
             let fix = format!("{} (source: {})", manifest.obtain, manifest.source);
             return Ok(Err(Error::new(ErrorKind::Dataset, what).in_file(&manifest_path).fix(fix)));
@@ -120,12 +139,7 @@ impl Dataset {
     }
 
     fn from_data(path: PathBuf) -> Result<Dataset> {
-        let format = FORMATS.iter().find(|format| (format.takes)(&path)).ok_or_else(|| {
-            Error::new(ErrorKind::Dataset, "not a file that can be read as a dataset").in_file(&path).fix(
-                "give a .json, .jsonl or .parquet file (the first two also as .gz), a directory of source files, or a manifest (.toml) that names \
-                 the format",
-            )
-        })?;
+        let format = format_of_data(&path)?;
         Ok(Dataset { manifest: Manifest::of_data(&path, format.name), manifest_path: None, path })
     }
 
@@ -159,7 +173,13 @@ impl Dataset {
     }
 
     fn read(&self) -> Result<Vec<Result<Record>>> {
-        let records = (self.format()?.read)(self)?;
+        let (format, shards) = (self.format()?, self.shards()?);
+        let (mut gathered, mut making) = (Gathered::default(), self.manifest.making());
+        for file in &shards.files {
+            making.shard = (*file != self.path).then(|| shards.name(file));
+            (format.read)(file, &making, &mut gathered)?;
+        }
+        let records = gathered.records;
         if records.is_empty() {
             return Err(Error::new(ErrorKind::Dataset, "the dataset is empty").in_file(&self.path).fix(
                 format!(
@@ -171,23 +191,43 @@ impl Dataset {
         Ok(records)
     }
 
-    /// SHA-256 of the data, in hex: of a file, its bytes as they lie on disk (what `sha256sum` prints); of a directory,
-    /// the sorted relative paths and contents of the files that are read.
+    /// What a reader of figures must know of the data: files that are left out, or not there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Dataset`], naming what cannot be read.
+    pub fn notes(&self) -> Result<Vec<String>> {
+        match self.format()?.is_tree() {
+            true => source_tree::notes(&self.path),
+            false => Ok(self.shards()?.notes()),
+        }
+    }
+
+    /// The files of the data, or the folder of a source tree.
+    fn shards(&self) -> Result<Shards> {
+        match self.format()?.is_tree() || self.path.is_file() {
+            true => Ok(Shards { base: PathBuf::new(), files: vec![self.path.clone()] }),
+            false => Shards::of(&self.path, &self.manifest.format),
+        }
+    }
+
+    /// SHA-256 of the data, in hex: of a file, its bytes as they lie on disk (what `sha256sum` prints); of several, the
+    /// sorted relative paths and contents of the files that are read.
     ///
     /// # Errors
     /// [`ErrorKind::Dataset`], naming the file that cannot be read.
     pub fn sha256(&self) -> Result<String> {
-        let files = (self.format()?.files)(&self.path)?;
+        let shards = match self.format()?.files {
+            Some(files) => Shards { base: self.path.clone(), files: files(&self.path)? },
+            None => self.shards()?,
+        };
         let mut hash = Hasher::default();
-        for file in files {
-            if let Ok(relative) = file.strip_prefix(&self.path)
-                && relative != Path::new("")
-            {
-                let length = fs::metadata(&file).map_err(|e| unreadable(&file, &e))?.len();
+        for file in &shards.files {
+            if *file != self.path {
+                let length = fs::metadata(file).map_err(|e| unreadable(file, &e))?.len();
                 // Name and length before the contents: no two trees give the same stream of bytes.
-                hash.update(format!("{}\0{length}\0", slashed(relative)).as_bytes());
+                hash.update(format!("{}\0{length}\0", shards.name(file)).as_bytes());
             }
-            hash.update_file(&file).map_err(|e| unreadable(&file, &e))?;
+            hash.update_file(file).map_err(|e| unreadable(file, &e))?;
         }
         Ok(hash.finish())
     }
@@ -207,10 +247,50 @@ pub fn list(search: &[PathBuf]) -> Result<Vec<Listed>> {
     for manifest_path in manifest_paths(search)? {
         let manifest = Manifest::load(&manifest_path)?;
         let path = manifest.data_path(&manifest_path);
-        let present = path.exists();
+        let present = is_there(&path)?;
         listed.entry(manifest.name.clone()).or_insert(Listed { manifest, path, present });
     }
     Ok(listed.into_values().collect())
+}
+
+/// Whether data lie there.
+fn is_there(path: &Path) -> Result<bool> {
+    Ok(path.exists() || (shards::is_pattern(path) && !shards::matching(path)?.is_empty()))
+}
+
+/// The pattern in the first directory where it names a file.
+fn first_that_matches(pattern: &str, search: &[PathBuf]) -> Result<Option<PathBuf>> {
+    for dir in search {
+        // What looks like a pattern in the directory's own name is none.
+        let dir = dir.to_str().map(glob::Pattern::escape).unwrap_or_default();
+        let path = Path::new(&dir).join(pattern);
+        if !shards::matching(&path)?.is_empty() {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+/// How data are read that no manifest describes.
+fn format_of_data(path: &Path) -> Result<&'static Format> {
+    let of_file = |path: &Path| FORMATS.iter().find(|format| (format.takes)(path));
+    let found = if path.is_dir() && !source_tree::is_one(path)? {
+        match shards::format_of(path)? {
+            // Whether JSON is a document or lines is seen in the first file.
+            Some(format) => of_file(&Shards::of(path, format)?.files[0]),
+            None => of_file(path),
+        }
+    } else if path.exists() {
+        of_file(path)
+    } else {
+        shards::matching(path)?.first().and_then(|file| of_file(file))
+    };
+    found.ok_or_else(|| {
+        Error::new(ErrorKind::Dataset, "not a file that can be read as a dataset").in_file(path).fix(
+            "give a .json, .jsonl or .parquet file (the first two also as .gz), a directory of source files, or a \
+             manifest (.toml) that names the format",
+        )
+    })
 }
 
 fn format_named(name: &str) -> Option<&'static Format> {
@@ -269,14 +349,19 @@ fn unique_ids(records: &[Record]) -> Result<()> {
     Ok(())
 }
 
-/// The bytes of a file, decompressed where they are gzip, whatever its name is.
-fn plain_or_gzip(path: &Path) -> Result<Box<dyn BufRead>> {
-    let mut plain = BufReader::new(open(path).map_err(|e| unreadable(path, &e))?);
-    let start = plain.fill_buf().map_err(|e| unreadable(path, &e))?;
-    Ok(match start.starts_with(&GZIP_MAGIC) {
-        true => Box::new(BufReader::new(MultiGzDecoder::new(plain))),
-        false => Box::new(plain),
-    })
+/// That bytes cannot be read or unpacked.
+fn unreadable_bytes(error: &io::Error) -> Error {
+    use io::ErrorKind::{FileTooLarge, InvalidData, InvalidInput, UnexpectedEof};
+    let again = "get the file again";
+    let (what, fix) = match error.kind() {
+        UnexpectedEof => ("the gzip data end early".to_string(), again),
+        InvalidInput | InvalidData => (format!("the gzip data are damaged: {error}"), again),
+        FileTooLarge => {
+            (error.to_string(), "if that is right, unpack it yourself (gunzip); SECURITY.md lists the limits")
+        }
+        _ => (format!("cannot read: {error}"), "check the file and its permissions"),
+    };
+    Error::new(ErrorKind::Dataset, what).fix(fix)
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Error {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::fields::Fields;
 use crate::error::{Error, ErrorKind, Result};
 use crate::structure::Language;
 
@@ -21,7 +22,35 @@ pub struct Record {
     pub origin: Origin,
     /// By their names in the data.
     fields: Map<String, Value>,
+    /// Fields that hold what cannot be kept, and what that is.
+    unreadable: Vec<(String, &'static str)>,
     roles: Roles,
+}
+
+/// How the records of a data set are made of what is read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Making {
+    /// What plays which role.
+    pub roles: Roles,
+    /// What they are written in.
+    pub written_in: WrittenIn,
+    /// Of a data set of several files the one that is read: names that count lines begin with it.
+    pub shard: Option<String>,
+}
+
+/// What records are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WrittenIn {
+    /// The language that they name, or this one.
+    Code(Option<Language>),
+    /// In no programming language, whatever they name.
+    Prose,
+}
+
+impl Default for WrittenIn {
+    fn default() -> WrittenIn {
+        WrittenIn::Code(None)
+    }
 }
 
 /// Where a record comes from; shown as `file:line` or `file: entry`.
@@ -68,6 +97,11 @@ impl Roles {
         Roles(Arc::new(fields.clone()))
     }
 
+    /// Whether a field of that name may be asked for.
+    pub(super) fn ask_for(&self, key: &str) -> bool {
+        self.are_usual() || self.0.values().any(|mapped| mapped == key)
+    }
+
     fn are_usual(&self) -> bool {
         self.0.is_empty()
     }
@@ -88,32 +122,34 @@ impl Roles {
 }
 
 impl Record {
-    /// A record of a JSON object; `default` is the language when it names none.
+    /// A record of what was read of it.
     ///
     /// # Errors
     /// A role that the manifest maps has no value; the id is neither text nor a whole number; the language is not
     /// text.
-    pub(super) fn new(
-        mut fields: Map<String, Value>,
-        origin: Origin,
-        roles: Roles,
-        default: Option<Language>,
-    ) -> Result<Record> {
-        if !roles.are_usual() {
-            fields.retain(|key, _| roles.0.values().any(|mapped| mapped == key));
-        }
-        let mut record = Record { id: String::new(), language: None, origin, fields, roles };
+    pub(super) fn new(fields: Fields, origin: Origin, making: &Making) -> Result<Record> {
+        let Fields { mut values, unreadable, .. } = fields;
+        values.retain(|key, _| making.roles.ask_for(key));
+        let roles = making.roles.clone();
+        let mut record =
+            Record { id: String::new(), language: None, origin, fields: values, unreadable, roles };
         for role in record.roles.required() {
-            record.required(role)?;
+            record.present(role)?;
         }
-        record.id = record.find_id()?;
-        record.language = record.find_language(default)?;
+        record.id = record.find_id(making.shard.as_deref())?;
+        record.language = match making.written_in {
+            WrittenIn::Code(default) => record.find_language(default)?,
+            WrittenIn::Prose => None,
+        };
         Ok(record)
     }
 
     /// The value that plays the role; none when the record has no such field, or null.
-    pub fn get(&self, role: &str) -> Option<&Value> {
-        Some(self.entry(role)?.1)
+    ///
+    /// # Errors
+    /// [`ErrorKind::Dataset`], naming file, line and field: it holds what cannot be read, as NaN.
+    pub fn get(&self, role: &str) -> Result<Option<&Value>> {
+        Ok(self.entry(role)?.map(|(_, value)| value))
     }
 
     /// The text that plays the role.
@@ -148,43 +184,70 @@ impl Record {
         count.ok_or_else(|| self.wrong_type(key, value, "a whole number of at least 0"))
     }
 
-    fn entry<'r, 's: 'r>(&'s self, role: &'r str) -> Option<(&'r str, &'s Value)> {
-        let mut entries =
+    /// The field that plays the role and is there, or holds what cannot be read.
+    fn field<'r, 's: 'r>(&'s self, role: &'r str) -> Option<(&'r str, &'s Value)> {
+        let mut fields =
             self.roles.keys(role).into_iter().filter_map(|key| Some((key, self.fields.get(key)?)));
-        entries.find(|(_, value)| !value.is_null())
+        fields.find(|(key, value)| !value.is_null() || self.why_unreadable(key).is_some())
+    }
+
+    fn why_unreadable(&self, key: &str) -> Option<&'static str> {
+        Some(self.unreadable.iter().find(|(name, _)| name == key)?.1)
+    }
+
+    fn entry<'r, 's: 'r>(&'s self, role: &'r str) -> Result<Option<(&'r str, &'s Value)>> {
+        let Some((key, value)) = self.field(role) else { return Ok(None) };
+        match self.why_unreadable(key) {
+            None => Ok(Some((key, value))),
+            Some(why) => Err(Error::new(ErrorKind::Dataset, format!("field `{key}` holds {why}"))
+                .at(&self.origin)
+                .fix("mend the record: write null, or a text that is UTF-8")),
+        }
+    }
+
+    /// Refuses a record that lacks the role. What cannot be read is told where it is asked for.
+    fn present(&self, role: &str) -> Result<()> {
+        self.field(role).map(|_| ()).ok_or_else(|| self.missing(role))
     }
 
     fn required<'r, 's: 'r>(&'s self, role: &'r str) -> Result<(&'r str, &'s Value)> {
-        self.entry(role).ok_or_else(|| self.missing(role))
+        self.entry(role)?.ok_or_else(|| self.missing(role))
     }
 
-    fn find_id(&self) -> Result<String> {
-        if let Some((key, value)) = self.entry("id").or_else(|| self.entry("_id")) {
+    fn find_id(&self, shard: Option<&str>) -> Result<String> {
+        let id = match self.entry("id")? {
+            Some(id) => Some(id),
+            None => self.entry("_id")?,
+        };
+        if let Some((key, value)) = id {
             return match value {
                 Value::String(id) => Ok(id.clone()),
                 Value::Number(id) if !id.is_f64() => Ok(id.to_string()),
                 _ => Err(self.wrong_type(key, value, "text or a whole number")),
             };
         }
-        let text = |role| self.get(role).and_then(Value::as_str);
-        Ok(match (text("repo_name"), text("path")) {
+        let text = |role| self.get(role).map(|value| value.and_then(Value::as_str));
+        Ok(match (text("repo_name")?, text("path")?) {
             (Some(repo), Some(path)) => format!("{repo}/{path}"),
             (None, Some(path)) => path.to_owned(),
-            (_, None) => match &self.origin.at {
-                Location::Line(line) => format!("line {line}"),
-                Location::Entry(entry) => entry.clone(),
-            },
+            (_, None) => {
+                let place = match &self.origin.at {
+                    Location::Line(line) => format!("line {line}"),
+                    Location::Entry(entry) => entry.clone(),
+                };
+                shard.map_or(place.clone(), |shard| format!("{shard}: {place}"))
+            }
         })
     }
 
     fn find_language(&self, default: Option<Language>) -> Result<Option<Language>> {
-        if let Some((key, value)) = self.entry("language") {
+        if let Some((key, value)) = self.entry("language")? {
             let name = value.as_str().ok_or_else(|| self.wrong_type(key, value, "text"))?;
             // A language without a parser here (the Stack has Ruby) is no error: the record has none then.
             return Ok(name.parse().ok());
         }
-        let by_path = || Language::of_path(Path::new(self.get("path")?.as_str()?));
-        Ok(default.or_else(by_path))
+        let path = self.get("path")?.and_then(Value::as_str);
+        Ok(default.or_else(|| Language::of_path(Path::new(path?))))
     }
 
     fn missing(&self, role: &str) -> Error {
@@ -223,10 +286,10 @@ mod tests {
     use super::*;
 
     fn record(json: &str, roles: &[(&str, &str)], default: Option<Language>) -> Result<Record> {
-        let Value::Object(fields) = serde_json::from_str(json).unwrap() else { panic!("not an object") };
+        let Value::Object(values) = serde_json::from_str(json).unwrap() else { panic!("not an object") };
         let roles = roles.iter().map(|(role, key)| (role.to_string(), key.to_string())).collect();
-        let origin = Origin::line("d.jsonl", 7);
-        Record::new(fields, origin, Roles::new(&roles), default)
+        let making = Making { roles: Roles::new(&roles), written_in: WrittenIn::Code(default), shard: None };
+        Record::new(Fields { values, ..Fields::default() }, Origin::line("d.jsonl", 7), &making)
     }
 
     fn usual(json: &str) -> Record {
@@ -267,7 +330,7 @@ mod tests {
         assert_eq!(record.texts("answers").unwrap(), ["x", "y"]);
         assert_eq!(record.texts("text").unwrap(), ["b"]);
         assert_eq!(record.count("length").unwrap(), 3);
-        assert!(record.get("rest").is_none());
+        assert!(record.get("rest").unwrap().is_none());
         assert!(record.text("rest").unwrap_err().fix.unwrap().contains("rest = \"FIELD\""));
     }
 
@@ -279,6 +342,16 @@ mod tests {
         assert_eq!(of(r#"{"language":"C++"}"#), Some(Language::Cpp));
         assert_eq!(of(r#"{"language":"ruby"}"#), None);
         assert_eq!(of(r#"{"path":"a.py"}"#), Some(Language::Java));
+    }
+
+    #[test]
+    fn prose_is_in_no_language() {
+        let Value::Object(values) = serde_json::from_str(r#"{"language":"c","path":"a.py"}"#).unwrap() else {
+            panic!("an object")
+        };
+        let making = Making { written_in: WrittenIn::Prose, ..Making::default() };
+        let record = Record::new(Fields { values, ..Fields::default() }, Origin::line("d.jsonl", 1), &making);
+        assert_eq!(record.unwrap().language, None);
     }
 
     #[test]

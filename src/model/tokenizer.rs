@@ -79,7 +79,7 @@ impl Tokenizer {
         if adds_bos.is_some_and(|said| said != (tokenizer.bos().ok().flatten().is_some())) {
             note(&format!(
                 "{}: add_bos_token says otherwise than the post-processor of tokenizer.json, which counts",
-                config_path.display()
+                dir.join("tokenizer_config.json").display()
             ));
         }
         Ok(tokenizer)

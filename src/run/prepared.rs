@@ -9,7 +9,7 @@ use super::inputs::{Inputs, find_inputs, model_hashes, open_checkpoints};
 use super::share::shares;
 use super::{Job, sample_segments, source};
 use crate::config::{Config, EncodingEntry, TaskEntry};
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, TextKind};
 use crate::device::OpenDevice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Checkpoint;
@@ -27,6 +27,8 @@ pub(crate) struct Prepared<'a> {
     datasets: Vec<(String, Dataset)>,
     /// What of a suite is not run, and why.
     missing: Vec<String>,
+    /// What a reader of the figures must know of the data.
+    notes: Vec<String>,
     /// Every task in every model's tokens.
     pub(crate) work: Vec<Work<'a>>,
 }
@@ -62,14 +64,15 @@ impl<'a> Prepared<'a> {
             devices.iter().try_for_each(|device| entry.precision.check(&device.device)).map_err(place)?;
         }
         let Inputs { models, datasets, missing } = find_inputs(config)?;
-        missing.iter().for_each(|note| eprintln!("{note}"));
+        let notes = notes_of_data(&datasets)?;
+        missing.iter().chain(&notes).for_each(|note| eprintln!("{note}"));
         let checkpoints = open_checkpoints(config, &models)?;
         let work = work(config, &checkpoints, &datasets)?;
         let account = |(model, checkpoint): (usize, &Checkpoint)| {
             Account::new(&checkpoint.config, &config.encodings, longest(model, checkpoint, &work))
         };
         let accounts = checkpoints.iter().enumerate().map(account).collect::<Result<_>>()?;
-        Ok(Prepared { config, checkpoints, accounts, datasets, missing, work })
+        Ok(Prepared { config, checkpoints, accounts, datasets, missing, notes, work })
     }
 
     /// Samples x encodings.
@@ -146,6 +149,7 @@ impl<'a> Prepared<'a> {
         let hash = |(name, dataset): &(String, Dataset)| {
             Ok(DatasetHash { name: name.clone(), sha256: dataset.sha256()? })
         };
+        let of_work = self.work.iter().flat_map(|work| &work.notes);
         Ok(Environment::new(
             device,
             planned,
@@ -153,7 +157,7 @@ impl<'a> Prepared<'a> {
             model_hashes(self.config, &self.checkpoints)?,
             self.datasets.iter().map(hash).collect::<Result<_>>()?,
             left_out(self.config, &self.work),
-            self.missing.iter().chain(self.work.iter().flat_map(|work| &work.notes)).cloned().collect(),
+            self.missing.iter().chain(&self.notes).chain(of_work).cloned().collect(),
         ))
     }
 }
@@ -190,7 +194,8 @@ fn work<'a>(
             let samples: Vec<WorkSample> = ranked.collect::<Vec<_>>().into_par_iter().map(parse).collect();
             let model_name = &config.models[model].name;
             let note = |note: String| format!("task \"{}\", model \"{model_name}\": {note}", task.name);
-            let notes = selection.notes.into_iter().chain(given_up(&samples));
+            let without_units = without_units(&samples, config, dataset.manifest.text_kind);
+            let notes = selection.notes.into_iter().chain(without_units);
             let notes: Vec<String> = notes.map(note).collect();
             notes.iter().for_each(|note| eprintln!("{note}"));
             all.push(Work { model, task, samples, left_out: selection.left_out, notes });
@@ -199,20 +204,83 @@ fn work<'a>(
     Ok(all)
 }
 
-/// What to say of samples whose text is divided by tokens though its language is known: a parse was given up.
-fn given_up(samples: &[WorkSample]) -> Option<String> {
-    let is_given_up = |one: &&WorkSample| {
-        let mut units = one.segments.iter();
-        units.any(|(unit, found)| *unit != found.unit) && is_given_up(&source(&one.sample))
+/// What to say of each data set.
+fn notes_of_data(datasets: &[(String, Dataset)]) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    for (name, dataset) in datasets {
+        notes.extend(dataset.notes()?.into_iter().map(|note| format!("data set \"{name}\": {note}")));
+    }
+    Ok(notes)
+}
+
+/// Why a text that should be divided by its functions or statements is divided by tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Undivided {
+    /// Its language is not known here.
+    Language,
+    /// Its parse was given up.
+    GivenUp,
+    /// It has none of them.
+    NoUnit,
+}
+
+impl Undivided {
+    fn of(one: &WorkSample) -> Option<Undivided> {
+        let is_divided = one.segments.iter().all(|(unit, found)| *unit == found.unit);
+        match one.sample.language {
+            _ if is_divided => None,
+            None => Some(Undivided::Language),
+            Some(_) if is_given_up(&source(&one.sample)) => Some(Undivided::GivenUp),
+            Some(_) => Some(Undivided::NoUnit),
+        }
+    }
+
+    /// What is the matter with so many samples, and what can be done.
+    fn told(self, of_what: TextKind) -> (&'static str, &'static str) {
+        match (self, of_what) {
+            (Undivided::Language, TextKind::Prose) => ("are prose, which has no functions", ""),
+            (Undivided::Language, TextKind::Code) => (
+                "are in no language that is known here",
+                ": write language = \"python\" into the data set's manifest, or a field `language` into its records",
+            ),
+            (Undivided::GivenUp, _) => ("take far more parsing than sources do", ""),
+            (Undivided::NoUnit, _) => ("have none of the units that are asked for", ""),
+        }
+    }
+}
+
+/// What to say of samples whose text is divided by tokens, though an encoding asks for another unit.
+fn without_units(samples: &[WorkSample], config: &Config, of_what: TextKind) -> Vec<String> {
+    let why: Vec<Undivided> = samples.par_iter().filter_map(Undivided::of).collect();
+    let by_unit = |encoding: &&EncodingEntry| {
+        let mut units = encoding.spec.units().iter();
+        units.any(|unit| matches!(unit, Unit::Function | Unit::FunctionAuthors | Unit::Statement))
     };
-    let count = samples.par_iter().filter(is_given_up).count();
-    (count > 0).then(|| {
-        format!(
-            "{count} of {} samples take far more parsing than sources do: their segments are {}",
-            samples.len(),
-            Unit::FALLBACK
-        )
-    })
+    let names: Vec<&str> = config.encodings.iter().filter(by_unit).map(|entry| &entry.name[..]).collect();
+    let note = |kind: Undivided| {
+        let count = why.iter().filter(|why| **why == kind).count();
+        let (what, fix) = kind.told(of_what);
+        (count > 0).then(|| {
+            format!(
+                "{count} of {} samples {what}, so that {} divide{} them by {}{fix}",
+                samples.len(),
+                listed(&names),
+                if names.len() == 1 { "s" } else { "" },
+                Unit::FALLBACK,
+            )
+        })
+    };
+    [Undivided::Language, Undivided::GivenUp, Undivided::NoUnit].into_iter().filter_map(note).collect()
+}
+
+/// The first names of a list, and how many more there are.
+fn listed(names: &[&str]) -> String {
+    const NAMED: usize = 4;
+    let first = names[..names.len().min(NAMED)].join(", ");
+    match names.len().checked_sub(NAMED + 1) {
+        None => first,
+        Some(more) => format!("{first} and {} more", more + 1),
+    }
 }
 
 /// Tokens of the longest sequence of a model's work, with all that may be generated.

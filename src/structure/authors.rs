@@ -17,9 +17,9 @@ pub(super) fn outline(parsed: &Parsed, text: &str) -> Outline {
         if entry.is_comment(place) {
             outline.comments.push(place.node.byte_range());
         } else if (entry.is_class)(place) {
-            outline.begin_unit(start, RegionKind::Class, entry.name_of(place));
+            outline.begin_unit(start, RegionKind::Class, entry.short_name_of(place));
         } else if (entry.is_function)(place) && entry.is_at_top(place) {
-            outline.begin_unit(start, RegionKind::Function, entry.name_of(place));
+            outline.begin_unit(start, RegionKind::Function, entry.short_name_of(place));
         }
     });
     outline

@@ -66,7 +66,7 @@ impl Definitions {
         // In a tree with errors a wrapper may begin before what has been found.
         let start = extent.start.max(self.spans.last().map_or(0, |last| last.start));
         if start < extent.end {
-            self.spans.push(Span { start, end: extent.end, kind, name: entry.name_of(place) });
+            self.spans.push(Span { start, end: extent.end, kind, name: entry.short_name_of(place) });
         }
         extent.end
     }

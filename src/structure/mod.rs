@@ -40,6 +40,7 @@ mod source;
 mod statement;
 mod syntax;
 mod unit;
+mod work;
 
 pub use assign::{Segments, segments};
 pub use definitions::{Definition, definitions};

@@ -8,6 +8,7 @@ use super::assign::owner;
 use super::regions::{file_regions, outline};
 use super::syntax::{Parser, Trees};
 use super::{Language, Region, Segments, Source, Unit, segments, syntax};
+use crate::limits;
 
 /// Like [`segments`], but the index of token `t` depends on the text up to the end of token `t` alone.
 ///
@@ -20,8 +21,12 @@ use super::{Language, Region, Segments, Source, Unit, segments, syntax};
 /// What a language's entry mends elsewhere, conditionals and macros of C, is left as it is here.
 ///
 /// The work is that of one walk over the tree a line, so quadratic in the text: meant for files, about
-/// 50 kB, not for repositories.
+/// 50 kB, not for repositories. A text of more than [`limits::PREFIX_BYTES`] is divided by [`Unit::FALLBACK`].
 pub fn segments_prefix_only(source: &Source, tokens: &[(usize, usize)], unit: Unit) -> Segments {
+    let is_units = matches!(unit, Unit::Function | Unit::FunctionAuthors | Unit::Statement);
+    if is_units && source.text.len() > limits::PREFIX_BYTES {
+        return segments(source, tokens, Unit::FALLBACK);
+    }
     let parsed = source.language.and_then(|language| Prefix::new(source, language, unit));
     // Counting tokens or files looks at nothing ahead.
     let (Unit::Function | Unit::FunctionAuthors | Unit::Statement, Some(mut prefix)) = (unit, parsed) else {

@@ -1,6 +1,7 @@
 //! Parsing, and walks over syntax trees that do not recurse: sources may be nested thousands deep.
 //!
-//! A parse is given up where it takes far more work than sources do ([`parse`]): the Python grammar's scanner takes
+//! A parse is given up where it takes far more work than sources do ([`parse`]), and not begun where it would
+//! ([`estimate`]): the Python grammar's scanner takes
 //! time quadratic in the length of a run of comment lines inside of a block, and some megabytes of noise take hours.
 //! Blocks nested about 500 deep are errors to that scanner.
 
@@ -11,6 +12,8 @@ use tree_sitter::{InputEdit, Node, ParseOptions, Query, QueryCursor, StreamingIt
 
 use super::Language;
 use super::language::Entry;
+use super::work::estimate;
+use crate::limits;
 
 /// A parser of a language, one for each of its dialects.
 pub(super) struct Parser(Vec<(tree_sitter::Parser, &'static Entry)>);
@@ -67,6 +70,9 @@ impl Parser {
     fn read(&mut self, text: &str, known: Option<&Trees>, mend: Mending) -> Trees {
         let mut readings = Vec::new();
         for (number, (parser, entry)) in self.0.iter_mut().enumerate() {
+            if text.len() > limits::PARSE_LOOK_FROM && estimate(parser, text) > limits::PARSE_WORK {
+                break;
+            }
             let known = known.and_then(|known| known.0.get(number)).map(|known| &known.tree);
             let Some(tree) = parse(parser, text, known) else { break };
             let mended = mend(parser, entry, text, &tree);
@@ -102,12 +108,15 @@ type Mending = fn(&mut tree_sitter::Parser, &Entry, &str, &Tree) -> Option<Mende
 fn mended(parser: &mut tree_sitter::Parser, entry: &Entry, text: &str, tree: &Tree) -> Option<Mended> {
     let mut least = unread(tree);
     let mut best: Option<Mended> = None;
+    let mut left = None;
     for mend in entry.mends {
-        if least == 0 && !mend.unasked {
+        if (least == 0 && !mend.unasked) || left == Some(0) {
             break;
         }
         let (text, tree) = best.as_ref().map_or((text, tree), |best| (best.text.as_str(), &best.tree));
         let Some(text) = (mend.step)(text, tree) else { continue };
+        let parses = left.get_or_insert_with(|| parses_within(parser, &text, entry));
+        *parses = parses.saturating_sub(1);
         let Some(tree) = parse(parser, &text, None) else { continue };
         let unread = unread(&tree);
         if unread < least || (mend.unasked && unread == least) {
@@ -116,6 +125,16 @@ fn mended(parser: &mut tree_sitter::Parser, entry: &Entry, text: &str, tree: &Tr
         }
     }
     best
+}
+
+/// How often a text may be parsed to mend it, at least once.
+fn parses_within(parser: &mut tree_sitter::Parser, text: &str, entry: &Entry) -> usize {
+    let most = entry.mends.len();
+    if text.len() <= limits::MEND_LOOK_FROM {
+        return most;
+    }
+    let parses = limits::PARSE_WORK / estimate(parser, text).max(1);
+    most.min(parses.try_into().unwrap_or(most))
 }
 
 impl Reading {
@@ -141,12 +160,11 @@ impl Trees {
 /// A text's tree; none where it takes far more work than sources do. What counts is not time, so that a text has the
 /// same segments on every machine: how often the parser moves to another place of the text, and how many hundreds of
 /// steps it takes. Of 1,341 real files none took more than 12 of the first and 24 of the second for each KiB.
-fn parse(parser: &mut tree_sitter::Parser, text: &str, known: Option<&Tree>) -> Option<Tree> {
+pub(super) fn parse(parser: &mut tree_sitter::Parser, text: &str, known: Option<&Tree>) -> Option<Tree> {
     const READ: usize = 1024;
-    const READS: [usize; 2] = [1 << 17, 64];
-    const STEPS: [usize; 2] = [20_000, 64];
     let most = |[base, of_each]: [usize; 2]| base + of_each * (text.len() / READ);
-    let (most_reads, most_steps) = (most(READS), most(STEPS));
+    let most_reads = most(limits::PARSE_READS);
+    let most_steps = most(limits::PARSE_STEPS).min(limits::MOST_PARSE_STEPS);
     let (reads, mut steps) = (Cell::new(0), 0);
     let mut read = |at: usize, _| {
         reads.set(reads.get() + 1);
@@ -233,6 +251,8 @@ pub(super) struct Place<'a> {
     pub node: Node<'a>,
     /// The nodes above it, the root first.
     pub above: &'a [Node<'a>],
+    /// Whether it stands at the top of its file, in nothing but what the entry says is passed.
+    pub is_in_top: bool,
     /// Where the attributes begin that stand before it, beside it.
     pub attributes: Option<usize>,
     /// The whole text.
@@ -262,13 +282,16 @@ impl Parsed<'_> {
     pub fn walk(&self, text: &str, mut visit: impl FnMut(&Place, &'static Entry)) {
         let read = self.mended.unwrap_or(text);
         let mut cursor = self.tree.walk();
-        let mut above = Vec::new();
+        // Of the nodes above, and whether what stands in them stands at the top.
+        let (mut above, mut tops) = (Vec::new(), Vec::new());
         let mut passed = Attributes::default();
         loop {
             let node = cursor.node();
             let attributes = passed.before(node, self.entry);
-            visit(&Place { node, above: &above, attributes, text, read }, self.entry);
+            let is_in_top = tops.last().copied().unwrap_or_default();
+            visit(&Place { node, above: &above, is_in_top, attributes, text, read }, self.entry);
             if cursor.goto_first_child() {
+                tops.push(self.entry.holds_top(node, above.len(), is_in_top));
                 above.push(node);
                 continue;
             }
@@ -277,6 +300,7 @@ impl Parsed<'_> {
                     return;
                 }
                 above.pop();
+                tops.pop();
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Tests of the whole, and what the tests of the units share.
 
 use super::*;
+use crate::limits;
 
 /// A source with most of what the units look at.
 pub const PYTHON: &str = "\
@@ -225,6 +226,60 @@ fn parses_are_given_up() {
         assert!(!is_given_up(&source(text, Language::Python)));
         assert_eq!(regions(&source(text, Language::Python), Unit::Function).unwrap().len(), 1);
     }
+}
+
+/// A hundred thousand parts, nested or one after the other: an end, whatever the parser makes of it, without recursion.
+/// (Ten times as many take the same few seconds: work is looked at before it is done.)
+#[test]
+fn a_hundred_thousand_parts_come_to_an_end() {
+    const MANY: usize = 100_000;
+    let nested = |open: &str, close: &str| open.repeat(MANY) + "1" + &close.repeat(MANY);
+    let in_function = |inner: &str| format!("int f() {{ {inner}; }}\n");
+    let cases = [
+        (Language::C, in_function(&"if(a)".repeat(MANY)), true),
+        (Language::C, in_function(&"(int)".repeat(MANY)), true),
+        (Language::C, "char *f(a) char *a;\n".repeat(MANY), true),
+        (Language::C, "#if X\n".repeat(MANY) + "int f() {}\n" + &"#endif\n".repeat(MANY), true),
+        (Language::C, format!("int f() {{ ) {}/* \n */ }}", " ".repeat(MANY)), true),
+        (Language::C, "AAA(".repeat(MANY) + "}", true),
+        (Language::C, "AAA } ".repeat(MANY), true),
+        (Language::Cpp, in_function(&format!("x = {}", nested("a<", ">"))), false),
+        (Language::Cpp, "extern \"C\" { int f() {} ".repeat(MANY) + &"}".repeat(MANY), true),
+        (Language::Cpp, "classclass".repeat(MANY), true),
+        (Language::CSharp, format!("class A {{ void F() {{ x = {}; }} }}", nested("(T)", "")), true),
+        (Language::CSharp, format!("class A {{ void F() {{ x = {}; }} }}", nested("$\"{", "}\"")), true),
+        (Language::Java, "class A{".repeat(MANY) + &"}".repeat(MANY), true),
+        (Language::JavaScript, "class A{f(){}".repeat(MANY) + &"}".repeat(MANY), true),
+        (Language::JavaScript, format!("x = {}", nested("`${", "}`")), true),
+        (Language::Python, format!("def f():\n  x = {}\n", nested("f\"{", "}\"")), true),
+        (Language::Rust, format!("fn f() {{ {} }}", nested("match a{_=>", "}")), true),
+        (Language::Rust, format!("fn f() {{ x = {}; }}", "\"a\" ".repeat(MANY)), false),
+        (Language::TypeScript, "the quick brown fox\n".repeat(MANY), false),
+    ];
+    for (language, text, may_be_read) in &cases {
+        let source = Source { text, language: Some(*language), file_starts: &[] };
+        let name = format!("{language}: {}", &text[..40]);
+        assert!(*may_be_read || is_given_up(&source), "{name}");
+        if let Some(regions) = regions(&source, Unit::Function) {
+            assert_eq!(regions.last().map(|last| last.end), Some(text.len()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_looks_at_each_prefix_is_meant_for_files() {
+    let text = "def f(): pass\n".repeat(limits::PREFIX_BYTES / 14 + 1);
+    let source = Source { text: &text, language: Some(Language::Python), file_starts: &[] };
+    let tokens = [(0, 3), (3, 5)];
+    assert_eq!(segments_prefix_only(&source, &tokens, Unit::Function).unit, Unit::FALLBACK);
+}
+
+#[test]
+fn the_name_of_a_region_is_cut() {
+    let text = format!("class A{} {{ void f() {{}} }}", "é".repeat(1000));
+    let source = Source { text: &text, language: Some(Language::Java), file_starts: &[] };
+    let name = regions(&source, Unit::Function).unwrap().remove(0).name.unwrap();
+    assert_eq!(name.len(), limits::REGION_NAME_BYTES - 1);
 }
 
 #[test]

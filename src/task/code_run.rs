@@ -188,7 +188,7 @@ fn call(text: &str) -> Option<&str> {
 
 /// The number that a record's `answer` is, alone or first in a list.
 fn answer(record: &Record) -> Result<i64> {
-    let answer = record.get("answer").ok_or_else(|| record.text("answer").unwrap_err())?;
+    let answer = record.get("answer")?.ok_or_else(|| record.text("answer").unwrap_err())?;
     answer.as_i64().or_else(|| answer.get(0)?.as_i64()).ok_or_else(|| {
         Error::new(
             ErrorKind::Dataset,

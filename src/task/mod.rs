@@ -24,7 +24,7 @@ mod symbols;
 pub use measure::{Back, Better, By, Group, Measure, Metric, Range};
 pub(crate) use sample::by_rank;
 pub use sample::{Generated, LeftOut, Request, Sample, Scored, Selection};
-use sample::{fewer_than_asked, sift, with_left_out};
+use sample::{empty_buckets, fewer_than_asked, sift, with_left_out};
 pub use span::Span;
 
 use std::fmt::Debug;

@@ -55,6 +55,26 @@ pub(super) fn fewer_than_asked(group: &str, found: usize, asked: usize, of_what:
     (found < asked).then(|| format!("{group}: {found} of {asked} {of_what} asked for"))
 }
 
+/// What to say of buckets that stay empty: all of them, and how long what there is is.
+pub(super) fn empty_buckets(what: &str, empty: &[Span], mut lengths: Vec<usize>, unit: &str) -> String {
+    lengths.sort_unstable();
+    let of = |span: &Span| match span.to {
+        Span::OPEN => format!("of {} {unit} and more", span.from),
+        to => format!("of {} to {to} {unit}", span.from),
+    };
+    let missing = empty.iter().map(of).collect::<Vec<_>>().join(", nor ");
+    let there_are = match lengths[..] {
+        [] => String::new(),
+        [only] => format!("; the only one there is has {only}"),
+        [shortest, .., longest] => format!(
+            "; the {} there are have {shortest} to {longest}, half of them up to {}",
+            lengths.len(),
+            lengths[(lengths.len() - 1) / 2]
+        ),
+    };
+    format!("no {what} {missing}{there_are}")
+}
+
 /// What a task asks of a model under one encoding, and what it makes of the answer.
 pub enum Request<'a> {
     /// Per-token losses of the sample's tokens.
@@ -133,6 +153,19 @@ pub(crate) fn by_rank(buckets: Vec<Vec<Sample>>) -> Vec<Sample> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_empty_buckets_are_named_with_the_lengths_there_are() {
+        let spans = [Span { from: 4, to: 8 }, Span { from: 8, to: Span::OPEN }];
+        let told = |lengths| empty_buckets("document", &spans, lengths, "tokens");
+        let empty = "no document of 4 to 8 tokens, nor of 8 tokens and more";
+        assert_eq!(told(vec![]), empty);
+        assert_eq!(told(vec![3]), format!("{empty}; the only one there is has 3"));
+        assert_eq!(
+            told(vec![3, 1, 2, 900]),
+            format!("{empty}; the 4 there are have 1 to 900, half of them up to 2")
+        );
+    }
 
     #[test]
     fn ranks_interleave_buckets() {

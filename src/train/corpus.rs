@@ -111,6 +111,8 @@ impl Corpus {
     pub fn records(&self) -> Result<Vec<Record>> {
         let mut all = Vec::new();
         for dataset in &self.datasets {
+            let name = &dataset.manifest.name;
+            dataset.notes()?.iter().for_each(|note| eprintln!("data set \"{name}\": {note}"));
             all.extend(dataset.records()?);
         }
         Ok(all)

@@ -59,6 +59,94 @@ fn score() {
     assert_eq!(by_file.json()[0]["unit"], "file");
 }
 
+/// As of `src/*`: folders, empty files, other encodings and data stand beside sources.
+#[test]
+fn files_that_are_no_sources_are_left_out() {
+    let space = Workspace::new();
+    std::fs::create_dir(space.path("src")).unwrap();
+    std::fs::create_dir(space.path("src/d")).unwrap();
+    space.write("src/a.py", "def f(a):\n    return a\n");
+    space.write("src/__init__.py", "");
+    space.write("src/short.py", "x");
+    space.write("src/latin1.py", b"x = '\xe9'\n");
+    space.write("src/docs.jsonl", space.text("docs.jsonl"));
+    let files = "src/__init__.py src/a.py src/d src/docs.jsonl src/latin1.py src/short.py";
+    let ended = space.longcode(&format!("{SCORE} rope {files}")).done();
+    let objects = ended.json();
+    check_figures(&objects[0]);
+    let left_out: Vec<_> = objects[1..].iter().map(|one| one["file"].as_str().unwrap()).collect();
+    assert_eq!(left_out, ["src/__init__.py", "src/d", "src/docs.jsonl", "src/latin1.py", "src/short.py"]);
+    let why: Vec<_> = objects[1..].iter().map(|one| one["left_out"].as_str().unwrap()).collect();
+    let expected = ["nothing is in it", "a folder", "records", "UTF-8", "1 token(s)"];
+    assert!(why.iter().zip(expected).all(|(why, part)| why.contains(part)), "{why:?}");
+    assert!(ended.stderr.contains("src/d: left out: it is a folder"), "{ended:?}");
+    assert!(ended.stderr.contains("5 of 6 files are left out"), "{ended:?}");
+    let words = space.longcode(&format!("score --model model --device cpu --encoding rope {files}")).done();
+    assert_eq!(words.stdout.lines().count(), 1);
+    let generate = "generate --model model --device cpu --max-new-tokens 2 --json";
+    let objects = space.longcode(&format!("{generate} src/a.py src/d src/__init__.py")).done().json();
+    assert!(objects[0]["ids"].is_array() && objects[2]["left_out"].is_string());
+    for command in [SCORE, "score --model model --device cpu --encoding"] {
+        let ended = space.longcode(&format!("{command} rope src/d src/__init__.py"));
+        ended.failed(2, &["none of 2 files", "src/d"]);
+    }
+    for command in ["inspect", generate, "score --model model --device cpu --encoding rope"] {
+        space
+            .longcode(&format!("{command} src/docs.jsonl"))
+            .failed(2, &["records", "docs.jsonl", "longcode run"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_that_is_not_utf8_is_written_with_a_replacement() {
+    use std::os::unix::ffi::OsStrExt;
+    let space = Workspace::new();
+    let name = std::ffi::OsStr::from_bytes(b"\xe9.py");
+    std::fs::write(space.path("").join(name), "def f(a):\n    return a\n").unwrap();
+    for command in [
+        &format!("{SCORE} rope")[..],
+        "generate --model model --device cpu --max-new-tokens 2 --json",
+        "inspect --json",
+        "inspect",
+    ] {
+        let output = space.command(command).arg(name).output().unwrap();
+        assert!(output.status.success(), "{command}: {output:?}");
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert!(!command.contains("json") || stdout.contains("\"\u{fffd}.py\""), "{command}: {stdout}");
+    }
+}
+
+/// Records of no known language are divided by tokens, and HiRoPE is then another encoding: that is told at the start
+/// and stays in the results.
+#[test]
+fn what_cannot_be_divided_is_told() {
+    let space = Workspace::new();
+    let told = |space: &Workspace| {
+        let ended = space.run("--fresh");
+        let environment: Value = serde_json::from_str(&space.text("results/tiny/environment.json")).unwrap();
+        let notes: Vec<String> = serde_json::from_value(environment["notes"].clone()).unwrap_or_default();
+        assert!(notes.iter().all(|note| ended.stderr.contains(note)), "{ended:?}");
+        notes.join("\n")
+    };
+    assert_eq!(told(&space), "");
+    space.replace("docs.jsonl", "\"language\":\"python\",", "");
+    let notes = told(&space);
+    assert!(notes.contains("6 of 6 samples are in no language that is known here, so that HiRoPE divides"));
+    assert!(notes.contains("tokens:128") && notes.contains("language = \"python\""), "{notes}");
+    assert!(space.text("results/tiny/report.md").contains("no language that is known here"));
+    let manifest = "name = \"prose\"\nwhat = \"w\"\nlicence = \"MIT\"\nsource = \"s\"\nobtain = \"o\"\nformat = \
+                    \"jsonl\"\npath = \"docs.jsonl\"\ntext_kind = \"prose\"\n";
+    space.write("prose.toml", manifest);
+    space.replace("config.toml", "\"docs.jsonl\"", "\"prose.toml\"");
+    let notes = told(&space);
+    assert!(
+        notes.contains("6 of 6 samples are prose, which has no functions") && !notes.contains("language =")
+    );
+    space.replace("prose.toml", "text_kind = \"prose\"", "language = \"python\"");
+    assert_eq!(told(&space), "");
+}
+
 fn nll(object: &Value) -> Vec<f64> {
     object["nll"].as_array().unwrap().iter().map(|nll| nll.as_f64().unwrap()).collect()
 }

@@ -66,11 +66,17 @@ fn old_style_body(declaration: Node) -> Option<Node> {
         return None;
     }
     let mut next = declaration.next_named_sibling()?;
-    while next.kind() == "declaration" {
+    let mut parameters = 0;
+    while next.kind() == "declaration" && parameters < MOST_PARAMETERS {
         next = next.next_named_sibling()?;
+        parameters += 1;
     }
     Some(next).filter(|next| next.kind() == "compound_statement")
 }
+
+/// Declarations that may stand between the head of a function of the old style and its body: what the standard
+/// promises room for.
+const MOST_PARAMETERS: usize = 127;
 
 /// A prototype, a pure virtual function and what is defaulted or deleted have none. In C++ it may be a `try`.
 fn has_body(function: Node) -> bool {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use tree_sitter::Tree;
 
+use crate::limits;
 use crate::structure::syntax::Place;
 
 /// Everything that is a language's own. Kinds are those of its grammar's nodes.
@@ -78,15 +79,25 @@ impl Entry {
 
     /// Whether it stands at the top of its file, and nothing decorates it.
     pub fn is_at_top(&self, place: &Place) -> bool {
-        let Some((root, between)) = place.above.split_first() else { return false };
-        let passed = |node: &tree_sitter::Node| self.passed.contains(&node.kind());
-        root.kind() == self.root && between.iter().all(passed) && place.attributes.is_none()
+        place.is_in_top && place.attributes.is_none()
+    }
+
+    /// Whether what stands in a node stands at the top of its file; `is_in_top` says so of the node itself.
+    pub fn holds_top(&self, node: tree_sitter::Node, depth: usize, is_in_top: bool) -> bool {
+        if depth == 0 { node.kind() == self.root } else { is_in_top && self.passed.contains(&node.kind()) }
     }
 
     /// The name of a definition; `None` where the parser had to make one up.
     pub fn name_of(&self, place: &Place) -> Option<String> {
         let name = &place.text[(self.name)(place)?];
         (!name.is_empty()).then(|| name.to_string())
+    }
+
+    /// The beginning of that name, for what a region is called: every region of a class has it.
+    pub fn short_name_of(&self, place: &Place) -> Option<String> {
+        let name = &place.text[(self.name)(place)?];
+        let most = name.floor_char_boundary(name.len().min(limits::REGION_NAME_BYTES));
+        (!name.is_empty()).then(|| name[..most].to_string())
     }
 
     /// A definition's bytes, with decorators, annotations and modifiers.
@@ -100,8 +111,9 @@ impl Entry {
 
 /// Where something begins, with what was taken out before it on its line.
 fn with_taken_out(place: &Place, start: usize) -> usize {
-    let line = place.text[..start].rfind('\n').map_or(0, |end| end + 1);
-    let from = line + place.read[line..start].trim_end().len();
+    // Not from the beginning of the line on: a file of one line would be looked through for every definition.
+    let white = place.read[..start].trim_end().len();
+    let from = place.read[white..start].rfind('\n').map_or(white, |end| white + end + 1);
     start - place.text[from..start].trim_start().len()
 }
 

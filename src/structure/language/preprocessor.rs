@@ -48,8 +48,12 @@ fn without_broken_conditionals(text: &str, _: &Tree) -> Option<String> {
             "if" => open.push(vec![number]),
             "else" => open.last_mut().into_iter().for_each(|group| group.push(number)),
             "endif" => {
+                let depth = open.len();
                 let Some(mut group) = open.pop() else { continue };
                 group.push(number);
+                if depth > DEEPEST_CONDITIONAL {
+                    continue;
+                }
                 out.extend(taken_out(text, &lines, &group));
             }
             _ => {}
@@ -57,6 +61,9 @@ fn without_broken_conditionals(text: &str, _: &Tree) -> Option<String> {
     }
     blanked(text, out)
 }
+
+/// How deep a conditional may lie that is looked at: what it holds is read once for each that it lies in.
+const DEEPEST_CONDITIONAL: usize = 32;
 
 /// What to take out of a conditional, given the lines that begin and end its branches.
 fn taken_out(text: &str, lines: &[Line], group: &[usize]) -> Vec<Range<usize>> {
@@ -128,7 +135,8 @@ impl BranchEnd {
             match (is_part, self.in_word) {
                 _ if matches!(c, ';' | '}') || is_after_label => self.words.clear(),
                 (true, true) => self.words.last_mut().into_iter().for_each(|word| word.push(c)),
-                (true, false) => self.words.push(c.to_string()),
+                // Only the first is looked at, and whether it is the only one.
+                (true, false) if self.words.len() < 3 => self.words.push(c.to_string()),
                 _ => {}
             }
         }
@@ -229,7 +237,8 @@ fn line_end(text: &str, start: usize) -> usize {
 fn open_comment(line: &str) -> Option<usize> {
     let mut code = Code::of(line);
     while code.next().is_some() {
-        let rest = code.0.as_str().trim_start();
+        // White space before it has been passed, a character at a time.
+        let rest = code.0.as_str();
         if rest.starts_with("//") {
             return None;
         }
@@ -257,18 +266,22 @@ fn directive(line: &str) -> &'static str {
 /// Takes out the macro of `class MACRO Name {`: with it, this is the definition of a function to the grammar.
 fn without_class_macros(text: &str, _: &Tree) -> Option<String> {
     let mut out = Vec::new();
+    let brackets = Brackets::of(text);
     for keyword in ["class", "struct", "union"] {
         for (at, _) in text.match_indices(keyword) {
             let start = at + keyword.len();
             let rest = text[start..].trim_start();
+            if rest.len() == text.len() - start {
+                continue;
+            }
             let name = text.len() - rest.len()..text.len() - rest.trim_start_matches(is_part).len();
-            let end = after_arguments(text, name.end);
+            let end = brackets.after_arguments(name.end);
             let after = text[end..].trim_start();
             let named = after.trim_start_matches(is_part);
             let opens = named.trim_start().strip_prefix("final").unwrap_or(named.trim_start()).trim_start();
             let is_class = named.len() < after.len()
                 && (opens.starts_with('{') || (opens.starts_with(':') && !opens.starts_with("::")));
-            if is_class && rest.len() < text.len() - start && is_macro(&text[name.clone()]) {
+            if is_class && is_macro(&text[name.clone()]) {
                 out.push(name.start..end);
             }
         }
@@ -299,14 +312,14 @@ fn without_block_macros(text: &str, tree: &Tree) -> Option<String> {
 
 /// Takes out macros that stand where a statement or member would, alone on their lines: `Q_OBJECT`.
 fn without_lone_macros(text: &str, tree: &Tree) -> Option<String> {
-    let prose = prose(tree);
+    let (prose, starts, brackets) = (prose(tree), Starts::of(text), Brackets::of(text));
     let mut out = Vec::new();
     for line in lines(text).into_iter().filter(|line| line.directive.is_empty()) {
         for name in macros(text, line.range, &prose) {
-            let end = after_arguments(text, name.end);
+            let end = brackets.after_arguments(name.end);
             let (before, after) = (text[..name.start].trim_end(), text[end..].trim_start());
-            let is_line = text[line_of(text, name.start).start..name.start].trim().is_empty()
-                && text[end..line_of(text, end).end].trim().is_empty();
+            let is_line = before.len() <= starts.line_of(name.start).start
+                && text.len() - after.len() >= starts.line_of(end).end;
             if is_line && before.ends_with([';', '{', '}', ':']) && !after.starts_with(['{', '}']) {
                 out.push(name.start..end);
             }
@@ -328,22 +341,26 @@ enum Near {
 
 /// Takes out macros, names in capitals with their arguments, near the errors of the tree.
 fn without_macros(text: &str, tree: &Tree, near: Near) -> Option<String> {
-    let mut lines: Vec<Range<usize>> = Vec::new();
-    for at in errors(tree) {
-        let line = line_of(text, at);
-        match near {
-            Near::Error => {}
-            Near::After => lines.push(line_of(text, text.len() - text[line.end..].trim_start().len())),
-            Near::Before => lines.push(line_of(text, text[..line.start].trim_end().len())),
-        }
-        lines.push(line);
-    }
-    lines.sort_unstable_by_key(|line| line.start);
-    lines.dedup();
+    let (starts, brackets) = (Starts::of(text), Brackets::of(text));
+    let mut lines: Vec<Range<usize>> = errors(tree).into_iter().map(|at| starts.line_of(at)).collect();
+    sort(&mut lines);
+    let beside = |line: &Range<usize>| match near {
+        Near::Error => None,
+        Near::After => Some(starts.line_of(text.len() - text[line.end..].trim_start().len())),
+        Near::Before => Some(starts.line_of(text[..line.start].trim_end().len())),
+    };
+    lines.extend(lines.iter().filter_map(beside).collect::<Vec<_>>());
+    sort(&mut lines);
     let prose = prose(tree);
     let code = lines.into_iter().filter(|line| directive(&text[line.clone()]).is_empty());
-    let out = code.flat_map(|line| macros(text, line, &prose)).flat_map(|name| taken_out_of(text, name));
+    let out =
+        code.flat_map(|line| macros(text, line, &prose)).flat_map(|name| taken_out_of(text, &brackets, name));
     blanked(text, out.collect())
+}
+
+fn sort(lines: &mut Vec<Range<usize>>) {
+    lines.sort_unstable_by_key(|line| line.start);
+    lines.dedup();
 }
 
 /// Where errors begin and end.
@@ -366,10 +383,53 @@ fn errors(tree: &Tree) -> Vec<usize> {
     }
 }
 
-fn line_of(text: &str, at: usize) -> Range<usize> {
-    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
-    start..text[at..].find('\n').map_or(text.len(), |end| at + end)
+/// Where the lines of a text begin. To look for the ends of a line that is the whole file, for each of its names, takes
+/// time quadratic in its length.
+struct Starts {
+    starts: Vec<usize>,
+    len: usize,
 }
+
+impl Starts {
+    fn of(text: &str) -> Starts {
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Starts { starts, len: text.len() }
+    }
+
+    /// The line of a byte, without its end.
+    fn line_of(&self, at: usize) -> Range<usize> {
+        let next = self.starts.partition_point(|&start| start <= at);
+        self.starts[next - 1]..self.starts.get(next).map_or(self.len, |next| next - 1)
+    }
+}
+
+/// The round brackets of a text that are those of arguments, if they stand behind a name: each opening one, in order,
+/// with what follows its closing one.
+struct Brackets(Vec<(usize, usize)>);
+
+impl Brackets {
+    fn of(text: &str) -> Brackets {
+        let (mut pairs, mut open) = (Vec::new(), Vec::new());
+        for (at, byte) in text.bytes().enumerate() {
+            match byte {
+                b'(' => open.push(at),
+                b')' => pairs.extend(open.pop().map(|start| (start, at + 1))),
+                _ => {}
+            }
+        }
+        pairs.retain(|(start, end)| end - start <= LONGEST_ARGUMENTS);
+        pairs.sort_unstable();
+        Brackets(pairs)
+    }
+
+    /// After the brackets that begin right here, and go on for the length of arguments; `at` where none do.
+    fn after_arguments(&self, at: usize) -> usize {
+        self.0.binary_search_by_key(&at, |(start, _)| *start).map_or(at, |found| self.0[found].1)
+    }
+}
+
+/// Bytes of the longest arguments of a macro.
+const LONGEST_ARGUMENTS: usize = 4096;
 
 /// The names in capitals on a line.
 fn macros(text: &str, line: Range<usize>, prose: &[Range<usize>]) -> Vec<Range<usize>> {
@@ -412,8 +472,8 @@ fn prose(tree: &Tree) -> Vec<Range<usize>> {
 
 /// What to take out of a macro and its arguments. One with arguments before a body may stand for the head of a
 /// function, and is left.
-fn taken_out_of(text: &str, name: Range<usize>) -> Vec<Range<usize>> {
-    let end = after_arguments(text, name.end);
+fn taken_out_of(text: &str, brackets: &Brackets, name: Range<usize>) -> Vec<Range<usize>> {
+    let end = brackets.after_arguments(name.end);
     let (before, after) = (text[..name.start].trim_end(), text[end..].trim_start());
     let mut out = Vec::new();
     if end > name.end && before.ends_with(['(', ',']) {
@@ -448,26 +508,6 @@ fn is_macro(name: &str) -> bool {
     name.len() > 2
         && name.chars().all(capital)
         && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
-}
-
-/// After the brackets that begin right here, and go on for the length of arguments; `at` where none do.
-fn after_arguments(text: &str, at: usize) -> usize {
-    const LONGEST: usize = 4096;
-    if !text[at..].starts_with('(') {
-        return at;
-    }
-    let mut depth = 0;
-    for (number, c) in text[at..].char_indices().take(LONGEST) {
-        match c {
-            '(' => depth += 1,
-            ')' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            return at + number + 1;
-        }
-    }
-    at
 }
 
 /// The text with spaces for these ranges; none where they are none.

@@ -17,7 +17,7 @@ use super::buckets::Buckets;
 use super::middle_cut::{self, MiddleCut};
 use super::{
     Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
-    by_rank, fewer_than_asked, sift, with_left_out,
+    by_rank, empty_buckets, fewer_than_asked, sift, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result, refuse_zeros};
@@ -95,7 +95,7 @@ impl Task for Completion {
         let mut left_out: Vec<LeftOut> = refused.into_iter().map(LeftOut::from).collect();
         records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let questions = sift(records.iter().map(|record| self.question(record)), &mut left_out);
-        let (mut buckets, mut notes) = (Vec::new(), Vec::new());
+        let (mut buckets, mut notes, mut empty) = (Vec::new(), Vec::new(), Vec::new());
         for span in self.buckets.spans() {
             let inside = questions.iter().filter(|question| (span.from..span.to).contains(&question.length));
             let chosen: Vec<_> = inside.take(self.samples).collect();
@@ -103,10 +103,14 @@ impl Task for Completion {
                 chosen.into_par_iter().map(|question| self.sample(question, span, &asker)).collect();
             let bucket = sift(made, &mut left_out);
             if bucket.is_empty() {
-                return Err(empty(span, &left_out, dataset));
+                empty.push(span);
             }
             notes.extend(fewer_than_asked(&format!("bucket {span}"), bucket.len(), self.samples, "records"));
             buckets.push(bucket);
+        }
+        if !empty.is_empty() {
+            let lengths = questions.iter().map(|question| question.length).collect();
+            return Err(none(&empty, lengths, &left_out, dataset));
         }
         let samples = by_rank(buckets);
         let cut = samples.iter().filter(|sample| reference(sample).truncated_tokens > 0).count();
@@ -165,7 +169,7 @@ impl Completion {
         }
         let input = match self.prompt {
             Wording::Lcc => None,
-            Wording::Chat if record.get("input").is_none() => None,
+            Wording::Chat if record.get("input")?.is_none() => None,
             Wording::Chat | Wording::RepobenchP => Some(record.text("input")?),
         };
         let (context, length) = (record.text("context")?, record.count("length")?);
@@ -200,8 +204,8 @@ fn reference(sample: &Sample) -> Reference {
     Reference::deserialize(&sample.reference).expect("made by this task")
 }
 
-fn empty(bucket: Span, left_out: &[LeftOut], dataset: &Dataset) -> Error {
-    let what = format!("no record whose `length` is in {bucket}");
+fn none(empty: &[Span], lengths: Vec<usize>, left_out: &[LeftOut], dataset: &Dataset) -> Error {
+    let what = empty_buckets("record with a `length`", empty, lengths, "words");
     Error::new(ErrorKind::Dataset, with_left_out(what, left_out))
         .in_file(&dataset.path)
         .fix("change `buckets`, or use a data set with records of that length")
@@ -266,7 +270,8 @@ mod tests {
     fn an_empty_bucket_says_what_was_left_out() {
         let task = task("").unwrap();
         let error = selection(&task, &[line("a", "[\"y\"]", 3), line("b", "[]", 3)].concat()).unwrap_err();
-        assert!(error.what.contains("4000-8000") && error.what.contains("1 left out"), "{error}");
+        let empty = "of 4000 to 8000 words, nor of 8000 words and more; the only one there is has 3";
+        assert!(error.what.contains(empty) && error.what.contains("1 left out"), "{error}");
         assert!(error.what.contains("d.jsonl:2: the list of answers is empty"), "{error}");
     }
 

@@ -14,7 +14,7 @@ use distance::{Distances, default_edges};
 
 use super::{
     Better, Group, Measure, Metric, Request, Sample, Scored, Selection, Span, Task, TaskKind, by_rank,
-    fewer_than_asked,
+    empty_buckets, fewer_than_asked,
 };
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result, refuse};
@@ -165,19 +165,22 @@ impl Task for LanguageModeling {
         let mut records = dataset.records()?;
         records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let mut buckets: Vec<Vec<Sample>> = vec![Vec::new(); self.buckets.len() - 1];
+        let mut lengths = Vec::new();
         for some in records.chunks(TOKENIZE) {
             if buckets.iter().all(|bucket| bucket.len() == self.samples) {
                 break;
             }
             let found: Vec<_> =
                 some.par_iter().map(|record| self.sample(record, tokenizer)).collect::<Result<_>>()?;
-            for (number, sample) in found.into_iter().flatten() {
+            for (length, found) in found {
+                lengths.push(length);
+                let Some((number, sample)) = found else { continue };
                 if buckets[number].len() < self.samples {
                     buckets[number].push(sample);
                 }
             }
         }
-        self.refuse_empty(&buckets, dataset)?;
+        self.refuse_empty(&buckets, lengths, dataset)?;
         let fewer = |(span, bucket): (Span, &Vec<Sample>)| {
             fewer_than_asked(&format!("bucket {span}"), bucket.len(), self.samples, "documents")
         };
@@ -246,18 +249,18 @@ impl LanguageModeling {
         self.positions.as_ref().unwrap_or(&self.buckets)
     }
 
-    /// A record's sample and the number of its bucket; none where it falls in no bucket or has nothing
-    /// to predict.
-    fn sample(&self, record: &Record, tokenizer: &Tokenizer) -> Result<Option<(usize, Sample)>> {
+    /// A record's length in tokens, its sample and the number of its bucket; no sample where it falls in no bucket or
+    /// has nothing to predict.
+    fn sample(&self, record: &Record, tokenizer: &Tokenizer) -> Result<(usize, Option<(usize, Sample)>)> {
         let text = record.text("text")?;
         let tokens = tokenizer.encode(text).map_err(|e| e.at(&record.origin))?;
         let length = tokens.ids.len();
         let spans = spans(&self.buckets);
         let Some(number) = spans.iter().position(|span| (span.from..span.to).contains(&length)) else {
-            return Ok(None);
+            return Ok((length, None));
         };
         if length < 2 {
-            return Ok(None);
+            return Ok((length, None));
         }
         let sample = Sample {
             id: record.id.clone(),
@@ -267,20 +270,18 @@ impl LanguageModeling {
             tokens,
             ..Sample::default()
         };
-        Ok(Some((number, sample)))
+        Ok((length, Some((number, sample))))
     }
 
-    fn refuse_empty(&self, buckets: &[Vec<Sample>], dataset: &Dataset) -> Result<()> {
-        match buckets.iter().position(Vec::is_empty) {
-            None => Ok(()),
-            Some(number) => {
-                let what =
-                    format!("no document of {} to {} tokens", self.buckets[number], self.buckets[number + 1]);
-                Err(Error::new(ErrorKind::Dataset, what)
-                    .in_file(&dataset.path)
-                    .fix("change `buckets`, or use a data set with documents of that length"))
-            }
+    fn refuse_empty(&self, buckets: &[Vec<Sample>], lengths: Vec<usize>, dataset: &Dataset) -> Result<()> {
+        let spans = spans(&self.buckets).into_iter().zip(buckets);
+        let empty: Vec<Span> = spans.filter(|(_, bucket)| bucket.is_empty()).map(|(span, _)| span).collect();
+        if empty.is_empty() {
+            return Ok(());
         }
+        Err(Error::new(ErrorKind::Dataset, empty_buckets("document", &empty, lengths, "tokens"))
+            .in_file(&dataset.path)
+            .fix("change `buckets`, or use a data set with documents of that length"))
     }
 
     fn outcome(&self, sample: &Sample, scores: &TokenScores, by_position: bool) -> Outcome {

@@ -70,7 +70,7 @@ fn answer(record: &Record, options: &[&str; 4]) -> Result<usize> {
         }),
         [_, letter] => number_of(letter, "answer", record),
         _ => {
-            let found = record.get("answer").unwrap_or(&Value::Null);
+            let found = record.get("answer")?.unwrap_or(&Value::Null);
             Err(Error::new(
                 ErrorKind::Dataset,
                 format!("`answer` is {found}, not a text, or a text and a letter"),

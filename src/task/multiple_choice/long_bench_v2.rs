@@ -56,7 +56,7 @@ const FIELDS: [(&str, &str); 6] = [
 const ANSWER: &str = "The correct answer is ";
 
 fn question(record: &Record) -> Result<Option<Question>> {
-    if record.get("domain").is_some() && record.text("domain")? != DOMAIN {
+    if record.get("domain")?.is_some() && record.text("domain")? != DOMAIN {
         return Ok(None);
     }
     let mut prompt = TEMPLATE.to_string();

@@ -77,7 +77,7 @@ impl Project {
                 .at(&record.origin)
                 .fix("use a file of Long Code Arena's project-level code completion, or mend the record")
         };
-        let field = |role: &str| record.get(role).ok_or_else(|| wrong(format!("no field `{role}`")));
+        let field = |role: &str| record.get(role)?.ok_or_else(|| wrong(format!("no field `{role}`")));
         let name = record.text("repo")?;
         let file = field("completion_file")?;
         let of_file = |key: &str| {

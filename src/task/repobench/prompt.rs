@@ -84,7 +84,7 @@ fn snippets<'r>(record: &'r Record) -> Result<Vec<(&'r str, &'r str)>> {
             .at(&record.origin)
             .fix("give a list of objects with the texts `path` and `snippet`")
     };
-    let list = record.get("context").ok_or_else(|| wrong("is missing"))?;
+    let list = record.get("context")?.ok_or_else(|| wrong("is missing"))?;
     let list = list.as_array().ok_or_else(|| wrong("is not a list"))?;
     let snippet =
         |snippet: &'r Value| Some((snippet.get("path")?.as_str()?, snippet.get("snippet")?.as_str()?));

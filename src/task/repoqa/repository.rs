@@ -57,7 +57,7 @@ impl Repository {
         let language =
             record.language.ok_or_else(|| wrong("its language is not one that is known here".into()))?;
         let object = |role: &str| {
-            let value = record.get(role).ok_or_else(|| wrong(format!("no field `{role}`")))?;
+            let value = record.get(role)?.ok_or_else(|| wrong(format!("no field `{role}`")))?;
             value.as_object().ok_or_else(|| wrong(format!("field `{role}` is not an object")))
         };
         let content = object("content")?;
@@ -67,7 +67,7 @@ impl Repository {
             Ok((path.to_string(), text.to_string()))
         };
         let files: Vec<_> = order(object("dependency")?).into_iter().map(file).collect::<Result<_>>()?;
-        let needles = record.get("needles").ok_or_else(|| wrong("no field `needles`".into()))?;
+        let needles = record.get("needles")?.ok_or_else(|| wrong("no field `needles`".into()))?;
         let needles: Vec<Raw> =
             Vec::deserialize(needles).map_err(|e| wrong(format!("field `needles`: {e}")))?;
         let needles = needles.into_iter().map(|raw| {

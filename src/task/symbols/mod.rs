@@ -163,7 +163,7 @@ impl Symbols {
     fn sample(&self, record: &Record, asker: &Asker) -> Result<Option<Sample>> {
         let wrong = |what: String| Error::new(ErrorKind::Dataset, what).at(&record.origin);
         let code = record.text("text")?;
-        let listed = record.get("answers").is_some();
+        let listed = record.get("answers")?.is_some();
         let asked = asker.ask(format!("{code}{QUESTION}"), Vec::new()).map_err(|e| e.at(&record.origin))?;
         let symbols = if listed { listed_symbols(record, &asked)? } else { parsed_symbols(record, &asked)? };
         let before = |place: usize| asked.tokens.offsets.partition_point(|&(start, _)| start < place);
@@ -237,10 +237,11 @@ fn listed_symbols(record: &Record, asked: &Prompt) -> Result<Vec<Symbol>> {
         return Err(wrong("the list of answers has an empty name"));
     }
     let code = record.text("text")?;
+    let metadata = record.get("metadata")?;
     let parsed = record.language.map(|language| definitions(code, language)).unwrap_or_default();
     let at = |name: &str| {
         let defined = || Some(parsed.iter().find(|definition| definition.name == name)?.at);
-        byte_location(record, name).filter(|&at| at < code.len()).or_else(defined)
+        byte_location(metadata, name).filter(|&at| at < code.len()).or_else(defined)
     };
     let symbol =
         |name: &str| Symbol { name: name.to_string(), position: at(name).map(|at| token_at(asked, at)) };
@@ -248,8 +249,8 @@ fn listed_symbols(record: &Record, asked: &Prompt) -> Result<Vec<Symbol>> {
 }
 
 /// `byte_location` of the authors' metadata: a number, or a list that begins with it.
-fn byte_location(record: &Record, name: &str) -> Option<usize> {
-    let entries = record.get("metadata")?.get("symbol_dict")?.as_array()?;
+fn byte_location(metadata: Option<&Value>, name: &str) -> Option<usize> {
+    let entries = metadata?.get("symbol_dict")?.as_array()?;
     let entry = entries.iter().find(|entry| entry.get("symbol").and_then(Value::as_str) == Some(name))?;
     let at = entry.get("byte_location")?;
     usize::try_from(at.as_u64().or_else(|| at.get(0)?.as_u64())?).ok()

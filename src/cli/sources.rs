@@ -1,0 +1,209 @@
+//! The source files that a command is given: what can be read, and what is left out and why.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::print;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::read_text;
+
+/// What a file begins with that is no text, and what it is then.
+const NO_TEXTS: [(&[u8], &str); 6] = [
+    (&[0x1f, 0x8b], "a gzip file"),
+    (&[0x28, 0xb5, 0x2f, 0xfd], "a zstd file"),
+    (&[0xfd, b'7', b'z', b'X', b'Z'], "an xz file"),
+    (b"PK\x03\x04", "a zip file"),
+    (b"PAR1", "a parquet file"),
+    (b"ARROW1", "an arrow file"),
+];
+
+/// Extensions of files that hold records, whatever their bytes are.
+const RECORDS: [&str; 5] = ["jsonl", "ndjson", "parquet", "arrow", "gz"];
+
+/// A text file.
+pub(super) struct SourceFile {
+    pub path: PathBuf,
+    pub text: String,
+}
+
+/// The files of a command, some of which may be left out: a pattern of the shell names folders and empty files too.
+#[derive(Default)]
+pub(super) struct Sources {
+    pub files: Vec<SourceFile>,
+    left_out: Vec<(PathBuf, Error)>,
+}
+
+impl Sources {
+    /// Reads all files. Folders, files of records, files that are no text and those without any are left out.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Source`] for a file that is not there, and where nothing is left.
+    pub fn read(paths: &[PathBuf]) -> Result<Sources> {
+        let mut sources = Sources::default();
+        for path in paths {
+            match read_source(path) {
+                Ok(text) if text.is_empty() => sources.leave_out(path, empty()),
+                Ok(text) => sources.files.push(SourceFile { path: path.clone(), text }),
+                // A name that is nowhere is a mistake.
+                Err(error) if !path.exists() => return Err(error),
+                Err(error) => sources.leave_out(path, error),
+            }
+        }
+        sources.refuse_none(sources.files.len())?;
+        Ok(sources)
+    }
+
+    /// Leaves out a file that turns out to be no good.
+    pub fn leave_out(&mut self, path: &Path, why: Error) {
+        self.left_out.push((path.to_path_buf(), why));
+    }
+
+    /// Refuses that nothing is left, with the reason of the first file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Source`].
+    pub fn refuse_none(&self, left: usize) -> Result<()> {
+        match &self.left_out[..] {
+            [] => Ok(()),
+            [(path, why)] if left == 0 => Err(named(why.clone(), path)),
+            [(path, why), ..] if left == 0 => {
+                let mut error = named(why.clone(), path);
+                error.what =
+                    format!("none of {} files can be used; the first: {}", self.left_out.len(), error.what);
+                Err(error)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says on stderr what is left out and, where results are JSON, in an object a file on stdout.
+    ///
+    /// # Errors
+    /// When stdout cannot be written to.
+    pub fn tell_left_out(&self, used: usize, as_json: bool) -> Result<()> {
+        const NAMED: usize = 5;
+        for (path, why) in self.left_out.iter().take(NAMED) {
+            eprintln!("{}: left out: {}", path.display(), why.what);
+        }
+        if !self.left_out.is_empty() {
+            eprintln!("{} of {} files are left out", self.left_out.len(), self.left_out.len() + used);
+        }
+        for (path, why) in self.left_out.iter().filter(|_| as_json) {
+            print(&format!("{}\n", json!({"file": name(path), "left_out": why.what})))?;
+        }
+        Ok(())
+    }
+}
+
+/// A path as it goes into JSON: what of it is not UTF-8 is replaced.
+pub(super) fn name(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn named(error: Error, path: &Path) -> Error {
+    if error.place.is_some() { error } else { error.in_file(path) }
+}
+
+fn empty() -> Error {
+    Error::new(ErrorKind::Source, "0 token(s): nothing is in it").fix("give a file with at least 2 tokens")
+}
+
+/// The text of a source file.
+///
+/// # Errors
+/// [`ErrorKind::Source`], naming the file: it cannot be read, is not UTF-8, or holds records, whose JSON is no source.
+pub(super) fn read_source(path: &Path) -> Result<String> {
+    if path.is_dir() {
+        return Err(Error::new(ErrorKind::Source, "it is a folder")
+            .in_file(path)
+            .fix("give its files: DIR/*.py"));
+    }
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    if let Some(extension) = extension.filter(|extension| RECORDS.contains(&&extension[..]))
+        && path.exists()
+    {
+        return Err(no_source(path, &format!("a .{extension} file holds records or is packed")));
+    }
+    let text = read_text(path, ErrorKind::Source).map_err(|error| packed(path).unwrap_or(error))?;
+    match holds_records(&text) && path.extension().is_some_and(|extension| extension == "json") {
+        true => Err(no_source(path, "the file holds records in JSON")),
+        false => Ok(text),
+    }
+}
+
+fn no_source(path: &Path, what: &str) -> Error {
+    Error::new(ErrorKind::Source, format!("{what}: its bytes are no source text")).in_file(path).fix(
+        "unpack it, or give the sources themselves; records are read by `longcode run`, with dataset = \"FILE\" in a \
+         [[task]]",
+    )
+}
+
+/// What a file is that is no text, by its first bytes.
+fn packed(path: &Path) -> Option<Error> {
+    let bytes = crate::files::read_bytes(path, ErrorKind::Source).ok()?;
+    let (_, what) = NO_TEXTS.iter().find(|(start, _)| bytes.starts_with(start))?;
+    Some(no_source(path, what))
+}
+
+/// Whether a text of JSON is a list of objects, or an object a line.
+fn holds_records(text: &str) -> bool {
+    let start = text.trim_start();
+    if let Some(list) = start.strip_prefix('[') {
+        return list.trim_start().starts_with('{');
+    }
+    let mut lines = start.lines().map(str::trim);
+    let is_object =
+        |line: Option<&str>| line.is_some_and(|line| line.starts_with('{') && line.ends_with('}'));
+    is_object(lines.next()) && is_object(lines.next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in files {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_left_out_with_its_reason() {
+        let names: [(&str, &[u8]); 7] = [
+            ("a.py", b"x = 1\n"),
+            ("__init__.py", b""),
+            ("latin.py", b"x = '\xe9'\n"),
+            ("d.jsonl", b"{\"text\":\"x\"}\n"),
+            ("e.json", b"[\n {\"text\":\"x\"}]"),
+            ("f.py", b"PK\x03\x04\xff"),
+            ("package.json", b"{\n  \"name\": \"x\"\n}\n"),
+        ];
+        let folder = folder(&names);
+        let mut paths: Vec<PathBuf> = names.iter().map(|(name, _)| folder.path().join(name)).collect();
+        paths.push(folder.path().to_path_buf());
+        let sources = Sources::read(&paths).unwrap();
+        let kept: Vec<_> = sources.files.iter().map(|file| file.path.file_name().unwrap()).collect();
+        assert_eq!(kept, ["a.py", "package.json"]);
+        let why: Vec<&str> = sources.left_out.iter().map(|(_, why)| &why.what[..]).collect();
+        let expected = ["nothing", "UTF-8", "a .jsonl file", "records in JSON", "a zip file", "a folder"];
+        assert!(why.len() == 6 && why.iter().zip(expected).all(|(why, what)| why.contains(what)), "{why:?}");
+    }
+
+    #[test]
+    fn what_is_nowhere_and_nothing_at_all_are_refused() {
+        let folder = folder(&[("a.py", b"x = 1"), ("b.py", b""), ("c.gz", b"")]);
+        let of = |names: &[&str]| {
+            let paths: Vec<PathBuf> = names.iter().map(|name| folder.path().join(name)).collect();
+            Sources::read(&paths).err().map(|error| error.to_string())
+        };
+        assert!(of(&["a.py", "b.py"]).is_none());
+        assert!(of(&["a.py", "no.py"]).unwrap().contains("no.py"));
+        let one = of(&["b.py"]).unwrap();
+        assert!(one.contains("nothing is in it") && one.contains("b.py") && one.contains("fix:"), "{one}");
+        assert!(of(&["c.gz", "b.py"]).unwrap().contains("none of 2 files"));
+        assert!(of(&["no.jsonl"]).unwrap().contains("cannot read"));
+    }
+}
