@@ -259,9 +259,9 @@ fn a_file_that_does_not_name_its_pre_tokenizer() {
         );
         // Llama 3's are as many, and its files of the first weeks do not say whose they are.
         let more = (tokens.len()..128_256).map(|id| format!("<{id}>")).collect::<Vec<_>>();
-        let all = || tokens.iter().copied().chain(more.iter().map(String::as_str));
-        file.texts("tokenizer.ggml.tokens", all());
-        file.types("tokenizer.ggml.token_type", all().map(|_| 1));
+        let all: Vec<&str> = tokens.iter().copied().chain(more.iter().map(String::as_str)).collect();
+        file.texts("tokenizer.ggml.tokens", all.iter().copied());
+        file.types("tokenizer.ggml.token_type", all.iter().map(|_| 1));
         let ids = tokenizer_of(&file).unwrap().encode("\n  1234").unwrap().ids;
         let found: Vec<_> = ids.iter().map(|&id| tokens[id as usize]).collect();
         assert_eq!(found, ["a", "Ċ", "Ġ", "Ġ", "123", "4"]);

@@ -47,8 +47,9 @@ fn what_a_family_takes_for_a_key_that_is_not_there() {
         "num_attention_heads",
         "max_position_embeddings",
     ];
-    // The numbers, key heads, head_dim, epsilon, theta, tied.
-    let families: &[(&str, [usize; 6], usize, usize, f64, f64, bool)] = &[
+    /// A model_type; the numbers, key heads, head_dim, epsilon, theta, tied.
+    type Defaults = (&'static str, [usize; 6], usize, usize, f64, f64, bool);
+    let families: &[Defaults] = &[
         ("llama", [32000, 4096, 11008, 32, 32, 2048], 32, 128, 1e-6, 1e4, false),
         ("iquestcoder", [76800, 5120, 27648, 80, 40, 131072], 8, 128, 1e-5, 1e4, false),
         ("mistral", [32000, 4096, 14336, 32, 32, 131072], 8, 128, 1e-6, 1e4, false),
