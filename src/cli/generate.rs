@@ -1,11 +1,12 @@
 //! `longcode generate`
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::json;
 
-use super::{check_encoding, find_model, kinds_help, print};
+use super::{check_encoding, find_model, kinds_help, print, print_as_it_is};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
@@ -62,10 +63,16 @@ impl Args {
         let texts: Vec<String> =
             self.files.iter().map(|file| read_text(file, ErrorKind::Source)).collect::<Result<_>>()?;
         let device = self.device.open()?;
-        eprintln!("device: {}", device.name);
+        tell!("device: {}", device.name);
         let model = checkpoint.load(&device.device, self.precision)?;
         for (file, text) in self.files.iter().zip(&texts) {
-            print(&self.go_on(file, text, &encoding, &checkpoint, &model).map_err(|e| e.in_file(file))?)?;
+            let shown =
+                self.go_on(file, text, &encoding, &checkpoint, &model).map_err(|e| e.in_file(file))?;
+            // What goes on into a file or another program is the text itself.
+            match std::io::stdout().is_terminal() {
+                true => print(&shown)?,
+                false => print_as_it_is(&shown)?,
+            }
         }
         Ok(())
     }
@@ -96,7 +103,7 @@ impl Args {
         let prompt_seconds = started.elapsed().as_secs_f64();
         let limits = Limits { max_new_tokens: room, stop: |_| false };
         let made = generate(vec![(decoder, limits)], &checkpoint.tokenizer, &checkpoint.end_of_sequence)?;
-        let made = &made[0];
+        let made = made.into_iter().next().expect("one of every sequence")?;
         Ok(match self.json {
             true => format!(
                 "{}\n",

@@ -117,7 +117,7 @@ impl<'a> Fetch<'a> {
         if self.snapshot.join(file).exists() {
             return Ok(());
         }
-        eprintln!("fetching {} {file}", self.name.repository);
+        tell!("fetching {} {file}", self.name.repository);
         let path = self
             .repository
             .download_with_progress(file, Shown(None))

@@ -65,7 +65,7 @@ pub(super) fn open_checkpoints(config: &Config, directories: &[PathBuf]) -> Resu
                     .at(format_args!("model \"{}\"", entry.name))
             })?;
             for note in encoding.spec.notes(&checkpoint.config.rope) {
-                eprintln!("encoding \"{}\", model \"{}\": {note}", encoding.name, entry.name);
+                tell!("encoding \"{}\", model \"{}\": {note}", encoding.name, entry.name);
             }
         }
         checkpoint.check_weights()?;

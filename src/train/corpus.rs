@@ -146,7 +146,7 @@ impl Corpus {
         if let Some(tokens) = Streams::read(dir).filter(|tokens| tokens.about.sha256 == sha256) {
             return Ok(tokens);
         }
-        eprintln!("tokenizing the corpus");
+        tell!("tokenizing the corpus");
         let tokens = self.tokenize(&Tokenizer::read(tokenizer)?, keys, seed, sha256)?;
         tokens.write(dir)?;
         Ok(tokens)

@@ -128,15 +128,18 @@ fn prepare(config: &TrainConfig, sources: &Sources, output: &Output) -> Result<S
     }
     let tokens = sources.corpus.tokens(output.dir(), &config.corpus, config.seed, &output.work())?;
     let about = &tokens.about;
-    eprintln!(
+    tell!(
         "corpus: {} documents, {} tokens; held out {} documents, {} tokens",
-        about.train_documents, about.train_tokens, about.validation_documents, about.validation_tokens
+        about.train_documents,
+        about.train_tokens,
+        about.validation_documents,
+        about.validation_tokens
     );
     Ok(tokens)
 }
 
 fn make_tokenizer(config: &TrainConfig, sources: &Sources, output: &Output) -> Result<()> {
-    eprintln!("making the tokenizer");
+    tell!("making the tokenizer");
     let records = sources.vocabulary.as_ref().unwrap_or(&sources.corpus).records()?;
     let texts: Vec<&str> = records.iter().map(|record| record.text("text")).collect::<Result<_>>()?;
     let vocab_size = config.tokenizer.as_ref().and_then(|keys| keys.vocab_size).unwrap_or_default();
