@@ -26,6 +26,7 @@ use crate::hub::{self, Name};
 use crate::model::Products;
 use crate::registry::Kind;
 use crate::task::TASKS;
+use crate::terminal::visible;
 use crate::{interrupt, memory};
 
 /// What a code language model does beyond its training length, under each position encoding.
@@ -74,7 +75,7 @@ fn find_model(given: &Path, download: bool) -> Result<PathBuf> {
 fn check_encoding(encoding: &EncodingSpec, text: &str, model: &ModelRope) -> Result<()> {
     encoding.check(model).map_err(|e| e.at(format_args!("encoding `{text}`")))?;
     for note in encoding.notes(model) {
-        eprintln!("encoding `{text}`: {note}");
+        tell!("encoding `{text}`: {note}");
     }
     Ok(())
 }
@@ -82,12 +83,14 @@ fn check_encoding(encoding: &EncodingSpec, text: &str, model: &ModelRope) -> Res
 /// Parses the command line, does it, and tells what went wrong.
 pub fn main() -> ExitCode {
     memory::keep_freed();
+    memory::tell_aborts();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => return clap_exit(&e),
     };
     panic::set_hook(Box::new(remember_panic));
     let done = panic::catch_unwind(|| {
+        memory::refuse_little()?;
         interrupt::handle()?;
         Products::checked()?;
         cli.command.execute()
@@ -95,7 +98,7 @@ pub fn main() -> ExitCode {
     match done.unwrap_or_else(|_| Err(panicked())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("{e}");
+            tell!("{e}");
             ExitCode::from(e.kind.exit_code())
         }
     }
@@ -127,7 +130,7 @@ fn clap_exit(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let error = usage_error(error);
-    eprintln!("{error}");
+    tell!("{error}");
     ExitCode::from(error.kind.exit_code())
 }
 
@@ -202,8 +205,13 @@ fn listing<T: ?Sized>(kinds: &[Kind<T>]) -> String {
     listing
 }
 
-/// Prints to stdout, and ends quietly when nobody reads it any more (`longcode ... | head`).
+/// Prints to stdout, with what a terminal would obey made visible.
 fn print(text: &str) -> Result<()> {
+    print_as_it_is(&visible(text))
+}
+
+/// Prints to stdout, and ends quietly when nobody reads it any more (`longcode ... | head`).
+fn print_as_it_is(text: &str) -> Result<()> {
     use std::io::Write;
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
