@@ -64,13 +64,23 @@ impl Args {
         let texts: Vec<String> =
             self.files.iter().map(|file| read_text(file, ErrorKind::Source)).collect::<Result<_>>()?;
         let device = self.device.open()?;
-        eprintln!("device: {}", device.name);
+        tell!("device: {}", device.name);
         let model = checkpoint.load(&device.device, self.precision)?;
+        let mut failed: Option<Error> = None;
         for (file, text) in self.files.iter().zip(&texts) {
-            let line = self.score(file, text, &encoding, &checkpoint, &model).map_err(|e| e.in_file(file))?;
-            print(&line)?;
+            match self.score(file, text, &encoding, &checkpoint, &model).map_err(|e| e.in_file(file)) {
+                Ok(line) => print(&line)?,
+                // A loss that is not finite is this file's alone: the others have theirs.
+                Err(e) if e.kind.is_of_sample() => {
+                    failed = Some(match failed.take() {
+                        Some(earlier) => earlier.and(e),
+                        None => e,
+                    });
+                }
+                Err(e) => return Err(e),
+            }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// The encoding, with `--unit` as its unit where it has one.
@@ -117,7 +127,7 @@ impl Args {
             None => segments_by(self.unit.unwrap_or(Unit::Function)),
         };
         if let Some(max) = self.max_tokens.filter(|&max| max < count) {
-            eprintln!("{}: scored the first {max} of {count} tokens", file.display());
+            tell!("{}: scored the first {max} of {count} tokens", file.display());
             tokens.ids.truncate(max);
         }
         if tokens.ids.len() < 2 {
