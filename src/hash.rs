@@ -37,9 +37,37 @@ impl Hasher {
     }
 }
 
+/// sha256 of some bytes as a page's content security policy names it: `sha256-` and base64.
+pub(crate) fn sha256_base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let hash = Sha256::digest(bytes);
+    let mut text = String::from("sha256-");
+    for three in hash.chunks(3) {
+        let bits =
+            three.iter().enumerate().fold(0, |bits, (n, byte)| bits | u32::from(*byte) << (16 - 8 * n));
+        let digit = |n: usize| match n <= three.len() {
+            true => char::from(DIGITS[(bits >> (18 - 6 * n)) as usize & 63]),
+            false => '=',
+        };
+        text.extend((0..4).map(digit));
+    }
+    text
+}
+
 /// sha256 of some bytes, in hex.
 pub fn sha256(bytes: &[u8]) -> String {
     let mut hasher = Hasher::default();
     hasher.update(bytes);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_of_a_hash() {
+        // As of `printf abc | openssl dgst -sha256 -binary | base64`.
+        assert_eq!(sha256_base64(b"abc"), "sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
+    }
 }

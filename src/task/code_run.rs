@@ -17,8 +17,9 @@ use crate::model::{Asker, Checkpoint, Ended, Limits, PromptStyle};
 
 const METRICS: &[Metric] = &[
     Metric::mean("accuracy", Better::Higher)
-        .titled("Accuracy (InfiniteBench's scorer at 88b3daa), percent", OVER),
-    Metric::mean("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER),
+        .titled("Accuracy (InfiniteBench's scorer at 88b3daa), percent", OVER)
+        .in_percent(),
+    Metric::mean("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER).in_percent(),
 ];
 
 /// What follows every title.

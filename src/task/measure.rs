@@ -23,6 +23,8 @@ pub struct Metric {
     pub in_tables: bool,
     /// Whether it is only what others are made of, and no figure of its own.
     pub part: bool,
+    /// Whether it is counted in percent: 100 is all.
+    pub percent: bool,
 }
 
 impl Metric {
@@ -38,6 +40,7 @@ impl Metric {
             by_position: None,
             in_tables: true,
             part: false,
+            percent: false,
         }
     }
 
@@ -64,6 +67,11 @@ impl Metric {
     /// In summary.csv alone, where others show the same in another weighting or form.
     pub const fn not_in_tables(self) -> Metric {
         Metric { in_tables: false, ..self }
+    }
+
+    /// Counted in percent: 100 is all.
+    pub const fn in_percent(self) -> Metric {
+        Metric { percent: true, ..self }
     }
 
     /// In no listing: what others are made of.

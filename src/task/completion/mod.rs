@@ -25,10 +25,10 @@ use crate::model::{Asker, Checkpoint, Limits};
 use answer::{Outcome, Reference, has_line_of_code};
 
 const METRICS: &[Metric] = &[
-    Metric::mean("edit_similarity", Better::Higher).titled("Edit similarity, percent", OVER),
-    Metric::mean("indel_similarity", Better::Higher).titled("Indel similarity, percent", OVER),
-    Metric::mean("exact_match", Better::Higher).titled("Exact match, percent", OVER),
-    Metric::mean("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER),
+    Metric::mean("edit_similarity", Better::Higher).titled("Edit similarity, percent", OVER).in_percent(),
+    Metric::mean("indel_similarity", Better::Higher).titled("Indel similarity, percent", OVER).in_percent(),
+    Metric::mean("exact_match", Better::Higher).titled("Exact match, percent", OVER).in_percent(),
+    Metric::mean("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER).in_percent(),
 ];
 
 /// What follows every title.

@@ -84,15 +84,18 @@ pub(super) struct Answered<'a> {
 
 /// The likeliest option, in every benchmark.
 pub(super) const LETTER_LIKELIEST: Metric = Metric::mean("letter_likeliest", Better::Higher)
-    .titled("Questions whose right letter is the likeliest, percent", OVER);
+    .titled("Questions whose right letter is the likeliest, percent", OVER)
+    .in_percent();
 pub(super) const OPTION_LIKELIEST: Metric = Metric::mean("option_likeliest", Better::Higher)
-    .titled("Questions whose right option's text is the likeliest, percent", OVER);
+    .titled("Questions whose right option's text is the likeliest, percent", OVER)
+    .in_percent();
 pub(super) const OPTION_LIKELIEST_PER_BYTE: Metric =
     Metric::mean("option_likeliest_per_byte", Better::Higher)
-        .titled("Questions whose right option's text is the likeliest for its length, percent", OVER);
+        .titled("Questions whose right option's text is the likeliest for its length, percent", OVER)
+        .in_percent();
 /// Prompts that were cut, in every benchmark.
 pub(super) const TRUNCATED: Metric =
-    Metric::mean("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER);
+    Metric::mean("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER).in_percent();
 
 /// The number of a letter that a record says is right.
 ///

@@ -23,9 +23,11 @@ pub(super) const ENTRY: Entry = Entry {
     ],
     metrics: &[
         Metric::mean("accuracy_88b3daa", Better::Higher)
-            .titled("Accuracy (InfiniteBench's scorer at 88b3daa), percent", OVER),
+            .titled("Accuracy (InfiniteBench's scorer at 88b3daa), percent", OVER)
+            .in_percent(),
         Metric::mean("accuracy_pr22", Better::Higher)
-            .titled("Accuracy (InfiniteBench's scorer after pull request 22), percent", OVER),
+            .titled("Accuracy (InfiniteBench's scorer after pull request 22), percent", OVER)
+            .in_percent(),
         LETTER_LIKELIEST,
         OPTION_LIKELIEST,
         OPTION_LIKELIEST_PER_BYTE,

@@ -23,9 +23,12 @@ pub(super) const ENTRY: Entry = Entry {
         Score { metric: "accuracy_compensated", of: compensated },
     ],
     metrics: &[
-        Metric::mean("accuracy", Better::Higher).titled("Accuracy (LongBench v2's pred.py), percent", OVER),
+        Metric::mean("accuracy", Better::Higher)
+            .titled("Accuracy (LongBench v2's pred.py), percent", OVER)
+            .in_percent(),
         Metric::mean("accuracy_compensated", Better::Higher)
             .titled("Accuracy with a quarter for no answer (LongBench v2's result.py), percent", OVER)
+            .in_percent()
             .not_in_tables(),
         LETTER_LIKELIEST,
         OPTION_LIKELIEST,

@@ -17,7 +17,8 @@ pub(super) const ENTRY: Entry = Entry {
     scores: &[Score { metric: "accuracy", of: accuracy }],
     metrics: &[
         Metric::mean("accuracy", Better::Higher)
-            .titled("Accuracy (LongCodeBench's codeqa_eval.py), percent", OVER),
+            .titled("Accuracy (LongCodeBench's codeqa_eval.py), percent", OVER)
+            .in_percent(),
         LETTER_LIKELIEST,
         TRUNCATED,
     ],

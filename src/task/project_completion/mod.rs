@@ -25,13 +25,17 @@ use crate::error::{Error, ErrorKind, Result, refuse_zeros};
 use crate::model::{Checkpoint, Limits, Tokenizer};
 
 const METRICS: &[Metric] = &[
-    Metric::mean("exact_match", Better::Higher).titled("Exact match, percent", OVER),
-    Metric::mean("edit_similarity", Better::Higher).titled("Edit similarity (thefuzz), percent", OVER),
+    Metric::mean("exact_match", Better::Higher).titled("Exact match, percent", OVER).in_percent(),
+    Metric::mean("edit_similarity", Better::Higher)
+        .titled("Edit similarity (thefuzz), percent", OVER)
+        .in_percent(),
     Metric::mean("exact_match_gain", Better::Higher)
-        .titled("Exact match less that without the project's other files, percent points", OVER),
+        .titled("Exact match less that without the project's other files, percent points", OVER)
+        .in_percent(),
     Metric::mean("edit_similarity_gain", Better::Higher)
-        .titled("Edit similarity less that without the project's other files, percent points", OVER),
-    Metric::mean("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER),
+        .titled("Edit similarity less that without the project's other files, percent points", OVER)
+        .in_percent(),
+    Metric::mean("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER).in_percent(),
 ];
 
 /// What follows every title.

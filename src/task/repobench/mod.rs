@@ -20,16 +20,19 @@ use crate::error::{Error, ErrorKind, Result, refuse_zeros};
 use crate::model::{Asker, Checkpoint, Limits, PromptStyle};
 
 const METRICS: &[Metric] = &[
-    Metric::mean("exact_match", Better::Higher).titled("Exact match, percent", OVER),
-    Metric::mean("edit_similarity", Better::Higher).titled("Edit similarity, percent", OVER),
+    Metric::mean("exact_match", Better::Higher).titled("Exact match, percent", OVER).in_percent(),
+    Metric::mean("edit_similarity", Better::Higher).titled("Edit similarity, percent", OVER).in_percent(),
     Metric::mean("indel_similarity", Better::Higher)
         .titled("Indel similarity, percent", OVER)
+        .in_percent()
         .not_in_tables(),
     Metric::mean("exact_match_gain", Better::Higher)
-        .titled("Exact match less that without the other files, percent points", OVER),
+        .titled("Exact match less that without the other files, percent points", OVER)
+        .in_percent(),
     Metric::mean("edit_similarity_gain", Better::Higher)
-        .titled("Edit similarity less that without the other files, percent points", OVER),
-    Metric::mean("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER),
+        .titled("Edit similarity less that without the other files, percent points", OVER)
+        .in_percent(),
+    Metric::mean("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER).in_percent(),
 ];
 
 /// What follows every title.

@@ -29,8 +29,11 @@ use crate::model::{Asker, Checkpoint, Limits, PromptStyle, Tokenizer};
 
 const METRICS: &[Metric] = &[
     Metric::mean("pass", Better::Higher)
-        .titled("Functions found (BLEU with it at least 0.8, and the best), percent", OVER),
-    Metric::mean("similarity", Better::Higher).titled("BLEU with the function asked for, percent", OVER),
+        .titled("Functions found (BLEU with it at least 0.8, and the best), percent", OVER)
+        .in_percent(),
+    Metric::mean("similarity", Better::Higher)
+        .titled("BLEU with the function asked for, percent", OVER)
+        .in_percent(),
 ];
 
 /// What follows every title.
