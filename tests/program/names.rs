@@ -161,7 +161,7 @@ fn the_page_runs_nothing_but_its_own() {
         let inner =
             page.split(&format!("<{tag}>")).nth(1).unwrap().split(&format!("</{tag}>")).next().unwrap();
         let hash = sha256(inner.as_bytes());
-        let named: Vec<String> = policy.split("'sha256-").skip(1).map(|rest| from_base64(rest)).collect();
+        let named: Vec<String> = policy.split("'sha256-").skip(1).map(from_base64).collect();
         assert!(named.contains(&hash), "{tag}: {hash} is not among {named:?}");
     }
     for inline in [" style=\"", " onclick=", " onload=", "javascript:"] {
