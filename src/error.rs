@@ -13,6 +13,9 @@
 use std::fmt;
 use std::path::Path;
 
+use crate::limits::ERROR_CHARACTERS;
+use crate::terminal::visible_line;
+
 /// A result whose error can be shown to a user as it is.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -39,8 +42,10 @@ pub enum ErrorKind {
     Results,
     /// Writing to disk failed.
     Write,
-    /// The computation itself failed (a loss that is not finite, a lost device).
+    /// The computation itself failed (a lost device, no memory).
     Compute,
+    /// A loss or a logit that is not finite: under a sound model, what an encoding makes of a text.
+    NotFinite,
     /// The user stopped the program.
     Interrupted,
 }
@@ -49,9 +54,15 @@ impl ErrorKind {
     /// 1: the work failed. 2: the request was wrong.
     pub fn exit_code(self) -> u8 {
         match self {
-            ErrorKind::Write | ErrorKind::Compute | ErrorKind::Interrupted => 1,
+            ErrorKind::Write | ErrorKind::Compute | ErrorKind::NotFinite | ErrorKind::Interrupted => 1,
             _ => 2,
         }
+    }
+
+    /// Whether it is a failure of one sample under one encoding, while that goes through a model: a finding, and no
+    /// reason to leave the others undone. What the machine fails at is none.
+    pub(crate) fn is_of_sample(self) -> bool {
+        matches!(self, ErrorKind::NotFinite | ErrorKind::Encoding)
     }
 }
 
@@ -111,14 +122,23 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.what)?;
+        write!(f, "error: {}", shown(&self.what))?;
         if let Some(place) = &self.place {
-            write!(f, "\n  in: {place}")?;
+            write!(f, "\n  in: {}", shown(place))?;
         }
         if let Some(fix) = &self.fix {
-            write!(f, "\n  fix: {fix}")?;
+            write!(f, "\n  fix: {}", shown(fix))?;
         }
         self.also.iter().try_for_each(|other| write!(f, "\n{other}"))
+    }
+}
+
+/// A part of an error on one line, and short: what is quoted in it may be anything.
+fn shown(text: &str) -> String {
+    let text = visible_line(text);
+    match text.char_indices().nth(ERROR_CHARACTERS) {
+        None => text.into_owned(),
+        Some((end, _)) => format!("{}... ({} bytes more)", &text[..end], text.len() - end),
     }
 }
 
@@ -156,4 +176,20 @@ pub fn all_or_errors<T>(results: impl IntoIterator<Item = Result<T>>) -> Result<
         }
     }
     errors.into_iter().reduce(Error::and).map_or(Ok(values), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_quoted_is_visible_and_short() {
+        let error = Error::new(ErrorKind::Config, format!("name is {}", "[".repeat(100_000)))
+            .at("model \"\u{1b}[2J\"")
+            .fix("give\nanother");
+        let text = error.to_string();
+        assert!(text.chars().count() < ERROR_CHARACTERS + 200, "{}", text.len());
+        let ends = ["... (98008 bytes more)", "  in: model \"\\u001b[2J\"", "  fix: give\\u000aanother"];
+        assert!(text.lines().zip(ends).all(|(line, end)| line.ends_with(end)), "{text}");
+    }
 }

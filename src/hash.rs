@@ -39,6 +39,23 @@ impl Hasher {
     }
 }
 
+/// sha256 of some bytes as a page's content security policy names it: `sha256-` and base64.
+pub(crate) fn sha256_base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let hash = Sha256::digest(bytes);
+    let mut text = String::from("sha256-");
+    for three in hash.chunks(3) {
+        let bits =
+            three.iter().enumerate().fold(0, |bits, (n, byte)| bits | u32::from(*byte) << (16 - 8 * n));
+        let digit = |n: usize| match n <= three.len() {
+            true => char::from(DIGITS[(bits >> (18 - 6 * n)) as usize & 63]),
+            false => '=',
+        };
+        text.extend((0..4).map(digit));
+    }
+    text
+}
+
 /// sha256 of some bytes, in hex.
 pub fn sha256(bytes: &[u8]) -> String {
     let mut hasher = Hasher::default();
@@ -91,5 +108,11 @@ mod tests {
         assert_eq!(sha1(file.path()).unwrap(), "f572d396fae9206628714fb2ce00f72e94f2258f");
         // As `printf 'hello\n' | git hash-object --stdin` prints it.
         assert_eq!(git_blob(file.path()).unwrap(), "ce013625030ba8dba906f756967f9e9ca394464a");
+    }
+
+    #[test]
+    fn base64_of_a_hash() {
+        // As of `printf abc | openssl dgst -sha256 -binary | base64`.
+        assert_eq!(sha256_base64(b"abc"), "sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
     }
 }

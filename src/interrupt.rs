@@ -17,12 +17,12 @@ static REQUESTED: AtomicBool = AtomicBool::new(false);
 pub fn handle() -> Result<()> {
     ctrlc::set_handler(|| {
         if DEFERRED.load(Ordering::SeqCst) && !REQUESTED.swap(true, Ordering::SeqCst) {
-            eprintln!("stopping after this step; once more to stop at once");
+            tell!("stopping after this step; once more to stop at once");
             return;
         }
         let error = Error::new(ErrorKind::Interrupted, "interrupted")
             .fix("run the same command again (`train`: with --resume); what was finished is kept");
-        eprintln!("{error}");
+        tell!("{error}");
         std::process::exit(i32::from(error.kind.exit_code()));
     })
     .map_err(|e| Error::new(ErrorKind::Usage, format!("cannot handle Ctrl-C: {e}")))

@@ -7,6 +7,10 @@
 //! [`paper`]'s numbers. [`plan`] says before what a run will take; [`tune`] searches an encoding's keys; [`train`] makes models to compare on. [`cli`] is what a user types, [`error`] what
 //! they read when something is wrong, [`interrupt`] what Ctrl-C does.
 
+// First: its macro is used by all.
+#[macro_use]
+mod terminal;
+
 pub mod cli;
 pub mod config;
 pub mod dataset;

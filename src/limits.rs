@@ -127,3 +127,23 @@ pub const PARSE_LOOK_FROM: usize = 128 << 10;
 pub const MEND_LOOK_FROM: usize = 16 << 10;
 /// Bytes of a text whose segments are found from what stands before each token: that takes time quadratic in it.
 pub const PREFIX_BYTES: usize = 256 << 10;
+
+// Configs and results.
+
+/// Rows that the `[[encoding]]` or `[[task]]` tables of a config make at most, lists multiplied.
+pub const ROWS: usize = 10_000;
+
+/// Most bytes of a line of samples.jsonl.
+pub const STORED_LINE: usize = 256 << 20;
+
+/// Most characters of each part of an error (what, where, fix) that are shown.
+pub const ERROR_CHARACTERS: usize = 2000;
+
+/// Most bytes of a file's name that is made of names in a config, without its ending.
+pub const FILE_NAME: usize = 120;
+
+/// Bytes of addresses (`ulimit -v`) below which the program does not start.
+pub const LEAST_ADDRESSES: u64 = 256 << 20;
+
+/// Most bytes of a run's name, which names its directory.
+pub const RUN_NAME: usize = 200;

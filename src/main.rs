@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: longcode::memory::Remembering = longcode::memory::Remembering;
+
 fn main() -> ExitCode {
     longcode::cli::main()
 }

@@ -1,8 +1,11 @@
 //! Memory of this process and machine: how it is kept, and what is used and free, where the system tells (Linux).
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::LEAST_ADDRESSES;
 
 /// Keeps what is freed for what is allocated next. By default glibc gives large blocks back at once, and
 /// every tensor of a forward pass then costs page faults again: about a tenth of the time of scoring
@@ -61,4 +64,130 @@ fn bytes(file: &str, name: &str) -> Option<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024.0)
+}
+
+/// Bytes of the largest allocation that the system refused; 0 where it refused none.
+static REFUSED: AtomicUsize = AtomicUsize::new(0);
+
+/// The system's allocator, which remembers what it was refused, so that [`tell_aborts`] can say so.
+pub struct Remembering;
+
+// SAFETY: every call goes to the system's allocator as it came, and its answer back as it is.
+unsafe impl GlobalAlloc for Remembering {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        remembered(unsafe { System.alloc(layout) }, layout.size())
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        remembered(unsafe { System.alloc_zeroed(layout) }, layout.size())
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        remembered(unsafe { System.realloc(block, layout, size) }, size)
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+fn remembered(block: *mut u8, size: usize) -> *mut u8 {
+    if block.is_null() {
+        REFUSED.fetch_max(size, Ordering::Relaxed);
+    }
+    block
+}
+
+/// An abort ends in an error as every other: Rust and the C libraries abort where memory that they cannot do without is
+/// refused, and say so in words of their own at best.
+pub fn tell_aborts() {
+    #[cfg(unix)]
+    // SAFETY: the handler only calls write and _exit, which a handler may.
+    unsafe {
+        let handler: extern "C" fn(libc::c_int) = aborted;
+        libc::signal(libc::SIGABRT, handler as libc::sighandler_t);
+    }
+}
+
+#[cfg(unix)]
+extern "C" fn aborted(_: libc::c_int) {
+    let tell = |text: &[u8]| {
+        // SAFETY: the bytes live through the call. What cannot be told is lost.
+        let _ = unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
+    };
+    match REFUSED.load(Ordering::Relaxed) {
+        0 => {
+            tell(b"error: the program was aborted\n  in: what it said above, if anything\n  fix: report it\n")
+        }
+        bytes => {
+            tell(b"error: out of memory: ");
+            tell(digits(bytes, &mut [0; 20]));
+            tell(b" bytes more could not be had\n  in: this process; `ulimit -v` or a container may limit it\n  fix: \
+                free memory, raise the limit, or ask for less (shorter texts, a smaller model, a lower --batch); what \
+                was finished is kept\n");
+        }
+    }
+    // SAFETY: it ends the process at once, with nothing run behind it.
+    unsafe { libc::_exit(1) }
+}
+
+/// A number in decimal digits, without an allocation.
+#[cfg(unix)]
+fn digits(mut number: usize, room: &mut [u8; 20]) -> &[u8] {
+    let mut start = room.len();
+    loop {
+        start -= 1;
+        room[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &room[start..];
+        }
+    }
+}
+
+/// Bytes of addresses that this process may have at most; none where there is no limit.
+fn address_space() -> Option<u64> {
+    #[cfg(unix)]
+    {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the call writes the two numbers.
+        let told = unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) } == 0;
+        (told && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// Refuses a limit of addresses (`ulimit -v`) under which not even the program and its threads fit.
+///
+/// # Errors
+/// [`ErrorKind::Usage`].
+pub fn refuse_little() -> Result<()> {
+    match address_space() {
+        Some(limit) if limit < LEAST_ADDRESSES => {
+            let [limit, least] = [limit, LEAST_ADDRESSES].map(|bytes| bytes / 1_000_000);
+            let what = format!("memory is limited to {limit} MB, and the program alone needs {least}");
+            Err(Error::new(ErrorKind::Usage, what)
+                .at("ulimit -v")
+                .fix("raise the limit, or lift it: ulimit -v unlimited"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn digits_of_numbers() {
+        for number in [0, 7, 10, 4096, usize::MAX] {
+            assert_eq!(digits(number, &mut [0; 20]), number.to_string().as_bytes());
+        }
+    }
 }

@@ -10,6 +10,6 @@ pub(crate) fn note(what: &str) {
     if let Ok(mut said) = SAID.lock()
         && said.insert(what.to_string())
     {
-        eprintln!("note: {what}");
+        tell!("note: {what}");
     }
 }

@@ -105,7 +105,7 @@ impl Progress {
     fn print_line(&self) {
         let seconds = self.started.elapsed().as_secs_f64();
         let left = seconds * (self.total_cost / self.done_cost - 1.0).max(0.0);
-        eprintln!("{}, {left:.0} s left{}", self.counts(), self.note);
+        tell!("{}, {left:.0} s left{}", self.counts(), self.note);
     }
 }
 

@@ -1,12 +1,13 @@
 //! `longcode generate`
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::json;
 
 use super::sources::{SourceFile, Sources, name};
-use super::{check_encoding, kinds_help, open_model, print};
+use super::{check_encoding, kinds_help, open_model, print, print_as_it_is};
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
@@ -68,10 +69,16 @@ impl Args {
         check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let sources = Sources::read(&self.files)?;
         let device = self.device.open()?;
-        eprintln!("device: {}", device.name);
+        tell!("device: {}", device.name);
         let model = checkpoint.load(&device.device, self.precision)?;
         for SourceFile { path, text } in &sources.files {
-            print(&self.go_on(path, text, &encoding, &checkpoint, &model).map_err(|e| e.in_file(path))?)?;
+            let shown =
+                self.go_on(path, text, &encoding, &checkpoint, &model).map_err(|e| e.in_file(path))?;
+            // What goes on into a file or another program is the text itself.
+            match std::io::stdout().is_terminal() {
+                true => print(&shown)?,
+                false => print_as_it_is(&shown)?,
+            }
         }
         sources.tell_left_out(sources.files.len(), self.json)
     }
@@ -102,7 +109,7 @@ impl Args {
         let prompt_seconds = started.elapsed().as_secs_f64();
         let limits = Limits { max_new_tokens: room, stop: |_| false };
         let made = generate(vec![(decoder, limits)], &checkpoint.tokenizer, &checkpoint.end_of_sequence)?;
-        let made = &made[0];
+        let made = made.into_iter().next().expect("one of every sequence")?;
         Ok(match self.json {
             true => format!(
                 "{}\n",

@@ -103,7 +103,7 @@ impl Args {
                 .fix("add --tokenizer MODEL"));
         }
         Ok(regions(source, self.unit).unwrap_or_else(|| {
-            eprintln!("no unit found: with a tokenizer the segments are {}", Unit::FALLBACK);
+            tell!("no unit found: with a tokenizer the segments are {}", Unit::FALLBACK);
             let whole = Region {
                 start: 0,
                 end: source.text.len(),

@@ -27,6 +27,7 @@ use crate::hub::{self, Name};
 use crate::model::{Checkpoint, Products};
 use crate::registry::Kind;
 use crate::task::TASKS;
+use crate::terminal::visible;
 use crate::{guard, interrupt, memory};
 
 /// What a code language model does beyond its training length, under each position encoding.
@@ -75,7 +76,7 @@ fn find_model(given: &Path, download: bool) -> Result<PathBuf> {
 fn open_model(given: &Path, download: bool) -> Result<Checkpoint> {
     let path = find_model(given, download)?;
     let checkpoint = Checkpoint::open(&path)?;
-    checkpoint.notes().for_each(|note| eprintln!("{}: {note}", given.display()));
+    checkpoint.notes().for_each(|note| tell!("{}: {note}", given.display()));
     Ok(checkpoint)
 }
 
@@ -83,7 +84,7 @@ fn open_model(given: &Path, download: bool) -> Result<Checkpoint> {
 fn check_encoding(encoding: &EncodingSpec, text: &str, model: &ModelRope) -> Result<()> {
     encoding.check(model).map_err(|e| e.at(format_args!("encoding `{text}`")))?;
     for note in encoding.notes(model) {
-        eprintln!("encoding `{text}`: {note}");
+        tell!("encoding `{text}`: {note}");
     }
     Ok(())
 }
@@ -91,12 +92,14 @@ fn check_encoding(encoding: &EncodingSpec, text: &str, model: &ModelRope) -> Res
 /// Parses the command line, does it, and tells what went wrong.
 pub fn main() -> ExitCode {
     memory::keep_freed();
+    memory::tell_aborts();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => return clap_exit(&e),
     };
     panic::set_hook(Box::new(remember_panic));
     let done = panic::catch_unwind(|| {
+        memory::refuse_little()?;
         interrupt::handle()?;
         Products::checked()?;
         cli.command.execute()
@@ -104,7 +107,7 @@ pub fn main() -> ExitCode {
     match done.unwrap_or_else(|_| Err(panicked())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("{e}");
+            tell!("{e}");
             ExitCode::from(e.kind.exit_code())
         }
     }
@@ -136,7 +139,7 @@ fn clap_exit(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let error = usage_error(error);
-    eprintln!("{error}");
+    tell!("{error}");
     ExitCode::from(error.kind.exit_code())
 }
 
@@ -214,8 +217,13 @@ fn listing<T: ?Sized>(kinds: &[Kind<T>]) -> String {
     listing
 }
 
-/// Prints to stdout, and ends quietly when nobody reads it any more (`longcode ... | head`).
+/// Prints to stdout, with what a terminal would obey made visible.
 fn print(text: &str) -> Result<()> {
+    print_as_it_is(&visible(text))
+}
+
+/// Prints to stdout, and ends quietly when nobody reads it any more (`longcode ... | head`).
+fn print_as_it_is(text: &str) -> Result<()> {
     use std::io::Write;
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

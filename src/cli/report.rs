@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use super::print;
+use super::print_as_it_is;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::make_directory;
 use crate::report::{Report, terminal};
@@ -52,9 +52,10 @@ pub(super) fn write(results: &Results, out: &Path, baseline: Option<&str>) -> Re
     let report = Report::new(results, baseline)?;
     make_directory(out)?;
     report.write(out)?;
+    results.notes.iter().for_each(|note| tell!("note: {note}"));
     for disagreement in &results.disagreements {
-        eprintln!("warning: measured twice with different outcomes: {disagreement}");
+        tell!("warning: measured twice with different outcomes: {disagreement}");
     }
-    eprintln!("report: {}", out.join("report.html").display());
-    print(&terminal::render(&report, std::io::stdout().is_terminal()))
+    tell!("report: {}", out.join("report.html").display());
+    print_as_it_is(&terminal::render(&report, std::io::stdout().is_terminal()))
 }

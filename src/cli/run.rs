@@ -56,11 +56,41 @@ impl Args {
         options.check()?;
         let config = read_config(&self.config, &self.set, self.precision, self.download)?;
         let devices = self.device.open()?;
-        devices.iter().for_each(|device| eprintln!("device: {}", device.name));
+        devices.iter().for_each(|device| tell!("device: {}", device.name));
         let out = self.out.unwrap_or_else(|| results_directory(&config, shard));
-        run(&config, &devices, &out, options)?;
-        report::write(&Results::read(&out)?, &out, None)
+        let stored = run(&config, &devices, &out, options)?;
+        let results = Results::read(&out)?;
+        report::write(&results, &out, None)?;
+        refuse_lost(&results, stored, &out)?;
+        refuse_all_failed(&results)
     }
+}
+
+/// Refuses results of which fewer are there than were stored.
+fn refuse_lost(results: &Results, stored: usize, out: &Path) -> Result<()> {
+    let there = results.samples.len();
+    if there >= stored {
+        return Ok(());
+    }
+    let what = format!("{there} of {stored} results that were stored are there: something took them away");
+    Err(Error::new(ErrorKind::Write, what)
+        .in_file(out)
+        .fix("find out what changed samples.jsonl, then run the same command again: what is missing is computed again"))
+}
+
+/// Refuses results that are failures alone: most likely the model is broken, and no encoding's finding.
+fn refuse_all_failed(results: &Results) -> Result<()> {
+    let Some((first, why)) = results.samples.first().and_then(|one| Some((one, one.failed.as_ref()?))) else {
+        return Ok(());
+    };
+    if results.samples.iter().any(|sample| sample.failed.is_none()) {
+        return Ok(());
+    }
+    let (count, key) = (results.samples.len(), results.key(first));
+    Err(Error::new(ErrorKind::NotFinite, format!("all {count} samples x encodings failed: {why}"))
+        .at(format_args!("sample \"{}\", encoding \"{}\"", key.sample, key.encoding))
+        .at(format_args!("model \"{}\"", key.model))
+        .fix("check the checkpoint's weights and the encodings' keys; then --fresh, as failures are not tried again"))
 }
 
 /// The config of a run, with what the command line says of it.

@@ -63,9 +63,10 @@ impl Args {
         check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let mut sources = Sources::read(&self.files)?;
         let device = self.device.open()?;
-        eprintln!("device: {}", device.name);
+        tell!("device: {}", device.name);
         let model = checkpoint.load(&device.device, self.precision)?;
         let mut scored = 0;
+        let mut failed: Option<Error> = None;
         for SourceFile { path, text } in std::mem::take(&mut sources.files) {
             let place = |e: Error| e.in_file(&path);
             let tokens = checkpoint.tokenizer.encode(&text).map_err(place)?;
@@ -73,12 +74,22 @@ impl Args {
                 sources.leave_out(&path, too_short(tokens.ids.len()));
                 continue;
             }
-            let line = self.score(&path, &text, tokens, &encoding, &checkpoint, &model).map_err(place)?;
-            print(&line)?;
+            match self.score(&path, &text, tokens, &encoding, &checkpoint, &model).map_err(place) {
+                Ok(line) => print(&line)?,
+                // A loss that is not finite is this file's alone: the others have theirs.
+                Err(e) if e.kind.is_of_sample() => {
+                    failed = Some(match failed.take() {
+                        Some(earlier) => earlier.and(e),
+                        None => e,
+                    });
+                }
+                Err(e) => return Err(e),
+            }
             scored += 1;
         }
         sources.tell_left_out(scored, self.json)?;
-        sources.refuse_none(scored)
+        sources.refuse_none(scored)?;
+        failed.map_or(Ok(()), Err)
     }
 
     /// The encoding, with `--unit` as its unit where it has one.
@@ -125,7 +136,7 @@ impl Args {
             None => segments_by(self.unit.unwrap_or(Unit::Function)),
         };
         if let Some(max) = self.max_tokens.filter(|&max| max < count) {
-            eprintln!("{}: scored the first {max} of {count} tokens", file.display());
+            tell!("{}: scored the first {max} of {count} tokens", file.display());
             tokens.ids.truncate(max);
         }
         let levels = levels.into_iter().map(|segments| segments.index).collect();

@@ -22,7 +22,7 @@ use crate::encoding::{self, EncodingSpec};
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::files::read_text;
 use crate::hub::{self, Name};
-use crate::limits;
+use crate::limits::{self, ROWS, RUN_NAME};
 use crate::model::Precision;
 use crate::paper;
 use crate::task::{self, Task};
@@ -256,9 +256,20 @@ fn config_error(what: impl Into<String>, fix: impl Into<String>) -> Error {
     Error::new(ErrorKind::Config, what).fix(fix)
 }
 
-/// A TOML error's message and position on one line.
+/// A TOML error's message and position on one line; the line that it is in where that is short.
 pub(crate) fn one_line(error: &toml::de::Error) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    const SHORT: usize = 400;
+    let text = error.to_string();
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.len() <= SHORT {
+        true => words(&text),
+        false => {
+            let place = text.lines().next().unwrap_or_default();
+            let message = words(error.message());
+            let end = message.floor_char_boundary(SHORT);
+            format!("{}: {}", words(&place[..place.floor_char_boundary(SHORT)]), &message[..end])
+        }
+    }
 }
 
 fn refuse_unknown(table: &Table, known: &[&str]) -> Result<()> {
@@ -297,6 +308,14 @@ fn run_name(table: &mut Table) -> Result<String> {
 pub(crate) fn check_run_name(name: &str) -> Result<()> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     match !name.is_empty() && name.chars().all(plain) && !name.starts_with('.') {
+        true if name.len() > RUN_NAME => refuse(
+            "name",
+            format!(
+                "the name has {} bytes, and {RUN_NAME} are the most that a directory's may have here",
+                name.len()
+            ),
+            "give a shorter one",
+        ),
         true => Ok(()),
         false => refuse(
             "name",
@@ -359,6 +378,9 @@ fn entries<T>(table: &mut Table, key: &str, read: fn(Table) -> Result<Vec<T>>) -
             None => format!("{key} {number}"),
         };
         all.extend(read(entry).map_err(|e| e.at(label))?);
+        if all.len() > ROWS {
+            return Err(sweep::too_many(all.len() as u128).at_key(key));
+        }
     }
     Ok(all)
 }

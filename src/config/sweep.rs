@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::config_error;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::limits::ROWS;
 
 /// Which sweep an entry is one value of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,12 +27,16 @@ pub(super) struct Expanded {
 
 /// Expands every list of a table but those of `lists`, keys whose value is a list by nature: of these a list
 /// of lists, or of lists written as texts.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Config`] for an empty list, and for more combinations than a config may have.
 pub(super) fn expand(table: Table, lists: &[&str]) -> Result<Expanded> {
+    refuse_many(&table, lists)?;
     let mut keys = Vec::new();
     let mut expanded = vec![(String::new(), Table::new())];
     for (key, value) in table {
         let values = match value {
-            Value::Array(values) if !lists.contains(&key.as_str()) || values.iter().any(is_list) => {
+            Value::Array(values) if is_swept(&key, &values, lists) => {
                 if values.is_empty() {
                     return Err(config_error(format!("{key} is an empty list"), "give at least one value")
                         .at_key(key));
@@ -59,6 +64,37 @@ pub(super) fn expand(table: Table, lists: &[&str]) -> Result<Expanded> {
         expanded = expanded.iter().flat_map(combine).collect();
     }
     Ok(Expanded { keys, entries: expanded })
+}
+
+/// Refuses more rows than a config may have, before any is made.
+fn refuse_many(table: &Table, lists: &[&str]) -> Result<()> {
+    let swept = table.iter().filter_map(|(key, value)| {
+        let values = value.as_array().filter(|values| is_swept(key, values, lists))?;
+        Some((key, values.len()))
+    });
+    let mut rows = 1_u128;
+    let mut longest: (&str, usize) = ("", 0);
+    for (key, count) in swept {
+        rows = rows.saturating_mul(count as u128);
+        longest = if count > longest.1 { (key, count) } else { longest };
+    }
+    match rows > ROWS as u128 {
+        true => Err(too_many(rows).at_key(longest.0)),
+        false => Ok(()),
+    }
+}
+
+/// That a config has more rows of a kind than it may have.
+pub(super) fn too_many(rows: u128) -> Error {
+    config_error(
+        format!("lists make {rows} rows, and {ROWS} are the most that a config may have"),
+        "give shorter lists, or several configs",
+    )
+}
+
+/// Whether a list under a key makes a row a value.
+fn is_swept(key: &str, values: &[Value], lists: &[&str]) -> bool {
+    !lists.contains(&key) || values.iter().any(is_list)
 }
 
 /// Whether a value of a key whose value is a list is one.
@@ -98,6 +134,21 @@ mod tests {
         assert_eq!(suffixes("buckets = [0, 512]", &["buckets"]), [""]);
         let swept = suffixes("groups = ['2/8', [4, 4]]", &["groups"]);
         assert_eq!(swept, [" groups=2/8", " groups=[4, 4]"]);
+    }
+
+    #[test]
+    fn rows_are_counted_before_they_are_made() {
+        let list = |n: usize| format!("{:?}", (0..n).collect::<Vec<_>>());
+        let (hundred, long) = (list(100), list(ROWS + 1));
+        for (toml, rows) in [
+            (format!("a = {hundred}\nb = {hundred}\nc = {hundred}"), "1000000 rows"),
+            (format!("a = {long}"), "10001 rows"),
+            ((0..40).map(|n| format!("k{n} = {hundred}\n")).collect(), "rows"),
+        ] {
+            let error = expand(toml.parse().unwrap(), &[]).err().unwrap().to_string();
+            assert!(error.contains(rows) && error.contains("10000 are the most"), "{error}");
+        }
+        assert_eq!(suffixes(&format!("a = {hundred}\nb = {hundred}"), &[]).len(), ROWS);
     }
 
     #[test]

@@ -1,7 +1,14 @@
 //! Adapters of wgpu.
+//!
+//! Only the interfaces that we run on are asked. By default wgpu is asked for OpenGL too where no other has a GPU, and
+//! Mesa then complains on stderr in words like ours.
 
-use burn::tensor::wgpu::wgpu::AdapterInfo;
-use burn::tensor::{Device, DeviceKind, DeviceType};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use burn::tensor::wgpu::WgpuBackend;
+use burn::tensor::wgpu::wgpu::{AdapterInfo, Backend, DeviceType, Instance, InstanceDescriptor};
+use burn::tensor::{Device, DeviceKind};
 
 use super::OpenDevice;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,6 +24,7 @@ pub(super) const FIX: &str = "see `longcode devices`; install a Vulkan driver, o
 pub struct Adapter {
     number: usize,
     kind: DeviceKind,
+    api: WgpuBackend,
 }
 
 impl Adapter {
@@ -35,7 +43,8 @@ impl Adapter {
     /// # Errors
     /// [`ErrorKind::Device`] when the driver refuses.
     pub fn open(&self) -> Result<OpenDevice> {
-        let opened = Device::wgpu_options().device_kind(self.kind.clone()).init_with_setup();
+        let opened =
+            Device::wgpu_options().graphics_api(self.api).device_kind(self.kind.clone()).init_with_setup();
         let (device, setup) = opened.map_err(|e| {
             Error::new(ErrorKind::Device, format!("the adapter cannot be opened: {e}"))
                 .at(format_args!("device wgpu:{}", self.number))
@@ -49,16 +58,81 @@ fn describe(info: &AdapterInfo) -> String {
     format!("{}, {:?}, {:?}", info.name, info.backend, info.device_type)
 }
 
-/// The wgpu adapters of this machine, hardware first. None is opened.
+/// Interfaces to GPUs that are asked, the best first.
+const APIS: &[(WgpuBackend, Backend)] = if cfg!(target_os = "macos") {
+    &[(WgpuBackend::Metal, Backend::Metal)]
+} else if cfg!(windows) {
+    &[(WgpuBackend::Vulkan, Backend::Vulkan), (WgpuBackend::Dx12, Backend::Dx12)]
+} else {
+    &[(WgpuBackend::Vulkan, Backend::Vulkan)]
+};
+
+/// The wgpu adapters of this machine, hardware first: of the first interface that reaches a GPU, else of the first that
+/// reaches a rasteriser. None is opened.
 pub fn adapters() -> Vec<Adapter> {
-    let found: Vec<Device> = Device::enumerate(DeviceType::Wgpu).into_iter().collect();
-    let of = |kind: fn(usize) -> DeviceKind| (0..found.len()).map(kind);
-    of(DeviceKind::DiscreteGpu)
-        .chain(of(DeviceKind::IntegratedGpu))
-        .chain(of(DeviceKind::VirtualGpu))
-        .chain([DeviceKind::Cpu])
-        .filter(|kind| found.contains(&Device::wgpu(kind.clone())))
-        .enumerate()
-        .map(|(number, kind)| Adapter { number, kind })
-        .collect()
+    let mut software = Vec::new();
+    for &(api, backend) in APIS {
+        let found = numbered(api, kinds(&ask(backend)));
+        if found.iter().any(|adapter| !adapter.is_software()) {
+            return found;
+        }
+        software = if software.is_empty() { found } else { software };
+    }
+    software
+}
+
+/// What kind each adapter is, in the order that `--device` numbers them. Each kind counts from 0 by itself; of
+/// rasterisers there is one.
+fn kinds(types: &[DeviceType]) -> Vec<DeviceKind> {
+    let count = |of: DeviceType| types.iter().filter(|one| **one == of).count();
+    let hardware = [
+        (DeviceType::DiscreteGpu, DeviceKind::DiscreteGpu as fn(usize) -> DeviceKind),
+        (DeviceType::IntegratedGpu, DeviceKind::IntegratedGpu),
+        (DeviceType::VirtualGpu, DeviceKind::VirtualGpu),
+    ];
+    let hardware = hardware.into_iter().flat_map(|(of, kind)| (0..count(of)).map(kind));
+    hardware.chain((count(DeviceType::Cpu) > 0).then_some(DeviceKind::Cpu)).collect()
+}
+
+fn numbered(api: WgpuBackend, kinds: Vec<DeviceKind>) -> Vec<Adapter> {
+    kinds.into_iter().enumerate().map(|(number, kind)| Adapter { number, kind, api }).collect()
+}
+
+/// The adapters of one interface.
+fn ask(backend: Backend) -> Vec<DeviceType> {
+    let instance = Instance::new(InstanceDescriptor {
+        backends: backend.into(),
+        ..InstanceDescriptor::new_without_display_handle()
+    });
+    let adapters = at_once(instance.enumerate_adapters(backend.into()));
+    adapters.iter().map(|adapter| adapter.get_info().device_type).collect()
+}
+
+/// What a future gives that waits for nothing but this thread, as all of wgpu's outside of a browser.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(found) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return found;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hardware_first_and_numbered_by_kind() {
+        use DeviceType::{Cpu, DiscreteGpu, IntegratedGpu, Other};
+        let types = [Cpu, IntegratedGpu, DiscreteGpu, Other, DiscreteGpu, Cpu];
+        let expected = [
+            DeviceKind::DiscreteGpu(0),
+            DeviceKind::DiscreteGpu(1),
+            DeviceKind::IntegratedGpu(0),
+            DeviceKind::Cpu,
+        ];
+        assert_eq!(kinds(&types), expected);
+    }
 }

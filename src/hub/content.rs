@@ -51,7 +51,7 @@ impl Content<'_> {
     fn go_on(&self, file: &mut File, progress: &mut Progress) -> std::result::Result<(), Failure> {
         let mut have = file.metadata().map_err(Failure::Disk)?.len();
         if have > self.bytes {
-            eprintln!("{}: has more than the file, and is fetched again", self.place.partial.display());
+            tell!("{}: has more than the file, and is fetched again", self.place.partial.display());
             file.set_len(0).map_err(Failure::Disk)?;
             have = 0;
         }

@@ -51,7 +51,7 @@ pub fn fetch(name: &Name) -> Result<()> {
     let listing = match hub.listing() {
         Ok(listing) => listing,
         Err(failure) if failure.is_of_network() && name.is_whole() => {
-            eprintln!("the hub cannot be asked ({failure}): {name} is taken as it is in the cache");
+            tell!("the hub cannot be asked ({failure}): {name} is taken as it is in the cache");
             return Ok(());
         }
         Err(failure) => return Err(hub.told(failure)),
@@ -87,11 +87,7 @@ impl<'a> Fetch<'a> {
         }
         let (there, odd): (BTreeSet<String>, BTreeSet<String>) = names.partition(|file| is_plain_path(file));
         if let Some(first) = odd.first() {
-            eprintln!(
-                "{}: {} file(s) whose names are no paths are left out, as {first:?}",
-                hub.name,
-                odd.len()
-            );
+            tell!("{}: {} file(s) whose names are no paths are left out, as {first:?}", hub.name, odd.len());
         }
         let snapshot = hub.name.directory().join("snapshots").join(&commit);
         Ok(Fetch { hub, layout, commit, there, snapshot })
@@ -157,7 +153,7 @@ impl<'a> Fetch<'a> {
             return Ok(());
         }
         if path.exists() {
-            eprintln!("{}: {file} in the cache is not what the hub has, and is fetched again", self.hub.name);
+            tell!("{}: {file} in the cache is not what the hub has, and is fetched again", self.hub.name);
         }
         let told = |e: Failure| self.hub.told(e).at(file);
         let place_of = self.hub.path(file);
@@ -173,13 +169,13 @@ impl<'a> Fetch<'a> {
         let bytes = bytes.and_then(|bytes| refuse_too_large(file, bytes)).map_err(told)?;
         let hash = Hash::of(about.etag(), &format!("{}/{file}", self.commit));
         if let Hash::Unknown(_) = hash {
-            eprintln!("{}: the hub has no hash of {file} that it could be held to", self.hub.name);
+            tell!("{}: the hub has no hash of {file} that it could be held to", self.hub.name);
         }
         let place = self.layout.place(&hash).map_err(|e| e.at(file))?;
         let blob = match place.there() {
             Some(blob) => blob.to_path_buf(),
             None => {
-                eprintln!("fetching {} {file}", self.hub.name.repository);
+                tell!("fetching {} {file}", self.hub.name.repository);
                 Content { hub: self.hub, path: &place_of, bytes, place: &place }
                     .fetch()
                     .map_err(|e| e.at(file))?;

@@ -147,11 +147,17 @@ impl<'a> Decoder<'a> {
     /// # Panics
     /// When a sequence has no room left.
     pub fn advance(decoders: &mut [&mut Decoder], ids: &[u32]) -> Result<()> {
+        Decoder::advance_unchecked(decoders, ids)?;
+        decoders.iter().try_for_each(|decoder| check_finite(&decoder.logits))
+    }
+
+    /// The same, whether logits are finite or not: one sequence's are nothing to the others.
+    fn advance_unchecked(decoders: &mut [&mut Decoder], ids: &[u32]) -> Result<()> {
         let Some(model) = decoders.first().map(|decoder| decoder.model) else { return Ok(()) };
         let tables: Vec<_> = decoders.iter().map(|decoder| decoder.tables(1, decoder.inherited(1))).collect();
         let mut parts: Vec<_> =
             decoders.iter_mut().zip(&tables).map(|(decoder, tables)| decoder.part(tables)).collect();
-        let logits = host_logits(model, model.forward(model.ids(ids)?, &mut parts))?;
+        let logits = unchecked_logits(model, model.forward(model.ids(ids)?, &mut parts))?;
         for (decoder, logits) in decoders.iter_mut().zip(logits.chunks_exact(model.vocab_size())) {
             decoder.logits = logits.to_vec();
             decoder.length += 1;
@@ -190,7 +196,8 @@ pub(super) fn check_length(tokens: usize, room: usize) -> Result<usize> {
     })
 }
 
-/// Goes on greedily with several sequences side by side, each until it ends.
+/// Goes on greedily with several sequences side by side, each until it ends or a logit of it is not finite
+/// ([`ErrorKind::NotFinite`], of that sequence alone).
 ///
 /// # Errors
 /// As [`Decoder::read`], and [`ErrorKind::Tokenizer`] for ids that have no text.
@@ -201,7 +208,7 @@ pub fn generate<'a>(
     sequences: Vec<(Decoder<'a>, Limits)>,
     tokenizer: &'a Tokenizer,
     end_of_sequence: &[u32],
-) -> Result<Vec<Generation>> {
+) -> Result<Vec<Result<Generation>>> {
     let Some(device) = sequences.first().map(|(decoder, _)| decoder.model.device()) else {
         return Ok(Vec::new());
     };
@@ -222,10 +229,13 @@ pub fn generate<'a>(
     }
 }
 
-fn go_on(mut sequences: Vec<Sequence>, end_of_sequence: &[u32]) -> Result<Vec<Generation>> {
+fn go_on(mut sequences: Vec<Sequence>, end_of_sequence: &[u32]) -> Result<Vec<Result<Generation>>> {
     loop {
         for sequence in sequences.iter_mut().filter(|sequence| sequence.generation.is_none()) {
-            sequence.take_next(end_of_sequence)?;
+            match check_finite(&sequence.decoder.logits) {
+                Ok(()) => sequence.take_next(end_of_sequence)?,
+                Err(e) => sequence.generation = Some(Err(e)),
+            }
         }
         let under_way = sequences.iter_mut().filter(|sequence| sequence.generation.is_none());
         let (mut decoders, next): (Vec<_>, Vec<_>) =
@@ -233,7 +243,7 @@ fn go_on(mut sequences: Vec<Sequence>, end_of_sequence: &[u32]) -> Result<Vec<Ge
         if decoders.is_empty() {
             return Ok(sequences.into_iter().filter_map(|sequence| sequence.generation).collect());
         }
-        Decoder::advance(&mut decoders, &next)?;
+        Decoder::advance_unchecked(&mut decoders, &next)?;
     }
 }
 
@@ -244,7 +254,7 @@ struct Sequence<'a> {
     /// What gives the text of its ids.
     text: After<'a>,
     ids: Vec<u32>,
-    generation: Option<Generation>,
+    generation: Option<Result<Generation>>,
 }
 
 impl Sequence<'_> {
@@ -267,18 +277,29 @@ impl Sequence<'_> {
         if ended.is_none() && (self.limits.stop)(&text) {
             ended = Some(Ended::Stop);
         }
-        self.generation = ended.map(|ended| Generation { ids: self.ids.clone(), text, ended });
+        self.generation = ended.map(|ended| Ok(Generation { ids: self.ids.clone(), text, ended }));
         Ok(())
     }
 }
 
-/// Logits of hidden states, `[rows * vocab]`.
+/// Logits of hidden states, `[rows * vocab]`, all finite.
 fn host_logits(model: &Network, hidden: Tensor<2>) -> Result<Vec<f32>> {
-    let logits: Vec<f32> = read(model.logits(hidden).try_into_data())?;
+    let logits = unchecked_logits(model, hidden)?;
+    check_finite(&logits)?;
+    Ok(logits)
+}
+
+/// Logits of hidden states, `[rows * vocab]`, finite or not.
+fn unchecked_logits(model: &Network, hidden: Tensor<2>) -> Result<Vec<f32>> {
+    let logits = read(model.logits(hidden).try_into_data())?;
     Mapped::check_whole()?;
+    Ok(logits)
+}
+
+fn check_finite(logits: &[f32]) -> Result<()> {
     match logits.iter().all(|logit| logit.is_finite()) {
-        true => Ok(logits),
-        false => Err(Error::new(ErrorKind::Compute, "a logit is not finite")
+        true => Ok(()),
+        false => Err(Error::new(ErrorKind::NotFinite, "a logit is not finite")
             .fix("check the checkpoint's weights; a base or factor out of range overflows too")),
     }
 }

@@ -34,7 +34,7 @@ impl Network {
     /// Scores a sequence of token ids in one causal pass.
     ///
     /// # Errors
-    /// [`ErrorKind::Compute`] when the device fails or a loss is not finite.
+    /// [`ErrorKind::Compute`] when the device fails, [`ErrorKind::NotFinite`] when a loss is not finite.
     pub fn score(&self, ids: &[u32], rotary: &RotaryTables) -> Result<TokenScores> {
         if ids.len() < 2 {
             return Ok(TokenScores::default());
@@ -58,7 +58,7 @@ impl Network {
         Mapped::check_whole()?;
         match scores.nll.iter().position(|nll| !nll.is_finite()) {
             None => Ok(scores),
-            Some(token) => Err(Error::new(ErrorKind::Compute, "the loss is not finite")
+            Some(token) => Err(Error::new(ErrorKind::NotFinite, "the loss is not finite")
                 .at(format_args!("token {}", token + first))
                 .fix("check the checkpoint's weights; a base or factor out of range overflows too")),
         }

@@ -185,7 +185,7 @@ impl<'a> Subject<'a> {
             let one = encodings[number % encodings.len()];
             let expected = Duration::from_secs_f64(measured.seconds(one).all);
             if generations.len() < GENERATED && started.elapsed() + expected < share {
-                generations.push(self.generate(one, usize::MAX)?);
+                generations.extend(self.generate(one, usize::MAX)?);
             }
         }
         if generations.is_empty() {
@@ -193,13 +193,14 @@ impl<'a> Subject<'a> {
             let of_token = measured.rates.time(&of_token) / FEWEST as f64;
             let affordable = (share.as_secs_f64() / 4.0 / of_token) as usize;
             let cut = self.generate(pending[0], affordable.max(FEWEST))?;
-            generations.push(Generated { most: 0, ..cut });
+            generations.extend(cut.map(|cut| Generated { most: 0, ..cut }));
         }
         Ok(generations)
     }
 
-    /// Goes on with a sample's prompt, or with its last tokens where it has more than `most_read`.
-    fn generate(&self, pending: &Pending<'a>, most_read: usize) -> Result<Generated> {
+    /// Goes on with a sample's prompt, or with its last tokens where it has more than `most_read`; none of a sample that
+    /// fails under its encoding.
+    fn generate(&self, pending: &Pending<'a>, most_read: usize) -> Result<Option<Generated>> {
         let Pending { work, one, encoding, .. } = *pending;
         let request = work.task.task.request(&one.sample, self.checkpoint.config.trained_length());
         let Request::Generate { limits, .. } = request else {
@@ -211,23 +212,26 @@ impl<'a> Subject<'a> {
         let levels =
             encoding.spec.units().iter().map(|unit| one.segments[unit].index[tokens.clone()].to_vec());
         let under = self.under(encoding, self.checkpoint.tokenizer.bos()?);
-        let decoder = under.read(&one.sample.tokens.ids[tokens.clone()], levels.collect(), room)?;
+        let decoder = match under.read(&one.sample.tokens.ids[tokens.clone()], levels.collect(), room) {
+            Err(e) if e.kind.is_of_sample() => return Ok(None),
+            read => read?,
+        };
         let started = Instant::now();
         let sequences = vec![(decoder, limits)];
         let generation = generate(sequences, &self.checkpoint.tokenizer, &self.checkpoint.end_of_sequence)?;
         let seconds = started.elapsed().as_secs_f64();
-        let generation = &generation[0];
+        let Some(Ok(generation)) = generation.first() else { return Ok(None) };
         // The last token is read again only where the model's next one ends the text.
         let again = match generation.ended {
             Ended::EndOfSequence => generation.ids.len(),
             Ended::MaxNewTokens | Ended::Stop => generation.ids.len().saturating_sub(1),
         };
         let cost = self.account.going_on(encoding, kept(&encoding.spec, tokens.len(), room), again);
-        Ok(Generated {
+        Ok(Some(Generated {
             again,
             most: limits.max_new_tokens.saturating_sub(1),
             point: [cost.generated_linear, cost.generated_attention, seconds],
-        })
+        }))
     }
 }
 

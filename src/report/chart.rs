@@ -18,6 +18,11 @@ const BOTTOM: f64 = 412.0;
 /// From one name of the legend to the next.
 const LEGEND_STEP: f64 = 24.0;
 
+/// Most names of categories that are written: of more, every second, third and so on.
+const MOST_TICKS: usize = 44;
+/// Most names of curves beside the plot.
+const MOST_NAMES: usize = 80;
+
 /// What is drawn.
 pub(crate) struct Chart {
     pub(crate) title: String,
@@ -85,7 +90,8 @@ impl Chart {
         }
         svg.line((LEFT, scale.bottom), (RIGHT, scale.bottom), "stroke=\"#333333\"");
         svg.line((LEFT, TOP), (LEFT, scale.bottom), "stroke=\"#333333\"");
-        for (number, tick) in self.ticks.iter().enumerate() {
+        let every = self.ticks.len().div_ceil(MOST_TICKS);
+        for (number, tick) in self.ticks.iter().enumerate().step_by(every.max(1)) {
             let at = (scale.x(number as f64), scale.bottom + 20.0);
             match scale.turned {
                 true => svg.turned_text((at.0 + 6.0, at.1 - 4.0), "end", 30.0, tick),
@@ -120,7 +126,11 @@ impl Chart {
         let end = |curve: &Curve| curve.points.last().map_or(0.0, |point| point.value);
         let mut order: Vec<&Curve> = self.named().collect();
         order.sort_by(|a, b| end(b).total_cmp(&end(a)));
-        for (place, curve) in order.into_iter().enumerate() {
+        if let Some(more) = order.len().checked_sub(MOST_NAMES + 1) {
+            let y = TOP + 12.0 + LEGEND_STEP * MOST_NAMES as f64;
+            svg.text((RIGHT + 16.0, y), "start", &format!("and {} more", more + 1));
+        }
+        for (place, curve) in order.into_iter().take(MOST_NAMES).enumerate() {
             let (x, y) = (RIGHT + 16.0, TOP + 12.0 + LEGEND_STEP * place as f64);
             svg.line((x, y), (x + 34.0, y), &stroke(curve.style));
             if let Some(style) = curve.style {
@@ -166,7 +176,7 @@ impl Scale {
             high,
             step,
             highest: chart.highest,
-            bottom: BOTTOM.max(TOP + 12.0 + LEGEND_STEP * chart.named().count() as f64),
+            bottom: BOTTOM.max(TOP + 12.0 + LEGEND_STEP * chart.named().count().min(MOST_NAMES + 1) as f64),
             longest_tick,
             turned: longest_tick + 8.0 > (RIGHT - LEFT) / chart.ticks.len() as f64,
         }
@@ -252,6 +262,26 @@ mod tests {
         for (least, expected) in [(0.3, 0.5), (0.12, 0.2), (7.0, 10.0), (1.0, 1.0), (0.021, 0.05)] {
             assert!((step(least) / expected - 1.0).abs() < 1e-9, "{least}: {}", step(least));
         }
+    }
+
+    #[test]
+    fn many_values_and_curves_leave_out_names() {
+        let point = |tick| DataPoint { tick, value: tick as f64, low: 0.0, high: 400.0 };
+        let curve =
+            |n: usize| Curve { name: format!("row {n}"), style: Some(n), points: vec![point(0), point(399)] };
+        let chart = Chart {
+            title: "t".into(),
+            x: "x".into(),
+            y: "y".into(),
+            ticks: (0..400).map(|n| format!("value {n}")).collect(),
+            limit: None,
+            highest: f64::INFINITY,
+            curves: (0..300).map(curve).collect(),
+        };
+        let svg = chart.svg();
+        let values = svg.matches(">value ").count();
+        assert!((30..=MOST_TICKS).contains(&values) && svg.contains(">value 0<"), "{values}");
+        assert_eq!((svg.matches(">row ").count(), svg.matches("and 220 more").count()), (MOST_NAMES, 1));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use longcode_stats::{
 use rayon::prelude::*;
 
 use crate::config::{Config, EncodingEntry, TaskEntry};
-use crate::error::{Error, ErrorKind, Result};
-use crate::store::{Results, SampleKey, SampleLine};
+use crate::error::Result;
+use crate::store::{Results, StoredSample};
 use crate::task::{Better, Group, Measure, Metric};
 
 /// A figure: one line of summary.csv.
@@ -73,18 +73,18 @@ impl<'a> Measurements<'a> {
     /// [`ErrorKind::Results`] for a stored outcome that its task cannot read.
     pub(super) fn new(results: &'a Results) -> Result<Measurements<'a>> {
         let mut ids: HashMap<&str, BTreeSet<SampleId>> = HashMap::new();
-        for line in &results.samples {
-            ids.entry(&line.key.task).or_default().insert((&line.bucket, &line.key.sample));
+        for one in &results.samples {
+            ids.entry(&results.config.tasks[one.task].name).or_default().insert((&one.bucket, &one.sample));
         }
         let samples: HashMap<&str, Vec<SampleId>> =
             ids.into_iter().map(|(task, ids)| (task, ids.into_iter().collect())).collect();
         let mut measures: HashMap<[&str; 3], Measures> = HashMap::new();
-        for lines in results.samples.chunks(LINES) {
+        for some in results.samples.chunks(TOGETHER) {
             let read: Result<Vec<Vec<Measure>>> =
-                lines.par_iter().map(|line| of_line(&results.config, line)).collect();
-            for (line, read) in lines.iter().zip(read?) {
-                let SampleKey { model, encoding, task, .. } = &line.key;
-                let number = number(&samples[&task[..]], line);
+                some.par_iter().map(|one| of_sample(results, one)).collect();
+            for (one, read) in some.iter().zip(read?) {
+                let [model, encoding, task] = names(&results.config, one);
+                let number = number(&samples[task], one);
                 let here = measures.entry([model, encoding, task]).or_default();
                 for measure in read {
                     let pairs = here.entry((measure.group, measure.metric)).or_default();
@@ -94,6 +94,7 @@ impl<'a> Measurements<'a> {
         }
         for pairs in measures.values_mut().flat_map(BTreeMap::values_mut) {
             pairs.sort_unstable_by_key(|(number, _)| *number);
+            pairs.shrink_to_fit();
         }
         Ok(Measurements { samples, measures })
     }
@@ -105,8 +106,8 @@ impl<'a> Measurements<'a> {
     }
 
     /// The number of a task's sample.
-    pub(super) fn number(&self, line: &SampleLine) -> usize {
-        number(&self.samples[&line.key.task[..]], line)
+    pub(super) fn number(&self, config: &Config, one: &StoredSample) -> usize {
+        number(&self.samples[&config.tasks[one.task].name[..]], one)
     }
 
     /// All figures, in the order of the config: model, task, encoding, group, metric. Differences are from
@@ -121,24 +122,25 @@ impl<'a> Measurements<'a> {
     }
 }
 
-/// The number of a line's sample among those of its task.
-fn number(samples: &[SampleId], line: &SampleLine) -> usize {
-    samples.binary_search(&(&line.bucket, &line.key.sample)).expect("every line's sample is among them")
+/// The number of a sample among those of its task.
+fn number(samples: &[SampleId], one: &StoredSample) -> usize {
+    samples.binary_search(&(&one.bucket, &one.sample)).expect("every sample is among them")
 }
 
-/// Lines that are read beside each other: enough for all cores, and few enough not to hold all of them twice.
-const LINES: usize = 1024;
+/// Names of a result's model, encoding and task.
+fn names<'a>(config: &'a Config, one: &StoredSample) -> [&'a str; 3] {
+    [&config.models[one.model].name, &config.encodings[one.encoding].name, &config.tasks[one.task].name]
+}
 
-fn of_line(config: &Config, line: &SampleLine) -> Result<Vec<Measure>> {
-    let key = &line.key;
-    let bad = |what: String| {
-        Error::new(ErrorKind::Results, what)
-            .at(format_args!("samples.jsonl: task \"{}\", sample \"{}\"", key.task, key.sample))
-            .fix("remove the line, which is then computed again, or start over with --fresh")
-    };
-    let task = config.tasks.iter().find(|task| task.name == key.task);
-    let task = task.ok_or_else(|| bad("the config has no such task".into()))?;
-    task.task.measures(&line.outcome).map_err(|e| bad(format!("not an outcome: {e}")))
+/// Samples whose outcomes are read beside each other: enough for all cores, and few enough that only their numbers take
+/// room.
+const TOGETHER: usize = 1024;
+
+/// What a sample has in its task's figures; nothing of one that failed.
+fn of_sample(results: &Results, one: &StoredSample) -> Result<Vec<Measure>> {
+    let Some(outcome) = results.outcome(one)? else { return Ok(Vec::new()) };
+    let task = &results.config.tasks[one.task].task;
+    task.measures(&outcome).map_err(|e| results.bad_sample(one, format!("not an outcome: {e}")))
 }
 
 /// The encodings that are held against each other.

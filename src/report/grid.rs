@@ -12,20 +12,24 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// The cells' texts as `mark` decorates them.
-    pub(super) fn new(table: &Table, mark: impl Fn(String, Mark) -> String) -> Grid {
-        let start = |name: &str| vec![name.to_string()];
+    /// The cells' texts as `plain` writes a text, and `mark` decorates that.
+    pub(super) fn new(
+        table: &Table,
+        plain: fn(&str) -> String,
+        mark: impl Fn(String, Mark) -> String,
+    ) -> Grid {
+        let start = |name: &str| vec![plain(name)];
         let mut header = start("encoding");
         header.extend(table.columns.iter().map(|column| match column.beyond {
-            true => format!("{} {BEYOND}", column.name),
-            false => column.name.clone(),
+            true => format!("{} {BEYOND}", plain(&column.name)),
+            false => plain(&column.name),
         }));
         let mut counts = start("n");
         counts.extend(table.columns.iter().map(|column| column.samples.clone()));
         let row = |(name, cells): &(String, Vec<Cell>)| {
             start(name)
                 .into_iter()
-                .chain(cells.iter().map(|cell| mark(table.text(cell), cell.mark)))
+                .chain(cells.iter().map(|cell| mark(plain(&table.text(cell)), cell.mark)))
                 .collect()
         };
         Grid { rows: [header].into_iter().chain(table.rows.iter().map(row)).chain([counts]).collect() }

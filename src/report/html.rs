@@ -5,20 +5,31 @@ use std::collections::HashSet;
 use std::fmt::Write;
 
 use super::number::number;
-use super::samples::{Shown, Text, shown};
+use super::samples::{OfRow, Shown, Text, shown};
 use super::svg::escape;
 use super::{Cell, Mark, Picture, Report, Section, Table, caption};
+use crate::error::Result;
+use crate::hash::sha256_base64;
 
-/// The page.
-pub(super) fn render(report: &Report) -> String {
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// The page. Nothing in it is run or loaded but its own style and script, whatever stands in names and texts.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Results`] when stored samples were changed since they were read.
+pub(super) fn render(report: &Report) -> Result<String> {
     let name = escape(&report.results.config.name);
     let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
-         content=\"width=device-width\">\n<title>{name}</title>\n<style>\n{}</style>\n</head>\n<body>\n<h1>{name}</h1>\n",
-        include_str!("page.css")
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" \
+         content=\"default-src 'none'; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'\">\n<meta \
+         name=\"viewport\" content=\"width=device-width\">\n<title>{name}</title>\n<style>{STYLE}</style>\n</head>\n\
+         <body>\n<h1>{name}</h1>\n",
+        sha256_base64(STYLE.as_bytes()),
+        sha256_base64(SCRIPT.as_bytes())
     );
     report.overview.iter().for_each(|one| table(&mut page, one));
-    for line in caption(report) {
+    for line in caption(report).into_iter().chain(report.failures.head()) {
         let _ = writeln!(page, "<p>{}</p>", escape(&line));
     }
     page.push_str("<nav><ul>\n");
@@ -27,15 +38,15 @@ pub(super) fn render(report: &Report) -> String {
     }
     page.push_str("<li><a href=\"#samples\">Samples</a></li>\n<li><a href=\"#environment\">Environment</a></li>\n</ul></nav>\n");
     for (number, one) in report.sections.iter().enumerate() {
-        section(&mut page, number, one);
+        section(&mut page, number, one, report.failures.of(one));
     }
-    samples(&mut page, report);
+    samples(&mut page, report)?;
     environment(&mut page, report);
-    let _ = write!(page, "<script>\n{}</script>\n</body>\n</html>\n", include_str!("page.js"));
-    page
+    let _ = write!(page, "<script>{SCRIPT}</script>\n</body>\n</html>\n");
+    Ok(page)
 }
 
-fn section(page: &mut String, number: usize, section: &Section) {
+fn section(page: &mut String, number: usize, section: &Section, failed: Option<String>) {
     let _ = writeln!(page, "<section id=\"section-{number}\">\n<h2>{}</h2>", escape(&section.title()));
     // With a verdict what shows it comes first, and the rest folds away.
     let leads = section.verdict.is_some();
@@ -49,6 +60,9 @@ fn section(page: &mut String, number: usize, section: &Section) {
     page.push_str(if leads { "<details><summary>All figures</summary>\n" } else { "" });
     tables.iter().for_each(|one| table(page, one));
     let _ = writeln!(page, "<p class=\"legend\">{}</p>", section.legend("<b>Bold</b>"));
+    if let Some(failed) = failed {
+        let _ = writeln!(page, "<p class=\"legend\">{}</p>", escape(&failed));
+    }
     pictures.iter().for_each(|one| picture(page, one));
     page.push_str(if leads { "</details>\n" } else { "" });
     page.push_str("</section>\n");
@@ -100,8 +114,8 @@ fn cell(cell: &Cell) -> String {
     format!("<td{value}>{text}{interval}</td>")
 }
 
-fn samples(page: &mut String, report: &Report) {
-    let (shown, all) = shown(report.results);
+fn samples(page: &mut String, report: &Report) -> Result<()> {
+    let (shown, all) = shown(report.results)?;
     let _ = writeln!(
         page,
         "<section id=\"samples\">\n<h2>Samples</h2>\n<p>{} of {all}: the first of every bucket, so that this page stays \
@@ -110,44 +124,56 @@ fn samples(page: &mut String, report: &Report) {
     );
     let mut texts = HashSet::new();
     for one in &shown {
-        sample(page, one, texts.insert(&one.line.sha256));
+        sample(page, report, one, texts.insert(&one.first.sha256));
     }
     page.push_str("</section>\n");
+    Ok(())
 }
 
 /// A sample; its text only where it is not on the page already.
-fn sample(page: &mut String, shown: &Shown, first: bool) {
-    let line = shown.line;
-    let (task, id) = (escape(&line.key.task), escape(&line.key.sample));
-    let _ = writeln!(page, "<details><summary>{task}: {id} ({} tokens)</summary>", line.tokens);
-    results(page, shown);
+fn sample(page: &mut String, report: &Report, shown: &Shown, first: bool) {
+    let stored = shown.first;
+    let task = escape(&report.results.config.tasks[stored.task].name);
+    let id = escape(&stored.sample);
+    let _ = writeln!(page, "<details><summary>{task}: {id} ({} tokens)</summary>", stored.tokens);
+    results(page, report, shown);
     match &shown.text {
         Ok(found) if first => text(page, found),
         Ok(_) => page.push_str("<p>Its text stands above, under another task.</p>\n"),
         Err(why) => {
-            let _ = writeln!(page, "<p>The text (sha256 {}) is not shown: {}.</p>", line.sha256, escape(why));
+            let hash = escape(&stored.sha256);
+            let _ = writeln!(page, "<p>The text (sha256 {hash}) is not shown: {}.</p>", escape(why));
         }
     }
     page.push_str("</details>\n");
 }
 
 /// The sample's figures and what was generated, one row a model and encoding.
-fn results(page: &mut String, shown: &Shown) {
-    let Some((first, figures)) = shown.results.first() else { return };
-    let fields = first.outcome.as_object().into_iter().flatten();
-    let texts: Vec<&String> = fields.filter(|(_, value)| value.is_string()).map(|(key, _)| key).collect();
-    let names = ["model", "encoding"].into_iter().chain(figures.iter().map(|(name, _)| *name));
-    let names = names.chain(texts.iter().map(|text| text.as_str()));
+fn results(page: &mut String, report: &Report, shown: &Shown) {
+    // What one has that did not fail; where all did, there is nothing but that.
+    let whole = shown.results.iter().find_map(|row| Some((row, row.outcome.as_ref()?)));
+    let figures: Vec<&str> =
+        whole.iter().flat_map(|(row, _)| row.figures.iter().map(|(name, _)| *name)).collect();
+    let fields = whole.iter().flat_map(|(_, outcome)| outcome.as_object()).flatten();
+    let texts: Vec<&str> = fields.filter(|(_, value)| value.is_string()).map(|(key, _)| &key[..]).collect();
+    let names = ["model", "encoding"].into_iter().chain(figures.iter().copied()).chain(texts.iter().copied());
     let heads: String = names.map(|name| head(&name.replace('_', " "))).collect();
     let _ = writeln!(page, "<div class=\"wide\"><table><thead><tr>{heads}</tr></thead>\n<tbody>");
-    for (line, figures) in &shown.results {
-        let (model, encoding) = (escape(&line.key.model), escape(&line.key.encoding));
+    let config = &report.results.config;
+    for OfRow { stored, outcome, figures: values } in &shown.results {
+        let model = escape(&config.models[stored.model].name);
+        let encoding = escape(&config.encodings[stored.encoding].name);
         let _ = write!(page, "<tr><th scope=\"row\">{model}</th><th scope=\"row\">{encoding}</th>");
-        for (_, value) in figures {
+        if let Some(why) = &stored.failed {
+            let columns = (figures.len() + texts.len()).max(1);
+            let _ = writeln!(page, "<td colspan=\"{columns}\">failed: {}</td></tr>", escape(why));
+            continue;
+        }
+        for (_, value) in values {
             let _ = write!(page, "<td data-value=\"{value}\">{}</td>", number(*value));
         }
         for key in &texts {
-            let generated = line.outcome[key.as_str()].as_str().unwrap_or("-");
+            let generated = outcome.as_ref().and_then(|outcome| outcome[*key].as_str()).unwrap_or("-");
             let _ = write!(page, "<td><code>{}</code></td>", escape(generated));
         }
         page.push_str("</tr>\n");

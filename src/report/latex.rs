@@ -6,6 +6,7 @@ use std::iter;
 use std::ops::Range;
 
 use super::{Column, Content, Mark, Report, Section, Table};
+use crate::terminal::visible_line;
 
 /// Columns of figures that fit a page; wider tables are made smaller.
 const FIT: usize = 8;
@@ -21,6 +22,9 @@ pub(super) fn render(report: &Report) -> String {
         let sections: Vec<&Section> =
             report.sections.iter().filter(|section| section.task == task.name).collect();
         for section in &sections {
+            if let Some(failed) = report.failures.of(section) {
+                let _ = writeln!(text, "\n\\paragraph{{{}}} {}", escape(&section.title()), escape(&failed));
+            }
             if let Some(verdict) = &section.verdict {
                 let _ = writeln!(text, "\n\\paragraph{{{}}} {}", escape(&section.title()), escape(verdict));
             }
@@ -132,7 +136,7 @@ fn rows(text: &mut String, block: &Block, columns: &[Column]) {
         let cells = columns.iter().flat_map(|column| {
             block.tables.iter().map(move |table| cell(table, column).unwrap_or("-".into()))
         });
-        let _ = writeln!(text, "{} & {} \\\\", escape(name), cells.collect::<Vec<_>>().join(" & "));
+        let _ = writeln!(text, "{} & {} \\\\", row_name(name), cells.collect::<Vec<_>>().join(" & "));
     }
 }
 
@@ -145,8 +149,15 @@ fn marked(text: &str, mark: Mark) -> String {
     }
 }
 
-/// A text as LaTeX; a range's hyphen becomes a dash, a difference's a minus.
+/// A name at the beginning of a row: what `\\` before it would take for its own is shielded.
+fn row_name(name: &str) -> String {
+    let escaped = escape(name);
+    if escaped.trim_start().starts_with(['[', '*']) { format!("{{}}{escaped}") } else { escaped }
+}
+
+/// A text as LaTeX on one line; a range's hyphen becomes a dash, a difference's a minus.
 fn escape(text: &str) -> String {
+    let text = &*visible_line(text);
     let mut escaped = String::new();
     let mut before = ' ';
     for (at, c) in text.char_indices() {
@@ -157,6 +168,8 @@ fn escape(text: &str) -> String {
             '&' | '%' | '$' | '#' | '_' | '{' | '}' => escaped.extend(['\\', c]),
             '\\' => escaped.push_str("\\textbackslash{}"),
             '~' => escaped.push_str("\\textasciitilde{}"),
+            '`' => escaped.push_str("\\textasciigrave{}"),
+            '|' => escaped.push_str("\\textbar{}"),
             '^' => escaped.push_str("\\textasciicircum{}"),
             '<' | '>' => escaped.extend(['$', c, '$']),
             '≈' => escaped.push_str("$\\approx$"),
@@ -179,5 +192,10 @@ mod tests {
         assert_eq!(escape("0-512 †"), "0--512 $\\dagger$");
         assert_eq!(escape("-0.01 [-0.02, +0.01]"), "$-$0.01 [$-$0.02, +0.01]");
         assert_eq!(escape("Self-Extend"), "Self-Extend");
+        assert_eq!(
+            escape("a|`b`\n"),
+            "a\\textbar{}\\textasciigrave{}b\\textasciigrave{}\\textbackslash{}u000a"
+        );
+        assert_eq!([row_name("[x]"), row_name("*x")], ["{}[x]", "{}*x"]);
     }
 }

@@ -4,34 +4,38 @@ use std::fmt::Write;
 
 use super::grid::Grid;
 use super::{Mark, Report, Table, caption};
+use crate::terminal::visible_line;
 
 /// The report's text.
 pub(super) fn render(report: &Report) -> String {
-    let mut text = format!("# {}\n", report.results.config.name);
+    let mut text = format!("# {}\n", escape(&report.results.config.name));
     for table in &report.overview {
-        let _ = write!(text, "\n{}\n\n{}", table.title, markdown(table));
+        let _ = write!(text, "\n{}\n\n{}", escape(&table.title), markdown(table));
     }
-    for line in caption(report) {
-        let _ = write!(text, "\n{line}\n");
+    for line in caption(report).into_iter().chain(report.failures.head()) {
+        let _ = write!(text, "\n{}\n", escape(&line));
     }
     for section in &report.sections {
-        let _ = write!(text, "\n## {}\n", section.title());
+        let _ = write!(text, "\n## {}\n", escape(&section.title()));
         if let Some(verdict) = &section.verdict {
-            let _ = write!(text, "\n{verdict}\n");
+            let _ = write!(text, "\n{}\n", escape(verdict));
         }
         for table in &section.tables {
-            let _ = write!(text, "\n{}\n\n{}", table.title, markdown(table));
+            let _ = write!(text, "\n{}\n\n{}", escape(&table.title), markdown(table));
         }
         let _ = write!(text, "\n{}\n", section.legend("**Bold**"));
+        if let Some(failed) = report.failures.of(section) {
+            let _ = write!(text, "\n{}\n", escape(&failed));
+        }
         for picture in &section.pictures {
-            let _ = write!(text, "\n![{}]({})\n", picture.title, picture.svg_file());
+            let _ = write!(text, "\n![{}]({})\n", escape(&picture.title), picture.svg_file());
         }
     }
     text
 }
 
 fn markdown(table: &Table) -> String {
-    let rows = Grid::new(table, marked).aligned(|_| 0);
+    let rows = Grid::new(table, escape, marked).aligned(|_| 0);
     let mut text = String::new();
     for (number, row) in rows.iter().enumerate() {
         let _ = writeln!(text, "| {} |", row.join(" | "));
@@ -52,5 +56,52 @@ fn marked(text: String, mark: Mark) -> String {
         Mark::Best => format!("**{text}**"),
         Mark::Tie => format!("≈ {text}"),
         Mark::Plain => text,
+    }
+}
+
+/// A text as Markdown reads it back: what would mark, link, break a table or begin HTML is escaped. An underscore
+/// between letters or digits marks nothing; brackets do only as links, `](`.
+pub(crate) fn escape(text: &str) -> String {
+    let text = visible_line(text);
+    let mut escaped = String::with_capacity(text.len());
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        let after = text[at + c.len_utf8()..].chars().next().unwrap_or(' ');
+        let marks = match c {
+            '|' | '`' | '*' | '<' | '\\' | '~' => true,
+            '_' => !(before.is_alphanumeric() && after.is_alphanumeric()),
+            ']' => matches!(after, '(' | '[' | ':'),
+            '!' => after == '[',
+            '&' => after == '#' || after.is_alphabetic(),
+            _ => false,
+        };
+        if marks {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+        before = c;
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_markdown_reads_otherwise_is_escaped() {
+        for (text, escaped) in [
+            ("a|b", "a\\|b"),
+            ("`x` *y* <z>", "\\`x\\` \\*y\\* \\<z>"),
+            ("_a_ dynamic_ntk", "\\_a\\_ dynamic_ntk"),
+            ("a\nb\u{1b}", "a\\\\u000ab\\\\u001b"),
+            ("[x](y) ![z]", "[x\\](y) \\![z]"),
+            ("a\\b ~~c~~ &lt; R&D", "a\\\\b \\~\\~c\\~\\~ \\&lt; R\\&D"),
+            ("-0.01 [-0.02, +0.01]", "-0.01 [-0.02, +0.01]"),
+            ("-", "-"),
+            ("HiRoPE window=256", "HiRoPE window=256"),
+        ] {
+            assert_eq!(escape(text), escaped, "{text}");
+        }
     }
 }

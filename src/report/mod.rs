@@ -12,15 +12,16 @@
 pub(crate) mod chart;
 mod colour;
 mod contributions;
-mod csv;
+pub(crate) mod csv;
 mod curves;
+mod failures;
 mod figures;
 mod grid;
 mod heatmap;
 mod html;
 mod latex;
 mod lm_eval;
-mod markdown;
+pub(crate) mod markdown;
 pub(crate) mod number;
 mod overview;
 mod pictures;
@@ -43,17 +44,21 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::write_whole;
 use crate::store::Results;
+use failures::Failures;
 use figures::Measurements;
 use pictures::pictures;
 
 pub use pictures::Picture;
 
 /// A text that shows all of a report.
-type Render = fn(&Report) -> String;
+type Render = fn(&Report) -> Result<String>;
 
 /// The files that show all of a report, and what renders them.
-const FORMATS: &[(&str, Render)] =
-    &[("report.md", markdown::render), ("report.tex", latex::render), ("report.html", html::render)];
+const FORMATS: &[(&str, Render)] = &[
+    ("report.md", |report| Ok(markdown::render(report))),
+    ("report.tex", |report| Ok(latex::render(report))),
+    ("report.html", html::render),
+];
 
 /// Everything that a report shows, ready to be rendered.
 #[derive(Debug)]
@@ -64,6 +69,8 @@ pub struct Report<'a> {
     pub baseline: &'a str,
     /// What its figures are taken from.
     measured: Measurements<'a>,
+    /// What failed, which no figure is of.
+    failures: Failures,
     /// All figures.
     pub rows: Vec<Row>,
     /// Of a suite: each model's main figure on every task.
@@ -87,14 +94,15 @@ impl<'a> Report<'a> {
         pictures(results, &rows, &mut sections, baseline);
         let overview =
             if results.config.suite { overview::tables(&results.config, &sections) } else { Vec::new() };
-        Ok(Report { results, baseline, measured, rows, overview, sections })
+        let failures = Failures::new(results);
+        Ok(Report { results, baseline, measured, failures, rows, overview, sections })
     }
 
     /// Writes every file into `out`: summary.csv, differences.csv, contributions.csv, report.md, report.tex, report.html, the
     /// pictures, and `lm_eval/`.
     ///
     /// # Errors
-    /// [`ErrorKind::Write`].
+    /// [`ErrorKind::Write`]; [`ErrorKind::Results`] when stored samples were changed since they were read.
     pub fn write(&self, out: &Path) -> Result<()> {
         write_whole(&out.join("summary.csv"), &csv::summary(&self.rows))?;
         write_whole(&out.join("differences.csv"), &csv::differences(&self.rows, self.baseline))?;
@@ -105,14 +113,14 @@ impl<'a> Report<'a> {
             write_whole(&out.join(picture.svg_file()), picture.svg.as_bytes())?;
             let path = out.join(picture.png_file());
             let bytes = png::png(&picture.svg).ok_or_else(|| {
-                Error::new(ErrorKind::Write, "the picture is too large to be drawn")
+                Error::new(ErrorKind::Write, "the picture cannot be drawn")
                     .in_file(&path)
                     .fix("shorten the names in the config: they are its labels")
             })?;
             write_whole(&path, &bytes)?;
         }
         for (file, render) in FORMATS {
-            write_whole(&out.join(file), render(self).as_bytes())?;
+            write_whole(&out.join(file), render(self)?.as_bytes())?;
         }
         lm_eval::write(self, out)
     }

@@ -1,6 +1,8 @@
 // A click on a column's name sorts the table by it, a second click the other way round.
 const key = (row, column) => {
   const cell = row.cells[column];
+  // A row that failed has fewer cells.
+  if (cell === undefined) return "";
   return cell.dataset.value === undefined ? cell.textContent.trim() : Number(cell.dataset.value);
 };
 const compare = (a, b) => {

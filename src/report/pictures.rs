@@ -8,6 +8,8 @@ use std::collections::{BTreeSet, HashSet};
 use super::heatmap::{HeatMap, Panel};
 use super::{Row, Section, contributions};
 use crate::config::{Config, EncodingEntry, TaskEntry};
+use crate::hash::sha256;
+use crate::limits::FILE_NAME;
 use crate::store::Results;
 use crate::task::{Better, Group, Metric};
 
@@ -142,17 +144,35 @@ fn range(values: impl Iterator<Item = f64> + Clone, metric: &Metric) -> (f64, f6
     if share { (0.0, 1.0) } else { (least, most.max(least + 1e-9)) }
 }
 
-/// Names of files, each given once.
+/// Names of files, each given once. Every file and directory that is called after names of a config has its name here.
 #[derive(Default)]
 pub(super) struct FileNames(HashSet<String>);
 
 impl FileNames {
-    /// A name as a file's, of letters, digits, dots, underscores and dashes; numbered where an earlier one
-    /// reads the same, also on a disk that does not tell capitals from small letters.
+    /// A name as a file's, of letters, digits, dots, underscores and dashes, not hidden, and of at most [`FILE_NAME`]
+    /// bytes; numbered where an earlier one reads the same, also on a disk that does not tell capitals from small
+    /// letters.
     pub(super) fn unique(&mut self, name: &str) -> String {
-        let plain = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '_') { c } else { '-' };
-        let name: String = name.chars().map(plain).collect();
-        let mut names = [name.clone()].into_iter().chain((2..).map(|n| format!("{name}-{n}")));
+        self.unique_of(name, |c| c.is_alphanumeric() || matches!(c, '.' | '_'), '-')
+    }
+
+    /// The same with other characters that stay, and what stands for those that do not.
+    pub(super) fn unique_of(&mut self, name: &str, stays: fn(char) -> bool, other: char) -> String {
+        let plain = |(n, c): (usize, char)| match n {
+            0 if c == '.' => other,
+            _ if stays(c) => c,
+            _ => other,
+        };
+        let plain: String = name.chars().enumerate().map(plain).collect();
+        let name = match plain.len() <= FILE_NAME {
+            true => plain,
+            // The hash is of all of it, so that names that begin alike stay apart.
+            false => {
+                let hash = &sha256(name.as_bytes())[..8];
+                format!("{}{other}{hash}", &plain[..plain.floor_char_boundary(FILE_NAME - 9)])
+            }
+        };
+        let mut names = [name.clone()].into_iter().chain((2..).map(|n| format!("{name}{other}{n}")));
         names.find(|name| self.0.insert(name.to_lowercase())).expect("there is always another number")
     }
 }
@@ -166,5 +186,14 @@ mod tests {
         let mut names = FileNames::default();
         let given = ["a b", "a-b", "A b", "c"].map(|name| names.unique(name));
         assert_eq!(given, ["a-b", "a-b-2", "A-b-3", "c"]);
+    }
+
+    #[test]
+    fn any_name_is_one_that_a_disk_can_have() {
+        let mut names = FileNames::default();
+        let given = [".", "..", ".hidden", "a/b", "a:b", "../../x", ""].map(|name| names.unique(name));
+        assert_eq!(given, ["-", "-.", "-hidden", "a-b", "a-b-2", "-.-..-x", ""]);
+        let long = ["é".repeat(200), format!("{}x", "é".repeat(200))].map(|name| names.unique(&name));
+        assert!(long[0] != long[1] && long.iter().all(|name| name.len() <= FILE_NAME), "{long:?}");
     }
 }

@@ -5,13 +5,15 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::Value;
+
 use super::section;
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::hash::sha256;
 use crate::model::Checkpoint;
 use crate::run::sample_segments;
-use crate::store::{Results, SampleLine};
+use crate::store::{Results, StoredSample};
 use crate::structure::Unit;
 use crate::task::{Group, Metric, Sample};
 
@@ -24,12 +26,21 @@ const LONGEST: usize = 100_000;
 
 /// A sample of a task under all models and encodings.
 pub(super) struct Shown<'a> {
-    /// Its first line; all have the same text.
-    pub(super) line: &'a SampleLine,
-    /// Every model and encoding, and the sample's own figures there: name and value.
-    pub(super) results: Vec<(&'a SampleLine, Vec<(&'static str, f64)>)>,
+    /// Its first result; all have the same text.
+    pub(super) first: &'a StoredSample,
+    /// Of every model and encoding.
+    pub(super) results: Vec<OfRow<'a>>,
     /// The text, or why it is not there.
     pub(super) text: std::result::Result<Text, String>,
+}
+
+/// What came of a sample under one model and encoding.
+pub(super) struct OfRow<'a> {
+    pub(super) stored: &'a StoredSample,
+    /// None where it failed.
+    pub(super) outcome: Option<Value>,
+    /// The sample's own figures: name and value.
+    pub(super) figures: Vec<(&'static str, f64)>,
 }
 
 /// A text and where its segments begin.
@@ -43,80 +54,85 @@ pub(super) struct Text {
 }
 
 /// The first samples of every bucket, and how many there are in all.
-pub(super) fn shown(results: &Results) -> (Vec<Shown<'_>>, usize) {
+///
+/// # Errors
+/// As [`Results::outcome`].
+pub(super) fn shown(results: &Results) -> Result<(Vec<Shown<'_>>, usize)> {
     let (chosen, all) = chosen(results);
     let unit = results.config.encodings.iter().flat_map(|encoding| encoding.spec.units()).next();
     let mut texts = Texts { results, unit: *unit.unwrap_or(&Unit::Function), made: HashMap::new() };
     let mut shown = Vec::new();
-    for line in chosen {
-        shown.push(Shown { line, results: of_sample(results, line), text: texts.text(line) });
+    for first in chosen {
+        shown.push(Shown { first, results: of_sample(results, first)?, text: texts.text(first) });
     }
-    (shown, all)
+    Ok((shown, all))
 }
 
-/// The samples of each model and task as the run made them, or why that fails now.
+/// The samples of each model and task, by their numbers in the config, as the run made them, or why that fails now.
 struct Texts<'a> {
     results: &'a Results,
     unit: Unit,
-    made: HashMap<[&'a str; 2], std::result::Result<Vec<Sample>, String>>,
+    made: HashMap<[usize; 2], std::result::Result<Vec<Sample>, String>>,
 }
 
-impl<'a> Texts<'a> {
-    fn text(&mut self, line: &'a SampleLine) -> std::result::Result<Text, String> {
-        let (model, task) = (&line.key.model, &line.key.task);
-        let make = || samples(self.results, model, task).map_err(|e| e.what);
-        let samples = self.made.entry([model, task]).or_insert_with(make).as_ref().map_err(Clone::clone)?;
+impl Texts<'_> {
+    fn text(&mut self, one: &StoredSample) -> std::result::Result<Text, String> {
+        let place = [one.model, one.task];
+        let make = || samples(self.results, place).map_err(|e| e.what);
+        let samples = self.made.entry(place).or_insert_with(make).as_ref().map_err(Clone::clone)?;
         let same =
-            |sample: &&Sample| sample.id == line.key.sample && sha256(sample.text.as_bytes()) == line.sha256;
+            |sample: &&Sample| sample.id == *one.sample && sha256(sample.text.as_bytes()) == *one.sha256;
         let found = samples.iter().find(same).map(|sample| Text::new(sample, self.unit));
         found.ok_or_else(|| "the data set has no such text any more".into())
     }
 }
 
 /// The first samples of every task and bucket in the order they were measured.
-fn chosen(results: &Results) -> (Vec<&SampleLine>, usize) {
-    let mut of_bucket: HashMap<[&str; 2], usize> = HashMap::new();
-    let mut seen = HashSet::new();
+fn chosen(results: &Results) -> (Vec<&StoredSample>, usize) {
+    let mut of_bucket: HashMap<(usize, &str), usize> = HashMap::new();
+    let mut seen: HashSet<(usize, &str)> = HashSet::new();
     let mut chosen = Vec::new();
-    for line in &results.samples {
-        if !seen.insert([&line.key.task, &line.key.sample]) {
+    for one in &results.samples {
+        if !seen.insert((one.task, &one.sample)) {
             continue;
         }
-        let count = of_bucket.entry([&line.key.task, &line.bucket]).or_default();
+        let count = of_bucket.entry((one.task, &one.bucket)).or_default();
         *count += 1;
         if *count <= OF_A_BUCKET {
-            chosen.push((*count, line));
+            chosen.push((*count, one));
         }
     }
     // First one of every bucket, then a second one.
     chosen.sort_by_key(|(count, _)| *count);
-    (chosen.into_iter().map(|(_, line)| line).take(OF_A_REPORT).collect(), seen.len())
+    (chosen.into_iter().map(|(_, one)| one).take(OF_A_REPORT).collect(), seen.len())
 }
 
-/// The samples of a task as the run made them.
-fn samples(results: &Results, model: &str, task: &str) -> Result<Vec<Sample>> {
+/// The samples of a model and task as the run made them.
+fn samples(results: &Results, [model, task]: [usize; 2]) -> Result<Vec<Sample>> {
     let config = &results.config;
-    let model = config.models.iter().find(|entry| entry.name == model).expect("a result's model");
-    let task = config.tasks.iter().find(|entry| entry.name == task).expect("a result's task");
-    let checkpoint = Checkpoint::open(&config.find_model(model)?)?;
+    let task = &config.tasks[task];
+    let checkpoint = Checkpoint::open(&config.find_model(&config.models[model])?)?;
     let dataset = Dataset::open(&task.dataset, &config.search)?;
     Ok(task.task.samples(&dataset, &checkpoint, config.seed)?.samples)
 }
 
-/// The lines of a sample, with the figures over the whole sample.
-fn of_sample<'a>(results: &'a Results, line: &SampleLine) -> Vec<(&'a SampleLine, Vec<(&'static str, f64)>)> {
-    let task = results.config.tasks.iter().find(|task| task.name == line.key.task).expect("a result's task");
-    let of = |other: &&SampleLine| (&other.key.task, &other.key.sample) == (&line.key.task, &line.key.sample);
-    let figures = |line: &'a SampleLine| {
-        let measures = task.task.measures(&line.outcome).unwrap_or_default();
+/// What came of a sample, with the figures over the whole sample.
+fn of_sample<'a>(results: &'a Results, first: &StoredSample) -> Result<Vec<OfRow<'a>>> {
+    let task = &results.config.tasks[first.task];
+    let of = |other: &&StoredSample| (other.task, &other.sample) == (first.task, &first.sample);
+    let row = |stored: &'a StoredSample| {
+        let outcome = results.outcome(stored)?;
+        let measures = outcome.as_ref().and_then(|outcome| task.task.measures(outcome).ok());
+        let measures = measures.unwrap_or_default();
         let of = |metric: &Metric| {
             let found = measures.iter().find(|m| m.group == Group::All && m.metric == metric.of)?;
             let ratio = found.numerator / found.denominator;
             Some((metric.name, if metric.exponential { ratio.exp() } else { ratio }))
         };
-        (line, section::shown(task).filter_map(of).collect())
+        let figures = section::shown(task).filter_map(of).collect();
+        Ok(OfRow { stored, outcome, figures })
     };
-    results.samples.iter().filter(of).map(figures).collect()
+    results.samples.iter().filter(of).map(row).collect()
 }
 
 impl Text {

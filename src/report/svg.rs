@@ -1,12 +1,18 @@
 //! Pieces of SVG.
 
+use std::borrow::Cow;
 use std::fmt::Write;
+
+use crate::terminal::visible_line;
 
 /// A point in pixels.
 pub(super) type Point = (f64, f64);
 
 /// Height of the text, pixels.
 const SIZE: f64 = 13.0;
+
+/// Most characters of words in a picture.
+const LABEL: usize = 200;
 
 /// A picture under construction.
 pub(super) struct Svg {
@@ -19,7 +25,8 @@ impl Svg {
     /// An empty picture with a title in its upper left corner.
     pub(super) fn new(width: f64, height: f64, title: &str) -> Svg {
         let mut svg = Svg { body: String::new(), width, height };
-        let _ = writeln!(svg.body, "<text x=\"16\" y=\"28\" font-size=\"16\">{}</text>", escape(title));
+        let title = escape(&label(title));
+        let _ = writeln!(svg.body, "<text x=\"16\" y=\"28\" font-size=\"16\">{title}</text>");
         svg
     }
 
@@ -57,7 +64,7 @@ impl Svg {
     }
 
     pub(super) fn styled_text(&mut self, at: Point, anchor: &str, words: &str, style: &str) {
-        let words = escape(words);
+        let words = escape(&label(words));
         let _ = writeln!(
             self.body,
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\"{style}>{words}</text>",
@@ -84,7 +91,19 @@ impl Svg {
 
 /// About how wide words are, pixels: a generous mean of DejaVu Sans.
 pub(super) fn width_of(words: &str) -> f64 {
-    words.chars().count() as f64 * SIZE * 0.62
+    words.chars().count().min(LABEL) as f64 * SIZE * 0.62
+}
+
+/// Words as a picture shows them: of very many the first and the last, as a sweep's names differ in their ends.
+fn label(words: &str) -> Cow<'_, str> {
+    let words = visible_line(words);
+    let count = words.chars().count();
+    if count <= LABEL {
+        return words;
+    }
+    let (first, last) = (LABEL / 2, LABEL - LABEL / 2 - 1);
+    let all = || words.chars();
+    Cow::Owned(all().take(first).chain(['…']).chain(all().skip(count - last)).collect())
 }
 
 fn joined(points: &[Point]) -> String {
@@ -110,6 +129,7 @@ mod tests {
         assert_eq!(escape("\u{1}\u{1b}[0m\u{ffff}é"), "\u{fffd}\u{fffd}[0m\u{fffd}é");
         let mut svg = Svg::new(100.0, 50.0, "\u{1}<&>");
         svg.text((10.0, 10.0), "start", "\u{0}");
+        svg.text((10.0, 10.0), "start", &"name ".repeat(100_000));
         assert!(super::super::png::png(&svg.finish()).is_some());
     }
 }

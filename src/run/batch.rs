@@ -10,8 +10,8 @@ use super::sample_segments;
 use crate::config::{EncodingEntry, TaskEntry};
 use crate::error::{Error, Result};
 use crate::hash::sha256;
-use crate::model::{Checkpoint, Network, Under, generate};
-use crate::store::{SampleKey, SampleLine};
+use crate::model::{Checkpoint, Decoder, Limits, Network, Under, generate};
+use crate::store::{Measured, SampleKey, SampleLine};
 use crate::structure::{Segments, Unit};
 use crate::task::{Generated, Request, Sample, Scored};
 
@@ -41,6 +41,14 @@ struct Waiting<'a> {
     outcome: Box<dyn FnOnce(Generated) -> Value + 'a>,
 }
 
+/// A prompt that was read.
+struct Begun<'a> {
+    own: Decoder<'a>,
+    candidates: Vec<Vec<f64>>,
+    /// Of the sample without its context.
+    alone: Option<Decoder<'a>>,
+}
+
 impl Batch<'_> {
     /// Tokens of the samples.
     pub(crate) fn tokens(&self) -> u64 {
@@ -61,10 +69,10 @@ impl Batch<'_> {
         }
     }
 
-    /// A result for each job.
+    /// A result for each job; a sample that fails under the encoding by itself has that as its result.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Compute`] when the model fails, naming sample and encoding.
+    /// [`crate::error::ErrorKind::Compute`] when the machine fails, naming sample and encoding.
     pub(crate) fn evaluate(
         &self,
         name: &str,
@@ -72,46 +80,39 @@ impl Batch<'_> {
         model: &Network,
     ) -> Result<Vec<SampleLine>> {
         let started = Instant::now();
-        let outcomes = self.outcomes(checkpoint, model)?;
+        let measured = self.measure(checkpoint, model)?;
         // Samples that go side by side share the time.
         let seconds = started.elapsed().as_secs_f64() / self.jobs.len() as f64;
-        let line = |(job, outcome): (&Job, Value)| SampleLine {
+        let line = |(job, measured): (&Job, Measured)| SampleLine {
             key: self.key(name, job),
             bucket: job.sample.bucket.to_string(),
             tokens: job.sample.tokens.ids.len(),
             sha256: sha256(job.sample.text.as_bytes()),
             seconds,
-            outcome,
+            measured,
         };
-        Ok(self.jobs.iter().zip(outcomes).map(line).collect())
+        Ok(self.jobs.iter().zip(measured).map(line).collect())
     }
 
     /// Scores one after the other, and lets generations go on side by side.
-    fn outcomes(&self, checkpoint: &Checkpoint, model: &Network) -> Result<Vec<Value>> {
-        let mut outcomes = vec![Value::Null; self.jobs.len()];
+    fn measure(&self, checkpoint: &Checkpoint, model: &Network) -> Result<Vec<Measured>> {
+        let mut measured: Vec<Option<Measured>> = vec![None; self.jobs.len()];
         let (mut sequences, mut waiting) = (Vec::new(), Vec::new());
         for (number, job) in self.jobs.iter().enumerate() {
-            let place = |e: Error| {
-                e.at(format_args!("sample \"{}\", encoding \"{}\"", job.sample.id, self.encoding.name))
-            };
+            let place = |e: Error| self.place(job, e);
             match self.task.task.request(job.sample, checkpoint.config.trained_length()) {
                 Request::Score { outcome } => {
-                    outcomes[number] = outcome(self.score(job, checkpoint, model).map_err(place)?);
+                    let scored = self.score(job, checkpoint, model).map(outcome);
+                    measured[number] = Some(sifted(scored).map_err(place)?);
                 }
                 Request::Generate { limits, candidates, outcome } => {
-                    let room = candidates.iter().map(Vec::len).fold(limits.max_new_tokens, usize::max);
-                    let read = |sample: &Sample, levels| {
-                        self.under(checkpoint, model)?.read(&sample.tokens.ids, levels, room)
-                    };
-                    let mut decoder = read(job.sample, self.levels(job)).map_err(place)?;
-                    let candidates = candidates.iter().map(|ids| decoder.score(ids));
-                    let candidates = candidates.collect::<Result<_>>().map_err(place)?;
-                    sequences.push((decoder, limits));
-                    let alone = job.sample.alone.as_deref();
-                    if let Some(alone) = alone {
-                        sequences.push((read(alone, self.levels_of(alone)).map_err(place)?, limits));
+                    match self.begin(job, checkpoint, model, limits, candidates) {
+                        Ok(Begun { own, candidates, alone }) => {
+                            waiting.push(Waiting { number, candidates, alone: alone.is_some(), outcome });
+                            sequences.extend([own].into_iter().chain(alone).map(|one| (one, limits)));
+                        }
+                        Err(e) => measured[number] = Some(sifted(Err(e)).map_err(place)?),
                     }
-                    waiting.push(Waiting { number, candidates, outcome, alone: alone.is_some() });
                 }
             }
         }
@@ -119,10 +120,36 @@ impl Batch<'_> {
         let mut generations = generations.into_iter();
         let mut next = || generations.next().expect("one of every sequence");
         for Waiting { number, candidates, outcome, alone } in waiting {
-            let (generation, alone) = (next(), alone.then(&mut next));
-            outcomes[number] = outcome(Generated { generation, candidates, alone });
+            let (own, alone) = (next(), alone.then(&mut next).transpose());
+            let both = own.and_then(|generation| Ok(Generated { generation, candidates, alone: alone? }));
+            let place = |e: Error| self.place(&self.jobs[number], e);
+            measured[number] = Some(sifted(both.map(outcome)).map_err(place)?);
         }
-        Ok(outcomes)
+        Ok(measured.into_iter().map(|one| one.expect("of every job")).collect())
+    }
+
+    /// Reads a sample's prompt, and scores its candidates.
+    fn begin<'m>(
+        &'m self,
+        job: &Job,
+        checkpoint: &'m Checkpoint,
+        model: &'m Network,
+        limits: Limits,
+        candidates: &[Vec<u32>],
+    ) -> Result<Begun<'m>> {
+        let room = candidates.iter().map(Vec::len).fold(limits.max_new_tokens, usize::max);
+        let read =
+            |sample: &Sample, levels| self.under(checkpoint, model)?.read(&sample.tokens.ids, levels, room);
+        let mut own = read(job.sample, self.levels(job))?;
+        let candidates = candidates.iter().map(|ids| own.score(ids)).collect::<Result<_>>()?;
+        let alone =
+            job.sample.alone.as_deref().map(|alone| read(alone, self.levels_of(alone))).transpose()?;
+        Ok(Begun { own, candidates, alone })
+    }
+
+    /// An error of a job, naming it.
+    fn place(&self, job: &Job, error: Error) -> Error {
+        error.at(format_args!("sample \"{}\", encoding \"{}\"", job.sample.id, self.encoding.name))
     }
 
     fn score(&self, job: &Job, checkpoint: &Checkpoint, model: &Network) -> Result<Scored> {
@@ -146,5 +173,17 @@ impl Batch<'_> {
     /// The same of a sample whose segments are not found yet.
     fn levels_of(&self, sample: &Sample) -> Vec<Vec<u32>> {
         self.encoding.spec.units().iter().map(|&unit| sample_segments(sample, unit).index).collect()
+    }
+}
+
+/// What came of a sample: a failure of its own under the encoding is a result, and any other an error.
+fn sifted(outcome: Result<Value>) -> Result<Measured> {
+    match outcome {
+        Ok(outcome) => Ok(Measured::Outcome(outcome)),
+        Err(e) if e.kind.is_of_sample() => Ok(Measured::Failed(match e.place {
+            Some(place) => format!("{}: {place}", e.what),
+            None => e.what,
+        })),
+        Err(e) => Err(e),
     }
 }

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::device::{OpenDevice, names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
-use crate::store::{SampleKey, Shard, Store};
+use crate::store::{Measured, SampleKey, SampleLine, Shard, Store};
 use crate::structure::{Segments, Source, Unit, segments};
 use crate::task::Sample;
 
@@ -35,13 +35,15 @@ pub struct RunOptions {
     pub shard: Option<Shard>,
 }
 
-/// Runs a config on devices that share the work, at least one, and stores every sample in `out` as it finishes.
+/// Runs a config on devices that share the work, at least one, and stores every sample in `out` as it finishes. Gives
+/// how many results are stored there then. A sample that fails under an encoding by itself is stored as a failure, and
+/// the run goes on.
 ///
 /// # Errors
 /// Anything wrong with the config's models, data or encodings before work starts;
 /// [`ErrorKind::Results`] when `out` holds other results; [`ErrorKind::Compute`] and
 /// [`ErrorKind::Write`] while working. Stored samples are kept.
-pub fn run(config: &Config, devices: &[OpenDevice], out: &Path, options: RunOptions) -> Result<()> {
+pub fn run(config: &Config, devices: &[OpenDevice], out: &Path, options: RunOptions) -> Result<usize> {
     let mut prepared = Prepared::new(config, devices)?;
     let environment = prepared.environment(&names(devices), prepared.planned(), options.shard)?;
     if let Some(shard) = options.shard {
@@ -51,16 +53,53 @@ pub fn run(config: &Config, devices: &[OpenDevice], out: &Path, options: RunOpti
     let planned = prepared.planned();
     prepared.keep_limit(options.limit);
     let batches = pending(&prepared, store.done(), options.batch);
-    let left = batches.iter().map(|batch| batch.jobs.len()).sum();
+    let left: usize = batches.iter().map(|batch| batch.jobs.len()).sum();
     announce(out, options.shard, [store.done().len(), left, planned]);
+    if store.failed() > 0 {
+        tell!(
+            "{} of those stored are failures, which are not tried again; --fresh starts over",
+            store.failed()
+        );
+    }
+    let mut failures = Failures::default();
     let tokens = batches.iter().map(Batch::tokens).sum();
     let mut progress = Progress::of_cost(tokens, "tok", batches.iter().map(Batch::cost).sum());
     workers::evaluate(&prepared, devices, &batches, |batch, lines| {
-        lines.iter().try_for_each(|line| store.append(line))?;
+        for line in &lines {
+            store.append(line)?;
+            failures.note(line);
+        }
         progress.advance_by(batch.tokens(), batch.cost());
         Ok(())
     })?;
-    store.finish()
+    failures.tell_others();
+    store.finish()?;
+    Ok(store.done().len() + left)
+}
+
+/// Samples that failed in this run; the first few are named on stderr, all are in the results.
+#[derive(Default)]
+struct Failures(usize);
+
+impl Failures {
+    const NAMED: usize = 5;
+
+    fn note(&mut self, line: &SampleLine) {
+        let Measured::Failed(why) = &line.measured else { return };
+        self.0 += 1;
+        if self.0 <= Failures::NAMED {
+            let SampleKey { model, encoding, task, sample } = &line.key;
+            tell!(
+                "failed: sample \"{sample}\" of task \"{task}\", model \"{model}\", encoding \"{encoding}\": {why}"
+            );
+        }
+    }
+
+    fn tell_others(&self) {
+        if self.0 > Failures::NAMED {
+            tell!("{} failed in all; the report counts them, samples.jsonl names them", self.0);
+        }
+    }
 }
 
 /// The segments of a sample's tokens.
@@ -95,10 +134,10 @@ fn announce(out: &Path, shard: Option<Shard>, [done, left, planned]: [usize; 3])
     let shard = shard.map(|shard| format!(", shard {shard}")).unwrap_or_default();
     let run = format!("{}{shard}", out.display());
     match (done, left) {
-        (_, 0) if planned == 0 => eprintln!("{run}: no sample is left for this shard, nothing to do"),
-        (0, _) => eprintln!("{run}: {left} of {planned} samples x encodings to do"),
-        (_, 0) => eprintln!("{run}: nothing left to do, {done} of {planned} samples x encodings are stored"),
-        _ => eprintln!("{run}: continuing, {done} of {planned} samples x encodings are stored, {left} to do"),
+        (_, 0) if planned == 0 => tell!("{run}: no sample is left for this shard, nothing to do"),
+        (0, _) => tell!("{run}: {left} of {planned} samples x encodings to do"),
+        (_, 0) => tell!("{run}: nothing left to do, {done} of {planned} samples x encodings are stored"),
+        _ => tell!("{run}: continuing, {done} of {planned} samples x encodings are stored, {left} to do"),
     }
 }
 

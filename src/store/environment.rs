@@ -6,6 +6,7 @@ use chrono::{SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Shard;
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
 use crate::model::{Precision, Products};
@@ -146,6 +147,26 @@ impl Environment {
                 .in_file(path)
                 .fix("restore the file, or start over with --fresh")
         })
+    }
+
+    /// Refuses models that are not the config's.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Results`].
+    pub(super) fn refuse_other_models(&self, config: &Config) -> Result<()> {
+        let names = |names: &mut dyn Iterator<Item = &String>| {
+            names.map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+        };
+        let here = names(&mut self.models.iter().map(|model| &model.name));
+        let asked = names(&mut config.models.iter().map(|model| &model.name));
+        match here == asked {
+            true => Ok(()),
+            false => Err(Error::new(
+                ErrorKind::Results,
+                format!("the models here are {here}, and those of config.toml {asked}"),
+            )
+            .fix("restore the file, or start over with --fresh")),
+        }
     }
 
     /// This environment, continued by a run in another one.

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::{Environment, Results, SampleKey, SampleLine};
-use crate::config::Config;
+use serde_json::Value;
+
+use super::{Environment, Results, SampleKey, StoredSample};
 use crate::config::difference;
 use crate::error::{Error, ErrorKind, Result};
 use crate::task::{Group, Measure};
@@ -49,7 +51,10 @@ impl Results {
             all.environments.extend(more.environments);
             all.repeated += more.repeated;
             all.disagreements.extend(more.disagreements);
-            all = all.with(more.samples, dir);
+            all.notes.extend(more.notes);
+            let mut samples = more.samples;
+            all.sources.extend(more.sources, &mut samples);
+            all = all.with(samples, dir)?;
         }
         Ok(all)
     }
@@ -69,24 +74,50 @@ impl Results {
     }
 
     /// With the samples of a directory, those that are here already compared.
-    pub(super) fn with(mut self, samples: Vec<SampleLine>, dir: &Path) -> Results {
-        let mut places: HashMap<SampleKey, usize> =
-            self.samples.iter().enumerate().map(|(n, line)| (line.key.clone(), n)).collect();
-        for line in samples {
-            match places.entry(line.key.clone()) {
+    pub(super) fn with(mut self, samples: Vec<StoredSample>, dir: &Path) -> Result<Results> {
+        type Key = ([usize; 3], Arc<str>);
+        let key = |one: &StoredSample| -> Key { ([one.model, one.encoding, one.task], one.sample.clone()) };
+        let mut places: HashMap<Key, usize> =
+            self.samples.iter().enumerate().map(|(n, one)| (key(one), n)).collect();
+        for one in samples {
+            match places.entry(key(&one)) {
                 Entry::Vacant(entry) => {
                     entry.insert(self.samples.len());
-                    self.samples.push(line);
+                    self.samples.push(one);
                 }
                 Entry::Occupied(entry) => {
                     self.repeated += 1;
-                    let what = disagreement(&self.config, &self.samples[*entry.get()], &line);
-                    let note = |what| Disagreement { key: line.key.clone(), dir: dir.to_path_buf(), what };
-                    self.disagreements.extend(what.map(note));
+                    let what = self.disagreement(&self.samples[*entry.get()], &one)?;
+                    let note = |what| Disagreement { key: self.key(&one), dir: dir.to_path_buf(), what };
+                    let note = what.map(note);
+                    self.disagreements.extend(note);
                 }
             }
         }
-        self
+        Ok(self)
+    }
+
+    /// What differs, in words, between two measurements of a sample.
+    fn disagreement(&self, first: &StoredSample, second: &StoredSample) -> Result<Option<String>> {
+        if first.sha256 != second.sha256 || first.tokens != second.tokens {
+            return Ok(Some("another text or tokens".into()));
+        }
+        let outcomes = (self.outcome(first)?, self.outcome(second)?);
+        let (a, b) = match &outcomes {
+            (None, None) => return Ok(None),
+            (None, Some(_)) => return Ok(Some("failed first, then not".into())),
+            (Some(_), None) => return Ok(Some("failed the second time".into())),
+            (Some(a), Some(b)) if a == b => return Ok(None),
+            (Some(a), Some(b)) => (a, b),
+        };
+        let measures = |outcome: &Value| self.config.tasks[first.task].task.measures(outcome).ok();
+        let (Some(a), Some(b)) = (measures(a), measures(b)) else {
+            return Ok(Some("another outcome".into()));
+        };
+        if a.len() != b.len() {
+            return Ok(Some("other figures".into()));
+        }
+        Ok(a.iter().zip(&b).find_map(|(a, b)| figures_differ(a, b)))
     }
 }
 
@@ -96,25 +127,6 @@ fn other_version(first: &Environment, other: &Environment, places: [&str; 2]) ->
     first.shard.or(other.shard)?;
     let [a, b] = [first, other].map(|one| one.session.program());
     (a != b).then(|| format!("{a} {}, {b} {}", places[0], places[1]))
-}
-
-/// What differs, in words, between two measurements of a sample.
-fn disagreement(config: &Config, first: &SampleLine, second: &SampleLine) -> Option<String> {
-    if first.sha256 != second.sha256 || first.tokens != second.tokens {
-        return Some("another text or tokens".into());
-    }
-    if first.outcome == second.outcome {
-        return None;
-    }
-    let task = config.tasks.iter().find(|task| task.name == first.key.task);
-    let measures = |line: &SampleLine| task.and_then(|task| task.task.measures(&line.outcome).ok());
-    let (Some(a), Some(b)) = (measures(first), measures(second)) else {
-        return Some("another outcome".into());
-    };
-    if a.len() != b.len() {
-        return Some("other figures".into());
-    }
-    a.iter().zip(&b).find_map(|(a, b)| figures_differ(a, b))
 }
 
 /// Both figures in words where they are not the same up to [`TOLERANCE`].

@@ -6,61 +6,33 @@
 //! writes to it.
 
 mod environment;
+mod line;
 mod merge;
+mod read;
 mod shard;
 
 pub(crate) use environment::now;
 pub use environment::{DatasetHash, Environment, LeftOutRecord, ModelHash, Session};
+pub use line::{Measured, SampleKey, SampleLine};
 pub use merge::Disagreement;
+pub use read::StoredSample;
 pub use shard::Shard;
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::{Config, difference};
+use crate::config::{Config, difference, one_line};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{append, lock, make_directory, read_bytes, read_text, unwritable, write_whole};
+use crate::files::{append, lock, make_directory, read_text, unwritable, write_whole};
+use read::{FileOfSamples, Sources, read_samples};
 
 const CONFIG: &str = "config.toml";
 const ENVIRONMENT: &str = "environment.json";
 const SAMPLES: &str = "samples.jsonl";
-
-/// A line of samples.jsonl: one sample under one encoding.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct SampleLine {
-    /// Which result this is.
-    #[serde(flatten)]
-    pub key: SampleKey,
-    /// The task's bucket.
-    pub bucket: String,
-    /// Tokens of the sample.
-    pub tokens: usize,
-    /// sha256 of the sample's text.
-    pub sha256: String,
-    /// Wall time of this sample.
-    pub seconds: f64,
-    /// What the task made of it.
-    pub outcome: Value,
-}
-
-/// Names of a result: one sample of one task, one model, one encoding.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct SampleKey {
-    /// The model's name in the config.
-    pub model: String,
-    /// The encoding's name in the config.
-    pub encoding: String,
-    /// The task's name in the config.
-    pub task: String,
-    /// The sample's id.
-    pub sample: String,
-}
 
 /// Everything a results directory holds, or several of the same config.
 #[derive(Debug)]
@@ -70,11 +42,14 @@ pub struct Results {
     /// Where it ran: one a directory, at least one.
     pub environments: Vec<Environment>,
     /// In the order they finished, directory by directory, each key once.
-    pub samples: Vec<SampleLine>,
+    pub samples: Vec<StoredSample>,
     /// Samples that were measured more than once.
     pub repeated: usize,
     /// Those of them whose outcomes differ; the first is in `samples`.
     pub disagreements: Vec<Disagreement>,
+    /// What is doubtful about how they are stored, in words.
+    pub notes: Vec<String>,
+    sources: Sources,
 }
 
 impl Results {
@@ -89,29 +64,94 @@ impl Results {
                 .in_file(dir)
                 .fix("give a directory that `longcode run` made"));
         }
-        let samples_path = dir.join(SAMPLES);
-        let (samples, _) = parse_lines(&read_bytes(&samples_path, ErrorKind::Results)?, &samples_path)?;
+        let config = Config::read(&config_path, &[])?;
+        let environment = Environment::read(&dir.join(ENVIRONMENT))?;
+        environment.refuse_other_models(&config).map_err(|e| e.in_file(&dir.join(ENVIRONMENT)))?;
+        let path = dir.join(SAMPLES);
+        let file = open(&path)?;
+        let mut sources = Sources::default();
+        let found = read_samples(&file, &path, sources.next(), &config)?;
+        let notes = notes(&found, &path);
+        sources.push(path, file);
         let results = Results {
-            config: Config::read(&config_path, &[])?,
-            environments: vec![Environment::read(&dir.join(ENVIRONMENT))?],
+            config,
+            environments: vec![environment],
             samples: Vec::new(),
             repeated: 0,
             disagreements: Vec::new(),
+            notes,
+            sources,
         };
-        Ok(results.with(samples, dir))
+        results.with(found.samples, dir)
     }
 
     /// Where it ran first. Models and data sets are the same in all.
     pub fn environment(&self) -> &Environment {
         &self.environments[0]
     }
+
+    /// What the task made of a sample; none of one that failed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Results`] when its file was changed since it was read.
+    pub fn outcome(&self, sample: &StoredSample) -> Result<Option<Value>> {
+        self.sources.outcome(sample)
+    }
+
+    /// Names of a result.
+    pub fn key(&self, sample: &StoredSample) -> SampleKey {
+        SampleKey {
+            model: self.config.models[sample.model].name.clone(),
+            encoding: self.config.encodings[sample.encoding].name.clone(),
+            task: self.config.tasks[sample.task].name.clone(),
+            sample: sample.sample.to_string(),
+        }
+    }
+
+    /// That a stored sample is no result: what is wrong, where it stands, and what to do.
+    pub(crate) fn bad_sample(&self, sample: &StoredSample, what: String) -> Error {
+        Error::new(ErrorKind::Results, what).at(self.sources.place(sample)).fix(read::LINE_FIX)
+    }
+}
+
+/// What is doubtful about a file of samples.
+fn notes(found: &FileOfSamples, path: &Path) -> Vec<String> {
+    let mut notes = Vec::new();
+    if found.unchecked > 0 {
+        notes.push(format!(
+            "{}: {} of {} lines have no checksum, as an earlier longcode stored them: damage would not be seen",
+            path.display(),
+            found.unchecked,
+            found.samples.len()
+        ));
+    }
+    if found.cut > 0 {
+        notes.push(format!(
+            "{}: the last line was cut ({} bytes), and does not count",
+            path.display(),
+            found.cut
+        ));
+    }
+    notes
+}
+
+fn open(path: &Path) -> Result<File> {
+    crate::files::open(path).map_err(|e| {
+        Error::new(ErrorKind::Results, format!("cannot read the file: {e}"))
+            .in_file(path)
+            .fix("check the path and its permissions")
+    })
 }
 
 /// A results directory that a run appends to.
 pub struct Store {
     dir: PathBuf,
     samples: File,
+    /// Bytes that the file holds.
+    bytes: u64,
     done: HashSet<SampleKey>,
+    /// How many of them failed.
+    failed: usize,
     environment: Environment,
 }
 
@@ -138,8 +178,8 @@ impl Store {
             }
             false => environment,
         };
-        let done = read_done(&mut samples, &path)?;
-        if !earlier && !done.is_empty() {
+        let found = read_done(&mut samples, &path, earlier, config)?;
+        if !earlier && found.whole > 0 {
             return Err(Error::new(
                 ErrorKind::Results,
                 "samples.jsonl has results and its config.toml is gone",
@@ -148,7 +188,9 @@ impl Store {
             .fix("put config.toml and environment.json back, or start over with --fresh"));
         }
         write_whole(&dir.join(CONFIG), config.resolved().to_string().as_bytes())?;
-        let store = Store { dir: dir.to_path_buf(), samples, done, environment };
+        let failed = found.samples.iter().filter(|sample| sample.failed.is_some()).count();
+        let done = keys(&found, config);
+        let store = Store { dir: dir.to_path_buf(), samples, bytes: found.whole, done, failed, environment };
         store.write_environment()?;
         Ok(store)
     }
@@ -158,24 +200,57 @@ impl Store {
         &self.done
     }
 
+    /// How many of them are failures.
+    pub fn failed(&self) -> usize {
+        self.failed
+    }
+
     /// Appends one result and flushes it.
     ///
     /// # Errors
     /// [`ErrorKind::Write`]; the results before it stay whole.
     pub fn append(&mut self, line: &SampleLine) -> Result<()> {
-        let mut text = serde_json::to_string(line).expect("plain data");
-        text.push('\n');
+        self.refuse_changed()?;
+        let text = line.text();
         let written = self.samples.write_all(text.as_bytes()).and_then(|()| self.samples.sync_data());
-        written.map_err(|e| unwritable(&self.dir.join(SAMPLES), &e))
+        written.map_err(|e| unwritable(&self.dir.join(SAMPLES), &e))?;
+        self.bytes += text.len() as u64;
+        Ok(())
     }
 
     /// Notes when the run ended.
     ///
     /// # Errors
-    /// [`ErrorKind::Write`].
+    /// [`ErrorKind::Write`], also where something took from the results what the run had stored.
     pub fn finish(&mut self) -> Result<()> {
+        self.refuse_changed()?;
         self.environment.finished = Some(environment::now());
         self.write_environment()
+    }
+
+    /// Refuses to go on where the results were deleted, moved, cut or added to under the run: what is stored from then
+    /// on would be lost, or would damage a line.
+    fn refuse_changed(&self) -> Result<()> {
+        let path = self.dir.join(SAMPLES);
+        let changed = |what: String| {
+            Err(Error::new(ErrorKind::Write, what)
+                .in_file(&path)
+                .fix("find out what changed it, then run the same command again: what is missing is computed again"))
+        };
+        if !is_there(&path, &self.samples) {
+            return changed("the results were deleted or moved under this run".into());
+        }
+        let there = self.samples.metadata().map_err(|e| unwritable(&path, &e))?.len();
+        let bytes = self.bytes;
+        match there.cmp(&bytes) {
+            std::cmp::Ordering::Equal => Ok(()),
+            std::cmp::Ordering::Less => changed(format!(
+                "the results were cut under this run: {there} of {bytes} bytes that were stored are there"
+            )),
+            std::cmp::Ordering::Greater => changed(format!(
+                "something else wrote to the results under this run: {there} bytes are there, and {bytes} were stored"
+            )),
+        }
     }
 
     fn write_environment(&self) -> Result<()> {
@@ -196,8 +271,33 @@ pub fn stored(dir: &Path, config: &Config, environment: Environment) -> Result<H
     refuse_other_config(dir, config)?;
     Environment::read(&dir.join(ENVIRONMENT))?.resumed(environment).map_err(|e| e.in_file(dir))?;
     let path = dir.join(SAMPLES);
-    let (lines, _) = parse_lines(&read_bytes(&path, ErrorKind::Results)?, &path)?;
-    Ok(lines.into_iter().map(|line| line.key).collect())
+    Ok(keys(&read_samples(&open(&path)?, &path, 0, config)?, config))
+}
+
+/// Whether a path is that of an open file.
+fn is_there(path: &Path, file: &File) -> bool {
+    let (Ok(named), Ok(open)) = (fs::metadata(path), file.metadata()) else { return false };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        (named.dev(), named.ino()) == (open.dev(), open.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        // An open file can be neither deleted nor moved there.
+        named.is_file() == open.is_file()
+    }
+}
+
+/// Names of stored results.
+fn keys(found: &FileOfSamples, config: &Config) -> HashSet<SampleKey> {
+    let key = |sample: &StoredSample| SampleKey {
+        model: config.models[sample.model].name.clone(),
+        encoding: config.encodings[sample.encoding].name.clone(),
+        task: config.tasks[sample.task].name.clone(),
+        sample: sample.sample.to_string(),
+    };
+    found.samples.iter().map(key).collect()
 }
 
 /// Refuses to go on under another config.
@@ -205,7 +305,7 @@ fn refuse_other_config(dir: &Path, config: &Config) -> Result<()> {
     let path = dir.join(CONFIG);
     let text = read_text(&path, ErrorKind::Results)?;
     let earlier: toml::Table = toml::from_str(&text).map_err(|e| {
-        Error::new(ErrorKind::Results, format!("not valid TOML: {}", e.message()))
+        Error::new(ErrorKind::Results, format!("not valid TOML: {}", one_line(&e)))
             .in_file(&path)
             .fix("restore the file, or start over with --fresh")
     })?;
@@ -219,31 +319,18 @@ fn refuse_other_config(dir: &Path, config: &Config) -> Result<()> {
     }
 }
 
-/// Keys of the stored results; drops a last line that was cut.
-fn read_done(samples: &mut File, path: &Path) -> Result<HashSet<SampleKey>> {
-    let mut bytes = Vec::new();
-    samples.rewind().and_then(|()| samples.read_to_end(&mut bytes)).map_err(|e| unwritable(path, &e))?;
-    let (lines, whole) = parse_lines(&bytes, path)?;
-    if whole < bytes.len() {
-        let cut = samples.set_len(whole as u64).and_then(|()| samples.seek(SeekFrom::End(0)));
+/// The stored results; drops a last line that was cut. Without the config that they are of (`known`), only whether there
+/// are any.
+fn read_done(samples: &mut File, path: &Path, known: bool, config: &Config) -> Result<FileOfSamples> {
+    if !known {
+        let whole = samples.metadata().map_err(|e| unwritable(path, &e))?.len();
+        return Ok(FileOfSamples { samples: Vec::new(), whole, cut: 0, unchecked: 0 });
+    }
+    samples.rewind().map_err(|e| unwritable(path, &e))?;
+    let found = read_samples(samples, path, 0, config)?;
+    if found.cut > 0 {
+        let cut = samples.set_len(found.whole).and_then(|()| samples.seek(SeekFrom::End(0)));
         cut.map_err(|e| unwritable(path, &e))?;
     }
-    Ok(lines.into_iter().map(|line| line.key).collect())
-}
-
-/// Parses whole lines, and says how many bytes they are: a last line without a newline was cut, maybe
-/// inside of a character, and is left out.
-fn parse_lines(bytes: &[u8], path: &Path) -> Result<(Vec<SampleLine>, usize)> {
-    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-    let parse = |(number, line): (usize, &&[u8])| {
-        serde_json::from_slice(line).map_err(|e| broken_line(path, number + 1, &e))
-    };
-    let lines: Vec<&[u8]> = bytes[..whole].split_inclusive(|&byte| byte == b'\n').collect();
-    Ok((lines.par_iter().enumerate().map(parse).collect::<Result<_>>()?, whole))
-}
-
-fn broken_line(path: &Path, number: usize, error: &dyn std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Results, format!("not a stored sample: {error}"))
-        .at(format_args!("{}:{number}", path.display()))
-        .fix("remove the line, which is then computed again, or start over with --fresh")
+    Ok(found)
 }

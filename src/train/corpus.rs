@@ -112,7 +112,7 @@ impl Corpus {
         let mut all = Vec::new();
         for dataset in &self.datasets {
             let name = &dataset.manifest.name;
-            dataset.notes()?.iter().for_each(|note| eprintln!("data set \"{name}\": {note}"));
+            dataset.notes()?.iter().for_each(|note| tell!("data set \"{name}\": {note}"));
             all.extend(dataset.records()?);
         }
         Ok(all)
@@ -144,7 +144,7 @@ impl Corpus {
         if let Some(tokens) = Streams::read(dir).filter(|tokens| tokens.about.sha256 == sha256) {
             return Ok(tokens);
         }
-        eprintln!("tokenizing the corpus");
+        tell!("tokenizing the corpus");
         let tokens = self.tokenize(&Tokenizer::read(tokenizer)?, keys, seed, sha256)?;
         tokens.write(dir)?;
         Ok(tokens)

@@ -122,17 +122,21 @@ impl<'a> Search<'a> {
         for (number, rung) in self.rungs.iter().enumerate() {
             let documents = &self.choose[..rung.documents];
             let (place, of) = (number + 1, self.rungs.len());
-            eprintln!("rung {place} of {of}: {} rows on {} documents", rung.rows, rung.documents);
+            tell!("rung {place} of {of}: {} rows on {} documents", rung.rows, rung.documents);
             trials.measure(&self.with_baseline(&rows), documents)?;
-            let figure = |row: usize| (row, ratio(trials.pairs(row, documents).into_iter()));
-            let mut figures: Vec<(usize, f64)> = rows.iter().map(|&row| figure(row)).collect();
+            let figure = |row: usize| Ok((row, ratio(trials.pairs(row, documents)?.into_iter())));
+            let mut figures: Vec<(usize, f64)> =
+                rows.iter().map(|&row| figure(row)).collect::<Result<_>>()?;
             if figures.iter().any(|(_, figure)| figure.is_nan()) {
                 return Err(nothing_counts());
             }
             figures.sort_by(|(_, a), (_, b)| self.objective.worse(*a).total_cmp(&self.objective.worse(*b)));
             let kept = self.rungs.get(number + 1).map_or(1, |next| next.rows);
             rows = figures[..kept].iter().map(|(row, _)| *row).collect();
-            let baseline = self.baseline().map(|row| figure(row).1);
+            if figures[0].1.is_infinite() {
+                return Err(all_fail());
+            }
+            let baseline = self.baseline().map(|row| Ok(figure(row)?.1)).transpose()?;
             path.push(Compared { documents: documents.len(), figures, kept, baseline });
         }
         Ok(path)
@@ -143,20 +147,43 @@ impl<'a> Search<'a> {
         let last = path.last().expect("a search has rungs");
         let best = [last.figures[0].0, last.figures[1].0];
         let documents: Vec<usize> = self.unseen.values().flatten().copied().collect();
-        eprintln!("check: the best two on {} other documents", documents.len());
+        tell!("check: the best two on {} other documents", documents.len());
         let rows = self.with_baseline(&best);
         trials.measure(&rows, &documents)?;
-        let bootstrap = Bootstrap::new(Design::new(self.unseen.values().map(Vec::len)), self.config.seed);
-        let pairs: Vec<_> = rows.iter().map(|&row| trials.pairs(row, &documents)).collect();
+        let all: Vec<_> = rows.iter().map(|&row| trials.pairs(row, &documents)).collect::<Result<_>>()?;
+        // A document that one of them failed on tells nothing of a difference.
+        let is_whole = |n: &usize| all.iter().all(|pairs| pairs[*n].0.is_finite());
+        let whole: Vec<usize> = (0..documents.len()).filter(is_whole).collect();
+        let failed = all.iter().map(|pairs| pairs.iter().filter(|(part, _)| part.is_infinite()).count());
+        let failed: Vec<usize> = failed.collect();
+        if whole.is_empty() {
+            return Err(all_fail());
+        }
+        let mut places = whole.iter().copied().peekable();
+        let (mut end, mut buckets) = (0, Vec::new());
+        for bucket in self.unseen.values() {
+            end += bucket.len();
+            buckets.push(std::iter::from_fn(|| places.next_if(|place| *place < end)).count());
+        }
+        let buckets = buckets.into_iter().filter(|count| *count > 0);
+        let bootstrap = Bootstrap::new(Design::new(buckets), self.config.seed);
+        let pairs: Vec<Vec<_>> =
+            all.iter().map(|pairs| whole.iter().map(|&place| pairs[place]).collect()).collect();
         if pairs.iter().any(|pairs| pairs.iter().map(|(_, count)| count).sum::<f64>() == 0.0) {
             return Err(nothing_counts());
         }
-        Ok(Choice::new(self.config, self.objective, path, best, &bootstrap, &pairs))
+        Ok(Choice::new(self.config, self.objective, path, best, &bootstrap, &pairs, failed))
     }
 
     fn with_baseline(&self, rows: &[usize]) -> Vec<usize> {
         rows.iter().copied().chain(self.baseline()).collect()
     }
+}
+
+fn all_fail() -> Error {
+    Error::new(ErrorKind::NotFinite, "every row fails on some document: there is nothing to choose from")
+        .at_key("encoding")
+        .fix("samples.jsonl says why (`failed`); give values that the model can compute, or other documents")
 }
 
 fn nothing_counts() -> Error {

@@ -59,11 +59,13 @@ impl Objective {
         }
     }
 
-    /// A sample's part in it; nothing of a document that ends before `from`.
+    /// A sample's part in it; nothing of a document that ends before `from`, and the worst there is of one that failed
+    /// (no outcome): a row must not win by failing where it would do badly.
     ///
     /// # Errors
     /// [`ErrorKind::Results`] when the outcome is not one of the task.
-    pub(super) fn pair(&self, task: &TaskEntry, outcome: &Value) -> Result<Pair> {
+    pub(super) fn pair(&self, task: &TaskEntry, outcome: Option<&Value>) -> Result<Pair> {
+        let Some(outcome) = outcome else { return Ok((self.worse(f64::INFINITY), 1.0)) };
         let measures = task.task.measures(outcome).map_err(|e| {
             Error::new(ErrorKind::Results, format!("not an outcome of its task: {e}"))
                 .fix("start over with --fresh")

@@ -10,6 +10,8 @@ use crate::config::{Config, EncodingEntry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::write_whole;
 use crate::report::chart::{Chart, Curve, DataPoint};
+use crate::report::csv;
+use crate::report::markdown::escape;
 use crate::report::number::{difference, difference_and_interval, interval, number};
 use crate::report::png::png;
 
@@ -41,6 +43,8 @@ pub(super) struct Choice<'a> {
     to_second: Comparison,
     /// The chosen one's less the baseline's, paired.
     to_baseline: Option<Comparison>,
+    /// On how many of the other documents each of these rows failed; no figure is of those.
+    failed: Vec<usize>,
 }
 
 impl<'a> Choice<'a> {
@@ -53,6 +57,7 @@ impl<'a> Choice<'a> {
         best: [usize; 2],
         bootstrap: &Bootstrap,
         pairs: &[Vec<Pair>],
+        failed: Vec<usize>,
     ) -> Choice<'a> {
         let scale = objective.scale();
         let less =
@@ -65,6 +70,7 @@ impl<'a> Choice<'a> {
             checked: [0, 1].map(|n| bootstrap.estimate(&pairs[n], scale)),
             to_second: less(&pairs[1]),
             to_baseline: pairs.get(2).map(less),
+            failed,
         }
     }
 
@@ -75,7 +81,7 @@ impl<'a> Choice<'a> {
     pub(super) fn write(&self, out: &Path) -> Result<()> {
         let svg = self.picture();
         let bytes = png(&svg).ok_or_else(|| {
-            Error::new(ErrorKind::Write, "the picture is too large to be drawn")
+            Error::new(ErrorKind::Write, "the picture cannot be drawn")
                 .in_file(&out.join("path.png"))
                 .fix("shorten the names in the config: they are its labels")
         })?;
@@ -88,19 +94,19 @@ impl<'a> Choice<'a> {
 
     /// The words for a terminal and `tune.md`.
     pub(super) fn markdown(&self) -> String {
-        let mut text = format!("# {}\n\n", self.config.name);
+        let mut text = format!("# {}\n\n", escape(&self.config.name));
         let documents = self.path.last().map_or(0, |rung| rung.documents);
         let (rows, unseen) = (self.path[0].figures.len(), self.checked[0].n);
-        let (model, task) = (&self.config.models[0].name, &self.config.tasks[0]);
+        let (model, task) = (escape(&self.config.models[0].name), &self.config.tasks[0]);
         let objective = self.objective.words(task);
         let _ = writeln!(
             text,
             "{rows} rows on {model}, {}, for the best {objective}: chosen by {documents} documents, measured on \
              {unseen} others.\n",
-            task.name
+            escape(&task.name)
         );
         text.push_str(&self.rungs());
-        let [best, second] = self.best.map(|row| self.name(row));
+        let [best, second] = self.best.map(|row| escape(self.name(row)));
         let _ = writeln!(text, "\nChosen: **{best}**; runner-up: {second}.\n");
         let [of_best, of_second] = self.checked.map(|e| format!("{} {}", number(e.value), interval(&e)));
         let _ = writeln!(text, "On the {unseen} documents that had no part in the choice:\n");
@@ -116,7 +122,26 @@ impl<'a> Choice<'a> {
             };
             let _ = writeln!(text, "- less the baseline's: {}{advantage}", self.told(to_baseline));
         }
+        text.push_str(&self.failures());
         let _ = writeln!(text, "\nTo paste:\n\n```toml\n{}```", self.row());
+        text
+    }
+
+    /// Which rows failed on documents; empty where none did.
+    fn failures(&self) -> String {
+        let mut text = String::new();
+        if self.path.iter().flat_map(|rung| &rung.figures).any(|(_, figure)| figure.is_infinite()) {
+            text.push_str(
+                "\nA row with `inf` failed on a document (samples.jsonl says why), and stands last.\n",
+            );
+        }
+        let names = self.best.map(|row| escape(self.name(row))).into_iter().chain(["the baseline".into()]);
+        for (name, failed) in names.zip(&self.failed).filter(|(_, failed)| **failed > 0) {
+            let _ = writeln!(
+                text,
+                "\n**{name} failed on {failed} of the other documents**; the figures are over the others."
+            );
+        }
         text
     }
 
@@ -125,7 +150,7 @@ impl<'a> Choice<'a> {
         let mut text = String::from("| rung | documents | rows | best |\n| ---: | ---: | ---: | --- |\n");
         for (place, rung) in self.path.iter().enumerate() {
             let named = rung.figures.iter().take(NAMED);
-            let named = named.map(|(row, figure)| format!("{} {}", self.name(*row), number(*figure)));
+            let named = named.map(|(row, figure)| format!("{} {}", escape(self.name(*row)), number(*figure)));
             let mut names: Vec<String> = named.collect();
             names.extend(rung.baseline.map(|figure| format!("(baseline {})", number(figure))));
             let (documents, rows) = (rung.documents, rung.figures.len());
@@ -160,7 +185,7 @@ impl<'a> Choice<'a> {
     /// Every row on every rung.
     fn csv(&self) -> String {
         let mut text = String::from("rung,documents,encoding,value,place,kept\n");
-        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let quoted = |name: &str| format!("\"{}\"", csv::text(name).replace('"', "\"\""));
         for (number, rung) in self.path.iter().enumerate() {
             for (place, (row, figure)) in rung.figures.iter().enumerate() {
                 let (documents, kept) = (rung.documents, place < rung.kept);

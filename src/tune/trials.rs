@@ -8,7 +8,7 @@ use longcode_stats::Pair;
 use super::objective::Objective;
 use crate::config::Config;
 use crate::device::OpenDevice;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::Network;
 use crate::progress::Progress;
 use crate::run::{Batch, Prepared};
@@ -46,11 +46,7 @@ impl<'a, 'p> Trials<'a, 'p> {
         let (model, parts, out) = (None, HashMap::new(), out.to_path_buf());
         let mut trials = Trials { config, prepared, objective, device, model, store, out, parts };
         trials.read()?;
-        eprintln!(
-            "{}: {} of {planned} trials are stored",
-            trials.out.display(),
-            trials.parts.len().min(planned)
-        );
+        tell!("{}: {} of {planned} trials are stored", trials.out.display(), trials.parts.len().min(planned));
         Ok(trials)
     }
 
@@ -94,22 +90,32 @@ impl<'a, 'p> Trials<'a, 'p> {
     /// Reads what is stored, so that every decision is by that.
     fn read(&mut self) -> Result<()> {
         let task = self.prepared.work[0].task;
-        for line in Results::read(&self.out)?.samples {
-            let pair = self.objective.pair(task, &line.outcome).map_err(|e| e.in_file(&self.out))?;
-            self.parts.insert(line.key, pair);
+        let results = Results::read(&self.out)?;
+        for sample in &results.samples {
+            let outcome = results.outcome(sample)?;
+            let pair = self.objective.pair(task, outcome.as_ref()).map_err(|e| e.in_file(&self.out))?;
+            self.parts.insert(results.key(sample), pair);
         }
         Ok(())
     }
 
     /// Each sample's part in the objective under a row; all have been measured.
-    pub(super) fn pairs(&self, row: usize, samples: &[usize]) -> Vec<Pair> {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Write`] when one is not stored any more.
+    pub(super) fn pairs(&self, row: usize, samples: &[usize]) -> Result<Vec<Pair>> {
         let key = |number: &usize| SampleKey {
             model: self.config.models[0].name.clone(),
             encoding: self.config.encodings[row].name.clone(),
             task: self.config.tasks[0].name.clone(),
             sample: self.prepared.work[0].samples[*number].sample.id.clone(),
         };
-        samples.iter().map(|number| self.parts[&key(number)]).collect()
+        let lost = || {
+            Error::new(ErrorKind::Write, "trials that were stored are gone: something took them away")
+                .in_file(&self.out)
+                .fix("find out what changed samples.jsonl, then run the same command again")
+        };
+        samples.iter().map(|number| self.parts.get(&key(number)).copied().ok_or_else(lost)).collect()
     }
 
     /// Notes when the search ended.

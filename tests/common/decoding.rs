@@ -156,8 +156,10 @@ pub fn check_batches(device: &Device) {
             let room = limits.max_new_tokens;
             (Decoder::read(&model, &checkpoint.config, &encoding, &ids, levels, room).unwrap(), limits)
         };
-        let go_on =
-            |sequences| generate(sequences, &checkpoint.tokenizer, &checkpoint.end_of_sequence).unwrap();
+        let go_on = |sequences| -> Vec<longcode::model::Generation> {
+            let all = generate(sequences, &checkpoint.tokenizer, &checkpoint.end_of_sequence).unwrap();
+            all.into_iter().map(Result::unwrap).collect()
+        };
         let together = go_on(texts.iter().enumerate().map(sequence).collect());
         let alone: Vec<_> = texts.iter().enumerate().flat_map(|text| go_on(vec![sequence(text)])).collect();
         assert_eq!(together, alone, "{spec}");

@@ -7,10 +7,12 @@ mod bad_disk;
 mod bad_input;
 mod commands;
 mod configs;
+mod failures;
 #[cfg(target_os = "linux")]
 mod faults;
 mod hub;
 mod mutations;
+mod names;
 mod report;
 mod resume;
 mod stand_ins;

@@ -6,14 +6,13 @@ use std::io::BufRead;
 
 use longcode_stats::{Among, Bootstrap, Design, Scale, sensitivity};
 
-fn main() {
+fn main() -> Result<(), String> {
     let (mut ours, mut others) = (Vec::new(), Vec::new());
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("standard input is read");
         let numbers: Option<Vec<f64>> = line.split(',').map(|part| part.trim().parse().ok()).collect();
         let Some(&[loss, other, tokens]) = numbers.as_deref() else {
-            eprintln!("not three numbers: {line}");
-            std::process::exit(2);
+            return Err(format!("not three numbers: {line}"));
         };
         ours.push((loss, tokens));
         others.push((other, tokens));
@@ -31,4 +30,5 @@ fn main() {
             println!("without its {which} document: {:+.4}", without.estimate.value);
         }
     }
+    Ok(())
 }

@@ -4,18 +4,20 @@
 
 mod samples;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use chrono::DateTime;
+use longcode_stats::Estimate;
 use serde_json::{Map, Value, json};
 
 use super::pictures::FileNames;
 use super::section::of_samples;
 use super::{Report, Row};
-use crate::config::{EncodingEntry, ModelEntry, TaskEntry};
+use crate::config::{ModelEntry, TaskEntry};
 use crate::error::Result;
 use crate::files::{make_directory_inside, write_whole};
-use crate::task::{Better, Group};
+use crate::task::{Better, Group, Metric, Range};
 
 /// Of the task definitions: longcode's own.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -23,16 +25,17 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Writes `lm_eval/MODEL_ENCODING/results_DATE.json` and `samples_TASK_DATE.jsonl` for every model and encoding that
 /// has figures. The date is the one that the run began, so that a report made again takes the place of the last.
 pub(super) fn write(report: &Report, out: &Path) -> Result<()> {
-    let mut names = FileNames::default();
-    for model in &report.results.config.models {
-        for encoding in &report.results.config.encodings {
+    let config = &report.results.config;
+    let (mut directories, names) = (FileNames::default(), TaskNames::new(report));
+    for (m, model) in config.models.iter().enumerate() {
+        for (e, encoding) in config.encodings.iter().enumerate() {
             let of = |row: &&Row| {
                 row.model == model.name && row.encoding == encoding.name && of_samples(&row.group)
             };
             let rows: Vec<&Row> = report.rows.iter().filter(of).collect();
             if !rows.is_empty() {
-                let name = names.unique(&format!("{}_{}", model.name, encoding.name));
-                let one = One { report, model, encoding, rows, name };
+                let name = directories.unique(&format!("{}_{}", model.name, encoding.name));
+                let one = One { report, model: m, encoding: e, rows, names: &names, name };
                 one.write(&make_directory_inside(out, &Path::new("lm_eval").join(&one.name))?)?;
             }
         }
@@ -43,24 +46,25 @@ pub(super) fn write(report: &Report, out: &Path) -> Result<()> {
 /// One model under one encoding.
 struct One<'a> {
     report: &'a Report<'a>,
-    model: &'a ModelEntry,
-    encoding: &'a EncodingEntry,
+    /// Numbers in the config.
+    model: usize,
+    encoding: usize,
     /// Its figures over samples; not empty.
     rows: Vec<&'a Row>,
+    names: &'a TaskNames<'a>,
     /// Of its directory.
     name: String,
 }
 
 impl One<'_> {
     fn write(&self, dir: &Path) -> Result<()> {
-        let date = self.started().replace(':', "-");
-        let date = date.trim_end_matches('Z');
+        let date = self.date();
         let text = serde_json::to_string_pretty(&self.results()).expect("plain data");
         write_whole(&dir.join(format!("results_{date}.json")), format!("{text}\n").as_bytes())?;
-        for task in &self.report.results.config.tasks {
-            let lines = samples::lines(self, task);
+        for (number, task) in self.report.results.config.tasks.iter().enumerate() {
+            let lines = samples::lines(self, number)?;
             if !lines.is_empty() {
-                let name = format!("samples_{}_{date}.jsonl", task_name(&task.name, Group::All));
+                let name = format!("samples_{}_{date}.jsonl", self.names.of(&task.name, Group::All));
                 write_whole(&dir.join(name), lines.as_bytes())?;
             }
         }
@@ -72,15 +76,30 @@ impl One<'_> {
         &self.report.results.environment().session.started
     }
 
+    /// The same as a part of a file's name.
+    fn date(&self) -> String {
+        let date = self.started().trim_end_matches('Z').replace(':', "-");
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '+');
+        match date.len() < 64 && date.chars().all(plain) {
+            true => date,
+            // From a file that something else wrote.
+            false => "undated".into(),
+        }
+    }
+
+    fn model(&self) -> &ModelEntry {
+        &self.report.results.config.models[self.model]
+    }
+
     fn results(&self) -> Value {
         let mut parts = Parts::default();
         for row in &self.rows {
-            parts.add(self.report, row);
+            parts.add(self.report, self.names, row);
         }
         let of_each = |value: Value| -> Map<String, Value> {
             parts.results.keys().map(|name| (name.clone(), value.clone())).collect()
         };
-        let seconds: f64 = samples::of(self).map(|line| line.seconds).sum();
+        let seconds: f64 = samples::of(self).map(|stored| stored.seconds).sum();
         json!({
             "versions": of_each(json!(VERSION)),
             "n-shot": of_each(json!(0)),
@@ -93,7 +112,7 @@ impl One<'_> {
             "date": DateTime::parse_from_rfc3339(self.started()).map_or(0, |date| date.timestamp()),
             "git_hash": self.report.results.environment().session.git_commit,
             "model_source": "longcode",
-            "model_name": self.model.name,
+            "model_name": self.model().name,
             "model_name_sanitized": self.name,
             "total_evaluation_time_seconds": seconds.to_string(),
         })
@@ -103,7 +122,7 @@ impl One<'_> {
         let config = &self.report.results.config;
         json!({
             "model": "longcode",
-            "model_args": format!("pretrained={},encoding={}", self.model.path, self.encoding.spec),
+            "model_args": format!("pretrained={},encoding={}", self.model().path, config.encodings[self.encoding].spec),
             "device": self.report.results.environment().device,
             "batch_size": "auto",
             "bootstrap_iters": longcode_stats::RESAMPLES,
@@ -125,15 +144,16 @@ struct Parts {
 }
 
 impl Parts {
-    fn add(&mut self, report: &Report, row: &Row) {
+    fn add(&mut self, report: &Report, names: &TaskNames, row: &Row) {
         let task = report.results.config.tasks.iter().find(|task| task.name == row.task);
         let task = task.expect("a row's task is in the config");
-        let (name, key) = (task_name(&row.task, row.group), metric_key(row.metric.name));
-        if !self.results.contains_key(&name) {
-            self.add_task(task, row, &name);
+        let (name, key) = (names.of(&row.task, row.group), metric_key(row.metric.name));
+        if !self.results.contains_key(name) {
+            self.add_task(task, row, names);
         }
-        self.results[&name][format!("{key},none")] = finite(row.estimate.value);
-        self.results[&name][format!("{key}_stderr,none")] = finite(row.estimate.stderr);
+        let Estimate { value, stderr, .. } = row.estimate;
+        self.results[name][format!("{key},none")] = finite(in_shares(&row.metric, value));
+        self.results[name][format!("{key}_stderr,none")] = finite(in_shares(&row.metric, stderr));
         let higher = row.metric.better == Better::Higher;
         if row.group == Group::All {
             let entry = json!({
@@ -141,14 +161,14 @@ impl Parts {
                 "aggregation": aggregation(report, row),
                 "higher_is_better": higher,
             });
-            let list = self.configs[&name]["metric_list"].as_array_mut();
+            let list = self.configs[name]["metric_list"].as_array_mut();
             list.expect("the task was added with one").push(entry);
         }
-        self.higher_is_better[&name][key] = json!(higher);
+        self.higher_is_better[name][key] = json!(higher);
     }
 
-    fn add_task(&mut self, task: &TaskEntry, row: &Row, name: &str) {
-        let n = row.estimate.n;
+    fn add_task(&mut self, task: &TaskEntry, row: &Row, names: &TaskNames) {
+        let (name, n) = (names.of(&row.task, row.group), row.estimate.n);
         self.results.insert(name.into(), json!({"alias": name, "sample_len": n}));
         self.higher_is_better.insert(name.into(), json!({}));
         self.samples.insert(name.into(), json!({"original": n, "effective": n}));
@@ -163,7 +183,7 @@ impl Parts {
             });
             self.configs.insert(name.into(), config);
         } else {
-            let list = self.subtasks.entry(task_name(&row.task, Group::All)).or_insert_with(|| json!([]));
+            let list = self.subtasks.entry(names.of(&row.task, Group::All)).or_insert_with(|| json!([]));
             list.as_array_mut().expect("a list was put there").push(json!(name));
         }
     }
@@ -198,13 +218,35 @@ fn limit(report: &Report) -> Value {
     json!(most)
 }
 
-/// What the harness would call a task's samples of one group, in letters, digits and `_`.
-fn task_name(task: &str, group: Group) -> String {
-    let plain = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '.' | '+') { c } else { '_' };
-    let task: String = task.chars().map(plain).collect();
-    match group {
-        Group::All => task,
-        group => format!("{task}_{group}"),
+/// Names of tasks and their buckets, each given once.
+struct TaskNames<'a>(HashMap<(&'a str, Group), String>);
+
+impl<'a> TaskNames<'a> {
+    /// Of all figures over samples; tasks before their buckets.
+    fn new(report: &'a Report) -> TaskNames<'a> {
+        let (mut given, mut names) = (FileNames::default(), HashMap::new());
+        let stays = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '+');
+        for task in &report.results.config.tasks {
+            names.insert((&task.name[..], Group::All), given.unique_of(&task.name, stays, '_'));
+        }
+        for row in report.rows.iter().filter(|row| of_samples(&row.group)) {
+            names
+                .entry((&row.task, row.group))
+                .or_insert_with(|| given.unique_of(&format!("{}_{}", row.task, row.group), stays, '_'));
+        }
+        TaskNames(names)
+    }
+
+    fn of<'b>(&'b self, task: &'b str, group: Group) -> &'b str {
+        &self.0[&(task, group)]
+    }
+}
+
+/// A figure in the harness's scale, in which shares go from 0 to 1.
+fn in_shares(metric: &Metric, value: f64) -> f64 {
+    match metric.range {
+        Range::Percent | Range::PercentGain => value / 100.0,
+        Range::Open | Range::Share => value,
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
 }
 
 /// `exp(x)` for `x <= 88`, relative error about 1e-7 (the polynomial of Cephes' `expf`); below -87
-/// it is 0.
+/// it is 0. Of what is not a number it is none.
 #[inline(always)]
 pub(in super::super) fn exp(x: f32) -> f32 {
     exp_by(
@@ -48,7 +48,8 @@ fn exp_by(x: f32, multiply_add: impl Fn(f32, f32, f32) -> f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
-    let clamped = x.max(-87.0);
+    // Not by f32::max, which makes -87 of what is not a number: a score that overflowed must not become a weight.
+    let clamped = if x < -87.0 { -87.0 } else { x };
     let rounded = multiply_add(clamped, std::f32::consts::LOG2_E, ROUND);
     let n = rounded - ROUND;
     let r = multiply_add(n, -LN2_LOW, multiply_add(n, -LN2_HIGH, clamped));
@@ -202,6 +203,7 @@ mod tests {
         assert_eq!(exp(0.0), 1.0);
         assert_eq!(exp(-90.0), 0.0);
         assert_eq!(exp(f32::NEG_INFINITY), 0.0);
+        assert!(exp(f32::NAN).is_nan() && exp_fused(f32::NAN).is_nan());
     }
 
     #[test]

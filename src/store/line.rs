@@ -1,0 +1,198 @@
+//! A line of samples.jsonl: what is written, and how it is read again.
+//!
+//! A line ends with a checksum over what stands before it, so that a bit that flipped is found. Lines of before there
+//! were checksums have none.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::hash::sha256;
+
+/// A line of samples.jsonl: one sample under one encoding.
+#[derive(Debug, Clone, Serialize)]
+pub struct SampleLine {
+    /// Which result this is.
+    #[serde(flatten)]
+    pub key: SampleKey,
+    /// The task's bucket.
+    pub bucket: String,
+    /// Tokens of the sample.
+    pub tokens: usize,
+    /// sha256 of the sample's text.
+    pub sha256: String,
+    /// Wall time of this sample.
+    pub seconds: f64,
+    /// What came of it.
+    #[serde(flatten)]
+    pub measured: Measured,
+}
+
+/// What came of a sample under an encoding. Written as the key `outcome` or `failed`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Measured {
+    /// What the task made of the model's answer.
+    Outcome(Value),
+    /// Why there is no answer, in words: a reason of this sample under this encoding, as a loss that is not finite.
+    Failed(String),
+}
+
+/// Names of a result: one sample of one task, one model, one encoding.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct SampleKey {
+    /// The model's name in the config.
+    pub model: String,
+    /// The encoding's name in the config.
+    pub encoding: String,
+    /// The task's name in the config.
+    pub task: String,
+    /// The sample's id.
+    pub sample: String,
+}
+
+/// What stands before the checksum and after what it is over.
+const CHECK: &[u8] = b",\"check\":\"";
+
+/// What stands behind it.
+const END: &[u8] = b"\"}";
+
+/// Hexadecimal digits of a checksum, the first of a sha256.
+const DIGITS: usize = 16;
+
+impl SampleLine {
+    /// As it is written, with its checksum and the newline.
+    pub(super) fn text(&self) -> String {
+        let mut text = serde_json::to_string(self).expect("plain data");
+        text.pop();
+        let check = check(text.as_bytes());
+        format!("{text},\"check\":\"{check}\"}}\n")
+    }
+}
+
+/// A line's fields, without what its outcome holds. A field that nobody wrote is a damaged line.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Fields<O> {
+    pub(super) model: String,
+    pub(super) encoding: String,
+    pub(super) task: String,
+    pub(super) sample: String,
+    pub(super) bucket: String,
+    pub(super) tokens: usize,
+    pub(super) sha256: String,
+    pub(super) seconds: f64,
+    #[serde(default = "Option::default")]
+    pub(super) outcome: Option<O>,
+    #[serde(default)]
+    pub(super) failed: Option<String>,
+    #[serde(default)]
+    check: Option<String>,
+}
+
+/// Reads a line.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub(super) fn parse<O: for<'de> Deserialize<'de>>(line: &[u8]) -> Result<Fields<O>, String> {
+    let line = line.trim_ascii_end();
+    // A checksum that does not hold says more than what it made of the JSON.
+    let checked = checked_part(line);
+    if let Some((part, stored)) = checked
+        && check(part).as_bytes() != stored
+    {
+        return Err("its checksum is another: the line was changed or damaged".into());
+    }
+    let fields: Fields<O> = serde_json::from_slice(line).map_err(|e| format!("not a stored sample: {e}"))?;
+    if fields.check.is_some() != checked.is_some() {
+        return Err("its checksum does not stand at its end".into());
+    }
+    match (fields.outcome.is_some(), fields.failed.is_some()) {
+        (true, false) | (false, true) => Ok(fields),
+        (true, true) => Err("not a stored sample: it has an `outcome`, and `failed`".into()),
+        (false, false) => Err("not a stored sample: no `outcome`".into()),
+    }
+}
+
+impl<O> Fields<O> {
+    /// Whether the line has a checksum, which then holds.
+    pub(super) fn is_checked(&self) -> bool {
+        self.check.is_some()
+    }
+}
+
+/// What a line's checksum is over, and the checksum; none of a line without one.
+fn checked_part(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = line.strip_suffix(END)?;
+    let (rest, stored) = line.split_at(line.len().checked_sub(DIGITS)?);
+    Some((rest.strip_suffix(CHECK)?, stored))
+}
+
+fn check(bytes: &[u8]) -> String {
+    let mut digits = sha256(bytes);
+    digits.truncate(DIGITS);
+    digits
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::IgnoredAny;
+    use serde_json::json;
+
+    use super::*;
+
+    fn line(measured: Measured) -> SampleLine {
+        let key = SampleKey {
+            model: "m".into(),
+            encoding: "e é".into(),
+            task: "t".into(),
+            sample: "a \"b\".py".into(),
+        };
+        let (bucket, sha256) = ("0-512".into(), "00".repeat(32));
+        SampleLine { key, bucket, tokens: 9, sha256, seconds: 0.25, measured }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let outcome = json!({"nll": [1.5, 2.0], "text": "x\"}"});
+        let text = line(Measured::Outcome(outcome.clone())).text();
+        let fields = parse::<Value>(text.as_bytes()).unwrap();
+        assert_eq!((fields.outcome.as_ref(), &fields.failed), (Some(&outcome), &None));
+        assert!(fields.is_checked());
+        let text = line(Measured::Failed("the loss is not finite".into())).text();
+        let fields = parse::<IgnoredAny>(text.as_bytes()).unwrap();
+        assert!(fields.outcome.is_none() && fields.failed.is_some() && fields.sample == "a \"b\".py");
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let text = line(Measured::Outcome(json!({"nll": [1.5]}))).text();
+        let whole = text.trim_end().as_bytes();
+        for bit in 0..whole.len() * 8 {
+            let mut damaged = whole.to_vec();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(parse::<IgnoredAny>(&damaged).is_err(), "{}", String::from_utf8_lossy(&damaged));
+        }
+    }
+
+    #[test]
+    fn lines_without_a_checksum_and_broken_ones() {
+        let fields = r#""model":"m","encoding":"e","task":"t","sample":"s","bucket":"b","tokens":1,"sha256":"","seconds":1"#;
+        let read = |rest: &str| parse::<IgnoredAny>(format!("{{{fields}{rest}}}").as_bytes());
+        assert!(!read(r#","outcome":{}"#).unwrap().is_checked());
+        assert!(read(r#","failed":"why""#).is_ok());
+        for (rest, says) in [
+            ("", "no `outcome`"),
+            (r#","outcome":null"#, "no `outcome`"),
+            (r#","outcome":{},"failed":"why""#, "and `failed`"),
+            (r#","outcome":{},"outcome":{}"#, "duplicate"),
+            (r#","outcome":{},"other":1"#, "unknown field"),
+            (r#","check":"0123456789abcdef","outcome":{}"#, "at its end"),
+            (r#","outcome":{},"check":"0123456789abcdef""#, "its checksum is another"),
+            (r#","outcome":{},"check":"01""#, "at its end"),
+            (r#","failed":["#, "not a stored sample"),
+        ] {
+            let error = read(rest).map(|_| ()).unwrap_err();
+            assert!(error.contains(says), "{rest}: {error}");
+        }
+    }
+}
