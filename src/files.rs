@@ -312,7 +312,7 @@ pub(crate) fn refuse_no_directory(path: &Path) -> Result<()> {
 }
 
 fn no_directory(path: &Path, why: &str) -> Error {
-    Error::new(ErrorKind::Write, format!("cannot make the directory: {why}"))
+    Error::new(ErrorKind::Write, format!("cannot write: the directory cannot be made: {why}"))
         .in_file(path)
         .fix("make room, change the permissions, remove what is in its place, or give another --out")
 }

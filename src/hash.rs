@@ -81,7 +81,6 @@ pub fn git_blob(path: &Path) -> io::Result<String> {
 }
 
 fn sha1_behind(head: &str, mut file: impl Read) -> io::Result<String> {
-    use sha1::Digest;
     let mut hasher = sha1::Sha1::new_with_prefix(head);
     let mut piece = vec![0; 1 << 16];
     loop {
