@@ -25,15 +25,12 @@ use minijinja::{Environment, ErrorKind as JinjaError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::Tokenizer;
 use super::format::{self, CheckpointFormat};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
 use crate::guard::guarded;
 use crate::limits::{CHAT_SECONDS, CHAT_STACK_BYTES, CHAT_STACK_BYTES_A_STEP, CHAT_STEPS, CHAT_STEPS_A_BYTE};
-
-/// Tokens that templates name, as tokenizer_config.json calls them.
-const SPECIAL: [&str; 7] =
-    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 /// A model's template and the tokens that it names.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,15 +88,7 @@ impl ChatTemplate {
     /// # Errors
     /// [`ErrorKind::Tokenizer`], naming the file that cannot be read.
     pub(super) fn of_directory(dir: &Path) -> Result<Option<ChatTemplate>> {
-        let config = dir.join("tokenizer_config.json");
-        let config: Value = match config.exists() {
-            true => serde_json::from_str(&read_text(&config, ErrorKind::Tokenizer)?).map_err(|e| {
-                Error::new(ErrorKind::Tokenizer, format!("not valid JSON: {e}"))
-                    .in_file(&config)
-                    .fix("copy it again")
-            })?,
-            false => Value::Null,
-        };
+        let config = Tokenizer::read_config(dir)?;
         let file = dir.join("chat_template.jinja");
         let source = match file.exists() {
             true => Some(read_text(&file, ErrorKind::Tokenizer)?),
@@ -108,14 +97,14 @@ impl ChatTemplate {
         Ok(source.map(|source| ChatTemplate::new(source, &config)))
     }
 
-    /// A template, and the special tokens of a tokenizer_config.json.
+    /// A template, and the special tokens of a tokenizer_config.json, which it can name: `bos_token` and the like.
     pub fn new(source: String, config: &Value) -> ChatTemplate {
-        let token = |name: &str| {
-            let token = config.get(name)?;
+        let tokens = config.as_object().into_iter().flatten().filter(|(name, _)| name.ends_with("_token"));
+        let special = tokens.filter_map(|(name, token)| {
             let text = token.get("content").unwrap_or(token).as_str()?;
-            Some((name.to_string(), text.into()))
-        };
-        ChatTemplate { source, special: SPECIAL.into_iter().filter_map(token).collect() }
+            Some((name.clone(), text.into()))
+        });
+        ChatTemplate { source, special: special.collect() }
     }
 
     /// What a user says, and where in the template's words it stands.
@@ -222,9 +211,11 @@ fn environment(syntax: SyntaxConfig) -> Environment<'static> {
     environment
 }
 
-/// An error with its causes on one line.
+/// An error with its causes on one line, or how it begins: a template may say in it what it likes.
 fn words(error: &minijinja::Error) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    const LONGEST: usize = 500;
+    let text: String = error.to_string().chars().take(LONGEST).collect();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

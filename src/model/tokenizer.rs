@@ -63,15 +63,9 @@ impl Tokenizer {
                 "save the fast tokenizer there: AutoTokenizer.from_pretrained(...).save_pretrained(DIR)",
             ));
         }
-        let own = |name: &str| {
-            let path = dir.join(name);
-            if path.exists() { read_json(&path) } else { Ok(Value::Null) }
-        };
-        let config_path = dir.join("tokenizer_config.json");
-        let config = settings::with_older_files(own("tokenizer_config.json")?, dir)
-            .map_err(|e| e.in_file(&config_path).fix("copy the file again"))?;
+        let config = Tokenizer::read_config(dir)?;
         // config.json's own reader tells what is wrong with it.
-        let model = own("config.json").unwrap_or_default();
+        let model = read_if_there(&dir.join("config.json")).unwrap_or_default();
         let mut json = read_json(&path)?;
         let model_type = model.get("model_type").and_then(Value::as_str);
         let class = Class::of(&json, &config, model_type);
@@ -84,11 +78,19 @@ impl Tokenizer {
         let tokenizer = tokenizer.map_err(place)?.of_file(&path);
         if adds_bos.is_some_and(|said| said != (tokenizer.bos().ok().flatten().is_some())) {
             note(&format!(
-                "{}: add_bos_token says otherwise than the post-processor of tokenizer.json, which counts",
-                config_path.display()
+                "{}: add_bos_token is not what its post-processor does, which counts",
+                path.display()
             ));
         }
         Ok(tokenizer)
+    }
+
+    /// The tokenizer_config.json of a directory, with what older files beside it say.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`], naming the file.
+    pub(super) fn read_config(dir: &Path) -> Result<Value> {
+        settings::with_older_files(read_if_there(&dir.join("tokenizer_config.json"))?, dir)
     }
 
     /// The files of a directory that its tokenizer is read from: tokenizer.json, and what is there beside it.
@@ -97,8 +99,7 @@ impl Tokenizer {
     /// [`ErrorKind::Tokenizer`], naming the file.
     pub fn files(dir: &Path) -> Result<Vec<PathBuf>> {
         let [json, config] = ["tokenizer.json", "tokenizer_config.json"].map(|name| dir.join(name));
-        let older =
-            settings::older_files(&if config.exists() { read_json(&config)? } else { Value::Null }, dir);
+        let older = settings::older_files(&read_if_there(&config)?, dir);
         Ok([json].into_iter().chain(Some(config).filter(|path| path.exists())).chain(older).collect())
     }
 
@@ -313,6 +314,11 @@ fn read_json(path: &Path) -> Result<Value> {
             .in_file(path)
             .fix("copy the file again")
     })
+}
+
+/// A file's JSON, null where there is none.
+fn read_if_there(path: &Path) -> Result<Value> {
+    if path.exists() { read_json(path) } else { Ok(Value::Null) }
 }
 
 /// A special token of tokenizer_config.json: a string, or an object with `content`.

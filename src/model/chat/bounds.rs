@@ -1,5 +1,7 @@
 //! What of a template is looked at before it is parsed: how deep it nests, and its marks of what a model generates.
 
+use std::collections::HashSet;
+
 use minijinja::machinery::{Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
 
@@ -48,7 +50,7 @@ pub(super) fn checked(source: &str, syntax: &SyntaxConfig) -> Result<String, Str
 fn check_namespaces(tokens: &[&Token<'_>]) -> Result<(), String> {
     use Token::*;
     let refused = || Err("it uses a namespace otherwise than by its attributes".to_string());
-    let mut names = Vec::new();
+    let mut names = HashSet::new();
     for at in 0..tokens.len() {
         if !matches!(tokens[at], Ident("namespace")) || is_attribute(tokens, at) {
             continue;
@@ -57,7 +59,7 @@ fn check_namespaces(tokens: &[&Token<'_>]) -> Result<(), String> {
             (Some([BlockStart, Ident("set"), Ident(name), Assign]), Some(end))
                 if matches!(tokens.get(end + 1), Some(BlockEnd)) =>
             {
-                names.push(*name);
+                names.insert(*name);
             }
             _ => return refused(),
         }

@@ -81,7 +81,10 @@ pub(super) fn with_older_files(config: Value, dir: &Path) -> Result<Value> {
     let mut config = match config {
         Value::Object(config) => config,
         Value::Null => Map::new(),
-        _ => return Err(Error::new(ErrorKind::Tokenizer, "not an object")),
+        _ => {
+            let error = Error::new(ErrorKind::Tokenizer, "not an object");
+            return Err(error.in_file(&dir.join("tokenizer_config.json")).fix("copy the file again"));
+        }
     };
     if config.contains_key("added_tokens_decoder") {
         return Ok(config.into());
@@ -101,7 +104,9 @@ pub(super) fn with_older_files(config: Value, dir: &Path) -> Result<Value> {
     if let Some(added) = older(&path)? {
         let mut decoder = Map::new();
         for (token, id) in added {
-            let id = id.as_u64().ok_or_else(|| wrong("not an id".into(), &token).in_file(&path))?;
+            let id = id
+                .as_u64()
+                .ok_or_else(|| wrong("not an id".into(), &token).in_file(&path).fix("copy it again"))?;
             let special = names(&config, &token);
             let value = json!({"content": token, "special": special, "normalized": !special});
             decoder.insert(id.to_string(), value);
