@@ -1,5 +1,5 @@
 """Random chat templates of the features that published ones have, mixed, against Jinja2 as transformers sets it up:
-texts must be equal, or both refuse.
+texts must be equal, or both refuse. Left out is what is known to differ: loops over none and over a text's characters.
 
 Lists of expressions and statements, in which words in capitals stand for another one of a list."""
 
@@ -18,7 +18,7 @@ CONTENTS = [
     "Hello", "  spaces around  \n", "", "def f(a):\n    return \"<&>\" + a  # äöü, 位置 and 🙂\n", "1 + 1?",
     "it's 'quoted' \"twice\"", "<think>\nwell\n</think>\n\n2", "a\r\nb\tc", "{{ not a template }} {% x %}",
     "back\\slash \\n", "42", "The QUICK brown fox", "one\ntwo\n\nthree\n", "<tool_response>x</tool_response>",
-    "ß İ ǅ", "\u2028 \x0b line ends", "/no_think do it", "a,b,,c",
+    "ß İ ǅ", "\x0b line ends\x1c here", "/no_think do it", "a,b,,c",
 ]  # fmt: skip
 MESSAGES = ["message", "message", "message", "messages[0]", "messages[-1]"]
 # Expressions that are texts.
@@ -110,13 +110,13 @@ STATEMENTS = [
 ]  # fmt: skip
 # Those that end a template, now and then.
 ENDING = [
-    "«if TEST»{{ raise_exception('Only {} roles'.format('user')) }}«endif»", "«do 1»", "«for x in tools»«endfor»",
+    "«if TEST»{{ raise_exception('Only {} roles'.format('user')) }}«endif»", "«do 1»",
     "«if TEST»{{ raise_exception('No') }}«endif»", "«set parts = []»«set _ = parts.append(TEXT)»‹parts | join›",
 ]  # fmt: skip
 SIMPLE = ["‹TEXT›", "‹TEXT›", "‹TEXT›", "‹VALUE›", "‹NUMBER›", "«set note = TEXT»‹note›"]
 SEQUENCES = [
-    "message.content.split()", "message.content.split('\\n')", "[1, 2, 3]", "range(3)", "message", "message.items()",
-    "messages[::-1]", "[]", "message.content", "message.content[:4]", "tools or []", "messages[:2]",
+    "message.content.split()", "message.content.split('\\n')", "message.content | list", "[1, 2, 3]", "range(3)", "message",
+    "message.items()", "messages[::-1]", "[]", "tools or []", "messages[:2]",
 ]  # fmt: skip
 PLAIN = [
     "\n", "\n    ", " ", "", "<|im_start|>", "### Instruction:\n", "\\n", "  \n", "{# a note #}\n", "{#- a note -#}", "}",

@@ -31,7 +31,9 @@ impl Named {
 
 /// Takes `added_tokens` out of a tokenizer.json, to be added all at once.
 pub(super) fn take(json: &mut Value) -> Value {
-    json.get_mut("added_tokens").map(Value::take).unwrap_or_default()
+    let tokens =
+        json.get_mut("added_tokens").map(|tokens| std::mem::replace(tokens, Value::Array(Vec::new())));
+    tokens.unwrap_or_default()
 }
 
 /// Adds the tokens of tokenizer.json, then those that tokenizer_config.json names.
