@@ -175,3 +175,16 @@ fn the_readme_shows_the_kept_report() {
     let table: Vec<&str> = table.take_while(|line| line.starts_with('|')).collect();
     assert!(table.len() > 10 && report.contains(&table.join("\n")), "{table:?}");
 }
+
+/// SECURITY.md lists every limit by its name.
+#[test]
+fn every_limit_is_listed() {
+    let read = |path: &str| fs::read_to_string(repository(path)).unwrap();
+    let (limits, listed) = (read("src/limits.rs"), read("SECURITY.md"));
+    let names = limits.lines().filter_map(|line| line.split_once("const ")?.1.split_once(':'));
+    let names: Vec<&str> = names.map(|(name, _)| name).collect();
+    assert!(names.len() > 40, "{names:?}");
+    for name in names {
+        assert!(listed.contains(&format!("`{name}`")), "SECURITY.md lacks {name}");
+    }
+}
