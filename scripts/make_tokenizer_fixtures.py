@@ -208,6 +208,22 @@ def main():
                             continue
                         label = f"space: {base}, {name}, {model}, {wanted}, {saved}"
                         cases.append(case(label, base, bases, config, patch, others, TEXTS[:1]))
+    for base in ("prepend", "metaspace"):
+        for name in ("LlamaTokenizer", "LlamaTokenizerFast"):
+            for model in ("llama", "mistral", None):
+                for space in (None, False, True):
+                    for legacy in (None, False, True):
+                        given = {"tokenizer_class": name, "add_prefix_space": space, "legacy": legacy}
+                        config = {key: value for key, value in given.items() if value is not None}
+                        others = {"config.json": {"model_type": model}} if model else {}
+                        cases.append(case(f"{base}, {name}, {model}, {space}, {legacy}", base, bases, config, None, others))
+    text = json.dumps(bases["byte level"]).replace("<|endoftext|>", "<|other|>")
+    unnamed = {key: value for key, value in json.loads(text).items() if key in ("model", "added_tokens")}
+    for name in ("GPT2Tokenizer", "Qwen2Tokenizer", "LlamaTokenizer"):
+        base = "prepend" if name == "LlamaTokenizer" else "qwen2" if name == "Qwen2Tokenizer" else "byte level"
+        patch = {} if base == "prepend" else unnamed
+        for config in ({}, {"eos_token": None, "bos_token": "<s>"}, {"eos_token": "<fim>"}):
+            cases.append(case(f"defaults of {name}, {config}", base, bases, {"tokenizer_class": name, **config}, patch, None, ["a<|endoftext|>b <s> </s><fim>"]))
     cases += random_cases(bases, 100)
     made = {"transformers": transformers.__version__, "how": "python3 scripts/make_tokenizer_fixtures.py", "bases": bases}
     text = json.dumps({**made, "cases": cases, "continuations": continuations(bases)}, ensure_ascii=False, indent=None)

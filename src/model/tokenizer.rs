@@ -1,18 +1,15 @@
 //! Text to tokens by tokenizer.json, with byte offsets that include white space and BOS by the tokenizer's own rule.
 //!
-//! [`settings`] is what of the file is changed before it is read, [`class`] what the class brings by which transformers
-//! reads it, [`added`] the tokens that are found in a text as they stand.
+//! [`settings`] is what of the file is changed before it is read, [`added`] the tokens that are found in a text as they
+//! stand.
 
 mod added;
-mod class;
 mod settings;
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tokenizers::Tokenizer as Inner;
-
-use class::Class;
 
 use super::format;
 use crate::error::{Error, ErrorKind, Result};
@@ -63,24 +60,19 @@ impl Tokenizer {
                 "save the fast tokenizer there: AutoTokenizer.from_pretrained(...).save_pretrained(DIR)",
             ));
         }
-        let config = Tokenizer::read_config(dir)?;
+        let mut config = Tokenizer::read_config(dir)?;
         // config.json's own reader tells what is wrong with it.
         let model = read_if_there(&dir.join("config.json")).unwrap_or_default();
         let mut json = read_json(&path)?;
         let model_type = model.get("model_type").and_then(Value::as_str);
-        let class = Class::of(&json, &config, model_type);
-        let mut config = class.with_special_tokens(config);
         let place = |e: Error| e.in_file(&path).fix("save the fast tokenizer again");
-        let adds_bos = settings::take_ends(&mut config).map_err(place)?;
-        let tokenizer = settings::settle_prefix_space(&mut json, &config, class)
-            .and_then(|()| class.settle_spaces(&mut json, &config))
-            .and_then(|()| Tokenizer::from_json(json, &config));
-        let tokenizer = tokenizer.map_err(place)?.of_file(&path);
-        if adds_bos.is_some_and(|said| said != (tokenizer.bos().ok().flatten().is_some())) {
-            note(&format!(
-                "{}: add_bos_token says otherwise than the post-processor of tokenizer.json, which counts",
-                dir.join("tokenizer_config.json").display()
-            ));
+        let adds_bos = settings::take_adds_bos(&mut config).map_err(place)?;
+        settings::settle_class(&mut json, &mut config, model_type).map_err(place)?;
+        let tokenizer = Tokenizer::from_json(json, &config).map_err(place)?.of_file(&path);
+        let adds = tokenizer.bos()?.is_some();
+        if adds_bos.is_some_and(|said| said != adds) {
+            let puts = if adds { "puts one before" } else { "puts none before" };
+            note(&format!("add_bos_token is {}, but tokenizer.json, which decides, {puts} a text", !adds));
         }
         Ok(tokenizer)
     }
@@ -111,6 +103,7 @@ impl Tokenizer {
         let bad = |what: String| Error::new(ErrorKind::Tokenizer, what);
         settings::settle(&mut json);
         settings::check_growth(&json)?;
+        let adds_bos = config.get("add_bos_token") == Some(&Value::Bool(true));
         let own_tokens = added::take(&mut json);
         let mut inner = guarded(|| Inner::from_bytes(json.to_string()).map_err(|e| e.to_string()))
             .flatten()
@@ -118,8 +111,10 @@ impl Tokenizer {
         guarded(|| added::add(&mut inner, &own_tokens, config))
             .map_err(|e| bad(format!("its added tokens cannot be read: {e}")))??;
         let special = |key: &str| special_token(config, key).and_then(|token| inner.token_to_id(&token));
-        let adds_bos = config.get("add_bos_token") == Some(&Value::Bool(true));
         let bos = if adds_bos { special("bos_token") } else { None };
+        if adds_bos && bos.is_none() {
+            return Err(bad("add_bos_token is true and bos_token is not in the vocabulary".into()));
+        }
         Ok(Tokenizer { bos, eos: special("eos_token"), inner, file: None, embeddings: usize::MAX })
     }
 

@@ -93,9 +93,9 @@ fn a_tied_matrix_by_either_name() {
     let (tied, told) = score(&space, "model");
     // A copy of the embedding is no head of its own, in whatever type.
     weights(&space, |tensors| drop(tensors.insert(HEAD.into(), tensors[EMBEDDING].clone())));
-    assert_eq!(score(&space, "key `model`"), (tied, told.clone()));
+    assert_eq!(score(&space, "model"), (tied, told.clone()));
     weights(&space, |tensors| drop(tensors.remove(EMBEDDING)));
-    assert_eq!(score(&space, "key `model`"), (tied, told));
+    assert_eq!(score(&space, "model"), (tied, told));
     // Without ties both must be there.
     config(&space, json!({ "tie_word_embeddings": false }));
     let command = "score --model model --encoding rope --device cpu a.py";

@@ -3,7 +3,7 @@
 
 use super::{Family, GgufForm};
 use crate::error::Result;
-use crate::model::config::{Biases, Defaults, Missing, NetworkConfig, RawConfig, SILU};
+use crate::model::config::{Biases, Defaults, Missing, NetworkConfig, RawConfig, SILU, unsupported};
 
 pub(super) const ENTRY: Family = Family {
     model_types: &["llama"],
@@ -30,7 +30,11 @@ const DEFAULTS: Defaults = Defaults {
 };
 
 fn read(raw: &RawConfig) -> Result<NetworkConfig> {
-    raw.leave_out("use_sliding_window");
+    // transformers reads no such key here; whoever wrote it meant a window.
+    if raw.keys.says("use_sliding_window") {
+        let fix = "use a checkpoint of a family that has sliding windows, as mistral and qwen2";
+        return Err(unsupported("use_sliding_window", "in a llama model", fix));
+    }
     with_biases(raw, &DEFAULTS)
 }
 

@@ -1,6 +1,7 @@
 //! Added tokens: those of tokenizer.json, and those that only tokenizer_config.json names, as transformers adds them.
 
 use std::collections::{HashMap, HashSet};
+use std::mem::replace;
 
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
@@ -31,9 +32,7 @@ impl Named {
 
 /// Takes `added_tokens` out of a tokenizer.json, to be added all at once.
 pub(super) fn take(json: &mut Value) -> Value {
-    let tokens =
-        json.get_mut("added_tokens").map(|tokens| std::mem::replace(tokens, Value::Array(Vec::new())));
-    tokens.unwrap_or_default()
+    json.get_mut("added_tokens").map(|tokens| replace(tokens, Value::Array(Vec::new()))).unwrap_or_default()
 }
 
 /// Adds the tokens of tokenizer.json, then those that tokenizer_config.json names.

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::class::Class;
 use super::read_json;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{PREPENDED_BYTES, TOKENIZER_GROWTH};
@@ -41,23 +40,22 @@ pub(super) fn settle(json: &mut Value) {
     }
 }
 
-/// Takes `add_bos_token` and `add_eos_token` out of a tokenizer_config.json: beside a tokenizer.json transformers 5 does
-/// not look at them, its post-processor alone decides. What the first one said, where it is there.
+/// Takes `add_bos_token` and `add_eos_token` out of a directory's tokenizer_config.json, and gives the first:
+/// transformers does not obey them beside a tokenizer.json, whose post-processor alone decides.
 ///
 /// # Errors
-/// [`ErrorKind::Tokenizer`] where a key is neither true nor false.
-pub(super) fn take_ends(config: &mut Value) -> Result<Option<bool>> {
-    let Some(keys) = config.as_object_mut() else { return Ok(None) };
-    let mut flag = |key: &str| match keys.shift_remove(key) {
+/// [`ErrorKind::Tokenizer`] where one is neither true nor false.
+pub(super) fn take_adds_bos(config: &mut Value) -> Result<Option<bool>> {
+    let mut take = |key: &str| match config.as_object_mut().and_then(|config| config.remove(key)) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Bool(flag)) => Ok(Some(flag)),
         Some(_) => Err(wrong(format!("{key} is neither true nor false"), key)),
     };
-    flag("add_eos_token")?;
-    flag("add_bos_token")
+    take("add_eos_token")?;
+    take("add_bos_token")
 }
 
-pub(super) fn wrong(what: String, key: &str) -> Error {
+fn wrong(what: String, key: &str) -> Error {
     Error::new(ErrorKind::Tokenizer, what).at_key(key)
 }
 
@@ -134,21 +132,136 @@ fn older(path: &Path) -> Result<Option<Map<String, Value>>> {
     }
 }
 
-/// Settles whether a space is put before a text: by `add_prefix_space` of tokenizer_config.json for the tokenizers
-/// of GPT-2 and Qwen2, which transformers makes by it; by tokenizer.json for all others.
+/// How transformers sets up the tokenizer of a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// From vocabulary and merges, with GPT-2's own pattern.
+    Gpt2,
+    /// From vocabulary and merges, with Qwen2's own pattern.
+    Qwen2,
+    /// From vocabulary and merges, with SentencePiece's `▁` for spaces.
+    Llama,
+    /// As tokenizer.json says.
+    AsSaved,
+}
+
+impl Class {
+    /// By `tokenizer_class` of tokenizer_config.json and `model_type` of config.json.
+    fn of(tokenizer_class: Option<&str>, model_type: Option<&str>) -> Class {
+        let named = tokenizer_class.map(|name| match name.trim_end_matches("Fast") {
+            "GPT2Tokenizer" => Class::Gpt2,
+            "Qwen2Tokenizer" => Class::Qwen2,
+            "LlamaTokenizer" => Class::Llama,
+            _ => Class::AsSaved,
+        });
+        match model_type {
+            Some("granite" | "olmo2" | "phi3" | "iquestcoder" | "mistral") => Class::AsSaved,
+            // Its files name wrong classes.
+            Some("qwen2") => Class::Qwen2,
+            Some("qwen3") => named.unwrap_or(Class::Qwen2),
+            Some("gpt2" | "starcoder2") => named.unwrap_or(Class::Gpt2),
+            _ => named.unwrap_or(Class::AsSaved),
+        }
+    }
+
+    /// Special tokens that it has where tokenizer_config.json does not name them.
+    fn special(self) -> &'static [(&'static str, &'static str)] {
+        const TEXT: &str = "<|endoftext|>";
+        match self {
+            Class::Gpt2 => &[("bos_token", TEXT), ("eos_token", TEXT), ("unk_token", TEXT)],
+            Class::Qwen2 => &[("eos_token", TEXT), ("unk_token", TEXT), ("pad_token", TEXT)],
+            Class::Llama => &[("bos_token", "<s>"), ("eos_token", "</s>"), ("unk_token", "<unk>")],
+            Class::AsSaved => &[],
+        }
+    }
+
+    /// Whether a pre-tokenizer of tokenizer.json is the one that the class makes, but for the space.
+    fn made(self, pre_tokenizer: &Value) -> bool {
+        let kind = |value: &Value| value.get("type").and_then(Value::as_str).map(str::to_string);
+        match (self, kind(pre_tokenizer).as_deref()) {
+            (Class::Gpt2, Some("ByteLevel")) => pre_tokenizer["use_regex"] != json!(false),
+            (Class::Qwen2, Some("Sequence")) => {
+                let parts = pre_tokenizer["pretokenizers"].as_array();
+                let kinds = parts.into_iter().flatten().map(kind).collect::<Vec<_>>();
+                kinds == [Some("Split".to_string()), Some("ByteLevel".to_string())]
+            }
+            _ => false,
+        }
+    }
+}
+
+const PREFIX_SPACE: &str = "add_prefix_space";
+
+/// Does to a tokenizer.json and its tokenizer_config.json what the class of the tokenizer does in transformers: default
+/// special tokens, and whether a space is put before a text, by `add_prefix_space` of tokenizer_config.json for the
+/// tokenizers of GPT-2, Qwen2 and Llama; by tokenizer.json for all others.
 ///
 /// # Errors
 /// [`ErrorKind::Tokenizer`] where the two disagree and the pre-tokenizer is not the one that the class makes.
-pub(super) fn settle_prefix_space(json: &mut Value, config: &Value, class: Class) -> Result<()> {
-    const KEY: &str = "add_prefix_space";
-    if !matches!(class, Class::Gpt2 | Class::Qwen2) {
-        return Ok(());
+pub(super) fn settle_class(json: &mut Value, config: &mut Value, model_type: Option<&str>) -> Result<()> {
+    let mut class = Class::of(config.get("tokenizer_class").and_then(Value::as_str), model_type);
+    if class == Class::Llama && !is_sentence_piece(json) {
+        class = Class::AsSaved;
     }
-    let wanted = match config.get(KEY) {
-        None | Some(Value::Null) => false,
-        Some(Value::Bool(wanted)) => *wanted,
-        Some(_) => return Err(wrong(format!("{KEY} is neither true nor false"), KEY)),
+    if let Some(config) = config.as_object_mut() {
+        for (name, token) in class.special() {
+            config.entry(*name).or_insert_with(|| Value::from(*token));
+        }
+    }
+    let flag = |key: &str, default: bool| match config.get(key) {
+        None | Some(Value::Null) => Ok(default),
+        Some(Value::Bool(wanted)) => Ok(*wanted),
+        Some(_) => Err(wrong(format!("{key} is neither true nor false"), key)),
     };
+    match class {
+        Class::AsSaved => Ok(()),
+        Class::Llama => {
+            let (space, legacy) = (flag(PREFIX_SPACE, true)?, flag("legacy", false)?);
+            make_llama(json, space, legacy);
+            Ok(())
+        }
+        Class::Gpt2 | Class::Qwen2 => settle_prefix_space(json, flag(PREFIX_SPACE, false)?, class),
+    }
+}
+
+/// Whether a tokenizer.json is BPE, and not of bytes: LlamaTokenizer makes anew what is SentencePiece's alone.
+fn is_sentence_piece(json: &Value) -> bool {
+    fn is_byte_level(part: &Value) -> bool {
+        let parts = ["pretokenizers", "decoders"].into_iter().filter_map(|key| part.get(key)?.as_array());
+        part.get("type").and_then(Value::as_str) == Some("ByteLevel") || parts.flatten().any(is_byte_level)
+    }
+    json["model"]["type"] == "BPE"
+        && !is_byte_level(&json["pre_tokenizer"])
+        && !is_byte_level(&json["decoder"])
+}
+
+/// The parts that LlamaTokenizer has beside vocabulary and merges.
+fn make_llama(json: &mut Value, space: bool, legacy: bool) {
+    let scheme = match (space, legacy) {
+        (true, true) => "always",
+        (true, false) => "first",
+        (false, _) => "never",
+    };
+    let mut decoders = vec![
+        json!({"type": "Replace", "pattern": {"String": "▁"}, "content": " "}),
+        json!({"type": "ByteFallback"}),
+        json!({"type": "Fuse"}),
+    ];
+    if space {
+        decoders.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
+    }
+    json["normalizer"] = Value::Null;
+    json["pre_tokenizer"] =
+        json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": false});
+    json["decoder"] = json!({"type": "Sequence", "decoders": decoders});
+    let (vocab, merges) = (json["model"]["vocab"].take(), json["model"]["merges"].take());
+    json["model"] =
+        json!({"type": "BPE", "fuse_unk": true, "byte_fallback": true, "vocab": vocab, "merges": merges});
+}
+
+/// Settles whether a space is put before a text: as wanted.
+fn settle_prefix_space(json: &mut Value, wanted: bool, class: Class) -> Result<()> {
+    const KEY: &str = PREFIX_SPACE;
     let Some(pre_tokenizer) = json.get_mut("pre_tokenizer").filter(|part| !part.is_null()) else {
         return Ok(());
     };
