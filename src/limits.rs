@@ -76,7 +76,7 @@ pub(crate) const CHAT_STEPS: u64 = 500_000;
 pub(crate) const CHAT_STEPS_A_BYTE: u64 = 1;
 
 /// Seconds of rendering a chat template. Published ones take some milliseconds.
-pub(crate) const CHAT_SECONDS: u64 = 20;
+pub(crate) const CHAT_SECONDS: u64 = 5;
 
 /// Bytes of stack for rendering a chat template: reserved, not used unless it nests as deep as it may.
 pub(crate) const CHAT_STACK_BYTES: usize = 64 << 20;

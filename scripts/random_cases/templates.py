@@ -41,7 +41,7 @@ TEXTS = [
     "'%s: %s' % (ROLE, CONTENT)", "'%s' | format(CONTENT)", "'{}: {}'.format(ROLE, CONTENT)", "'%d/%5.2f' % (3, 2.5)",
     "(TEXT + TEXT)", "TEXT ~ NUMBER", "(TEXT if TEST else TEXT)", "(TEXT if TEST)", "(TEXT or TEXT)",
     "(TEXT and TEXT)", "'a' 'b'", "'-' * 3", "strftime_now('%Q') | length | string",
-    "(strftime_now('%d %b %Y') | length) ~ ''", "strftime_now('100%%')", "strftime_now('%J, %4f, %%Y')",
+    "(strftime_now('%d %b %Y') | length) ~ ''", "strftime_now('100%%')", "strftime_now('%J, %%Y')",
 ]  # fmt: skip
 # Numbers.
 NUMBERS = [

@@ -3,7 +3,7 @@
 use super::print;
 use crate::device::{NO_ADAPTER, adapters};
 use crate::error::Result;
-use crate::model::Products;
+use crate::model::{Measured, Products};
 
 /// List what --device can be on this machine
 #[derive(Debug, clap::Args)]
@@ -38,8 +38,13 @@ impl Args {
 fn products() -> Result<String> {
     let used = Products::checked()?;
     let others: Vec<_> = Products::here().filter(|products| *products != used).map(Products::name).collect();
-    Ok(match others.is_empty() {
-        true => format!("{} products", used.name()),
-        false => format!("{} products (LONGCODE_CPU can choose {})", used.name(), others.join(", ")),
-    })
+    let mut text = format!("{} products", used.name());
+    if let Some(measured) = Measured::of(used) {
+        let way = if measured.pays() { "bf16" } else { "f32" };
+        text += &format!(" ({:.2} of the time of f32, so `bf16` is multiplied in {way})", measured.ratio());
+    }
+    if !others.is_empty() {
+        text += &format!(" (LONGCODE_CPU can choose {})", others.join(", "));
+    }
+    Ok(text)
 }

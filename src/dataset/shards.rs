@@ -95,7 +95,8 @@ pub(super) fn matching(pattern: &Path) -> Result<Vec<PathBuf>> {
         .map_err(|e| wrong(format!("the pattern makes no sense: {e}")).fix("use *, ? and [...]"))?;
     let files: Vec<PathBuf> =
         found.flatten().filter(|path| path.is_file()).take(limits::SHARDS + 1).collect();
-    stay_inside(&base(pattern), files)
+    // A folder that is not there has no place to stay in.
+    if files.is_empty() { Ok(files) } else { stay_inside(&base(pattern), files) }
 }
 
 /// The files right in a folder that hold data of a format, sorted.

@@ -18,10 +18,12 @@ use crate::model::contents;
 use crate::model::safetensors::{INDEX, WEIGHTS, shard_names};
 
 /// Files beside the weights that a model may have.
-const BESIDE: [&str; 5] = [
+const BESIDE: [&str; 7] = [
     "config.json",
     "tokenizer.json",
     "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
     "generation_config.json",
     "chat_template.jinja",
 ];

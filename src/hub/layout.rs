@@ -187,8 +187,13 @@ impl Place {
 /// Whether a content or a link to one is there and, if it is small, what its name says.
 pub(super) fn is_good(path: &Path) -> bool {
     let Ok(metadata) = fs::metadata(path) else { return false };
-    let linked = || Hash::of_blob(&fs::read_link(path).ok()?);
-    let hash = Hash::of_blob(path).or_else(linked).filter(|_| metadata.len() <= SMALL);
+    let target = fs::read_link(path).ok();
+    let hash = Hash::of_blob(target.as_deref().unwrap_or(path));
+    if target.is_some() && hash.is_none() {
+        // A link to what is no content of the cache's is somebody else's.
+        return false;
+    }
+    let hash = hash.filter(|_| metadata.len() <= SMALL);
     metadata.is_file() && hash.is_none_or(|hash| hash.other(path).is_ok_and(|other| other.is_none()))
 }
 

@@ -188,6 +188,7 @@ fn environment(syntax: SyntaxConfig) -> Environment<'static> {
     environment.set_syntax(syntax);
     environment.set_unknown_method_callback(python::method);
     environment.add_filter("tojson", json::filter);
+    environment.add_filter("string", python::string);
     environment.add_filter("trim", python::trim);
     environment.add_filter("indent", filters::indent);
     environment.add_filter("escape", filters::escape);
@@ -332,7 +333,6 @@ mod tests {
             twice("{% set ns.l = [ns.l, ns.l] %}") + "{{ ns.l | tojson }}",
             twice("{% set ns.l = [ns.l, ns.l] %}") + "{{ ns.l | string }}",
             twice("{% set ns.l = [ns.l, ns.l] %}") + "{{ ns.l ~ 'a' }}",
-            twice("{% set ns.l = [ns.l, ns.l] %}") + "{{ [ns.l] | join }}",
             twice("{% set ns.l = [ns.l, ns.l] %}") + "{{ ''.join([ns.l]) }}",
             twice("{% set ns.l = [ns.l, ns.l] %}") + "{{ ns.l | trim }}",
             twice("{% set ns.l = [ns.l, ns.l] %}") + "{{ '{}'.format(ns.l) }}",

@@ -255,24 +255,34 @@ impl Column<'_> {
 
     /// Bold only where the evidence is: see [`Mark`].
     fn marks(&self, bootstraps: &Bootstraps, baseline: &str) -> Vec<Mark> {
-        let count = self.encodings.len();
-        let all: Vec<&Pairs> = self.encodings.iter().map(|(.., pairs)| *pairs).collect();
+        let mut marks = vec![Mark::Plain; self.encodings.len()];
+        let compared = self.well_measured();
+        let all: Vec<&Pairs> = compared.iter().map(|&n| self.encodings[n].2).collect();
         let (numbers, figures) = shared_by_all(&all);
-        if count < 2 || numbers.len() < FEWEST || self.metric.part {
-            return vec![Mark::Plain; count];
+        if compared.len() < 2 || numbers.len() < FEWEST || self.metric.part {
+            return marks;
         }
         let figures: Vec<&[Pair]> = figures.iter().map(Vec::as_slice).collect();
         let bootstrap = bootstraps.of(self.design(&numbers));
-        let baseline = self.encodings.iter().position(|(_, name, _)| *name == baseline);
+        let baseline = compared.iter().position(|&n| self.encodings[n].1 == baseline);
         let told = told_apart(&bootstrap, &figures, baseline, self.metric.scale(), self.sign());
-        let Some((best, apart)) = told else { return vec![Mark::Plain; count] };
+        let Some((best, apart)) = told else { return marks };
         let alone = apart.iter().filter(|apart| !**apart).count() == 1;
-        let mark = |n: usize| match (n == best, apart[n]) {
-            (true, _) if alone => Mark::Best,
-            (_, true) => Mark::Plain,
-            _ => Mark::Tie,
-        };
-        (0..count).map(mark).collect()
+        for (place, &n) in compared.iter().enumerate() {
+            marks[n] = match (place == best, apart[place]) {
+                (true, _) if alone => Mark::Best,
+                (_, true) => Mark::Plain,
+                _ => Mark::Tie,
+            };
+        }
+        marks
+    }
+
+    /// Numbers of the encodings that have at least half of the samples of the one that has most: who failed on most
+    /// of them takes no mark, and takes none from the others.
+    fn well_measured(&self) -> Vec<usize> {
+        let most = self.encodings.iter().map(|(.., pairs)| pairs.len()).max().unwrap_or(0);
+        (0..self.encodings.len()).filter(|&n| 2 * self.encodings[n].2.len() >= most).collect()
     }
 
     /// 1 where lower is better.

@@ -87,7 +87,9 @@ fn failures_are_not_tried_again() {
     let again = space.run("");
     assert!(again.stderr.contains(&format!("continuing, {} of 24", kept.len())), "{again:?}");
     assert_eq!(lines(&space, "results/tiny").len(), 24);
-    space.run("--fresh --limit 1");
+    // The first of each bucket all fail, which is an error.
+    let ended = space.longcode("run config.toml --device cpu --fresh --limit 1");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
     assert_eq!(lines(&space, "results/tiny").len(), 4);
 }
 

@@ -378,7 +378,7 @@ fn two_workers_are_one_run() {
     let end = bytes.len();
     bytes[end - 64..].fill(0xff);
     fs::write(&path, bytes).unwrap();
-    let error = run_on_two(&broken).unwrap_err();
-    assert!(error.what.contains("not finite"), "{error}");
-    assert!(broken.stored("results/tiny").is_empty());
+    // Losses that are not finite are results of their samples, and counted as failures.
+    assert_eq!(run_on_two(&broken).unwrap(), 240);
+    assert_eq!(broken.stored("results/tiny").len(), 240);
 }

@@ -153,7 +153,8 @@ fn symbols() {
 fn nothing_to_ask() {
     let record = json!({"_id": "a", "context": "x", "answers": [], "length": 1});
     let space = workspace("kind = \"completion\"\nprompt = \"lcc\"\nlimit = 300\nbuckets = [0]\n", &[record]);
-    let parts = ["0+", "1 left out", "asked.jsonl:1: the list of answers is empty", "`buckets`"];
+    let parts =
+        ["0 words and more", "1 left out", "asked.jsonl:1: the list of answers is empty", "`buckets`"];
     space.longcode("run config.toml --device cpu").failed(2, &parts);
     assert!(!space.path("results").exists());
 }

@@ -60,6 +60,7 @@ pub(super) fn escape(state: &State<'_, '_>, value: Value) -> Result<Value, Error
 
 /// What `{{ }}` prints: floats as Python does.
 pub(super) fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    python::check_size(value)?;
     match f64::try_from(value.clone()) {
         Ok(number) if value.kind() == ValueKind::Number && !value.is_integer() => {
             write!(out, "{}", python::float(number)).map_err(Error::from)

@@ -215,6 +215,33 @@ fn sizes(named: &Value) -> Result<u64, Error> {
     Ok(size)
 }
 
+/// Most steps of walking through a value before it is made a text.
+const WALK: usize = 100_000;
+
+/// Refuses a value that holds so many others, counted as often as they are held, that its text would never end.
+pub(super) fn check_size(value: &Value) -> Result<(), Error> {
+    let (mut left, mut open) = (WALK, vec![value.clone()]);
+    while let Some(value) = open.pop() {
+        let reversed = value.kind() == ValueKind::Iterable && value.len().is_some();
+        if !(reversed || matches!(value.kind(), ValueKind::Seq | ValueKind::Map)) {
+            continue;
+        }
+        for item in value.try_iter()? {
+            left =
+                left.checked_sub(1).ok_or_else(|| invalid("a value holds too many others to be a text"))?;
+            let held = if value.kind() == ValueKind::Map { value.get_item(&item)? } else { item };
+            open.push(held);
+        }
+    }
+    Ok(())
+}
+
+/// The filter `string`.
+pub(super) fn string(value: &Value) -> Result<Value, Error> {
+    check_size(value)?;
+    if value.kind() == ValueKind::String { Ok(value.clone()) } else { Ok(value.to_string().into()) }
+}
+
 /// The filter `trim`.
 pub(super) fn trim(value: Value, arguments: Rest<Value>) -> Result<String, Error> {
     if matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable) {

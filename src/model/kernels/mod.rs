@@ -11,7 +11,7 @@ mod cpu;
 mod wgpu;
 
 pub(crate) use cpu::vectorised;
-pub use cpu::{DifferentiableKernels, InferenceKernels, Operand, Products};
+pub use cpu::{DifferentiableKernels, InferenceKernels, Measured, Operand, Products};
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -54,7 +54,7 @@ pub(super) fn add(inner: &mut Inner, own: &Value, config: &Value) -> Result<()> 
     add_all(inner, &own);
     add_all(inner, &missing(inner, &decoder, &special, &extra));
     // What is named as special is so, with the flags that it is named with.
-    add_all(inner, &[with_flags_of(&special, &[&decoder[..], &own[..]].concat()), extra].concat());
+    add_all(inner, &with_flags_of(&[special, extra].concat(), &[&decoder[..], &own[..]].concat()));
     check_ids(inner, &own)?;
     check_ids(inner, &decoder).map_err(beside)
 }

@@ -1,13 +1,14 @@
 //! What the CPU has of its own.
 //!
 //! [`inference`] and [`differentiable`] are what burn's CPU backend is extended by, without and with gradients, whose
-//! backward passes are in [`gradients`]. Behind them [`processor`] says what bf16 numbers are multiplied with; [`product`] is the product with a weight ([`row`]:
+//! backward passes are in [`gradients`]. Behind them [`processor`] says what bf16 numbers are multiplied with, [`choice`] whether that pays; [`product`] is the product with a weight ([`row`]:
 //! of one row),
 //! [`attention`] relative attention, both on [`tiles`] where there are any, else on [`matrix`]
 //! ([`few_queries`]: of few rows);
 //! [`elementwise`] is what stands between them, [`simd`] its loops.
 
 mod attention;
+mod choice;
 mod differentiable;
 mod elementwise;
 mod few_queries;
@@ -24,6 +25,7 @@ mod tiled;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
 
+pub use choice::Measured;
 pub use differentiable::DifferentiableKernels;
 pub use inference::InferenceKernels;
 pub use processor::Products;

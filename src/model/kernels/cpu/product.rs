@@ -10,6 +10,8 @@ use std::{ops::Range, sync::OnceLock};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+#[cfg(target_arch = "x86_64")]
+use super::choice::multiplies_in_bf16;
 use super::matrix::{Matrix, multiply, multiply_in_parallel};
 use super::processor::Products;
 #[cfg(target_arch = "x86_64")]
@@ -55,7 +57,7 @@ fn way(format: &Format, precision: Precision, products: Products) -> Way {
     let is_bf16 = format == Format::bf16();
     match (products, precision) {
         (Products::F32, _) => Way::Wide,
-        (_, Precision::Bf16) => Way::Terms(Terms::One),
+        (_, Precision::Bf16) if multiplies_in_bf16(products) => Way::Terms(Terms::One),
         // Several terms are faster than f32 products on tiles only.
         (Products::Avx512Bf16, _) => Way::Wide,
         (Products::Amx, Precision::Split) if is_bf16 => Way::Terms(Terms::Two),
@@ -200,8 +202,20 @@ struct Wide {
     made: Vec<f32>,
 }
 
+/// In one bf16 term, by instructions that this processor has.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn in_one_term(products: Products, x: &[f32], weight: &StoredTensor) -> Vec<f32> {
+    in_terms(products, x, weight, Terms::One, &Operand::default())
+}
+
+/// In f32, as nothing else is there to measure.
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) fn in_one_term(_: Products, x: &[f32], weight: &StoredTensor) -> Vec<f32> {
+    wide(x, weight)
+}
+
 /// In f32: chunks of weights are widened, and multiplied while they are in the cache.
-fn wide(x: &[f32], weight: &StoredTensor) -> Vec<f32> {
+pub(super) fn wide(x: &[f32], weight: &StoredTensor) -> Vec<f32> {
     let (outer, inner) = (weight.shape[0], weight.columns());
     let rows = x.len() / inner;
     let mut out = vec![0.0; rows * outer];

@@ -7,6 +7,7 @@ mod there {
     use rayon::prelude::*;
 
     use super::super::attention::{Inputs, online_softmax};
+    use super::super::choice::multiplies_in_bf16;
     use super::super::processor::Products;
     use super::super::simd::{exp_fused, sum};
     pub use super::super::tiles::Multiplier;
@@ -66,6 +67,7 @@ mod there {
             let products = Products::chosen();
             let terms = match (products, inputs.precision) {
                 (Products::F32, _) | (_, Precision::F32 | Precision::F16) => return None,
+                (_, Precision::Bf16) if !multiplies_in_bf16(products) => return None,
                 (_, Precision::Bf16) => Terms::One,
                 (Products::Amx, Precision::Split) => Terms::Cross,
                 (Products::Avx512Bf16, Precision::Split) => return None,
