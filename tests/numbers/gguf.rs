@@ -219,7 +219,8 @@ fn pre_tokenizers() {
         ("tekken", &["a", "Ċ", "Ġ", "Ġ", "1", "2", "3", "4"]),
         ("deepseek-coder", &["Ċ", "ĠĠ", "1", "2", "3", "4"]),
         ("deepseek-llm", &["Ċ", "ĠĠ", "1234"]),
-        ("deepseek-v3", &["Ċ", "Ġ", "Ġ", "123", "4"]),
+        // Numbers are cut out first, so nothing stands behind the spaces.
+        ("deepseek-v3", &["Ċ", "ĠĠ", "123", "4"]),
         ("gpt-4o", &["Ċ", "Ġ", "Ġ", "123", "4"]),
     ];
     for (pre, expected) in cases {

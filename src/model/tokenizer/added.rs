@@ -54,7 +54,9 @@ pub(super) fn add(inner: &mut Inner, own: &Value, config: &Value) -> Result<()> 
     add_all(inner, &own);
     add_all(inner, &missing(inner, &decoder, &special, &extra));
     // What is named as special is so, with the flags that it is named with.
-    add_all(inner, &with_flags_of(&[special, extra].concat(), &[&decoder[..], &own[..]].concat()));
+    // tokenizer.json's flags count where tokenizer_config.json has no decoder, as in transformers.
+    let known = if decoder.is_empty() { &own } else { &decoder };
+    add_all(inner, &with_flags_of(&[special, extra].concat(), known));
     check_ids(inner, &own)?;
     check_ids(inner, &decoder).map_err(beside)
 }
@@ -81,7 +83,7 @@ fn missing(inner: &Inner, decoder: &[Named], special: &[Named], extra: &[Named])
     add
 }
 
-/// Special tokens with the flags that `known` gives the same text, the first of them.
+/// Special tokens with the flags that `known` gives the same text.
 fn with_flags_of(special: &[Named], known: &[Named]) -> Vec<Named> {
     let known: HashMap<&str, &Named> = known.iter().rev().map(|named| (named.text(), named)).collect();
     let flags = |named: &Named| {

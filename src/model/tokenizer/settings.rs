@@ -70,6 +70,10 @@ pub(super) fn older_files(config: &Value, dir: &Path) -> Vec<PathBuf> {
     }
 }
 
+/// Special tokens without names of their own, as transformers 5 calls them, and as it was before.
+const EXTRA: &str = "extra_special_tokens";
+const EXTRA_OF_OLD: &str = "additional_special_tokens";
+
 /// What a directory's older files say, as part of its tokenizer_config.json, where that has no
 /// `added_tokens_decoder`: transformers reads them then.
 ///
@@ -87,8 +91,28 @@ pub(super) fn with_older_files(config: Value, dir: &Path) -> Result<Value> {
     if config.contains_key("added_tokens_decoder") {
         return Ok(config.into());
     }
+    let given =
+        |value: &Value| value.as_array().is_some_and(|tokens| !tokens.is_empty()) || value.is_object();
+    if !config.get(EXTRA).is_some_and(given)
+        && let Some(tokens) = config.remove(EXTRA_OF_OLD)
+    {
+        config.insert(EXTRA.into(), tokens);
+    }
     if let Some(special) = older(&dir.join(OLDER[0]))? {
         for (key, mut value) in special {
+            // The config's list goes before one by the older name, and is added to by one of its own.
+            if key == EXTRA_OF_OLD && config.contains_key(EXTRA) {
+                continue;
+            }
+            if key == EXTRA
+                && let (Value::Array(tokens), Some(Value::Array(known))) = (&value, config.get(EXTRA))
+            {
+                value = known
+                    .iter()
+                    .chain(tokens.iter().filter(|token| !known.contains(token)))
+                    .cloned()
+                    .collect();
+            }
             if let Value::Object(token) = &mut value
                 && token.contains_key("content")
             {
