@@ -54,9 +54,7 @@ pub(super) fn add(inner: &mut Inner, own: &Value, config: &Value) -> Result<()> 
     add_all(inner, &own);
     add_all(inner, &missing(inner, &decoder, &special, &extra));
     // What is named as special is so, with the flags that it is named with.
-    // tokenizer.json's flags count where tokenizer_config.json has no decoder, as in transformers.
-    let known = if decoder.is_empty() { &own } else { &decoder };
-    add_all(inner, &with_flags_of(&[special, extra].concat(), known));
+    add_all(inner, &with_flags_of(&[special, extra].concat(), &[&decoder[..], &own[..]].concat()));
     check_ids(inner, &own)?;
     check_ids(inner, &decoder).map_err(beside)
 }
@@ -77,13 +75,15 @@ fn missing(inner: &Inner, decoder: &[Named], special: &[Named], extra: &[Named])
     let mut seen: HashSet<&str> = decoder.iter().map(Named::text).collect();
     for named in special.iter().chain(extra) {
         if !there.contains_key(named.text()) && seen.insert(named.text()) {
-            add.push(named.clone());
+            // Named twice, it has the flags of the list.
+            let listed = extra.iter().find(|one| one.text() == named.text());
+            add.push(listed.unwrap_or(named).clone());
         }
     }
     add
 }
 
-/// Special tokens with the flags that `known` gives the same text.
+/// Special tokens with the flags that `known` gives the same text, the first of them.
 fn with_flags_of(special: &[Named], known: &[Named]) -> Vec<Named> {
     let known: HashMap<&str, &Named> = known.iter().rev().map(|named| (named.text(), named)).collect();
     let flags = |named: &Named| {

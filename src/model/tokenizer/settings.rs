@@ -94,6 +94,7 @@ pub(super) fn with_older_files(config: Value, dir: &Path) -> Result<Value> {
     let given =
         |value: &Value| value.as_array().is_some_and(|tokens| !tokens.is_empty()) || value.is_object();
     if !config.get(EXTRA).is_some_and(given)
+        && config.get(EXTRA_OF_OLD).is_some_and(Value::is_array)
         && let Some(tokens) = config.remove(EXTRA_OF_OLD)
     {
         config.insert(EXTRA.into(), tokens);
