@@ -74,7 +74,7 @@ pub fn sha1(path: &Path) -> io::Result<String> {
 /// The name that git has for a file of these bytes: the sha1 of its length and them, in hex.
 ///
 /// # Errors
-/// As [`sha1`].
+/// As [`sha1()`].
 pub fn git_blob(path: &Path) -> io::Result<String> {
     let file = open(path)?;
     sha1_behind(&format!("blob {}\0", file.metadata()?.len()), file)

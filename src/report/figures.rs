@@ -70,7 +70,7 @@ pub(super) struct Measurements<'a> {
 
 impl<'a> Measurements<'a> {
     /// # Errors
-    /// [`ErrorKind::Results`] for a stored outcome that its task cannot read.
+    /// [`crate::error::ErrorKind::Results`] for a stored outcome that its task cannot read.
     pub(super) fn new(results: &'a Results) -> Result<Measurements<'a>> {
         let mut ids: HashMap<&str, BTreeSet<SampleId>> = HashMap::new();
         for one in &results.samples {

@@ -27,7 +27,7 @@ const SHORT_SIDE: f64 = 0.95;
 /// Intervals are studentised (bootstrap-t, Efron 1982; Hall 1988): a resample counts by how many of its own standard
 /// errors it is off. What is resampled are the residuals of all samples from the mean of their stratum, pooled over
 /// the strata: strata of two to four samples have no distribution of their own. Designs of fewer than
-/// [`FEWEST`](crate::FEWEST) or more than 100 samples have Student's interval instead.
+/// [`FEWEST`] or more than 100 samples have Student's interval instead.
 #[derive(Debug)]
 pub struct Bootstrap {
     design: Design,
