@@ -75,8 +75,10 @@ fn missing(inner: &Inner, decoder: &[Named], special: &[Named], extra: &[Named])
     let mut seen: HashSet<&str> = decoder.iter().map(Named::text).collect();
     for named in special.iter().chain(extra) {
         if !there.contains_key(named.text()) && seen.insert(named.text()) {
-            // Named twice, it has the flags of the list.
-            let listed = extra.iter().find(|one| one.text() == named.text());
+            // A special one that is named twice is found in the text as it stands, as those of the list are.
+            let in_place_of =
+                |one: &&Named| one.text() == named.text() && named.token.special && named.token.normalized;
+            let listed = extra.iter().find(in_place_of);
             add.push(listed.unwrap_or(named).clone());
         }
     }
