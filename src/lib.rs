@@ -7,33 +7,27 @@
 //! [`paper`]'s numbers. [`plan`] says before what a run will take; [`tune`] searches an encoding's keys; [`train`] makes models to compare on. [`cli`] is what a user types, [`error`] what
 //! they read when something is wrong, [`interrupt`] what Ctrl-C does.
 
-// First: its macro is used by all.
 #[macro_use]
-mod terminal;
+extern crate longcode_base;
+
+pub use longcode_base::{error, files, hash, limits, registry};
+pub(crate) use longcode_base::{guard, notes, progress, terminal};
+pub use longcode_encoding as encoding;
+pub use longcode_structure as structure;
 
 pub mod cli;
 pub mod config;
 pub mod dataset;
 pub mod device;
-pub mod encoding;
-pub mod error;
-pub mod files;
-mod guard;
-pub mod hash;
 pub mod hub;
 pub mod interrupt;
-pub mod limits;
 pub mod memory;
 pub mod model;
-mod notes;
 pub mod paper;
 pub mod plan;
-pub mod progress;
-pub mod registry;
 pub mod report;
 pub mod run;
 pub mod store;
-pub mod structure;
 pub mod task;
 pub mod train;
 pub mod tune;

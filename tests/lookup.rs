@@ -16,7 +16,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use longcode::dataset::Dataset;
 use longcode::model::Checkpoint;
 use longcode::structure::Language;
-use longcode::task::{Sample, find_kind};
+use longcode::task::{Sample, find_kind, parse};
 use serde_json::{Value, json};
 
 /// As many functions as prompts of some thousand tokens choose from, each of its own name.
@@ -57,7 +57,7 @@ fn programs(language: &str, samples: usize) -> Vec<[String; 2]> {
             "length = 1000\ndepth = [0, 70]\nneedles = 8\nbody = '{body}'\nhops = {hops}\nsamples = {samples}\n\
              language = '{language}'"
         );
-        let (task, _) = find_kind("lookup").unwrap().parse(keys.parse().unwrap()).unwrap();
+        let (task, _) = parse(find_kind("lookup").unwrap(), keys.parse().unwrap()).unwrap();
         task.samples(&dataset, &model, 0).unwrap().samples
     };
     let both = |sample: Sample| {
@@ -80,7 +80,7 @@ fn of_bundled_functions(language: &str) -> Vec<(String, String)> {
     let dataset = Dataset::open(&format!("code-{language}"), &[repository("")]).unwrap();
     let model = Checkpoint::open(&repository("models/nano")).unwrap();
     let keys = format!("length = [1000, 3000]\ndepth = [0, 50, 100]\nsamples = 3\nlanguage = '{language}'");
-    let (task, _) = find_kind("lookup").unwrap().parse(keys.parse().unwrap()).unwrap();
+    let (task, _) = parse(find_kind("lookup").unwrap(), keys.parse().unwrap()).unwrap();
     let of_seed = |seed| {
         let samples = task.samples(&dataset, &model, seed).unwrap().samples;
         samples.into_iter().map(move |sample| (format!("seed {seed} {}", sample.id), answered(&sample, 0)))

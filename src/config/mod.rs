@@ -442,7 +442,7 @@ fn task_entries(mut table: Table) -> Result<Vec<TaskEntry>> {
     let values = sweep::expand(table, kind.lists)?.entries;
     let entry = |(suffix, keys): (String, Table)| {
         check_new_tokens(&keys)?;
-        let (task, keys) = kind.parse(keys)?;
+        let (task, keys) = task::parse(kind, keys)?;
         let name = format!("{name}{suffix}");
         Ok(TaskEntry { name, kind: kind.name, dataset: dataset.clone(), keys, task })
     };

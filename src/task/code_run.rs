@@ -9,7 +9,7 @@ use super::draw::{Drawn, draw};
 use super::middle_cut::{self, MiddleCut};
 use super::{
     Better, Generated, Group, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
-    fewer_than_asked, python, with_left_out,
+    fewer_than_asked, kind_of, python, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result, refuse_zeros};
@@ -67,7 +67,7 @@ struct Outcome {
     ended: Ended,
 }
 
-pub(super) const ENTRY: TaskKind = TaskKind::of::<CodeRun>(
+pub(super) const ENTRY: TaskKind = kind_of::<CodeRun>(
     "code_run",
     "what a call returns: InfiniteBench Code.Run (Zhang et al. 2024)",
     "limit, samples, max_new_tokens=5, buckets=[0,16384,32768,65536], prompt=raw",

@@ -85,33 +85,31 @@ pub const TASKS: &[TaskKind] = &[
     project_completion::ENTRY,
 ];
 
-impl TaskKind {
-    /// The kind that a type is, whose fields are the keys.
-    const fn of<T: Task + Serialize + DeserializeOwned + 'static>(
-        name: &'static str,
-        about: &'static str,
-        keys: &'static str,
-    ) -> TaskKind {
-        let read = |keys| {
-            let (task, keys) = registry::read::<T>(keys)?;
-            Ok((Arc::new(task) as Arc<dyn Task>, keys))
-        };
-        Kind { name, about, keys, lists: &[], read }
-    }
+/// The kind that a type is, whose fields are the keys.
+const fn kind_of<T: Task + Serialize + DeserializeOwned + 'static>(
+    name: &'static str,
+    about: &'static str,
+    keys: &'static str,
+) -> TaskKind {
+    let read = |keys| {
+        let (task, keys) = registry::read::<T>(keys)?;
+        Ok((Arc::new(task) as Arc<dyn Task>, keys))
+    };
+    Kind { name, about, keys, lists: &[], read }
+}
 
-    /// Reads a task's keys, and gives them back with the defaults filled in.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`] for an unknown key, a value of the wrong type or one that makes no sense.
-    pub fn parse(&self, keys: toml::Table) -> Result<(Arc<dyn Task>, toml::Table)> {
-        let (task, keys) = (self.read)(keys).map_err(|e| {
-            let message = e.message().trim().replace('\n', " ");
-            Error::new(ErrorKind::Config, format!("task kind `{}`: {message}", self.name))
-                .fix("add, mend or remove the key")
-        })?;
-        task.check()?;
-        Ok((task, keys))
-    }
+/// Reads the keys of a task of a kind, and gives them back with the defaults filled in.
+///
+/// # Errors
+/// [`ErrorKind::Config`] for an unknown key, a value of the wrong type or one that makes no sense.
+pub fn parse(kind: &TaskKind, keys: toml::Table) -> Result<(Arc<dyn Task>, toml::Table)> {
+    let (task, keys) = (kind.read)(keys).map_err(|e| {
+        let message = e.message().trim().replace('\n', " ");
+        Error::new(ErrorKind::Config, format!("task kind `{}`: {message}", kind.name))
+            .fix("add, mend or remove the key")
+    })?;
+    task.check()?;
+    Ok((task, keys))
 }
 
 /// The kind of that name.

@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 use crate::common::repository;
 use longcode::config::Config;
 use longcode::encoding::{KINDS, ModelRope};
+use longcode::registry::Kind;
+use longcode::task::TASKS;
 
 /// Training length and head dimension of the paper's models (its Table 2; 128 is the training length of its
 /// short models).
@@ -180,11 +182,65 @@ fn the_readme_shows_the_kept_report() {
 #[test]
 fn every_limit_is_listed() {
     let read = |path: &str| fs::read_to_string(repository(path)).unwrap();
-    let (limits, listed) = (read("src/limits.rs"), read("SECURITY.md"));
+    let (limits, listed) = (read("crates/longcode-base/src/limits.rs"), read("SECURITY.md"));
     let names = limits.lines().filter_map(|line| line.split_once("const ")?.1.split_once(':'));
     let names: Vec<&str> = names.map(|(name, _)| name).collect();
     assert!(names.len() > 40, "{names:?}");
     for name in names {
         assert!(listed.contains(&format!("`{name}`")), "SECURITY.md lacks {name}");
     }
+}
+
+/// Values of the keys that have no default which could be compared.
+const EXAMPLES: &str = r#"
+    factor = 2.0
+    groups = [2]
+    samples = 2
+    limit = 100
+    buckets = [0, 64]
+    benchmark = "longbench-v2"
+"#;
+
+/// What is said of the keys is what the type has.
+fn check<T: ?Sized>(kind: &Kind<T>) {
+    let told: Vec<(&str, Option<&str>)> = kind
+        .keys
+        .split(", ")
+        .filter(|key| !key.is_empty())
+        .map(|key| match key.split_once('=') {
+            Some((name, default)) => (name, Some(default)),
+            None => (key.split(' ').next().unwrap(), None),
+        })
+        .collect();
+    let unknown = toml::toml! { no_such_key = 1 };
+    let Err(refused) = (kind.read)(unknown) else { panic!("{} takes any key", kind.name) };
+    let (_, listed) = refused.message().split_once("no_such_key`").unwrap();
+    let mut fields: Vec<&str> = listed.split('`').skip(1).step_by(2).collect();
+    let mut names: Vec<&str> = told.iter().map(|(name, _)| *name).collect();
+    fields.sort_unstable();
+    names.sort_unstable();
+    assert_eq!(names, fields, "{}", kind.name);
+    assert!(kind.lists.iter().all(|list| names.contains(list)), "{}", kind.name);
+
+    let mut keys: toml::Table = toml::from_str(EXAMPLES).unwrap();
+    if kind.name == "completion" {
+        keys.insert("prompt".into(), "lcc".into());
+    }
+    keys.retain(|key, _| told.contains(&(key, None)));
+    let (_, resolved) = (kind.read)(keys).unwrap_or_else(|e| panic!("{}: {e}", kind.name));
+    for (name, default) in told.into_iter().filter_map(|(name, default)| Some((name, default?))) {
+        // One that follows the model is not filled in here.
+        let Some(value) = resolved.get(name) else { continue };
+        let told = toml::from_str::<toml::Table>(&format!("told = {default}"));
+        let told = told.map_or_else(|_| default.into(), |mut table| table.remove("told").unwrap());
+        let number = |value: &toml::Value| value.as_float().or(value.as_integer().map(|n| n as f64));
+        let same = *value == told || number(value).is_some() && number(value) == number(&told);
+        assert!(same, "{}: {name} is {value} by default, not {default}", kind.name);
+    }
+}
+
+#[test]
+fn keys_and_defaults_are_those_of_the_types() {
+    KINDS.iter().for_each(check);
+    TASKS.iter().for_each(check);
 }

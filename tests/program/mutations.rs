@@ -378,7 +378,7 @@ fn change(value: &mut serde_json::Value, random: &mut ChaCha8Rng) {
 #[test]
 fn sources() {
     let mut valid: Vec<(Language, Vec<u8>)> = Vec::new();
-    for path in files("tests/fixtures/languages", "") {
+    for path in files("crates/longcode-structure/tests/languages", "") {
         valid.extend(Language::of_path(&path).map(|language| (language, fs::read(&path).unwrap())));
     }
     for name in ["code-python", "code-java"] {

@@ -17,7 +17,7 @@ use super::buckets::Buckets;
 use super::middle_cut::{self, MiddleCut};
 use super::{
     Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
-    by_rank, empty_buckets, fewer_than_asked, sift, with_left_out,
+    by_rank, empty_buckets, fewer_than_asked, kind_of, sift, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result, refuse_zeros};
@@ -75,7 +75,7 @@ struct Question<'a> {
     length: usize,
 }
 
-pub(super) const ENTRY: TaskKind = TaskKind::of::<Completion>(
+pub(super) const ENTRY: TaskKind = kind_of::<Completion>(
     "completion",
     "the next line, as LongBench asks and scores (Bai et al. 2024)",
     "prompt, limit, samples, buckets=[0,4000,8000], max_new_tokens=64",

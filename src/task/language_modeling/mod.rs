@@ -14,7 +14,7 @@ use distance::{Distances, default_edges};
 
 use super::{
     Better, Group, Measure, Metric, Request, Sample, Scored, Selection, Span, Task, TaskKind, by_rank,
-    empty_buckets, fewer_than_asked,
+    empty_buckets, fewer_than_asked, kind_of,
 };
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result, refuse};
@@ -129,7 +129,7 @@ impl std::ops::Add for Sums {
     }
 }
 
-pub(super) const ENTRY: TaskKind = TaskKind::of::<LanguageModeling>(
+pub(super) const ENTRY: TaskKind = kind_of::<LanguageModeling>(
     "language_modeling",
     "the loss of every token, by position and by how far back stands what it could be known from",
     "buckets, samples, positions=buckets, last, from=L0, copies=1 to the last bucket",

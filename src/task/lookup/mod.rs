@@ -60,6 +60,7 @@ use self::outcome::{Outcome, Reference, goes_on_after_integer};
 use self::prompt::Recipe;
 use super::{
     Better, Generated, Group, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind, by_rank,
+    kind_of,
 };
 use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result, refuse, refuse_zeros};
@@ -121,7 +122,7 @@ impl Default for Lookup {
     }
 }
 
-pub(super) const ENTRY: TaskKind = TaskKind::of::<Lookup>(
+pub(super) const ENTRY: TaskKind = kind_of::<Lookup>(
     "lookup",
     "what a generated function returns that stands far back, over lengths and depths",
     "length=[1024,2048,4096], depth=[0,25,50,75,100], samples=10, needles=4, distractors=2, hops=1, \

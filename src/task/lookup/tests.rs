@@ -154,7 +154,7 @@ fn a_length_that_cannot_be_met_is_refused() {
 
 #[test]
 fn keys() {
-    let parse = |keys: &str| find_kind("lookup").unwrap().parse(keys.parse().unwrap());
+    let parse = |keys: &str| crate::task::parse(find_kind("lookup").unwrap(), keys.parse().unwrap());
     let (_, resolved) = parse("length = 512\ndepth = [50]").unwrap();
     assert_eq!(resolved["length"], toml::Value::from(vec![512]));
     assert_eq!(resolved["needles"], toml::Value::from(4));

@@ -16,7 +16,7 @@ use super::buckets::Buckets;
 use super::draw::{Drawn, draw};
 use super::{
     Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Task, TaskKind, fewer_than_asked,
-    middle_cut, with_left_out,
+    kind_of, middle_cut, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result, refuse_zeros};
@@ -45,7 +45,7 @@ pub struct MultipleChoice {
     prompt: PromptStyle,
 }
 
-pub(super) const ENTRY: TaskKind = TaskKind::of::<MultipleChoice>(
+pub(super) const ENTRY: TaskKind = kind_of::<MultipleChoice>(
     "multiple_choice",
     "a question with lettered options: LongBench v2, LongCodeQA, InfiniteBench Code.Debug",
     "benchmark, limit, samples, max_new_tokens=the benchmark's, buckets=[0,16384,32768,65536], prompt=raw",

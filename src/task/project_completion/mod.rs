@@ -18,7 +18,7 @@ use self::context::cropped;
 use self::project::{Line, Project};
 use super::{
     Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
-    fewer_than_asked, sift, with_left_out,
+    fewer_than_asked, kind_of, sift, with_left_out,
 };
 use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result, refuse_zeros};
@@ -64,7 +64,7 @@ fn default_alone() -> bool {
     true
 }
 
-pub(super) const ENTRY: TaskKind = TaskKind::of::<ProjectCompletion>(
+pub(super) const ENTRY: TaskKind = kind_of::<ProjectCompletion>(
     "project_completion",
     "lines of a file, given its project and without it: Long Code Arena (Bogomolov et al. 2024)",
     "limit, samples, max_new_tokens=100, alone=true",

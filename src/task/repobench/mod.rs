@@ -13,7 +13,7 @@ use super::buckets::Buckets;
 use super::draw::{Drawn, draw};
 use super::{
     Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Task, TaskKind,
-    fewer_than_asked, with_left_out,
+    fewer_than_asked, kind_of, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result, refuse_zeros};
@@ -70,7 +70,7 @@ fn default_buckets() -> Buckets {
     Buckets(vec![0, 4096, 8192])
 }
 
-pub(super) const ENTRY: TaskKind = TaskKind::of::<Repobench>(
+pub(super) const ENTRY: TaskKind = kind_of::<Repobench>(
     "repobench",
     "the next line, given other files and without them: RepoBench v1.1 (Liu et al. 2024)",
     "limit, samples, max_new_tokens=128, buckets=[0,4096,8192], alone=true",

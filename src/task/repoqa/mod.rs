@@ -21,7 +21,7 @@ use self::context::Surroundings;
 use self::repository::Repository;
 use super::{
     Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
-    fewer_than_asked, sift, with_left_out,
+    fewer_than_asked, kind_of, sift, with_left_out,
 };
 use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result, refuse_zeros};
@@ -66,7 +66,7 @@ fn default_max_new_tokens() -> usize {
     1024
 }
 
-pub(super) const ENTRY: TaskKind = TaskKind::of::<RepoQa>(
+pub(super) const ENTRY: TaskKind = kind_of::<RepoQa>(
     "repoqa",
     "the function that is described in words: RepoQA (Liu et al. 2024)",
     "samples, context_tokens=16384, max_new_tokens=1024, prompt=raw, tokenizer=the run's own",

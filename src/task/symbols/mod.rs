@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::draw::{Drawn, draw};
 use super::{
     Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
-    fewer_than_asked, with_left_out,
+    fewer_than_asked, kind_of, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result, refuse, refuse_zeros};
@@ -89,7 +89,7 @@ fn default_position_width() -> usize {
     2048
 }
 
-pub(super) const ENTRY: TaskKind = TaskKind::of::<Symbols>(
+pub(super) const ENTRY: TaskKind = kind_of::<Symbols>(
     "symbols",
     "the names of a file's functions and classes (Zhang et al. 2024, section 5.1)",
     "samples, min_tokens=10000, max_tokens=16000, min_symbols=10, max_new_tokens=128, position_width=2048, prompt=raw",

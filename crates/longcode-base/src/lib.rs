@@ -1,0 +1,24 @@
+//! What every part of longcode needs and none owns.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`error`] | the one error type: what happened, where, and what to do |
+//! | [`limits`] | how much of what comes from outside is believed: bytes, depth, steps, time |
+//! | [`files`] | files read whole, written whole, appended to and locked |
+//! | [`mod@hash`] | sha256 of files and texts |
+//! | [`registry`] | kinds that configs name: encodings, tasks |
+//! | [`terminal`], [`notes`], [`progress`] | what reaches a terminal |
+//! | [`guard`] | panics of libraries as errors |
+
+// First: its macro is used by all.
+#[macro_use]
+pub mod terminal;
+
+pub mod error;
+pub mod files;
+pub mod guard;
+pub mod hash;
+pub mod limits;
+pub mod notes;
+pub mod progress;
+pub mod registry;

@@ -1,0 +1,113 @@
+//! `context` and `stride`: never seeing more than the last tokens, whatever the encoding.
+
+use std::ops::Range;
+
+use super::{ModelRope, key_error};
+use longcode_base::error::Result;
+
+/// A limit on what a model reads at a time. Of a longer sequence every token is predicted from its own window of
+/// the sequence alone, as if a document began there: what a user does who throws the rest away. That is no
+/// `sliding_window`, whose information travels through the layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Context {
+    /// `N`, tokens of a window.
+    pub tokens: usize,
+    /// `S`, from the begin of one window to that of the next; `1 <= S < N`. Tokens have at least `N - S`
+    /// others before them.
+    pub stride: usize,
+}
+
+/// One window of a sequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// The tokens that it holds.
+    pub tokens: Range<usize>,
+    /// Those of them that are predicted here.
+    pub predicted: Range<usize>,
+}
+
+impl Context {
+    /// Takes the two keys out of an encoding's; they are put back with the default filled in.
+    ///
+    /// # Errors
+    /// [`longcode_base::error::ErrorKind::Encoding`], naming the key.
+    pub(super) fn take(keys: &mut toml::Table) -> Result<Option<Context>> {
+        let tokens = take_count(keys, "context")?;
+        let stride = take_count(keys, "stride")?;
+        let Some(tokens) = tokens else {
+            return match stride {
+                None => Ok(None),
+                Some(_) => Err(key_error("stride", "stride without a context", "give `context` too")),
+            };
+        };
+        if tokens < 2 {
+            let what = format!("a context of {tokens} tokens has nothing to predict from");
+            return Err(key_error("context", what, "give at least 2 tokens"));
+        }
+        let stride = stride.unwrap_or((tokens / 4).max(1));
+        if !(1..tokens).contains(&stride) {
+            let what = format!("stride {stride} is not below the context of {tokens}");
+            return Err(key_error("stride", what, format!("give 1 to {}", tokens - 1)));
+        }
+        Ok(Some(Context { tokens, stride }))
+    }
+
+    /// What is legal and unwise for a model.
+    pub(super) fn note(&self, model: &ModelRope) -> Option<String> {
+        let (context, trained) = (self.tokens, model.trained_length);
+        (context > trained)
+            .then(|| format!("context {context} has positions beyond the trained length of {trained} tokens"))
+    }
+
+    /// The windows of a sequence, which predict every token but the first once. They begin at 0, S, 2S, ...;
+    /// the first predicts all its tokens, each other one those after its first `N - S`.
+    pub fn windows(&self, length: usize) -> Vec<Window> {
+        let end = |start: usize| (start + self.tokens).min(length);
+        let first = Window { tokens: 0..end(0), predicted: 1..end(0).max(1) };
+        let others = (1..).map(|n| n * self.stride).map(|start| Window {
+            tokens: start..end(start),
+            predicted: start + self.tokens - self.stride..end(start),
+        });
+        std::iter::once(first).chain(others.take_while(|window| window.predicted.start < length)).collect()
+    }
+}
+
+fn take_count(keys: &mut toml::Table, key: &str) -> Result<Option<usize>> {
+    match keys.remove(key) {
+        None => Ok(None),
+        Some(toml::Value::Integer(count)) if count >= 0 => Ok(Some(count as usize)),
+        Some(other) => Err(key_error(key, format!("{key} is {other}"), "give a number of tokens")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_token_is_predicted_once(tokens in 2usize..40, stride in 1usize..40, length in 2usize..200) {
+            prop_assume!(stride < tokens);
+            let windows = Context { tokens, stride }.windows(length);
+            let predicted: Vec<usize> = windows.iter().flat_map(|window| window.predicted.clone()).collect();
+            prop_assert_eq!(predicted, (1..length).collect::<Vec<_>>());
+            for window in &windows {
+                prop_assert!(window.tokens.len() <= tokens && window.tokens.start.is_multiple_of(stride));
+                prop_assert!(window.predicted.end == window.tokens.end);
+                let before = window.predicted.start - window.tokens.start;
+                prop_assert!(window.tokens.start == 0 || before == tokens - stride);
+            }
+        }
+    }
+
+    #[test]
+    fn a_sequence_that_fits_is_one_window() {
+        let whole = Context { tokens: 8, stride: 2 }.windows(8);
+        assert_eq!(whole, [Window { tokens: 0..8, predicted: 1..8 }]);
+        let longer = Context { tokens: 8, stride: 2 }.windows(11);
+        let expected = [(0..8, 1..8), (2..10, 8..10), (4..11, 10..11)];
+        assert_eq!(longer, expected.map(|(tokens, predicted)| Window { tokens, predicted }));
+    }
+}

@@ -1,0 +1,107 @@
+//! `hirope`: hierarchical positions, token level and segment levels (Zhang et al., ACL 2024).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::list::List;
+use super::{
+    Band, Encoding, EncodingKind, ModelRope, Positions, Rotation, Rotations, check_window, default_window,
+    key_error, kind_of,
+};
+use longcode_base::error::Result;
+use longcode_structure::Unit;
+
+/// High-frequency pairs keep the token distance; each following group of pairs belongs to a segment
+/// level, fine to coarse, with distance `t` if `t < w`, else `(f_i - f_j) + w - 1` (Equations 4 and 5).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HiRope {
+    /// `w`, tokens.
+    #[serde(default = "default_window")]
+    pub window: usize,
+    /// Where the pairs are divided, one fraction a level above the token level: `0.5`, or `"0.4/0.7"`
+    /// for two levels. Boundary `s = round(split * h)`.
+    #[serde(default = "default_split")]
+    pub split: List<f64>,
+    /// Segment unit of each level above the token level, fine to coarse: `"function"`, or
+    /// `"statement/function"`.
+    #[serde(default = "default_unit")]
+    pub unit: List<Unit>,
+    /// Scale logits of queries beyond the trained length by `ln(i + 1) / ln(L0)`.
+    #[serde(default)]
+    pub logn: bool,
+}
+
+fn default_split() -> List<f64> {
+    List(vec![0.5])
+}
+
+fn default_unit() -> List<Unit> {
+    List(vec![Unit::Function])
+}
+
+impl HiRope {
+    /// Pair ranges of the token level and of each level above.
+    fn bands(&self, pairs: usize) -> Vec<std::ops::Range<usize>> {
+        let mut edges = vec![0];
+        edges.extend(self.split.0.iter().map(|split| (split * pairs as f64).round() as usize));
+        edges.push(pairs);
+        edges.windows(2).map(|edge| edge[0]..edge[1]).collect()
+    }
+}
+
+pub(super) const ENTRY: EncodingKind = kind_of::<HiRope>(
+    "hirope",
+    "hierarchical positions: token and segment levels (Zhang et al. 2024)",
+    "window=512, split=0.5, unit=function, logn=false",
+);
+
+impl Encoding for HiRope {
+    fn check(&self, _model: &ModelRope) -> Result<()> {
+        check_window(self.window)?;
+        let splits = &self.split.0;
+        if let Some(split) = splits.iter().find(|split| !(0.0..=1.0).contains(*split)) {
+            return Err(key_error(
+                "split",
+                format!("split is {split}"),
+                "give a fraction of the pairs, 0 to 1",
+            ));
+        }
+        if splits.windows(2).any(|pair| pair[0] > pair[1]) {
+            let what = format!("the splits {} go down", self.split);
+            return Err(key_error("split", what, "give them in increasing order, token level first"));
+        }
+        if splits.len() != self.unit.0.len() {
+            let what = format!("{} split(s) for {} segment level(s)", splits.len(), self.unit.0.len());
+            return Err(key_error(
+                "split",
+                what,
+                "give one split a unit: split = \"0.4/0.7\", unit = \"statement/function\"",
+            ));
+        }
+        Ok(())
+    }
+
+    fn units(&self) -> &[Unit] {
+        &self.unit.0
+    }
+
+    fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
+        let shift = self.window as f64 - 1.0;
+        let mut ranges = self.bands(model.pairs()).into_iter();
+        let (query, key) = (positions.by_token(), positions.by_token());
+        let mut bands = vec![Band { pairs: ranges.next().unwrap_or(0..0), query, key }];
+        for (pairs, level) in ranges.zip(&positions.levels) {
+            let key: Arc<[f64]> = level.iter().map(|&f| f64::from(f)).collect();
+            let query = key.iter().map(|f| f + shift).collect();
+            bands.push(Band { pairs, query, key });
+        }
+        let spectrum = model.own_spectrum(positions.sequence_length);
+        Rotations::windowed(spectrum, positions, self.window, Rotation { bands }).with_logn(
+            self.logn,
+            positions,
+            model.trained_length,
+        )
+    }
+}

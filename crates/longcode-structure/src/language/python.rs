@@ -1,0 +1,73 @@
+//! Python 3.
+
+use super::entry::{Entry, name_field};
+use crate::syntax::Place;
+
+pub(super) const ENTRY: Entry = Entry {
+    names: &["python"],
+    about: "Python 3",
+    extensions: &["py", "pyi"],
+    line_comment: "#",
+    grammar: || tree_sitter_python::LANGUAGE.into(),
+    mends: &[],
+    dialect: None,
+    root: "module",
+    passed: &[],
+    comments: &["comment"],
+    identifiers: &["identifier"],
+    wrappers: &["decorated_definition"],
+    attributes: &[],
+    local_class_parents: &[],
+    additions: &[],
+    is_function: |place| place.kind() == "function_definition",
+    is_class: |place| place.kind() == "class_definition",
+    is_statement,
+    name: name_field,
+    end,
+};
+
+/// At the last statement: the tree of a definition may go on over comments and a semicolon.
+fn end(place: &Place) -> usize {
+    let is_code = |child: &tree_sitter::Node| {
+        !matches!(child.kind(), "comment" | "line_continuation" | ";")
+            && child.start_byte() < child.end_byte()
+    };
+    let mut cursor = place.node.walk();
+    let mut last = place.node;
+    while let Some(child) = last.children(&mut cursor).filter(is_code).last() {
+        last = child;
+    }
+    last.end_byte()
+}
+
+/// Simple and compound statements of the grammar. Clauses (`elif`, `else`, `except`, `case`) are parts of
+/// theirs, and a definition is a part of its decorated one.
+fn is_statement(place: &Place) -> bool {
+    match place.kind() {
+        "function_definition" | "class_definition" => place.parent() != "decorated_definition",
+        "assert_statement"
+        | "break_statement"
+        | "continue_statement"
+        | "decorated_definition"
+        | "delete_statement"
+        | "exec_statement"
+        | "expression_statement"
+        | "for_statement"
+        | "future_import_statement"
+        | "global_statement"
+        | "if_statement"
+        | "import_from_statement"
+        | "import_statement"
+        | "match_statement"
+        | "nonlocal_statement"
+        | "pass_statement"
+        | "print_statement"
+        | "raise_statement"
+        | "return_statement"
+        | "try_statement"
+        | "type_alias_statement"
+        | "while_statement"
+        | "with_statement" => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,330 @@
+//! Parsing, and walks over syntax trees that do not recurse: sources may be nested thousands deep.
+//!
+//! A parse is given up where it takes far more work than sources do ([`parse`]), and not begun where it would
+//! ([`estimate`]): the Python grammar's scanner takes
+//! time quadratic in the length of a run of comment lines inside of a block, and some megabytes of noise take hours.
+//! Blocks nested about 500 deep are errors to that scanner.
+
+use std::cell::Cell;
+use std::ops::{ControlFlow, Range};
+
+use tree_sitter::{InputEdit, Node, ParseOptions, Query, QueryCursor, StreamingIterator, Tree};
+
+use super::Language;
+use super::language::Entry;
+use super::work::estimate;
+use longcode_base::limits;
+
+/// A parser of a language, one for each of its dialects.
+pub(super) struct Parser(Vec<(tree_sitter::Parser, &'static Entry)>);
+
+/// What the dialects make of a text, up to the first that leaves nothing unread.
+pub(super) struct Trees(Vec<Reading>);
+
+struct Reading {
+    /// Of the text as it is.
+    tree: Tree,
+    /// Of the text as the entry mends it, if that leaves less unread.
+    mended: Option<Mended>,
+}
+
+/// A text of the same length, and its tree.
+struct Mended {
+    text: String,
+    tree: Tree,
+}
+
+/// A text's tree, and whose grammar it is of.
+pub(super) struct Parsed<'t> {
+    pub tree: &'t Tree,
+    pub entry: &'static Entry,
+    /// What the grammar read, if it is not the text itself.
+    mended: Option<&'t str>,
+}
+
+/// A parser of the language; `None` where the grammar does not fit the parser library.
+pub(super) fn parser(language: Language) -> Option<Parser> {
+    let mut parsers = Vec::new();
+    let mut next = Some(language.entry());
+    while let Some(entry) = next {
+        let mut parser = tree_sitter::Parser::new();
+        parser.set_language(&(entry.grammar)()).ok()?;
+        parsers.push((parser, entry));
+        next = entry.dialect;
+    }
+    Some(Parser(parsers))
+}
+
+impl Parser {
+    /// Parses a text.
+    pub(crate) fn parse(&mut self, text: &str) -> Trees {
+        self.read(text, None, mended)
+    }
+
+    /// Parses a text that grows, of which `known` are the trees so far, as it is: what is mended would have to be
+    /// parsed anew each time, and for what has only begun to be told it would mend too much.
+    pub(crate) fn parse_growing(&mut self, text: &str, known: Option<&Trees>) -> Trees {
+        self.read(text, known, |_, _, _, _| None)
+    }
+
+    fn read(&mut self, text: &str, known: Option<&Trees>, mend: Mending) -> Trees {
+        let mut readings = Vec::new();
+        for (number, (parser, entry)) in self.0.iter_mut().enumerate() {
+            if text.len() > limits::PARSE_LOOK_FROM && estimate(parser, text) > limits::PARSE_WORK {
+                break;
+            }
+            let known = known.and_then(|known| known.0.get(number)).map(|known| &known.tree);
+            let Some(tree) = parse(parser, text, known) else { break };
+            let mended = mend(parser, entry, text, &tree);
+            let reading = Reading { tree, mended };
+            let is_whole = !reading.best().root_node().has_error();
+            readings.push(reading);
+            if is_whole {
+                break;
+            }
+        }
+        Trees(readings)
+    }
+
+    /// The language's own tree, or that of the dialect that leaves less than half as much unread.
+    pub(crate) fn best<'t>(&self, trees: &'t Trees) -> Option<Parsed<'t>> {
+        let mut best: Option<(usize, Parsed)> = None;
+        for (reading, (_, entry)) in trees.0.iter().zip(&self.0) {
+            let tree = reading.best();
+            let unread = unread(tree);
+            if best.as_ref().is_none_or(|(least, _)| unread < least.div_ceil(2)) {
+                let mended = reading.mended.as_ref().map(|mended| mended.text.as_str());
+                best = Some((unread, Parsed { tree, entry, mended }));
+            }
+        }
+        best.map(|(_, parsed)| parsed)
+    }
+}
+
+/// Gives a better tree of a text than the one there is.
+type Mending = fn(&mut tree_sitter::Parser, &Entry, &str, &Tree) -> Option<Mended>;
+
+/// The tree of what the entry's steps make of a text that its grammar does not read.
+fn mended(parser: &mut tree_sitter::Parser, entry: &Entry, text: &str, tree: &Tree) -> Option<Mended> {
+    let mut least = unread(tree);
+    let mut best: Option<Mended> = None;
+    let mut left = None;
+    for mend in entry.mends {
+        if (least == 0 && !mend.unasked) || left == Some(0) {
+            break;
+        }
+        let (text, tree) = best.as_ref().map_or((text, tree), |best| (best.text.as_str(), &best.tree));
+        let Some(text) = (mend.step)(text, tree) else { continue };
+        let parses = left.get_or_insert_with(|| parses_within(parser, &text, entry));
+        *parses = parses.saturating_sub(1);
+        let Some(tree) = parse(parser, &text, None) else { continue };
+        let unread = unread(&tree);
+        if unread < least || (mend.unasked && unread == least) {
+            least = unread;
+            best = Some(Mended { text, tree });
+        }
+    }
+    best
+}
+
+/// How often a text may be parsed to mend it, at least once.
+fn parses_within(parser: &mut tree_sitter::Parser, text: &str, entry: &Entry) -> usize {
+    let most = entry.mends.len();
+    if text.len() <= limits::MEND_LOOK_FROM {
+        return most;
+    }
+    let parses = limits::PARSE_WORK / estimate(parser, text).max(1);
+    most.min(parses.try_into().unwrap_or(most))
+}
+
+impl Reading {
+    fn best(&self) -> &Tree {
+        self.mended.as_ref().map_or(&self.tree, |mended| &mended.tree)
+    }
+}
+
+impl Trees {
+    /// Whether the parse was given up.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Tells the trees of a change of the text.
+    pub(crate) fn edit(&mut self, edit: &InputEdit) {
+        for reading in &mut self.0 {
+            reading.tree.edit(edit);
+        }
+    }
+}
+
+/// A text's tree; none where it takes far more work than sources do. What counts is not time, so that a text has the
+/// same segments on every machine: how often the parser moves to another place of the text, and how many hundreds of
+/// steps it takes. Of 1,341 real files none took more than 12 of the first and 24 of the second for each KiB.
+pub(super) fn parse(parser: &mut tree_sitter::Parser, text: &str, known: Option<&Tree>) -> Option<Tree> {
+    const READ: usize = 1024;
+    let most = |[base, of_each]: [usize; 2]| base + of_each * (text.len() / READ);
+    let most_reads = most(limits::PARSE_READS);
+    let most_steps = most(limits::PARSE_STEPS).min(limits::MOST_PARSE_STEPS);
+    let (reads, mut steps) = (Cell::new(0), 0);
+    let mut read = |at: usize, _| {
+        reads.set(reads.get() + 1);
+        // To the parser a text that is read too often has ended.
+        let end = if reads.get() > most_reads { 0 } else { text.len() };
+        &text.as_bytes()[at.min(end)..(at + READ).min(end)]
+    };
+    let mut go_on = |_: &tree_sitter::ParseState| {
+        steps += 1;
+        match reads.get() > most_reads || steps > most_steps {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    let options = ParseOptions::new().progress_callback(&mut go_on);
+    let tree = parser.parse_with_options(&mut read, known, Some(options));
+    // What was given up would be gone on with.
+    parser.reset();
+    tree.filter(|_| reads.get() <= most_reads)
+}
+
+/// How much of a text its grammar can make nothing of: the bytes of what stands in errors and belongs to no
+/// construct, and as many as a short word for each token that it makes up.
+fn unread(tree: &Tree) -> usize {
+    const MADE_UP: usize = 8;
+    let mut cursor = tree.walk();
+    let mut errors = 0;
+    let mut above: Vec<bool> = Vec::new();
+    loop {
+        let node = cursor.node();
+        let in_error = above.last().copied().unwrap_or_default();
+        if node.is_missing() {
+            errors += MADE_UP;
+        } else if in_error && node.child_count() == 0 {
+            errors += node.byte_range().len();
+        }
+        if node.has_error() && cursor.goto_first_child() {
+            above.push(node.is_error());
+            continue;
+        }
+        while !cursor.goto_next_sibling() {
+            if !cursor.goto_parent() {
+                return errors;
+            }
+            above.pop();
+        }
+    }
+}
+
+/// Whether the grammar of the language reads the whole text, with nothing left over or made up.
+pub fn parses(text: &str, language: Language) -> bool {
+    let Some(mut parser) = parser(language) else { return false };
+    let trees = parser.parse(text);
+    parser.best(&trees).is_some_and(|parsed| !parsed.tree.root_node().has_error())
+}
+
+/// Where the first node, in the order of the text, lies that a query in the terms of the language's grammar captures.
+///
+/// # Panics
+/// When it is no query of that grammar.
+pub fn first_captured(text: &str, language: Language, query: &str) -> Option<Range<usize>> {
+    let grammar = (language.entry().grammar)();
+    let mut parser = tree_sitter::Parser::new();
+    parser.set_language(&grammar).ok()?;
+    let tree = parse(&mut parser, text, None)?;
+    let query = Query::new(&grammar, query).expect("a query of the grammar");
+    let mut cursor = QueryCursor::new();
+    let mut captures = cursor.captures(&query, tree.root_node(), text.as_bytes());
+    let (found, capture) = captures.next()?;
+    Some(found.captures[*capture].node.byte_range())
+}
+
+/// Visits the nodes of a text in a language, if it can be parsed.
+pub(super) fn visit(text: &str, language: Language, visit: impl FnMut(&Place, &'static Entry)) {
+    let Some(mut parser) = parser(language) else { return };
+    let trees = parser.parse(text);
+    if let Some(parsed) = parser.best(&trees) {
+        parsed.walk(text, visit);
+    }
+}
+
+/// A node where a walk meets it.
+pub(super) struct Place<'a> {
+    pub node: Node<'a>,
+    /// The nodes above it, the root first.
+    pub above: &'a [Node<'a>],
+    /// Whether it stands at the top of its file, in nothing but what the entry says is passed.
+    pub is_in_top: bool,
+    /// Where the attributes begin that stand before it, beside it.
+    pub attributes: Option<usize>,
+    /// The whole text.
+    pub text: &'a str,
+    /// What the grammar read in its place: spaces stand for what was taken out.
+    pub read: &'a str,
+}
+
+impl Place<'_> {
+    pub(crate) fn kind(&self) -> &'static str {
+        self.node.kind()
+    }
+
+    /// The kind of the parent; empty for the root.
+    pub(crate) fn parent(&self) -> &'static str {
+        self.above.last().map_or("", Node::kind)
+    }
+
+    /// The kind of the parent's parent; empty where there is none.
+    pub(crate) fn grandparent(&self) -> &'static str {
+        self.above.iter().rev().nth(1).map_or("", Node::kind)
+    }
+}
+
+impl Parsed<'_> {
+    /// Visits the nodes in the order of the text, parents first.
+    pub(crate) fn walk(&self, text: &str, mut visit: impl FnMut(&Place, &'static Entry)) {
+        let read = self.mended.unwrap_or(text);
+        let mut cursor = self.tree.walk();
+        // Of the nodes above, and whether what stands in them stands at the top.
+        let (mut above, mut tops) = (Vec::new(), Vec::new());
+        let mut passed = Attributes::default();
+        loop {
+            let node = cursor.node();
+            let attributes = passed.before(node, self.entry);
+            let is_in_top = tops.last().copied().unwrap_or_default();
+            visit(&Place { node, above: &above, is_in_top, attributes, text, read }, self.entry);
+            if cursor.goto_first_child() {
+                tops.push(self.entry.holds_top(node, above.len(), is_in_top));
+                above.push(node);
+                continue;
+            }
+            while !cursor.goto_next_sibling() {
+                if !cursor.goto_parent() {
+                    return;
+                }
+                above.pop();
+                tops.pop();
+            }
+        }
+    }
+}
+
+/// The attributes that a walk has passed since the last node that is none.
+#[derive(Default)]
+struct Attributes(Option<Range<usize>>);
+
+impl Attributes {
+    /// Where those of a node begin.
+    fn before(&mut self, node: Node, entry: &Entry) -> Option<usize> {
+        let kind = node.kind();
+        if self.0.as_ref().is_some_and(|passed| node.end_byte() <= passed.end) {
+            None
+        } else if entry.is_attribute(kind) {
+            self.0.get_or_insert(node.byte_range()).end = node.end_byte();
+            None
+        } else if entry.comments.contains(&kind) {
+            // With what a comment consists of.
+            self.0.as_mut()?.end = node.end_byte();
+            None
+        } else {
+            Some(self.0.take()?.start)
+        }
+    }
+}
