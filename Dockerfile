@@ -32,7 +32,7 @@ WORKDIR /longcode
 # Whoever it is run as may write results.
 RUN useradd --uid 1000 --create-home longcode && install --directory --mode 0777 results
 COPY LICENSE-APACHE LICENSE-MIT ./
-COPY src/report/fonts/LICENSE.txt LICENSE-DejaVu
+COPY src/draw/fonts/LICENSE.txt LICENSE-DejaVu
 COPY models models
 COPY datasets datasets
 COPY configs configs

@@ -3,10 +3,10 @@
 use longcode_stats::{Comparison, Sensitivity};
 use serde::Serialize;
 
-use super::stack::{Bar, Stack};
 use super::table::{Cell, Column, Content, Table};
 use super::{Mark, Row};
 use crate::config::EncodingEntry;
+use crate::draw::stack::{Bar, Stack};
 use crate::task::language_modeling::{LOSS_PART, SHARE};
 use crate::task::{Back, By, Group, Metric};
 
@@ -91,7 +91,7 @@ pub(super) fn table(
     let cell = |found: &Comparison| {
         // A gain is what the loss falls by.
         let gained = [-found.estimate.value, -found.high, -found.low];
-        let [value, low, high] = gained.map(|value| super::number::difference(value, 1.0));
+        let [value, low, high] = gained.map(|value| crate::draw::number::difference(value, 1.0));
         Cell {
             text: value,
             value: Some(gained[0]),

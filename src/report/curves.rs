@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::Row;
-use super::chart::{Chart, Curve, DataPoint};
 use super::pictures::ModelOnTask;
 use super::section::of_samples;
 use crate::config::EncodingEntry;
+use crate::draw::chart::{Chart, Curve, DataPoint};
 use crate::task::{Group, Metric, Span};
 
 /// Most nats shown: a model that guesses evenly among 22,000 tokens.

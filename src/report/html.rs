@@ -4,12 +4,13 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use super::number::number;
-use super::samples::{OfRow, Shown, Text, shown};
-use super::svg::escape;
+use super::samples::{OfRow, Shown, shown};
 use super::{Cell, Mark, Picture, Report, Section, Table, caption};
+use crate::draw::number::number;
+use crate::draw::svg::escape;
 use crate::error::Result;
 use crate::hash::sha256_base64;
+use crate::store::StoredText;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -138,11 +139,11 @@ fn sample(page: &mut String, report: &Report, shown: &Shown, first: bool) {
     let _ = writeln!(page, "<details><summary>{task}: {id} ({} tokens)</summary>", stored.tokens);
     results(page, report, shown);
     match &shown.text {
-        Ok(found) if first => text(page, found),
-        Ok(_) => page.push_str("<p>Its text stands above, under another task.</p>\n"),
-        Err(why) => {
+        Some(found) if first => text(page, found),
+        Some(_) => page.push_str("<p>Its text stands above, under another task.</p>\n"),
+        None => {
             let hash = escape(&stored.sha256);
-            let _ = writeln!(page, "<p>The text (sha256 {hash}) is not shown: {}.</p>", escape(why));
+            let _ = writeln!(page, "<p>The results do not hold the text (sha256 {hash}).</p>");
         }
     }
     page.push_str("</details>\n");
@@ -181,7 +182,7 @@ fn results(page: &mut String, report: &Report, shown: &Shown) {
     page.push_str("</tbody></table></div>\n");
 }
 
-fn text(page: &mut String, text: &Text) {
+fn text(page: &mut String, text: &StoredText) {
     let count = text.starts.len();
     let _ = writeln!(page, "<p>{count} segments by {}:</p>", text.unit);
     page.push_str("<pre>");

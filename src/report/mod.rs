@@ -1,35 +1,26 @@
 //! Reports: stored samples become figures with intervals, tables and pictures.
 //!
 //! Everything here is a function of stored results, so a report can be made again at any time, also of a
-//! run that is not finished; but for the texts that the HTML shows, which are made again from data set and
-//! tokenizer while these are there ([`mod@samples`]).
+//! run that is not finished, and on another machine than the run's.
 //!
 //! It goes samples -> figures, compared with each other ([`figures`]) -> a [`Report`] of sections, tables
 //! ([`table`]) and pictures ([`mod@pictures`]) -> one file a format: [`csv`], [`markdown`], [`latex`],
 //! [`html`], [`lm_eval`] and the [`terminal`]. A format only renders: what is in a table, and how its numbers
 //! read, is decided once.
-
-pub(crate) mod chart;
-mod colour;
 mod contributions;
 pub(crate) mod csv;
 mod curves;
 mod failures;
 mod figures;
 mod grid;
-mod heatmap;
 mod html;
 mod latex;
 mod lm_eval;
 pub(crate) mod markdown;
-pub(crate) mod number;
 mod overview;
 mod pictures;
-pub(crate) mod png;
 mod samples;
 mod section;
-mod stack;
-mod svg;
 mod table;
 pub mod terminal;
 mod verdict;
@@ -112,7 +103,7 @@ impl<'a> Report<'a> {
         for picture in self.sections.iter().flat_map(|section| &section.pictures) {
             write_whole(&out.join(picture.svg_file()), picture.svg.as_bytes())?;
             let path = out.join(picture.png_file());
-            let bytes = png::png(&picture.svg).ok_or_else(|| {
+            let bytes = crate::draw::png::png(&picture.svg).ok_or_else(|| {
                 Error::new(ErrorKind::Write, "the picture cannot be drawn")
                     .in_file(&path)
                     .fix("shorten the names in the config: they are its labels")

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::heatmap::{HeatMap, Panel};
 use super::{Row, Section, contributions};
 use crate::config::{Config, EncodingEntry, TaskEntry};
+use crate::draw::heatmap::{HeatMap, Panel};
 use crate::hash::sha256;
 use crate::limits::FILE_NAME;
 use crate::store::Results;

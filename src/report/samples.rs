@@ -1,28 +1,19 @@
 //! Single samples to look into: their text with its segments, and what each encoding made of them.
 //!
-//! Results hold the hash of a sample's text, not the text. The text is made again as the run made it, from
-//! the data set and the model's tokenizer, and shown where its hash is the stored one.
+//! A run keeps the texts of the first samples of every bucket (`texts.jsonl.gz`), which are those that are shown.
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
 use super::section;
-use crate::checkpoint::Checkpoint;
-use crate::dataset::Dataset;
 use crate::error::Result;
-use crate::hash::sha256;
-use crate::run::sample_segments;
-use crate::store::{Results, StoredSample};
-use crate::structure::Unit;
-use crate::task::{Group, Metric, Sample};
+use crate::store::{Results, StoredSample, StoredText};
+use crate::task::{Group, Metric};
 
 /// Most samples of a task and bucket, and of a report.
 const OF_A_BUCKET: usize = 2;
 const OF_A_REPORT: usize = 40;
-
-/// Most bytes of a text that are shown.
-const LONGEST: usize = 100_000;
 
 /// A sample of a task under all models and encodings.
 pub(super) struct Shown<'a> {
@@ -30,8 +21,8 @@ pub(super) struct Shown<'a> {
     pub(super) first: &'a StoredSample,
     /// Of every model and encoding.
     pub(super) results: Vec<OfRow<'a>>,
-    /// The text, or why it is not there.
-    pub(super) text: std::result::Result<Text, String>,
+    /// The text; none in results of an earlier longcode, which kept no texts.
+    pub(super) text: Option<&'a StoredText>,
 }
 
 /// What came of a sample under one model and encoding.
@@ -43,48 +34,24 @@ pub(super) struct OfRow<'a> {
     pub(super) figures: Vec<(&'static str, f64)>,
 }
 
-/// A text and where its segments begin.
-pub(super) struct Text {
-    pub(super) text: String,
-    /// Bytes of the text that are left out at its end.
-    pub(super) cut: usize,
-    pub(super) unit: Unit,
-    /// Byte offsets, the first one 0.
-    pub(super) starts: Vec<usize>,
-}
-
 /// The first samples of every bucket, and how many there are in all.
 ///
 /// # Errors
 /// As [`Results::outcome`].
 pub(super) fn shown(results: &Results) -> Result<(Vec<Shown<'_>>, usize)> {
     let (chosen, all) = chosen(results);
-    let unit = results.config.encodings.iter().flat_map(|encoding| encoding.spec.units()).next();
-    let mut texts = Texts { results, unit: *unit.unwrap_or(&Unit::Function), made: HashMap::new() };
     let mut shown = Vec::new();
     for first in chosen {
-        shown.push(Shown { first, results: of_sample(results, first)?, text: texts.text(first) });
+        shown.push(Shown { first, results: of_sample(results, first)?, text: text(results, first) });
     }
     Ok((shown, all))
 }
 
-/// The samples of each model and task, by their numbers in the config, as the run made them, or why that fails now.
-struct Texts<'a> {
-    results: &'a Results,
-    unit: Unit,
-    made: HashMap<[usize; 2], std::result::Result<Vec<Sample>, String>>,
-}
-
-impl Texts<'_> {
-    fn text(&mut self, one: &StoredSample) -> std::result::Result<Text, String> {
-        let place = [one.model, one.task];
-        let make = || samples(self.results, place).map_err(|e| e.what);
-        let samples = self.made.entry(place).or_insert_with(make).as_ref().map_err(Clone::clone)?;
-        let same =
-            |sample: &&Sample| sample.id == *one.sample && sha256(sample.text.as_bytes()) == *one.sha256;
-        let found = samples.iter().find(same).map(|sample| Text::new(sample, self.unit));
-        found.ok_or_else(|| "the data set has no such text any more".into())
-    }
+fn text<'a>(results: &'a Results, one: &StoredSample) -> Option<&'a StoredText> {
+    let task = &results.config.tasks[one.task].name;
+    results.texts.iter().find(|text| {
+        (&text.task, text.sample.as_str(), text.sha256.as_str()) == (task, &one.sample, &one.sha256)
+    })
 }
 
 /// The first samples of every task and bucket in the order they were measured.
@@ -107,15 +74,6 @@ fn chosen(results: &Results) -> (Vec<&StoredSample>, usize) {
     (chosen.into_iter().map(|(_, one)| one).take(OF_A_REPORT).collect(), seen.len())
 }
 
-/// The samples of a model and task as the run made them.
-fn samples(results: &Results, [model, task]: [usize; 2]) -> Result<Vec<Sample>> {
-    let config = &results.config;
-    let task = &config.tasks[task];
-    let checkpoint = Checkpoint::open(&config.find_model(&config.models[model])?)?;
-    let dataset = Dataset::open(&task.dataset, &config.search)?;
-    Ok(task.task.samples(&dataset, &checkpoint, config.seed)?.samples)
-}
-
 /// What came of a sample, with the figures over the whole sample.
 fn of_sample<'a>(results: &'a Results, first: &StoredSample) -> Result<Vec<OfRow<'a>>> {
     let task = &results.config.tasks[first.task];
@@ -133,26 +91,4 @@ fn of_sample<'a>(results: &'a Results, first: &StoredSample) -> Result<Vec<OfRow
         Ok(OfRow { stored, outcome, figures })
     };
     results.samples.iter().filter(of).map(row).collect()
-}
-
-impl Text {
-    /// A sample's text with the segments that its tokens have.
-    fn new(sample: &Sample, unit: Unit) -> Text {
-        let end = sample.text.floor_char_boundary(LONGEST);
-        let segments = sample_segments(sample, unit);
-        let firsts = (1..segments.index.len()).filter(|&t| segments.index[t] != segments.index[t - 1]);
-        let mut starts: Vec<usize> =
-            firsts.map(|t| sample.text.floor_char_boundary(sample.tokens.offsets[t].0)).collect();
-        starts.insert(0, 0);
-        starts.sort_unstable();
-        starts.dedup();
-        starts.retain(|start| *start < end);
-        Text { text: sample.text[..end].into(), cut: sample.text.len() - end, unit: segments.unit, starts }
-    }
-
-    /// The segments in order.
-    pub(super) fn segments(&self) -> impl Iterator<Item = &str> {
-        let ends = self.starts.iter().skip(1).copied().chain([self.text.len()]);
-        self.starts.iter().zip(ends).map(|(start, end)| &self.text[*start..end])
-    }
 }

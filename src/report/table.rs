@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::number::{difference, difference_and_interval, interval, number};
 use super::{Mark, Row};
 use crate::config::EncodingEntry;
+use crate::draw::number::{difference, difference_and_interval, interval, number};
 use crate::paper::{OurEncoding, Published};
 use crate::task::{Group, Metric};
 

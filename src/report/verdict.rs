@@ -7,8 +7,8 @@
 use longcode_stats::{Comparison, FEWEST, Sensitivity};
 
 use super::contributions::Contributions;
-use super::number::difference;
 use crate::config::EncodingEntry;
+use crate::draw::number::difference;
 
 /// Nats a token: a smaller difference is not worth naming, whatever its interval says (0.5% of a perplexity).
 const SMALLEST: f64 = 0.005;

@@ -7,7 +7,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::{Config, ModelEntry};
 use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result, all_or_errors};
-use crate::store::ModelHash;
+use crate::provenance::ModelHash;
 
 /// What a config names, in its order.
 pub(super) struct Inputs {

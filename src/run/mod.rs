@@ -5,6 +5,7 @@ mod cost;
 mod inputs;
 mod prepared;
 mod share;
+mod texts;
 mod workers;
 
 use std::collections::HashSet;
@@ -49,7 +50,7 @@ pub fn run(config: &Config, devices: &[OpenDevice], out: &Path, options: RunOpti
     if let Some(shard) = options.shard {
         prepared.keep_shard(shard)?;
     }
-    let mut store = Store::open(out, config, environment, options.fresh)?;
+    let mut store = Store::open(out, config, environment, &texts::kept(&prepared), options.fresh)?;
     let planned = prepared.planned();
     prepared.keep_limit(options.limit);
     let batches = pending(&prepared, store.done(), options.batch);

@@ -13,7 +13,8 @@ use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::dataset::{Dataset, TextKind};
 use crate::device::OpenDevice;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{DatasetHash, Environment, LeftOutRecord, SampleKey, Shard};
+use crate::provenance::DatasetHash;
+use crate::store::{Environment, LeftOutRecord, SampleKey, Shard};
 use crate::structure::{Segments, Unit, is_given_up};
 use crate::task::{LeftOut, Sample};
 

@@ -52,6 +52,7 @@ impl Results {
             all.repeated += more.repeated;
             all.disagreements.extend(more.disagreements);
             all.notes.extend(more.notes);
+            all.texts.extend(more.texts);
             let mut samples = more.samples;
             all.sources.extend(more.sources, &mut samples);
             all = all.with(samples, dir)?;

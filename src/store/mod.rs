@@ -10,13 +10,14 @@ mod line;
 mod merge;
 mod read;
 mod shard;
+mod texts;
 
-pub(crate) use environment::now;
-pub use environment::{DatasetHash, Environment, LeftOutRecord, ModelHash, Session};
+pub use environment::{Environment, LeftOutRecord};
 pub use line::{Measured, SampleKey, SampleLine};
 pub use merge::Disagreement;
 pub use read::StoredSample;
 pub use shard::Shard;
+pub use texts::StoredText;
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -28,11 +29,13 @@ use serde_json::Value;
 use crate::config::{Config, difference, one_line};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{append, lock, make_directory, read_text, unwritable, write_whole};
+use crate::provenance;
 use read::{FileOfSamples, Sources, read_samples};
 
 const CONFIG: &str = "config.toml";
 const ENVIRONMENT: &str = "environment.json";
 const SAMPLES: &str = "samples.jsonl";
+const TEXTS: &str = "texts.jsonl.gz";
 
 /// Everything a results directory holds, or several of the same config.
 #[derive(Debug)]
@@ -49,6 +52,8 @@ pub struct Results {
     pub disagreements: Vec<Disagreement>,
     /// What is doubtful about how they are stored, in words.
     pub notes: Vec<String>,
+    /// Of some samples, for people to read.
+    pub texts: Vec<StoredText>,
     sources: Sources,
 }
 
@@ -80,6 +85,7 @@ impl Results {
             repeated: 0,
             disagreements: Vec::new(),
             notes,
+            texts: texts::read(dir)?,
             sources,
         };
         results.with(found.samples, dir)
@@ -157,12 +163,18 @@ pub struct Store {
 
 impl Store {
     /// Opens a directory for a run: makes it, or goes on where an earlier run of the same config and shard on the
-    /// same models, data and device stopped. `fresh` starts over.
+    /// same models, data and device stopped. `fresh` starts over. `texts` are those that reports show.
     ///
     /// # Errors
     /// [`ErrorKind::Results`] when the directory holds results of something else, or is in use;
     /// [`ErrorKind::Write`] when it cannot be written.
-    pub fn open(dir: &Path, config: &Config, environment: Environment, fresh: bool) -> Result<Store> {
+    pub fn open(
+        dir: &Path,
+        config: &Config,
+        environment: Environment,
+        texts: &[StoredText],
+        fresh: bool,
+    ) -> Result<Store> {
         make_directory(dir)?;
         let path = dir.join(SAMPLES);
         let mut samples = append(&path)?;
@@ -192,6 +204,7 @@ impl Store {
         let done = keys(&found, config);
         let store = Store { dir: dir.to_path_buf(), samples, bytes: found.whole, done, failed, environment };
         store.write_environment()?;
+        texts::write(dir, texts)?;
         Ok(store)
     }
 
@@ -224,7 +237,7 @@ impl Store {
     /// [`ErrorKind::Write`], also where something took from the results what the run had stored.
     pub fn finish(&mut self) -> Result<()> {
         self.refuse_changed()?;
-        self.environment.finished = Some(environment::now());
+        self.environment.finished = Some(provenance::now());
         self.write_environment()
     }
 

@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::{create_new, read_text, unfinished_name};
 use crate::model::Network;
 use crate::model::weights::{Hold, Weights};
-use crate::store::Session;
+use crate::provenance::Session;
 
 const WEIGHTS: &str = "model.safetensors";
 const STATE: &str = "state.json";

@@ -18,7 +18,7 @@ use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{read_bytes, write_whole};
 use crate::hash::Hasher;
-use crate::store::DatasetHash;
+use crate::provenance::DatasetHash;
 use crate::text::Tokenizer;
 
 use super::config::CorpusKeys;

@@ -34,7 +34,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::write_whole;
 use crate::hub::weight_files;
 use crate::model::RotaryTables;
-use crate::store::Session;
+use crate::provenance::Session;
 use checkpoint::{Checkpoints, State};
 use corpus::{About, Corpus, Stream, Streams};
 use log::Log;

@@ -43,7 +43,7 @@ pub(super) fn write(
         "loss": loss,
         "validation_loss": state.validation_loss,
         "sessions": state.sessions,
-        "finished": crate::store::now(),
+        "finished": crate::provenance::now(),
     });
     write_whole(&output.path(REPORT), format!("{report:#}\n").as_bytes())?;
     Ok(format!(

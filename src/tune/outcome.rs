@@ -7,13 +7,13 @@ use longcode_stats::{Among, Bootstrap, Comparison, Estimate, FEWEST, Pair};
 
 use super::objective::Objective;
 use crate::config::{Config, EncodingEntry};
+use crate::draw::chart::{Chart, Curve, DataPoint};
+use crate::draw::number::{difference, difference_and_interval, interval, number};
+use crate::draw::png::png;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::write_whole;
-use crate::report::chart::{Chart, Curve, DataPoint};
 use crate::report::csv;
 use crate::report::markdown::escape;
-use crate::report::number::{difference, difference_and_interval, interval, number};
-use crate::report::png::png;
 
 /// Rows of a rung that the words name.
 const NAMED: usize = 3;

@@ -42,7 +42,8 @@ impl<'a, 'p> Trials<'a, 'p> {
         planned: usize,
         fresh: bool,
     ) -> Result<Trials<'a, 'p>> {
-        let store = Store::open(out, config, prepared.environment(&device.name, planned, None)?, fresh)?;
+        let environment = prepared.environment(&device.name, planned, None)?;
+        let store = Store::open(out, config, environment, &[], fresh)?;
         let (model, parts, out) = (None, HashMap::new(), out.to_path_buf());
         let mut trials = Trials { config, prepared, objective, device, model, store, out, parts };
         trials.read()?;

@@ -16,20 +16,20 @@ const STEP: f64 = 44.0;
 const CUT: f64 = 1.5;
 
 /// What is drawn.
-pub(super) struct Stack {
-    pub(super) title: String,
+pub(crate) struct Stack {
+    pub(crate) title: String,
     /// What the height is.
-    pub(super) axis: String,
+    pub(crate) axis: String,
     /// Names of the parts.
-    pub(super) groups: Vec<String>,
-    pub(super) bars: Vec<Bar>,
+    pub(crate) groups: Vec<String>,
+    pub(crate) bars: Vec<Bar>,
 }
 
 /// One bar: its parts above 0 stand on each other, and those below hang.
-pub(super) struct Bar {
-    pub(super) name: String,
-    pub(super) parts: Vec<f64>,
-    pub(super) total: Estimate,
+pub(crate) struct Bar {
+    pub(crate) name: String,
+    pub(crate) parts: Vec<f64>,
+    pub(crate) total: Estimate,
 }
 
 impl Bar {
@@ -42,7 +42,7 @@ impl Bar {
 
 impl Stack {
     /// The picture as SVG.
-    pub(super) fn svg(&self) -> String {
+    pub(crate) fn svg(&self) -> String {
         let (low, high) = self.limits();
         let names = self.bars.iter().map(|bar| width_of(&bar.name)).fold(0.0, f64::max);
         let legend =
@@ -157,6 +157,6 @@ mod tests {
         assert!(low < -0.3 && high < 2.0 && high > 0.3, "{low} {high}");
         let svg = stack.svg();
         assert_eq!(svg.matches("12.00").count(), 1, "{svg}");
-        assert!(super::super::png::png(&svg).is_some());
+        assert!(crate::draw::png::png(&svg).is_some());
     }
 }

@@ -15,31 +15,31 @@ const ACROSS: usize = 3;
 const TOP: f64 = 48.0;
 
 /// What is drawn.
-pub(super) struct HeatMap {
-    pub(super) title: String,
+pub(crate) struct HeatMap {
+    pub(crate) title: String,
     /// Tokens, increasing.
-    pub(super) lengths: Vec<usize>,
+    pub(crate) lengths: Vec<usize>,
     /// Percent, increasing.
-    pub(super) depths: Vec<u8>,
+    pub(crate) depths: Vec<u8>,
     /// Number of lengths within the training length.
-    pub(super) within: usize,
+    pub(crate) within: usize,
     /// Tokens.
-    pub(super) trained_length: usize,
+    pub(crate) trained_length: usize,
     /// What the darkest and the lightest colour are.
-    pub(super) range: (f64, f64),
-    pub(super) panels: Vec<Panel>,
+    pub(crate) range: (f64, f64),
+    pub(crate) panels: Vec<Panel>,
 }
 
 /// The grid of one encoding.
-pub(super) struct Panel {
-    pub(super) name: String,
+pub(crate) struct Panel {
+    pub(crate) name: String,
     /// By depth, then length; none where nothing was measured.
-    pub(super) cells: Vec<Vec<Option<f64>>>,
+    pub(crate) cells: Vec<Vec<Option<f64>>>,
 }
 
 impl HeatMap {
     /// The picture as SVG.
-    pub(super) fn svg(&self) -> String {
+    pub(crate) fn svg(&self) -> String {
         let across = self.panels.len().clamp(1, ACROSS) as f64;
         let names = self.panels.iter().map(|panel| width_of(&panel.name)).fold(0.0, f64::max);
         let panel = (

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use crate::terminal::visible_line;
 
 /// A point in pixels.
-pub(super) type Point = (f64, f64);
+pub(crate) type Point = (f64, f64);
 
 /// Height of the text, pixels.
 const SIZE: f64 = 13.0;
@@ -15,7 +15,7 @@ const SIZE: f64 = 13.0;
 const LABEL: usize = 200;
 
 /// A picture under construction.
-pub(super) struct Svg {
+pub(crate) struct Svg {
     body: String,
     width: f64,
     height: f64,
@@ -23,14 +23,14 @@ pub(super) struct Svg {
 
 impl Svg {
     /// An empty picture with a title in its upper left corner.
-    pub(super) fn new(width: f64, height: f64, title: &str) -> Svg {
+    pub(crate) fn new(width: f64, height: f64, title: &str) -> Svg {
         let mut svg = Svg { body: String::new(), width, height };
         let title = escape(&label(title));
         let _ = writeln!(svg.body, "<text x=\"16\" y=\"28\" font-size=\"16\">{title}</text>");
         svg
     }
 
-    pub(super) fn line(&mut self, from: Point, to: Point, style: &str) {
+    pub(crate) fn line(&mut self, from: Point, to: Point, style: &str) {
         let _ = writeln!(
             self.body,
             "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" {style}/>",
@@ -38,15 +38,15 @@ impl Svg {
         );
     }
 
-    pub(super) fn polyline(&mut self, points: &[Point], style: &str) {
+    pub(crate) fn polyline(&mut self, points: &[Point], style: &str) {
         let _ = writeln!(self.body, "<polyline points=\"{}\" fill=\"none\" {style}/>", joined(points));
     }
 
-    pub(super) fn polygon(&mut self, points: &[Point], style: &str) {
+    pub(crate) fn polygon(&mut self, points: &[Point], style: &str) {
         let _ = writeln!(self.body, "<polygon points=\"{}\" {style}/>", joined(points));
     }
 
-    pub(super) fn rectangle(&mut self, corner: Point, size: Point, style: &str) {
+    pub(crate) fn rectangle(&mut self, corner: Point, size: Point, style: &str) {
         let _ = writeln!(
             self.body,
             "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" {style}/>",
@@ -54,16 +54,16 @@ impl Svg {
         );
     }
 
-    pub(super) fn circle(&mut self, at: Point, radius: f64, style: &str) {
+    pub(crate) fn circle(&mut self, at: Point, radius: f64, style: &str) {
         let _ = writeln!(self.body, "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius}\" {style}/>", at.0, at.1);
     }
 
     /// Words; `anchor` is start, middle or end.
-    pub(super) fn text(&mut self, at: Point, anchor: &str, words: &str) {
+    pub(crate) fn text(&mut self, at: Point, anchor: &str, words: &str) {
         self.styled_text(at, anchor, words, "");
     }
 
-    pub(super) fn styled_text(&mut self, at: Point, anchor: &str, words: &str, style: &str) {
+    pub(crate) fn styled_text(&mut self, at: Point, anchor: &str, words: &str, style: &str) {
         let words = escape(&label(words));
         let _ = writeln!(
             self.body,
@@ -73,13 +73,13 @@ impl Svg {
     }
 
     /// Words that read upwards by so many degrees.
-    pub(super) fn turned_text(&mut self, at: Point, anchor: &str, degrees: f64, words: &str) {
+    pub(crate) fn turned_text(&mut self, at: Point, anchor: &str, degrees: f64, words: &str) {
         let turn = format!(" transform=\"rotate(-{degrees} {:.1} {:.1})\"", at.0, at.1);
         self.styled_text(at, anchor, words, &turn);
     }
 
     /// The whole file.
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         let Svg { body, width, height } = self;
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 \
@@ -90,7 +90,7 @@ impl Svg {
 }
 
 /// About how wide words are, pixels: a generous mean of DejaVu Sans.
-pub(super) fn width_of(words: &str) -> f64 {
+pub(crate) fn width_of(words: &str) -> f64 {
     words.chars().count().min(LABEL) as f64 * SIZE * 0.62
 }
 
@@ -112,7 +112,7 @@ fn joined(points: &[Point]) -> String {
 }
 
 /// A text as XML or HTML; what XML has no way to write becomes the replacement character.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let unwritable =
         |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{fffe}' | '\u{ffff}');
     let text = text.replace(unwritable, "\u{fffd}");
@@ -130,6 +130,6 @@ mod tests {
         let mut svg = Svg::new(100.0, 50.0, "\u{1}<&>");
         svg.text((10.0, 10.0), "start", "\u{0}");
         svg.text((10.0, 10.0), "start", &"name ".repeat(100_000));
-        assert!(super::super::png::png(&svg.finish()).is_some());
+        assert!(crate::draw::png::png(&svg.finish()).is_some());
     }
 }

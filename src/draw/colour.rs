@@ -11,7 +11,7 @@ const COLOURS: [[f64; 3]; 5] = [
 ];
 
 /// The colour of a share of the scale, 0 to 1.
-pub(super) fn colour(share: f64) -> String {
+pub(crate) fn colour(share: f64) -> String {
     let place = share * (COLOURS.len() - 1) as f64;
     let n = (place as usize).min(COLOURS.len() - 2);
     let mix = |channel: usize| {
