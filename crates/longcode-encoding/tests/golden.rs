@@ -78,6 +78,7 @@ impl Llama {
 
     /// `-log p(ids[t+1] | ids[..=t])` in nats, `[T-1]`.
     fn losses(&self, ids: &[usize], rotations: &Rotations) -> Vec<f64> {
+        let sight: Vec<Sight> = (0..ids.len()).map(|i| Sight::new(rotations, i)).collect();
         let norm_of = |name: &str| self.0.get(&format!("{name}.weight"));
         let hidden = norm_of("model.norm").len();
         let embedding = self.matrix("model.embed_tokens", hidden);
@@ -90,7 +91,7 @@ impl Llama {
                 let matrix = of(&format!("self_attn.{name}_proj"), hidden);
                 y.iter().map(|y| matrix.times(y)).collect::<Vec<_>>()
             });
-            let (attended, o) = (attend(&q, &k, &v, rotations), of("self_attn.o_proj", HEADS * HEAD_DIM));
+            let (attended, o) = (attend(&q, &k, &v, &sight), of("self_attn.o_proj", HEADS * HEAD_DIM));
             let weight = norm_of(&format!("{layer}.post_attention_layernorm"));
             let [gate, up] = ["gate", "up"].map(|name| of(&format!("mlp.{name}_proj"), hidden));
             let down = of("mlp.down_proj", gate.rows.len());
@@ -111,36 +112,49 @@ impl Llama {
     }
 }
 
-/// Attention of every head, `[T][heads * d]` of `q`; a head of `k` and `v` serves several heads of `q`.
-fn attend(q: &[Vec<f64>], k: &[Vec<f64>], v: &[Vec<f64>], rotations: &Rotations) -> Vec<Vec<f64>> {
-    let mut out = vec![vec![0.0; HEADS * HEAD_DIM]; q.len()];
-    for (i, out) in out.iter_mut().enumerate() {
-        let seen: Vec<usize> = (0..=i).filter(|&j| rotations.sees(i, j)).collect();
-        let turns: Vec<_> = seen.iter().map(|&j| turns(rotations, i, j)).collect();
+/// What a query sees, the same in every layer and head.
+struct Sight {
+    /// Each key that is seen, with sine and cosine of `delta_p(i, j) theta_p` for every pair.
+    keys: Vec<(usize, Vec<(f64, f64)>)>,
+    /// Factor on the products.
+    scale: f64,
+}
+
+impl Sight {
+    fn new(rotations: &Rotations, i: usize) -> Sight {
+        let turns = |j: usize| {
+            let angle = |(p, theta): (usize, &f64)| Some((rotations.delta(p, i, j)? * theta).sin_cos());
+            rotations.spectrum.frequencies.iter().enumerate().map(angle).collect::<Option<Vec<_>>>()
+        };
         let scale = rotations.query_scale.get(i).unwrap_or(&1.0) * rotations.spectrum.scale;
+        Sight {
+            keys: (0..=i).filter_map(|j| Some((j, turns(j)?))).collect(),
+            scale: scale / (HEAD_DIM as f64).sqrt(),
+        }
+    }
+}
+
+/// Attention of every head, `[T][heads * d]` of `q`; a head of `k` and `v` serves several heads of `q`.
+fn attend(q: &[Vec<f64>], k: &[Vec<f64>], v: &[Vec<f64>], sight: &[Sight]) -> Vec<Vec<f64>> {
+    let mut out = vec![vec![0.0; HEADS * HEAD_DIM]; q.len()];
+    for ((out, q), sight) in out.iter_mut().zip(q).zip(sight) {
         for head in 0..HEADS {
             let dims = head * HEAD_DIM..(head + 1) * HEAD_DIM;
             let shared = head * KEY_HEADS / HEADS;
             let key_dims = shared * HEAD_DIM..(shared + 1) * HEAD_DIM;
-            let logit = |(&j, turns): (&usize, &Vec<_>)| {
-                scale / (HEAD_DIM as f64).sqrt()
-                    * product(&q[i][dims.clone()], &k[j][key_dims.clone()], turns)
-            };
-            let weights: Vec<f64> = seen.iter().zip(&turns).map(logit).map(f64::exp).collect();
-            let sum: f64 = weights.iter().sum();
-            for (&j, weight) in seen.iter().zip(weights) {
-                let value = v[j][key_dims.clone()].iter().map(|value| value * weight / sum);
-                add(&mut out[dims.clone()], &value.collect::<Vec<_>>());
+            let mut sum = 0.0;
+            for (j, turns) in &sight.keys {
+                let logit = sight.scale * product(&q[dims.clone()], &k[*j][key_dims.clone()], turns);
+                let weight = logit.exp();
+                sum += weight;
+                for (out, value) in out[dims.clone()].iter_mut().zip(&v[*j][key_dims.clone()]) {
+                    *out += weight * value;
+                }
             }
+            out[dims].iter_mut().for_each(|out| *out /= sum);
         }
     }
     out
-}
-
-/// Sine and cosine of `delta_p(i, j) theta_p` for every pair, of a key that is seen.
-fn turns(rotations: &Rotations, i: usize, j: usize) -> Vec<(f64, f64)> {
-    let angle = |(p, theta): (usize, &f64)| (rotations.delta(p, i, j).unwrap() * theta).sin_cos();
-    rotations.spectrum.frequencies.iter().enumerate().map(angle).collect()
 }
 
 /// The sum over pairs of the formula of the logits.
