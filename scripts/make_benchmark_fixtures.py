@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/benchmarks/: what the benchmarks' own code makes of adversarial cases.
+"""Writes crates/longcode-tasks/tests/benchmarks/: what the benchmarks' own code makes of adversarial cases.
 
     python3 scripts/build_corpora.py eval-python eval-java
     pip install nltk==3.10.4 tree-sitter==0.21.3 tree-sitter-languages==1.10.2 fuzzywuzzy==0.18.0 thefuzz==0.22.1 \\
@@ -35,7 +35,7 @@ def main():
     parser.add_argument("names", nargs="*", choices=[[], *WRITERS], help="default: all")
     parser.add_argument("--corpus", type=Path, default=ROOT / "corpus")
     parser.add_argument("--tokenizer", type=Path, default=ROOT / "models/nano")
-    parser.add_argument("--out", type=Path, default=ROOT / "tests/benchmarks")
+    parser.add_argument("--out", type=Path, default=ROOT / "crates/longcode-tasks/tests/benchmarks")
     args = parser.parse_args()
     args.out.mkdir(exist_ok=True)
     for name in args.names or WRITERS:

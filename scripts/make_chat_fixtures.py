@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/chat_templates.json: chat templates of ten families, features of Jinja2 and Python that templates
+"""Writes crates/longcode-text/tests/chat_templates.json: chat templates of ten families, features of Jinja2 and Python that templates
 use, and random templates of them; and what transformers makes of each.
 
 usage: python3 scripts/make_chat_fixtures.py        (needs transformers and jinja2)
@@ -21,7 +21,7 @@ import transformers
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
-OUT = Path(__file__).resolve().parent.parent / "tests/fixtures/chat_templates.json"
+OUT = Path(__file__).resolve().parent.parent / "crates/longcode-text/tests/chat_templates.json"
 S, E = "<s>", "</s>"
 CHATML_DEFAULT = (
     "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\n"

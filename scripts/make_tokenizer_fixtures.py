@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/tokenizers.json: small tokenizers with configs as they are found, and transformers' ids.
+"""Writes crates/longcode-text/tests/tokenizers.json: small tokenizers with configs as they are found, and transformers' ids.
 
 usage: python3 scripts/make_tokenizer_fixtures.py        (needs transformers)
 
@@ -21,7 +21,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import AutoTokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
-OUT = ROOT / "tests/fixtures/tokenizers.json"
+OUT = ROOT / "crates/longcode-text/tests/tokenizers.json"
 TEXTS = [
     "def f(a):\n    return a + 12  # <extra_0> <|im_end|>",
     " <mask>  x\t<mask>y<extra_1>z <fim> ",

@@ -11,15 +11,18 @@
 extern crate longcode_base;
 
 pub use longcode_base::{error, files, hash, limits, registry};
-pub(crate) use longcode_base::{guard, notes, progress, terminal};
+pub(crate) use longcode_base::{progress, terminal};
 pub use longcode_encoding as encoding;
+pub use longcode_hub as hub;
+pub use longcode_kernels as kernels;
 pub use longcode_structure as structure;
+pub use longcode_tasks::{dataset, task};
+pub use longcode_text as text;
 
+pub mod checkpoint;
 pub mod cli;
 pub mod config;
-pub mod dataset;
 pub mod device;
-pub mod hub;
 pub mod interrupt;
 pub mod memory;
 pub mod model;
@@ -28,6 +31,5 @@ pub mod plan;
 pub mod report;
 pub mod run;
 pub mod store;
-pub mod task;
 pub mod train;
 pub mod tune;

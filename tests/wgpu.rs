@@ -12,9 +12,11 @@ use burn::tensor::{DType, Device};
 use common::attention::{Case, Form, check_definition, check_forms, check_half};
 use common::cli::Workspace;
 use libtest_mimic::{Arguments, Failed, Trial};
+use longcode::checkpoint::Checkpoint;
 use longcode::device::DeviceChoice;
 use longcode::encoding::EncodingSpec;
-use longcode::model::{Checkpoint, Precision, Under};
+use longcode::kernels::Precision;
+use longcode::model::Under;
 use proptest::test_runner::{Config, TestRunner};
 
 /// Longer than a block of queries, so that all kinds of stretches of keys occur.

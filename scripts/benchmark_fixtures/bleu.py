@@ -1,4 +1,4 @@
-"""tests/benchmarks/bleu.jsonl.gz: RepoQA's similarity of two functions, NLTK's sentence BLEU.
+"""crates/longcode-tasks/tests/benchmarks/bleu.jsonl.gz: RepoQA's similarity of two functions, NLTK's sentence BLEU.
 
 The first line says where the values are from; every other line is [reference, hypothesis, score].
 """

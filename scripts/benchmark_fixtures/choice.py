@@ -1,4 +1,4 @@
-"""tests/benchmarks/multiple_choice.json: LongBench v2, LongCodeQA, InfiniteBench Code.Debug and Code.Run.
+"""crates/longcode-tasks/tests/benchmarks/multiple_choice.json: LongBench v2, LongCodeQA, InfiniteBench Code.Debug and Code.Run.
 
 What each benchmark's own code asks, cuts, reads out of an answer and scores.
 """

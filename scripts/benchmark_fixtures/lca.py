@@ -1,4 +1,4 @@
-"""tests/benchmarks/lca.json.gz: Long Code Arena's project-level completion, contexts, prompts, predictions and scores.
+"""crates/longcode-tasks/tests/benchmarks/lca.json.gz: Long Code Arena's project-level completion, contexts, prompts, predictions and scores.
 
 evaluate_generation of line_generators.py is run with a model that says what it is told to and keeps its inputs.
 """

@@ -1,4 +1,4 @@
-"""tests/benchmarks/repobench.json: RepoBench v1.1's prompts, first lines and scores."""
+"""crates/longcode-tasks/tests/benchmarks/repobench.json: RepoBench v1.1's prompts, first lines and scores."""
 
 import random
 import sys

@@ -1,4 +1,4 @@
-"""tests/benchmarks/repoqa_answers.json: what RepoQA takes out of an output, which needle it is most like, and scores."""
+"""crates/longcode-tasks/tests/benchmarks/repoqa_answers.json: what RepoQA takes out of an output, which needle it is most like, and scores."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""tests/benchmarks/repoqa_context.json.gz: RepoQA's order of files, code context and prompts.
+"""crates/longcode-tasks/tests/benchmarks/repoqa_context.json.gz: RepoQA's order of files, code context and prompts.
 
 The whole of search_needle_function.evaluate_model is run, with the tokenizer of models/nano in CodeLlama's place and a
 model that keeps its prompts.

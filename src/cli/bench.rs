@@ -5,19 +5,21 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::{check_encoding, kinds_help, open_model, print};
+use crate::checkpoint::Checkpoint;
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::{Precision, is_cpu};
 use crate::limits;
 use crate::memory;
-use crate::model::{Checkpoint, Network, Precision, Under, is_cpu};
+use crate::model::{Network, Under};
 
 /// Tokens a second and peak memory of scoring, by encoding and length
 #[derive(Debug, clap::Args)]
 #[command(after_help = kinds_help(
     "  longcode bench --model models/nano --encoding rope hirope:window=128 --length 1024 4096"
 ))]
-pub struct Args {
+pub(super) struct Args {
     /// Hugging Face directory or GGUF file, or org/name or org/name@revision of the local Hugging Face cache
     #[arg(long, value_name = "MODEL")]
     model: PathBuf,
@@ -49,7 +51,7 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn execute(self) -> Result<()> {
+    pub(super) fn execute(self) -> Result<()> {
         if self.repeats == 0 {
             return Err(Error::new(ErrorKind::Usage, "no pass to time")
                 .at("--repeats")

@@ -9,14 +9,14 @@ use crate::error::Result;
 /// List the data sets under datasets/, and how to get those that are missing
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  longcode datasets")]
-pub struct Args {
+pub(super) struct Args {
     /// Directories whose datasets/ is listed
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: Vec<PathBuf>,
 }
 
 impl Args {
-    pub fn execute(self) -> Result<()> {
+    pub(super) fn execute(self) -> Result<()> {
         let listed = list(&self.dir)?;
         if listed.is_empty() {
             return print("no data sets: there is no datasets/NAME.toml here\n");

@@ -3,15 +3,15 @@
 use super::print;
 use crate::device::{NO_ADAPTER, adapters};
 use crate::error::Result;
-use crate::model::{Measured, Products};
+use crate::kernels::{Measured, Products};
 
 /// List what --device can be on this machine
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  longcode devices")]
-pub struct Args {}
+pub(super) struct Args {}
 
 impl Args {
-    pub fn execute(self) -> Result<()> {
+    pub(super) fn execute(self) -> Result<()> {
         let adapters = adapters();
         let mut text = format!("cpu     {} threads, {}\n", rayon::current_num_threads(), products()?);
         for adapter in &adapters {

@@ -8,19 +8,22 @@ use serde_json::json;
 
 use super::sources::{SourceFile, Sources, name};
 use super::{check_encoding, kinds_help, open_model, print, print_as_it_is};
+use crate::checkpoint::Checkpoint;
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::Precision;
 use crate::limits;
-use crate::model::{Asker, Checkpoint, Limits, Network, Precision, Prompt, PromptStyle, Under, generate};
+use crate::model::{Network, Under, generate};
 use crate::structure::{Language, Source, segments};
+use crate::text::{Asker, Limits, Prompt, PromptStyle};
 
 /// Greedy continuation of files under one encoding
 #[derive(Debug, clap::Args)]
 #[command(after_help = kinds_help(
     "  longcode generate --model models/nano --encoding hirope:window=64,split=0.5 prompt.py"
 ))]
-pub struct Args {
+pub(super) struct Args {
     /// Hugging Face directory or GGUF file, or org/name or org/name@revision of the local Hugging Face cache
     #[arg(long, value_name = "MODEL")]
     model: PathBuf,
@@ -52,7 +55,7 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn execute(self) -> Result<()> {
+    pub(super) fn execute(self) -> Result<()> {
         if self.max_new_tokens == 0 {
             return Err(Error::new(ErrorKind::Usage, "no token is asked for")
                 .at("--max-new-tokens")

@@ -6,16 +6,17 @@ use serde_json::{Value, json};
 
 use super::print;
 use super::sources::{name, read_source};
+use crate::checkpoint::{read_chat_template, read_tokenizer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
-use crate::model::chat::Message;
-use crate::model::{ChatTemplate, Tokenizer};
 use crate::structure::{Language, Region, RegionKind, Source, Unit, regions, segments};
+use crate::text::chat::Message;
+use crate::text::{ChatTemplate, Tokenizer};
 
 /// The segments of a source file, by region or by token
 #[derive(Debug, clap::Args)]
 #[command(after_help = after_help())]
-pub struct Args {
+pub(super) struct Args {
     /// A source file of one of the languages below, or a text
     file: PathBuf,
     /// Hugging Face directory or GGUF file whose tokenizer makes the tokens
@@ -48,18 +49,18 @@ fn after_help() -> String {
 }
 
 impl Args {
-    pub fn execute(self) -> Result<()> {
+    pub(super) fn execute(self) -> Result<()> {
         let mut text =
             if self.chat { read_text(&self.file, ErrorKind::Source)? } else { read_source(&self.file)? };
         let mut language = Language::of_path(&self.file);
         if let Some(path) = self.tokenizer.as_ref().filter(|_| self.chat) {
-            text = self.rendered(&text, &ChatTemplate::read(path)?).map_err(|e| e.in_file(&self.file))?;
+            text = self.rendered(&text, &read_chat_template(path)?).map_err(|e| e.in_file(&self.file))?;
             language = None;
         }
         let source = Source { text: &text, language, file_starts: &[] };
         let (unit, count, key, items) = match &self.tokenizer {
             Some(path) => {
-                let tokenizer = Tokenizer::read(path)?;
+                let tokenizer = read_tokenizer(path)?;
                 let encode = if self.chat { Tokenizer::encode_as_it_stands } else { Tokenizer::encode };
                 let tokens = encode(&tokenizer, &text).map_err(|e| e.in_file(&self.file))?;
                 let found = segments(&source, &tokens.offsets, self.unit);

@@ -21,14 +21,16 @@ use std::sync::Mutex;
 
 use clap::{Parser, Subcommand};
 
+use crate::checkpoint::Checkpoint;
 use crate::encoding::{EncodingSpec, KINDS, ModelRope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::{self, Name};
-use crate::model::{Checkpoint, Products};
+use crate::kernels::Products;
 use crate::registry::Kind;
 use crate::task::TASKS;
 use crate::terminal::visible;
-use crate::{guard, interrupt, memory};
+use crate::{interrupt, memory};
+use longcode_base::guard;
 
 /// What a code language model does beyond its training length, under each position encoding.
 #[derive(Debug, Parser)]

@@ -1,9 +1,9 @@
 //! `longcode models`
 
 use super::print;
+use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::hub::{self, Cached};
-use crate::model::Checkpoint;
 
 /// List the models in the local Hugging Face cache, whether they can be read, and if not, why
 #[derive(Debug, clap::Args)]
@@ -11,10 +11,10 @@ use crate::model::Checkpoint;
     after_help = "Example:\n  longcode models\n\nA listed name is a model for --model and for `path` in a config. \
 HF_HUB_CACHE or HF_HOME say where the cache is."
 )]
-pub struct Args {}
+pub(super) struct Args {}
 
 impl Args {
-    pub fn execute(self) -> Result<()> {
+    pub(super) fn execute(self) -> Result<()> {
         let models = hub::models()?;
         if models.is_empty() {
             return print(&format!("no models in {}\n", hub::cache().display()));

@@ -9,7 +9,7 @@ use super::run::{read_config, results_directory};
 use crate::config::Config;
 use crate::device::{DeviceChoice, OpenDevice};
 use crate::error::Result;
-use crate::model::Precision;
+use crate::kernels::Precision;
 use crate::plan::{Plan, PlanOptions, PlanRow, plan};
 use crate::store::Shard;
 
@@ -17,7 +17,7 @@ use crate::store::Shard;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  longcode plan configs/quickstart.toml\n  \
     longcode plan configs/quickstart.toml --shard 1/4 --json")]
-pub struct Args {
+pub(super) struct Args {
     /// The config, TOML
     config: PathBuf,
     /// The results directory that the run will have: what is stored there is done [default: as of `longcode run`]
@@ -49,7 +49,7 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn execute(self) -> Result<()> {
+    pub(super) fn execute(self) -> Result<()> {
         let shard = self.shard.as_deref().map(Shard::parse).transpose()?;
         let config = read_config(&self.config, &self.set, self.precision, self.download)?;
         let device = self.device.open()?;

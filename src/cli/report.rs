@@ -14,7 +14,7 @@ use crate::store::Results;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  longcode report results/quickstart --baseline ReRoPE\n  \
     longcode report results/machine-1 results/machine-2 --out results/both")]
-pub struct Args {
+pub(super) struct Args {
     /// Results directories of the same config, models and data
     #[arg(required = true, value_name = "RESULTS_DIR")]
     dirs: Vec<PathBuf>,
@@ -27,7 +27,7 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn execute(self) -> Result<()> {
+    pub(super) fn execute(self) -> Result<()> {
         let out = match (&self.out, &self.dirs[..]) {
             (Some(out), _) => out,
             (None, [dir]) => dir,

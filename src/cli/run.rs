@@ -6,7 +6,7 @@ use super::{kinds_help, report, tasks_help};
 use crate::config::Config;
 use crate::device::DeviceChoices;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::Precision;
+use crate::kernels::Precision;
 use crate::run::{RunOptions, run};
 use crate::store::{Results, Shard};
 
@@ -14,7 +14,7 @@ use crate::store::{Results, Shard};
 #[derive(Debug, clap::Args)]
 #[command(after_help = kinds_help("  longcode run configs/quickstart.toml
   longcode run configs/quickstart.toml --set task.samples=1 --set encoding.HiRoPE.window=64 --out /tmp/try") + &tasks_help())]
-pub struct Args {
+pub(super) struct Args {
     /// The config, TOML
     config: PathBuf,
     /// Results directory [default: results/NAME, of a shard results/NAME-I-of-N]
@@ -50,7 +50,7 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn execute(self) -> Result<()> {
+    pub(super) fn execute(self) -> Result<()> {
         let shard = self.shard.as_deref().map(Shard::parse).transpose()?;
         let options = RunOptions { limit: self.limit, fresh: self.fresh, batch: self.batch, shard };
         options.check()?;

@@ -6,18 +6,21 @@ use serde_json::json;
 
 use super::sources::{SourceFile, Sources, name};
 use super::{check_encoding, kinds_help, open_model, print};
+use crate::checkpoint::Checkpoint;
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Checkpoint, Network, Precision, Tokens, Under};
+use crate::kernels::Precision;
+use crate::model::{Network, Under};
 use crate::structure::{Language, Segments, Source, Unit, segments, segments_prefix_only};
+use crate::text::Tokens;
 
 /// Per-token loss of files under one encoding
 #[derive(Debug, clap::Args)]
 #[command(after_help = kinds_help(
     "  longcode score --model models/nano --encoding hirope:window=64,split=0.5 src/*.py"
 ))]
-pub struct Args {
+pub(super) struct Args {
     /// Hugging Face directory or GGUF file, or org/name or org/name@revision of the local Hugging Face cache
     #[arg(long, value_name = "MODEL")]
     model: PathBuf,
@@ -52,7 +55,7 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn execute(self) -> Result<()> {
+    pub(super) fn execute(self) -> Result<()> {
         if let Some(0 | 1) = self.max_tokens {
             return Err(Error::new(ErrorKind::Usage, "nothing is left to predict")
                 .at("--max-tokens")

@@ -39,7 +39,7 @@ impl Sources {
     ///
     /// # Errors
     /// [`ErrorKind::Source`] for a file that is not there, and where nothing is left.
-    pub fn read(paths: &[PathBuf]) -> Result<Sources> {
+    pub(super) fn read(paths: &[PathBuf]) -> Result<Sources> {
         let mut sources = Sources::default();
         for path in paths {
             match read_source(path) {
@@ -55,7 +55,7 @@ impl Sources {
     }
 
     /// Leaves out a file that turns out to be no good.
-    pub fn leave_out(&mut self, path: &Path, why: Error) {
+    pub(super) fn leave_out(&mut self, path: &Path, why: Error) {
         self.left_out.push((path.to_path_buf(), why));
     }
 
@@ -63,7 +63,7 @@ impl Sources {
     ///
     /// # Errors
     /// [`ErrorKind::Source`].
-    pub fn refuse_none(&self, left: usize) -> Result<()> {
+    pub(super) fn refuse_none(&self, left: usize) -> Result<()> {
         match &self.left_out[..] {
             [] => Ok(()),
             [(path, why)] if left == 0 => Err(named(why.clone(), path)),
@@ -81,7 +81,7 @@ impl Sources {
     ///
     /// # Errors
     /// When stdout cannot be written to.
-    pub fn tell_left_out(&self, used: usize, as_json: bool) -> Result<()> {
+    pub(super) fn tell_left_out(&self, used: usize, as_json: bool) -> Result<()> {
         const NAMED: usize = 5;
         for (path, why) in self.left_out.iter().take(NAMED) {
             tell!("{}: left out: {}", path.display(), why.what);

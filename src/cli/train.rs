@@ -12,7 +12,7 @@ use crate::train::{Mode, TrainConfig, train};
 #[command(after_help = "Examples:\n  longcode train configs/train-nano.toml\n  \
     longcode train configs/train-nano.toml --resume\n  \
     longcode train configs/train-nano.toml --set budget.minutes=5 --out /tmp/try")]
-pub struct Args {
+pub(super) struct Args {
     /// The config, TOML
     config: PathBuf,
     /// Output directory [default: trained/NAME]
@@ -33,7 +33,7 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn execute(self) -> Result<()> {
+    pub(super) fn execute(self) -> Result<()> {
         let (config, search) = TrainConfig::read(&self.config, &self.set)?;
         let device = self.device.open()?;
         tell!("device: {}", device.name);

@@ -6,7 +6,7 @@ use super::print;
 use crate::config::Config;
 use crate::device::DeviceChoice;
 use crate::error::Result;
-use crate::model::Precision;
+use crate::kernels::Precision;
 use crate::tune::tune;
 
 /// Search an encoding's keys on calibration documents: the best of the rows that a config's lists make
@@ -19,7 +19,7 @@ context_advantage\n  baseline          an encoding to measure beside, as \"rope:
 documents a bucket, of the task's samples, that only measure the choice (8)\n  reduction_factor  of so many rows one \
 stays, on so many times the documents (2)"
 )]
-pub struct Args {
+pub(super) struct Args {
     /// The config, TOML
     config: PathBuf,
     /// Results directory [default: results/NAME]
@@ -45,7 +45,7 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn execute(self) -> Result<()> {
+    pub(super) fn execute(self) -> Result<()> {
         let mut config = Config::read(&self.config, &self.set)?;
         for model in &mut config.models {
             model.precision = self.precision.unwrap_or(model.precision);

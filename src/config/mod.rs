@@ -22,8 +22,8 @@ use crate::encoding::{self, EncodingSpec};
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::files::read_text;
 use crate::hub::{self, Name};
+use crate::kernels::Precision;
 use crate::limits::{self, ROWS, RUN_NAME};
-use crate::model::Precision;
 use crate::paper;
 use crate::task::{self, Task};
 

@@ -10,7 +10,9 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use super::attention::{RelativeAttention, Sight, rows_of};
+use super::attention::RelativeAttention;
+use crate::kernels::Sight;
+use crate::kernels::sight::rows_of;
 
 /// Rows that a cache has beyond what is seen, so that it lets go of many rows at a time.
 const SLACK: usize = 64;

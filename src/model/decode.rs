@@ -3,46 +3,16 @@
 use burn::tensor::Tensor;
 
 use super::cache::Cache;
-use super::kernels::is_cpu;
 use super::score::read;
-use super::stored::Mapped;
-use super::tokenizer::After;
-use super::{Network, NetworkConfig, RotaryTables, SequenceRows, Tokenizer};
+use super::{Network, RotaryTables, SequenceRows};
+use crate::checkpoint::NetworkConfig;
 use crate::encoding::{EncodingSpec, Positions};
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::is_cpu;
+use crate::kernels::stored::Mapped;
+use crate::text::tokenizer::After;
+use crate::text::{Ended, Generation, Limits, Tokenizer};
 use crate::{limits, memory};
-
-/// When a generation ends.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Most tokens that are generated.
-    pub max_new_tokens: usize,
-    /// Whether a text is all that is wanted; asked after every token.
-    pub stop: fn(&str) -> bool,
-}
-
-/// What was generated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Generation {
-    /// Token ids, without the end-of-sequence token.
-    pub ids: Vec<u32>,
-    /// Their text, as it follows the prompt.
-    pub text: String,
-    /// Why it ended.
-    pub ended: Ended,
-}
-
-/// Why a generation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ended {
-    /// The model gave an end-of-sequence token.
-    EndOfSequence,
-    /// There were as many tokens as wanted.
-    MaxNewTokens,
-    /// The text was all that is wanted.
-    Stop,
-}
 
 /// A sequence that a model has read under an encoding, and goes on with.
 pub struct Decoder<'a> {

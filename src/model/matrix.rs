@@ -7,9 +7,9 @@ use burn::backend::Dispatch;
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-use super::kernels::{DifferentiableKernels, InferenceKernels, Operand, is_cpu};
-use super::stored::StoredTensor;
-use super::{MAX_ELEMENTS, Precision};
+use super::MAX_ELEMENTS;
+use crate::kernels::stored::StoredTensor;
+use crate::kernels::{DifferentiableKernels, InferenceKernels, Operand, Precision, is_cpu};
 
 /// A weight, `[out, in]` as Hugging Face keeps it.
 #[derive(Module, Debug)]

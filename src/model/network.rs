@@ -4,13 +4,13 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::cache::{Cache, LayerCache};
-use super::config::{LayerNorms, QkNorm};
 use super::matrix::{Matrix, Rows};
 use super::part::{FeedForward, Linear, Norm};
-use super::tied::{EMBEDDING, HEAD};
 use super::weights::{Hold, TensorRows, Weights};
-use super::{MAX_ELEMENTS, NetworkConfig, Precision, RotaryTables};
+use super::{MAX_ELEMENTS, RotaryTables};
+use crate::checkpoint::{EMBEDDING, HEAD, LayerNorms, NetworkConfig, QkNorm};
 use crate::error::Result;
+use crate::kernels::Precision;
 
 /// A decoder-only transformer (Touvron et al. 2023), of the parts that its config names.
 #[derive(Module, Debug)]

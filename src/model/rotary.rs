@@ -5,11 +5,11 @@ use std::sync::Arc;
 use burn::backend::Dispatch;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::attention::{RelativeAttention, Sight, Turn};
+use super::attention::RelativeAttention;
 use super::cache::{LayerCache, rows_after};
-use super::kernels::{Heads, InferenceKernels, is_cpu_without_gradients};
-use super::{AttentionConfig, Precision};
+use crate::checkpoint::AttentionConfig;
 use crate::encoding::{Band, Positions, Rotation, Rotations};
+use crate::kernels::{Heads, InferenceKernels, Precision, Sight, Turn, is_cpu_without_gradients};
 
 /// An encoding's rotations of some tokens, made once and used in every layer.
 #[derive(Debug, Clone)]

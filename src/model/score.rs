@@ -3,32 +3,12 @@
 use burn::backend::Dispatch;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::kernels::{InferenceKernels, is_cpu_without_gradients};
 use super::network::row_blocks;
-use super::stored::Mapped;
 use super::{Network, RotaryTables, SequenceRows};
 use crate::error::{Error, ErrorKind, Result};
-
-/// What the model says of each token of a sequence but the first.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TokenScores {
-    /// `nll[t]`: negative log-likelihood of token `t + 1` given tokens `0..=t`, nats.
-    pub nll: Vec<f32>,
-    /// `correct[t]`: whether token `t + 1` was the most likely one.
-    pub correct: Vec<bool>,
-}
-
-impl TokenScores {
-    /// Mean negative log-likelihood, nats a token; NaN of a sequence with nothing to predict.
-    pub fn loss(&self) -> f64 {
-        self.nll.iter().map(|&nll| f64::from(nll)).sum::<f64>() / self.nll.len() as f64
-    }
-
-    /// Share of tokens predicted right; NaN of a sequence with nothing to predict.
-    pub fn accuracy(&self) -> f64 {
-        self.correct.iter().filter(|&&correct| correct).count() as f64 / self.correct.len() as f64
-    }
-}
+use crate::kernels::stored::Mapped;
+use crate::kernels::{InferenceKernels, is_cpu_without_gradients};
+use crate::text::TokenScores;
 
 impl Network {
     /// Scores a sequence of token ids in one causal pass.

@@ -4,9 +4,9 @@ use burn::backend::Dispatch;
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Device, Int, Tensor};
 
-use super::kernels::{DifferentiableKernels, Heads, is_cpu};
 use super::network::row_blocks;
 use super::{Network, RotaryTables};
+use crate::kernels::{DifferentiableKernels, Heads, is_cpu};
 
 impl Network {
     /// Mean negative log-likelihood, `[1]`, of `targets [predicted]`, each given the `inputs [rows]` of its

@@ -5,10 +5,12 @@ use std::time::Instant;
 use burn::tensor::Tensor;
 
 use super::decode::check_length;
-use super::{Decoder, Network, NetworkConfig, RotaryTables, SequenceRows, TokenScores};
+use super::{Decoder, Network, RotaryTables, SequenceRows};
+use crate::checkpoint::NetworkConfig;
 use crate::encoding::{Context, EncodingSpec, Positions, Window};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory;
+use crate::text::TokenScores;
 
 /// Tokens of windows that go through the network side by side.
 pub(crate) const TOGETHER: usize = 4096;

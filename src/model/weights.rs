@@ -8,41 +8,11 @@ use burn::module::{Param, ParamId};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use half::f16;
 
-use super::Precision;
-use super::kernels::is_cpu;
 use super::matrix::{Matrix, Stored};
-use super::safetensors::SafetensorsDir;
-use super::stored::StoredTensor;
-use super::tied::HEAD;
+use crate::checkpoint::{HEAD, TensorSource};
 use crate::error::{Error, ErrorKind, Result};
-
-/// Files that hold tensors, by names of their own.
-pub(super) trait TensorSource {
-    /// The names of its tensors.
-    fn names(&self) -> Vec<String>;
-
-    /// What it calls the tensor of a Hugging Face name.
-    fn own_name(&self, name: &str) -> String;
-
-    /// The shape of the tensor that it calls so, which is one of [`TensorSource::names`], and the file that it
-    /// is in. Its values are not read.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Model`], naming file and tensor: of a type that cannot be read.
-    fn shape(&self, own_name: &str) -> Result<(Vec<usize>, &Path)>;
-
-    /// The tensor that it calls so, as it is stored.
-    ///
-    /// # Errors
-    /// As [`TensorSource::shape`].
-    fn tensor(&self, own_name: &str) -> Result<StoredTensor>;
-
-    /// What says the shape of the network, in words.
-    fn shape_is_from(&self) -> &'static str;
-
-    /// The file or directory.
-    fn path(&self) -> &Path;
-}
+use crate::kernels::stored::StoredTensor;
+use crate::kernels::{Precision, is_cpu};
 
 /// How a network holds its matrices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,17 +125,9 @@ fn cut(tensor: StoredTensor, pieces: &[TensorRows]) -> impl Iterator<Item = Stor
 
 impl Weights {
     /// The tensors of a source, to be held so.
-    pub(super) fn open(source: Box<dyn TensorSource>, hold: Hold) -> Weights {
+    pub(crate) fn open(source: Box<dyn TensorSource>, hold: Hold) -> Weights {
         let left = source.names().into_iter().collect();
         Weights { source, left, hold, asked: None }
-    }
-
-    /// The tensors of a directory of safetensors files, to train on.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Model`], naming the file: missing, unreadable, cut short, or a tensor given twice.
-    pub fn of_directory(dir: &Path) -> Result<Weights> {
-        Ok(Weights::open(Box::new(SafetensorsDir::open(dir)?), Hold::Tensors))
     }
 
     /// The names and shapes of the tensors that `load` takes, in that order.
@@ -341,7 +303,7 @@ fn halves(name: &str, tensor: &StoredTensor) -> Result<Vec<f16>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::stored::{Bytes, Format};
+    use crate::kernels::stored::{Bytes, Format};
 
     #[test]
     fn dimensions_that_turn_come_first_in_each_half() {

@@ -2,12 +2,12 @@
 
 use burn::tensor::Device;
 
+use crate::checkpoint::{Checkpoint, NetworkConfig};
 use crate::config::EncodingEntry;
 use crate::encoding::Positions;
 use crate::error::Result;
-use crate::model::{
-    Checkpoint, MAX_ELEMENTS, Network, NetworkConfig, Precision, RotaryTables, TOGETHER, is_cpu,
-};
+use crate::kernels::{Precision, is_cpu};
+use crate::model::{MAX_ELEMENTS, Network, RotaryTables, TOGETHER};
 use crate::run::{Account, kept};
 
 /// Bytes of a number in the network's own tensors.

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::Pending;
+use crate::checkpoint::Checkpoint;
 use crate::config::EncodingEntry;
 use crate::error::Result;
-use crate::model::{Checkpoint, Ended, Network, Under, generate};
+use crate::model::{Network, Under, generate};
 use crate::run::{Account, Rates, kept, room_of};
 use crate::task::Request;
+use crate::text::Ended;
 
 /// Most samples of a task that are generated for.
 const GENERATED: usize = 12;

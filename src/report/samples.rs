@@ -8,10 +8,10 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::section;
+use crate::checkpoint::Checkpoint;
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::hash::sha256;
-use crate::model::Checkpoint;
 use crate::run::sample_segments;
 use crate::store::{Results, StoredSample};
 use crate::structure::Unit;

@@ -7,7 +7,7 @@ use super::table::{Content, View};
 use super::verdict::verdict;
 use super::{Picture, Report, Row, Table};
 use crate::config::{EncodingEntry, TaskEntry};
-use crate::model::Precision;
+use crate::kernels::Precision;
 use crate::paper::{Exhibit, Published};
 use crate::store::{Results, Shard};
 use crate::task::{By, Group, Metric};

@@ -7,13 +7,15 @@ use serde_json::Value;
 
 use super::cost::{Cost, Rates};
 use super::sample_segments;
+use crate::checkpoint::Checkpoint;
 use crate::config::{EncodingEntry, TaskEntry};
 use crate::error::{Error, Result};
 use crate::hash::sha256;
-use crate::model::{Checkpoint, Decoder, Limits, Network, Under, generate};
+use crate::model::{Decoder, Network, Under, generate};
 use crate::store::{Measured, SampleKey, SampleLine};
 use crate::structure::{Segments, Unit};
 use crate::task::{Generated, Request, Sample, Scored};
+use crate::text::Limits;
 
 /// Samples of one task that go through one model together, under one encoding.
 pub(crate) struct Batch<'a> {

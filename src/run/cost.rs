@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::iter::Sum;
 use std::ops::Add;
 
+use crate::checkpoint::NetworkConfig;
 use crate::config::{EncodingEntry, TaskEntry};
 use crate::encoding::{EncodingSpec, Positions, Rotations};
 use crate::error::Result;
-use crate::model::{Network, NetworkConfig};
+use crate::model::Network;
 use crate::task::{Request, Sample};
 
 /// What some work takes, in counts that are the same on every machine. A product is one multiplication and one

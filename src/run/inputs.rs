@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+use crate::checkpoint::Checkpoint;
 use crate::config::{Config, ModelEntry};
 use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result, all_or_errors};
-use crate::model::Checkpoint;
 use crate::store::ModelHash;
 
 /// What a config names, in its order.

@@ -9,7 +9,7 @@ use super::Shard;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
-use crate::model::{Precision, Products};
+use crate::kernels::{Precision, Products};
 use crate::task::LeftOut;
 
 /// Where and of what the numbers of a results directory were made.

@@ -13,10 +13,12 @@ use serde::{Deserialize, Serialize};
 use super::config::Dtype;
 use super::network::{NamedTensor, named_tensors, names, safetensors, values};
 use super::optimizer::Moments;
+use crate::checkpoint::NetworkConfig;
+use crate::checkpoint::safetensors::SafetensorsDir;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{create_new, read_text, unfinished_name};
-use crate::model::weights::Weights;
-use crate::model::{Network, NetworkConfig};
+use crate::model::Network;
+use crate::model::weights::{Hold, Weights};
 use crate::store::Session;
 
 const WEIGHTS: &str = "model.safetensors";
@@ -184,7 +186,7 @@ pub fn load(
     state: &State,
     device: &Device,
 ) -> Result<(Network, Vec<Moments>)> {
-    let mut weights = Weights::of_directory(dir)?;
+    let mut weights = Weights::open(Box::new(SafetensorsDir::open(dir)?), Hold::Tensors);
     let model = Network::load(config, &mut weights, device)?;
     let inner = device.clone().inner();
     let mut moments = Vec::new();

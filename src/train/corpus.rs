@@ -13,12 +13,13 @@ use rayon::prelude::*;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::read_tokenizer;
 use crate::dataset::{Dataset, Record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{read_bytes, write_whole};
 use crate::hash::Hasher;
-use crate::model::Tokenizer;
 use crate::store::DatasetHash;
+use crate::text::Tokenizer;
 
 use super::config::CorpusKeys;
 
@@ -145,7 +146,7 @@ impl Corpus {
             return Ok(tokens);
         }
         tell!("tokenizing the corpus");
-        let tokens = self.tokenize(&Tokenizer::read(tokenizer)?, keys, seed, sha256)?;
+        let tokens = self.tokenize(&read_tokenizer(tokenizer)?, keys, seed, sha256)?;
         tokens.write(dir)?;
         Ok(tokens)
     }

@@ -26,13 +26,14 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
+use crate::checkpoint::{Checkpoint, NetworkConfig, read_tokenizer};
 use crate::config::find;
 use crate::device::OpenDevice;
 use crate::encoding::{EncodingSpec, Positions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::write_whole;
-use crate::model::safetensors::weight_files;
-use crate::model::{Checkpoint, NetworkConfig, RotaryTables, Tokenizer};
+use crate::hub::weight_files;
+use crate::model::RotaryTables;
 use crate::store::Session;
 use checkpoint::{Checkpoints, State};
 use corpus::{About, Corpus, Stream, Streams};
@@ -70,7 +71,7 @@ impl Sources {
             None => checkpoint.clone(),
             Some(path) => {
                 let dir = tokenizer::directory(&find(path, search).map_err(at("tokenizer.path"))?);
-                Tokenizer::read(&dir).map_err(at("tokenizer.path"))?;
+                read_tokenizer(&dir).map_err(at("tokenizer.path"))?;
                 Some(dir)
             }
         };
@@ -118,7 +119,7 @@ pub fn train(
     let checkpoints = Checkpoints::new(output.work());
     let start = start(config, &sources, &output, &checkpoints, &tokens, &device.device)?;
     let log = Log::open(&output.path("training.csv"), start.state.step)?;
-    let windows = windows(config, &tokens, Tokenizer::read(out)?.bos()?)?;
+    let windows = windows(config, &tokens, read_tokenizer(out)?.bos()?)?;
     let trained = Trainer::new(config, windows, start, log, &checkpoints).run()?;
     result::write(config, &output, &sources, &tokens.about, &device.name, &trained)
 }
@@ -231,7 +232,7 @@ fn make_first_checkpoint(
     checkpoints: &Checkpoints,
     about: &About,
 ) -> Result<()> {
-    let vocab_size = Tokenizer::read(output.dir())?.max_id() as usize + 1;
+    let vocab_size = read_tokenizer(output.dir())?.max_id() as usize + 1;
     let checkpoint = sources.checkpoint.as_deref().map(Checkpoint::open).transpose()?;
     let earlier = checkpoint.as_ref().map(|checkpoint| (checkpoint.path.as_path(), &checkpoint.config));
     let json = network::config_json(config, earlier, vocab_size)?;

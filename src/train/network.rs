@@ -11,9 +11,10 @@ use safetensors::tensor::{Dtype as StoredDtype, TensorView};
 use serde_json::{Value, json};
 
 use super::config::{Dtype, ModelKeys, TrainConfig};
+use crate::checkpoint::NetworkConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
-use crate::model::{Network, NetworkConfig};
+use crate::model::Network;
 
 /// Deviation of the first weights (as in transformers' `initializer_range`).
 const DEVIATION: f64 = 0.02;

@@ -3,9 +3,11 @@
 use burn::tensor::Device;
 
 use super::{Sources, TrainConfig, network};
+use crate::checkpoint::read_tokenizer;
+use crate::checkpoint::{Checkpoint, NetworkConfig};
 use crate::error::{Error, Result};
+use crate::kernels::is_cpu;
 use crate::memory;
-use crate::model::{Checkpoint, NetworkConfig, Tokenizer, is_cpu};
 
 /// Bytes of an f32.
 const F32: f64 = 4.0;
@@ -44,7 +46,7 @@ fn shape(config: &TrainConfig, sources: &Sources) -> Result<NetworkConfig> {
         return Ok(Checkpoint::open(dir)?.config);
     }
     let vocab_size = match &sources.tokenizer {
-        Some(dir) => Tokenizer::read(dir)?.max_id() as usize + 1,
+        Some(dir) => read_tokenizer(dir)?.max_id() as usize + 1,
         None => config.tokenizer.as_ref().and_then(|keys| keys.vocab_size).unwrap_or(1),
     };
     NetworkConfig::from_json(network::config_json(config, None, vocab_size)?).map_err(|mut e| {

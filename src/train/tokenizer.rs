@@ -13,7 +13,7 @@ use tokenizers::{AddedToken, TokenizerBuilder};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{read_bytes, write_whole};
-use crate::model::Tokenizer;
+use crate::text::Tokenizer;
 
 const FILE: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";

@@ -3,17 +3,19 @@
 use std::ops::Range;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use longcode::checkpoint::AttentionConfig;
 use longcode::encoding::{EncodingSpec, ModelRope, OwnWindow, Positions, Rotations};
+use longcode::kernels::Precision;
+use longcode::model::RotaryTables;
 use longcode::model::attention::RelativeAttention;
 use longcode::model::cache::Cache;
-use longcode::model::{AttentionConfig, Precision, RotaryTables};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// An encoding and the shape of an attention.
 #[derive(Debug, Clone)]
-pub struct Case {
+pub(crate) struct Case {
     pub spec: String,
     /// The model's own sliding window.
     pub own_window: Option<usize>,
@@ -32,7 +34,7 @@ pub struct Case {
 
 impl Case {
     /// Windows from 1 to beyond the length, every kind that has one and some that have none.
-    pub fn any() -> impl Strategy<Value = Case> {
+    pub(crate) fn any() -> impl Strategy<Value = Case> {
         let spec = (0usize..12, 1usize..200, 0usize..20).prop_map(|(kind, window, other)| match kind {
             0 => "rope".to_string(),
             1 => "yarn:factor=4".into(),
@@ -144,7 +146,7 @@ impl Case {
 
 /// An implementation of attention.
 #[derive(Debug, Clone, Copy)]
-pub enum Form {
+pub(crate) enum Form {
     /// What the device uses: its own kernel where there is one.
     Best,
     /// The CPU's kernel in split precision.
@@ -167,27 +169,27 @@ fn half(attention: RelativeAttention) -> RelativeAttention {
 }
 
 /// The implementation agrees with the definition to 1e-5.
-pub fn check_definition(case: &Case, form: Form, device: &Device) {
+pub(crate) fn check_definition(case: &Case, form: Form, device: &Device) {
     let ours = case.attend(form, case.length, device);
     check_close(case, &ours, &definition(case), 1e-5);
 }
 
 /// The CPU's kernel in split precision agrees with the definition as far as 16 bits go.
-pub fn check_split(case: &Case) {
+pub(crate) fn check_split(case: &Case) {
     let ours = case.attend(Form::Split, case.length, &Device::flex());
     check_close(case, &ours, &definition(case), 5e-4);
 }
 
 /// The device's kernel over f16 agrees with the definition as far as f16 goes: its numbers up to 2 are
 /// 1e-3 apart.
-pub fn check_half(case: &Case, device: &Device) {
+pub(crate) fn check_half(case: &Case, device: &Device) {
     let ours = case.attend(Form::Half, case.length, device);
     check_close(case, &ours, &definition(case), 5e-3);
 }
 
 /// The device's kernel, the CPU's kernel and tensor operations agree with one another and with the
 /// definition to 1e-5.
-pub fn check_forms(case: &Case, device: &Device) {
+pub(crate) fn check_forms(case: &Case, device: &Device) {
     let forms = [(Form::Best, device), (Form::Best, &Device::flex()), (Form::TensorOps, &Device::flex())];
     let [ours, cpu, tensor_ops] = forms.map(|(form, device)| case.attend(form, case.length, device));
     let exact = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
@@ -207,7 +209,7 @@ fn check_close(case: &Case, ours: &[f32], expected: &[f64], tolerance: f64) {
 
 /// Rows of the first half do not change when the second half is there. (No case
 /// follows the length.)
-pub fn check_causal(case: &Case, form: Form, device: &Device) {
+pub(crate) fn check_causal(case: &Case, form: Form, device: &Device) {
     let half = case.length.div_ceil(2);
     let (whole, prefix) = (case.attend(form, case.length, device), case.attend(form, half, device));
     for (n, (a, b)) in prefix.iter().zip(&whole).enumerate() {

@@ -11,20 +11,20 @@ use tempfile::TempDir;
 use super::repository;
 
 /// A working directory with `model/`, `docs.jsonl` and `config.toml` that fit together.
-pub struct Workspace {
+pub(crate) struct Workspace {
     dir: TempDir,
 }
 
 /// What a run of the program left.
 #[derive(Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
 /// Two encodings on documents of two lengths; `docs.jsonl` has more than enough for both buckets.
-pub const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 name = "tiny"
 
 [[model]]
@@ -50,7 +50,7 @@ samples = 3
 "#;
 
 impl Workspace {
-    pub fn new() -> Workspace {
+    pub(crate) fn new() -> Workspace {
         let space = Workspace { dir: tempfile::tempdir().unwrap() };
         copy_model(&space.path("model"));
         space.write("docs.jsonl", documents(16));
@@ -58,27 +58,27 @@ impl Workspace {
         space
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         fs::write(self.path(name), bytes).unwrap();
     }
 
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
     /// Writes a file again with one thing replaced, which must be there.
-    pub fn replace(&self, name: &str, from: &str, to: &str) {
+    pub(crate) fn replace(&self, name: &str, from: &str, to: &str) {
         let text = self.text(name);
         assert!(text.contains(from), "{name} has no {from}");
         self.write(name, text.replace(from, to));
     }
 
     /// The program in this directory, not started; arguments are divided at spaces.
-    pub fn command(&self, arguments: &str) -> Command {
+    pub(crate) fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_longcode"));
         command.args(arguments.split_whitespace()).current_dir(self.dir.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -87,17 +87,17 @@ impl Workspace {
         command
     }
 
-    pub fn longcode(&self, arguments: &str) -> Ended {
+    pub(crate) fn longcode(&self, arguments: &str) -> Ended {
         self.command(arguments).output().unwrap().into()
     }
 
     /// Runs a config on the CPU and expects it to be done.
-    pub fn run(&self, arguments: &str) -> Ended {
+    pub(crate) fn run(&self, arguments: &str) -> Ended {
         self.longcode(&format!("run config.toml --device cpu {arguments}")).done()
     }
 
     /// Keys of the stored samples, in the order of the file.
-    pub fn stored(&self, results: &str) -> Vec<[String; 4]> {
+    pub(crate) fn stored(&self, results: &str) -> Vec<[String; 4]> {
         let lines = fs::read_to_string(self.path(results).join("samples.jsonl")).unwrap_or_default();
         let whole = &lines[..lines.rfind('\n').map_or(0, |end| end + 1)];
         let key = |line: &str| {
@@ -108,7 +108,7 @@ impl Workspace {
     }
 
     /// Every file of a directory and its bytes.
-    pub fn files(&self, directory: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    pub(crate) fn files(&self, directory: &str) -> Vec<(PathBuf, Vec<u8>)> {
         let entries = fs::read_dir(self.path(directory)).unwrap().map(|entry| entry.unwrap().path());
         let files = entries.filter(|path| path.is_file());
         let mut files: Vec<_> = files.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
@@ -128,13 +128,13 @@ impl From<Output> for Ended {
 }
 
 impl Ended {
-    pub fn done(self) -> Ended {
+    pub(crate) fn done(self) -> Ended {
         assert_eq!(self.code, Some(0), "{self:?}");
         self
     }
 
     /// Exit code `code`, one or more errors in words, each with place and fix, and all of `parts` in them.
-    pub fn failed(self, code: i32, parts: &[&str]) -> Ended {
+    pub(crate) fn failed(self, code: i32, parts: &[&str]) -> Ended {
         assert_eq!(self.code, Some(code), "{self:?}");
         let told = self.stderr.find("error: ").map(|start| &self.stderr[start..]).expect("an error");
         let lines: Vec<&str> = told.lines().collect();
@@ -154,13 +154,13 @@ impl Ended {
     }
 
     /// One JSON value a line of stdout, and nothing else.
-    pub fn json(&self) -> Vec<Value> {
+    pub(crate) fn json(&self) -> Vec<Value> {
         self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
 /// Copies the tiny checkpoint.
-pub fn copy_model(to: &Path) {
+pub(crate) fn copy_model(to: &Path) {
     fs::create_dir_all(to).unwrap();
     for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
         fs::copy(repository("tests/golden/tiny-llama").join(name), to.join(name)).unwrap();
@@ -168,7 +168,7 @@ pub fn copy_model(to: &Path) {
 }
 
 /// JSON lines of Python files of one to eight functions, all different.
-pub fn documents(count: usize) -> String {
+pub(crate) fn documents(count: usize) -> String {
     let line = |n: usize| {
         let mut text = String::new();
         for function in 0..=n % 8 {
@@ -180,6 +180,6 @@ pub fn documents(count: usize) -> String {
 }
 
 /// The names of an object's members, in their order.
-pub fn keys(object: &Value) -> Vec<&str> {
+pub(crate) fn keys(object: &Value) -> Vec<&str> {
     object.as_object().unwrap().keys().map(String::as_str).collect()
 }

@@ -1,10 +1,11 @@
 //! Going on token by token against one pass over the whole.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use longcode::checkpoint::Checkpoint;
 use longcode::encoding::{EncodingSpec, Positions};
-use longcode::model::{
-    Checkpoint, Decoder, Ended, Limits, Network, Precision, RotaryTables, SequenceRows, generate,
-};
+use longcode::kernels::Precision;
+use longcode::model::{Decoder, Network, RotaryTables, SequenceRows, generate};
+use longcode::text::{Ended, Limits};
 use proptest::prelude::*;
 
 use super::repository;
@@ -42,7 +43,7 @@ const SPECS: [&str; 27] = [
 
 /// A prompt and how it goes on.
 #[derive(Debug, Clone)]
-pub struct Case {
+pub(crate) struct Case {
     spec: &'static str,
     ids: Vec<u32>,
     /// Tokens of the prompt.
@@ -50,14 +51,14 @@ pub struct Case {
 }
 
 impl Case {
-    pub fn any() -> impl Strategy<Value = Case> {
+    pub(crate) fn any() -> impl Strategy<Value = Case> {
         let ids = prop::collection::vec(0u32..200, 2..140);
         let ids = ids.prop_flat_map(|ids| (1..ids.len(), Just(ids)));
         (prop::sample::select(&SPECS[..]), ids).prop_map(|(spec, (prompt, ids))| Case { spec, ids, prompt })
     }
 
     /// One case of every kind.
-    pub fn of_every_kind() -> impl Iterator<Item = Case> {
+    pub(crate) fn of_every_kind() -> impl Iterator<Item = Case> {
         let ids: Vec<u32> = (0..90).map(|n| n * 37 % 200).collect();
         SPECS.into_iter().map(move |spec| Case { spec, ids: ids.clone(), prompt: 88 })
     }
@@ -71,7 +72,7 @@ impl Case {
 }
 
 /// The golden checkpoint on a device.
-pub fn tiny(device: &Device) -> (Checkpoint, Network) {
+pub(crate) fn tiny(device: &Device) -> (Checkpoint, Network) {
     let checkpoint = Checkpoint::open(&repository("tests/golden/tiny-llama")).unwrap();
     let model = checkpoint.load(device, Precision::F32).unwrap();
     (checkpoint, model)
@@ -96,7 +97,7 @@ fn whole(case: &Case, encoding: &EncodingSpec, checkpoint: &Checkpoint, model: &
 
 /// Logits token by token equal those of the whole to 1e-4, and so do the losses of a continuation that is
 /// tried and given up.
-pub fn check_token_by_token(case: &Case, checkpoint: &Checkpoint, model: &Network) {
+pub(crate) fn check_token_by_token(case: &Case, checkpoint: &Checkpoint, model: &Network) {
     let encoding = EncodingSpec::parse(case.spec).unwrap();
     let whole = whole(case, &encoding, checkpoint, model);
     let (prompt, rest) = case.ids.split_at(case.prompt);
@@ -117,7 +118,7 @@ pub fn check_token_by_token(case: &Case, checkpoint: &Checkpoint, model: &Networ
 }
 
 /// Every kind, one case each.
-pub fn check_every_kind(device: &Device) {
+pub(crate) fn check_every_kind(device: &Device) {
     let (checkpoint, model) = tiny(device);
     for case in Case::of_every_kind() {
         check_token_by_token(&case, &checkpoint, &model);
@@ -125,7 +126,7 @@ pub fn check_every_kind(device: &Device) {
 }
 
 /// Every kind on a checkpoint of every family that is more than plain LLaMA.
-pub fn check_families(device: &Device) {
+pub(crate) fn check_families(device: &Device) {
     for name in [
         "qwen3-float16",
         "granite-bfloat16",
@@ -146,7 +147,7 @@ pub fn check_families(device: &Device) {
 }
 
 /// Prompts of different lengths side by side give the texts that each gives alone.
-pub fn check_batches(device: &Device) {
+pub(crate) fn check_batches(device: &Device) {
     let checkpoint = Checkpoint::open(&repository("models/nano")).unwrap();
     let model = checkpoint.load(device, Precision::F32).unwrap();
     let texts =
@@ -161,7 +162,7 @@ pub fn check_batches(device: &Device) {
             let room = limits.max_new_tokens;
             (Decoder::read(&model, &checkpoint.config, &encoding, &ids, levels, room).unwrap(), limits)
         };
-        let go_on = |sequences| -> Vec<longcode::model::Generation> {
+        let go_on = |sequences| -> Vec<longcode::text::Generation> {
             let all = generate(sequences, &checkpoint.tokenizer, &checkpoint.end_of_sequence).unwrap();
             all.into_iter().map(Result::unwrap).collect()
         };
@@ -180,7 +181,7 @@ pub fn check_batches(device: &Device) {
 
 /// Kinds that see a bounded number of keys keep as many and a few, however long the sequence; what they go
 /// on with is that of one pass over the whole.
-pub fn check_cache_size(device: &Device) {
+pub(crate) fn check_cache_size(device: &Device) {
     let (checkpoint, model) = tiny(device);
     let ids: Vec<u32> = (0..700).map(|n| n * 37 % 200).collect();
     for (spec, seen) in [

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 /// A GGUF file to be, as version 3.
 #[derive(Clone, Default)]
-pub struct GgufFile {
+pub(crate) struct GgufFile {
     /// Key, number of its value type, and the value's bytes.
     pub metadata: Vec<(String, u32, Vec<u8>)>,
     pub tensors: Vec<Tensor>,
@@ -18,7 +18,7 @@ pub struct GgufFile {
 
 /// A tensor of it.
 #[derive(Clone)]
-pub struct Tensor {
+pub(crate) struct Tensor {
     pub name: String,
     /// Columns first.
     pub dims: Vec<u64>,
@@ -27,15 +27,15 @@ pub struct Tensor {
 }
 
 /// How matrices are stored: the type's number and its encoding. Vectors are f32.
-pub type Encoder = (u32, fn(&[f32]) -> Vec<u8>);
+pub(crate) type Encoder = (u32, fn(&[f32]) -> Vec<u8>);
 
-pub const F32: Encoder = (0, |values| values.iter().flat_map(|value| value.to_le_bytes()).collect());
-pub const F16: Encoder =
+pub(crate) const F32: Encoder = (0, |values| values.iter().flat_map(|value| value.to_le_bytes()).collect());
+pub(crate) const F16: Encoder =
     (1, |values| values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect());
-pub const BF16: Encoder =
+pub(crate) const BF16: Encoder =
     (30, |values| values.iter().flat_map(|&value| bf16::from_f32(value).to_le_bytes()).collect());
 /// 32 values in signed bytes, scaled to their largest.
-pub const Q8_0: Encoder = (8, |values| {
+pub(crate) const Q8_0: Encoder = (8, |values| {
     let block = |values: &[f32]| {
         let scale = values.iter().fold(0.0f32, |most, value| most.max(value.abs())) / 127.0;
         let steps = values
@@ -48,7 +48,7 @@ pub const Q8_0: Encoder = (8, |values| {
 
 impl GgufFile {
     /// The checkpoint of a directory.
-    pub fn of_directory(dir: &Path, encoder: Encoder) -> GgufFile {
+    pub(crate) fn of_directory(dir: &Path, encoder: Encoder) -> GgufFile {
         let config = read_json(&dir.join("config.json"));
         let mut file = GgufFile::default();
         file.add_config(&config);
@@ -209,53 +209,53 @@ impl GgufFile {
         self.tensors.push(Tensor { name: gguf_name(name), dims, kind, data: encode(&values) });
     }
 
-    pub fn text(&mut self, key: &str, value: &str) {
+    pub(crate) fn text(&mut self, key: &str, value: &str) {
         self.set(key, 8, text_bytes(value));
     }
 
-    pub fn whole(&mut self, key: &str, value: u64) {
+    pub(crate) fn whole(&mut self, key: &str, value: u64) {
         self.set(key, 4, (value as u32).to_le_bytes().to_vec());
     }
 
-    pub fn float(&mut self, key: &str, value: f64) {
+    pub(crate) fn float(&mut self, key: &str, value: f64) {
         self.set(key, 6, (value as f32).to_le_bytes().to_vec());
     }
 
-    pub fn flag(&mut self, key: &str, value: bool) {
+    pub(crate) fn flag(&mut self, key: &str, value: bool) {
         self.set(key, 7, vec![value.into()]);
     }
 
-    pub fn texts<'a>(&mut self, key: &str, texts: impl ExactSizeIterator<Item = &'a str>) {
+    pub(crate) fn texts<'a>(&mut self, key: &str, texts: impl ExactSizeIterator<Item = &'a str>) {
         let len = texts.len();
         self.set(key, 9, array_bytes(8, len, texts.flat_map(text_bytes)));
     }
 
-    pub fn types(&mut self, key: &str, types: impl ExactSizeIterator<Item = i32>) {
+    pub(crate) fn types(&mut self, key: &str, types: impl ExactSizeIterator<Item = i32>) {
         let len = types.len();
         self.set(key, 9, array_bytes(5, len, types.flat_map(i32::to_le_bytes)));
     }
 
-    pub fn floats(&mut self, key: &str, values: impl ExactSizeIterator<Item = f32>) {
+    pub(crate) fn floats(&mut self, key: &str, values: impl ExactSizeIterator<Item = f32>) {
         let len = values.len();
         self.set(key, 9, array_bytes(6, len, values.flat_map(f32::to_le_bytes)));
     }
 
     /// Sets or replaces a key.
-    pub fn set(&mut self, key: &str, kind: u32, value: Vec<u8>) {
+    pub(crate) fn set(&mut self, key: &str, kind: u32, value: Vec<u8>) {
         self.remove(key);
         self.metadata.push((key.to_string(), kind, value));
     }
 
-    pub fn remove(&mut self, key: &str) {
+    pub(crate) fn remove(&mut self, key: &str) {
         self.metadata.retain(|(name, ..)| name != key);
     }
 
-    pub fn tensor(&mut self, name: &str) -> &mut Tensor {
+    pub(crate) fn tensor(&mut self, name: &str) -> &mut Tensor {
         self.tensors.iter_mut().find(|tensor| tensor.name == name).unwrap()
     }
 
     /// The file's bytes, and where its metadata, its tensor entries and its data end.
-    pub fn bytes(&self) -> (Vec<u8>, [usize; 3]) {
+    pub(crate) fn bytes(&self) -> (Vec<u8>, [usize; 3]) {
         let mut bytes = b"GGUF".to_vec();
         bytes.extend(3u32.to_le_bytes());
         bytes.extend((self.tensors.len() as u64).to_le_bytes());
@@ -283,7 +283,7 @@ impl GgufFile {
         (bytes, [metadata, entries, end])
     }
 
-    pub fn write(&self, path: &Path) {
+    pub(crate) fn write(&self, path: &Path) {
         fs::write(path, self.bytes().0).unwrap();
     }
 }
@@ -296,7 +296,7 @@ fn array_bytes(kind: u32, len: usize, elements: impl Iterator<Item = u8>) -> Vec
     kind.to_le_bytes().into_iter().chain((len as u64).to_le_bytes()).chain(elements).collect()
 }
 
-pub fn read_json(path: &Path) -> Value {
+pub(crate) fn read_json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 

@@ -1,8 +1,10 @@
 //! Golden vectors: attention per encoding, and per-token losses of a tiny checkpoint.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use longcode::checkpoint::{AttentionConfig, Checkpoint};
 use longcode::encoding::{EncodingSpec, ModelRope, Positions};
-use longcode::model::{AttentionConfig, Checkpoint, Precision, RotaryTables, Under};
+use longcode::kernels::Precision;
+use longcode::model::{RotaryTables, Under};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -128,14 +130,14 @@ fn levels(encoding: &EncodingSpec, segments: &[u32]) -> Vec<Vec<u32>> {
 }
 
 /// Attention within 1e-5 of float64, for every kind of one rotation or two.
-pub fn check_attention(device: &Device) {
+pub(crate) fn check_attention(device: &Device) {
     let cases = Golden::read("attention").cases();
     assert_eq!(cases.len(), 12, "cases in the golden file");
     check_attention_of(&Golden::read("attention"), cases, device);
 }
 
 /// Attention within 1e-5 of float64, for the kinds of several zones or with keys out of sight.
-pub fn check_attention_of_zones(device: &Device) {
+pub(crate) fn check_attention_of_zones(device: &Device) {
     let golden = Golden::read("zones");
     let cases = zone_cases(&golden).into_iter().map(|(n, encoding)| (format!("out.{n}"), encoding));
     check_attention_of(&golden, cases.collect(), device);
@@ -171,7 +173,7 @@ fn check_attention_of(expected: &Golden, cases: Vec<(String, EncodingSpec)>, dev
 }
 
 /// Per-token losses within 5e-5 of float64, for every kind of one rotation or two.
-pub fn check_token_losses(device: &Device) {
+pub(crate) fn check_token_losses(device: &Device) {
     let golden = Golden::read("logits");
     let cases = golden.cases();
     assert_eq!(cases.len(), 12, "cases in the golden file");
@@ -179,7 +181,7 @@ pub fn check_token_losses(device: &Device) {
 }
 
 /// Per-token losses within 5e-5 of float64, for the kinds of several zones or with keys out of sight.
-pub fn check_token_losses_of_zones(device: &Device) {
+pub(crate) fn check_token_losses_of_zones(device: &Device) {
     let golden = Golden::read("zones");
     let cases = zone_cases(&golden).into_iter().map(|(n, encoding)| (format!("nll.{n}"), encoding));
     check_token_losses_of(&golden, cases.collect(), device);
@@ -198,7 +200,7 @@ pub fn check_token_losses_of_sight(device: &Device) {
 }
 
 /// Per-token losses of every kind in a precision, as near to float64 as it says: a token's, and their mean.
-pub fn check_token_losses_in(precision: Precision, of_a_token: f64, of_the_mean: f64) {
+pub(crate) fn check_token_losses_in(precision: Precision, of_a_token: f64, of_the_mean: f64) {
     let zones = Golden::read("zones");
     let of_zones = zone_cases(&zones).into_iter().map(|(n, encoding)| (format!("nll.{n}"), encoding));
     let golden = Golden::read("logits");

@@ -9,11 +9,11 @@ use std::thread;
 use serde_json::json;
 
 /// The commit of everything.
-pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// What a repository holds and how it goes wrong.
 #[derive(Clone, Default)]
-pub struct Repository {
+pub(crate) struct Repository {
     /// `models/org/name` or `datasets/org/name`.
     pub path: String,
     pub files: BTreeMap<String, Vec<u8>>,
@@ -39,14 +39,14 @@ pub struct Repository {
 
 /// What somebody asked for.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     pub path: String,
     pub range: Option<String>,
     pub authorization: Option<String>,
 }
 
 /// The server, for as long as the test runs.
-pub struct Hub {
+pub(crate) struct Hub {
     pub endpoint: String,
     state: Arc<Mutex<State>>,
 }
@@ -58,7 +58,7 @@ struct State {
 }
 
 impl Hub {
-    pub fn start(repositories: Vec<Repository>) -> Hub {
+    pub(crate) fn start(repositories: Vec<Repository>) -> Hub {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(Mutex::new(State { repositories, requests: Vec::new() }));
@@ -74,12 +74,12 @@ impl Hub {
     }
 
     /// Changes the first repository.
-    pub fn change(&self, change: impl FnOnce(&mut Repository)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Repository)) {
         change(&mut self.state.lock().unwrap().repositories[0]);
     }
 
     /// The requests so far, which are forgotten.
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         std::mem::take(&mut self.state.lock().unwrap().requests)
     }
 }
@@ -177,7 +177,7 @@ fn write_status(stream: &mut TcpStream, status: &str) -> std::io::Result<()> {
 }
 
 /// The name that git has for a file of these bytes.
-pub fn git_blob(bytes: &[u8]) -> String {
+pub(crate) fn git_blob(bytes: &[u8]) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
     longcode::hash::git_blob(file.path()).unwrap()

@@ -2,16 +2,16 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-pub mod attention;
-pub mod cli;
-pub mod decoding;
-pub mod gguf;
-pub mod golden;
-pub mod hub;
+pub(crate) mod attention;
+pub(crate) mod cli;
+pub(crate) mod decoding;
+pub(crate) mod gguf;
+pub(crate) mod golden;
+pub(crate) mod hub;
 
 use std::path::{Path, PathBuf};
 
 /// A file or directory of the repository.
-pub fn repository(path: &str) -> PathBuf {
+pub(crate) fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }

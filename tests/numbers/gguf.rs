@@ -10,10 +10,13 @@ use crate::common::cli::Workspace;
 use crate::common::gguf::{BF16, F16, F32, GgufFile, Q8_0, read_json};
 use crate::common::repository;
 use burn::tensor::Device;
+use longcode::checkpoint::{Checkpoint, read_tokenizer};
 use longcode::encoding::EncodingSpec;
 use longcode::error::Result;
-use longcode::model::stored::FORMATS;
-use longcode::model::{Checkpoint, Precision, Tokenizer, Under};
+use longcode::kernels::Precision;
+use longcode::kernels::stored::FORMATS;
+use longcode::model::Under;
+use longcode::text::Tokenizer;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use safetensors::SafeTensors;
@@ -164,7 +167,7 @@ fn tokenizer_of(file: &GgufFile) -> Result<Tokenizer> {
     let space = tempfile::tempdir().unwrap();
     let path = space.path().join("tokenizer.gguf");
     file.write(&path);
-    Tokenizer::read(&path)
+    read_tokenizer(&path)
 }
 
 #[test]

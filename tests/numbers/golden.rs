@@ -3,7 +3,7 @@
 
 use crate::common;
 use burn::tensor::Device;
-use longcode::model::Precision;
+use longcode::kernels::Precision;
 
 #[test]
 fn attention_of_every_kind() {

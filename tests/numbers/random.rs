@@ -9,10 +9,13 @@ use std::path::Path;
 use crate::common;
 use burn::tensor::Device;
 use flate2::read::GzDecoder;
+use longcode::checkpoint::Checkpoint;
+use longcode::checkpoint::{read_chat_template, read_tokenizer};
 use longcode::encoding::EncodingSpec;
 use longcode::error::Result;
-use longcode::model::chat::Message;
-use longcode::model::{ChatTemplate, Checkpoint, Precision, Tokenizer, Under};
+use longcode::kernels::Precision;
+use longcode::model::Under;
+use longcode::text::chat::Message;
 use serde::Deserialize;
 
 /// A case, and what another program makes of its files.
@@ -118,7 +121,7 @@ fn text(dir: &Path) -> String {
 }
 
 fn ids(model: &Path, text: &str) -> Result<Vec<u32>> {
-    Ok(Tokenizer::read(model)?.encode(text)?.ids)
+    Ok(read_tokenizer(model)?.encode(text)?.ids)
 }
 
 fn losses(model: &Path, text: &str) -> Result<Vec<f32>> {
@@ -145,7 +148,7 @@ fn templates() {
     check_all("templates", |dir| {
         let conversations = fs::read(dir.join("conversations.json")).unwrap();
         let conversations: Vec<Vec<Message>> = serde_json::from_slice(&conversations).unwrap();
-        let template = ChatTemplate::read(dir)?;
+        let template = read_chat_template(dir)?;
         let rendered: Vec<_> = conversations.iter().map(|messages| template.render(messages)).collect();
         if rendered.iter().all(|text| text.is_err()) {
             return Err(rendered.into_iter().find_map(|text| text.err()).unwrap());

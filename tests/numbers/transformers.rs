@@ -5,8 +5,11 @@ use crate::common;
 use std::path::Path;
 
 use burn::tensor::Device;
+use longcode::checkpoint::Checkpoint;
 use longcode::encoding::EncodingSpec;
-use longcode::model::{Checkpoint, Limits, Precision, Under, generate};
+use longcode::kernels::Precision;
+use longcode::model::{Under, generate};
+use longcode::text::Limits;
 use serde::Deserialize;
 
 /// What transformers made of a checkpoint.

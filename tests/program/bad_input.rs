@@ -7,8 +7,10 @@ use std::io::Write;
 
 use crate::common::cli::{CONFIG, Ended, Workspace};
 use burn::tensor::Device;
+use longcode::checkpoint::Checkpoint;
 use longcode::encoding::EncodingSpec;
-use longcode::model::{Checkpoint, Precision, Under};
+use longcode::kernels::Precision;
+use longcode::model::Under;
 use safetensors::SafeTensors;
 
 /// Runs the workspace's config, which must be refused with all of `parts`, before anything is written.

@@ -9,14 +9,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use longcode::checkpoint::Checkpoint;
 use longcode::config::Config;
 use longcode::dataset::Dataset;
 use longcode::error::{Error, ErrorKind, Result};
-use longcode::model::stored::FORMATS;
-use longcode::model::{ChatTemplate, Checkpoint};
+use longcode::kernels::stored::FORMATS;
 use longcode::report::Report;
 use longcode::store::Results;
 use longcode::structure::{Language, Source, Unit, definitions, identifiers, regions, segments};
+use longcode::text::ChatTemplate;
 use longcode::train::TrainConfig;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -191,7 +192,7 @@ fn checkpoint_configs() {
     mutate("config.json of families", 2500, &contents(&families), |dir, bytes| {
         let path = dir.join("config.json");
         fs::write(&path, bytes).unwrap();
-        longcode::model::NetworkConfig::read(&path).map(drop)
+        longcode::checkpoint::NetworkConfig::read(&path).map(drop)
     });
 }
 
@@ -231,7 +232,7 @@ fn gguf() {
 
 #[test]
 fn chat_templates() {
-    let file = fs::read(repository("tests/fixtures/chat_templates.json")).unwrap();
+    let file = fs::read(repository("crates/longcode-text/tests/chat_templates.json")).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&file).unwrap();
     // Those that transformers renders too, whatever the conversation.
     let is_rendered = |one: &&serde_json::Value| {
@@ -308,7 +309,7 @@ fn report_with(dir: &Path, to: &Path, file: &str, bytes: &[u8]) -> Result<()> {
 }
 
 /// Stored samples whose lines are JSON still, and whose outcomes are others; a few samples of each task.
-pub fn outcomes(dir: &Path) {
+pub(crate) fn outcomes(dir: &Path) {
     let lines = fs::read_to_string(dir.join("samples.jsonl")).unwrap();
     let mut lines: Vec<serde_json::Value> =
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -11,10 +11,10 @@ use crate::common::cli::Workspace;
 use crate::common::repository;
 use longcode::dataset::Dataset;
 use longcode::error::Result;
-use longcode::model::Checkpoint;
 use longcode::report::{Mark, Report, Table, terminal};
 use longcode::store::Results;
 use longcode::task::{Better, Group, Measure, Metric, Request, Sample, Selection, Task};
+use longcode::text::TextSide;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -228,7 +228,7 @@ impl Task for Lookup {
         Ok(())
     }
 
-    fn samples(&self, _: &Dataset, _: &Checkpoint, _: u64) -> Result<Selection> {
+    fn samples(&self, _: &Dataset, _: &dyn TextSide, _: u64) -> Result<Selection> {
         Ok(Selection::default())
     }
 

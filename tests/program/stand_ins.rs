@@ -7,7 +7,7 @@ use std::fs;
 
 use crate::common::cli::Workspace;
 use crate::common::repository;
-use longcode::model::Tokenizer;
+use longcode::checkpoint::read_tokenizer;
 use serde_json::json;
 
 /// Lengths in tokens, one in each bucket of every config.
@@ -18,7 +18,7 @@ const LENGTHS: [usize; 18] = [
 
 /// `files.jsonl` has code of these lengths, `lines.jsonl` completions of each length in words.
 fn write_data(space: &Workspace) {
-    let tokenizer = Tokenizer::read(&space.path("model")).unwrap();
+    let tokenizer = read_tokenizer(&space.path("model")).unwrap();
     let function = |n: usize| format!("def f{n:04}(a):\n    b = a + 7\n    return b\n\n\n");
     let each = tokenizer.encode(&function(100)).unwrap().ids.len();
     let mut files = String::new();

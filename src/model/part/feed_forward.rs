@@ -6,10 +6,10 @@ use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
 use super::Linear;
+use crate::checkpoint::{FeedForwardKind, NetworkConfig};
 use crate::error::Result;
+use crate::kernels::{DifferentiableKernels, InferenceKernels, is_cpu, is_cpu_without_gradients};
 use crate::model::MAX_ELEMENTS;
-use crate::model::config::{FeedForwardKind, NetworkConfig};
-use crate::model::kernels::{DifferentiableKernels, InferenceKernels, is_cpu, is_cpu_without_gradients};
 use crate::model::matrix::Rows;
 use crate::model::weights::{TensorRows, Weights};
 

@@ -4,9 +4,9 @@ use burn::backend::Dispatch;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
+use crate::checkpoint::NormKind;
 use crate::error::Result;
-use crate::model::config::NormKind;
-use crate::model::kernels::{DifferentiableKernels, InferenceKernels, is_cpu, is_cpu_without_gradients};
+use crate::kernels::{DifferentiableKernels, InferenceKernels, is_cpu, is_cpu_without_gradients};
 use crate::model::weights::Weights;
 
 /// Scales each row to one size, then each of its numbers by a weight.

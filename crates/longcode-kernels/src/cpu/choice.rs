@@ -1,0 +1,92 @@
+//! Whether bf16 numbers are multiplied as such or as f32: by a short measurement, not by the name of an instruction.
+//!
+//! AMX tiles win by far. `vdpbf16ps` does on some processors and loses on others: on a virtual Intel Xeon without AMX
+//! scoring took 1.4 times as long by it as in f32. So the first product in `bf16` on a processor that has it and no
+//! AMX is preceded by both, and the process keeps what was found.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use super::processor::{Products, VARIABLE};
+use super::product::{in_one_term, wide};
+use crate::stored::{Bytes, Format, StoredTensor};
+
+/// Rows, columns and inner numbers of the product that is timed: some 50 million multiplications, a few milliseconds.
+const SHAPE: [usize; 3] = [128, 768, 512];
+
+/// How often each is timed; the quickest counts.
+const TIMES: usize = 3;
+
+/// How much longer bf16 may take and still be used: what two measurements of the same thing differ by.
+const ALIKE: f64 = 1.1;
+
+/// What a product of bf16 numbers took, over what it took in f32.
+#[derive(Debug, Clone, Copy)]
+pub struct Measured(f64);
+
+impl Measured {
+    /// By these instructions, measured once for the process; none where there is nothing to choose.
+    pub fn of(products: Products) -> Option<Measured> {
+        static FOUND: OnceLock<Measured> = OnceLock::new();
+        let is_open = products == Products::Avx512Bf16 && std::env::var_os(VARIABLE).is_none();
+        is_open.then(|| *FOUND.get_or_init(measure))
+    }
+
+    /// Whether bf16 products are used.
+    pub fn pays(self) -> bool {
+        self.0 <= ALIKE
+    }
+
+    /// Time of bf16 products over that of f32 ones.
+    pub fn ratio(self) -> f64 {
+        self.0
+    }
+}
+
+/// Whether `precision = "bf16"` multiplies in bf16 by these instructions.
+pub(super) fn multiplies_in_bf16(products: Products) -> bool {
+    products != Products::F32 && Measured::of(products).is_none_or(Measured::pays)
+}
+
+fn measure() -> Measured {
+    let [rows, outer, inner] = SHAPE;
+    let number = |n: usize| (n * 7919 % 1024) as f32 / 512.0 - 1.0;
+    let x: Vec<f32> = (0..rows * inner).map(number).collect();
+    let bytes = (0..outer * inner).flat_map(|n| half::bf16::from_f32(number(n)).to_le_bytes());
+    let weight = StoredTensor {
+        file: "measurement".into(),
+        shape: vec![outer, inner],
+        format: Format::bf16(),
+        bytes: Bytes::Owned(bytes.collect()),
+    };
+    let quickest = |product: &dyn Fn() -> Vec<f32>| {
+        let time = |_| {
+            let start = Instant::now();
+            std::hint::black_box(product());
+            start.elapsed()
+        };
+        (0..TIMES).map(time).min().unwrap_or(Duration::MAX).as_secs_f64()
+    };
+    let in_bf16 = quickest(&|| in_one_term(Products::Avx512Bf16, &x, &weight));
+    Measured(in_bf16 / quickest(&|| wide(&x, &weight)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_choice_is_measured() {
+        assert!(Measured::of(Products::Amx).is_none() && Measured::of(Products::F32).is_none());
+        assert!(!multiplies_in_bf16(Products::F32));
+        assert!(Measured(0.9).pays() && Measured(1.05).pays() && !Measured(1.4).pays());
+    }
+
+    /// Both ways give the same product, to what bf16 rounds.
+    #[test]
+    fn both_are_timed_on_the_same_product() {
+        if Products::Avx512Bf16.is_here() {
+            assert!(measure().ratio() > 0.0);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The network's own kernels, as burn backend extensions, by where they run: [`cpu`] and [`wgpu`].
+//!
+//! Each does in one pass over memory what tensor operations do in many; the tensor-op form of each
+//! stands beside its use. Attention has a kernel on every backend; the others are of the CPU alone, and
+//! GPUs, whose tensor operations are fused, go through the tensor-op form. On the CPU those of
+//! [`DifferentiableKernels`] have gradients and those of [`InferenceKernels`] have none: [`is_cpu`] and
+//! [`is_cpu_without_gradients`] choose.
+
+mod cpu;
+pub mod precision;
+pub mod sight;
+pub mod stored;
+#[cfg(feature = "wgpu")]
+mod wgpu;
+
+use cpu::vectorised;
+pub use cpu::{DifferentiableKernels, InferenceKernels, Measured, Operand, Products};
+pub use precision::Precision;
+pub use sight::{Sight, Stretch, Turn};
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, backend_extension};
+use burn::tensor::Device;
+
+/// Rotations that an attention kernel takes, of queries and of keys.
+pub const MAX_TURNS: usize = 3;
+
+/// Shape of an attention beside its token count.
+#[derive(Debug, Clone, Copy)]
+pub struct Heads {
+    /// Query heads.
+    pub queries: usize,
+    /// Key and value heads; divides the query heads.
+    pub keys: usize,
+    /// Dimensions of a head.
+    pub dim: usize,
+}
+
+/// Attention on the CPU backend and on wgpu.
+#[backend_extension(Flex, Cube: cfg(feature = "wgpu"), Fusion: cfg(feature = "wgpu"))]
+pub trait AttentionKernel: Backend {
+    /// Relative attention of query rows over the keys that they see.
+    ///
+    /// The queries are `[rows, heads * dim]` by up to [`MAX_TURNS`] rotations, the logit scale included;
+    /// keys, by as many, and `value` are `[keys, kv_heads * dim]`, without the positions `lost`, and may
+    /// have more rows than are seen. Tensors that `sight` does not name are not read. Query head `n` reads
+    /// key head `n * kv_heads / heads`. Returns `[rows, heads * dim]`.
+    ///
+    /// The two products are of `precision` on the CPU, and of the tensors' own on wgpu.
+    #[allow(clippy::too_many_arguments, reason = "a backend extension takes tensors one by one")]
+    #[fusion(dtype = query_0, shape = query_0)]
+    fn relative_attention(
+        query_0: FloatTensor<Self>,
+        query_1: FloatTensor<Self>,
+        query_2: FloatTensor<Self>,
+        key_0: FloatTensor<Self>,
+        key_1: FloatTensor<Self>,
+        key_2: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        heads: Heads,
+        sight: Arc<Sight>,
+        lost: Range<usize>,
+        precision: Precision,
+    ) -> FloatTensor<Self>;
+}
+
+/// Whether tensors of this device are the CPU backend's, with or without gradients: they can go through
+/// [`DifferentiableKernels`].
+pub fn is_cpu(device: &Device) -> bool {
+    *device == Device::flex()
+}
+
+/// Whether tensors of this device are the CPU backend's and have no gradients: they can go through
+/// [`InferenceKernels`] too.
+pub fn is_cpu_without_gradients(device: &Device) -> bool {
+    is_cpu(device) && !device.is_autodiff()
+}

@@ -1,0 +1,275 @@
+//! `code_run`: InfiniteBench's Code.Run, what a call of a long file's functions returns: OpenBMB/InfiniteBench at 88b3daa,
+//! src/prompt.py (for base models), eval_utils.py and compute_scores.py (docs/tasks.md, "Code.Run").
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::buckets::Buckets;
+use super::draw::{Drawn, draw};
+use super::middle_cut::{self, MiddleCut};
+use super::{
+    Better, Generated, Group, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
+    fewer_than_asked, kind_of, python, with_left_out,
+};
+use crate::dataset::{Dataset, Record};
+use longcode_base::error::{Error, ErrorKind, Result, refuse_zeros};
+use longcode_text::{Asker, Ended, Limits, PromptStyle, TextSide};
+
+const METRICS: &[Metric] = &[
+    Metric::percent("accuracy", Better::Higher)
+        .titled("Accuracy (InfiniteBench's scorer at 88b3daa), percent", OVER),
+    Metric::percent("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER),
+];
+
+/// What follows every title.
+const OVER: &str = ", by the prompt's tokens";
+
+/// Records with `context`, `input` and `answer`; greedy, and the last word counts, if it is a whole number.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CodeRun {
+    /// The longest prompt in the model's tokens, without what a chat template adds; of longer ones the middle is left
+    /// out. It has no default: a model's training length would leave out what is to be tested.
+    limit: usize,
+    /// Records.
+    samples: usize,
+    /// Most tokens that are generated.
+    #[serde(default = "default_max_new_tokens")]
+    max_new_tokens: usize,
+    /// Where the buckets begin, by the prompt's tokens; the last is open.
+    #[serde(default = "Buckets::of_long_prompts")]
+    buckets: Buckets,
+    /// `raw`, or `chat` for an instruct model.
+    #[serde(default)]
+    prompt: PromptStyle,
+}
+
+/// InfiniteBench's.
+fn default_max_new_tokens() -> usize {
+    5
+}
+
+/// What a record is held to.
+#[derive(Debug, Serialize, Deserialize)]
+struct Reference {
+    answer: i64,
+    /// Tokens left out of the middle of the prompt.
+    truncated_tokens: usize,
+}
+
+/// What is stored of a record.
+#[derive(Debug, Serialize, Deserialize)]
+struct Outcome {
+    bucket: Span,
+    #[serde(flatten)]
+    reference: Reference,
+    text: String,
+    ended: Ended,
+}
+
+pub(super) const ENTRY: TaskKind = kind_of::<CodeRun>(
+    "code_run",
+    "what a call returns: InfiniteBench Code.Run (Zhang et al. 2024)",
+    "limit, samples, max_new_tokens=5, buckets=[0,16384,32768,65536], prompt=raw",
+)
+.with_lists(&["buckets"]);
+
+impl Task for CodeRun {
+    fn check(&self) -> Result<()> {
+        self.buckets.check()?;
+        middle_cut::check_limit(self.limit)?;
+        refuse_zeros(&[("samples", self.samples), ("max_new_tokens", self.max_new_tokens)])
+    }
+
+    fn samples(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
+        let asker = Asker::new(self.prompt, model).map_err(|e| e.at_key("prompt"))?;
+        let Drawn { samples, left_out } =
+            draw(dataset, seed, self.samples, |record| self.sample(record, &asker))?;
+        if samples.is_empty() {
+            let what = with_left_out("no record whose prompt is in a bucket".into(), &left_out);
+            return Err(Error::new(ErrorKind::Dataset, what)
+                .in_file(&dataset.path)
+                .fix("change `buckets`, or use InfiniteBench's code_run.jsonl"));
+        }
+        let fewer = fewer_than_asked("all", samples.len(), self.samples, "records");
+        let cut = samples.iter().filter(|sample| reference(sample).truncated_tokens > 0).count();
+        let notes = fewer.into_iter().chain(middle_cut::note(cut, samples.len(), self.limit)).collect();
+        Ok(Selection { samples, left_out, notes })
+    }
+
+    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
+        let outcome = |generated: Generated| {
+            let (text, ended) = (generated.generation.text, generated.generation.ended);
+            let outcome = Outcome { bucket: sample.bucket, reference: reference(sample), text, ended };
+            serde_json::to_value(outcome).expect("plain data")
+        };
+        Request::Generate {
+            limits: Limits { max_new_tokens: self.max_new_tokens, stop: |_| false },
+            candidates: &[],
+            outcome: Box::new(outcome),
+        }
+    }
+
+    fn metrics(&self) -> &'static [Metric] {
+        METRICS
+    }
+
+    fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {
+        let outcome = Outcome::deserialize(outcome)?;
+        let percent = |yes: bool| if yes { 100.0 } else { 0.0 };
+        let figures = [
+            ("accuracy", percent(last_number(&outcome.text) == Some(outcome.reference.answer))),
+            ("truncated", percent(outcome.reference.truncated_tokens > 0)),
+        ];
+        Ok(Measure::of_sample(&[Group::Bucket(outcome.bucket), Group::All], &figures))
+    }
+}
+
+impl CodeRun {
+    /// The sample of a record; none where no bucket takes it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Dataset`], naming file, line and field.
+    fn sample(&self, record: &Record, asker: &Asker) -> Result<Option<Sample>> {
+        let (text, answer) = (prompt(record)?, answer(record)?);
+        let asked = || {
+            let (text, truncated_tokens) =
+                MiddleCut::InfiniteBench.cut(self.limit, text, asker.tokenizer())?;
+            Ok((asker.ask(text, Vec::new())?, truncated_tokens))
+        };
+        let (prompt, truncated_tokens) = asked().map_err(|e: Error| e.at(&record.origin))?;
+        let Some(bucket) = self.buckets.of(prompt.tokens.ids.len()) else { return Ok(None) };
+        Ok(Some(Sample {
+            id: record.id.clone(),
+            bucket,
+            text: prompt.text,
+            language: record.language,
+            file_starts: prompt.file_starts,
+            tokens: prompt.tokens,
+            reference: serde_json::to_value(Reference { answer, truncated_tokens }).expect("plain data"),
+            ..Sample::default()
+        }))
+    }
+}
+
+/// What [`CodeRun::sample`] put into a sample.
+fn reference(sample: &Sample) -> Reference {
+    Reference::deserialize(&sample.reference).expect("made by this task")
+}
+
+fn prompt(record: &Record) -> Result<String> {
+    let (context, input) = (record.text("context")?, record.text("input")?);
+    let call = call(input).ok_or_else(|| {
+        Error::new(ErrorKind::Dataset, "`input` names no call, as func_7(-5)")
+            .at(&record.origin)
+            .fix("mend the record, or use InfiniteBench's code_run.jsonl")
+    })?;
+    let function = call.split('(').next().unwrap_or_default();
+    Ok(format!(
+        "There is a function called {function} in the following Python code.\n\n{context}\n\nPlease compute the exact \
+         value of {call}. The value of {call} is"
+    ))
+}
+
+/// The first call in a text: `func_[0-9]+\(\-?[0-9]+\)`.
+fn call(text: &str) -> Option<&str> {
+    let digits = |text: &str| text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let length = |text: &str| {
+        let mut at = "func_".len();
+        let name = digits(&text[at..]);
+        at += name;
+        let argument = text[at..].strip_prefix('(')?;
+        let argument_digits = digits(argument.strip_prefix('-').unwrap_or(argument));
+        at += 1 + usize::from(argument.starts_with('-')) + argument_digits;
+        (name > 0 && argument_digits > 0 && text[at..].starts_with(')')).then_some(at + 1)
+    };
+    text.match_indices("func_").find_map(|(start, _)| Some(&text[start..start + length(&text[start..])?]))
+}
+
+/// The number that a record's `answer` is, alone or first in a list.
+fn answer(record: &Record) -> Result<i64> {
+    let answer = record.get("answer")?.ok_or_else(|| record.text("answer").unwrap_err())?;
+    answer.as_i64().or_else(|| answer.get(0)?.as_i64()).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Dataset,
+            format!("field `answer` is {answer}, not a whole number or a list of one"),
+        )
+        .at(&record.origin)
+        .fix("mend the record")
+    })
+}
+
+/// The last word of a text, as Python's `int` reads it, after marks around words are made spaces.
+fn last_number(text: &str) -> Option<i64> {
+    let text = text.replace(['\n', '.', '`', '\'', '"', ':'], " ");
+    python::integer(python::split(&text).last()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use longcode_text::TextDirectory;
+
+    use super::*;
+
+    /// What InfiniteBench's own code made (scripts/make_benchmark_fixtures.py).
+    fn fixture() -> Value {
+        let all: Value =
+            serde_json::from_str(include_str!("../../tests/benchmarks/multiple_choice.json")).unwrap();
+        all["infinitebench"].clone()
+    }
+
+    fn samples(record: &Value, limit: u64) -> Result<Selection> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("d.jsonl"), format!("{record}\n")).unwrap();
+        let dataset = Dataset::open("d.jsonl", &[PathBuf::from(dir.path())]).unwrap();
+        let task: CodeRun = toml::from_str(&format!("samples = 1\nlimit = {limit}")).unwrap();
+        let nano = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/nano");
+        task.samples(&dataset, &TextDirectory::open(&nano).unwrap(), 0)
+    }
+
+    #[test]
+    fn prompts_and_answers_are_infinite_bench_s() {
+        let fixture = fixture();
+        let is_base = |case: &&Value| {
+            case["model"] == "yarn-mistral" && case["example"].as_str().unwrap().starts_with("run")
+        };
+        let mut seen = 0;
+        for case in fixture["prompts"].as_array().unwrap().iter().filter(is_base) {
+            let record = &fixture["examples"][case["example"].as_str().unwrap()];
+            let made = samples(record, case["max_tokens"].as_u64().unwrap_or(1_000_000));
+            if case["error"].is_string() {
+                assert!(made.unwrap_err().what.contains("names no call"));
+                continue;
+            }
+            let sample = made.unwrap().samples.remove(0);
+            assert_eq!(sample.text, case["prompt"].as_str().unwrap(), "{case}");
+            if let Some(label) = case["label"][0].as_i64() {
+                assert_eq!(reference(&sample).answer, label);
+            }
+            seen += 1;
+        }
+        assert!(seen >= 8, "{seen}");
+    }
+
+    #[test]
+    fn scored_as_infinite_bench_scores() {
+        let fixture = fixture();
+        let mut right = 0;
+        for case in fixture["code_run"].as_array().unwrap() {
+            // A text is equal to no number there; here it is no answer.
+            let label = case["label"].as_i64().or_else(|| case["label"][0].as_i64());
+            let is_right = label.is_some() && last_number(case["output"].as_str().unwrap()) == label;
+            assert_eq!(is_right, case["score"].as_f64().unwrap() == 1.0, "{case}");
+            right += usize::from(is_right);
+        }
+        assert!(right >= 15, "{right}");
+    }
+
+    #[test]
+    fn the_first_call_counts() {
+        assert_eq!(call("func_ func_x(1) func_7() func_07(-12) func_8(1)"), Some("func_07(-12)"));
+        assert_eq!(call("func_7(--1) func_7(- 1)"), None);
+    }
+}

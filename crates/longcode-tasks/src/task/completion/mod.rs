@@ -1,0 +1,286 @@
+//! `completion`: the next line of long code, as LongBench asks for it and scores it (`docs/tasks.md`,
+//! "completion"; Table 6 of the paper).
+
+mod answer;
+mod prompt;
+
+pub(super) use prompt::Wording;
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::buckets::Buckets;
+use super::middle_cut::{self, MiddleCut};
+use super::{
+    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
+    by_rank, empty_buckets, fewer_than_asked, kind_of, sift, with_left_out,
+};
+use crate::dataset::{Dataset, Record};
+use answer::{Outcome, Reference, has_line_of_code};
+use longcode_base::error::{Error, ErrorKind, Result, refuse_zeros};
+use longcode_text::{Asker, Limits, TextSide};
+
+const METRICS: &[Metric] = &[
+    Metric::percent("edit_similarity", Better::Higher).titled("Edit similarity, percent", OVER),
+    Metric::percent("indel_similarity", Better::Higher).titled("Indel similarity, percent", OVER),
+    Metric::percent("exact_match", Better::Higher).titled("Exact match, percent", OVER),
+    Metric::percent("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER),
+];
+
+/// What follows every title.
+const OVER: &str = ", by the length of the record in words";
+
+/// Records with `context`, `answers`, `length` and, for RepoBench-P, `input`; greedy, and the first line of
+/// code counts. Figures are means over records, in percent: `edit_similarity` is LongBench's (difflib),
+/// `indel_similarity` the same over the Levenshtein library, `truncated` the share of prompts cut.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Completion {
+    /// `lcc`, `repobench-p`, or `chat`: the one of them that fits the record, in the model's chat template.
+    pub prompt: Wording,
+    /// The longest prompt in the model's tokens, without what a chat template adds; of longer ones the middle is left out. It has no default: a
+    /// model's training length would leave out what is to be tested.
+    pub limit: usize,
+    /// Most tokens that are generated.
+    #[serde(default = "default_max_new_tokens")]
+    pub max_new_tokens: usize,
+    /// Where the buckets begin, by the records' `length` (white-space words in LongBench); the last is open.
+    #[serde(default = "default_buckets")]
+    pub(super) buckets: Buckets,
+    /// Records of each bucket.
+    pub samples: usize,
+}
+
+/// What LongBench generates.
+fn default_max_new_tokens() -> usize {
+    64
+}
+
+/// What LongBench-E reports.
+fn default_buckets() -> Buckets {
+    Buckets(vec![0, 4000, 8000])
+}
+
+/// A record that can be asked.
+struct Question<'a> {
+    record: &'a Record,
+    context: &'a str,
+    /// The file to complete, where the context is other files.
+    input: Option<&'a str>,
+    answers: Vec<String>,
+    length: usize,
+}
+
+pub(super) const ENTRY: TaskKind = kind_of::<Completion>(
+    "completion",
+    "the next line, as LongBench asks and scores (Bai et al. 2024)",
+    "prompt, limit, samples, buckets=[0,4000,8000], max_new_tokens=64",
+)
+.with_lists(&["buckets"]);
+
+impl Task for Completion {
+    fn check(&self) -> Result<()> {
+        self.buckets.check()?;
+        middle_cut::check_limit(self.limit)?;
+        refuse_zeros(&[("samples", self.samples), ("max_new_tokens", self.max_new_tokens)])
+    }
+
+    fn samples(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
+        let asker = Asker::new(self.prompt.style(), model).map_err(|e| e.at_key("prompt"))?;
+        let (mut records, refused) = dataset.whole_records()?;
+        let mut left_out: Vec<LeftOut> = refused.into_iter().map(LeftOut::from).collect();
+        records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let questions = sift(records.iter().map(|record| self.question(record)), &mut left_out);
+        let (mut buckets, mut notes, mut empty) = (Vec::new(), Vec::new(), Vec::new());
+        for span in self.buckets.spans() {
+            let inside = questions.iter().filter(|question| (span.from..span.to).contains(&question.length));
+            let chosen: Vec<_> = inside.take(self.samples).collect();
+            let made: Vec<_> =
+                chosen.into_par_iter().map(|question| self.sample(question, span, &asker)).collect();
+            let bucket = sift(made, &mut left_out);
+            if bucket.is_empty() {
+                empty.push(span);
+            }
+            notes.extend(fewer_than_asked(&format!("bucket {span}"), bucket.len(), self.samples, "records"));
+            buckets.push(bucket);
+        }
+        if !empty.is_empty() {
+            let lengths = questions.iter().map(|question| question.length).collect();
+            return Err(none(&empty, lengths, &left_out, dataset));
+        }
+        let samples = by_rank(buckets);
+        let cut = samples.iter().filter(|sample| reference(sample).truncated_tokens > 0).count();
+        notes.extend(middle_cut::note(cut, samples.len(), self.limit));
+        Ok(Selection { notes, samples, left_out })
+    }
+
+    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
+        let outcome = |generated: Generated| {
+            let outcome = Outcome::new(sample.bucket, reference(sample), generated.generation);
+            serde_json::to_value(outcome).expect("plain data")
+        };
+        Request::Generate {
+            limits: Limits { max_new_tokens: self.max_new_tokens, stop: has_line_of_code },
+            candidates: &[],
+            outcome: Box::new(outcome),
+        }
+    }
+
+    fn metrics(&self) -> &'static [Metric] {
+        METRICS
+    }
+
+    fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {
+        let outcome = Outcome::deserialize(outcome)?;
+        let percent = |yes: bool| if yes { 100.0 } else { 0.0 };
+        let values = [
+            outcome.edit_similarity,
+            outcome.indel_similarity,
+            percent(outcome.exact_match),
+            percent(outcome.truncated_tokens > 0),
+        ];
+        let groups = [Group::Words(outcome.bucket), Group::All];
+        let measures = groups.into_iter().flat_map(|group| {
+            let measure = move |(metric, numerator): (&Metric, f64)| Measure {
+                group,
+                metric: metric.name,
+                numerator,
+                denominator: 1.0,
+            };
+            METRICS.iter().zip(values).map(measure)
+        });
+        Ok(measures.collect())
+    }
+}
+
+impl Completion {
+    /// What a record asks.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Dataset`], naming file, line and field.
+    fn question<'r>(&self, record: &'r Record) -> Result<Question<'r>> {
+        let answers: Vec<String> = record.texts("answers")?.into_iter().map(str::to_string).collect();
+        if answers.is_empty() {
+            return Err(Error::new(ErrorKind::Dataset, "the list of answers is empty").at(&record.origin));
+        }
+        let input = match self.prompt {
+            Wording::Lcc => None,
+            Wording::Chat if record.get("input")?.is_none() => None,
+            Wording::Chat | Wording::RepobenchP => Some(record.text("input")?),
+        };
+        let (context, length) = (record.text("context")?, record.count("length")?);
+        Ok(Question { record, context, input, answers, length })
+    }
+
+    fn sample(&self, question: &Question, bucket: Span, asker: &Asker) -> Result<Sample> {
+        let Question { record, context, input, answers, .. } = question;
+        let ask = |text: String| {
+            let (text, truncated) = MiddleCut::LongBench.cut(self.limit, text, asker.tokenizer())?;
+            let file_starts = input.map(|input| prompt::file_starts(&text, input)).unwrap_or_default();
+            Ok((asker.ask(text, file_starts)?, truncated))
+        };
+        let (prompt, truncated_tokens) = ask(prompt::whole(context, input.unwrap_or_default()))
+            .map_err(|e: Error| e.at(&record.origin))?;
+        let reference = Reference { answers: answers.clone(), truncated_tokens };
+        Ok(Sample {
+            id: record.id.clone(),
+            bucket,
+            language: record.language,
+            file_starts: prompt.file_starts,
+            text: prompt.text,
+            tokens: prompt.tokens,
+            reference: serde_json::to_value(reference).expect("plain data"),
+            ..Sample::default()
+        })
+    }
+}
+
+/// What [`Completion::sample`] put into a sample.
+fn reference(sample: &Sample) -> Reference {
+    Reference::deserialize(&sample.reference).expect("made by this task")
+}
+
+fn none(empty: &[Span], lengths: Vec<usize>, left_out: &[LeftOut], dataset: &Dataset) -> Error {
+    let what = empty_buckets("record with a `length`", empty, lengths, "words");
+    Error::new(ErrorKind::Dataset, with_left_out(what, left_out))
+        .in_file(&dataset.path)
+        .fix("change `buckets`, or use a data set with records of that length")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use longcode_text::TextDirectory;
+
+    use super::*;
+
+    fn task(keys: &str) -> Result<Completion> {
+        let task: Completion = toml::from_str(&format!("prompt = \"lcc\"\nlimit = 64\nsamples = 2\n{keys}"))
+            .map_err(|e| Error::new(ErrorKind::Config, e.to_string()))?;
+        task.check().map(|()| task)
+    }
+
+    fn selection(task: &Completion, lines: &str) -> Result<Selection> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("d.jsonl"), lines).unwrap();
+        let dataset = Dataset::open("d.jsonl", &[PathBuf::from(dir.path())]).unwrap();
+        let nano = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/nano");
+        task.samples(&dataset, &TextDirectory::open(&nano).unwrap(), 0)
+    }
+
+    fn line(id: &str, answers: &str, length: usize) -> String {
+        let context = "x = 1\\n".repeat(length);
+        format!(
+            "{{\"_id\":\"{id}\",\"context\":\"{context}\",\"answers\":{answers},\"length\":{length},\
+             \"language\":\"python\"}}\n"
+        )
+    }
+
+    #[test]
+    fn records_fall_into_buckets_and_what_is_wrong_is_named() {
+        let lines = [
+            line("a", "[\"y\"]", 3),
+            line("b", "[]", 3),
+            line("c", "[\"y\"]", 40),
+            "{\"_id\":\"d\",\"answers\":[\"y\"],\"length\":1}\n".into(),
+            "{\"_id\"\n".into(),
+        ];
+        let task = task("buckets = [0, 10]").unwrap();
+        let Selection { samples, mut left_out, notes } = selection(&task, &lines.concat()).unwrap();
+        let found: Vec<_> =
+            samples.iter().map(|sample| (&sample.id[..], sample.bucket.to_string())).collect();
+        assert_eq!(found, [("a", "0-10".to_string()), ("c", "10+".to_string())]);
+        assert_eq!(reference(&samples[0]).truncated_tokens, 0);
+        assert!(reference(&samples[1]).truncated_tokens > 0);
+        let fewer = ["bucket 0-10: 1 of 2 records asked for", "bucket 10+: 1 of 2 records asked for"];
+        assert!(notes[..2] == fewer && notes.len() == 3 && notes[2].contains("1 of 2 prompts"), "{notes:?}");
+        left_out.sort_by(|a, b| a.record.cmp(&b.record));
+        let why = ["the list of answers is empty", "no field `context`", "cut short"];
+        for ((number, why), left_out) in [2, 4, 5].into_iter().zip(why).zip(&left_out) {
+            assert!(left_out.record.ends_with(&format!("d.jsonl:{number}")), "{left_out:?}");
+            assert!(left_out.why.contains(why), "{left_out:?}");
+        }
+        assert_eq!(left_out.len(), 3);
+    }
+
+    #[test]
+    fn an_empty_bucket_says_what_was_left_out() {
+        let task = task("").unwrap();
+        let error = selection(&task, &[line("a", "[\"y\"]", 3), line("b", "[]", 3)].concat()).unwrap_err();
+        let empty = "of 4000 to 8000 words, nor of 8000 words and more; the only one there is has 3";
+        assert!(error.what.contains(empty) && error.what.contains("1 left out"), "{error}");
+        assert!(error.what.contains("d.jsonl:2: the list of answers is empty"), "{error}");
+    }
+
+    #[test]
+    fn keys_that_make_no_sense_are_refused() {
+        for keys in ["buckets = []", "buckets = [4, 4]", "max_new_tokens = 0", "limits = 3"] {
+            assert!(task(keys).is_err(), "{keys}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Tasks: records become samples, samples become outcomes, outcomes become figures.
+//!
+//! **Adding a task**: write `src/task/NAME.rs` with a serde struct whose fields are the task's keys, an `impl Task`
+//! and its `ENTRY`, and add the entry to [`TASKS`].
+
+mod buckets;
+mod code_run;
+mod completion;
+mod draw;
+pub mod language_modeling;
+mod lookup;
+mod measure;
+mod middle_cut;
+mod multiple_choice;
+mod project_completion;
+mod python;
+mod repobench;
+mod repoqa;
+mod sample;
+mod similarity;
+mod span;
+mod symbols;
+
+pub use measure::{Back, Better, By, Group, Measure, Metric, Range};
+pub(crate) use sample::by_rank;
+pub use sample::{Generated, LeftOut, Request, Sample, Scored, Selection};
+use sample::{empty_buckets, fewer_than_asked, sift, with_left_out};
+pub use span::Span;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::dataset::Dataset;
+use longcode_base::error::{Error, ErrorKind, Result};
+use longcode_base::registry::{self, Kind};
+use longcode_text::TextSide;
+
+/// Something that a model is asked to do with the records of a data set.
+pub trait Task: Debug + Send + Sync {
+    /// Refuses keys that make no sense.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], naming the key.
+    fn check(&self) -> Result<()>;
+
+    /// Makes samples in a model's tokens, chosen by `seed`; the same for every encoding.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Dataset`] when the data set cannot be read or a bucket stays empty,
+    /// [`ErrorKind::Config`] when a key cannot be met in the model's tokens.
+    fn samples(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection>;
+
+    /// What is asked of the model for a sample, and what becomes of the answer: the outcome, which is
+    /// stored and is all that [`Task::measures`] sees.
+    /// `trained_length` is the model's, in tokens.
+    fn request<'a>(&'a self, sample: &'a Sample, trained_length: usize) -> Request<'a>;
+
+    /// The figures of this task, the main one first.
+    fn metrics(&self) -> &'static [Metric];
+
+    /// What a stored outcome contributes to which figure.
+    ///
+    /// # Errors
+    /// When the outcome is not one that [`Task::request`] made.
+    fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error>;
+}
+
+/// An entry of the registry of tasks: a kind's file has one.
+pub type TaskKind = Kind<dyn Task>;
+
+/// Every kind of task.
+pub const TASKS: &[TaskKind] = &[
+    language_modeling::ENTRY,
+    lookup::ENTRY,
+    completion::ENTRY,
+    symbols::ENTRY,
+    multiple_choice::ENTRY,
+    code_run::ENTRY,
+    repoqa::ENTRY,
+    repobench::ENTRY,
+    project_completion::ENTRY,
+];
+
+/// The kind that a type is, whose fields are the keys.
+const fn kind_of<T: Task + Serialize + DeserializeOwned + 'static>(
+    name: &'static str,
+    about: &'static str,
+    keys: &'static str,
+) -> TaskKind {
+    let read = |keys| {
+        let (task, keys) = registry::read::<T>(keys)?;
+        Ok((Arc::new(task) as Arc<dyn Task>, keys))
+    };
+    Kind { name, about, keys, lists: &[], read }
+}
+
+/// Reads the keys of a task of a kind, and gives them back with the defaults filled in.
+///
+/// # Errors
+/// [`ErrorKind::Config`] for an unknown key, a value of the wrong type or one that makes no sense.
+pub fn parse(kind: &TaskKind, keys: toml::Table) -> Result<(Arc<dyn Task>, toml::Table)> {
+    let (task, keys) = (kind.read)(keys).map_err(|e| {
+        let message = e.message().trim().replace('\n', " ");
+        Error::new(ErrorKind::Config, format!("task kind `{}`: {message}", kind.name))
+            .fix("add, mend or remove the key")
+    })?;
+    task.check()?;
+    Ok((task, keys))
+}
+
+/// The kind of that name.
+///
+/// # Errors
+/// [`ErrorKind::Config`], listing the kinds.
+pub fn find_kind(name: &str) -> Result<&'static TaskKind> {
+    registry::find(TASKS, name, "task", ErrorKind::Config).map_err(|e| e.at_key("kind"))
+}

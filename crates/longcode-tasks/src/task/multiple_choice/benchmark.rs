@@ -1,0 +1,107 @@
+//! The benchmarks whose questions are asked.
+
+use serde::{Deserialize, Serialize};
+
+use super::{infinite_bench, long_bench_v2, long_code_qa};
+use crate::dataset::Record;
+use crate::task::middle_cut::MiddleCut;
+use crate::task::{Better, Metric};
+use longcode_base::error::{Error, ErrorKind, Result};
+
+/// What options are called.
+pub(super) const LETTERS: [&str; 4] = ["A", "B", "C", "D"];
+
+/// What follows every title.
+pub(super) const OVER: &str = ", by the prompt's tokens";
+
+/// A benchmark. To add one: its file with an [`Entry`], and its lines here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Benchmark {
+    #[serde(rename = "longbench-v2")]
+    LongBenchV2,
+    #[serde(rename = "long-code-qa")]
+    LongCodeQa,
+    #[serde(rename = "infinitebench-code-debug")]
+    CodeDebug,
+}
+
+impl Benchmark {
+    pub(super) fn entry(self) -> &'static Entry {
+        match self {
+            Benchmark::LongBenchV2 => &long_bench_v2::ENTRY,
+            Benchmark::LongCodeQa => &long_code_qa::ENTRY,
+            Benchmark::CodeDebug => &infinite_bench::ENTRY,
+        }
+    }
+}
+
+/// How a benchmark asks and scores.
+pub(super) struct Entry {
+    /// In messages.
+    pub about: &'static str,
+    /// What a record asks; none where it belongs to another part of the benchmark.
+    pub question: fn(&Record) -> Result<Option<Question>>,
+    /// What becomes of a prompt that is too long.
+    pub cut: MiddleCut,
+    /// Most tokens that are generated.
+    pub max_new_tokens: usize,
+    /// Of what is generated, by the benchmark's own code.
+    pub scores: &'static [Score],
+    /// The scores', and those that every benchmark has.
+    pub metrics: &'static [Metric],
+}
+
+/// A record's question.
+pub(super) struct Question {
+    pub prompt: String,
+    /// How many options there are.
+    pub letters: usize,
+    /// Their texts; none where the record does not tell them apart.
+    pub options: Vec<String>,
+    /// Number of the right one.
+    pub answer: usize,
+    /// What stands between the prompt and an option's letter, in the form that the benchmark asks for.
+    pub before_letter: &'static str,
+    /// And between the prompt and its text.
+    pub before_option: &'static str,
+}
+
+/// A benchmark's own score of what was generated, from 0 to 1.
+pub(super) struct Score {
+    /// The figure that it makes.
+    pub metric: &'static str,
+    pub of: fn(&Answered) -> f64,
+}
+
+/// What was generated, and what would be right.
+pub(super) struct Answered<'a> {
+    pub text: &'a str,
+    /// The right option's letter.
+    pub letter: &'static str,
+    /// Its text; empty where it is not known.
+    pub option: &'a str,
+}
+
+/// The likeliest option, in every benchmark.
+pub(super) const LETTER_LIKELIEST: Metric = Metric::percent("letter_likeliest", Better::Higher)
+    .titled("Questions whose right letter is the likeliest, percent", OVER);
+pub(super) const OPTION_LIKELIEST: Metric = Metric::percent("option_likeliest", Better::Higher)
+    .titled("Questions whose right option's text is the likeliest, percent", OVER);
+pub(super) const OPTION_LIKELIEST_PER_BYTE: Metric =
+    Metric::percent("option_likeliest_per_byte", Better::Higher)
+        .titled("Questions whose right option's text is the likeliest for its length, percent", OVER);
+/// Prompts that were cut, in every benchmark.
+pub(super) const TRUNCATED: Metric =
+    Metric::percent("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER);
+
+/// The number of a letter that a record says is right.
+///
+/// # Errors
+/// [`ErrorKind::Dataset`], naming file, entry and field: it is none of the options'.
+pub(super) fn number_of(letter: &str, role: &str, record: &Record) -> Result<usize> {
+    LETTERS.iter().position(|known| *known == letter).ok_or_else(|| {
+        Error::new(ErrorKind::Dataset, format!("`{role}` is \"{letter}\", none of {}", LETTERS.join(", ")))
+            .at(&record.origin)
+            .fix("mend the record: the letter of the right option")
+    })
+}

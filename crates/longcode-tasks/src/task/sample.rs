@@ -1,0 +1,176 @@
+//! Samples: what a model is asked, and what it answers.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Span;
+use longcode_base::error::{Error, Result};
+use longcode_structure::Language;
+use longcode_text::{Generation, Limits, TokenScores, Tokens};
+
+/// The samples of a task, and what could not be one.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// In the order in which they run.
+    pub samples: Vec<Sample>,
+    /// Records that should have become samples and cannot; they are named and counted.
+    pub left_out: Vec<LeftOut>,
+    /// What a reader of the figures must know of the samples; told on stderr and in the report.
+    pub notes: Vec<String>,
+}
+
+/// A record that cannot become a sample.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Its id, or its file and line.
+    pub record: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl From<Error> for LeftOut {
+    /// An error of a record, which names its file and line.
+    fn from(error: Error) -> LeftOut {
+        LeftOut { record: error.place.unwrap_or_default(), why: error.what }
+    }
+}
+
+/// What could be made of records; the errors of the others join what is left out.
+pub(super) fn sift<T>(made: impl IntoIterator<Item = Result<T>>, left_out: &mut Vec<LeftOut>) -> Vec<T> {
+    made.into_iter().filter_map(|one| one.map_err(|error| left_out.push(error.into())).ok()).collect()
+}
+
+/// Appends to what went wrong that records were left out, and why the first of them was.
+pub(super) fn with_left_out(what: String, left_out: &[LeftOut]) -> String {
+    match left_out.first() {
+        None => what,
+        Some(LeftOut { record, why }) => {
+            format!("{what}; {} left out, the first at {record}: {why}", left_out.len())
+        }
+    }
+}
+
+/// What to say of a group of samples that is smaller than asked for.
+pub(super) fn fewer_than_asked(group: &str, found: usize, asked: usize, of_what: &str) -> Option<String> {
+    (found < asked).then(|| format!("{group}: {found} of {asked} {of_what} asked for"))
+}
+
+/// What to say of buckets that stay empty: all of them, and how long what there is is.
+pub(super) fn empty_buckets(what: &str, empty: &[Span], mut lengths: Vec<usize>, unit: &str) -> String {
+    lengths.sort_unstable();
+    let of = |span: &Span| match span.to {
+        Span::OPEN => format!("of {} {unit} and more", span.from),
+        to => format!("of {} to {to} {unit}", span.from),
+    };
+    let missing = empty.iter().map(of).collect::<Vec<_>>().join(", nor ");
+    let there_are = match lengths[..] {
+        [] => String::new(),
+        [only] => format!("; the only one there is has {only}"),
+        [shortest, .., longest] => format!(
+            "; the {} there are have {shortest} to {longest}, half of them up to {}",
+            lengths.len(),
+            lengths[(lengths.len() - 1) / 2]
+        ),
+    };
+    format!("no {what} {missing}{there_are}")
+}
+
+/// What a task asks of a model under one encoding, and what it makes of the answer.
+pub enum Request<'a> {
+    /// Per-token losses of the sample's tokens.
+    Score {
+        /// Makes the outcome.
+        outcome: Box<dyn FnOnce(Scored) -> Value + 'a>,
+    },
+    /// The sample's tokens are a prompt, to go on from greedily.
+    Generate {
+        /// When to end.
+        limits: Limits,
+        /// Continuations of the prompt whose likelihood is wanted, in tokens.
+        candidates: &'a [Vec<u32>],
+        /// Makes the outcome.
+        outcome: Box<dyn FnOnce(Generated) -> Value + 'a>,
+    },
+}
+
+/// The answer to [`Request::Score`].
+pub struct Scored {
+    /// Per-token losses.
+    pub scores: TokenScores,
+    /// Whether early tokens were encoded by the length of the whole sequence, so that one pass does not
+    /// give the loss at shorter contexts.
+    pub follows_length: bool,
+}
+
+/// The answer to [`Request::Generate`].
+pub struct Generated {
+    /// What the model went on with.
+    pub generation: Generation,
+    /// Negative log-likelihood of each candidate's tokens, nats.
+    pub candidates: Vec<Vec<f64>>,
+    /// What it went on with after [`Sample::alone`].
+    pub alone: Option<Generation>,
+}
+
+/// One unit of work: a text in the model's tokens.
+#[derive(Debug, Clone, Default)]
+pub struct Sample {
+    /// The record's id.
+    pub id: String,
+    /// Which bucket of the task it falls in.
+    pub bucket: Span,
+    /// The text.
+    pub text: String,
+    /// What it is written in, if that can be parsed.
+    pub language: Option<Language>,
+    /// The byte offsets at which its files begin; empty: one file.
+    pub file_starts: Vec<usize>,
+    /// Ids and byte offsets of the text.
+    pub tokens: Tokens,
+    /// Continuations whose likelihood is wanted, in tokens.
+    pub candidates: Vec<Vec<u32>>,
+    /// What the task holds the model's answer to, in the task's own form.
+    pub reference: Value,
+    /// The same question without its context, for a task that asks what the context is worth: its text, files and tokens.
+    pub alone: Option<Box<Sample>>,
+}
+
+impl Sample {
+    /// Tokens that a model reads for it.
+    pub fn prompt_tokens(&self) -> usize {
+        self.tokens.ids.len() + self.alone.as_ref().map_or(0, |alone| alone.tokens.ids.len())
+    }
+}
+
+/// The first sample of every bucket, then the second of every bucket, and so on: a run that is cut short
+/// has seen all lengths.
+pub(crate) fn by_rank(buckets: Vec<Vec<Sample>>) -> Vec<Sample> {
+    let longest = buckets.iter().map(Vec::len).max().unwrap_or(0);
+    let mut queues: Vec<_> = buckets.into_iter().map(Vec::into_iter).collect();
+    (0..longest).flat_map(|_| queues.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_empty_buckets_are_named_with_the_lengths_there_are() {
+        let spans = [Span { from: 4, to: 8 }, Span { from: 8, to: Span::OPEN }];
+        let told = |lengths| empty_buckets("document", &spans, lengths, "tokens");
+        let empty = "no document of 4 to 8 tokens, nor of 8 tokens and more";
+        assert_eq!(told(vec![]), empty);
+        assert_eq!(told(vec![3]), format!("{empty}; the only one there is has 3"));
+        assert_eq!(
+            told(vec![3, 1, 2, 900]),
+            format!("{empty}; the 4 there are have 1 to 900, half of them up to 2")
+        );
+    }
+
+    #[test]
+    fn ranks_interleave_buckets() {
+        let named = |id: &str| Sample { id: id.into(), ..Sample::default() };
+        let order = by_rank(vec![vec![named("a1"), named("a2")], vec![named("b1")]]);
+        assert_eq!(order.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["a1", "b1", "a2"]);
+    }
+}

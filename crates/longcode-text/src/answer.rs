@@ -1,0 +1,56 @@
+//! What comes back from a model: losses of a text, or text.
+
+use serde::{Deserialize, Serialize};
+
+/// What the model says of each token of a sequence but the first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TokenScores {
+    /// `nll[t]`: negative log-likelihood of token `t + 1` given tokens `0..=t`, nats.
+    pub nll: Vec<f32>,
+    /// `correct[t]`: whether token `t + 1` was the most likely one.
+    pub correct: Vec<bool>,
+}
+
+impl TokenScores {
+    /// Mean negative log-likelihood, nats a token; NaN of a sequence with nothing to predict.
+    pub fn loss(&self) -> f64 {
+        self.nll.iter().map(|&nll| f64::from(nll)).sum::<f64>() / self.nll.len() as f64
+    }
+
+    /// Share of tokens predicted right; NaN of a sequence with nothing to predict.
+    pub fn accuracy(&self) -> f64 {
+        self.correct.iter().filter(|&&correct| correct).count() as f64 / self.correct.len() as f64
+    }
+}
+
+/// When a generation ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Most tokens that are generated.
+    pub max_new_tokens: usize,
+    /// Whether a text is all that is wanted; asked after every token.
+    pub stop: fn(&str) -> bool,
+}
+
+/// What was generated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    /// Token ids, without the end-of-sequence token.
+    pub ids: Vec<u32>,
+    /// Their text, as it follows the prompt.
+    pub text: String,
+    /// Why it ended.
+    pub ended: Ended,
+}
+
+/// Why a generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// The model gave an end-of-sequence token.
+    EndOfSequence,
+    /// There were as many tokens as wanted.
+    MaxNewTokens,
+    /// The text was all that is wanted.
+    Stop,
+}

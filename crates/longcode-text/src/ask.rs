@@ -1,0 +1,99 @@
+//! How a prompt is put to a model: as it stands, or as what a user says in the model's chat template.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::chat::{Asked, ChatTemplate};
+use super::{TextSide, Tokenizer, Tokens};
+use longcode_base::error::Result;
+
+/// How a prompt is put to a model. Written `raw`, `chat`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PromptStyle {
+    /// The text alone, for base models.
+    #[default]
+    Raw,
+    /// In the chat template that comes with an instruct model.
+    Chat,
+}
+
+/// A prompt as a model reads it.
+#[derive(Debug, Clone)]
+pub struct Prompt {
+    /// With what a chat template says around it.
+    pub text: String,
+    /// Its tokens.
+    pub tokens: Tokens,
+    /// The byte offsets at which its files begin; what a chat template says around the prompt are files of its own.
+    pub file_starts: Vec<usize>,
+    /// Where in the text stands what was asked.
+    said: Range<usize>,
+    /// Bytes of what was asked that the template left out at its beginning.
+    trimmed: usize,
+}
+
+impl Prompt {
+    /// Where in the text stands a byte of what was asked.
+    pub fn place(&self, byte: usize) -> usize {
+        (self.said.start + byte.saturating_sub(self.trimmed)).min(self.said.end)
+    }
+}
+
+/// Puts prompts to one model.
+pub struct Asker<'a> {
+    tokenizer: &'a Tokenizer,
+    chat: Option<ChatTemplate>,
+}
+
+impl<'a> Asker<'a> {
+    /// One that puts prompts in that style.
+    ///
+    /// # Errors
+    /// [`longcode_base::error::ErrorKind::Tokenizer`] for [`PromptStyle::Chat`] of a model without a chat template.
+    pub fn new(style: PromptStyle, model: &'a dyn TextSide) -> Result<Asker<'a>> {
+        let chat = match style {
+            PromptStyle::Raw => None,
+            PromptStyle::Chat => Some(model.chat_template()?),
+        };
+        Ok(Asker { tokenizer: model.tokenizer(), chat })
+    }
+
+    /// The model's.
+    pub fn tokenizer(&self) -> &'a Tokenizer {
+        self.tokenizer
+    }
+
+    /// The prompt of a text whose files begin at `file_starts`.
+    ///
+    /// # Errors
+    /// [`longcode_base::error::ErrorKind::Tokenizer`] when the text cannot be tokenized, or the chat template refuses it.
+    pub fn ask(&self, text: String, file_starts: Vec<usize>) -> Result<Prompt> {
+        let Some(chat) = &self.chat else {
+            let (tokens, said) = (self.tokenizer.encode(&text)?, 0..text.len());
+            return Ok(Prompt { text, tokens, file_starts, said, trimmed: 0 });
+        };
+        let Asked { text: whole, said } = chat.ask(&text)?;
+        let trimmed = text.find(&whole[said.clone()]).unwrap_or(0);
+        let tokens = self.tokenizer.encode_as_it_stands(&whole)?;
+        let mut prompt = Prompt { text: whole, tokens, file_starts: Vec::new(), said, trimmed };
+        let starts = file_starts.into_iter().map(|start| prompt.place(start));
+        prompt.file_starts = starts.chain([prompt.said.start, prompt.said.end]).collect();
+        Ok(prompt)
+    }
+
+    /// The tokens of an answer as it would follow a prompt.
+    ///
+    /// # Errors
+    /// As [`Asker::ask`].
+    pub fn continuation(&self, prompt: &Prompt, answer: &str) -> Result<Vec<u32>> {
+        match self.chat {
+            None => self.tokenizer.continuation(&prompt.text, answer),
+            Some(_) => {
+                let whole = self.tokenizer.encode_as_it_stands(&format!("{}{answer}", prompt.text))?;
+                Ok(whole.ids.get(prompt.tokens.ids.len()..).unwrap_or_default().to_vec())
+            }
+        }
+    }
+}

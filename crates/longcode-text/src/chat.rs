@@ -1,0 +1,446 @@
+//! Chat templates: how an instruct model wants to be asked, as transformers' `apply_chat_template` renders it.
+//!
+//! A template is Jinja2: `chat_template.jinja` beside the model, `chat_template` of tokenizer_config.json, or of a GGUF
+//! file `tokenizer.chat_template`.
+//!
+//! A template is a program of whoever made the model: it runs with counted steps and bytes, on a stack of its own
+//! ([`bounds`] counts how deep it nests before it is parsed). [`python`] is what templates expect of Python, [`filters`] of Jinja2, [`json`] and
+//! [`strftime`] two functions of it.
+
+mod bounds;
+mod filters;
+mod json;
+mod python;
+mod strftime;
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Serde, Value as Jinja};
+use minijinja::{Environment, ErrorKind as JinjaError};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Tokenizer;
+use longcode_base::error::{Error, ErrorKind, Result};
+use longcode_base::files::read_text;
+use longcode_base::guard::guarded;
+use longcode_base::limits::{
+    CHAT_SECONDS, CHAT_STACK_BYTES, CHAT_STACK_BYTES_A_STEP, CHAT_STEPS, CHAT_STEPS_A_BYTE,
+};
+
+/// A model's template and the tokens that it names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChatTemplate {
+    source: String,
+    special: Map<String, Value>,
+}
+
+/// What somebody says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// `system`, `user` or `assistant`.
+    pub role: String,
+    /// The text.
+    pub content: String,
+}
+
+/// What a user says, in the words of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The whole, up to where the model is to answer.
+    pub text: String,
+    /// Where in it stands what the user says, in bytes; the whole where a template changes it.
+    pub said: Range<usize>,
+}
+
+impl Message {
+    /// What the user says.
+    pub fn user(content: &str) -> Message {
+        Message { role: "user".into(), content: content.into() }
+    }
+}
+
+impl ChatTemplate {
+    /// That of a directory, if it has one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`], naming the file that cannot be read.
+    pub fn of_directory(dir: &Path) -> Result<Option<ChatTemplate>> {
+        let config = Tokenizer::read_config(dir)?;
+        let file = dir.join("chat_template.jinja");
+        let source = match file.exists() {
+            true => Some(read_text(&file, ErrorKind::Tokenizer)?),
+            false => in_config(&config),
+        };
+        Ok(source.map(|source| ChatTemplate::new(source, &config)))
+    }
+
+    /// A template, and the special tokens of a tokenizer_config.json, which it can name: `bos_token` and the like.
+    pub fn new(source: String, config: &Value) -> ChatTemplate {
+        let tokens = config.as_object().into_iter().flatten().filter(|(name, _)| name.ends_with("_token"));
+        let special = tokens.filter_map(|(name, token)| {
+            let text = token.get("content").unwrap_or(token).as_str()?;
+            Some((name.clone(), text.into()))
+        });
+        ChatTemplate { source, special: special.collect() }
+    }
+
+    /// What a user says, and where in the template's words it stands.
+    ///
+    /// # Errors
+    /// As [`ChatTemplate::render`].
+    pub fn ask(&self, says: &str) -> Result<Asked> {
+        // Private use characters: a text that no template looks into, to see what it puts around any text.
+        const ANY: &str = "\u{e000}\u{e001}\u{e000}";
+        let text = self.render(&[Message::user(says)])?;
+        let around = self.render(&[Message::user(ANY)])?;
+        let said = around.split_once(ANY).filter(|(before, after)| {
+            before.len() + after.len() <= text.len() && text.starts_with(before) && text.ends_with(after)
+        });
+        let said = said.map_or(0..text.len(), |(before, after)| before.len()..text.len() - after.len());
+        Ok(Asked { text, said })
+    }
+
+    /// The text of a conversation, up to where the model is to answer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`] when the template is no template, or refuses the conversation.
+    pub fn render(&self, messages: &[Message]) -> Result<String> {
+        let mut context = self.special.clone();
+        context.insert("messages".into(), serde_json::to_value(messages).expect("plain data"));
+        context.insert("add_generation_prompt".into(), true.into());
+        context.insert("tools".into(), Value::Null);
+        context.insert("documents".into(), Value::Null);
+        let said: usize = messages.iter().map(|message| message.role.len() + message.content.len()).sum();
+        let steps = CHAT_STEPS.saturating_add(CHAT_STEPS_A_BYTE.saturating_mul(said as u64));
+        let source = self.source.clone();
+        let stack = CHAT_STACK_BYTES.saturating_add(CHAT_STACK_BYTES_A_STEP.saturating_mul(steps as usize));
+        let time = Duration::from_secs(CHAT_SECONDS);
+        on_own_stack(stack, time, move || rendered(&source, context, steps)).map_err(|what| {
+            let what = format!("the chat template cannot be rendered: {what}");
+            Error::new(ErrorKind::Tokenizer, what).fix("ask in plain text, without the template")
+        })
+    }
+}
+
+/// Renders on a thread with a stack of so many bytes, for what the values that a template makes can nest; and no longer
+/// than that time: what the library does not count (comparing values that hold each other many times) is left behind.
+fn on_own_stack(
+    stack: usize,
+    time: Duration,
+    render: impl FnOnce() -> std::result::Result<String, String> + Send + 'static,
+) -> std::result::Result<String, String> {
+    let (sender, receiver) = mpsc::channel();
+    let thread = thread::Builder::new().name("chat template".into()).stack_size(stack);
+    // Nobody listens any more where the time is over.
+    let thread = thread.spawn(move || drop(sender.send(guarded(render).flatten())));
+    thread.map_err(|e| format!("no thread with {} MB of stack: {e}", stack >> 20))?;
+    receiver.recv_timeout(time).unwrap_or_else(|_| Err(format!("it takes longer than {} s", time.as_secs())))
+}
+
+fn rendered(source: &str, context: Map<String, Value>, steps: u64) -> std::result::Result<String, String> {
+    let syntax =
+        SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().expect("the usual delimiters");
+    let source = bounds::checked(source, &syntax)?;
+    let mut environment = environment(syntax);
+    environment.set_fuel(Some(steps));
+    environment.render_str(&source, Jinja::from(Serde(context))).map_err(|e| match e.kind() {
+        JinjaError::OutOfFuel => "it takes too many steps, or makes too long a text".into(),
+        _ => words(&e),
+    })
+}
+
+/// The template in tokenizer_config.json: one, or several by name of which `default` counts.
+fn in_config(config: &Value) -> Option<String> {
+    let template = config.get("chat_template")?;
+    let named = |templates: &Vec<Value>| {
+        let default = templates.iter().find(|template| template["name"] == "default")?;
+        Some(default["template"].as_str()?.to_string())
+    };
+    template.as_str().map(str::to_string).or_else(|| template.as_array().and_then(named))
+}
+
+/// Jinja as transformers sets it up.
+fn environment(syntax: SyntaxConfig) -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_syntax(syntax);
+    environment.set_unknown_method_callback(python::method);
+    environment.add_filter("tojson", json::filter);
+    environment.add_filter("string", python::string);
+    environment.add_filter("trim", python::trim);
+    environment.add_filter("indent", filters::indent);
+    environment.add_filter("escape", filters::escape);
+    environment.add_filter("e", filters::escape);
+    environment.set_formatter(filters::print);
+    environment.add_filter("int", python::int);
+    environment.add_filter("float", python::to_float);
+    environment.add_test("callable", python::is_callable);
+    environment.remove_global("debug");
+    environment.add_test("iterable", python::is_iterable);
+    environment.add_test("sequence", python::is_sequence);
+    environment.add_function(
+        "raise_exception",
+        |what: String| -> std::result::Result<Jinja, minijinja::Error> {
+            Err(minijinja::Error::new(JinjaError::InvalidOperation, what))
+        },
+    );
+    environment.add_function("strftime_now", |format: &str| {
+        strftime::strftime(chrono::Local::now().naive_local(), format)
+    });
+    environment
+}
+
+/// An error with its causes on one line, or how it begins: a template may say in it what it likes.
+fn words(error: &minijinja::Error) -> String {
+    const LONGEST: usize = 500;
+    let text: String = error.to_string().chars().take(LONGEST).collect();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Fixtures {
+        conversations: Vec<Vec<Message>>,
+        cases: Vec<Case>,
+        formats: Vec<String>,
+        times: Vec<Time>,
+    }
+
+    #[derive(Deserialize)]
+    struct Time {
+        time: String,
+        texts: Vec<String>,
+    }
+
+    fn fixtures() -> Fixtures {
+        serde_json::from_str(include_str!("../tests/chat_templates.json")).unwrap()
+    }
+
+    #[derive(Deserialize)]
+    struct Case {
+        name: String,
+        template: String,
+        special: Value,
+        /// None where the template refuses the conversation.
+        rendered: Vec<Option<String>>,
+    }
+
+    #[test]
+    fn rendered_as_transformers_renders() {
+        let fixtures = fixtures();
+        let (mut rendered, mut refused, mut wrong) = (0, 0, String::new());
+        for Case { name, template, special, rendered: expected } in fixtures.cases {
+            let chat = ChatTemplate::new(template.clone(), &special);
+            for (number, (messages, expected)) in fixtures.conversations.iter().zip(expected).enumerate() {
+                match (chat.render(messages), expected) {
+                    (Ok(text), Some(expected)) if text == expected => rendered += 1,
+                    (Err(e), None) => {
+                        assert!(e.what.contains("chat template") && e.fix.is_some(), "{name}: {e}");
+                        refused += 1;
+                    }
+                    (text, expected) => {
+                        writeln!(wrong, "{name}, {number}: {template}\n  {text:?}\n  {expected:?}").unwrap();
+                    }
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong}");
+        assert!(rendered >= 700 && refused >= 40, "{rendered}, {refused}");
+    }
+
+    #[test]
+    fn times_as_python_writes_them() {
+        let Fixtures { formats, times, .. } = fixtures();
+        for Time { time, texts } in times {
+            let time = time.parse().unwrap();
+            for (format, expected) in formats.iter().zip(texts) {
+                assert_eq!(strftime::strftime(time, format), expected, "{format} of {time}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_never_ends_or_nests_too_deep_is_refused() {
+        let deep = |part: &str| format!("{{{{ {}1 }}}}", part.repeat(20_000));
+        let after = |part: &str| format!("{{{{ a{} }}}}", part.repeat(20_000));
+        let twice = |body: &str| {
+            format!(
+                "{{% set ns = namespace(a='ab', l=[1]) %}}{{% for i in range(100) %}}{body}{{% endfor %}}{{{{ ns.a | length }}}}"
+            )
+        };
+        let cases = [
+            deep("not "),
+            deep("- "),
+            deep("+"),
+            deep("1 + "),
+            deep("1 ~ "),
+            deep("1 and "),
+            deep("1 if 1 else "),
+            deep("("),
+            deep("["),
+            deep("f("),
+            deep("{1:"),
+            after("|upper"),
+            after(".a"),
+            after("()"),
+            after("[0]"),
+            after(" is string"),
+            after(" == 1"),
+            after(" ** 1"),
+            format!("{{% if 0 %}}{}{{% endif %}}", "{% elif 0 %}".repeat(20_000)),
+            "{% if 1 %}".repeat(20_000),
+            "{% for i in [1] %}".repeat(20_000),
+            "{% generation %}".repeat(20_000),
+            format!("{{% set {}a = 1 %}}", "(".repeat(20_000)),
+            twice("{% set ns.a = ns.a + ns.a %}"),
+            twice("{% set ns.a = ns.a ~ ns.a %}"),
+            twice("{% set ns.a = ns.a * 9 %}"),
+            twice("{% set ns.a = ns.a.replace('a', ns.a) %}"),
+            twice("{% set ns.a = ns.a | replace('a', ns.a) %}"),
+            twice("{% set ns.a = ns.a.join([ns.a, ns.a]) %}"),
+            twice("{% set ns.a = [ns.a, ns.a] | join(ns.a) %}"),
+            twice("{% set ns.a = '{0}{0}{0}'.format(ns.a) %}"),
+            twice("{% set ns.a = '%s%s' | format(ns.a, ns.a) %}"),
+            twice("{% set ns.l = ns.l + ns.l %}"),
+            twice("{% set ns.l = [ns.l, ns.l] %}") + "{{ ns.l }}",
+            twice("{% set ns.l = [ns.l, ns.l] %}") + "{{ ns.l | tojson }}",
+            twice("{% set ns.l = [ns.l, ns.l] %}") + "{{ ns.l | string }}",
+            twice("{% set ns.l = [ns.l, ns.l] %}") + "{{ ns.l ~ 'a' }}",
+            twice("{% set ns.l = [ns.l, ns.l] %}") + "{{ ''.join([ns.l]) }}",
+            twice("{% set ns.l = [ns.l, ns.l] %}") + "{{ ns.l | trim }}",
+            twice("{% set ns.l = [ns.l, ns.l] %}") + "{{ '{}'.format(ns.l) }}",
+            twice("{% set ns.l = [ns.l, ns.l] %}") + "{{ '{a}'.format(a=ns.l) }}",
+            "{{ '{:>9999999999}'.format(1) }}".into(),
+            "{{ '%9999999999d' | format(1) }}".into(),
+            "{{ 'a\nb' | indent(9999999999) }}".into(),
+            "{{ [1] | tojson(indent=9999999999) }}".into(),
+            "{{ [1] | batch(9999999999, 'x') }}".into(),
+            "{{ [1] | slice(9999999999, 'x') | list }}".into(),
+            "{{ 'a' * 9999999999 }}".into(),
+            "{{ [1] * 9999999999 }}".into(),
+            "{{ range(9999999999) | list }}".into(),
+            "{{ 2 ** 9999999999 }}".into(),
+            "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}".into(),
+            "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}".into(),
+            "{% macro a() %}{{ a() }}{{ a() }}{% endmacro %}{{ a() }}".into(),
+            "{% for i in [[1]] recursive %}{{ loop([[1]]) }}{% endfor %}".into(),
+            "x".repeat(2 << 20),
+        ];
+        for template in cases {
+            let start: String = template.chars().take(120).collect();
+            let chat = ChatTemplate::new(template, &Value::Null);
+            match chat.render(&[Message::user("a")]) {
+                Ok(text) => panic!("{start}: {} bytes", text.len()),
+                Err(e) => {
+                    assert!(e.what.contains("chat template") && e.fix.is_some(), "{start}: {e}");
+                    assert!(e.what.len() < 2_000, "{start}: {e}");
+                }
+            }
+        }
+    }
+
+    /// Values that nest as deep as there are steps to nest them: a list in a list in a list.
+    #[test]
+    fn deep_values_are_within_the_stack() {
+        for after in [
+            "",
+            "{{ ns.l }}",
+            "{{ ns.l | string | length }}",
+            "{{ ns.l | tojson }}",
+            "{{ ns.l == ns.m }}",
+            "{{ ns.l in [ns.m] }}",
+            "{{ [ns.l, ns.m] | unique | list | length }}",
+            "{{ [ns.l, ns.m] | sort | length }}",
+            "{{ {ns.l: 1} | length }}",
+        ] {
+            let nest = "{% set ns = namespace(l=[], m=[]) %}{% for i in range(100000) %}{% for j in range(100000) %}\
+                        {% set ns.l = [ns.l] %}{% set ns.m = [ns.m] %}{% if i * 1000 + j > N %}{% break %}{% endif %}\
+                        {% endfor %}{% if i * 1000 + j > N %}{% break %}{% endif %}{% endfor %}";
+            for most in ["1000", "10000", "90000000"] {
+                let chat = ChatTemplate::new(nest.replace('N', most) + after, &Value::Null);
+                let _ = chat.render(&[Message::user(&"a".repeat(100_000))]);
+            }
+        }
+        let dicts = "{% set ns = namespace(l={}) %}{% for i in range(100000) %}{% set ns.l = {'a': ns.l} %}{% endfor %}{{ ns.l }}";
+        let _ = ChatTemplate::new(dicts.into(), &Value::Null).render(&[Message::user("a")]);
+    }
+
+    #[test]
+    fn no_namespace_holds_itself() {
+        for template in [
+            "{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}",
+            "{% set ns = namespace() %}{% set ns.a = [ns] %}{{ ns }}",
+            "{% set ns = namespace() %}{% set m = ns %}{% set ns.a = m %}{{ ns.a }}",
+            "{% set c = [namespace()] %}{% for n in c %}{% set n.a = c %}{% endfor %}{{ c }}",
+            "{% set f = namespace %}{% set ns = f() %}{% set ns.a = ns %}",
+            "{% macro f(x) %}{% set ns.a = x %}{% endmacro %}{% set ns = namespace() %}{{ f(ns) }}",
+            "{% with ns = namespace() %}{% set ns.a = ns %}{% endwith %}",
+            "{% set ns = namespace() if true else 1 %}{% set ns.a = ns %}",
+        ] {
+            let e =
+                ChatTemplate::new(template.into(), &Value::Null).render(&[Message::user("a")]).unwrap_err();
+            assert!(e.what.contains("namespace"), "{template}: {e}");
+        }
+        let usual = "{% set ns = namespace(a=1, ns=2) %}{% if ns is defined %}{% set ns.a = ns.a + ns['a'] %}{% endif %}{{ ns.a }}";
+        let usual = ChatTemplate::new(usual.into(), &Value::Null).render(&[Message::user("a")]);
+        assert_eq!(usual.unwrap(), "2");
+    }
+
+    #[test]
+    fn what_takes_too_long_is_left() {
+        let slow = || {
+            thread::sleep(Duration::from_secs(5));
+            Ok(String::new())
+        };
+        assert!(on_own_stack(1 << 20, Duration::from_millis(1), slow).unwrap_err().contains("longer"));
+        assert!(on_own_stack(1 << 20, Duration::from_secs(5), || panic!("a b")).unwrap_err().contains("a b"));
+    }
+
+    #[test]
+    fn wide_templates_are_read() {
+        let list = format!("{{{{ [{}] | length }}}}", "[1, 'a', (2 + 3)], ".repeat(5_000));
+        let said = ChatTemplate::new(list, &Value::Null).render(&[Message::user("a")]).unwrap();
+        assert_eq!(said, "5000");
+        let long = "a".repeat(4 << 20);
+        let chat = ChatTemplate::new("{{ messages[0].content | trim }}{{ '<a>' }}".into(), &Value::Null);
+        assert_eq!(chat.ask(&long).unwrap().said, 0..long.len());
+    }
+
+    #[test]
+    fn what_the_user_says_is_found() {
+        let template = |source: &str| ChatTemplate::new(source.into(), &Value::Null);
+        let plain = "<u>{{ messages[0].content }}</u><a>";
+        let trims = "user: {{ messages[0]['content'] | trim }} a: user: ";
+        for (source, says, said) in
+            [(plain, "<u>", "<u>"), (trims, " a: user: \n", "a: user:"), (plain, "", ""), (trims, " ", "")]
+        {
+            let asked = template(source).ask(says).unwrap();
+            assert_eq!(&asked.text[asked.said.clone()], said, "{source} {says:?}");
+        }
+        let changes = template("{% if 'x' in messages[0].content %}long{% endif %}{{ messages[0].content }}");
+        let asked = changes.ask("x").unwrap();
+        assert_eq!((asked.text.as_str(), asked.said), ("longx", 0..5));
+    }
+
+    #[test]
+    fn templates_of_a_config() {
+        let named =
+            serde_json::json!([{"name": "tool_use", "template": "a"}, {"name": "default", "template": "b"}]);
+        assert_eq!(in_config(&serde_json::json!({"chat_template": named})).as_deref(), Some("b"));
+        assert_eq!(in_config(&serde_json::json!({"chat_template": "c"})).as_deref(), Some("c"));
+        assert_eq!(in_config(&serde_json::json!({})), None);
+        let broken = ChatTemplate::new("{% for %}".into(), &Value::Null).render(&[Message::user("a")]);
+        assert!(broken.unwrap_err().what.contains("cannot be rendered"));
+    }
+}

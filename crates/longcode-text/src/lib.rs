@@ -1,0 +1,17 @@
+//! The text side of a language model: what it reads and writes, without the network.
+//!
+//! [`tokenizer`] reads tokenizer.json as transformers does; [`chat`] renders a model's chat template; [`ask`] puts a
+//! prompt to a model in the one way or the other; [`answer`] is what may come back. [`TextSide`] is all that a task
+//! knows of a model.
+
+pub mod answer;
+pub mod ask;
+pub mod chat;
+mod side;
+pub mod tokenizer;
+
+pub use answer::{Ended, Generation, Limits, TokenScores};
+pub use ask::{Asker, Prompt, PromptStyle};
+pub use chat::ChatTemplate;
+pub use side::{TextDirectory, TextSide, no_chat_template};
+pub use tokenizer::{Tokenizer, Tokens};

@@ -1,0 +1,317 @@
+//! Text to tokens by tokenizer.json, with byte offsets that include white space and BOS by the tokenizer's own rule.
+//!
+//! [`settings`] is what of the file is changed before it is read, [`added`] the tokens that are found in a text as they
+//! stand.
+
+mod added;
+mod settings;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tokenizers::Tokenizer as Inner;
+
+use longcode_base::error::{Error, ErrorKind, Result};
+use longcode_base::files::read_text;
+use longcode_base::guard::guarded;
+use longcode_base::notes::note;
+
+/// A text in tokens.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Token ids, BOS first where the tokenizer adds one; no EOS.
+    pub ids: Vec<u32>,
+    /// Start and end byte of each token in the text; BOS is `(0, 0)`.
+    pub offsets: Vec<(usize, usize)>,
+}
+
+/// A Hugging Face tokenizer.
+pub struct Tokenizer {
+    inner: Inner,
+    /// Prepended where the post-processor does not do it itself.
+    bos: Option<u32>,
+    /// Removed where the post-processor adds it.
+    eos: Option<u32>,
+    /// The file that it is from, for errors.
+    file: Option<PathBuf>,
+    /// Ids that the model has embeddings for: those below.
+    embeddings: usize,
+}
+
+impl Tokenizer {
+    /// Reads the tokenizer of a directory: `tokenizer.json`, and `tokenizer_config.json` where there is one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`], naming the file.
+    pub fn read(dir: &Path) -> Result<Tokenizer> {
+        let path = dir.join("tokenizer.json");
+        if !path.exists() {
+            return Err(Error::new(ErrorKind::Tokenizer, "no tokenizer.json").in_file(dir).fix(
+                "save the fast tokenizer there: AutoTokenizer.from_pretrained(...).save_pretrained(DIR)",
+            ));
+        }
+        let mut config = Tokenizer::read_config(dir)?;
+        // config.json's own reader tells what is wrong with it.
+        let model = read_if_there(&dir.join("config.json")).unwrap_or_default();
+        let mut json = read_json(&path)?;
+        let model_type = model.get("model_type").and_then(Value::as_str);
+        let place = |e: Error| e.in_file(&path).fix("save the fast tokenizer again");
+        let adds_bos = settings::take_adds_bos(&mut config).map_err(place)?;
+        settings::settle_class(&mut json, &mut config, model_type).map_err(place)?;
+        let tokenizer = Tokenizer::from_json(json, &config).map_err(place)?.of_file(&path);
+        let adds = tokenizer.bos()?.is_some();
+        if adds_bos.is_some_and(|said| said != adds) {
+            let puts = if adds { "puts one before" } else { "puts none before" };
+            note(&format!("add_bos_token is {}, but tokenizer.json, which decides, {puts} a text", !adds));
+        }
+        Ok(tokenizer)
+    }
+
+    /// The tokenizer_config.json of a directory, with what older files beside it say.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`], naming the file.
+    pub(crate) fn read_config(dir: &Path) -> Result<Value> {
+        settings::with_older_files(read_if_there(&dir.join("tokenizer_config.json"))?, dir)
+    }
+
+    /// The files of a directory that its tokenizer is read from: tokenizer.json, and what is there beside it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`], naming the file.
+    pub fn files(dir: &Path) -> Result<Vec<PathBuf>> {
+        let [json, config] = ["tokenizer.json", "tokenizer_config.json"].map(|name| dir.join(name));
+        let older = settings::older_files(&read_if_there(&config)?, dir);
+        Ok([json].into_iter().chain(Some(config).filter(|path| path.exists())).chain(older).collect())
+    }
+
+    /// From what `tokenizer.json` and `tokenizer_config.json` say.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`]: no tokenizer, tokens whose ids disagree, or parts that make a text grow.
+    pub fn from_json(mut json: Value, config: &Value) -> Result<Tokenizer> {
+        let bad = |what: String| Error::new(ErrorKind::Tokenizer, what);
+        settings::settle(&mut json);
+        settings::check_growth(&json)?;
+        let adds_bos = config.get("add_bos_token") == Some(&Value::Bool(true));
+        let own_tokens = added::take(&mut json);
+        let mut inner = guarded(|| Inner::from_bytes(json.to_string()).map_err(|e| e.to_string()))
+            .flatten()
+            .map_err(|e| bad(format!("not a tokenizer: {e}")))?;
+        guarded(|| added::add(&mut inner, &own_tokens, config))
+            .map_err(|e| bad(format!("its added tokens cannot be read: {e}")))??;
+        let special = |key: &str| special_token(config, key).and_then(|token| inner.token_to_id(&token));
+        let bos = if adds_bos { special("bos_token") } else { None };
+        if adds_bos && bos.is_none() {
+            return Err(bad("add_bos_token is true and bos_token is not in the vocabulary".into()));
+        }
+        Ok(Tokenizer { bos, eos: special("eos_token"), inner, file: None, embeddings: usize::MAX })
+    }
+
+    /// The same, named by its file in errors.
+    pub fn of_file(self, path: &Path) -> Tokenizer {
+        Tokenizer { file: Some(path.to_path_buf()), ..self }
+    }
+
+    /// The tokenizer of a model with so many embeddings. Added tokens beyond them are told, and refused in a text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`] where the vocabulary itself goes beyond them, or what the tokenizer adds to every text.
+    pub fn with_embeddings(mut self, embeddings: usize) -> Result<Tokenizer> {
+        let what = |id: u32, whose: &str| {
+            let what = format!("{whose} go up to {id}, the model has {embeddings} embeddings");
+            let fix = "use the tokenizer that the model was trained with";
+            self.named(Error::new(ErrorKind::Tokenizer, what)).fix(fix)
+        };
+        let top = |added: bool| self.inner.get_vocab(added).into_values().max().unwrap_or(0);
+        let always = self.encode("")?.ids.into_iter().max().unwrap_or(0);
+        if top(false) as usize >= embeddings {
+            return Err(what(top(false), "the tokenizer's ids"));
+        }
+        if always as usize >= embeddings {
+            return Err(what(always, "ids of the tokens that are put around every text"));
+        }
+        if top(true) as usize >= embeddings {
+            note(&format!(
+                "added tokens go up to id {}, the model has {embeddings} embeddings: a text that holds one of the tokens \
+                 beyond is refused",
+                top(true)
+            ));
+        }
+        self.embeddings = embeddings;
+        Ok(self)
+    }
+
+    /// Ids and byte offsets of a text, BOS first if the tokenizer adds one, without EOS.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`] when the text cannot be tokenized.
+    pub fn encode(&self, text: &str) -> Result<Tokens> {
+        let (mut tokens, special) = self.encoded(text, true)?;
+        if special.last() == Some(&1) && tokens.ids.last().copied() == self.eos {
+            tokens.ids.pop();
+            tokens.offsets.pop();
+        }
+        if let Some(bos) = self.bos
+            && tokens.ids.first() != Some(&bos)
+        {
+            tokens.ids.insert(0, bos);
+            tokens.offsets.insert(0, (0, 0));
+        }
+        Ok(tokens)
+    }
+
+    /// The same of a text that holds the special tokens that it needs, as a rendered chat.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_as_it_stands(&self, text: &str) -> Result<Tokens> {
+        self.encoded(text, false).map(|(tokens, _)| tokens)
+    }
+
+    /// Tokens, and 1 for each that the post-processor added.
+    fn encoded(&self, text: &str, add_special: bool) -> Result<(Tokens, Vec<u32>)> {
+        let encode = || self.inner.encode(text, add_special);
+        let encoding = self.guarded("cannot tokenize the text", encode)?;
+        if let Some(id) = encoding.get_ids().iter().find(|id| **id as usize >= self.embeddings) {
+            let token = self.inner.id_to_token(*id).unwrap_or_default();
+            let what = format!("`{token}` is token id {id}, the model has {} embeddings", self.embeddings);
+            let fix =
+                "leave that token out of the text, or use the tokenizer that the model was trained with";
+            return Err(self.named(Error::new(ErrorKind::Tokenizer, what)).fix(fix));
+        }
+        let tokens = Tokens { ids: encoding.get_ids().to_vec(), offsets: encoding.get_offsets().to_vec() };
+        Ok((tokens, encoding.get_special_tokens_mask().to_vec()))
+    }
+
+    /// Does some work of the tokenizers library, which panics where a pattern or a map of the file is damaged.
+    fn guarded<T>(&self, what: &str, work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T> {
+        let done = guarded(|| work().map_err(|e| e.to_string())).flatten();
+        done.map_err(|e| {
+            let error = Error::new(ErrorKind::Tokenizer, format!("{what}: {e}"));
+            self.named(error)
+                .fix("check the file's patterns and maps against the tokenizer.json as it was published")
+        })
+    }
+
+    /// An error of this tokenizer's file.
+    fn named(&self, error: Error) -> Error {
+        match &self.file {
+            Some(file) => error.in_file(file),
+            None => error,
+        }
+    }
+
+    /// The ids that go on after the tokens of `context`, when `text` follows it: a token that would cross
+    /// the border between them is cut there.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn continuation(&self, context: &str, text: &str) -> Result<Vec<u32>> {
+        let read = self.encode(context)?.ids.len();
+        let whole = self.encode(&format!("{context}{text}"))?;
+        Ok(whole.ids.get(read..).unwrap_or_default().to_vec())
+    }
+
+    /// The text of ids, special tokens left out.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`] when they have none.
+    pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        self.guarded("cannot give the text of ids", || self.inner.decode(ids, true))
+    }
+
+    /// What gives the text of ids that follow those of `context`.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::decode`].
+    pub fn after(&self, context: &[u32]) -> Result<After<'_>> {
+        let mut kept = context.len().min(8);
+        loop {
+            let lead = &context[context.len() - kept..];
+            let text = self.decode(lead)?;
+            // Enough where something is left of it, and it does not begin within a character.
+            if kept == context.len()
+                || !(text.trim().is_empty() || text.starts_with(char::REPLACEMENT_CHARACTER))
+            {
+                return Ok(After { tokenizer: self, lead: lead.to_vec(), text });
+            }
+            kept = (2 * kept).min(context.len());
+        }
+    }
+
+    /// The id of a token by its text.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// The end-of-sequence token that tokenizer_config.json names.
+    pub fn end_of_sequence(&self) -> Option<u32> {
+        self.eos
+    }
+
+    /// The id that every text starts with, where the tokenizer adds one.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn bos(&self) -> Result<Option<u32>> {
+        Ok(self.encode("")?.ids.first().copied())
+    }
+
+    /// The largest id that the tokenizer can give.
+    pub fn max_id(&self) -> u32 {
+        self.inner.get_vocab(true).into_values().max().unwrap_or(0)
+    }
+}
+
+/// Gives the text of ids as it follows what stands before them. Alone they would lose a space: tokenizers of
+/// SentencePiece's kind put one before a text, and take one from the beginning of what they decode.
+pub struct After<'a> {
+    tokenizer: &'a Tokenizer,
+    /// The last ids of what stands before.
+    lead: Vec<u32>,
+    /// Their text.
+    text: String,
+}
+
+impl After<'_> {
+    /// The text of ids, special tokens left out.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::decode`].
+    pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        let whole = self.tokenizer.decode(&[&self.lead, ids].concat())?;
+        match whole.strip_prefix(&self.text) {
+            Some(text) => Ok(text.to_string()),
+            // A decoder that changes what stands before: what they do not share is new.
+            None => {
+                let same = whole.chars().zip(self.text.chars()).take_while(|(a, b)| a == b);
+                Ok(whole.chars().skip(same.count()).collect())
+            }
+        }
+    }
+}
+
+fn read_json(path: &Path) -> Result<Value> {
+    let text = read_text(path, ErrorKind::Tokenizer)?;
+    serde_json::from_str(&text).map_err(|e| {
+        Error::new(ErrorKind::Tokenizer, format!("not valid JSON: {e}"))
+            .in_file(path)
+            .fix("copy the file again")
+    })
+}
+
+/// A file's JSON, null where there is none.
+fn read_if_there(path: &Path) -> Result<Value> {
+    if path.exists() { read_json(path) } else { Ok(Value::Null) }
+}
+
+/// A special token of tokenizer_config.json: a string, or an object with `content`.
+fn special_token(config: &Value, key: &str) -> Option<String> {
+    let token = config.get(key)?;
+    let token = token.get("content").unwrap_or(token);
+    token.as_str().map(str::to_string)
+}
+
+#[cfg(test)]
+mod tests;

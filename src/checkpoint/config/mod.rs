@@ -1,0 +1,279 @@
+//! config.json of a checkpoint: [`raw`] is what it says, a [`super::family`] what that means, [`NetworkConfig`]
+//! the network that comes of it.
+
+mod defaults;
+mod json;
+mod keys;
+mod own_window;
+mod raw;
+mod rope;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub(super) use json::Unique;
+
+pub(super) use defaults::{Defaults, GELU_TANH, Missing, SILU};
+pub(super) use keys::says_something;
+pub(super) use raw::RawConfig;
+
+use crate::encoding::ModelRope;
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits;
+
+/// The shape of a network and the parts that it is put together from, checked.
+#[derive(Debug, Clone)]
+pub struct NetworkConfig {
+    /// Rows of the embedding.
+    pub vocab_size: usize,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Width of the feed-forward layer.
+    pub intermediate_size: usize,
+    /// Decoder layers.
+    pub num_hidden_layers: usize,
+    /// Query heads.
+    pub num_attention_heads: usize,
+    /// Key and value heads; divides the query heads.
+    pub num_key_value_heads: usize,
+    /// What attention is beside the encoding.
+    pub attention: AttentionConfig,
+    /// Which norm.
+    pub norm: NormKind,
+    /// Added to a row's variance in the norms.
+    pub norm_epsilon: f64,
+    /// Where a layer's norms stand.
+    pub layer_norms: LayerNorms,
+    /// Norms of queries and keys, before they turn.
+    pub qk_norm: Option<QkNorm>,
+    /// Which feed-forward part.
+    pub feed_forward: FeedForwardKind,
+    /// Which linear maps have biases.
+    pub biases: Biases,
+    /// Query, key and value maps are one tensor, and so are gate and up.
+    pub fused: bool,
+    /// Factors on what flows through.
+    pub multipliers: Multipliers,
+    /// The output head is the embedding.
+    pub tie_word_embeddings: bool,
+    /// Rotary geometry; its `trained_length` is the pretraining length, its `head_dim` what turns of a head.
+    pub rope: ModelRope,
+    /// The token that ends a text of this family, where the config does not say one, be it null.
+    pub default_end_of_sequence: Option<u32>,
+    /// What a user must be told of the config: places that differ, keys that are left out.
+    pub notes: Vec<String>,
+    /// Keys of the shape that the config leaves out, each with the family's default that is taken for it.
+    pub assumed: Vec<String>,
+}
+
+/// What a model's attention is beside the encoding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttentionConfig {
+    /// Dimensions of a head, even.
+    pub head_dim: usize,
+    /// Factor on every logit.
+    pub scale: f64,
+    /// For each layer whether its queries and keys do not turn at all (NoPE); none: in every layer they do.
+    pub unrotated: Option<Arc<[bool]>>,
+}
+
+impl AttentionConfig {
+    /// Heads that turn in every layer, with the usual scale, `1 / sqrt(head_dim)`.
+    pub fn plain(head_dim: usize) -> AttentionConfig {
+        AttentionConfig { head_dim, scale: (head_dim as f64).sqrt().recip(), unrotated: None }
+    }
+}
+
+/// A norm of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormKind {
+    /// Over the root mean square (Zhang and Sennrich 2019).
+    RootMeanSquare,
+    /// Less the mean, over the standard deviation, with a bias (Ba et al. 2016).
+    Layer,
+}
+
+/// Where a layer's norms stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayerNorms {
+    /// Before attention and before the feed-forward part.
+    Before,
+    /// After each, before what it gives is added to the rows.
+    After,
+}
+
+/// Norms of queries and keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QkNorm {
+    /// Of each head by itself.
+    Head,
+    /// Of all heads of a row together.
+    Row,
+}
+
+/// A feed-forward part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedForwardKind {
+    /// With a gate and SiLU.
+    Gated,
+    /// Without a gate, with GELU by its tanh approximation.
+    Plain,
+}
+
+/// Which linear maps have biases.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Biases {
+    /// Query, key and value.
+    pub qkv: bool,
+    /// Attention's output.
+    pub output: bool,
+    /// The feed-forward part's.
+    pub feed_forward: bool,
+}
+
+/// Factors on what flows through; 1 for most families.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Multipliers {
+    /// On the embedding's rows.
+    pub embedding: f64,
+    /// On what attention and the feed-forward part add to the rows.
+    pub residual: f64,
+    /// On the logits.
+    pub logits: f64,
+}
+
+impl Default for Multipliers {
+    fn default() -> Multipliers {
+        Multipliers { embedding: 1.0, residual: 1.0, logits: 1.0 }
+    }
+}
+
+impl NetworkConfig {
+    /// Pretraining length in tokens, `L0`.
+    pub fn trained_length(&self) -> usize {
+        self.rope.trained_length
+    }
+
+    /// Numbers of a row of queries.
+    pub fn query_width(&self) -> usize {
+        self.num_attention_heads * self.attention.head_dim
+    }
+
+    /// Numbers of a row of keys, and of one of values.
+    pub fn key_width(&self) -> usize {
+        self.num_key_value_heads * self.attention.head_dim
+    }
+
+    /// Refuses parts that training on sequences of `length` tokens has no way through, or cannot write again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`], naming the part.
+    pub fn check_trainable(&self, length: usize) -> Result<()> {
+        let slides = self.rope.own_window.as_ref().is_some_and(|own| own.window < length);
+        let what = match self {
+            _ if self.fused => "fused projections (qkv_proj, gate_up_proj)",
+            _ if self.rope.head_dim < self.attention.head_dim => {
+                "heads that turn in part (partial_rotary_factor)"
+            }
+            _ if self.attention.unrotated.is_some() => "layers that do not turn (no_rope_layers)",
+            _ if slides => "a sliding window that is shorter than the samples (sliding_window)",
+            _ => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::Model, format!("training has no way through {what}"))
+            .fix("go on from a checkpoint of another family, as llama, qwen3 or granite"))
+    }
+
+    pub(super) fn check_shape(&self) -> Result<()> {
+        let counts = [
+            ("vocab_size", self.vocab_size),
+            ("hidden_size", self.hidden_size),
+            ("intermediate_size", self.intermediate_size),
+            ("num_hidden_layers", self.num_hidden_layers),
+            ("num_attention_heads", self.num_attention_heads),
+            ("num_key_value_heads", self.num_key_value_heads),
+            ("max_position_embeddings", self.rope.trained_length),
+        ];
+        if let Some((field, _)) = counts.iter().find(|(_, count)| *count == 0) {
+            return Err(field_error(field, "is 0"));
+        }
+        if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
+            return Err(field_error("num_key_value_heads", "does not divide num_attention_heads"));
+        }
+        let even = |dim: usize| dim >= 4 && dim.is_multiple_of(2);
+        if !even(self.attention.head_dim) {
+            return Err(field_error("head_dim", "is odd or below 4"));
+        }
+        if !even(self.rope.head_dim) {
+            return Err(field_error(
+                "partial_rotary_factor",
+                "leaves an odd number of dimensions to turn, or below 4",
+            ));
+        }
+        self.check_size()?;
+        if !(self.norm_epsilon.is_finite() && self.norm_epsilon >= 0.0) {
+            return Err(field_error("rms_norm_eps", "is below 0 or no finite number"));
+        }
+        if !(self.rope.base.is_finite() && self.rope.base > 1.0) {
+            return Err(field_error("rope_theta", "is not a number above 1"));
+        }
+        let Multipliers { embedding, residual, logits } = self.multipliers;
+        let factors = [
+            ("embedding_multiplier", embedding),
+            ("residual_multiplier", residual),
+            ("logits_scaling", logits),
+            ("attention_multiplier", self.attention.scale),
+        ];
+        match factors.iter().find(|(_, factor)| !(factor.is_finite() && *factor != 0.0)) {
+            Some((field, _)) => Err(field_error(field, "is 0 or no finite number")),
+            None => Ok(()),
+        }
+    }
+
+    /// Numbers of all weights but the norms' and biases', of numbers within the limits: no product here overflows.
+    pub fn weights(&self) -> u128 {
+        self.matrices().iter().map(|(_, rows, columns, times)| rows * columns * times).sum()
+    }
+
+    /// The matrices: the keys that say how large they are, rows, columns, and how many there are.
+    fn matrices(&self) -> [(&'static str, u128, u128, u128); 3] {
+        let wide = |number: usize| number as u128;
+        let (hidden, layers) = (wide(self.hidden_size), wide(self.num_hidden_layers));
+        let heads = 2 * wide(self.num_attention_heads) + 2 * wide(self.num_key_value_heads);
+        let embeddings = if self.tie_word_embeddings { 1 } else { 2 };
+        let maps = if self.feed_forward == FeedForwardKind::Gated { 3 } else { 2 };
+        [
+            ("vocab_size", wide(self.vocab_size), hidden, embeddings),
+            ("num_attention_heads", heads * wide(self.attention.head_dim), hidden, layers),
+            ("intermediate_size", wide(self.intermediate_size), hidden, maps * layers),
+        ]
+    }
+
+    /// Refuses weights beyond what any model has, so that no later product of these numbers overflows.
+    fn check_size(&self) -> Result<()> {
+        let total = self.weights();
+        if total <= limits::WEIGHTS {
+            return Ok(());
+        }
+        let largest =
+            self.matrices().into_iter().max_by_key(|(_, rows, columns, times)| rows * columns * times);
+        let (field, ..) = largest.expect("three kinds");
+        let what =
+            format!("and hidden_size, num_hidden_layers make {total} weights, more than {}", limits::WEIGHTS);
+        Err(field_error(field, &what))
+    }
+}
+
+/// Something is wrong with a field.
+pub(super) fn field_error(field: &str, what: &str) -> Error {
+    Error::new(ErrorKind::Model, format!("{field} {what}"))
+        .at(format_args!("field `{field}`"))
+        .fix("compare it with the model's own config.json")
+}
+
+/// A field has a value that is not supported.
+pub(super) fn unsupported(field: &str, value: impl std::fmt::Display, fix: &str) -> Error {
+    Error::new(ErrorKind::Model, format!("{field} {value} is not supported"))
+        .at(format_args!("field `{field}`"))
+        .fix(fix)
+}

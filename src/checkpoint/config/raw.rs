@@ -1,0 +1,278 @@
+//! config.json as it stands in the file, and the parts of it that families share.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::defaults::{Defaults, Missing};
+use super::keys::Keys;
+use super::{
+    AttentionConfig, Biases, FeedForwardKind, LayerNorms, Multipliers, NetworkConfig, NormKind, field_error,
+    rope, unsupported,
+};
+use crate::encoding::OwnWindow;
+use crate::error::Result;
+use crate::limits;
+
+/// A config.json that is being read.
+#[derive(Debug)]
+pub(in crate::checkpoint) struct RawConfig {
+    /// Its keys, which a family reads by what they mean to it.
+    pub keys: Keys,
+    /// What a user must be told of it.
+    notes: RefCell<Vec<String>>,
+    /// Keys of the shape that it leaves out, each with what is taken for it.
+    assumed: RefCell<Vec<String>>,
+}
+
+impl RawConfig {
+    /// The config of a JSON value.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`]: no object.
+    pub(crate) fn new(value: Value) -> Result<RawConfig> {
+        match value {
+            Value::Object(map) => Ok(RawConfig {
+                keys: Keys::new(map, None),
+                notes: RefCell::default(),
+                assumed: RefCell::default(),
+            }),
+            _ => Err(field_error("config.json", "is no object")),
+        }
+    }
+
+    /// Has a user told something, once.
+    pub(crate) fn note(&self, note: impl Into<String>) {
+        let (note, mut notes) = (note.into(), self.notes.borrow_mut());
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+
+    /// What a user must be told, and the keys of the shape that were taken for granted.
+    pub(crate) fn told(self) -> (Vec<String>, Vec<String>) {
+        (self.notes.into_inner(), self.assumed.into_inner())
+    }
+
+    /// What two places say of one thing, each by its name: as transformers has it the first, where it says something.
+    /// That the second says something else is told.
+    pub(crate) fn first_of<T: PartialEq + std::fmt::Display>(
+        &self,
+        (first, of_first): (&str, Option<T>),
+        (second, of_second): (&str, Option<T>),
+    ) -> Option<T> {
+        match (of_first, of_second) {
+            (Some(one), Some(other)) => {
+                if one != other {
+                    self.note(format!(
+                        "config.json: {first} is {one} and {second} is {other}; {first} counts, as in transformers"
+                    ));
+                }
+                Some(one)
+            }
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Tells of a key that says something to other families, and nothing to this one.
+    pub(crate) fn leave_out(&self, key: &str) {
+        if self.keys.says(key) {
+            self.note(format!("config.json: {key} means nothing to this model_type, as in transformers"));
+        }
+    }
+
+    /// Plain LLaMA of these keys: root mean square norms before each part, a gated feed-forward part, heads that
+    /// turn whole, no biases, no window. A family changes what is its own.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`], naming the field.
+    pub(crate) fn plain(&self, defaults: &Defaults) -> Result<NetworkConfig> {
+        let head_dim = self.head_dim(defaults)?;
+        if let Some(factor) = self.partial_rotary_factor()?.filter(|&factor| factor != 1.0) {
+            let fix = "use a checkpoint that rotates whole heads, or one of Phi-3's family";
+            return Err(unsupported("partial_rotary_factor", factor, fix));
+        }
+        self.turning(defaults, head_dim, head_dim)
+    }
+
+    /// The same of heads of `head_dim` dimensions, of which the first `rotated` turn.
+    ///
+    /// # Errors
+    /// As [`RawConfig::plain`].
+    pub(crate) fn turning(
+        &self,
+        defaults: &Defaults,
+        head_dim: usize,
+        rotated: usize,
+    ) -> Result<NetworkConfig> {
+        self.check_activation(defaults)?;
+        // Of families with learned positions; these have max_position_embeddings.
+        self.leave_out("n_positions");
+        let num_attention_heads = self.heads(defaults)?;
+        let (epsilon, norm_epsilon) = defaults.norm_epsilon;
+        Ok(NetworkConfig {
+            vocab_size: self.of_shape("vocab_size", defaults.vocab_size)?,
+            hidden_size: self.of_shape("hidden_size", defaults.hidden_size)?,
+            intermediate_size: self.of_shape("intermediate_size", defaults.intermediate_size)?,
+            num_hidden_layers: self.of_shape("num_hidden_layers", defaults.num_hidden_layers)?,
+            num_attention_heads,
+            num_key_value_heads: self
+                .or_follows("num_key_value_heads", defaults.num_key_value_heads)?
+                .unwrap_or(num_attention_heads),
+            attention: AttentionConfig::plain(head_dim),
+            norm: NormKind::RootMeanSquare,
+            norm_epsilon: self.keys.or(epsilon, norm_epsilon)?,
+            layer_norms: LayerNorms::Before,
+            qk_norm: None,
+            feed_forward: FeedForwardKind::Gated,
+            biases: Biases::default(),
+            fused: false,
+            multipliers: Multipliers::default(),
+            tie_word_embeddings: self.keys.or("tie_word_embeddings", defaults.tie_word_embeddings)?,
+            rope: rope::rope(self, defaults, rotated)?,
+            default_end_of_sequence: defaults.eos_token_id.filter(|_| !self.keys.has("eos_token_id")),
+            notes: Vec::new(),
+            assumed: Vec::new(),
+        })
+    }
+
+    fn heads(&self, defaults: &Defaults) -> Result<usize> {
+        self.of_shape("num_attention_heads", defaults.num_attention_heads)
+    }
+
+    /// A number that is part of the network's shape, within the limits. One that is left out is told of.
+    pub(crate) fn of_shape(&self, key: &'static str, default: usize) -> Result<usize> {
+        if !self.keys.has(key) {
+            let mut assumed = self.assumed.borrow_mut();
+            let taken = format!("{key} {default}");
+            if !assumed.contains(&taken) {
+                assumed.push(taken);
+            }
+        }
+        let number = self.keys.or(key, default)?;
+        within_limits(key, number)
+    }
+
+    /// A number of the shape that may follow from others: none where it does.
+    fn or_follows(&self, key: &'static str, missing: Missing) -> Result<Option<usize>> {
+        let number = match missing {
+            Missing::Follows => self.keys.optional(key)?,
+            Missing::NumberOrNull(number) if !self.keys.has(key) => Some(number),
+            Missing::NumberOrNull(_) => self.keys.optional(key)?,
+            Missing::Number(number) => Some(self.keys.or(key, number)?),
+        };
+        number.map(|number| within_limits(key, number)).transpose()
+    }
+
+    /// Dimensions of a head.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`] when it is not given and does not follow.
+    pub(crate) fn head_dim(&self, defaults: &Defaults) -> Result<usize> {
+        if let Some(head_dim) = self.or_follows("head_dim", defaults.head_dim)? {
+            return Ok(head_dim);
+        }
+        let (hidden, heads) = (self.of_shape("hidden_size", defaults.hidden_size)?, self.heads(defaults)?);
+        match heads > 0 && hidden.is_multiple_of(heads) {
+            true => Ok(hidden / heads),
+            false => Err(field_error("hidden_size", "is not a multiple of num_attention_heads")),
+        }
+    }
+
+    /// `partial_rotary_factor`, from either of its places.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`], naming the field.
+    pub(crate) fn partial_rotary_factor(&self) -> Result<Option<f64>> {
+        rope::partial_rotary_factor(self)
+    }
+
+    /// Refuses another activation.
+    fn check_activation(&self, defaults: &Defaults) -> Result<()> {
+        let [name, ..] = defaults.hidden_act else { return Ok(()) };
+        let given: String = self.keys.or("hidden_act", name.to_string())?;
+        match defaults.hidden_act.contains(&given.as_str()) {
+            true => Ok(()),
+            false => Err(unsupported("hidden_act", given, &format!("use a checkpoint with {name}"))),
+        }
+    }
+
+    /// Refuses weights that are quantised in a way of their own.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`].
+    pub(crate) fn refuse_quantised(&self) -> Result<()> {
+        match ["quantization_config", "compression_config"].into_iter().find(|key| self.keys.says(key)) {
+            None => Ok(()),
+            Some(key) => {
+                let fix = "use f32, bf16 or f16 weights, or a GGUF file";
+                Err(unsupported(key, "(quantised weights)", fix))
+            }
+        }
+    }
+
+    /// A window in every layer, where there is one.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`], naming the field: a window of 0, or layers that say otherwise.
+    pub(crate) fn window_in_all_layers(
+        &self,
+        layers: usize,
+        window: Option<usize>,
+    ) -> Result<Option<OwnWindow>> {
+        let sliding = vec![window.is_some(); layers];
+        self.check_layer_types(&sliding)?;
+        self.own_window(window, sliding)
+    }
+
+    /// A window in the layers that `layer_types` names, or else those that `slides` says.
+    ///
+    /// # Errors
+    /// As [`RawConfig::window_in_all_layers`].
+    pub(crate) fn window_in_layers(
+        &self,
+        layers: usize,
+        window: Option<usize>,
+        slides: impl Fn(usize) -> bool,
+    ) -> Result<Option<OwnWindow>> {
+        let by_rule = || (0..layers).map(|layer| window.is_some() && slides(layer)).collect();
+        let sliding: Vec<bool> = match (self.sliding_layers(layers)?, window) {
+            (Some(named), Some(_)) => named,
+            (Some(named), None) if named.contains(&true) => {
+                return Err(field_error("layer_types", "has sliding layers, and there is no sliding_window"));
+            }
+            _ => by_rule(),
+        };
+        self.own_window(window, sliding)
+    }
+
+    /// Layers whose queries and keys do not turn, by number; none where all do.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`], naming the field.
+    pub(crate) fn unrotated_layers(
+        &self,
+        layers: usize,
+        default_interval: usize,
+    ) -> Result<Option<Arc<[bool]>>> {
+        let interval = self.keys.or("no_rope_layer_interval", default_interval)?;
+        let unrotated: Vec<bool> = match self.keys.optional::<Vec<usize>>("no_rope_layers")? {
+            // 1 where a layer turns.
+            Some(turns) if turns.len() >= layers => turns[..layers].iter().map(|&turns| turns == 0).collect(),
+            Some(_) => return Err(field_error("no_rope_layers", "has fewer than num_hidden_layers entries")),
+            None if interval == 0 => return Err(field_error("no_rope_layer_interval", "is 0")),
+            None => (1..=layers).map(|layer| layer.is_multiple_of(interval)).collect(),
+        };
+        Ok(Some(unrotated).filter(|layers| layers.contains(&true)).map(Arc::from))
+    }
+}
+
+/// Refuses a number of the shape that is beyond what any model has.
+pub(in crate::checkpoint) fn within_limits(key: &str, number: usize) -> Result<usize> {
+    let most = if key == "num_hidden_layers" { limits::LAYERS } else { limits::WIDTH };
+    match number <= most {
+        true => Ok(number),
+        false => Err(field_error(key, &format!("is {number}, more than {most}"))),
+    }
+}

@@ -1,0 +1,169 @@
+//! Model families: what each has beyond plain LLaMA, put together from the parts that the network has.
+//!
+//! **Adding a family**: write `src/checkpoint/family/NAME.rs` with its `ENTRY`, and add that to [`FAMILIES`]. The exact meaning of a
+//! family is its modelling file in transformers; `scripts/compare_transformers.py` holds it to that.
+
+mod granite;
+mod iquestcoder;
+mod llama;
+mod mistral;
+mod olmo2;
+mod phi3;
+mod qwen2;
+mod qwen3;
+mod seed_oss;
+mod smollm3;
+mod starcoder2;
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::config::{NetworkConfig, RawConfig, Unique, field_error, says_something, unsupported};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::read_text;
+
+/// A family of models.
+pub(super) struct Family {
+    /// `model_type` in config.json, and the names under which others have the same.
+    pub(super) model_types: &'static [&'static str],
+    /// How llama.cpp stores it; none where it does not, or not by these parts.
+    pub(super) gguf: Option<GgufForm>,
+    /// The network of a config.
+    pub(super) read: fn(&RawConfig) -> Result<NetworkConfig>,
+}
+
+/// How llama.cpp stores a family.
+pub(super) struct GgufForm {
+    /// `general.architecture`.
+    pub(super) architecture: &'static str,
+    /// Whether it turns neighbouring dimensions, and stores the rows of queries and keys in that order.
+    pub(super) interleaved: bool,
+}
+
+/// Every family.
+const FAMILIES: &[Family] = &[
+    llama::ENTRY,
+    iquestcoder::ENTRY,
+    mistral::ENTRY,
+    qwen2::ENTRY,
+    qwen3::ENTRY,
+    granite::ENTRY,
+    smollm3::ENTRY,
+    phi3::ENTRY,
+    starcoder2::ENTRY,
+    olmo2::ENTRY,
+    seed_oss::ENTRY,
+];
+
+/// Fields of config.json that stand for what no family here has, with the words for it.
+const MISSING: &[(&str, &str)] = &[
+    ("num_experts", "a mixture of experts"),
+    ("num_local_experts", "a mixture of experts"),
+    ("n_routed_experts", "a mixture of experts"),
+    ("moe_intermediate_size", "a mixture of experts"),
+    ("linear_num_key_heads", "layers of linear attention"),
+    ("full_attention_interval", "layers of linear attention"),
+    ("mamba_d_state", "state space layers"),
+    ("state_size", "state space layers"),
+    ("kv_lora_rank", "latent attention"),
+    ("final_logit_softcapping", "soft caps on logits"),
+    ("attn_logit_softcapping", "soft caps on logits"),
+    ("use_parallel_residual", "attention and feed-forward part side by side"),
+    ("alibi", "biases in place of rotations"),
+    ("vision_config", "images"),
+    ("per_layer_config", "layers of shapes of their own"),
+];
+
+/// One that says so only of a family that is not here.
+const LEARNED_POSITIONS: (&str, &str) = ("n_positions", "learned positions");
+
+/// One that says so where it is false or null.
+const TO_BOTH_SIDES: (&str, &str) = ("is_causal", "attention to both sides");
+
+/// The family of a config.json.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Model`]: none has that `model_type`, with what of it is missing.
+pub(super) fn of(raw: &Value) -> Result<&'static Family> {
+    let Some(model_type) = raw.get("model_type") else {
+        return Err(field_error("model_type", "is missing").fix(one_of()));
+    };
+    let known = FAMILIES.iter().find(|family| family.model_types.iter().any(|name| model_type == name));
+    let missing = missing(raw, known.is_some());
+    match (known, &missing[..]) {
+        (Some(family), []) => Ok(family),
+        (None, []) => Err(unsupported("model_type", model_type, &one_of())),
+        (_, missing) => {
+            let value = format!("{model_type} with {}", missing.join(", "));
+            Err(unsupported("model_type", value, &one_of()))
+        }
+    }
+}
+
+/// The family that llama.cpp calls so.
+pub(super) fn of_architecture(name: &str) -> Option<(&'static Family, &'static GgufForm)> {
+    stored().find(|(_, gguf)| gguf.architecture == name)
+}
+
+/// The names of llama.cpp's that can be read.
+pub(super) fn architectures() -> Vec<&'static str> {
+    stored().map(|(_, gguf)| gguf.architecture).collect()
+}
+
+fn stored() -> impl Iterator<Item = (&'static Family, &'static GgufForm)> {
+    FAMILIES.iter().filter_map(|family| Some((family, family.gguf.as_ref()?)))
+}
+
+fn one_of() -> String {
+    let names: Vec<_> = FAMILIES.iter().flat_map(|family| family.model_types).copied().collect();
+    format!("use a checkpoint whose model_type is one of: {}", names.join(", "))
+}
+
+/// What a config asks for that is not there, as `num_experts (a mixture of experts)`.
+fn missing(raw: &Value, known: bool) -> Vec<String> {
+    let mut found: Vec<(&str, &str)> = Vec::new();
+    for &(field, what) in MISSING.iter().chain((!known).then_some(&LEARNED_POSITIONS)) {
+        if raw.get(field).is_some_and(says_something) && found.iter().all(|(_, other)| *other != what) {
+            found.push((field, what));
+        }
+    }
+    let (is_causal, _) = TO_BOTH_SIDES;
+    found.extend(raw.get(is_causal).filter(|value| !says_something(value)).map(|_| TO_BOTH_SIDES));
+    found.into_iter().map(|(field, what)| format!("{field} ({what})")).collect()
+}
+
+impl NetworkConfig {
+    /// Reads and checks `config.json`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`], naming the file and the field: unreadable, a missing field, a value that
+    /// makes no sense, or an architecture or option that is not supported.
+    pub fn read(path: &Path) -> Result<NetworkConfig> {
+        let text = read_text(path, ErrorKind::Model)?;
+        NetworkConfig::parse(&text).map_err(|e| e.in_file(path))
+    }
+
+    pub(in crate::checkpoint) fn parse(text: &str) -> Result<NetworkConfig> {
+        let Unique(raw) = serde_json::from_str(text).map_err(|e| {
+            Error::new(ErrorKind::Model, format!("not valid JSON: {e}")).fix("copy the file again")
+        })?;
+        NetworkConfig::from_json(raw)
+    }
+
+    /// Checks what config.json says.
+    ///
+    /// # Errors
+    /// As [`NetworkConfig::read`], naming the field.
+    pub fn from_json(raw: Value) -> Result<NetworkConfig> {
+        // The family first: another one's config lacks these fields, and naming one of them would hide the
+        // reason.
+        let family = of(&raw)?;
+        let raw = RawConfig::new(raw)?;
+        raw.refuse_quantised()?;
+        let mut config = (family.read)(&raw)?;
+        (config.notes, config.assumed) = raw.told();
+        config.check_shape()?;
+        Ok(config)
+    }
+}

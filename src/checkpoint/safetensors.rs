@@ -1,0 +1,165 @@
+//! safetensors weights of a directory, one file or sharded.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use safetensors::tensor::{Dtype, SafeTensors};
+
+use super::TensorSource;
+use crate::error::{Error, ErrorKind, Result};
+use crate::hub::weight_files;
+use crate::kernels::stored::{Bytes, Format, Mapped, StoredTensor};
+
+/// What stands before the names of the network's parts where it was saved with its head.
+const USUAL_PREFIX: &str = "model.";
+
+/// The weight files of a directory, mapped from disk.
+pub struct SafetensorsDir {
+    dir: PathBuf,
+    files: Vec<Arc<Mapped>>,
+    places: BTreeMap<String, Place>,
+    /// What stands before the names of the network's parts, `model.` as a rule.
+    prefix: String,
+}
+
+/// Where a tensor lies.
+struct Place {
+    /// Which of the files.
+    file: usize,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Range<usize>,
+}
+
+fn tensors(file: &Mapped) -> Result<SafeTensors<'_>> {
+    SafeTensors::deserialize(file).map_err(|e| {
+        Error::new(ErrorKind::Model, format!("not a whole safetensors file: {e}"))
+            .in_file(file.path())
+            .fix("the file may be cut short; download or copy it again")
+    })
+}
+
+impl SafetensorsDir {
+    /// Maps the weight files of a directory and reads their headers.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Model`], naming the file: missing, unreadable, cut short, or a tensor given twice.
+    pub fn open(dir: &Path) -> Result<SafetensorsDir> {
+        let files = weight_files(dir)?.iter().map(|file| Mapped::open(file)).collect::<Result<Vec<_>>>()?;
+        let mut places = BTreeMap::new();
+        for (number, file) in files.iter().enumerate() {
+            for (name, view) in tensors(file)?.tensors() {
+                let start = view.data().as_ptr() as usize - file.as_ptr() as usize;
+                let place = Place {
+                    file: number,
+                    dtype: view.dtype(),
+                    shape: view.shape().to_vec(),
+                    bytes: start..start + view.data().len(),
+                };
+                if places.insert(name.clone(), place).is_some() {
+                    return Err(Error::new(ErrorKind::Model, format!("tensor `{name}` is in two files"))
+                        .in_file(file.path())
+                        .fix("remove the stale shards of an earlier download"));
+                }
+            }
+        }
+        let prefix = prefix(&places);
+        Ok(SafetensorsDir { dir: dir.to_path_buf(), files, places, prefix })
+    }
+}
+
+/// What stands before the names of layers and of the last norm: `model.`; nothing where the network was saved without
+/// its head, `language_model.model.` and others where it was a part of something.
+fn prefix<T>(places: &BTreeMap<String, T>) -> String {
+    let of_layers = places.keys().filter_map(|name| name.split_once("layers.0.")).map(|(before, _)| before);
+    let with_norm = of_layers.filter(|prefix| places.contains_key(&format!("{prefix}norm.weight")));
+    let found: BTreeSet<&str> = with_norm.collect();
+    match found.first() {
+        Some(first) if !found.contains(USUAL_PREFIX) => first.to_string(),
+        _ => USUAL_PREFIX.to_string(),
+    }
+}
+
+impl TensorSource for SafetensorsDir {
+    fn names(&self) -> Vec<String> {
+        self.places.keys().cloned().collect()
+    }
+
+    fn own_name(&self, name: &str) -> String {
+        if self.prefix == USUAL_PREFIX {
+            return name.to_string();
+        }
+        match name.strip_prefix(USUAL_PREFIX) {
+            Some(part) => format!("{}{part}", self.prefix),
+            // The head stands beside `model.`, wherever that is.
+            None => {
+                let beside = self.prefix.strip_suffix(USUAL_PREFIX).unwrap_or_default();
+                let named = format!("{beside}{name}");
+                if self.places.contains_key(&named) { named } else { name.to_string() }
+            }
+        }
+    }
+
+    fn shape(&self, name: &str) -> Result<(Vec<usize>, &Path)> {
+        let place = &self.places[name];
+        let file = self.files[place.file].path();
+        format(name, place.dtype).map_err(|e| e.in_file(file))?;
+        Ok((place.shape.clone(), file))
+    }
+
+    fn tensor(&self, name: &str) -> Result<StoredTensor> {
+        let Place { file, dtype, shape, bytes } = &self.places[name];
+        let file = &self.files[*file];
+        Ok(StoredTensor {
+            file: file.path().to_path_buf(),
+            shape: shape.clone(),
+            format: format(name, *dtype).map_err(|e| e.in_file(file.path()))?,
+            bytes: Bytes::Mapped(file.clone(), bytes.clone()),
+        })
+    }
+
+    fn shape_is_from(&self) -> &'static str {
+        "config.json"
+    }
+
+    fn path(&self) -> &Path {
+        &self.dir
+    }
+}
+
+/// The format of a type.
+fn format(name: &str, dtype: Dtype) -> Result<&'static Format> {
+    match dtype {
+        Dtype::F32 => Ok(Format::f32()),
+        Dtype::F16 => Ok(Format::f16()),
+        Dtype::BF16 => Ok(Format::bf16()),
+        other => Err(Error::new(ErrorKind::Model, format!("tensor `{name}` has type {other:?}"))
+            .fix("save the model as f32, bf16 or f16")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes() {
+        let of = |names: &[&str]| prefix(&names.iter().map(|name| (name.to_string(), ())).collect());
+        assert_eq!(of(&["model.layers.0.x.weight", "model.norm.weight", "lm_head.weight"]), "model.");
+        assert_eq!(of(&["layers.0.x.weight", "norm.weight", "embed_tokens.weight"]), "");
+        assert_eq!(of(&["transformer.layers.0.x.weight", "transformer.norm.weight"]), "transformer.");
+        let both = [
+            "language_model.model.layers.0.x.weight",
+            "language_model.model.norm.weight",
+            "vision_tower.encoder.layers.0.x.weight",
+        ];
+        assert_eq!(of(&both), "language_model.model.");
+        assert_eq!(of(&[]), "model.");
+        assert_eq!(
+            of(&["layers.0.x.weight", "norm.weight", "model.layers.0.x", "model.norm.weight"]),
+            "model."
+        );
+    }
+}

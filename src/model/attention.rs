@@ -1,0 +1,167 @@
+//! Relative attention of rotated queries and keys, without an L x L tensor.
+//!
+//! Queries go in blocks. As the borders of zones never move back, a block meets each zone as one contiguous
+//! range of keys ([`Sight::stretches`]): most keys turn by one rotation for all its rows, only bands at the
+//! borders, about one block wide, need two, and what is not seen costs nothing. An exact attention with
+//! several rotations costs about one attention.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use burn::backend::Dispatch;
+use burn::tensor::{Bool, Device, Int, Tensor};
+
+use super::MAX_ELEMENTS;
+use crate::kernels::sight::rows_of;
+use crate::kernels::{AttentionKernel, Heads, MAX_TURNS, Precision, Sight, Stretch};
+
+/// Most queries in a block.
+const MAX_BLOCK: usize = 512;
+
+/// Attention of query rows over the keys that each of them sees.
+#[derive(Debug)]
+pub struct RelativeAttention {
+    /// `[rows, heads * head_dim]`, the logit scale included: the queries by each rotation.
+    pub queries: Vec<Tensor<2>>,
+    /// `[keys, kv_heads * head_dim]`: the keys by each rotation.
+    pub keys: Vec<Tensor<2>>,
+    /// `[keys, kv_heads * head_dim]`.
+    pub value: Tensor<2>,
+    /// Counts of heads; query head `n` reads key head `n * kv_heads / heads`.
+    pub heads: Heads,
+    /// What the rows see.
+    pub sight: Arc<Sight>,
+    /// Positions whose keys and values are left out: the row of a key behind them is its position less
+    /// their number. No row sees one.
+    pub lost: Range<usize>,
+}
+
+impl RelativeAttention {
+    /// `[rows, heads * head_dim]`, by the backend's own kernel; that has no gradients.
+    pub fn compute(self, precision: Precision) -> Tensor<2> {
+        let turns = self.queries.len().max(self.keys.len());
+        if self.value.device().is_autodiff() || turns > MAX_TURNS {
+            return self.in_blocks();
+        }
+        // The kernel does not read what stands in for a rotation that is not there.
+        let all = |turned: Vec<Tensor<2>>| {
+            std::array::from_fn(|n| turned.get(n).unwrap_or(&turned[0]).clone().into_dispatch())
+        };
+        let ([query_0, query_1, query_2], [key_0, key_1, key_2]) = (all(self.queries), all(self.keys));
+        let value = self.value.into_dispatch();
+        Tensor::from_dispatch(Dispatch::relative_attention(
+            query_0, query_1, query_2, key_0, key_1, key_2, value, self.heads, self.sight, self.lost,
+            precision,
+        ))
+    }
+
+    /// [`RelativeAttention::compute`] in tensor operations: the reference, and the way of gradients.
+    pub fn in_blocks(self) -> Tensor<2> {
+        let [rows, width] = self.queries[0].dims();
+        let heads = self.heads;
+        let block = (MAX_ELEMENTS / (heads.queries * (self.sight.first() + rows))).clamp(1, MAX_BLOCK);
+        let by_heads =
+            |turned: Vec<Tensor<2>>, heads| turned.into_iter().map(|x| by_head(x, heads)).collect();
+        let attention = ByHead {
+            queries: by_heads(self.queries, heads.queries),
+            keys: by_heads(self.keys, heads.keys),
+            value: by_head(self.value, heads.keys),
+            sight: self.sight,
+            lost: self.lost,
+        };
+        let blocks = (0..rows).step_by(block).map(|start| attention.block(start..(start + block).min(rows)));
+        Tensor::cat(blocks.collect(), 1).swap_dims(0, 1).reshape([rows, width])
+    }
+}
+
+/// `[rows, heads * d]` as `[heads, rows, d]`.
+fn by_head(x: Tensor<2>, heads: usize) -> Tensor<3> {
+    let [rows, width] = x.dims();
+    x.reshape([rows, heads, width / heads]).swap_dims(0, 1)
+}
+
+/// A [`RelativeAttention`] with queries `[heads, rows, d]`, keys and values `[kv_heads, keys, d]`.
+struct ByHead {
+    queries: Vec<Tensor<3>>,
+    keys: Vec<Tensor<3>>,
+    value: Tensor<3>,
+    sight: Arc<Sight>,
+    lost: Range<usize>,
+}
+
+impl ByHead {
+    /// Attention of one block of query rows.
+    fn block(&self, rows: Range<usize>) -> Tensor<3> {
+        let stretches = self.sight.stretches(rows.clone());
+        let scores = stretches.iter().map(|stretch| self.seen_scores(&rows, stretch)).collect();
+        let value = stretches.iter().map(|stretch| self.of_keys(&self.value, &stretch.keys)).collect();
+        weighted_sum(joined(scores, 2), joined(value, 1))
+    }
+
+    /// `[kv_heads, keys, d]` of some keys.
+    fn of_keys(&self, x: &Tensor<3>, keys: &Range<usize>) -> Tensor<3> {
+        x.clone().slice_dim(1, rows_of(keys, &self.lost))
+    }
+
+    /// Logits of the rows against the keys of a stretch, `[heads, rows, keys]`; -inf where they do not see.
+    fn seen_scores(&self, rows: &Range<usize>, stretch: &Stretch) -> Tensor<3> {
+        if let [zone] = stretch.zones[..]
+            && self.sight.all_in(zone, rows, &stretch.keys)
+        {
+            return self.scores(zone, rows, &stretch.keys);
+        }
+        let shape = [self.queries[0].dims()[0], rows.len(), stretch.keys.len()];
+        let unseen = Tensor::full(shape, f32::NEG_INFINITY, &self.value.device());
+        stretch.zones.iter().fold(unseen, |scores, &zone| {
+            let inside = self.inside(zone, rows, &stretch.keys).expand(shape);
+            scores.mask_where(inside, self.scores(zone, rows, &stretch.keys))
+        })
+    }
+
+    /// Logits by the rotation of a zone, `[heads, rows, keys]`.
+    fn scores(&self, zone: usize, rows: &Range<usize>, keys: &Range<usize>) -> Tensor<3> {
+        let turn = self.sight.turn(zone).expect("a zone that is seen");
+        let query = &self.queries[turn.query];
+        let [heads, _, head_dim] = query.dims();
+        let kv_heads = self.value.dims()[0];
+        // The query heads that share a key head stand below one another: one product serves them all.
+        let query = query.clone().slice_dim(1, rows.clone());
+        let query = query.reshape([kv_heads, heads / kv_heads * rows.len(), head_dim]);
+        let key = self.of_keys(&self.keys[turn.key], keys).swap_dims(1, 2);
+        query.matmul(key).reshape([heads, rows.len(), keys.len()])
+    }
+
+    /// Whether a row has a key in the zone, `[1, rows, keys]`.
+    fn inside(&self, zone: usize, rows: &Range<usize>, keys: &Range<usize>) -> Tensor<3, Bool> {
+        let device = self.value.device();
+        let shape = [1, rows.len(), keys.len()];
+        let border = |end: bool| {
+            let of_row = |row| {
+                let keys = self.sight.keys(zone, row);
+                (if end { keys.end } else { keys.start }) as i64
+            };
+            let borders: Vec<i64> = rows.clone().map(of_row).collect();
+            Tensor::<1, Int>::from_data(&borders[..], &device).reshape([1, rows.len(), 1]).expand(shape)
+        };
+        let key = positions(keys, &device).expand(shape);
+        key.clone().greater_equal(border(false)).bool_and(key.lower(border(true)))
+    }
+}
+
+/// Positions of keys, `[1, 1, keys]`.
+fn positions(keys: &Range<usize>, device: &Device) -> Tensor<3, Int> {
+    Tensor::<1, Int>::arange(keys.start as i64..keys.end as i64, device).reshape([1, 1, keys.len()])
+}
+
+fn joined(mut parts: Vec<Tensor<3>>, dim: usize) -> Tensor<3> {
+    if parts.len() == 1 { parts.swap_remove(0) } else { Tensor::cat(parts, dim) }
+}
+
+/// Softmax over logits `[heads, rows, keys]`, and the weighted sum of the values `[kv_heads, keys, d]`.
+fn weighted_sum(scores: Tensor<3>, value: Tensor<3>) -> Tensor<3> {
+    let [heads, rows, keys] = scores.dims();
+    let [kv_heads, _, head_dim] = value.dims();
+    let weights = burn::tensor::activation::softmax(scores, 2);
+    let weights = weights.reshape([kv_heads, heads / kv_heads * rows, keys]);
+    weights.matmul(value).reshape([heads, rows, head_dim])
+}
