@@ -188,7 +188,7 @@ pub(crate) fn check_token_losses_of_zones(device: &Device) {
 }
 
 /// Per-token losses within 5e-5 of float64, for what sight.json has beside.
-pub fn check_token_losses_of_sight(device: &Device) {
+pub(crate) fn check_token_losses_of_sight(device: &Device) {
     let golden = Golden::read("sight");
     for SightCase { name, encoding, ids, levels } in sight_cases(&golden) {
         let ours = losses_of(&ids, levels, &encoding, Precision::F32, device);
