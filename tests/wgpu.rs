@@ -170,6 +170,7 @@ fn main() {
         trial("token_losses_of_every_kind", common::golden::check_token_losses),
         trial("attention_of_several_zones", common::golden::check_attention_of_zones),
         trial("token_losses_of_several_zones", common::golden::check_token_losses_of_zones),
+        trial("token_losses_of_sight", common::golden::check_token_losses_of_sight),
         trial("token_by_token_of_every_kind", common::decoding::check_every_kind),
         trial("sequences_of_two_blocks", check_two_blocks),
         trial("the_forms_of_attention_agree", |device| on_random_cases(12, |case| check_forms(case, device))),

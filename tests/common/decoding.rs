@@ -11,13 +11,17 @@ use proptest::prelude::*;
 use super::repository;
 
 /// Every kind; the tiny checkpoint was trained at 64 tokens, so that these sequences go beyond.
-const SPECS: [&str; 22] = [
+const SPECS: [&str; 27] = [
     "rope",
     "linear:factor=4",
     "ntk:factor=4",
     "dynamic_ntk:factor=2",
     "yarn:factor=4",
+    "dynamic_yarn",
     "llama3:factor=8,low_freq_factor=1,high_freq_factor=4",
+    "clip:pairs=3,temperature=0.3",
+    "clip:form=hard",
+    "nope:logit_factor=1.2",
     "rerope:window=24,logn=true",
     "leaky_rerope:window=24,factor=8",
     "self_extend:window=24,group=4",
@@ -30,6 +34,7 @@ const SPECS: [&str; 22] = [
     "lm_infinite:window=20,sinks=30,ceiling=50,logn=true",
     "streaming_llm",
     "streaming_llm:window=13,sinks=2",
+    "streaming_llm:window=13,sinks=2,positions=text",
     "dual_chunk:chunk=40,local=10,mscale=true",
     "dual_chunk",
     "string:local=20",

@@ -26,6 +26,11 @@ fn token_losses_of_several_zones() {
 }
 
 #[test]
+fn token_losses_of_sight() {
+    common::golden::check_token_losses_of_sight(&Device::flex());
+}
+
+#[test]
 fn token_losses_in_split_precision() {
     common::golden::check_token_losses_in(Precision::Split, 1e-3, 1e-4);
 }

@@ -18,10 +18,12 @@
 //! **Adding a kind**: write `src/NAME.rs` with a serde struct whose fields are the kind's keys, an
 //! `impl Encoding` and its `ENTRY`, and add the entry to [`KINDS`]. The file's name is the kind's name.
 
+mod clip;
 mod context;
 mod dpe;
 mod dual_chunk;
 mod dynamic_ntk;
+mod dynamic_yarn;
 mod hirope;
 mod leaky_rerope;
 mod linear;
@@ -29,6 +31,7 @@ mod list;
 mod llama3;
 mod lm_infinite;
 mod longrope;
+mod nope;
 mod ntk;
 mod rerope;
 mod rope;
@@ -116,7 +119,10 @@ pub const KINDS: &[EncodingKind] = &[
     ntk::ENTRY,
     dynamic_ntk::ENTRY,
     yarn::ENTRY,
+    dynamic_yarn::ENTRY,
     llama3::ENTRY,
+    clip::ENTRY,
+    nope::ENTRY,
     rerope::ENTRY,
     leaky_rerope::ENTRY,
     self_extend::ENTRY,
@@ -175,6 +181,15 @@ fn check_factor(factor: f64) -> Result<()> {
         return Ok(());
     }
     Err(key_error("factor", format!("factor is {factor}"), "give a finite factor of at least 1"))
+}
+
+/// Refuses a factor on the logits that is not a finite number above 0.
+fn check_logit_factor(factor: f64) -> Result<()> {
+    if factor.is_finite() && factor > 0.0 {
+        return Ok(());
+    }
+    let what = format!("logit_factor is {factor}");
+    Err(key_error("logit_factor", what, "give a finite number above 0, as 1 or 1.143434"))
 }
 
 /// Refuses an original length of 0; the model's trained length is used where none is given.

@@ -18,6 +18,9 @@ pub struct EncodingSpec {
     pub base: Option<f64>,
     /// Lifts the model's own sliding window; every kind takes it, for models that have one.
     pub full_attention: bool,
+    /// `beta` of [`Rotations::with_temperature`], at least 0; every kind takes it. It takes the place of a
+    /// checkpoint's own, which none of those that are read has; 0 is none, and not given the checkpoint's own.
+    pub temperature: Option<f64>,
     /// Limits what the model reads at a time; every kind takes it.
     pub context: Option<Context>,
     encoding: Arc<dyn Encoding>,
@@ -32,17 +35,20 @@ impl EncodingSpec {
         let kind = find_kind(kind)?;
         let base = take_base(&mut keys)?;
         let full_attention = take_full_attention(&mut keys)?;
+        let temperature = take_temperature(&mut keys)?;
         let context = Context::take(&mut keys)?;
         let (encoding, mut keys) = (kind.read)(keys).map_err(|e| keys_error(kind, &e))?;
+        refuse_both_scales(temperature, &keys)?;
         keys.extend(base.map(|base| ("base".into(), base.into())));
         keys.extend(full_attention.then(|| ("full_attention".into(), true.into())));
+        keys.extend(temperature.map(|beta| ("temperature".into(), beta.into())));
         if let Some(Context { tokens, stride }) = context {
             // TOML integers are signed; they were read from such.
             keys.extend(
                 [("context", tokens), ("stride", stride)].map(|(key, n)| (key.into(), (n as i64).into())),
             );
         }
-        Ok(EncodingSpec { kind: kind.name, keys, base, full_attention, context, encoding })
+        Ok(EncodingSpec { kind: kind.name, keys, base, full_attention, temperature, context, encoding })
     }
 
     /// From `kind` or `kind:key=value,key=value`.
@@ -105,7 +111,10 @@ impl EncodingSpec {
     /// The rotations of the given tokens under this encoding.
     pub fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
         let own_window = model.own_window.clone().filter(|_| !self.full_attention);
-        self.encoding.rotations(&self.model(model), positions).with_own_window(own_window)
+        self.encoding
+            .rotations(&self.model(model), positions)
+            .with_temperature(self.temperature.unwrap_or(0.0), positions, model.trained_length)
+            .with_own_window(own_window)
     }
 
     fn model(&self, model: &ModelRope) -> ModelRope {
@@ -152,6 +161,38 @@ fn take_full_attention(keys: &mut toml::Table) -> Result<bool> {
         Some(other) => {
             Err(key_error("full_attention", format!("full_attention is {other}"), "give true or false"))
         }
+    }
+}
+
+fn take_temperature(keys: &mut toml::Table) -> Result<Option<f64>> {
+    let beta = match keys.remove("temperature") {
+        None => return Ok(None),
+        Some(toml::Value::Integer(beta)) => beta as f64,
+        Some(toml::Value::Float(beta)) => beta,
+        Some(other) => return Err(temperature_error(&other)),
+    };
+    match beta.is_finite() && beta >= 0.0 {
+        true => Ok(Some(beta)),
+        false => Err(temperature_error(&beta)),
+    }
+}
+
+fn temperature_error(value: &dyn fmt::Display) -> Error {
+    let what = format!("temperature is {value}");
+    key_error("temperature", what, "give a finite number of at least 0, as 0.1")
+}
+
+/// Both scale the logits of far queries, each in its way: a temperature above 0 and `logn` together are refused.
+fn refuse_both_scales(temperature: Option<f64>, keys: &toml::Table) -> Result<()> {
+    let logn = keys.get("logn") == Some(&toml::Value::Boolean(true));
+    match temperature {
+        Some(beta) if beta > 0.0 && logn => {
+            let what = format!(
+                "temperature {beta} together with logn: both scale the logits by the query's position"
+            );
+            Err(key_error("temperature", what, "leave out `temperature` or `logn`"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use longcode_base::error::Result;
 
-/// `t` if `t < w`; the first `sinks` keys are seen beyond that, as if they stood right before the window:
+/// `t` if `t < w`; the first `sinks` keys are seen beyond that, by default as if they stood right before the window:
 /// `min(i, sinks + w - 1) - j`. The authors' recent size is `w - 1`, the query itself comes on top. Their
 /// chat attends to a long prompt densely; here the rule for token by token holds throughout.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -19,6 +19,27 @@ pub(crate) struct StreamingLlm {
     pub sinks: usize,
     /// `w`, tokens; the trained length less the sinks when not given.
     pub window: Option<usize>,
+    /// What the distances of the sinks count.
+    // Left out of a resolved config where it is the default, so that results from before the key resume.
+    #[serde(default, skip_serializing_if = "Counted::is_default")]
+    pub positions: Counted,
+}
+
+/// What the distance of a sink beyond the window counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Counted {
+    /// Places in the cache, which never grows: `min(i, sinks + w - 1) - j`.
+    #[default]
+    Cache,
+    /// Tokens of the text, `t`: what a cache gives whose keys are turned once and dropped without a shift.
+    Text,
+}
+
+impl Counted {
+    fn is_default(&self) -> bool {
+        *self == Counted::default()
+    }
 }
 
 fn default_sinks() -> usize {
@@ -34,7 +55,7 @@ impl StreamingLlm {
 pub(super) const ENTRY: EncodingKind = kind_of::<StreamingLlm>(
     "streaming_llm",
     "a window right behind attention sinks (Xiao et al. 2024)",
-    "sinks=4, window=L0-sinks",
+    "sinks=4, window=L0-sinks, positions=cache",
 );
 
 impl Encoding for StreamingLlm {
@@ -51,7 +72,12 @@ impl Encoding for StreamingLlm {
 
     fn notes(&self, model: &ModelRope) -> Vec<String> {
         let window = self.window(model);
-        let mut notes = window_notes(self.sinks + window, model);
+        // In positions of the text the sinks are as far back as they are, which no window can avoid.
+        let furthest = match self.positions {
+            Counted::Cache => self.sinks + window,
+            Counted::Text => window,
+        };
+        let mut notes = window_notes(furthest, model);
         notes.extend(sinks_note(self.sinks, window));
         notes
     }
@@ -59,7 +85,10 @@ impl Encoding for StreamingLlm {
     fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
         let window = self.window(model);
         let furthest = self.sinks + window - 1;
-        let query = positions.map(|i| i.min(furthest) as f64);
+        let query = match self.positions {
+            Counted::Cache => positions.map(|i| i.min(furthest) as f64),
+            Counted::Text => positions.by_token(),
+        };
         let far = Rotation::single(model.pairs(), query, positions.by_token());
         let spectrum = model.own_spectrum(positions.sequence_length);
         Rotations::with_sinks(spectrum, positions, window, self.sinks, far)

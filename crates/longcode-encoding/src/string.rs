@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Encoding, EncodingKind, ModelRope, Positions, Rotation, Rotations, key_error, kind_of};
+use super::{
+    Encoding, EncodingKind, ModelRope, Positions, Rotation, Rotations, check_logit_factor, key_error, kind_of,
+};
 use longcode_base::error::Result;
 
 /// `t` if `t < shift`, else `t - shift + local`. The authors' prefill counts the pair `t = shift` twice,
@@ -47,13 +49,7 @@ impl Encoding for StringEncoding {
                 "give a shift of at least 1 token, or leave it out",
             ));
         }
-        match self.logit_factor.is_finite() && self.logit_factor > 0.0 {
-            true => Ok(()),
-            false => {
-                let what = format!("logit_factor is {}", self.logit_factor);
-                Err(key_error("logit_factor", what, "give a finite number above 0, as 1 or 1.143434"))
-            }
-        }
+        check_logit_factor(self.logit_factor)
     }
 
     fn notes(&self, _model: &ModelRope) -> Vec<String> {

@@ -35,12 +35,21 @@ fn whole_pairs() -> bool {
     true
 }
 
-fn default_beta_fast() -> f64 {
+pub(super) fn default_beta_fast() -> f64 {
     32.0
 }
 
-fn default_beta_slow() -> f64 {
+pub(super) fn default_beta_slow() -> f64 {
     1.0
+}
+
+/// Refuses bounds of the ramp that do not bound one.
+pub(super) fn check_betas(beta_fast: f64, beta_slow: f64) -> Result<()> {
+    if beta_slow > 0.0 && beta_fast > beta_slow && beta_fast.is_finite() {
+        return Ok(());
+    }
+    let what = format!("beta_fast is {beta_fast} and beta_slow {beta_slow}");
+    Err(key_error("beta_fast", what, "give beta_fast > beta_slow > 0, as 32 and 1"))
 }
 
 impl Yarn {
@@ -72,10 +81,7 @@ impl SpectrumRule for Yarn {
     fn check(&self) -> Result<()> {
         check_factor(self.factor)?;
         check_original_max_position(self.original_max_position)?;
-        if !(self.beta_slow > 0.0 && self.beta_fast > self.beta_slow && self.beta_fast.is_finite()) {
-            let what = format!("beta_fast is {} and beta_slow {}", self.beta_fast, self.beta_slow);
-            return Err(key_error("beta_fast", what, "give beta_fast > beta_slow > 0, as 32 and 1"));
-        }
+        check_betas(self.beta_fast, self.beta_slow)?;
         match self.attention_factor {
             Some(m) if !(m.is_finite() && m > 0.0) => Err(key_error(
                 "attention_factor",

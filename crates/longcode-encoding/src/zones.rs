@@ -14,7 +14,7 @@ pub struct Rotations {
     pub spectrum: Spectrum,
     /// In the order of the keys; the first begins at key 0, the last ends with the query's own token.
     pub zones: Vec<Zone>,
-    /// Factor on the logits of each query beside the spectrum's (option `logn`); empty: 1 everywhere.
+    /// Factor on the logits of each query beside the spectrum's (`logn` or `temperature`); empty: 1 everywhere.
     pub query_scale: Vec<f64>,
     /// The checkpoint's own limit of sight, on top of the zones, in the layers that have it.
     pub own_window: Option<OwnWindow>,
@@ -128,6 +128,16 @@ impl Rotations {
         if logn {
             let log_trained = (trained_length as f64).ln();
             let scale = |i: usize| (((i + 1) as f64).ln() / log_trained).max(1.0);
+            self.query_scale = positions.tokens.clone().map(scale).collect();
+        }
+        self
+    }
+
+    /// With key `temperature` (Ministral 3; Llama 4 has it in layers that do not turn, a token earlier): logits of
+    /// query `i` are scaled by `1 + beta ln(1 + floor(i / L0))`, in every zone. No encoding has it beside `logn`.
+    pub fn with_temperature(mut self, beta: f64, positions: &Positions, trained_length: usize) -> Rotations {
+        if beta != 0.0 {
+            let scale = |i: usize| 1.0 + beta * ((1 + i / trained_length) as f64).ln();
             self.query_scale = positions.tokens.clone().map(scale).collect();
         }
         self
