@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::messages;
 
 /// Whether work is under way that ends by itself when asked to.
 static DEFERRED: AtomicBool = AtomicBool::new(false);
@@ -17,12 +18,12 @@ static REQUESTED: AtomicBool = AtomicBool::new(false);
 pub fn handle() -> Result<()> {
     ctrlc::set_handler(|| {
         if DEFERRED.load(Ordering::SeqCst) && !REQUESTED.swap(true, Ordering::SeqCst) {
-            tell!("stopping after this step; once more to stop at once");
+            status!("stopping after this step; once more to stop at once");
             return;
         }
         let error = Error::new(ErrorKind::Interrupted, "interrupted")
             .fix("run the same command again (`train`: with --resume); what was finished is kept");
-        tell!("{error}");
+        messages::fail(&error);
         std::process::exit(i32::from(error.kind.exit_code()));
     })
     .map_err(|e| Error::new(ErrorKind::Usage, format!("cannot handle Ctrl-C: {e}")))

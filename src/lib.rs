@@ -11,7 +11,7 @@
 extern crate longcode_base;
 
 pub use longcode_base::{error, files, hash, limits, registry};
-pub(crate) use longcode_base::{progress, terminal};
+pub(crate) use longcode_base::{messages, progress, terminal};
 pub use longcode_encoding as encoding;
 pub use longcode_hub as hub;
 pub use longcode_kernels as kernels;

@@ -72,7 +72,7 @@ impl Args {
         check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let sources = Sources::read(&self.files)?;
         let device = self.device.open()?;
-        tell!("device: {}", device.name);
+        status!("device: {}", device.name);
         let model = checkpoint.load(&device.device, self.precision)?;
         for SourceFile { path, text } in &sources.files {
             let shown =

@@ -104,7 +104,7 @@ impl Args {
                 .fix("add --tokenizer MODEL"));
         }
         Ok(regions(source, self.unit).unwrap_or_else(|| {
-            tell!("no unit found: with a tokenizer the segments are {}", Unit::FALLBACK);
+            note!("no unit found: with a tokenizer the segments are {}", Unit::FALLBACK);
             let whole = Region {
                 start: 0,
                 end: source.text.len(),

@@ -19,17 +19,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::checkpoint::Checkpoint;
 use crate::encoding::{EncodingSpec, KINDS, ModelRope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::{self, Name};
 use crate::kernels::Products;
+use crate::messages::{Format, Level};
 use crate::registry::Kind;
 use crate::task::TASKS;
 use crate::terminal::visible;
-use crate::{interrupt, memory};
+use crate::{device, interrupt, memory, messages};
 use longcode_base::guard;
 
 /// What a code language model does beyond its training length, under each position encoding.
@@ -39,6 +40,46 @@ use longcode_base::guard;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    messages: Messages,
+}
+
+/// What is said on stderr, and how.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Messages, on stderr")]
+struct Messages {
+    /// Notes and errors alone: no progress
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Also what each step does and takes
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// `text`, or `json`: an object on each line, with `level` (detail, status, note, error) and `message`
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+/// How messages look.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+impl Messages {
+    fn configure(&self) {
+        let least = match (self.quiet, self.verbose) {
+            (true, _) => Level::Note,
+            (_, true) => Level::Detail,
+            _ => Level::Status,
+        };
+        let format = match self.log_format {
+            LogFormat::Text => Format::Text,
+            LogFormat::Json => Format::Json,
+        };
+        messages::configure(least, format);
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -78,7 +119,7 @@ fn find_model(given: &Path, download: bool) -> Result<PathBuf> {
 fn open_model(given: &Path, download: bool) -> Result<Checkpoint> {
     let path = find_model(given, download)?;
     let checkpoint = Checkpoint::open(&path)?;
-    checkpoint.notes().for_each(|note| tell!("{}: {note}", given.display()));
+    checkpoint.notes().for_each(|note| note!("{}: {note}", given.display()));
     Ok(checkpoint)
 }
 
@@ -86,19 +127,21 @@ fn open_model(given: &Path, download: bool) -> Result<Checkpoint> {
 fn check_encoding(encoding: &EncodingSpec, text: &str, model: &ModelRope) -> Result<()> {
     encoding.check(model).map_err(|e| e.at(format_args!("encoding `{text}`")))?;
     for note in encoding.notes(model) {
-        tell!("encoding `{text}`: {note}");
+        note!("encoding `{text}`: {note}");
     }
     Ok(())
 }
 
 /// Parses the command line, does it, and tells what went wrong.
 pub fn main() -> ExitCode {
+    device::quiet_mesa();
     memory::keep_freed();
     memory::tell_aborts();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => return clap_exit(&e),
     };
+    cli.messages.configure();
     panic::set_hook(Box::new(remember_panic));
     let done = panic::catch_unwind(|| {
         memory::refuse_little()?;
@@ -109,7 +152,7 @@ pub fn main() -> ExitCode {
     match done.unwrap_or_else(|_| Err(panicked())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            tell!("{e}");
+            messages::fail(&e);
             ExitCode::from(e.kind.exit_code())
         }
     }
@@ -141,7 +184,7 @@ fn clap_exit(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let error = usage_error(error);
-    tell!("{error}");
+    messages::fail(&error);
     ExitCode::from(error.kind.exit_code())
 }
 

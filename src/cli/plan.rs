@@ -53,7 +53,7 @@ impl Args {
         let shard = self.shard.as_deref().map(Shard::parse).transpose()?;
         let config = read_config(&self.config, &self.set, self.precision, self.download)?;
         let device = self.device.open()?;
-        tell!("device: {}", device.name);
+        status!("device: {}", device.name);
         let out = self.out.unwrap_or_else(|| results_directory(&config, shard));
         let plan = plan(&config, &device, &out, PlanOptions { limit: self.limit, shard })?;
         match self.json {

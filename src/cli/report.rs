@@ -52,10 +52,10 @@ pub(super) fn write(results: &Results, out: &Path, baseline: Option<&str>) -> Re
     let report = Report::new(results, baseline)?;
     make_directory(out)?;
     report.write(out)?;
-    results.notes.iter().for_each(|note| tell!("note: {note}"));
+    results.notes.iter().for_each(|note| note!("note: {note}"));
     for disagreement in &results.disagreements {
-        tell!("warning: measured twice with different outcomes: {disagreement}");
+        note!("warning: measured twice with different outcomes: {disagreement}");
     }
-    tell!("report: {}", out.join("report.html").display());
+    status!("report: {}", out.join("report.html").display());
     print_as_it_is(&terminal::render(&report, std::io::stdout().is_terminal()))
 }

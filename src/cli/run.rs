@@ -56,7 +56,7 @@ impl Args {
         options.check()?;
         let config = read_config(&self.config, &self.set, self.precision, self.download)?;
         let devices = self.device.open()?;
-        devices.iter().for_each(|device| tell!("device: {}", device.name));
+        devices.iter().for_each(|device| status!("device: {}", device.name));
         let out = self.out.unwrap_or_else(|| results_directory(&config, shard));
         let stored = run(&config, &devices, &out, options)?;
         let results = Results::read(&out)?;

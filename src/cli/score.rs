@@ -66,7 +66,7 @@ impl Args {
         check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let mut sources = Sources::read(&self.files)?;
         let device = self.device.open()?;
-        tell!("device: {}", device.name);
+        status!("device: {}", device.name);
         let model = checkpoint.load(&device.device, self.precision)?;
         let mut scored = 0;
         let mut failed: Option<Error> = None;
@@ -139,7 +139,7 @@ impl Args {
             None => segments_by(self.unit.unwrap_or(Unit::Function)),
         };
         if let Some(max) = self.max_tokens.filter(|&max| max < count) {
-            tell!("{}: scored the first {max} of {count} tokens", file.display());
+            note!("{}: scored the first {max} of {count} tokens", file.display());
             tokens.ids.truncate(max);
         }
         let levels = levels.into_iter().map(|segments| segments.index).collect();

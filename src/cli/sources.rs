@@ -84,10 +84,10 @@ impl Sources {
     pub(super) fn tell_left_out(&self, used: usize, as_json: bool) -> Result<()> {
         const NAMED: usize = 5;
         for (path, why) in self.left_out.iter().take(NAMED) {
-            tell!("{}: left out: {}", path.display(), why.what);
+            note!("{}: left out: {}", path.display(), why.what);
         }
         if !self.left_out.is_empty() {
-            tell!("{} of {} files are left out", self.left_out.len(), self.left_out.len() + used);
+            note!("{} of {} files are left out", self.left_out.len(), self.left_out.len() + used);
         }
         for (path, why) in self.left_out.iter().filter(|_| as_json) {
             print(&format!("{}\n", json!({"file": name(path), "left_out": why.what})))?;

@@ -36,7 +36,7 @@ impl Args {
     pub(super) fn execute(self) -> Result<()> {
         let (config, search) = TrainConfig::read(&self.config, &self.set)?;
         let device = self.device.open()?;
-        tell!("device: {}", device.name);
+        status!("device: {}", device.name);
         let out = self.out.unwrap_or_else(|| Path::new("trained").join(&config.name));
         let mode = match (self.resume, self.fresh) {
             (true, _) => Mode::Resume,

@@ -54,7 +54,7 @@ impl Args {
             config.download()?;
         }
         let device = self.device.open()?;
-        tell!("device: {}", device.name);
+        status!("device: {}", device.name);
         let out = self.out.unwrap_or_else(|| Path::new("results").join(&config.name));
         let found = tune(config, &device, &out, self.fresh).map_err(|e| e.in_file(&self.config))?;
         print(&found)

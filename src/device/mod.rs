@@ -7,15 +7,18 @@ use burn::tensor::Device;
 
 use crate::error::{Error, ErrorKind, Result};
 
-#[cfg(feature = "wgpu")]
+#[cfg(feature = "gpu")]
 mod with_wgpu;
-#[cfg(not(feature = "wgpu"))]
+#[cfg(not(feature = "gpu"))]
 mod without_wgpu;
 
-#[cfg(feature = "wgpu")]
+#[cfg(feature = "gpu")]
 use with_wgpu as adapter;
-#[cfg(not(feature = "wgpu"))]
+
+#[cfg(not(feature = "gpu"))]
 use without_wgpu as adapter;
+
+pub(crate) use adapter::quiet_mesa;
 
 pub use adapter::{Adapter, NO_ADAPTER, adapters};
 

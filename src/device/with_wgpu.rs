@@ -98,6 +98,17 @@ fn numbered(api: WgpuBackend, kinds: Vec<DeviceKind>) -> Vec<Adapter> {
     kinds.into_iter().enumerate().map(|(number, kind)| Adapter { number, kind, api }).collect()
 }
 
+/// Keeps Mesa's layer that sorts GPUs from asking a display first where there is none, and from complaining on stderr in
+/// words like ours. What a user has set for that layer holds.
+pub(crate) fn quiet_mesa() {
+    const SET_FOR_IT: [&str; 5] =
+        ["NODEVICE_SELECT", "MESA_VK_DEVICE_SELECT", "DRI_PRIME", "XDG_RUNTIME_DIR", "WAYLAND_DISPLAY"];
+    if cfg!(target_os = "linux") && SET_FOR_IT.iter().all(|name| std::env::var_os(name).is_none()) {
+        // SAFETY: called by `main` alone, before there is another thread.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+    }
+}
+
 /// The adapters of one interface.
 fn ask(backend: Backend) -> Vec<DeviceType> {
     let instance = Instance::new(InstanceDescriptor {

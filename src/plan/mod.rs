@@ -229,7 +229,7 @@ impl Plan {
         self.opening_seconds += started.elapsed().as_secs_f64();
         let started = Instant::now();
         let name = &prepared.config.models[model].name;
-        tell!("model \"{name}\": measuring, for up to about {} s", budget.as_secs());
+        status!("model \"{name}\": measuring, for up to about {} s", budget.as_secs());
         let subject = Subject {
             checkpoint,
             model: &network,

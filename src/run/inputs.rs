@@ -59,14 +59,14 @@ fn not_run(task: &str, missing: Error) -> String {
 pub(super) fn open_checkpoints(config: &Config, directories: &[PathBuf]) -> Result<Vec<Checkpoint>> {
     let open = |(entry, directory): (&ModelEntry, &PathBuf)| {
         let checkpoint = Checkpoint::open(directory)?;
-        checkpoint.notes().for_each(|note| tell!("model \"{}\": {note}", entry.name));
+        checkpoint.notes().for_each(|note| note!("model \"{}\": {note}", entry.name));
         for encoding in &config.encodings {
             encoding.spec.check(&checkpoint.config.rope).map_err(|e| {
                 e.at(format_args!("encoding \"{}\"", encoding.name))
                     .at(format_args!("model \"{}\"", entry.name))
             })?;
             for note in encoding.spec.notes(&checkpoint.config.rope) {
-                tell!("encoding \"{}\", model \"{}\": {note}", encoding.name, entry.name);
+                note!("encoding \"{}\", model \"{}\": {note}", encoding.name, entry.name);
             }
         }
         checkpoint.check_weights()?;

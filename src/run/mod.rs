@@ -57,7 +57,7 @@ pub fn run(config: &Config, devices: &[OpenDevice], out: &Path, options: RunOpti
     let left: usize = batches.iter().map(|batch| batch.jobs.len()).sum();
     announce(out, options.shard, [store.done().len(), left, planned]);
     if store.failed() > 0 {
-        tell!(
+        note!(
             "{} of those stored are failures, which are not tried again; --fresh starts over",
             store.failed()
         );
@@ -68,6 +68,7 @@ pub fn run(config: &Config, devices: &[OpenDevice], out: &Path, options: RunOpti
     workers::evaluate(&prepared, devices, &batches, |batch, lines| {
         for line in &lines {
             store.append(line)?;
+            detail!("{}: {} tokens in {:.2} s", line.key, line.tokens, line.seconds);
             failures.note(line);
         }
         progress.advance_by(batch.tokens(), batch.cost());
@@ -89,16 +90,13 @@ impl Failures {
         let Measured::Failed(why) = &line.measured else { return };
         self.0 += 1;
         if self.0 <= Failures::NAMED {
-            let SampleKey { model, encoding, task, sample } = &line.key;
-            tell!(
-                "failed: sample \"{sample}\" of task \"{task}\", model \"{model}\", encoding \"{encoding}\": {why}"
-            );
+            note!("failed: {}: {why}", line.key);
         }
     }
 
     fn tell_others(&self) {
         if self.0 > Failures::NAMED {
-            tell!("{} failed in all; the report counts them, samples.jsonl names them", self.0);
+            note!("{} failed in all; the report counts them, samples.jsonl names them", self.0);
         }
     }
 }
@@ -135,10 +133,10 @@ fn announce(out: &Path, shard: Option<Shard>, [done, left, planned]: [usize; 3])
     let shard = shard.map(|shard| format!(", shard {shard}")).unwrap_or_default();
     let run = format!("{}{shard}", out.display());
     match (done, left) {
-        (_, 0) if planned == 0 => tell!("{run}: no sample is left for this shard, nothing to do"),
-        (0, _) => tell!("{run}: {left} of {planned} samples x encodings to do"),
-        (_, 0) => tell!("{run}: nothing left to do, {done} of {planned} samples x encodings are stored"),
-        _ => tell!("{run}: continuing, {done} of {planned} samples x encodings are stored, {left} to do"),
+        (_, 0) if planned == 0 => status!("{run}: no sample is left for this shard, nothing to do"),
+        (0, _) => status!("{run}: {left} of {planned} samples x encodings to do"),
+        (_, 0) => status!("{run}: nothing left to do, {done} of {planned} samples x encodings are stored"),
+        _ => status!("{run}: continuing, {done} of {planned} samples x encodings are stored, {left} to do"),
     }
 }
 

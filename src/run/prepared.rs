@@ -66,7 +66,7 @@ impl<'a> Prepared<'a> {
         }
         let Inputs { models, datasets, missing } = find_inputs(config)?;
         let notes = notes_of_data(&datasets)?;
-        missing.iter().chain(&notes).for_each(|note| tell!("{note}"));
+        missing.iter().chain(&notes).for_each(|note| note!("{note}"));
         let checkpoints = open_checkpoints(config, &models)?;
         let work = work(config, &checkpoints, &datasets)?;
         let account = |(model, checkpoint): (usize, &Checkpoint)| {
@@ -198,7 +198,7 @@ fn work<'a>(
             let without_units = without_units(&samples, config, dataset.manifest.text_kind);
             let notes = selection.notes.into_iter().chain(without_units);
             let notes: Vec<String> = notes.map(note).collect();
-            notes.iter().for_each(|note| tell!("{note}"));
+            notes.iter().for_each(|note| note!("{note}"));
             all.push(Work { model, task, samples, left_out: selection.left_out, notes });
         }
     }
@@ -302,10 +302,10 @@ fn left_out(config: &Config, work: &[Work]) -> Vec<LeftOutRecord> {
     let mut all = Vec::new();
     for work in work {
         for LeftOut { record, why } in work.left_out.iter().take(NAMED) {
-            tell!("task \"{}\": {record} is left out: {why}", work.task.name);
+            note!("task \"{}\": {record} is left out: {why}", work.task.name);
         }
         if let Some(more) = work.left_out.len().checked_sub(NAMED + 1) {
-            tell!("task \"{}\": {} more are left out, see environment.json", work.task.name, more + 1);
+            note!("task \"{}\": {} more are left out, see environment.json", work.task.name, more + 1);
         }
         all.extend(work.left_out.iter().map(|left_out| LeftOutRecord {
             model: config.models[work.model].name.clone(),

@@ -3,6 +3,8 @@
 //! A line ends with a checksum over what stands before it, so that a bit that flipped is found. Lines of before there
 //! were checksums have none.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -48,6 +50,13 @@ pub struct SampleKey {
     pub task: String,
     /// The sample's id.
     pub sample: String,
+}
+
+impl fmt::Display for SampleKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SampleKey { model, encoding, task, sample } = self;
+        write!(f, "sample \"{sample}\" of task \"{task}\", model \"{model}\", encoding \"{encoding}\"")
+    }
 }
 
 /// What stands before the checksum and after what it is over.

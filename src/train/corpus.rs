@@ -113,7 +113,7 @@ impl Corpus {
         let mut all = Vec::new();
         for dataset in &self.datasets {
             let name = &dataset.manifest.name;
-            dataset.notes()?.iter().for_each(|note| tell!("data set \"{name}\": {note}"));
+            dataset.notes()?.iter().for_each(|note| note!("data set \"{name}\": {note}"));
             all.extend(dataset.records()?);
         }
         Ok(all)
@@ -145,7 +145,7 @@ impl Corpus {
         if let Some(tokens) = Streams::read(dir).filter(|tokens| tokens.about.sha256 == sha256) {
             return Ok(tokens);
         }
-        tell!("tokenizing the corpus");
+        status!("tokenizing the corpus");
         let tokens = self.tokenize(&read_tokenizer(tokenizer)?, keys, seed, sha256)?;
         tokens.write(dir)?;
         Ok(tokens)

@@ -89,7 +89,7 @@ fn find_checkpoint(path: &str, config: &TrainConfig, search: &[PathBuf]) -> Resu
     }
     weight_files(&dir)?;
     let checkpoint = Checkpoint::open(&dir)?;
-    checkpoint.notes().for_each(|note| tell!("{}: {note}", dir.display()));
+    checkpoint.notes().for_each(|note| note!("{}: {note}", dir.display()));
     checkpoint.config.check_trainable(config.length).map_err(|e| e.in_file(&dir))?;
     checkpoint.check_weights()?;
     network::config_json(config, Some((&dir, &checkpoint.config)), checkpoint.config.vocab_size)?;
@@ -134,7 +134,7 @@ fn prepare(config: &TrainConfig, sources: &Sources, output: &Output) -> Result<S
     }
     let tokens = sources.corpus.tokens(output.dir(), &config.corpus, config.seed, &output.work())?;
     let about = &tokens.about;
-    tell!(
+    status!(
         "corpus: {} documents, {} tokens; held out {} documents, {} tokens",
         about.train_documents,
         about.train_tokens,
@@ -145,7 +145,7 @@ fn prepare(config: &TrainConfig, sources: &Sources, output: &Output) -> Result<S
 }
 
 fn make_tokenizer(config: &TrainConfig, sources: &Sources, output: &Output) -> Result<()> {
-    tell!("making the tokenizer");
+    status!("making the tokenizer");
     let records = sources.vocabulary.as_ref().unwrap_or(&sources.corpus).records()?;
     let texts: Vec<&str> = records.iter().map(|record| record.text("text")).collect::<Result<_>>()?;
     let vocab_size = config.tokenizer.as_ref().and_then(|keys| keys.vocab_size).unwrap_or_default();

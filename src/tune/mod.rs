@@ -122,7 +122,7 @@ impl<'a> Search<'a> {
         for (number, rung) in self.rungs.iter().enumerate() {
             let documents = &self.choose[..rung.documents];
             let (place, of) = (number + 1, self.rungs.len());
-            tell!("rung {place} of {of}: {} rows on {} documents", rung.rows, rung.documents);
+            status!("rung {place} of {of}: {} rows on {} documents", rung.rows, rung.documents);
             trials.measure(&self.with_baseline(&rows), documents)?;
             let figure = |row: usize| Ok((row, ratio(trials.pairs(row, documents)?.into_iter())));
             let mut figures: Vec<(usize, f64)> =
@@ -147,7 +147,7 @@ impl<'a> Search<'a> {
         let last = path.last().expect("a search has rungs");
         let best = [last.figures[0].0, last.figures[1].0];
         let documents: Vec<usize> = self.unseen.values().flatten().copied().collect();
-        tell!("check: the best two on {} other documents", documents.len());
+        status!("check: the best two on {} other documents", documents.len());
         let rows = self.with_baseline(&best);
         trials.measure(&rows, &documents)?;
         let all: Vec<_> = rows.iter().map(|&row| trials.pairs(row, &documents)).collect::<Result<_>>()?;

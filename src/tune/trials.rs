@@ -47,7 +47,11 @@ impl<'a, 'p> Trials<'a, 'p> {
         let (model, parts, out) = (None, HashMap::new(), out.to_path_buf());
         let mut trials = Trials { config, prepared, objective, device, model, store, out, parts };
         trials.read()?;
-        tell!("{}: {} of {planned} trials are stored", trials.out.display(), trials.parts.len().min(planned));
+        status!(
+            "{}: {} of {planned} trials are stored",
+            trials.out.display(),
+            trials.parts.len().min(planned)
+        );
         Ok(trials)
     }
 

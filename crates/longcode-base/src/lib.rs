@@ -7,18 +7,15 @@
 //! | [`files`] | files read whole, written whole, appended to and locked |
 //! | [`mod@hash`] | sha256 of files and texts |
 //! | [`registry`] | kinds that configs name: encodings, tasks |
-//! | [`terminal`], [`notes`], [`progress`] | what reaches a terminal |
+//! | [`messages`], [`progress`], [`terminal`] | what a user reads on stderr |
 //! | [`guard`] | panics of libraries as errors |
-
-// First: its macro is used by all.
-#[macro_use]
-pub mod terminal;
 
 pub mod error;
 pub mod files;
 pub mod guard;
 pub mod hash;
 pub mod limits;
-pub mod notes;
+pub mod messages;
 pub mod progress;
 pub mod registry;
+pub mod terminal;

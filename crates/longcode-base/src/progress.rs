@@ -1,8 +1,8 @@
 //! Progress on stderr: a bar on a terminal, plain lines elsewhere.
 
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use crate::{messages, status};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 /// Time between plain lines.
@@ -33,7 +33,7 @@ impl Progress {
 
     /// Progress over `total` units that cost `total_cost` together, in whatever terms.
     pub fn of_cost(total: u64, unit: &'static str, total_cost: f64) -> Progress {
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let bar = messages::shows_bars().then(|| {
             let style = ProgressStyle::with_template("{wide_bar} {prefix}, {eta} left{msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
             let bar = ProgressBar::new(PARTS as u64).with_style(style);
@@ -105,7 +105,7 @@ impl Progress {
     fn print_line(&self) {
         let seconds = self.started.elapsed().as_secs_f64();
         let left = seconds * (self.total_cost / self.done_cost - 1.0).max(0.0);
-        tell!("{}, {left:.0} s left{}", self.counts(), self.note);
+        status!("{}, {left:.0} s left{}", self.counts(), self.note);
     }
 }
 

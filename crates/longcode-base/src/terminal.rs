@@ -1,18 +1,6 @@
-//! What reaches a terminal: everything that is printed goes through here, as names, texts and files come from
-//! outside, and a terminal obeys what it reads.
+//! Text that a terminal can be shown: names, texts and files come from outside, and a terminal obeys what it reads.
 
 use std::borrow::Cow;
-
-/// Prints a line to stderr, as [`eprintln!`], with what a terminal would obey made visible.
-#[macro_export]
-macro_rules! tell {
-    ($($words:tt)*) => {{
-        #[allow(clippy::disallowed_macros)]
-        {
-            eprintln!("{}", $crate::terminal::visible(&format!($($words)*)));
-        }
-    }};
-}
 
 /// A text in which what a terminal would obey, or what turns the order of what is read, is visible: control characters
 /// but tabs and newlines, and Unicode's marks of direction and line ends, as `\u001b`. The same text inside JSON.

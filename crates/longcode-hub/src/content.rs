@@ -10,8 +10,8 @@ use super::layout::{Place, unwritable};
 use super::remote::Hub;
 use longcode_base::error::Result;
 use longcode_base::files::append;
+use longcode_base::note;
 use longcode_base::progress::Progress;
-use longcode_base::tell;
 
 /// Times that a file is asked for again after the connection broke.
 const RETRIES: u32 = 2;
@@ -52,7 +52,7 @@ impl Content<'_> {
     fn go_on(&self, file: &mut File, progress: &mut Progress) -> std::result::Result<(), Failure> {
         let mut have = file.metadata().map_err(Failure::Disk)?.len();
         if have > self.bytes {
-            tell!("{}: has more than the file, and is fetched again", self.place.partial.display());
+            note!("{}: has more than the file, and is fetched again", self.place.partial.display());
             file.set_len(0).map_err(Failure::Disk)?;
             have = 0;
         }

@@ -16,7 +16,7 @@ use crate::weight_files::{INDEX, WEIGHTS, shard_names};
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::files::largest_of_model;
 use longcode_base::limits;
-use longcode_base::tell;
+use longcode_base::{note, status};
 
 /// Files beside the weights that a model may have.
 const BESIDE: [&str; 7] = [
@@ -54,7 +54,7 @@ pub fn fetch(name: &Name) -> Result<()> {
     let listing = match hub.listing() {
         Ok(listing) => listing,
         Err(failure) if failure.is_of_network() && name.is_whole() => {
-            tell!("the hub cannot be asked ({failure}): {name} is taken as it is in the cache");
+            note!("the hub cannot be asked ({failure}): {name} is taken as it is in the cache");
             return Ok(());
         }
         Err(failure) => return Err(hub.told(failure)),
@@ -90,7 +90,7 @@ impl<'a> Fetch<'a> {
         }
         let (there, odd): (BTreeSet<String>, BTreeSet<String>) = names.partition(|file| is_plain_path(file));
         if let Some(first) = odd.first() {
-            tell!("{}: {} file(s) whose names are no paths are left out, as {first:?}", hub.name, odd.len());
+            note!("{}: {} file(s) whose names are no paths are left out, as {first:?}", hub.name, odd.len());
         }
         let snapshot = hub.name.directory().join("snapshots").join(&commit);
         Ok(Fetch { hub, layout, commit, there, snapshot })
@@ -156,7 +156,7 @@ impl<'a> Fetch<'a> {
             return Ok(());
         }
         if path.exists() {
-            tell!("{}: {file} in the cache is not what the hub has, and is fetched again", self.hub.name);
+            note!("{}: {file} in the cache is not what the hub has, and is fetched again", self.hub.name);
         }
         let told = |e: Failure| self.hub.told(e).at(file);
         let place_of = self.hub.path(file);
@@ -172,13 +172,13 @@ impl<'a> Fetch<'a> {
         let bytes = bytes.and_then(|bytes| refuse_too_large(file, bytes)).map_err(told)?;
         let hash = Hash::of(about.etag(), &format!("{}/{file}", self.commit));
         if let Hash::Unknown(_) = hash {
-            tell!("{}: the hub has no hash of {file} that it could be held to", self.hub.name);
+            note!("{}: the hub has no hash of {file} that it could be held to", self.hub.name);
         }
         let place = self.layout.place(&hash).map_err(|e| e.at(file))?;
         let blob = match place.there() {
             Some(blob) => blob.to_path_buf(),
             None => {
-                tell!("fetching {} {file}", self.hub.name.repository);
+                status!("fetching {} {file}", self.hub.name.repository);
                 Content { hub: self.hub, path: &place_of, bytes, place: &place }
                     .fetch()
                     .map_err(|e| e.at(file))?;

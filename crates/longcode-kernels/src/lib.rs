@@ -1,4 +1,4 @@
-//! The network's own kernels, as burn backend extensions, by where they run: [`cpu`] and [`wgpu`].
+//! The network's own kernels, as burn backend extensions, by where they run: [`cpu`] and [`gpu`].
 //!
 //! Each does in one pass over memory what tensor operations do in many; the tensor-op form of each
 //! stands beside its use. Attention has a kernel on every backend; the others are of the CPU alone, and
@@ -7,11 +7,11 @@
 //! [`is_cpu_without_gradients`] choose.
 
 mod cpu;
+#[cfg(feature = "gpu")]
+mod gpu;
 pub mod precision;
 pub mod sight;
 pub mod stored;
-#[cfg(feature = "wgpu")]
-mod wgpu;
 
 use cpu::vectorised;
 pub use cpu::{DifferentiableKernels, InferenceKernels, Measured, Operand, Products};
@@ -40,7 +40,7 @@ pub struct Heads {
 }
 
 /// Attention on the CPU backend and on wgpu.
-#[backend_extension(Flex, Cube: cfg(feature = "wgpu"), Fusion: cfg(feature = "wgpu"))]
+#[backend_extension(Flex, Cube: cfg(feature = "gpu"), Fusion: cfg(feature = "gpu"))]
 pub trait AttentionKernel: Backend {
     /// Relative attention of query rows over the keys that they see.
     ///

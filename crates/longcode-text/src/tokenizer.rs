@@ -14,7 +14,7 @@ use tokenizers::Tokenizer as Inner;
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::files::read_text;
 use longcode_base::guard::guarded;
-use longcode_base::notes::note;
+use longcode_base::messages::note_once;
 
 /// A text in tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,7 +62,10 @@ impl Tokenizer {
         let adds = tokenizer.bos()?.is_some();
         if adds_bos.is_some_and(|said| said != adds) {
             let puts = if adds { "puts one before" } else { "puts none before" };
-            note(&format!("add_bos_token is {}, but tokenizer.json, which decides, {puts} a text", !adds));
+            note_once(&format!(
+                "add_bos_token is {}, but tokenizer.json, which decides, {puts} a text",
+                !adds
+            ));
         }
         Ok(tokenizer)
     }
@@ -132,7 +135,7 @@ impl Tokenizer {
             return Err(what(always, "ids of the tokens that are put around every text"));
         }
         if top(true) as usize >= embeddings {
-            note(&format!(
+            note_once(&format!(
                 "added tokens go up to id {}, the model has {embeddings} embeddings: a text that holds one of the tokens \
                  beyond is refused",
                 top(true)

@@ -8,7 +8,7 @@ use super::pre_tokenizer::{PreTokenizer, byte_level_part};
 use super::{Gguf, ending, key_error, needed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::text::{ChatTemplate, Tokenizer};
-use longcode_base::notes::note;
+use longcode_base::messages::note_once;
 
 const MODEL: &str = "tokenizer.ggml.model";
 pub(super) const PRE: &str = "tokenizer.ggml.pre";
@@ -73,7 +73,7 @@ impl Gguf {
         const LLAMA_3: usize = 128_256;
         match self.text(PRE)? {
             None | Some("default") if tokens == LLAMA_3 => {
-                note(&format!(
+                note_once(&format!(
                     "{} does not name its pre-tokenizer; by its {LLAMA_3} tokens it is Llama 3's",
                     self.path.display()
                 ));

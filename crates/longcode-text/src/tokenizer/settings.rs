@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::read_json;
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::limits::{PREPENDED_BYTES, TOKENIZER_GROWTH};
-use longcode_base::notes::note;
+use longcode_base::messages::note_once;
 
 /// What is never wanted while evaluating: `trim_offsets` of byte-level post-processors (with it a token of white
 /// space alone gets an empty range at its end, and could not be told from the token that follows); truncation and
@@ -34,7 +34,7 @@ pub(super) fn settle(json: &mut Value) {
         && !dropout.is_null()
     {
         if dropout.as_f64() != Some(0.0) {
-            note(&format!("the tokenizer's dropout of {dropout} is for training, and not obeyed"));
+            note_once(&format!("the tokenizer's dropout of {dropout} is for training, and not obeyed"));
         }
         *dropout = Value::Null;
     }
@@ -301,7 +301,7 @@ fn settle_prefix_space(json: &mut Value, wanted: bool, class: Class) -> Result<(
         return Err(wrong(what, KEY).fix("give both files the same, as the model was trained"));
     }
     let before = if wanted { "a" } else { "no" };
-    note(&format!(
+    note_once(&format!(
         "{before} space is put before a text: tokenizer_config.json's {KEY} goes before tokenizer.json's"
     ));
     for part in parts {
