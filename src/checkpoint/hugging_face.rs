@@ -71,7 +71,7 @@ fn end_of_sequence(path: &Path) -> Result<Vec<u32>> {
         eos_token_id: Option<OneOrSeveral>,
     }
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "eos_token_id is no id and no list of ids")]
+    #[serde(untagged, expecting = "eos_token_id is neither an id nor a list of ids")]
     enum OneOrSeveral {
         One(u32),
         Several(Vec<u32>),

@@ -49,7 +49,7 @@ pub(super) struct Args {
     /// the prompt), seconds (generating)
     #[arg(long)]
     json: bool,
-    /// Files that are the prompts, each as it stands, the newline at its end included
+    /// Prompt files, used unchanged, including the newline at the end
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }

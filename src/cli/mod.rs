@@ -227,7 +227,7 @@ fn remember_panic(info: &PanicHookInfo<'_>) {
 fn panicked() -> Error {
     let said = PANIC.lock().ok().and_then(|mut panic| panic.take()).unwrap_or_default();
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    Error::new(ErrorKind::Compute, format!("the computation broke: {said}"))
+    Error::new(ErrorKind::Compute, format!("internal error: {said}"))
         .fix("try a shorter input or --device cpu; if it stays, report it with this message")
 }
 

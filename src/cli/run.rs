@@ -27,7 +27,7 @@ pub(super) struct Args {
     /// [default: the config's, else f32]
     #[arg(long)]
     precision: Option<Precision>,
-    /// At most N samples of each bucket of each task; a later run without it goes on
+    /// At most N samples of each bucket of each task; a later run without it does the rest
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Samples that generate side by side: faster, and the same text; needs memory for each

@@ -133,7 +133,7 @@ pub(super) fn read_source(path: &Path) -> Result<String> {
 }
 
 fn no_source(path: &Path, what: &str) -> Error {
-    Error::new(ErrorKind::Source, format!("{what}: its bytes are no source text")).in_file(path).fix(
+    Error::new(ErrorKind::Source, format!("{what}: its bytes are not source text")).in_file(path).fix(
         "unpack it, or give the sources themselves; records are read by `longcode run`, with dataset = \"FILE\" in a \
          [[task]]",
     )

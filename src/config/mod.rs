@@ -115,7 +115,7 @@ impl Config {
     /// As [`Config::read`], without the file's name.
     pub fn parse(text: &str, overrides: &[String], search: Vec<PathBuf>) -> Result<Config> {
         let mut table: Table = toml::from_str(text).map_err(|e| {
-            Error::new(ErrorKind::Config, format!("not valid TOML: {}", one_line(&e))).fix("mend the syntax")
+            Error::new(ErrorKind::Config, format!("not valid TOML: {}", one_line(&e))).fix("fix the syntax")
         })?;
         overrides::apply(&mut table, overrides)?;
         let config = Config {

@@ -44,9 +44,9 @@ impl FromStr for DeviceChoice {
             None if text == "wgpu" => Ok(DeviceChoice::Wgpu(None)),
             Some(("wgpu", number)) => match number.parse() {
                 Ok(number) => Ok(DeviceChoice::Wgpu(Some(number))),
-                Err(_) => Err(format!("`{number}` is no adapter number; see `longcode devices`")),
+                Err(_) => Err(format!("`{number}` is not an adapter number; see `longcode devices`")),
             },
-            _ => Err(format!("`{text}` is no device; use auto, cpu, wgpu or wgpu:N")),
+            _ => Err(format!("`{text}` is not a device; use auto, cpu, wgpu or wgpu:N")),
         }
     }
 }

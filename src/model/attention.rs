@@ -14,6 +14,7 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 use super::MAX_ELEMENTS;
 use crate::kernels::sight::rows_of;
 use crate::kernels::{AttentionKernel, Heads, MAX_TURNS, Precision, Sight, Stretch};
+use crate::messages::note_once;
 
 /// Most queries in a block.
 const MAX_BLOCK: usize = 512;
@@ -40,6 +41,12 @@ impl RelativeAttention {
     /// `[rows, heads * head_dim]`, by the backend's own kernel; that has no gradients.
     pub fn compute(self, precision: Precision) -> Tensor<2> {
         let turns = self.queries.len().max(self.keys.len());
+        if turns > MAX_TURNS {
+            note_once(&format!(
+                "an encoding turns queries or keys in {turns} ways, and the kernels take {MAX_TURNS}: attention goes by tensor \
+                 operations, which take many times as long"
+            ));
+        }
         if self.value.device().is_autodiff() || turns > MAX_TURNS {
             return self.in_blocks();
         }

@@ -55,24 +55,29 @@ fn not_run(task: &str, missing: Error) -> String {
 }
 
 /// Opens every model's config and tokenizer, holds every encoding against it, and checks that the
-/// weights fit.
-pub(super) fn open_checkpoints(config: &Config, directories: &[PathBuf]) -> Result<Vec<Checkpoint>> {
-    let open = |(entry, directory): (&ModelEntry, &PathBuf)| {
+/// weights fit. Gives with them what a reader of the figures must know of models and encodings.
+pub(super) fn open_checkpoints(
+    config: &Config,
+    directories: &[PathBuf],
+) -> Result<(Vec<Checkpoint>, Vec<String>)> {
+    let mut notes = Vec::new();
+    let mut checkpoints = Vec::new();
+    for (entry, directory) in config.models.iter().zip(directories) {
+        let name = &entry.name;
         let checkpoint = Checkpoint::open(directory)?;
-        checkpoint.notes().for_each(|note| note!("model \"{}\": {note}", entry.name));
+        notes.extend(checkpoint.notes().map(|note| format!("model \"{name}\": {note}")));
         for encoding in &config.encodings {
+            let place = format!("encoding \"{}\", model \"{name}\"", encoding.name);
             encoding.spec.check(&checkpoint.config.rope).map_err(|e| {
-                e.at(format_args!("encoding \"{}\"", encoding.name))
-                    .at(format_args!("model \"{}\"", entry.name))
+                e.at(format_args!("encoding \"{}\"", encoding.name)).at(format_args!("model \"{name}\""))
             })?;
-            for note in encoding.spec.notes(&checkpoint.config.rope) {
-                note!("encoding \"{}\", model \"{}\": {note}", encoding.name, entry.name);
-            }
+            let of_encoding = encoding.spec.notes(&checkpoint.config.rope);
+            notes.extend(of_encoding.into_iter().map(|note| format!("{place}: {note}")));
         }
         checkpoint.check_weights()?;
-        Ok(checkpoint)
-    };
-    config.models.iter().zip(directories).map(open).collect()
+        checkpoints.push(checkpoint);
+    }
+    Ok((checkpoints, notes))
 }
 
 /// What the results say of each model.

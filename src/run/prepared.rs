@@ -28,7 +28,7 @@ pub(crate) struct Prepared<'a> {
     datasets: Vec<(String, Dataset)>,
     /// What of a suite is not run, and why.
     missing: Vec<String>,
-    /// What a reader of the figures must know of the data.
+    /// What a reader of the figures must know of data, models and encodings.
     notes: Vec<String>,
     /// Every task in every model's tokens.
     pub(crate) work: Vec<Work<'a>>,
@@ -65,9 +65,11 @@ impl<'a> Prepared<'a> {
             devices.iter().try_for_each(|device| entry.precision.check(&device.device)).map_err(place)?;
         }
         let Inputs { models, datasets, missing } = find_inputs(config)?;
-        let notes = notes_of_data(&datasets)?;
+        let mut notes = notes_of_data(&datasets)?;
         missing.iter().chain(&notes).for_each(|note| note!("{note}"));
-        let checkpoints = open_checkpoints(config, &models)?;
+        let (checkpoints, of_models) = open_checkpoints(config, &models)?;
+        of_models.iter().for_each(|note| note!("{note}"));
+        notes.extend(of_models);
         let work = work(config, &checkpoints, &datasets)?;
         let account = |(model, checkpoint): (usize, &Checkpoint)| {
             Account::new(&checkpoint.config, &config.encodings, longest(model, checkpoint, &work))

@@ -69,13 +69,13 @@ impl FromStr for Shard {
             text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
         match numbers {
             None => Err((
-                format!("`{text}` is no shard"),
+                format!("`{text}` is not a shard"),
                 "give I/N, part I of N: 1/3, 2/3 and 3/3 are a whole run".into(),
             )),
             Some((_, 0)) => Err(("a run in 0 shards".into(), "give I/N with N of at least 1: 1/1".into())),
             Some((0, of)) => Err(("shards count from 1".into(), format!("give 1/{of} to {of}/{of}"))),
             Some((part, of)) if part > of => {
-                Err((format!("there is no shard {part} of {of}"), format!("give 1/{of} to {of}/{of}")))
+                Err((format!("there is not a shard {part} of {of}"), format!("give 1/{of} to {of}/{of}")))
             }
             Some((part, of)) => Ok(Shard { part, of }),
         }
@@ -107,12 +107,12 @@ mod tests {
             ("4/3", "no shard 4 of 3", "1/3 to 3/3"),
             ("1/0", "0 shards", "at least 1"),
             ("0/0", "0 shards", "at least 1"),
-            ("a/b", "`a/b` is no shard", "I/N"),
-            ("-1/3", "`-1/3` is no shard", "I/N"),
-            ("1/3/3", "`1/3/3` is no shard", "I/N"),
-            ("2", "`2` is no shard", "I/N"),
-            ("", "`` is no shard", "I/N"),
-            ("1/99999999999999999999", "is no shard", "I/N"),
+            ("a/b", "`a/b` is not a shard", "I/N"),
+            ("-1/3", "`-1/3` is not a shard", "I/N"),
+            ("1/3/3", "`1/3/3` is not a shard", "I/N"),
+            ("2", "`2` is not a shard", "I/N"),
+            ("", "`` is not a shard", "I/N"),
+            ("1/99999999999999999999", "is not a shard", "I/N"),
         ];
         for (text, what, fix) in cases {
             let error = Shard::parse(text).unwrap_err();

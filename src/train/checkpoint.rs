@@ -93,7 +93,7 @@ impl Checkpoints {
         let state = serde_json::from_str(&read_text(&path, ErrorKind::Results)?).map_err(|e| {
             Error::new(ErrorKind::Results, format!("not a training's state: {e}"))
                 .in_file(&path)
-                .fix("remove this checkpoint to go on from the one before, or start over with --fresh")
+                .fix("remove this checkpoint to resume from the previous one, or start over with --fresh")
         })?;
         Ok(Some((dir, state)))
     }

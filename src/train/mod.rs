@@ -83,7 +83,7 @@ impl Sources {
 fn find_checkpoint(path: &str, config: &TrainConfig, search: &[PathBuf]) -> Result<PathBuf> {
     let dir = find(path, search)?;
     if dir.is_file() {
-        return Err(Error::new(ErrorKind::Model, "training does not go on from a file, as GGUF")
+        return Err(Error::new(ErrorKind::Model, "training cannot continue from a single file such as GGUF")
             .in_file(&dir)
             .fix("give a Hugging Face directory with config.json, *.safetensors and tokenizer.json"));
     }
@@ -181,7 +181,7 @@ fn no_sample(config: &TrainConfig, stream: &Stream, what: &str) -> Error {
     if tokens > length && !stream.learned.contains(&true) {
         return Error::new(ErrorKind::Dataset, format!("{what} has nothing that `learned` finds"))
             .at_key("corpus.learned")
-            .fix("mend the regular expression, or give a larger held_out");
+            .fix("correct the regular expression, or give a larger held_out");
     }
     Error::new(ErrorKind::Dataset, format!("{what} has {tokens} tokens, which make no sample of {length}"))
         .at_key("corpus.datasets")

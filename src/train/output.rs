@@ -61,7 +61,7 @@ impl Output {
         if ours && mode == Mode::New {
             return refused(
                 "a training is there already",
-                "go on with it with --resume, start over with --fresh, or give another --out",
+                "resume it with --resume, start over with --fresh, or give another --out",
             );
         }
         if ours && mode == Mode::Resume {

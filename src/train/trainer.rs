@@ -102,7 +102,7 @@ impl<'a> Trainer<'a> {
                 self.save()?;
                 let what = format!("interrupted after step {}, with a checkpoint", self.state.step);
                 return Err(Error::new(ErrorKind::Interrupted, what)
-                    .fix("run the same command with --resume to go on"));
+                    .fix("run the same command with --resume to resume"));
             }
             let every = Duration::try_from_secs_f64(60.0 * self.config.output.checkpoint_minutes);
             let every = every.unwrap_or(Duration::MAX);

@@ -60,7 +60,7 @@ fn check(config: &Config) -> Result<()> {
     one("task", config.tasks.len())?;
     if config.encodings.len() < LAST {
         let fix = "give a key a list of values, or add rows";
-        return refuse("encoding", "one encoding is no choice".into(), fix);
+        return refuse("encoding", "one encoding leaves nothing to choose".into(), fix);
     }
     match config.encodings.iter().any(|encoding| encoding.name == BASELINE) {
         true => refuse("encoding", format!("an encoding is named \"{BASELINE}\""), "give it another name"),

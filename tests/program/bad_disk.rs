@@ -301,5 +301,5 @@ fn no_adapter() {
     }
     let twice = space.longcode("run config.toml --device cpu,cpu");
     twice.failed(2, &["`cpu` is a device that is there already", "--device cpu,cpu", "once"]);
-    space.longcode("run config.toml --device cpu,tpu").failed(2, &["`tpu` is no device"]);
+    space.longcode("run config.toml --device cpu,tpu").failed(2, &["`tpu` is not a device"]);
 }

@@ -175,7 +175,7 @@ fn what_makes_no_search_is_refused() {
         ("check = 4", "chek = 4", "unknown field `chek`"),
         ("check = 4", "objective = \"ppl\"", "has no objective `ppl`"),
         ("check = 4", "baseline = \"rope:window=3\"", "window"),
-        ("[4, 8, 16]\nsplit = [0.25, 0.5]", "4", "one encoding is no choice"),
+        ("[4, 8, 16]\nsplit = [0.25, 0.5]", "4", "one encoding leaves nothing to choose"),
         (
             "name = \"HiRoPE\"\nkind = \"hirope\"\nwindow = [4, 8, 16]\nsplit = [0.25, 0.5]",
             "name = \"baseline\"\nkind = \"rope\"\n[[encoding]]\nkind = \"ntk\"",

@@ -15,6 +15,23 @@
 //! `streaming_llm` the sinks, what is not seen, and the window. Biases on the logits (ALiBi), keys chosen
 //! by content and sight that differs by head are no zones and stay outside.
 //!
+//! ```
+//! use longcode_encoding::{EncodingSpec, ModelRope, Positions};
+//!
+//! // Head dimension 64, rope_theta 10,000, trained on 512 tokens.
+//! let model = ModelRope::plain(64, 10_000.0, 512);
+//! let spec = EncodingSpec::parse("rerope:window=4")?;
+//! spec.check(&model)?;
+//! let rotations = spec.rotations(&model, &Positions::whole(10, Vec::new()));
+//! // Exact within the window, and the window beyond.
+//! assert_eq!(rotations.delta(0, 9, 7), Some(2.0));
+//! assert_eq!(rotations.delta(0, 9, 0), Some(4.0));
+//! # Ok::<(), longcode_base::error::Error>(())
+//! ```
+//!
+//! [`EncodingSpec`], [`Encoding`], [`ModelRope`], [`Positions`] and [`Rotations`] with what it is made of are the stable face
+//! of this crate.
+//!
 //! **Adding a kind**: write `src/NAME.rs` with a serde struct whose fields are the kind's keys, an
 //! `impl Encoding` and its `ENTRY`, and add the entry to [`KINDS`]. The file's name is the kind's name.
 

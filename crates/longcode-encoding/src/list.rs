@@ -38,7 +38,7 @@ impl<'de, T: FromStr<Err: Display> + Deserialize<'de>> Deserialize<'de> for List
             Written::Several(values) => Ok(List(values)),
             Written::Text(text) => {
                 let parse = |part: &str| part.trim().parse();
-                let bad = |e: T::Err| serde::de::Error::custom(format!("{text:?} is no list: {e}"));
+                let bad = |e: T::Err| serde::de::Error::custom(format!("{text:?} is not a list: {e}"));
                 text.split('/').map(parse).collect::<Result<_, _>>().map(List).map_err(bad)
             }
         }

@@ -200,7 +200,7 @@ fn refuse_both_scales(temperature: Option<f64>, keys: &toml::Table) -> Result<()
 fn keys_error(kind: &EncodingKind, error: &toml::de::Error) -> Error {
     let message = error.message().trim().replace('\n', " ");
     Error::new(ErrorKind::Encoding, format!("encoding kind `{}`: {message}", kind.name))
-        .fix("add, mend or remove the key")
+        .fix("add, fix or remove the key")
 }
 
 /// A value typed on the command line: a number or a boolean where it reads as one, else text.

@@ -81,10 +81,11 @@ pub(super) struct Body {
 
 impl Client {
     /// # Errors
-    /// [`Failure::Nonsense`] where the endpoint is no address of a server, or the token none.
+    /// [`Failure::Nonsense`] where the endpoint is not an address of a server, or the token none.
     pub(crate) fn new(endpoint: &str, token: Option<String>, patience: Patience) -> Result<Client, Failure> {
         let parsed = endpoint.parse().ok().filter(|uri| origin(uri).is_some());
-        let parsed = parsed.ok_or_else(|| Failure::Nonsense("HF_ENDPOINT is no https:// address".into()))?;
+        let parsed =
+            parsed.ok_or_else(|| Failure::Nonsense("HF_ENDPOINT is not an https:// address".into()))?;
         if token.as_ref().is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(Failure::Nonsense("the token has characters that no token has".into()));
         }
@@ -140,7 +141,8 @@ impl Client {
     /// [`Failure`].
     fn get(&self, path: &str, range: Option<&str>) -> Result<Answer, Failure> {
         let url = format!("{}{path}", self.endpoint.to_string().trim_end_matches('/'));
-        let mut url: Uri = url.parse().map_err(|_| Failure::Nonsense(format!("`{url}` is no address")))?;
+        let mut url: Uri =
+            url.parse().map_err(|_| Failure::Nonsense(format!("`{url}` is not an address")))?;
         let mut told = Told::default();
         for _ in 0..=limits::REDIRECTS {
             let is_own = origin(&url) == origin(&self.endpoint);

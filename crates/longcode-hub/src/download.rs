@@ -172,7 +172,7 @@ impl<'a> Fetch<'a> {
         let bytes = bytes.and_then(|bytes| refuse_too_large(file, bytes)).map_err(told)?;
         let hash = Hash::of(about.etag(), &format!("{}/{file}", self.commit));
         if let Hash::Unknown(_) = hash {
-            note!("{}: the hub has no hash of {file} that it could be held to", self.hub.name);
+            note!("{}: the hub has no hash of {file} to check it against", self.hub.name);
         }
         let place = self.layout.place(&hash).map_err(|e| e.at(file))?;
         let blob = match place.there() {

@@ -72,7 +72,7 @@ impl Name {
     fn not_cached(&self) -> Error {
         let what = match self.kind {
             RepositoryKind::Model => {
-                format!("`{self}` is no path that exists, and no model in the local cache")
+                format!("`{self}` is neither an existing path nor a model in the local cache")
             }
             RepositoryKind::Dataset => format!("`{self}` is not in the local cache"),
         };

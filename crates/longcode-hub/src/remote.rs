@@ -48,7 +48,7 @@ impl<'a> Hub<'a> {
         let client = client.map_err(|e| {
             Error::new(ErrorKind::Usage, e.to_string())
                 .at("environment")
-                .fix("mend HF_ENDPOINT, HF_TOKEN or the token that `hf auth login` keeps, or unset them")
+                .fix("correct HF_ENDPOINT, HF_TOKEN or the token that `hf auth login` keeps, or unset them")
         })?;
         Ok(Hub { name, client })
     }
@@ -110,7 +110,7 @@ impl<'a> Hub<'a> {
             ),
             Failure::Connection(what) => refused(
                 &format!("the connection to the hub failed: {what}"),
-                "check the network and HF_ENDPOINT, then run the same command again: it goes on where it stopped; without \
+                "check the network and HF_ENDPOINT, then run the same command again: it resumes where it stopped; without \
                  --download only the local cache is read",
             ),
             Failure::Disk(e) => unwritable(&e, &cache()),

@@ -75,6 +75,6 @@ impl FromStr for Precision {
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let known = || Precision::ALL.map(Precision::name).join(", ");
         let found = Precision::ALL.into_iter().find(|precision| precision.name() == text);
-        found.ok_or_else(|| format!("`{text}` is no precision; use one of: {}", known()))
+        found.ok_or_else(|| format!("`{text}` is not a precision; use one of: {}", known()))
     }
 }

@@ -27,6 +27,20 @@
 //! opens and closes a unit. [`segments_prefix_only`] never looks ahead, so that comparing the two
 //! measures how much that matters.
 
+//!
+//! ```
+//! use longcode_structure::{Language, Source, Unit, regions, segments};
+//!
+//! let text = "def f():\n    return 1\n\ndef g():\n    return 2\n";
+//! let source = Source { text, language: Some(Language::Python), file_starts: &[] };
+//! let found = regions(&source, Unit::Function).expect("there are functions");
+//! assert_eq!(found.iter().filter_map(|region| region.name.as_deref()).collect::<Vec<_>>(), ["f", "g"]);
+//! // Two tokens, one in each function.
+//! assert_eq!(segments(&source, &[(0, 3), (23, 26)], Unit::Function).index, [0, 1]);
+//! ```
+//!
+//! [`Source`], [`Language`], [`Unit`], [`regions()`] and [`segments`] are the stable face of this crate.
+
 mod assign;
 mod authors;
 mod definitions;

@@ -181,7 +181,7 @@ impl NetworkConfig {
             _ => return Ok(()),
         };
         Err(Error::new(ErrorKind::Model, format!("training has no way through {what}"))
-            .fix("go on from a checkpoint of another family, as llama, qwen3 or granite"))
+            .fix("start from a checkpoint of another family, such as llama, qwen3 or granite"))
     }
 
     pub(super) fn check_shape(&self) -> Result<()> {

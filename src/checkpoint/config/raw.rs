@@ -38,7 +38,7 @@ impl RawConfig {
                 notes: RefCell::default(),
                 assumed: RefCell::default(),
             }),
-            _ => Err(field_error("config.json", "is no object")),
+            _ => Err(field_error("config.json", "is not an object")),
         }
     }
 
@@ -240,7 +240,7 @@ impl RawConfig {
         let sliding: Vec<bool> = match (self.sliding_layers(layers)?, window) {
             (Some(named), Some(_)) => named,
             (Some(named), None) if named.contains(&true) => {
-                return Err(field_error("layer_types", "has sliding layers, and there is no sliding_window"));
+                return Err(field_error("layer_types", "has sliding layers, but sliding_window is missing"));
             }
             _ => by_rule(),
         };

@@ -333,7 +333,7 @@ impl SpectrumRule for RopeFactors {
         match self.0.iter().find(|factor| !(factor.is_finite() && **factor > 0.0)) {
             None => Ok(()),
             Some(factor) => {
-                Err(Error::new(ErrorKind::Model, format!("factor {factor} is no positive number")))
+                Err(Error::new(ErrorKind::Model, format!("factor {factor} is not a positive number")))
             }
         }
     }

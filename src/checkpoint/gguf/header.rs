@@ -152,7 +152,9 @@ fn alignment(metadata: &BTreeMap<String, MetadataValue>) -> Result<usize> {
         Some(&MetadataValue::Whole(alignment)) if (1..=1 << 20).contains(&alignment) => {
             Ok(alignment as usize)
         }
-        Some(_) => Err(damaged("the alignment is no small whole number").at("metadata `general.alignment`")),
+        Some(_) => {
+            Err(damaged("the alignment is not a small whole number").at("metadata `general.alignment`"))
+        }
     }
 }
 
@@ -190,7 +192,7 @@ impl RawInfo {
                 .fix(format!("use a file of the types {}; Q4_K_M and Q8_0 files are", known.join(", ")))
         })?;
         if !self.offset.is_multiple_of(alignment) {
-            return Err(damaged(format!("offset {} is no multiple of {alignment}", self.offset)));
+            return Err(damaged(format!("offset {} is not a multiple of {alignment}", self.offset)));
         }
         let values = self.dims.iter().try_fold(1usize, |values, &dim| values.checked_mul(dim));
         let size = format.bytes(self.dims[0]).and_then(|_| format.bytes(values?));

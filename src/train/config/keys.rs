@@ -227,9 +227,9 @@ impl CorpusKeys {
             // Of several lines: the expression, where in it, and what.
             let text = e.to_string();
             let what = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            Error::new(ErrorKind::Config, format!("learned is no regular expression: {what}"))
+            Error::new(ErrorKind::Config, format!("learned is not a regular expression: {what}"))
                 .at_key("corpus.learned")
-                .fix("mend it, as '== (\\d+)'")
+                .fix("correct it, for example '== (\\d+)'")
         };
         self.learned.as_deref().map(Regex::new).transpose().map_err(failed)
     }

@@ -30,7 +30,7 @@ impl TrainConfig {
     pub fn parse(text: &str, set: &[String]) -> Result<TrainConfig> {
         let mut table: toml::Table = toml::from_str(text).map_err(|e| {
             let what = format!("not valid TOML: {}", crate::config::one_line(&e));
-            Error::new(ErrorKind::Config, what).fix("mend the syntax")
+            Error::new(ErrorKind::Config, what).fix("fix the syntax")
         })?;
         overrides::apply(&mut table, set)?;
         // Again as text, so that the message has the line with the section and the key.
@@ -42,7 +42,7 @@ impl TrainConfig {
 
 /// An unknown or missing key, or a value of the wrong type.
 fn key_error(error: &toml::de::Error) -> Error {
-    let fix = "mend the key; configs/train-nano.toml has every key";
+    let fix = "fix the key; configs/train-nano.toml has every key";
     let error_in = |place: Option<&str>| {
         let e = Error::new(ErrorKind::Config, error.message().replace('\n', " ")).fix(fix);
         match place {

@@ -74,7 +74,7 @@ fn not_json(error: &serde_json::Error, origin: &Origin) -> Error {
             "name under [fields] of a manifest only what the task asks for; SECURITY.md lists the limits",
         )
     } else {
-        wrong(origin, format!("not JSON: {error}")).fix("mend the line: one JSON object a line")
+        wrong(origin, format!("not JSON: {error}")).fix("fix the line: one JSON object on each line")
     }
 }
 

@@ -201,7 +201,7 @@ impl Record {
             None => Ok(Some((key, value))),
             Some(why) => Err(Error::new(ErrorKind::Dataset, format!("field `{key}` holds {why}"))
                 .at(&self.origin)
-                .fix("mend the record: write null, or a text that is UTF-8")),
+                .fix("fix the record: write null, or a text that is UTF-8")),
         }
     }
 
@@ -259,8 +259,7 @@ impl Record {
             let has: Vec<_> = self.fields.keys().map(String::as_str).collect();
             let has = if has.is_empty() { "none of the mapped fields".into() } else { has.join(", ") };
             Error::new(ErrorKind::Dataset, format!("no field {}", keys.join(" or "))).fix(format!(
-                "the record has {has}: map `{role}` to one of its fields under [fields] of a manifest, or mend \
-                 the line"
+                "the record has {has}: map `{role}` to one of its fields under [fields] of a manifest, or fix the line"
             ))
         };
         error.at(&self.origin)
@@ -277,7 +276,7 @@ impl Record {
         };
         Error::new(ErrorKind::Dataset, format!("field `{key}` is {found}, not {wanted}"))
             .at(&self.origin)
-            .fix("mend the line, or map the role to another field under [fields] of a manifest")
+            .fix("fix the line, or map the role to another field under [fields] of a manifest")
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) fn matching(pattern: &Path) -> Result<Vec<PathBuf>> {
     let wrong = |what: String| Error::new(ErrorKind::Dataset, what).in_file(pattern);
     let text = pattern.to_str().unwrap_or_default();
     if text.contains("**") {
-        return Err(wrong("`**` is no part of a pattern".into()).fix("use * for a part of one name"));
+        return Err(wrong("`**` is not allowed in a pattern".into()).fix("use * for a part of one name"));
     }
     let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
     let found = glob::glob_with(text, options)

@@ -162,7 +162,7 @@ fn prompt(record: &Record) -> Result<String> {
     let call = call(input).ok_or_else(|| {
         Error::new(ErrorKind::Dataset, "`input` names no call, as func_7(-5)")
             .at(&record.origin)
-            .fix("mend the record, or use InfiniteBench's code_run.jsonl")
+            .fix("fix the record, or use InfiniteBench's code_run.jsonl")
     })?;
     let function = call.split('(').next().unwrap_or_default();
     Ok(format!(
@@ -195,7 +195,7 @@ fn answer(record: &Record) -> Result<i64> {
             format!("field `answer` is {answer}, not a whole number or a list of one"),
         )
         .at(&record.origin)
-        .fix("mend the record")
+        .fix("fix the record")
     })
 }
 

@@ -106,7 +106,7 @@ pub fn parse(kind: &TaskKind, keys: toml::Table) -> Result<(Arc<dyn Task>, toml:
     let (task, keys) = (kind.read)(keys).map_err(|e| {
         let message = e.message().trim().replace('\n', " ");
         Error::new(ErrorKind::Config, format!("task kind `{}`: {message}", kind.name))
-            .fix("add, mend or remove the key")
+            .fix("add, fix or remove the key")
     })?;
     task.check()?;
     Ok((task, keys))

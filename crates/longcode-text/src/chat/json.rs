@@ -128,7 +128,7 @@ impl Writer<'_, '_, '_> {
                 ValueKind::None => self.text("null"),
                 ValueKind::Bool => self.text(if key.is_true() { "true" } else { "false" }),
                 ValueKind::Number => self.text(&number(key)),
-                other => return Err(invalid(format!("{other} is no key of JSON"))),
+                other => return Err(invalid(format!("{other} cannot be a JSON key"))),
             }
             self.out.push_str(&self.separators[1]);
             self.value(&value.get_item(key)?, depth + 1)?;

@@ -122,7 +122,7 @@ fn own_tokens(tokens: &Value) -> Result<Vec<Named>> {
     let tokens = match tokens {
         Value::Null => return Ok(Vec::new()),
         Value::Array(tokens) => tokens,
-        _ => return Err(bad("added_tokens is no list".into(), KEY)),
+        _ => return Err(bad("added_tokens is not a list".into(), KEY)),
     };
     let token = |value: &Value| {
         let mut named = token(value, KEY)?;
@@ -141,10 +141,10 @@ fn of_decoder(config: &Value) -> Result<Vec<Named>> {
     let mut named = Vec::new();
     for (id, value) in tokens {
         let place = format!("{KEY}.{id}");
-        let id = id.trim().parse().map_err(|_| bad(format!("`{id}` is no id"), KEY))?;
+        let id = id.trim().parse().map_err(|_| bad(format!("`{id}` is not an id"), KEY))?;
         let token = token(value, &place)?;
         if !value.is_object() {
-            return Err(bad("a token there is no object".into(), &place));
+            return Err(bad("a token in it is not an object".into(), &place));
         }
         named.push(Named { id: Some(id), ..token });
     }
@@ -188,7 +188,7 @@ fn extra(config: &Value) -> Result<Vec<Named>> {
     match &config[key] {
         Value::Array(tokens) => tokens.iter().map(|value| special_token(value, key)).collect(),
         Value::Object(_) if key == "extra_special_tokens" => Ok(Vec::new()),
-        _ => Err(bad(format!("{key} is no list of tokens"), key)),
+        _ => Err(bad(format!("{key} is not a list of tokens"), key)),
     }
 }
 
@@ -227,6 +227,6 @@ fn object<'a>(config: &'a Value, key: &str) -> Result<Option<&'a Map<String, Val
     match config.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(object)) => Ok(Some(object)),
-        Some(_) => Err(bad(format!("{key} is no object"), key)),
+        Some(_) => Err(bad(format!("{key} is not an object"), key)),
     }
 }

@@ -102,6 +102,6 @@ pub(super) fn number_of(letter: &str, role: &str, record: &Record) -> Result<usi
     LETTERS.iter().position(|known| *known == letter).ok_or_else(|| {
         Error::new(ErrorKind::Dataset, format!("`{role}` is \"{letter}\", none of {}", LETTERS.join(", ")))
             .at(&record.origin)
-            .fix("mend the record: the letter of the right option")
+            .fix("fix the record: the letter of the right option")
     })
 }

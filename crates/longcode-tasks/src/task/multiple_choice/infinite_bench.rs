@@ -41,7 +41,7 @@ fn question(record: &Record) -> Result<Option<Question>> {
     let options: [&str; 4] = record.texts("options")?.try_into().map_err(|options: Vec<_>| {
         Error::new(ErrorKind::Dataset, format!("`options` has {} texts, not 4", options.len()))
             .at(&record.origin)
-            .fix("mend the record")
+            .fix("fix the record")
     })?;
     let answer = answer(record, &options)?;
     let [a, b, c, d] = options;
@@ -66,7 +66,7 @@ fn answer(record: &Record, options: &[&str; 4]) -> Result<usize> {
         [text] => options.iter().position(|option| *option == text).ok_or_else(|| {
             Error::new(ErrorKind::Dataset, format!("the answer \"{text}\" is none of the options"))
                 .at(&record.origin)
-                .fix("mend the record")
+                .fix("fix the record")
         }),
         [_, letter] => number_of(letter, "answer", record),
         _ => {
@@ -76,7 +76,7 @@ fn answer(record: &Record, options: &[&str; 4]) -> Result<usize> {
                 format!("`answer` is {found}, not a text, or a text and a letter"),
             )
             .at(&record.origin)
-            .fix("mend the record"))
+            .fix("fix the record"))
         }
     }
 }

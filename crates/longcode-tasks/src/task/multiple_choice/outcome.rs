@@ -68,7 +68,7 @@ impl Outcome {
         let is_there = asked_for.iter().all(|&count| count == 0 || self.answer < count);
         match is_there && self.option_log_likelihood.len() <= self.option_bytes.len() {
             true => Ok(()),
-            false => Err("`answer` is no number of an option"),
+            false => Err("`answer` is not the number of an option"),
         }
     }
 

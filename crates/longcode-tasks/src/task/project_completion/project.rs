@@ -75,7 +75,7 @@ impl Project {
         let wrong = |what: String| {
             Error::new(ErrorKind::Dataset, what)
                 .at(&record.origin)
-                .fix("use a file of Long Code Arena's project-level code completion, or mend the record")
+                .fix("use a file of Long Code Arena's project-level code completion, or fix the record")
         };
         let field = |role: &str| record.get(role)?.ok_or_else(|| wrong(format!("no field `{role}`")));
         let name = record.text("repo")?;

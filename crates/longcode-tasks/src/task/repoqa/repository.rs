@@ -51,7 +51,7 @@ impl Repository {
         let wrong = |what: String| {
             Error::new(ErrorKind::Dataset, what)
                 .at(&record.origin)
-                .fix("use RepoQA's own file, or mend the entry")
+                .fix("use RepoQA's own file, or fix the entry")
         };
         let name = record.text("repo")?.to_string();
         let language =
