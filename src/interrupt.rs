@@ -15,6 +15,7 @@ static REQUESTED: AtomicBool = AtomicBool::new(false);
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] when the system refuses.
+#[expect(clippy::exit, reason = "a signal ends the program, wherever it is")]
 pub fn handle() -> Result<()> {
     ctrlc::set_handler(|| {
         if DEFERRED.load(Ordering::SeqCst) && !REQUESTED.swap(true, Ordering::SeqCst) {

@@ -145,6 +145,7 @@ fn on_random_cases(cases: u32, check: impl Fn(&Case)) {
     checked.unwrap_or_else(|e| panic!("{e}"));
 }
 
+#[expect(clippy::print_stderr, reason = "a test says why it is skipped")]
 fn main() {
     let adapter = DeviceChoice::Wgpu(None).open();
     match &adapter {

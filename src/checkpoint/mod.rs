@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `format` | which form lies at a path: a [`hugging_face`] directory or a [`gguf`] file |
+//! | `format` | what every form gives: a [`hugging_face`] directory, a [`gguf`] file |
 //! | [`config`], `family` | the network's shape, from config.json as transformers reads it for each `model_type` |
 //! | [`safetensors`], `source` | where weights lie; `tied`: whether the head is the embedding |
 
@@ -23,9 +23,13 @@ pub(crate) use tied::{EMBEDDING, HEAD};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{self, unreadable};
 use crate::hash::Hasher;
+use crate::hub::{Name, contents};
 use crate::text::{ChatTemplate, TextSide, Tokenizer, no_chat_template};
 use format::CheckpointFormat;
+use gguf::Gguf;
+use hugging_face::HuggingFace;
 use tied::has_own_head;
 
 /// A checkpoint whose config and tokenizer have been read and fit together; weights come with
@@ -50,7 +54,7 @@ impl Checkpoint {
     /// [`ErrorKind::Model`] or [`ErrorKind::Tokenizer`], naming the file: missing, unreadable, not
     /// supported, or a tokenizer with more ids than the model has embeddings.
     pub fn open(path: &Path) -> Result<Checkpoint> {
-        let format = format::open(path)?;
+        let format = open_format(path)?;
         let (mut config, tokenizer) = (format.config()?, format.tokenizer()?);
         format.files()?;
         let tokenizer = tokenizer.with_embeddings(config.vocab_size)?;
@@ -141,7 +145,7 @@ impl TextSide for Checkpoint {
 /// # Errors
 /// [`ErrorKind::Tokenizer`] or, of a damaged GGUF file, [`ErrorKind::Model`], naming the file.
 pub fn read_tokenizer(path: &Path) -> Result<Tokenizer> {
-    format::open(path)?.tokenizer()
+    open_format(path)?.tokenizer()
 }
 
 /// Reads the chat template of a checkpoint, a directory or a GGUF file.
@@ -149,5 +153,31 @@ pub fn read_tokenizer(path: &Path) -> Result<Tokenizer> {
 /// # Errors
 /// [`ErrorKind::Tokenizer`] when it has none, or its files cannot be read.
 pub fn read_chat_template(path: &Path) -> Result<ChatTemplate> {
-    format::open(path)?.chat_template()?.ok_or_else(|| no_chat_template(path))
+    open_format(path)?.chat_template()?.ok_or_else(|| no_chat_template(path))
+}
+
+/// The checkpoint at a path: a GGUF file, a Hugging Face directory, or a directory whose weights are one GGUF file; or,
+/// of a path that is not there, the model of that name in the Hugging Face cache.
+///
+/// # Errors
+/// [`ErrorKind::Model`]: nothing is there, no regular file, or no GGUF file.
+fn open_format(path: &Path) -> Result<Box<dyn CheckpointFormat>> {
+    if path.is_file() {
+        return Ok(Box::new(Gguf::open(path)?));
+    }
+    if path.is_dir() {
+        return match contents::only_gguf(path) {
+            Some(file) => Ok(Box::new(Gguf::open(&file)?)),
+            None => Ok(Box::new(HuggingFace::new(path))),
+        };
+    }
+    if path.exists() {
+        files::open(path).map_err(|e| unreadable(path, ErrorKind::Model, &e))?;
+    }
+    if let Some(name) = path.to_str().and_then(Name::model) {
+        return open_format(&name.cached()?);
+    }
+    Err(Error::new(ErrorKind::Model, "no such model directory or file")
+        .in_file(path)
+        .fix("give a directory with config.json, *.safetensors and tokenizer.json, a GGUF file, or org/name"))
 }

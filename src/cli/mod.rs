@@ -269,6 +269,7 @@ fn print(text: &str) -> Result<()> {
 }
 
 /// Prints to stdout, and ends quietly when nobody reads it any more (`longcode ... | head`).
+#[expect(clippy::exit, reason = "whoever closed the pipe has read all they wanted")]
 fn print_as_it_is(text: &str) -> Result<()> {
     use std::io::Write;
     let mut stdout = std::io::stdout().lock();

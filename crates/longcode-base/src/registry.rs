@@ -19,6 +19,7 @@ pub struct Kind<T: ?Sized> {
     pub keys: &'static str,
     /// The keys whose value is a list by nature, so that a list there is no sweep.
     pub lists: &'static [&'static str],
+    /// Reads the keys of a config into a kind, and gives them back with the defaults filled in.
     pub read: fn(toml::Table) -> Read<Arc<T>>,
 }
 
@@ -26,6 +27,7 @@ pub struct Kind<T: ?Sized> {
 pub type Read<T> = std::result::Result<(T, toml::Table), toml::de::Error>;
 
 impl<T: ?Sized> Kind<T> {
+    /// The same, with keys whose value is a list by nature.
     pub const fn with_lists(mut self, lists: &'static [&'static str]) -> Kind<T> {
         self.lists = lists;
         self

@@ -7,6 +7,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Flex, backend_extension};
 use burn::tensor::Shape;
 
+use super::inputs::Inputs;
 use super::product::Operand;
 use super::{attention, elementwise, product, tensor};
 use crate::Precision;
@@ -69,7 +70,7 @@ impl AttentionKernel for Flex {
             |tensors: [FloatTensor<Self>; MAX_TURNS]| tensors.map(|tensor| tensor.to_contiguous());
         let (queries, keys) = (contiguous([query_0, query_1, query_2]), contiguous([key_0, key_1, key_2]));
         let value = value.to_contiguous();
-        let inputs = attention::Inputs {
+        let inputs = Inputs {
             queries: queries.each_ref().map(|query| query.storage()),
             keys: keys.each_ref().map(|key| key.storage()),
             value: value.storage(),

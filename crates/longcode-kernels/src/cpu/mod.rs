@@ -1,19 +1,23 @@
 //! What the CPU has of its own.
 //!
-//! [`inference`] and [`differentiable`] are what burn's CPU backend is extended by, without and with gradients, whose
-//! backward passes are in [`gradients`]. Behind them [`processor`] says what bf16 numbers are multiplied with, [`choice`] whether that pays; [`product`] is the product with a weight ([`row`]:
-//! of one row),
-//! [`attention`] relative attention, both on [`tiles`] where there are any, else on [`matrix`]
-//! ([`few_queries`]: of few rows);
-//! [`elementwise`] is what stands between them, [`simd`] its loops.
+//! | module | what |
+//! |---|---|
+//! | [`inference`], [`differentiable`] | what burn's CPU backend is extended by, without and with gradients ([`gradients`]: backward passes) |
+//! | [`product`] | the product with a weight ([`row`]: of one row); [`processor`] says what bf16 numbers are multiplied with, [`choice`] whether that pays |
+//! | [`attention`] | relative attention: by [`block`]s of query rows, or of [`few_queries`] ([`few_rows`]: their products), from [`mod@inputs`], with [`softmax`] as tiles come |
+//! | [`tiles`], [`tiled`], [`matrix`] | products in bf16 terms where the processor has them, attention by these; products elsewhere |
+//! | [`elementwise`], [`simd`] | what stands between products, and its loops |
 
 mod attention;
+mod block;
 mod choice;
 mod differentiable;
 mod elementwise;
 mod few_queries;
+mod few_rows;
 mod gradients;
 mod inference;
+mod inputs;
 mod matrix;
 mod processor;
 mod product;
@@ -21,6 +25,7 @@ mod product;
 mod row;
 mod shared;
 mod simd;
+mod softmax;
 mod tiled;
 #[cfg(target_arch = "x86_64")]
 mod tiles;

@@ -6,10 +6,11 @@ mod there {
 
     use rayon::prelude::*;
 
-    use super::super::attention::{Inputs, online_softmax};
     use super::super::choice::multiplies_in_bf16;
+    use super::super::inputs::Inputs;
     use super::super::processor::Products;
     use super::super::simd::{exp_fused, sum};
+    use super::super::softmax::online_softmax;
     pub(in crate::cpu) use super::super::tiles::Multiplier;
     use super::super::tiles::{Line, Panels, SIDE, Strips, Sums, Terms, split_into};
     use crate::Heads;
@@ -172,7 +173,7 @@ pub(super) use there::{Multiplier, Packed, Side};
 mod nowhere {
     use std::ops::Range;
 
-    use super::super::attention::Inputs;
+    use super::super::inputs::Inputs;
 
     #[derive(Default)]
     pub struct Side;

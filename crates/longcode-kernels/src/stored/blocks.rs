@@ -5,7 +5,7 @@
 //! by small integers. Arithmetic is f32 in the order of ggml, so that values agree to the bit. Values that
 //! share a shift and a scale stand next to one another, so the loops over them vectorise.
 
-use super::format::f16_to_f32;
+use super::numbers::f16_to_f32;
 
 #[inline(always)]
 fn half_at(block: &[u8], at: usize) -> f32 {

@@ -5,6 +5,7 @@ mod blocks;
 mod bytes;
 mod fault;
 mod format;
+mod numbers;
 
 pub(crate) use blocks::scale_and_min;
 pub use bytes::{Bytes, Mapped};
