@@ -9,7 +9,7 @@ use super::sources::{name, read_source};
 use crate::checkpoint::{read_chat_template, read_tokenizer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
-use crate::structure::{Language, Region, RegionKind, Source, Unit, regions, segments};
+use crate::structure::{Language, Region, RegionKind, Source, Unit, UnitKind, regions, segments};
 use crate::text::chat::Message;
 use crate::text::{ChatTemplate, Tokenizer};
 
@@ -22,8 +22,7 @@ pub(super) struct Args {
     /// Hugging Face directory or GGUF file whose tokenizer makes the tokens
     #[arg(long, value_name = "MODEL")]
     tokenizer: Option<PathBuf>,
-    /// function, function_authors, statement, tokens:N or file
-    #[arg(long, default_value = "function")]
+    #[arg(long, default_value = "function", help = Unit::choices())]
     unit: Unit,
     /// The file is a conversation, a JSON list of {"role", "content"}: the tokens of what the chat template of
     /// --tokenizer makes of it, up to where the model answers
@@ -34,13 +33,17 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// Examples, and the languages whose structure is known.
+/// Examples, the units, and the languages whose structure is known.
 fn after_help() -> String {
     let mut help = String::from(
         "Examples:\n  longcode inspect src/main.py\n  \
          longcode inspect src/main.py --tokenizer models/nano --unit statement --json\n  \
-         longcode inspect conversation.json --tokenizer MODEL --chat --json\n\nLanguages:\n",
+         longcode inspect conversation.json --tokenizer MODEL --chat --json\n\nUnits (segments are what lies between two boundaries):\n",
     );
+    for kind in UnitKind::ALL {
+        help.push_str(&format!("  {:<16}  {}\n", kind.form(), kind.about));
+    }
+    help.push_str("\nLanguages:\n");
     for language in Language::ALL {
         let extensions = language.extensions().join(", .");
         help.push_str(&format!("  {:<11} .{extensions}: {}\n", language.to_string(), language.about()));
@@ -98,7 +101,7 @@ impl Args {
 
     /// Regions of the text; the whole text where no unit is found.
     fn regions(&self, source: &Source<'_>) -> Result<Vec<Region>> {
-        if let Unit::Tokens(_) = self.unit {
+        if self.unit.needs_tokens() {
             return Err(Error::new(ErrorKind::Usage, format!("unit {} needs tokens", self.unit))
                 .at("--unit")
                 .fix("add --tokenizer MODEL"));

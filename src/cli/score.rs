@@ -30,9 +30,7 @@ pub(super) struct Args {
     /// kind, or kind:key=value,key=value
     #[arg(long, value_name = "SPEC")]
     encoding: String,
-    /// Segment unit: function, function_authors, statement, tokens:N or file [default: the encoding's own,
-    /// else function]
-    #[arg(long)]
+    #[arg(long, help = unit_help())]
     unit: Option<Unit>,
     /// Segments from the text before each token alone, to measure how much the parser looks ahead
     #[arg(long)]
@@ -136,7 +134,7 @@ impl Args {
         let levels: Vec<Segments> = encoding.units().iter().map(|&unit| segments_by(unit)).collect();
         let shown = match levels.first() {
             Some(segments) => segments.clone(),
-            None => segments_by(self.unit.unwrap_or(Unit::Function)),
+            None => segments_by(self.unit.unwrap_or(Unit::FUNCTION)),
         };
         if let Some(max) = self.max_tokens.filter(|&max| max < count) {
             tell!("{}: scored the first {max} of {count} tokens", file.display());
@@ -174,6 +172,10 @@ impl Args {
             ),
         })
     }
+}
+
+fn unit_help() -> String {
+    format!("Segment unit: {} [default: the encoding's own, else function]", Unit::choices())
 }
 
 fn too_short(tokens: usize) -> Error {

@@ -60,7 +60,7 @@ pub(super) struct Text {
 pub(super) fn shown(results: &Results) -> Result<(Vec<Shown<'_>>, usize)> {
     let (chosen, all) = chosen(results);
     let unit = results.config.encodings.iter().flat_map(|encoding| encoding.spec.units()).next();
-    let mut texts = Texts { results, unit: *unit.unwrap_or(&Unit::Function), made: HashMap::new() };
+    let mut texts = Texts { results, unit: *unit.unwrap_or(&Unit::FUNCTION), made: HashMap::new() };
     let mut shown = Vec::new();
     for first in chosen {
         shown.push(Shown { first, results: of_sample(results, first)?, text: texts.text(first) });

@@ -252,10 +252,7 @@ impl Undivided {
 /// What to say of samples whose text is divided by tokens, though an encoding asks for another unit.
 fn without_units(samples: &[WorkSample], config: &Config, of_what: TextKind) -> Vec<String> {
     let why: Vec<Undivided> = samples.par_iter().filter_map(Undivided::of).collect();
-    let by_unit = |encoding: &&EncodingEntry| {
-        let mut units = encoding.spec.units().iter();
-        units.any(|unit| matches!(unit, Unit::Function | Unit::FunctionAuthors | Unit::Statement))
-    };
+    let by_unit = |encoding: &&EncodingEntry| encoding.spec.units().iter().any(|unit| unit.needs_tree());
     let names: Vec<&str> = config.encodings.iter().filter(by_unit).map(|entry| &entry.name[..]).collect();
     let note = |kind: Undivided| {
         let count = why.iter().filter(|why| **why == kind).count();

@@ -400,7 +400,7 @@ fn sources() {
 
 fn mutate_source(language: Language, valid: &[Vec<u8>]) {
     let tokens = std::num::NonZeroUsize::new(7).unwrap();
-    let units = [Unit::Function, Unit::FunctionAuthors, Unit::Statement, Unit::Tokens(tokens), Unit::File];
+    let units = [Unit::FUNCTION, Unit::FUNCTION_AUTHORS, Unit::STATEMENT, Unit::tokens(tokens), Unit::FILE];
     for case in 0..150u64 {
         let mut random = ChaCha8Rng::seed_from_u64(case);
         let mut bytes = valid[case as usize % valid.len()].clone();

@@ -38,7 +38,7 @@ fn default_split() -> List<f64> {
 }
 
 fn default_unit() -> List<Unit> {
-    List(vec![Unit::Function])
+    List(vec![Unit::FUNCTION])
 }
 
 impl HiRope {

@@ -18,10 +18,10 @@
 //!         pass
 //! ```
 //!
-//! The boundaries come from tree-sitter's error-tolerant tree: [`Unit::Function`] in `function.rs`,
-//! [`Unit::FunctionAuthors`] in `authors.rs`, [`Unit::Statement`] in `statement.rs`; what a function, a class
-//! or a statement is in a language, in `language/`. A text without any
-//! unit, as one whose parse is given up ([`is_given_up`]), is numbered by [`Unit::FALLBACK`].
+//! Each kind of unit ([`UnitKind::ALL`]) is a file: `function.rs`, `authors.rs` and `statement.rs` take boundaries from
+//! tree-sitter's error-tolerant tree, `file.rs` from the text alone, and `tokens.rs` has none. What a function, a class
+//! or a statement is in a language, in `language/`. A text without any unit, as one whose parse is given up
+//! ([`is_given_up`]), is numbered by [`Unit::FALLBACK`].
 //!
 //! **Known limit.** The index of a token may depend on later text, but only through where the parser
 //! opens and closes a unit. [`segments_prefix_only`] never looks ahead, so that comparing the two
@@ -30,6 +30,7 @@
 mod assign;
 mod authors;
 mod definitions;
+mod file;
 mod function;
 mod identifiers;
 mod language;
@@ -39,6 +40,7 @@ mod regions;
 mod source;
 mod statement;
 mod syntax;
+mod tokens;
 mod unit;
 mod work;
 
@@ -50,7 +52,7 @@ pub use prefix::segments_prefix_only;
 pub use regions::{Region, RegionKind, is_given_up, regions};
 pub use source::Source;
 pub use syntax::{first_captured, parses};
-pub use unit::{Unit, UnitError};
+pub use unit::{Unit, UnitError, UnitKind};
 
 #[cfg(test)]
 mod tests;
