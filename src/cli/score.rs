@@ -10,9 +10,10 @@ use crate::checkpoint::Checkpoint;
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hash::sha256;
 use crate::kernels::Precision;
 use crate::model::{Network, Under};
-use crate::structure::{Language, Segments, Source, Unit, segments, segments_prefix_only};
+use crate::structure::{Draw, Language, Segments, Source, Unit, segments, segments_prefix_only};
 use crate::text::Tokens;
 
 /// Per-token loss of files under one encoding
@@ -60,6 +61,7 @@ impl Args {
                 .fix("give at least 2 tokens"));
         }
         let encoding = self.encoding_with_unit()?;
+        self.refuse_controls_of_prefixes(&encoding)?;
         let checkpoint = open_model(&self.model, self.download)?;
         check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let mut sources = Sources::read(&self.files)?;
@@ -113,6 +115,20 @@ impl Args {
         EncodingSpec::from_table(encoding.kind, keys)
     }
 
+    /// A control is made of the whole text: of how many segments it has, or of how long they are.
+    fn refuse_controls_of_prefixes(&self, encoding: &EncodingSpec) -> Result<()> {
+        let mut units = encoding.units().iter().copied().chain(self.unit);
+        match units.find(|unit| self.prefix_only && unit.control().is_some()) {
+            None => Ok(()),
+            Some(unit) => {
+                let what = format!("unit {unit} is made of the whole text, not of what precedes a token");
+                Err(Error::new(ErrorKind::Usage, what)
+                    .at("--prefix-only")
+                    .fix(format!("leave it out, or take unit {}", unit.without_control())))
+            }
+        }
+    }
+
     fn score(
         &self,
         file: &Path,
@@ -125,9 +141,13 @@ impl Args {
         let count = tokens.ids.len();
         let source = Source { text, language: Language::of_path(file), file_starts: &[] };
         // Segments come from the whole text: a cut in the middle of a function is no parse error.
+        let draw = Draw { seed: 0, hash: &sha256(text.as_bytes()) };
         let segments_by = |unit: Unit| -> Segments {
-            let segment = if self.prefix_only { segments_prefix_only } else { segments };
-            let mut segments = segment(&source, &tokens.offsets, unit);
+            let mut segments = if self.prefix_only {
+                segments_prefix_only(&source, &tokens.offsets, unit).expect("controls are refused")
+            } else {
+                segments(&source, &tokens.offsets, unit, draw)
+            };
             segments.index.truncate(self.max_tokens.unwrap_or(count));
             segments
         };

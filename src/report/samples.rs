@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::hash::sha256;
 use crate::run::sample_segments;
 use crate::store::{Results, StoredSample};
-use crate::structure::Unit;
+use crate::structure::{Draw, Unit};
 use crate::task::{Group, Metric, Sample};
 
 /// Most samples of a task and bucket, and of a report.
@@ -82,7 +82,8 @@ impl Texts<'_> {
         let samples = self.made.entry(place).or_insert_with(make).as_ref().map_err(Clone::clone)?;
         let same =
             |sample: &&Sample| sample.id == *one.sample && sha256(sample.text.as_bytes()) == *one.sha256;
-        let found = samples.iter().find(same).map(|sample| Text::new(sample, self.unit));
+        let draw = Draw { seed: self.results.config.seed, hash: &one.sha256 };
+        let found = samples.iter().find(same).map(|sample| Text::new(sample, self.unit, draw));
         found.ok_or_else(|| "the data set has no such text any more".into())
     }
 }
@@ -137,9 +138,9 @@ fn of_sample<'a>(results: &'a Results, first: &StoredSample) -> Result<Vec<OfRow
 
 impl Text {
     /// A sample's text with the segments that its tokens have.
-    fn new(sample: &Sample, unit: Unit) -> Text {
+    fn new(sample: &Sample, unit: Unit, draw: Draw) -> Text {
         let end = sample.text.floor_char_boundary(LONGEST);
-        let segments = sample_segments(sample, unit);
+        let segments = sample_segments(sample, unit, draw);
         let firsts = (1..segments.index.len()).filter(|&t| segments.index[t] != segments.index[t - 1]);
         let mut starts: Vec<usize> =
             firsts.map(|t| sample.text.floor_char_boundary(sample.tokens.offsets[t].0)).collect();

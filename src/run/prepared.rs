@@ -13,8 +13,9 @@ use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::dataset::{Dataset, TextKind};
 use crate::device::OpenDevice;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hash::sha256;
 use crate::store::{DatasetHash, Environment, LeftOutRecord, SampleKey, Shard};
-use crate::structure::{Segments, Unit, is_given_up};
+use crate::structure::{Draw, Segments, Unit, is_given_up};
 use crate::task::{LeftOut, Sample};
 
 /// A config's models, data and samples, checked; no weights are loaded.
@@ -47,6 +48,8 @@ pub(crate) struct Work<'a> {
 /// A sample, ready to be run.
 pub(crate) struct WorkSample {
     pub(crate) sample: Sample,
+    /// SHA-256 of its text.
+    pub(crate) sha256: String,
     /// By each unit of the config's encodings.
     pub(crate) segments: HashMap<Unit, Segments>,
     /// Its number in its bucket, from 0.
@@ -83,7 +86,8 @@ impl<'a> Prepared<'a> {
     /// A sample under an encoding.
     pub(crate) fn job<'s>(&self, work: &Work, one: &'s WorkSample, encoding: &EncodingEntry) -> Job<'s> {
         let cost = self.accounts[work.model].cost(work.task, &one.sample, encoding);
-        Job { sample: &one.sample, segments: &one.segments, cost }
+        let draw = Draw { seed: self.config.seed, hash: &one.sha256 };
+        Job { sample: &one.sample, draw, segments: &one.segments, cost }
     }
 
     /// Names of its result.
@@ -182,8 +186,11 @@ fn work<'a>(
                 .samples(dataset, checkpoint, config.seed)
                 .map_err(|e| e.at(format_args!("task \"{}\"", task.name)))?;
             let parse = |(sample, rank): (Sample, usize)| {
-                let segments = units.iter().map(|&unit| (unit, sample_segments(&sample, unit))).collect();
-                WorkSample { sample, segments, rank }
+                let sha256 = sha256(sample.text.as_bytes());
+                let draw = Draw { seed: config.seed, hash: &sha256 };
+                let segments =
+                    units.iter().map(|&unit| (unit, sample_segments(&sample, unit, draw))).collect();
+                WorkSample { sample, sha256, segments, rank }
             };
             let mut of_bucket = HashMap::new();
             let ranked = selection.samples.into_iter().map(|sample| {

@@ -23,12 +23,16 @@
 //! or a statement is in a language, in `language/`. A text without any unit, as one whose parse is given up
 //! ([`is_given_up`]), is numbered by [`Unit::FALLBACK`].
 //!
+//! Every unit has controls ([`Control`]): as many segments of equal length, or the same lengths in an order drawn by
+//! chance ([`Draw`]), to tell what the places of the boundaries are worth from what the length of the segments is.
+//!
 //! **Known limit.** The index of a token may depend on later text, but only through where the parser
 //! opens and closes a unit. [`segments_prefix_only`] never looks ahead, so that comparing the two
 //! measures how much that matters.
 
 mod assign;
 mod authors;
+mod control;
 mod definitions;
 mod file;
 mod function;
@@ -45,6 +49,7 @@ mod unit;
 mod work;
 
 pub use assign::{Segments, segments};
+pub use control::{Control, Draw};
 pub use definitions::{Definition, definitions};
 pub use identifiers::{Identifier, identifiers};
 pub use language::{Language, LanguageError};

@@ -4,15 +4,15 @@ use std::ops::Range;
 
 use tree_sitter::{InputEdit, Point};
 
-use super::assign::owner;
+use super::assign::{owner, plain_segments};
 use super::outline::Outline;
 use super::regions::file_regions;
 use super::syntax::{Parsed, Parser, Trees};
 use super::unit::Divide;
-use super::{Language, Region, Segments, Source, Unit, segments, syntax};
+use super::{Language, Region, Segments, Source, Unit, syntax};
 use longcode_base::limits;
 
-/// Like [`segments`], but the index of token `t` depends on the text up to the end of token `t` alone.
+/// Like [`super::segments`], but the index of token `t` depends on the text up to the end of token `t` alone.
 ///
 /// The text is parsed anew, incrementally, at every line end: a parse at every token costs several times
 /// as much and mostly sees errors. Tokens after the last line end so far lie in the last region, as
@@ -24,14 +24,19 @@ use longcode_base::limits;
 ///
 /// The work is that of one walk over the tree a line, so quadratic in the text: meant for files, about
 /// 50 kB, not for repositories. A text of more than [`limits::PREFIX_BYTES`] is divided by [`Unit::FALLBACK`].
-pub fn segments_prefix_only(source: &Source, tokens: &[(usize, usize)], unit: Unit) -> Segments {
+///
+/// `None` for a control ([`Unit::control`]): it is made of how many segments the whole text has, or of how long they are.
+pub fn segments_prefix_only(source: &Source, tokens: &[(usize, usize)], unit: Unit) -> Option<Segments> {
+    if unit.control().is_some() {
+        return None;
+    }
     // Counting tokens or files looks at nothing ahead.
-    let Divide::Tree(outline) = *unit.divide() else { return segments(source, tokens, unit) };
+    let Divide::Tree(outline) = *unit.divide() else { return Some(plain_segments(source, tokens, unit)) };
     if source.text.len() > limits::PREFIX_BYTES {
-        return segments(source, tokens, Unit::FALLBACK);
+        return Some(plain_segments(source, tokens, Unit::FALLBACK));
     }
     let Some(mut prefix) = source.language.and_then(|language| Prefix::new(source, language, outline)) else {
-        return segments(source, tokens, unit);
+        return Some(plain_segments(source, tokens, unit));
     };
     let mut numbers = Numbers::default();
     let owners = tokens.iter().enumerate().map(|(t, &token)| {
@@ -42,7 +47,7 @@ pub fn segments_prefix_only(source: &Source, tokens: &[(usize, usize)], unit: Un
     if numbers.shift.is_none() {
         numbered.unit = Unit::FALLBACK;
     }
-    numbered
+    Some(numbered)
 }
 
 /// Numbers tokens by what is known so far.
@@ -189,10 +194,10 @@ mod tests {
         for file_starts in [&[][..], &[0, 400, 900]] {
             for unit in UNITS {
                 let source = Source { file_starts, ..python(&text) };
-                let whole = segments_prefix_only(&source, &tokens, unit);
+                let whole = segments_prefix_only(&source, &tokens, unit).unwrap();
                 for known in (0..tokens.len()).step_by(7) {
                     let source = Source { text: &text[..tokens[known].1], ..source };
-                    let part = segments_prefix_only(&source, &tokens[..=known], unit);
+                    let part = segments_prefix_only(&source, &tokens[..=known], unit).unwrap();
                     assert_eq!(part.index, whole.index[..=known], "{unit} at {known}");
                 }
             }
@@ -221,19 +226,19 @@ mod tests {
     fn a_function_begins_when_its_line_is_complete() {
         let text = "def f():\n  pass\ndef g():\n  pass\n";
         let tokens = [(0, 9), (9, 16), (16, 20), (20, 25), (25, 32)];
-        let got = segments_prefix_only(&python(text), &tokens, Unit::FUNCTION);
+        let got = segments_prefix_only(&python(text), &tokens, Unit::FUNCTION).unwrap();
         assert_eq!((got.index, got.count, got.unit), (vec![0, 0, 0, 1, 1], 2, Unit::FUNCTION));
-        assert_eq!(segments(&python(text), &tokens, Unit::FUNCTION).index, [0, 0, 1, 1, 1]);
+        assert_eq!(plain_segments(&python(text), &tokens, Unit::FUNCTION).index, [0, 0, 1, 1, 1]);
     }
 
     #[test]
     fn without_units_ahead_it_counts_tokens() {
         let text = "x = 1\n".repeat(300);
         let tokens = tokens_of(&text);
-        let got = segments_prefix_only(&python(&text), &tokens, Unit::FUNCTION);
-        assert_eq!(got, segments(&python(&text), &tokens, Unit::FALLBACK));
+        let got = segments_prefix_only(&python(&text), &tokens, Unit::FUNCTION).unwrap();
+        assert_eq!(got, plain_segments(&python(&text), &tokens, Unit::FALLBACK));
         let plain = Source { language: None, ..python(&text) };
-        assert_eq!(segments_prefix_only(&plain, &tokens, Unit::STATEMENT), got);
+        assert_eq!(segments_prefix_only(&plain, &tokens, Unit::STATEMENT).unwrap(), got);
     }
 
     #[test]
@@ -241,9 +246,15 @@ mod tests {
         for seed in 0..20 {
             let text = sample(seed);
             for unit in UNITS.into_iter().chain([Unit::FILE]) {
-                let got = segments_prefix_only(&python(&text), &tokens_of(&text), unit);
+                let got = segments_prefix_only(&python(&text), &tokens_of(&text), unit).unwrap();
                 super::super::tests::assert_counts(&got);
             }
         }
+    }
+
+    #[test]
+    fn a_control_is_made_of_the_whole_text() {
+        let control: Unit = "even:function".parse().unwrap();
+        assert_eq!(segments_prefix_only(&python(PYTHON), &tokens_of(PYTHON), control), None);
     }
 }

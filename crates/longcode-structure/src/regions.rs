@@ -50,6 +50,9 @@ pub fn is_given_up(source: &Source) -> bool {
 /// `None`: no unit was found (for [`Unit::FUNCTION`], no function or method definition), the language is
 /// not known, or the unit knows no bytes ([`Unit::needs_tokens`]).
 pub fn regions(source: &Source, unit: Unit) -> Option<Vec<Region>> {
+    if unit.control().is_some() {
+        return None;
+    }
     match *unit.divide() {
         Divide::Tokens => None,
         // An empty text has no file that could lack a unit.

@@ -151,7 +151,7 @@ fn assert_sound_by(source: &Source, units: &[Unit]) {
             assert_eq!(at, source.text.len());
         }
         let tokens = tokens_of(source.text);
-        let segments = segments(source, &tokens, unit);
+        let segments = segments(source, &tokens, unit, Draw::default());
         assert_eq!(segments.index.len(), tokens.len());
         assert_counts(&segments);
     }
@@ -274,7 +274,7 @@ fn what_looks_at_each_prefix_is_meant_for_files() {
     let text = "def f(): pass\n".repeat(limits::PREFIX_BYTES / 14 + 1);
     let source = Source { text: &text, language: Some(Language::Python), file_starts: &[] };
     let tokens = [(0, 3), (3, 5)];
-    assert_eq!(segments_prefix_only(&source, &tokens, Unit::FUNCTION).unit, Unit::FALLBACK);
+    assert_eq!(segments_prefix_only(&source, &tokens, Unit::FUNCTION).unwrap().unit, Unit::FALLBACK);
 }
 
 #[test]
@@ -306,5 +306,5 @@ fn a_hundred_thousand_lines() {
     assert_eq!(regions(&source, Unit::FUNCTION).unwrap().len(), 40_000);
     assert_eq!(regions(&source, Unit::FUNCTION_AUTHORS).unwrap().len(), 20_000);
     assert_eq!(regions(&source, Unit::STATEMENT).unwrap().len(), 60_000);
-    assert_counts(&segments(&source, &tokens_of(&text), Unit::FUNCTION));
+    assert_counts(&segments(&source, &tokens_of(&text), Unit::FUNCTION, Draw::default()));
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::outline::Outline;
 use super::syntax::Parsed;
-use super::{authors, file, function, statement, tokens};
+use super::{Control, authors, file, function, statement, tokens};
 
 /// A kind of unit. Its file has its entry, and [`UnitKind::ALL`] names it: parsing, error messages, help and the checks of
 /// the documents come from there.
@@ -61,13 +61,15 @@ impl Hash for UnitKind {
 }
 
 /// The unit that segments are made of (`docs/encodings.md`, "Segments"). Written `function`,
-/// `function_authors`, `statement`, `tokens:N`, `file`, also in serde.
+/// `function_authors`, `statement`, `tokens:N`, `file`, or a control of one of them, `even:UNIT` or `shuffled:UNIT`; also
+/// in serde.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Unit {
     kind: &'static UnitKind,
     /// The number of `tokens:N`, which has one, and no other kind does.
     number: Option<NonZeroUsize>,
+    control: Option<Control>,
 }
 
 impl Unit {
@@ -85,29 +87,45 @@ impl Unit {
     pub(super) const FALLBACK_TOKENS: NonZeroUsize = NonZeroUsize::new(128).unwrap();
 
     const fn of(kind: &'static UnitKind) -> Unit {
-        Unit { kind, number: None }
+        Unit { kind, number: None, control: None }
     }
 
     /// So many tokens each.
     pub const fn tokens(number: NonZeroUsize) -> Unit {
-        Unit { kind: &tokens::ENTRY, number: Some(number) }
+        Unit { kind: &tokens::ENTRY, number: Some(number), control: None }
     }
 
-    /// Every unit as it is written, for help and error messages: `function, ..., tokens:N or file`.
+    /// Every unit as it is written, for help and error messages: `function, ..., tokens:N or file, or a control of one:
+    /// even:UNIT or shuffled:UNIT`.
     pub fn choices() -> String {
-        let forms: Vec<String> = UnitKind::ALL.iter().map(UnitKind::form).collect();
-        let (last, others) = forms.split_last().expect("there are kinds");
-        format!("{} or {last}", others.join(", "))
+        let controls = listed(Control::ALL.iter().map(|control| control.form()));
+        format!("{}, or a control of one: {controls}", plain_choices())
     }
 
-    /// Whether it is found in a parser's tree, so that a text in a language without one has none.
+    /// The control that it is, where it is one of another unit.
+    pub fn control(self) -> Option<Control> {
+        self.control
+    }
+
+    /// The unit itself, where it is a control of one.
+    pub fn without_control(self) -> Unit {
+        Unit { control: None, ..self }
+    }
+
+    /// A control of it, in place of the one that it may be.
+    pub fn with_control(self, control: Control) -> Unit {
+        Unit { control: Some(control), ..self }
+    }
+
+    /// Whether it, or what it is a control of, is found in a parser's tree, so that a text in a language without one has
+    /// none.
     pub fn needs_tree(self) -> bool {
         matches!(self.kind.divide, Divide::Tree(_))
     }
 
-    /// Whether it knows no bytes of the text, so that [`super::regions()`] has no answer.
+    /// Whether its boundaries lie between tokens and not at bytes, so that [`super::regions()`] has no answer.
     pub fn needs_tokens(self) -> bool {
-        matches!(self.kind.divide, Divide::Tokens)
+        self.control.is_some() || matches!(self.kind.divide, Divide::Tokens)
     }
 
     /// How it divides a file.
@@ -121,13 +139,47 @@ impl Unit {
     }
 }
 
-/// A text that names no [`Unit`].
+/// The units that are no controls, as they are written.
+fn plain_choices() -> String {
+    listed(UnitKind::ALL.iter().map(UnitKind::form))
+}
+
+/// `a, b or c`.
+fn listed(names: impl Iterator<Item = String>) -> String {
+    let names: Vec<String> = names.collect();
+    match names.split_last() {
+        Some((last, others @ [_, ..])) => format!("{} or {last}", others.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+/// A text that names no [`Unit`]: what is wrong with it, and the choices.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown unit `{0}`: expected {choices}, N at least 1", choices = Unit::choices())]
+#[error("{0}")]
 pub struct UnitError(String);
+
+impl UnitError {
+    fn unknown(text: &str) -> UnitError {
+        UnitError(format!("unknown unit `{text}`: expected {}; N is at least 1", Unit::choices()))
+    }
+
+    fn unknown_in_control(text: &str, unit: &str) -> UnitError {
+        UnitError(format!("unknown unit `{unit}` in `{text}`: expected {}; N is at least 1", plain_choices()))
+    }
+
+    fn control_of_control(text: &str, control: Control) -> UnitError {
+        let choices = plain_choices();
+        UnitError(format!(
+            "`{text}` is a control of a control: expected {choices} after `{control}:`; N is at least 1"
+        ))
+    }
+}
 
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(control) = self.control {
+            write!(f, "{control}:")?;
+        }
         f.write_str(self.kind.name)?;
         match self.number {
             Some(number) => write!(f, ":{number}"),
@@ -146,17 +198,35 @@ impl FromStr for Unit {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let unknown = || UnitError(text.to_string());
-        let (name, number) = match text.split_once(':') {
-            Some((name, number)) => (name, Some(number)),
-            None => (text, None),
+        let Some((control, unit)) = split_control(text) else {
+            return plain(text).ok_or_else(|| UnitError::unknown(text));
         };
-        let kind = UnitKind::ALL.iter().find(|kind| kind.name == name).ok_or_else(unknown)?;
-        match (&kind.divide, number) {
-            (Divide::Tokens, Some(number)) => number.parse().map(Unit::tokens).map_err(|_| unknown()),
-            (Divide::Tree(_) | Divide::Text(_), None) => Ok(Unit::of(kind)),
-            (Divide::Tokens, None) | (_, Some(_)) => Err(unknown()),
+        if split_control(unit).is_some() {
+            return Err(UnitError::control_of_control(text, control));
         }
+        let unit = plain(unit).ok_or_else(|| UnitError::unknown_in_control(text, unit))?;
+        Ok(unit.with_control(control))
+    }
+}
+
+/// A control and what stands behind it.
+fn split_control(text: &str) -> Option<(Control, &str)> {
+    let (name, unit) = text.split_once(':')?;
+    let control = Control::ALL.iter().find(|control| control.name() == name)?;
+    Some((*control, unit))
+}
+
+/// A unit that is no control, of its name.
+fn plain(text: &str) -> Option<Unit> {
+    let (name, number) = match text.split_once(':') {
+        Some((name, number)) => (name, Some(number)),
+        None => (text, None),
+    };
+    let kind = UnitKind::ALL.iter().find(|kind| kind.name == name)?;
+    match (&kind.divide, number) {
+        (Divide::Tokens, Some(number)) => number.parse().ok().map(Unit::tokens),
+        (Divide::Tree(_) | Divide::Text(_), None) => Some(Unit::of(kind)),
+        (Divide::Tokens, None) | (_, Some(_)) => None,
     }
 }
 
@@ -180,7 +250,8 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for name in ["function", "function_authors", "statement", "tokens:1", "tokens:128", "file"] {
+        let plain = ["function", "function_authors", "statement", "tokens:1", "tokens:128", "file"];
+        for name in plain.into_iter().chain(["even:function", "shuffled:file", "even:tokens:32"]) {
             let unit: Unit = name.parse().unwrap();
             assert_eq!(unit.to_string(), name);
             let json = serde_json::to_string(&unit).unwrap();
@@ -209,5 +280,36 @@ mod tests {
             }
         }
         assert!(serde_json::from_str::<Unit>("\"tokens:0\"").is_err());
+    }
+
+    #[test]
+    fn a_control_of_no_unit_or_of_a_control_is_refused() {
+        let error = |name: &str| name.parse::<Unit>().unwrap_err().to_string();
+        let choices = "expected function, function_authors, statement, tokens:N or file";
+        let whole = "tokens:N or file, or a control of one: even:UNIT or shuffled:UNIT";
+        assert!(error("even").contains(whole) && error("uneven:function").contains(whole));
+        for (name, unit) in [("even:", ""), ("shuffled:functions", "functions"), ("even:tokens", "tokens")] {
+            let error = error(name);
+            assert!(error.starts_with(&format!("unknown unit `{unit}` in `{name}`: {choices};")), "{error}");
+        }
+        for name in ["even:even:function", "shuffled:even:tokens:2", "even:shuffled:nothing"] {
+            let error = error(name);
+            assert!(
+                error.starts_with(&format!("`{name}` is a control of a control: {choices} after `")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_control_needs_tokens_and_what_its_unit_needs() {
+        let needs = |name: &str| {
+            let unit: Unit = name.parse().unwrap();
+            (unit.needs_tree(), unit.needs_tokens())
+        };
+        assert_eq!(needs("function"), (true, false));
+        assert_eq!(needs("even:function"), (true, true));
+        assert_eq!(needs("file"), (false, false));
+        assert_eq!(needs("shuffled:tokens:3"), (false, true));
     }
 }
