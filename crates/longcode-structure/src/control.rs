@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_told_apart_by_tokens() {
+    fn files_are_divided_by_what_tokens_begin_with() {
         let of = |number, tokens| FileTokens { number, tokens };
         let source = Source { text: "ab\ncd\n\nef\n", language: None, file_starts: &[0, 3, 6, 7] };
         // The second token is the first file's line end with what follows; the third file has no token of its own; the

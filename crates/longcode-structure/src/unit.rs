@@ -45,7 +45,7 @@ impl UnitKind {
     }
 }
 
-/// Kinds are told apart by their names.
+/// A kind is the same where its name is.
 impl PartialEq for UnitKind {
     fn eq(&self, other: &UnitKind) -> bool {
         self.name == other.name
