@@ -11,7 +11,7 @@ use longcode::encoding::EncodingSpec;
 use longcode::error::{Error, ErrorKind, Result};
 use longcode::kernels::Precision;
 use longcode::model::Under;
-use longcode::structure::{Language, Source, segments};
+use longcode::structure::{Draw, Language, Source, segments};
 use longcode::{device, files};
 
 fn main() -> Result<()> {
@@ -29,11 +29,16 @@ fn main() -> Result<()> {
         tokens.ids.len(),
         checkpoint.config.trained_length()
     );
+    let hash = longcode::hash::sha256(text.as_bytes());
+    let draw = Draw { seed: 0, hash: &hash };
     for spec in ["rope", "rope:context=512", "hirope:window=128,logn=true"] {
         let encoding = EncodingSpec::parse(spec)?;
         encoding.check(&checkpoint.config.rope)?;
-        let levels =
-            encoding.units().iter().map(|&unit| segments(&source, &tokens.offsets, unit).index).collect();
+        let levels = encoding
+            .units()
+            .iter()
+            .map(|&unit| segments(&source, &tokens.offsets, unit, draw).index)
+            .collect();
         let bos = checkpoint.tokenizer.bos()?;
         let under = Under { model: &network, config: &checkpoint.config, encoding: &encoding, bos };
         println!("{:.4} nats a token under {encoding}", under.score(&tokens.ids, levels)?.loss());

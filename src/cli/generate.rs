@@ -12,10 +12,11 @@ use crate::checkpoint::Checkpoint;
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hash::sha256;
 use crate::kernels::Precision;
 use crate::limits;
 use crate::model::{Network, Under, generate};
-use crate::structure::{Language, Source, segments};
+use crate::structure::{Draw, Language, Source, segments};
 use crate::text::{Asker, Limits, Prompt, PromptStyle};
 
 /// Greedy continuation of files under one encoding
@@ -102,8 +103,9 @@ impl Args {
             return Err(Error::new(ErrorKind::Source, "no token").fix("give a file that is not empty"));
         }
         let source = Source { text: &asked, language: Language::of_path(file), file_starts: &file_starts };
-        let levels =
-            encoding.units().iter().map(|&unit| segments(&source, &tokens.offsets, unit).index).collect();
+        let draw = Draw { seed: 0, hash: &sha256(text.as_bytes()) };
+        let segments_by = |&unit| segments(&source, &tokens.offsets, unit, draw).index;
+        let levels = encoding.units().iter().map(segments_by).collect();
         let room = self.max_new_tokens;
         let bos = checkpoint.tokenizer.bos()?;
         let under = Under { model, config: &checkpoint.config, encoding, bos };

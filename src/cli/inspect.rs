@@ -9,7 +9,10 @@ use super::sources::{name, read_source};
 use crate::checkpoint::{read_chat_template, read_tokenizer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
-use crate::structure::{Language, Region, RegionKind, Source, Unit, regions, segments};
+use crate::hash::sha256;
+use crate::structure::{
+    Control, Draw, Language, Region, RegionKind, Source, Unit, UnitKind, regions, segments,
+};
 use crate::text::chat::Message;
 use crate::text::{ChatTemplate, Tokenizer};
 
@@ -22,8 +25,7 @@ pub(super) struct Args {
     /// Hugging Face directory or GGUF file whose tokenizer makes the tokens
     #[arg(long, value_name = "MODEL")]
     tokenizer: Option<PathBuf>,
-    /// function, function_authors, statement, tokens:N or file
-    #[arg(long, default_value = "function")]
+    #[arg(long, default_value = "function", help = Unit::choices())]
     unit: Unit,
     /// The file is a conversation, a JSON list of {"role", "content"}: the tokens of what the chat template of
     /// --tokenizer makes of it, up to where the model answers
@@ -34,13 +36,20 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// Examples, and the languages whose structure is known.
+/// Examples, the units, and the languages whose structure is known.
 fn after_help() -> String {
     let mut help = String::from(
         "Examples:\n  longcode inspect src/main.py\n  \
          longcode inspect src/main.py --tokenizer models/nano --unit statement --json\n  \
-         longcode inspect conversation.json --tokenizer MODEL --chat --json\n\nLanguages:\n",
+         longcode inspect conversation.json --tokenizer MODEL --chat --json\n\nUnits (segments are what lies between two boundaries):\n",
     );
+    for kind in UnitKind::ALL {
+        help.push_str(&format!("  {:<16}  {}\n", kind.form(), kind.about));
+    }
+    for control in Control::ALL {
+        help.push_str(&format!("  {:<16}  {}\n", control.form(), control.about()));
+    }
+    help.push_str("\nLanguages:\n");
     for language in Language::ALL {
         let extensions = language.extensions().join(", .");
         help.push_str(&format!("  {:<11} .{extensions}: {}\n", language.to_string(), language.about()));
@@ -52,6 +61,7 @@ impl Args {
     pub(super) fn execute(self) -> Result<()> {
         let mut text =
             if self.chat { read_text(&self.file, ErrorKind::Source)? } else { read_source(&self.file)? };
+        let hash = sha256(text.as_bytes());
         let mut language = Language::of_path(&self.file);
         if let Some(path) = self.tokenizer.as_ref().filter(|_| self.chat) {
             text = self.rendered(&text, &read_chat_template(path)?).map_err(|e| e.in_file(&self.file))?;
@@ -63,7 +73,7 @@ impl Args {
                 let tokenizer = read_tokenizer(path)?;
                 let encode = if self.chat { Tokenizer::encode_as_it_stands } else { Tokenizer::encode };
                 let tokens = encode(&tokenizer, &text).map_err(|e| e.in_file(&self.file))?;
-                let found = segments(&source, &tokens.offsets, self.unit);
+                let found = segments(&source, &tokens.offsets, self.unit, Draw { seed: 0, hash: &hash });
                 let item = |((id, offset), segment): ((&u32, &(usize, usize)), &u32)| json!({"id": id, "start": offset.0, "end": offset.1, "segment": segment});
                 let items: Vec<Value> =
                     tokens.ids.iter().zip(&tokens.offsets).zip(&found.index).map(item).collect();
@@ -98,7 +108,7 @@ impl Args {
 
     /// Regions of the text; the whole text where no unit is found.
     fn regions(&self, source: &Source<'_>) -> Result<Vec<Region>> {
-        if let Unit::Tokens(_) = self.unit {
+        if self.unit.needs_tokens() {
             return Err(Error::new(ErrorKind::Usage, format!("unit {} needs tokens", self.unit))
                 .at("--unit")
                 .fix("add --tokenizer MODEL"));

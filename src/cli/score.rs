@@ -10,9 +10,10 @@ use crate::checkpoint::Checkpoint;
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hash::sha256;
 use crate::kernels::Precision;
 use crate::model::{Network, Under};
-use crate::structure::{Language, Segments, Source, Unit, segments, segments_prefix_only};
+use crate::structure::{Draw, Language, Segments, Source, Unit, segments, segments_prefix_only};
 use crate::text::Tokens;
 
 /// Per-token loss of files under one encoding
@@ -30,9 +31,7 @@ pub(super) struct Args {
     /// kind, or kind:key=value,key=value
     #[arg(long, value_name = "SPEC")]
     encoding: String,
-    /// Segment unit: function, function_authors, statement, tokens:N or file [default: the encoding's own,
-    /// else function]
-    #[arg(long)]
+    #[arg(long, help = unit_help())]
     unit: Option<Unit>,
     /// Segments from the text before each token alone, to measure how much the parser looks ahead
     #[arg(long)]
@@ -62,6 +61,7 @@ impl Args {
                 .fix("give at least 2 tokens"));
         }
         let encoding = self.encoding_with_unit()?;
+        self.refuse_controls_of_prefixes(&encoding)?;
         let checkpoint = open_model(&self.model, self.download)?;
         check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let mut sources = Sources::read(&self.files)?;
@@ -115,6 +115,20 @@ impl Args {
         EncodingSpec::from_table(encoding.kind, keys)
     }
 
+    /// A control is made of the whole text: of how many segments it has, or of how long they are.
+    fn refuse_controls_of_prefixes(&self, encoding: &EncodingSpec) -> Result<()> {
+        let mut units = encoding.units().iter().copied().chain(self.unit);
+        match units.find(|unit| self.prefix_only && unit.control().is_some()) {
+            None => Ok(()),
+            Some(unit) => {
+                let what = format!("unit {unit} is made of the whole text, not of what precedes a token");
+                Err(Error::new(ErrorKind::Usage, what)
+                    .at("--prefix-only")
+                    .fix(format!("leave it out, or take unit {}", unit.without_control())))
+            }
+        }
+    }
+
     fn score(
         &self,
         file: &Path,
@@ -127,16 +141,20 @@ impl Args {
         let count = tokens.ids.len();
         let source = Source { text, language: Language::of_path(file), file_starts: &[] };
         // Segments come from the whole text: a cut in the middle of a function is no parse error.
+        let draw = Draw { seed: 0, hash: &sha256(text.as_bytes()) };
         let segments_by = |unit: Unit| -> Segments {
-            let segment = if self.prefix_only { segments_prefix_only } else { segments };
-            let mut segments = segment(&source, &tokens.offsets, unit);
+            let mut segments = if self.prefix_only {
+                segments_prefix_only(&source, &tokens.offsets, unit).expect("controls are refused")
+            } else {
+                segments(&source, &tokens.offsets, unit, draw)
+            };
             segments.index.truncate(self.max_tokens.unwrap_or(count));
             segments
         };
         let levels: Vec<Segments> = encoding.units().iter().map(|&unit| segments_by(unit)).collect();
         let shown = match levels.first() {
             Some(segments) => segments.clone(),
-            None => segments_by(self.unit.unwrap_or(Unit::Function)),
+            None => segments_by(self.unit.unwrap_or(Unit::FUNCTION)),
         };
         if let Some(max) = self.max_tokens.filter(|&max| max < count) {
             note!("{}: scored the first {max} of {count} tokens", file.display());
@@ -174,6 +192,10 @@ impl Args {
             ),
         })
     }
+}
+
+fn unit_help() -> String {
+    format!("Segment unit: {} [default: the encoding's own, else function]", Unit::choices())
 }
 
 fn too_short(tokens: usize) -> Error {

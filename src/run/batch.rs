@@ -10,10 +10,9 @@ use super::sample_segments;
 use crate::checkpoint::Checkpoint;
 use crate::config::{EncodingEntry, TaskEntry};
 use crate::error::{Error, Result};
-use crate::hash::sha256;
 use crate::model::{Decoder, Network, Under, generate};
 use crate::store::{Measured, SampleKey, SampleLine};
-use crate::structure::{Segments, Unit};
+use crate::structure::{Draw, Segments, Unit};
 use crate::task::{Generated, Request, Sample, Scored};
 use crate::text::Limits;
 
@@ -29,6 +28,8 @@ pub(crate) struct Batch<'a> {
 /// One of them.
 pub(crate) struct Job<'a> {
     pub(crate) sample: &'a Sample,
+    /// Seed of the run and hash of the sample's text.
+    pub(crate) draw: Draw<'a>,
     pub(crate) segments: &'a HashMap<Unit, Segments>,
     /// Under the batch's encoding.
     pub(crate) cost: Cost,
@@ -89,7 +90,7 @@ impl Batch<'_> {
             key: self.key(name, job),
             bucket: job.sample.bucket.to_string(),
             tokens: job.sample.tokens.ids.len(),
-            sha256: sha256(job.sample.text.as_bytes()),
+            sha256: job.draw.hash.to_string(),
             seconds,
             measured,
         };
@@ -144,8 +145,8 @@ impl Batch<'_> {
             |sample: &Sample, levels| self.under(checkpoint, model)?.read(&sample.tokens.ids, levels, room);
         let mut own = read(job.sample, self.levels(job))?;
         let candidates = candidates.iter().map(|ids| own.score(ids)).collect::<Result<_>>()?;
-        let alone =
-            job.sample.alone.as_deref().map(|alone| read(alone, self.levels_of(alone))).transpose()?;
+        let alone = job.sample.alone.as_deref();
+        let alone = alone.map(|alone| read(alone, self.levels_of(alone, job.draw))).transpose()?;
         Ok(Begun { own, candidates, alone })
     }
 
@@ -172,9 +173,10 @@ impl Batch<'_> {
         self.encoding.spec.units().iter().map(|unit| job.segments[unit].index.clone()).collect()
     }
 
-    /// The same of a sample whose segments are not found yet.
-    fn levels_of(&self, sample: &Sample) -> Vec<Vec<u32>> {
-        self.encoding.spec.units().iter().map(|&unit| sample_segments(sample, unit).index).collect()
+    /// The same of a sample without its context, whose segments are not found yet. Draws go by the hash of the whole
+    /// sample, which `samples.jsonl` has.
+    fn levels_of(&self, alone: &Sample, draw: Draw) -> Vec<Vec<u32>> {
+        self.encoding.spec.units().iter().map(|&unit| sample_segments(alone, unit, draw).index).collect()
     }
 }
 

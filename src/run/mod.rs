@@ -20,7 +20,7 @@ use crate::device::{OpenDevice, names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 use crate::store::{Measured, SampleKey, SampleLine, Shard, Store};
-use crate::structure::{Segments, Source, Unit, segments};
+use crate::structure::{Draw, Segments, Source, Unit, segments};
 use crate::task::Sample;
 
 /// How a run goes on its way.
@@ -102,8 +102,8 @@ impl Failures {
 }
 
 /// The segments of a sample's tokens.
-pub(crate) fn sample_segments(sample: &Sample, unit: Unit) -> Segments {
-    segments(&source(sample), &sample.tokens.offsets, unit)
+pub(crate) fn sample_segments(sample: &Sample, unit: Unit, draw: Draw) -> Segments {
+    segments(&source(sample), &sample.tokens.offsets, unit, draw)
 }
 
 /// A sample's text as it is divided.

@@ -13,9 +13,10 @@ use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::dataset::{Dataset, TextKind};
 use crate::device::OpenDevice;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hash::sha256;
 use crate::provenance::DatasetHash;
 use crate::store::{Environment, LeftOutRecord, SampleKey, Shard};
-use crate::structure::{Segments, Unit, is_given_up};
+use crate::structure::{Draw, Segments, Unit, is_given_up};
 use crate::task::{LeftOut, Sample};
 
 /// A config's models, data and samples, checked; no weights are loaded.
@@ -48,6 +49,8 @@ pub(crate) struct Work<'a> {
 /// A sample, ready to be run.
 pub(crate) struct WorkSample {
     pub(crate) sample: Sample,
+    /// SHA-256 of its text.
+    pub(crate) sha256: String,
     /// By each unit of the config's encodings.
     pub(crate) segments: HashMap<Unit, Segments>,
     /// Its number in its bucket, from 0.
@@ -86,7 +89,8 @@ impl<'a> Prepared<'a> {
     /// A sample under an encoding.
     pub(crate) fn job<'s>(&self, work: &Work, one: &'s WorkSample, encoding: &EncodingEntry) -> Job<'s> {
         let cost = self.accounts[work.model].cost(work.task, &one.sample, encoding);
-        Job { sample: &one.sample, segments: &one.segments, cost }
+        let draw = Draw { seed: self.config.seed, hash: &one.sha256 };
+        Job { sample: &one.sample, draw, segments: &one.segments, cost }
     }
 
     /// Names of its result.
@@ -185,8 +189,11 @@ fn work<'a>(
                 .samples(dataset, checkpoint, config.seed)
                 .map_err(|e| e.at(format_args!("task \"{}\"", task.name)))?;
             let parse = |(sample, rank): (Sample, usize)| {
-                let segments = units.iter().map(|&unit| (unit, sample_segments(&sample, unit))).collect();
-                WorkSample { sample, segments, rank }
+                let sha256 = sha256(sample.text.as_bytes());
+                let draw = Draw { seed: config.seed, hash: &sha256 };
+                let segments =
+                    units.iter().map(|&unit| (unit, sample_segments(&sample, unit, draw))).collect();
+                WorkSample { sample, sha256, segments, rank }
             };
             let mut of_bucket = HashMap::new();
             let ranked = selection.samples.into_iter().map(|sample| {
@@ -255,10 +262,7 @@ impl Undivided {
 /// What to say of samples whose text is divided by tokens, though an encoding asks for another unit.
 fn without_units(samples: &[WorkSample], config: &Config, of_what: TextKind) -> Vec<String> {
     let why: Vec<Undivided> = samples.par_iter().filter_map(Undivided::of).collect();
-    let by_unit = |encoding: &&EncodingEntry| {
-        let mut units = encoding.spec.units().iter();
-        units.any(|unit| matches!(unit, Unit::Function | Unit::FunctionAuthors | Unit::Statement))
-    };
+    let by_unit = |encoding: &&EncodingEntry| encoding.spec.units().iter().any(|unit| unit.needs_tree());
     let names: Vec<&str> = config.encodings.iter().filter(by_unit).map(|entry| &entry.name[..]).collect();
     let note = |kind: Undivided| {
         let count = why.iter().filter(|why| **why == kind).count();

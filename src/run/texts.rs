@@ -3,9 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Prepared, WorkSample, sample_segments};
-use crate::hash::sha256;
 use crate::store::StoredText;
-use crate::structure::Unit;
+use crate::structure::{Draw, Unit};
 use crate::task::{Sample, Span};
 
 /// Most samples of a model, task and bucket whose text is kept, and of a model in all.
@@ -18,36 +17,37 @@ const LONGEST: usize = 100_000;
 /// The texts of the first samples of every bucket of every task, which are those that a report shows.
 pub(super) fn kept(prepared: &Prepared) -> Vec<StoredText> {
     let unit = prepared.config.encodings.iter().flat_map(|encoding| encoding.spec.units()).next();
-    let unit = unit.copied().unwrap_or(Unit::Function);
+    let unit = unit.copied().unwrap_or(Unit::FUNCTION);
     let mut of_model: HashMap<usize, usize> = HashMap::new();
-    let mut known: HashSet<(&str, &str, String)> = HashSet::new();
+    let mut known: HashSet<(&str, &str, &str)> = HashSet::new();
     let mut kept = Vec::new();
     for work in &prepared.work {
         let count = of_model.entry(work.model).or_default();
         for one in first_of_buckets(&work.samples) {
-            let hash = sha256(one.text.as_bytes());
-            if *count < OF_A_MODEL && known.insert((&work.task.name, &one.id, hash.clone())) {
+            let id = one.sample.id.as_str();
+            if *count < OF_A_MODEL && known.insert((&work.task.name, id, &one.sha256)) {
                 *count += 1;
-                kept.push(stored(&work.task.name, one, hash, unit));
+                let draw = Draw { seed: prepared.config.seed, hash: &one.sha256 };
+                kept.push(stored(&work.task.name, &one.sample, unit, draw));
             }
         }
     }
     kept
 }
 
-fn first_of_buckets(samples: &[WorkSample]) -> impl Iterator<Item = &Sample> {
+fn first_of_buckets(samples: &[WorkSample]) -> impl Iterator<Item = &WorkSample> {
     let mut of_bucket: HashMap<Span, usize> = HashMap::new();
-    samples.iter().map(|one| &one.sample).filter(move |sample| {
-        let count = of_bucket.entry(sample.bucket).or_default();
+    samples.iter().filter(move |one| {
+        let count = of_bucket.entry(one.sample.bucket).or_default();
         *count += 1;
         *count <= OF_A_BUCKET
     })
 }
 
 /// A sample's text with the segments that its tokens have.
-fn stored(task: &str, sample: &Sample, sha256: String, unit: Unit) -> StoredText {
+fn stored(task: &str, sample: &Sample, unit: Unit, draw: Draw) -> StoredText {
     let end = sample.text.floor_char_boundary(LONGEST);
-    let segments = sample_segments(sample, unit);
+    let segments = sample_segments(sample, unit, draw);
     let firsts = (1..segments.index.len()).filter(|&t| segments.index[t] != segments.index[t - 1]);
     let mut starts: Vec<usize> =
         firsts.map(|t| sample.text.floor_char_boundary(sample.tokens.offsets[t].0)).collect();
@@ -58,7 +58,7 @@ fn stored(task: &str, sample: &Sample, sha256: String, unit: Unit) -> StoredText
     StoredText {
         task: task.into(),
         sample: sample.id.clone(),
-        sha256,
+        sha256: draw.hash.into(),
         text: sample.text[..end].into(),
         cut: sample.text.len() - end,
         unit: segments.unit,

@@ -100,7 +100,7 @@ mod tests {
             sha256: "0".into(),
             text: "é = 1\nf()\n".into(),
             cut: 0,
-            unit: Unit::Function,
+            unit: Unit::FUNCTION,
             starts,
         }
     }

@@ -43,6 +43,16 @@ fn config() {
         ("window = 8", "window = []", &["window is an empty list", "encoding \"HiRoPE\""]),
         ("split = 0.5", "split = 1.5", &["split is 1.5", "key `split`"]),
         ("split = 0.5", "unit = \"line\"", &["`line`", "statement", "encoding \"HiRoPE\""]),
+        (
+            "split = 0.5",
+            "unit = \"even:line\"",
+            &["`line` in `even:line`", "statement", "encoding \"HiRoPE\""],
+        ),
+        (
+            "split = 0.5",
+            "unit = \"even:shuffled:file\"",
+            &["a control of a control", "after `even:`", "statement"],
+        ),
         ("kind = \"rope\"", "kind = \"rope\"\nwindow = 8", &["`window`", "encoding \"RoPE\""]),
         ("kind = \"rope\"", "kind = \"roap\"", &["`roap`", "hirope", "encoding \"RoPE\""]),
         ("kind = \"rope\"", "", &["no `kind`", "encoding \"RoPE\""]),

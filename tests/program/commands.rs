@@ -339,6 +339,84 @@ fn lists_in_a_config() {
     assert!(resolved.contains("groups = \"2/4\"") && !resolved.contains("sweep"), "{resolved}");
 }
 
+/// The run's seed and the hash that is stored beside a result are those that `score` has for the text in a file.
+#[test]
+fn controls_of_units_are_alike_in_a_run_and_in_score() {
+    let space = Workspace::new();
+    let units = "unit = [\"function\", \"even:function\", \"shuffled:function\", \"shuffled:tokens:9\"]";
+    let levels = "[[encoding]]\nname = \"levels\"\nkind = \"hirope\"\nwindow = 8\nsplit = \"0.3/0.6\"\n\
+                  unit = \"statement/shuffled:function\"";
+    space.replace("config.toml", "split = 0.5", &format!("split = 0.5\n{units}\n\n{levels}"));
+    space.run("");
+    assert!(space.text("results/tiny/report.html").contains("shuffled:function"));
+    let docs = space.text("docs.jsonl");
+    let mut losses = std::collections::HashMap::<String, Vec<f64>>::new();
+    for line in space.text("results/tiny/samples.jsonl").lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let encoding = line["encoding"].as_str().unwrap();
+        let spec = match encoding.split_once("unit=") {
+            Some((_, unit)) => format!("hirope:window=8,split=0.5,unit={unit}"),
+            None if encoding == "levels" => {
+                "hirope:window=8,split=0.3/0.6,unit=statement/shuffled:function".into()
+            }
+            None => "rope".into(),
+        };
+        let mut docs = docs.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let doc = docs.find(|doc| doc["id"] == line["sample"]).unwrap();
+        space.write("doc.py", doc["text"].as_str().unwrap());
+        let scored = &space.longcode(&format!("{SCORE} {spec} doc.py")).done().json()[0];
+        let sum: f64 =
+            line["outcome"]["nll"].as_array().unwrap().iter().map(|nll| nll.as_f64().unwrap()).sum();
+        let loss = sum / line["outcome"]["tokens"].as_f64().unwrap();
+        assert!((loss - scored["loss"].as_f64().unwrap()).abs() < 1e-9, "{line} {scored}");
+        losses.entry(encoding.to_string()).or_default().push(loss);
+    }
+    assert_eq!(losses.len(), 6, "{:?}", losses.keys());
+    let mut all: Vec<&Vec<f64>> = losses.values().collect();
+    all.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    assert!(all.windows(2).all(|pair| pair[0] != pair[1]), "two rows are alike");
+}
+
+#[test]
+fn controls_of_units_in_commands() {
+    let space = Workspace::new();
+    space.write("a.py", "def f(a):\n    return a\n\nx = 1\ndef g(): pass\n".repeat(5));
+    let lengths = |unit: &str| {
+        let whole =
+            space.longcode(&format!("inspect a.py --tokenizer model --unit {unit} --json")).done().json();
+        assert_eq!(whole[0]["unit"], unit);
+        let mut lengths = vec![0; whole[0]["segments"].as_u64().unwrap() as usize];
+        for token in whole[0]["tokens"].as_array().unwrap() {
+            lengths[token["segment"].as_u64().unwrap() as usize] += 1;
+        }
+        lengths
+    };
+    let [own, even, shuffled] = ["function", "even:function", "shuffled:function"].map(lengths);
+    assert_eq!((own.len(), shuffled.len()), (even.len(), even.len()));
+    assert!(even.iter().max().unwrap() - even.iter().min().unwrap() <= 1 && even != own, "{even:?}");
+    let sorted = |mut lengths: Vec<usize>| {
+        lengths.sort();
+        lengths
+    };
+    assert!(shuffled != own && sorted(shuffled) == sorted(own));
+    space
+        .longcode("inspect a.py --unit even:function")
+        .failed(2, &["even:function needs tokens", "--tokenizer"]);
+    space.longcode("inspect a.py --unit even:even:file").failed(2, &["control of a control", "tokens:N"]);
+
+    let score = |arguments: &str| space.longcode(&format!("{SCORE} hirope:window=4 {arguments} a.py"));
+    let whole = score("--unit shuffled:function").done().json();
+    assert_eq!(whole[0]["unit"], "shuffled:function");
+    // Controls are made before anything is cut off.
+    let cut = score("--unit shuffled:function --max-tokens 30").done().json();
+    assert!(nll(&cut[0]).iter().zip(nll(&whole[0])).all(|(a, b)| (a - b).abs() < 1e-4));
+    score("--unit even:function --prefix-only")
+        .failed(2, &["even:function", "--prefix-only", "unit function"]);
+    let generate = "generate --model model --device cpu --max-new-tokens 3 --json a.py --encoding";
+    space.longcode(&format!("{generate} hirope:window=8,unit=shuffled:function")).done();
+    space.longcode(&format!("{generate} hirope:window=8,unit=even:tokens:9,context=64")).done();
+}
+
 /// The two ways to score a text agree.
 #[test]
 fn run_and_score_agree() {

@@ -16,7 +16,7 @@ use longcode::error::{Error, ErrorKind, Result};
 use longcode::kernels::stored::FORMATS;
 use longcode::report::Report;
 use longcode::store::Results;
-use longcode::structure::{Language, Source, Unit, definitions, identifiers, regions, segments};
+use longcode::structure::{Draw, Language, Source, Unit, definitions, identifiers, regions, segments};
 use longcode::text::ChatTemplate;
 use longcode::train::TrainConfig;
 use rand::seq::IndexedRandom;
@@ -400,7 +400,8 @@ fn sources() {
 
 fn mutate_source(language: Language, valid: &[Vec<u8>]) {
     let tokens = std::num::NonZeroUsize::new(7).unwrap();
-    let units = [Unit::Function, Unit::FunctionAuthors, Unit::Statement, Unit::Tokens(tokens), Unit::File];
+    let controls = ["even:function", "shuffled:statement"].map(|unit| unit.parse().unwrap());
+    let units = [Unit::FUNCTION, Unit::FUNCTION_AUTHORS, Unit::STATEMENT, Unit::tokens(tokens), Unit::FILE];
     for case in 0..150u64 {
         let mut random = ChaCha8Rng::seed_from_u64(case);
         let mut bytes = valid[case as usize % valid.len()].clone();
@@ -415,8 +416,8 @@ fn mutate_source(language: Language, valid: &[Vec<u8>]) {
         let tokens: Vec<(usize, usize)> =
             text.char_indices().step_by(3).map(|(at, c)| (at, at + c.len_utf8())).collect();
         let started = Instant::now();
-        for unit in units {
-            let found = segments(&source, &tokens, unit);
+        for unit in units.into_iter().chain(controls) {
+            let found = segments(&source, &tokens, unit, Draw::default());
             assert_eq!(found.index.len(), tokens.len(), "{language}, case {case}");
             assert!(found.index.windows(2).all(|pair| pair[0] <= pair[1]), "{language}, case {case}");
             if let Some(regions) = regions(&source, unit) {

@@ -38,7 +38,7 @@ fn default_split() -> List<f64> {
 }
 
 fn default_unit() -> List<Unit> {
-    List(vec![Unit::Function])
+    List(vec![Unit::FUNCTION])
 }
 
 impl HiRope {
@@ -103,5 +103,35 @@ impl Encoding for HiRope {
             positions,
             model.trained_length,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::EncodingSpec;
+
+    #[test]
+    fn controls_are_units_in_specs_and_lists() {
+        let units = |spec: &EncodingSpec| spec.units().iter().map(ToString::to_string).collect::<Vec<_>>();
+        for text in ["hirope:unit=shuffled:function", "hirope:unit=even:tokens:32"] {
+            let spec = EncodingSpec::parse(text).unwrap();
+            assert_eq!(format!("hirope:unit={}", units(&spec).concat()), text);
+            assert_eq!(units(&EncodingSpec::parse(&spec.to_string()).unwrap()), units(&spec));
+        }
+        let levels = ["statement", "shuffled:function"];
+        let spec = EncodingSpec::parse("hirope:split=0.4/0.7,unit=statement/shuffled:function").unwrap();
+        assert_eq!(units(&spec), levels);
+        let keys =
+            toml::from_str("split = [0.4, 0.7]\nunit = [\"statement\", \"shuffled:function\"]").unwrap();
+        assert_eq!(units(&EncodingSpec::from_table("hirope", keys).unwrap()), levels);
+    }
+
+    #[test]
+    fn a_control_of_a_control_is_refused_with_the_choices() {
+        for unit in ["even:shuffled:function", "statement/even:even:file"] {
+            let error =
+                EncodingSpec::parse(&format!("hirope:split=0.4/0.7,unit={unit}")).unwrap_err().to_string();
+            assert!(error.contains("control of a control") && error.contains("tokens:N or file"), "{error}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! From regions of bytes to indices of tokens.
 
-use super::{Region, Source, Unit, regions};
+use super::control::files;
+use super::{Draw, Region, Source, Unit, regions};
 
 /// The segment index of every token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,7 +10,7 @@ pub struct Segments {
     pub index: Vec<u32>,
     /// The number of segments; 0 only without tokens.
     pub count: usize,
-    /// The unit that was used: the one asked for, or [`Unit::FALLBACK`].
+    /// The unit that was used: the one asked for, or [`Unit::FALLBACK`], or the control of that.
     pub unit: Unit,
 }
 
@@ -33,14 +34,23 @@ impl Segments {
 
 /// The segments of a tokenised text (`docs/encodings.md`, "Segments").
 ///
-/// `tokens` are the byte offsets `[start, end)` of each token. They may overlap, split a character, lie
+/// `tokens` are the byte offsets `[start, end)` of each token, all of the text's. They may overlap, split a character, lie
 /// outside of the text, or be `(0, 0)` for a special token. Where no unit is found, [`Unit::FALLBACK`]
-/// is used.
-pub fn segments(source: &Source, tokens: &[(usize, usize)], unit: Unit) -> Segments {
-    match (unit, regions(source, unit)) {
-        (Unit::Tokens(n), _) => Segments::numbered((0..tokens.len()).map(|t| t / n), unit),
-        (_, None) => segments(source, tokens, Unit::FALLBACK),
-        (_, Some(regions)) => {
+/// is used, or a control of it. `draw` is used by [`super::Control::Shuffled`] alone.
+pub fn segments(source: &Source, tokens: &[(usize, usize)], unit: Unit, draw: Draw) -> Segments {
+    let found = plain_segments(source, tokens, unit.without_control());
+    match unit.control() {
+        None => found,
+        Some(control) => control.of(&found, &files(source, tokens), draw),
+    }
+}
+
+/// The segments by a unit that is no control.
+pub(super) fn plain_segments(source: &Source, tokens: &[(usize, usize)], unit: Unit) -> Segments {
+    match (unit.number(), regions(source, unit)) {
+        (Some(n), _) => Segments::numbered((0..tokens.len()).map(|t| t / n), unit),
+        (None, None) => plain_segments(source, tokens, Unit::FALLBACK),
+        (None, Some(regions)) => {
             Segments::numbered(tokens.iter().map(|&token| owner(source.text, token, &regions)), unit)
         }
     }
@@ -80,11 +90,11 @@ mod tests {
         let tokens = [(0, 3), (3, 5), (5, 8), (8, 10), (10, 11), (11, 14), (14, 18)];
         // The second definition is not complete, so the first one's end is its boundary.
         let text = &format!("{text}: b");
-        assert_eq!(segments(&python(text), &tokens, Unit::Function).index, [0, 0, 0, 0, 1, 1, 1]);
+        assert_eq!(plain_segments(&python(text), &tokens, Unit::FUNCTION).index, [0, 0, 0, 0, 1, 1, 1]);
         // A line end that is one token with the statement stays with it.
         let tokens = [(0, 3), (3, 5), (5, 8), (8, 9), (9, 11), (11, 14), (14, 18)];
-        let got = segments(&python(text), &tokens, Unit::Function);
-        assert_eq!((got.index, got.count, got.unit), (vec![0, 0, 0, 0, 0, 1, 1], 2, Unit::Function));
+        let got = plain_segments(&python(text), &tokens, Unit::FUNCTION);
+        assert_eq!((got.index, got.count, got.unit), (vec![0, 0, 0, 0, 0, 1, 1], 2, Unit::FUNCTION));
     }
 
     #[test]
@@ -94,14 +104,14 @@ mod tests {
         let tokens = [(0, 5), (6, 12), (8, 9), (12, 14)];
         assert_eq!(deciding_byte(text, (6, 12)), 9);
         assert_eq!(deciding_byte(text, (8, 9)), 8);
-        assert_eq!(segments(&python(text), &tokens, Unit::Function).index, [0, 1, 1, 1]);
+        assert_eq!(plain_segments(&python(text), &tokens, Unit::FUNCTION).index, [0, 1, 1, 1]);
     }
 
     #[test]
     fn tokens_that_split_a_character_lie_in_it() {
         let text = "def f(): 'é€😀'\nx\ndef g(): '😀'\n";
         let tokens: Vec<_> = (0..text.len()).map(|at| (at, at + 1)).collect();
-        let got = segments(&python(text), &tokens, Unit::Function);
+        let got = plain_segments(&python(text), &tokens, Unit::FUNCTION);
         assert_eq!(got.count, 3);
         assert_eq!((got.index[12], got.index[text.len() - 4]), (0, 2));
     }
@@ -110,23 +120,23 @@ mod tests {
     fn special_tokens_and_offsets_outside_of_the_text() {
         let text = "def f(): pass\ndef g(): pass\n";
         let tokens = [(0, 0), (0, 13), (13, 17), (17, 99), (0, 0), (99, 120), (5, 2)];
-        let got = segments(&python(text), &tokens, Unit::Function);
+        let got = plain_segments(&python(text), &tokens, Unit::FUNCTION);
         assert_eq!((got.index, got.count), (vec![0, 0, 1, 1, 1, 1, 1], 2));
     }
 
     #[test]
     fn regions_without_a_token_are_skipped() {
         let text = "def f(): pass\nx\ndef g(): pass\n";
-        assert_eq!(segments(&python(text), &[(16, 20), (20, 28)], Unit::Function).index, [0, 0]);
-        assert_eq!(segments(&python(text), &[(0, 15), (16, 29)], Unit::Function).index, [0, 1]);
+        assert_eq!(plain_segments(&python(text), &[(16, 20), (20, 28)], Unit::FUNCTION).index, [0, 0]);
+        assert_eq!(plain_segments(&python(text), &[(0, 15), (16, 29)], Unit::FUNCTION).index, [0, 1]);
     }
 
     #[test]
     fn every_n_tokens() {
         let tokens = [(0, 0), (0, 1), (1, 2), (2, 3), (3, 4)];
-        let got = segments(&python("abcd"), &tokens, unit("tokens:2"));
+        let got = plain_segments(&python("abcd"), &tokens, unit("tokens:2"));
         assert_eq!((got.index, got.count), (vec![0, 0, 1, 1, 2], 3));
-        assert_eq!(segments(&python(""), &[], unit("tokens:2")).count, 0);
+        assert_eq!(plain_segments(&python(""), &[], unit("tokens:2")).count, 0);
     }
 
     #[test]
@@ -135,8 +145,8 @@ mod tests {
         let text = "#".repeat(300);
         let plain = Source { language: None, ..python(&text) };
         for source in [python(&text), plain, python("")] {
-            for unit in [Unit::Function, Unit::FunctionAuthors, Unit::Statement] {
-                let got = segments(&source, &tokens, unit);
+            for unit in [Unit::FUNCTION, Unit::FUNCTION_AUTHORS, Unit::STATEMENT] {
+                let got = plain_segments(&source, &tokens, unit);
                 assert_eq!((got.unit, got.count), (Unit::FALLBACK, 3));
                 assert_eq!((got.index[127], got.index[128], got.index[299]), (0, 1, 2));
             }
@@ -148,8 +158,8 @@ mod tests {
         let source = Source { text: "ab\ncd\nef\n", language: None, file_starts: &[0, 3, 3, 6] };
         let tokens = [(0, 0), (0, 2), (2, 5), (5, 6), (6, 8)];
         // The third token begins with the first file's line end.
-        let got = segments(&source, &tokens, Unit::File);
-        assert_eq!((got.index, got.count, got.unit), (vec![0, 0, 1, 1, 2], 3, Unit::File));
-        assert_eq!(segments(&python(""), &[(0, 0)], Unit::File).index, [0]);
+        let got = plain_segments(&source, &tokens, Unit::FILE);
+        assert_eq!((got.index, got.count, got.unit), (vec![0, 0, 1, 1, 2], 3, Unit::FILE));
+        assert_eq!(plain_segments(&python(""), &[(0, 0)], Unit::FILE).index, [0]);
     }
 }

@@ -9,8 +9,15 @@
 use super::RegionKind;
 use super::outline::Outline;
 use super::syntax::Parsed;
+use super::unit::{Divide, UnitKind};
 
-pub(super) fn outline(parsed: &Parsed, text: &str) -> Outline {
+pub(super) const ENTRY: UnitKind = UnitKind {
+    name: "function_authors",
+    about: "the start of what the paper's authors' extractor takes: undecorated functions that are children of the file, and every class",
+    divide: Divide::Tree(outline),
+};
+
+fn outline(parsed: &Parsed, text: &str) -> Outline {
     let mut outline = Outline::default();
     parsed.walk(text, |place, entry| {
         let start = place.node.start_byte();
@@ -34,7 +41,7 @@ mod tests {
     fn undecorated_functions_of_the_module_and_every_class() {
         let text = "# top\nimport os\ndef f():\n  class L: pass\n@d\ndef g(): pass\nif x:\n  def h(): pass\n@e\nclass C:\n  def m(self): pass\n  class D:\n    pass\nx = 1\n";
         assert_eq!(
-            python(text, Unit::FunctionAuthors),
+            python(text, Unit::FUNCTION_AUTHORS),
             [
                 "between|# top\nimport os\n",
                 "function f|def f():\n  ",
@@ -49,7 +56,7 @@ mod tests {
     fn java_classes() {
         let text = "// top\nclass A { void f() {} enum E { X } }";
         assert_eq!(
-            java(text, Unit::FunctionAuthors),
+            java(text, Unit::FUNCTION_AUTHORS),
             ["class A|// top\nclass A { void f() {} ", "class E|enum E { X } }"]
         );
     }
@@ -79,8 +86,10 @@ mod tests {
         ];
         for (language, text, expected) in cases {
             let source = Source { text, language: Some(language), file_starts: &[] };
-            let names =
-                regions(&source, Unit::FunctionAuthors).unwrap().into_iter().filter_map(|region| region.name);
+            let names = regions(&source, Unit::FUNCTION_AUTHORS)
+                .unwrap()
+                .into_iter()
+                .filter_map(|region| region.name);
             assert_eq!(names.collect::<Vec<_>>().join(" "), expected, "{language}");
         }
     }

@@ -9,6 +9,13 @@ use super::RegionKind;
 use super::language::Entry;
 use super::outline::{Boundary, Outline};
 use super::syntax::{Parsed, Place};
+use super::unit::{Divide, UnitKind};
+
+pub(super) const ENTRY: UnitKind = UnitKind {
+    name: "function",
+    about: "the start and the end of every function, and of every class that is not inside a function",
+    divide: Divide::Tree(outline),
+};
 
 /// A definition: its bytes, with decorators, annotations and modifiers.
 struct Span {
@@ -18,7 +25,7 @@ struct Span {
     name: Option<String>,
 }
 
-pub(super) fn outline(parsed: &Parsed, text: &str) -> Outline {
+fn outline(parsed: &Parsed, text: &str) -> Outline {
     let mut definitions = Definitions::default();
     let mut comments = Vec::new();
     parsed.walk(text, |place, entry| {
@@ -102,11 +109,11 @@ mod tests {
     use super::super::{Language, Source, Unit, regions};
 
     fn py(text: &str) -> Vec<String> {
-        python(text, Unit::Function)
+        python(text, Unit::FUNCTION)
     }
 
     fn jv(text: &str) -> Vec<String> {
-        java(text, Unit::Function)
+        java(text, Unit::FUNCTION)
     }
 
     #[test]
@@ -303,7 +310,7 @@ mod tests {
             [("class A: x = 1\n", Language::Python), ("class A { int x; }", Language::Java)]
         {
             let source = Source { text, language: Some(language), file_starts: &[] };
-            assert_eq!(regions(&source, Unit::Function), None);
+            assert_eq!(regions(&source, Unit::FUNCTION), None);
         }
     }
 

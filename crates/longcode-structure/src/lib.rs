@@ -18,10 +18,13 @@
 //!         pass
 //! ```
 //!
-//! The boundaries come from tree-sitter's error-tolerant tree: [`Unit::Function`] in `function.rs`,
-//! [`Unit::FunctionAuthors`] in `authors.rs`, [`Unit::Statement`] in `statement.rs`; what a function, a class
-//! or a statement is in a language, in `language/`. A text without any
-//! unit, as one whose parse is given up ([`is_given_up`]), is numbered by [`Unit::FALLBACK`].
+//! Each kind of unit ([`UnitKind::ALL`]) is a file: `function.rs`, `authors.rs` and `statement.rs` take boundaries from
+//! tree-sitter's error-tolerant tree, `file.rs` from the text alone, and `tokens.rs` has none. What a function, a class
+//! or a statement is in a language, in `language/`. A text without any unit, as one whose parse is given up
+//! ([`is_given_up`]), is numbered by [`Unit::FALLBACK`].
+//!
+//! Every unit has controls ([`Control`]): as many segments of equal length, or the same lengths in an order drawn by
+//! chance ([`Draw`]), to tell what the places of the boundaries are worth from what the length of the segments is.
 //!
 //! **Known limit.** The index of a token may depend on later text, but only through where the parser
 //! opens and closes a unit. [`segments_prefix_only`] never looks ahead, so that comparing the two
@@ -29,21 +32,23 @@
 
 //!
 //! ```
-//! use longcode_structure::{Language, Source, Unit, regions, segments};
+//! use longcode_structure::{Draw, Language, Source, Unit, regions, segments};
 //!
 //! let text = "def f():\n    return 1\n\ndef g():\n    return 2\n";
 //! let source = Source { text, language: Some(Language::Python), file_starts: &[] };
-//! let found = regions(&source, Unit::Function).expect("there are functions");
+//! let found = regions(&source, Unit::FUNCTION).expect("there are functions");
 //! assert_eq!(found.iter().filter_map(|region| region.name.as_deref()).collect::<Vec<_>>(), ["f", "g"]);
 //! // Two tokens, one in each function.
-//! assert_eq!(segments(&source, &[(0, 3), (23, 26)], Unit::Function).index, [0, 1]);
+//! assert_eq!(segments(&source, &[(0, 3), (23, 26)], Unit::FUNCTION, Draw::default()).index, [0, 1]);
 //! ```
 //!
 //! [`Source`], [`Language`], [`Unit`], [`regions()`] and [`segments`] are the stable face of this crate.
 
 mod assign;
 mod authors;
+mod control;
 mod definitions;
+mod file;
 mod function;
 mod identifiers;
 mod language;
@@ -53,10 +58,12 @@ mod regions;
 mod source;
 mod statement;
 mod syntax;
+mod tokens;
 mod unit;
 mod work;
 
 pub use assign::{Segments, segments};
+pub use control::{Control, Draw};
 pub use definitions::{Definition, definitions};
 pub use identifiers::{Identifier, identifiers};
 pub use language::{Language, LanguageError};
@@ -64,7 +71,7 @@ pub use prefix::segments_prefix_only;
 pub use regions::{Region, RegionKind, is_given_up, regions};
 pub use source::Source;
 pub use syntax::{first_captured, parses};
-pub use unit::{Unit, UnitError};
+pub use unit::{Unit, UnitError, UnitKind};
 
 #[cfg(test)]
 mod tests;

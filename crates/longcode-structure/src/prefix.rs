@@ -4,13 +4,15 @@ use std::ops::Range;
 
 use tree_sitter::{InputEdit, Point};
 
-use super::assign::owner;
-use super::regions::{file_regions, outline};
-use super::syntax::{Parser, Trees};
-use super::{Language, Region, Segments, Source, Unit, segments, syntax};
+use super::assign::{owner, plain_segments};
+use super::outline::Outline;
+use super::regions::file_regions;
+use super::syntax::{Parsed, Parser, Trees};
+use super::unit::Divide;
+use super::{Language, Region, Segments, Source, Unit, syntax};
 use longcode_base::limits;
 
-/// Like [`segments`], but the index of token `t` depends on the text up to the end of token `t` alone.
+/// Like [`super::segments`], but the index of token `t` depends on the text up to the end of token `t` alone.
 ///
 /// The text is parsed anew, incrementally, at every line end: a parse at every token costs several times
 /// as much and mostly sees errors. Tokens after the last line end so far lie in the last region, as
@@ -22,15 +24,19 @@ use longcode_base::limits;
 ///
 /// The work is that of one walk over the tree a line, so quadratic in the text: meant for files, about
 /// 50 kB, not for repositories. A text of more than [`limits::PREFIX_BYTES`] is divided by [`Unit::FALLBACK`].
-pub fn segments_prefix_only(source: &Source, tokens: &[(usize, usize)], unit: Unit) -> Segments {
-    let is_units = matches!(unit, Unit::Function | Unit::FunctionAuthors | Unit::Statement);
-    if is_units && source.text.len() > limits::PREFIX_BYTES {
-        return segments(source, tokens, Unit::FALLBACK);
+///
+/// `None` for a control ([`Unit::control`]): it is made of how many segments the whole text has, or of how long they are.
+pub fn segments_prefix_only(source: &Source, tokens: &[(usize, usize)], unit: Unit) -> Option<Segments> {
+    if unit.control().is_some() {
+        return None;
     }
-    let parsed = source.language.and_then(|language| Prefix::new(source, language, unit));
     // Counting tokens or files looks at nothing ahead.
-    let (Unit::Function | Unit::FunctionAuthors | Unit::Statement, Some(mut prefix)) = (unit, parsed) else {
-        return segments(source, tokens, unit);
+    let Divide::Tree(outline) = *unit.divide() else { return Some(plain_segments(source, tokens, unit)) };
+    if source.text.len() > limits::PREFIX_BYTES {
+        return Some(plain_segments(source, tokens, Unit::FALLBACK));
+    }
+    let Some(mut prefix) = source.language.and_then(|language| Prefix::new(source, language, outline)) else {
+        return Some(plain_segments(source, tokens, unit));
     };
     let mut numbers = Numbers::default();
     let owners = tokens.iter().enumerate().map(|(t, &token)| {
@@ -41,7 +47,7 @@ pub fn segments_prefix_only(source: &Source, tokens: &[(usize, usize)], unit: Un
     if numbers.shift.is_none() {
         numbered.unit = Unit::FALLBACK;
     }
-    numbered
+    Some(numbered)
 }
 
 /// Numbers tokens by what is known so far.
@@ -72,7 +78,8 @@ impl Numbers {
 /// The regions of a text of which only the beginning is known.
 struct Prefix<'a> {
     text: &'a str,
-    unit: Unit,
+    /// What a tree is divided by.
+    outline: fn(&Parsed, &str) -> Outline,
     parser: Parser,
     /// The files not yet complete; the first is under way.
     files: std::iter::Peekable<std::vec::IntoIter<Range<usize>>>,
@@ -94,10 +101,10 @@ struct Growing {
 }
 
 impl<'a> Prefix<'a> {
-    fn new(source: &Source<'a>, language: Language, unit: Unit) -> Option<Self> {
+    fn new(source: &Source<'a>, language: Language, outline: fn(&Parsed, &str) -> Outline) -> Option<Self> {
         Some(Prefix {
             text: source.text,
-            unit,
+            outline,
             parser: syntax::parser(language)?,
             files: source.files().into_iter().peekable(),
             complete: 0,
@@ -149,7 +156,7 @@ impl<'a> Prefix<'a> {
         }
         let trees = self.parser.parse_growing(text, trees.as_ref());
         let parsed = self.parser.best(&trees);
-        let outline = parsed.map(|parsed| outline(&parsed, text, self.unit)).unwrap_or_default();
+        let outline = parsed.map(|parsed| (self.outline)(&parsed, text)).unwrap_or_default();
         self.found |= outline.found;
         let regions = file_regions(text, start, &outline);
         self.current = Growing { trees: Some(trees), len, point: end, regions };
@@ -178,7 +185,7 @@ mod tests {
         Source { text, language: Some(Language::Python), file_starts: &[] }
     }
 
-    const UNITS: [Unit; 3] = [Unit::Function, Unit::FunctionAuthors, Unit::Statement];
+    const UNITS: [Unit; 3] = [Unit::FUNCTION, Unit::FUNCTION_AUTHORS, Unit::STATEMENT];
 
     #[test]
     fn later_text_changes_nothing() {
@@ -187,10 +194,10 @@ mod tests {
         for file_starts in [&[][..], &[0, 400, 900]] {
             for unit in UNITS {
                 let source = Source { file_starts, ..python(&text) };
-                let whole = segments_prefix_only(&source, &tokens, unit);
+                let whole = segments_prefix_only(&source, &tokens, unit).unwrap();
                 for known in (0..tokens.len()).step_by(7) {
                     let source = Source { text: &text[..tokens[known].1], ..source };
-                    let part = segments_prefix_only(&source, &tokens[..=known], unit);
+                    let part = segments_prefix_only(&source, &tokens[..=known], unit).unwrap();
                     assert_eq!(part.index, whole.index[..=known], "{unit} at {known}");
                 }
             }
@@ -199,12 +206,13 @@ mod tests {
 
     #[test]
     fn incremental_and_fresh_parses_agree() {
-        let mut prefix = Prefix::new(&python(PYTHON), Language::Python, Unit::Function).unwrap();
+        let Divide::Tree(outline) = *Unit::FUNCTION.divide() else { panic!("functions stand in a tree") };
+        let mut prefix = Prefix::new(&python(PYTHON), Language::Python, outline).unwrap();
         let mut len = 0;
         for line in PYTHON.split_inclusive('\n') {
             len += line.len();
             prefix.grow(len);
-            let fresh = super::super::regions(&python(&PYTHON[..len]), Unit::Function);
+            let fresh = super::super::regions(&python(&PYTHON[..len]), Unit::FUNCTION);
             assert_eq!(prefix.found, fresh.is_some());
             let spans =
                 |regions: &[Region]| regions.iter().map(|r| (r.start, r.end, r.kind)).collect::<Vec<_>>();
@@ -218,29 +226,35 @@ mod tests {
     fn a_function_begins_when_its_line_is_complete() {
         let text = "def f():\n  pass\ndef g():\n  pass\n";
         let tokens = [(0, 9), (9, 16), (16, 20), (20, 25), (25, 32)];
-        let got = segments_prefix_only(&python(text), &tokens, Unit::Function);
-        assert_eq!((got.index, got.count, got.unit), (vec![0, 0, 0, 1, 1], 2, Unit::Function));
-        assert_eq!(segments(&python(text), &tokens, Unit::Function).index, [0, 0, 1, 1, 1]);
+        let got = segments_prefix_only(&python(text), &tokens, Unit::FUNCTION).unwrap();
+        assert_eq!((got.index, got.count, got.unit), (vec![0, 0, 0, 1, 1], 2, Unit::FUNCTION));
+        assert_eq!(plain_segments(&python(text), &tokens, Unit::FUNCTION).index, [0, 0, 1, 1, 1]);
     }
 
     #[test]
     fn without_units_ahead_it_counts_tokens() {
         let text = "x = 1\n".repeat(300);
         let tokens = tokens_of(&text);
-        let got = segments_prefix_only(&python(&text), &tokens, Unit::Function);
-        assert_eq!(got, segments(&python(&text), &tokens, Unit::FALLBACK));
+        let got = segments_prefix_only(&python(&text), &tokens, Unit::FUNCTION).unwrap();
+        assert_eq!(got, plain_segments(&python(&text), &tokens, Unit::FALLBACK));
         let plain = Source { language: None, ..python(&text) };
-        assert_eq!(segments_prefix_only(&plain, &tokens, Unit::Statement), got);
+        assert_eq!(segments_prefix_only(&plain, &tokens, Unit::STATEMENT).unwrap(), got);
     }
 
     #[test]
     fn indices_count_without_gaps() {
         for seed in 0..20 {
             let text = sample(seed);
-            for unit in UNITS.into_iter().chain([Unit::File]) {
-                let got = segments_prefix_only(&python(&text), &tokens_of(&text), unit);
+            for unit in UNITS.into_iter().chain([Unit::FILE]) {
+                let got = segments_prefix_only(&python(&text), &tokens_of(&text), unit).unwrap();
                 super::super::tests::assert_counts(&got);
             }
         }
+    }
+
+    #[test]
+    fn a_control_is_made_of_the_whole_text() {
+        let control: Unit = "even:function".parse().unwrap();
+        assert_eq!(segments_prefix_only(&python(PYTHON), &tokens_of(PYTHON), control), None);
     }
 }

@@ -5,8 +5,8 @@ use std::ops::Range;
 use serde::Serialize;
 
 use super::outline::{Boundary, Outline};
-use super::syntax::Parsed;
-use super::{Language, Source, Unit, authors, function, statement, syntax};
+use super::unit::Divide;
+use super::{Source, Unit, syntax};
 
 /// What a region is. Written in lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -47,46 +47,37 @@ pub fn is_given_up(source: &Source) -> bool {
 
 /// Divides a text into regions, which are contiguous and cover it (`docs/encodings.md`, "Segments").
 ///
-/// `None`: no unit was found (for [`Unit::Function`], no function or method definition), the language is
-/// not known, or the unit is [`Unit::Tokens`], which knows no bytes.
+/// `None`: no unit was found (for [`Unit::FUNCTION`], no function or method definition), the language is
+/// not known, or the unit knows no bytes ([`Unit::needs_tokens`]).
 pub fn regions(source: &Source, unit: Unit) -> Option<Vec<Region>> {
-    match unit {
-        Unit::Tokens(_) => None,
-        Unit::File => Some(numbered(source.files().into_iter().map(file_region).collect())),
-        Unit::Function | Unit::FunctionAuthors | Unit::Statement => {
-            structural(source, source.language?, unit)
+    if unit.control().is_some() {
+        return None;
+    }
+    match *unit.divide() {
+        Divide::Tokens => None,
+        // An empty text has no file that could lack a unit.
+        Divide::Text(outline) => divided(source, outline).or_else(|| source.text.is_empty().then(Vec::new)),
+        Divide::Tree(outline) => {
+            let mut parser = syntax::parser(source.language?)?;
+            divided(source, |text| {
+                let trees = parser.parse(text);
+                parser.best(&trees).map(|parsed| outline(&parsed, text)).unwrap_or_default()
+            })
         }
     }
 }
 
-fn structural(source: &Source, language: Language, unit: Unit) -> Option<Vec<Region>> {
-    let mut parser = syntax::parser(language)?;
+/// The regions of all files, each of which has an outline; `None` where none has a unit.
+fn divided(source: &Source, mut outline: impl FnMut(&str) -> Outline) -> Option<Vec<Region>> {
     let mut regions = Vec::new();
     let mut found = false;
     for file in source.files() {
         let text = &source.text[file.clone()];
-        let trees = parser.parse(text);
-        let parsed = parser.best(&trees);
-        let outline = parsed.map(|parsed| outline(&parsed, text, unit)).unwrap_or_default();
+        let outline = outline(text);
         found |= outline.found;
         regions.extend(file_regions(text, file.start, &outline));
     }
     found.then(|| numbered(regions))
-}
-
-/// The outline of a file whose tree this is. [`Unit::Tokens`] and [`Unit::File`] need no tree, and
-/// have no boundaries in a file.
-pub(super) fn outline(parsed: &Parsed, text: &str, unit: Unit) -> Outline {
-    match unit {
-        Unit::Function => function::outline(parsed, text),
-        Unit::FunctionAuthors => authors::outline(parsed, text),
-        Unit::Statement => statement::outline(parsed, text),
-        Unit::Tokens(_) | Unit::File => Outline::default(),
-    }
-}
-
-fn file_region(file: Range<usize>) -> Region {
-    Region { start: file.start, end: file.end, segment: 0, kind: RegionKind::File, name: None }
 }
 
 fn numbered(mut regions: Vec<Region>) -> Vec<Region> {
@@ -165,6 +156,7 @@ fn is_white(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Language;
     use super::super::tests::shown;
     use super::*;
 
@@ -176,7 +168,7 @@ mod tests {
     fn the_json_of_a_region() {
         let text = "def f(): pass\nx\n";
         assert_eq!(
-            serde_json::to_string(&regions(&python(text, &[]), Unit::Function)).unwrap(),
+            serde_json::to_string(&regions(&python(text, &[]), Unit::FUNCTION)).unwrap(),
             concat!(
                 r#"[{"start":0,"end":13,"segment":0,"kind":"function","name":"f"},"#,
                 r#"{"start":13,"end":16,"segment":1,"kind":"between","name":null}]"#
@@ -187,12 +179,12 @@ mod tests {
     #[test]
     fn no_unit_no_regions() {
         for text in ["", "\n \n", "# c\n"] {
-            for unit in [Unit::Function, Unit::FunctionAuthors, Unit::Statement, Unit::FALLBACK] {
+            for unit in [Unit::FUNCTION, Unit::FUNCTION_AUTHORS, Unit::STATEMENT, Unit::FALLBACK] {
                 assert_eq!(regions(&python(text, &[]), unit), None, "{text:?} {unit}");
             }
         }
-        assert_eq!(regions(&Source { language: None, ..python("def f(): pass", &[]) }, Unit::Function), None);
-        assert_eq!(regions(&python("", &[]), Unit::File), Some(vec![]));
+        assert_eq!(regions(&Source { language: None, ..python("def f(): pass", &[]) }, Unit::FUNCTION), None);
+        assert_eq!(regions(&python("", &[]), Unit::FILE), Some(vec![]));
     }
 
     #[test]
@@ -201,7 +193,7 @@ mod tests {
         let files = ["def f(): pass\n# end\n", "# nothing\n", "x = (\n", "def g(): pass\n"];
         let starts: Vec<usize> = (0..4).map(|n| files[..n].concat().len()).collect();
         let text = files.concat();
-        let found = regions(&python(&text, &starts), Unit::Function).unwrap();
+        let found = regions(&python(&text, &starts), Unit::FUNCTION).unwrap();
         assert_eq!(
             shown(&text, &found),
             [
@@ -211,7 +203,7 @@ mod tests {
                 "function g|def g(): pass\n"
             ]
         );
-        for unit in [Unit::FunctionAuthors, Unit::Statement, Unit::File] {
+        for unit in [Unit::FUNCTION_AUTHORS, Unit::STATEMENT, Unit::FILE] {
             let found = regions(&python(&text, &starts), unit).unwrap();
             assert!(starts.iter().all(|&start| found.iter().any(|region| region.start == start)), "{unit}");
         }
@@ -221,7 +213,7 @@ mod tests {
     fn comments_in_a_row_join_one_region() {
         let text = "class A:\n  def f(self): pass\n\n  # a\n\n# b\n\nx = 1 # c\n# d\n";
         assert_eq!(
-            shown(text, &regions(&python(text, &[]), Unit::Function).unwrap()),
+            shown(text, &regions(&python(text, &[]), Unit::FUNCTION).unwrap()),
             [
                 "class A|class A:\n  ",
                 "function f|def f(self): pass",

@@ -4,8 +4,15 @@
 use super::RegionKind;
 use super::outline::Outline;
 use super::syntax::Parsed;
+use super::unit::{Divide, UnitKind};
 
-pub(super) fn outline(parsed: &Parsed, text: &str) -> Outline {
+pub(super) const ENTRY: UnitKind = UnitKind {
+    name: "statement",
+    about: "the start of every statement, at any depth",
+    divide: Divide::Tree(outline),
+};
+
+fn outline(parsed: &Parsed, text: &str) -> Outline {
     let mut outline = Outline::default();
     parsed.walk(text, |place, entry| {
         if entry.is_comment(place) {
@@ -42,7 +49,7 @@ mod tests {
             "with a as b: ",
             "print(1)\n",
         ];
-        assert_eq!(texts(python(&parts.concat(), Unit::Statement)), parts);
+        assert_eq!(texts(python(&parts.concat(), Unit::STATEMENT)), parts);
     }
 
     #[test]
@@ -87,6 +94,6 @@ mod tests {
             "int C = 1; ",
             "void q(); } }",
         ];
-        assert_eq!(texts(java(&parts.concat(), Unit::Statement)), parts);
+        assert_eq!(texts(java(&parts.concat(), Unit::STATEMENT)), parts);
     }
 }

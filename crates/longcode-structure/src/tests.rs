@@ -130,7 +130,8 @@ pub(crate) fn sample(seed: u64) -> String {
     (0..5 + seed as usize % 80).map(|_| next()).collect()
 }
 
-const UNITS: [Unit; 5] = [Unit::Function, Unit::FunctionAuthors, Unit::Statement, Unit::File, Unit::FALLBACK];
+const UNITS: [Unit; 5] =
+    [Unit::FUNCTION, Unit::FUNCTION_AUTHORS, Unit::STATEMENT, Unit::FILE, Unit::FALLBACK];
 
 fn assert_sound(source: &Source) {
     assert_sound_by(source, &UNITS);
@@ -150,7 +151,7 @@ fn assert_sound_by(source: &Source, units: &[Unit]) {
             assert_eq!(at, source.text.len());
         }
         let tokens = tokens_of(source.text);
-        let segments = segments(source, &tokens, unit);
+        let segments = segments(source, &tokens, unit, Draw::default());
         assert_eq!(segments.index.len(), tokens.len());
         assert_counts(&segments);
     }
@@ -199,7 +200,7 @@ fn hard_sources_are_covered_and_counted() {
             assert_sound(&Source { text, language: Some(language), file_starts: &[] });
         }
         for &language in Language::ALL {
-            assert_sound_by(&Source { text, language: Some(language), file_starts: &[] }, &[Unit::Function]);
+            assert_sound_by(&Source { text, language: Some(language), file_starts: &[] }, &[Unit::FUNCTION]);
         }
     }
 }
@@ -215,7 +216,7 @@ fn parses_are_given_up() {
         let text = comments(lines);
         let source = source(&text, Language::Python);
         assert_eq!(is_given_up(&source), is_too_much, "{lines} lines");
-        assert_eq!(regions(&source, Unit::Function).is_none(), is_too_much, "{lines} lines");
+        assert_eq!(regions(&source, Unit::FUNCTION).is_none(), is_too_much, "{lines} lines");
         assert_sound(&source);
     }
     let long = [
@@ -224,7 +225,7 @@ fn parses_are_given_up() {
     ];
     for text in &long {
         assert!(!is_given_up(&source(text, Language::Python)));
-        assert_eq!(regions(&source(text, Language::Python), Unit::Function).unwrap().len(), 1);
+        assert_eq!(regions(&source(text, Language::Python), Unit::FUNCTION).unwrap().len(), 1);
     }
 }
 
@@ -261,7 +262,7 @@ fn a_hundred_thousand_parts_come_to_an_end() {
         let name = format!("{language}: {}", &text[..40]);
         let start = std::time::Instant::now();
         assert!(*may_be_read || is_given_up(&source), "{name}");
-        if let Some(regions) = regions(&source, Unit::Function) {
+        if let Some(regions) = regions(&source, Unit::FUNCTION) {
             assert_eq!(regions.last().map(|last| last.end), Some(text.len()), "{name}");
         }
         println!("{name}: {:.1?}", start.elapsed());
@@ -273,14 +274,14 @@ fn what_looks_at_each_prefix_is_meant_for_files() {
     let text = "def f(): pass\n".repeat(limits::PREFIX_BYTES / 14 + 1);
     let source = Source { text: &text, language: Some(Language::Python), file_starts: &[] };
     let tokens = [(0, 3), (3, 5)];
-    assert_eq!(segments_prefix_only(&source, &tokens, Unit::Function).unit, Unit::FALLBACK);
+    assert_eq!(segments_prefix_only(&source, &tokens, Unit::FUNCTION).unwrap().unit, Unit::FALLBACK);
 }
 
 #[test]
 fn the_name_of_a_region_is_cut() {
     let text = format!("class A{} {{ void f() {{}} }}", "é".repeat(1000));
     let source = Source { text: &text, language: Some(Language::Java), file_starts: &[] };
-    let name = regions(&source, Unit::Function).unwrap().remove(0).name.unwrap();
+    let name = regions(&source, Unit::FUNCTION).unwrap().remove(0).name.unwrap();
     assert_eq!(name.len(), limits::REGION_NAME_BYTES - 1);
 }
 
@@ -289,21 +290,21 @@ fn deep_nesting_ends_where_it_should() {
     let deep = format!("def f():\n return {}1{}", "(".repeat(5000), ")".repeat(5000));
     let text = format!("{deep}\nx = 1\n");
     assert_eq!(
-        python(&text, Unit::Function),
+        python(&text, Unit::FUNCTION),
         [format!("function f|{deep}"), "between|\nx = 1\n".to_string()]
     );
     let deep = format!("void f() {}{}", "{".repeat(5000), "}".repeat(5000));
-    assert_eq!(java(&format!("class A {{ {deep} }}"), Unit::Function)[1], format!("function f|{deep}"));
+    assert_eq!(java(&format!("class A {{ {deep} }}"), Unit::FUNCTION)[1], format!("function f|{deep}"));
     let text = format!("{} void f() {{}} {}", "class A {".repeat(5000), "}".repeat(5000));
-    assert_eq!(java(&text, Unit::Function).len(), 10_001);
+    assert_eq!(java(&text, Unit::FUNCTION).len(), 10_001);
 }
 
 #[test]
 fn a_hundred_thousand_lines() {
     let text = "class C:\n    # c\n    def f(self, x):\n        return x\n\n".repeat(20_000);
     let source = Source { text: &text, language: Some(Language::Python), file_starts: &[] };
-    assert_eq!(regions(&source, Unit::Function).unwrap().len(), 40_000);
-    assert_eq!(regions(&source, Unit::FunctionAuthors).unwrap().len(), 20_000);
-    assert_eq!(regions(&source, Unit::Statement).unwrap().len(), 60_000);
-    assert_counts(&segments(&source, &tokens_of(&text), Unit::Function));
+    assert_eq!(regions(&source, Unit::FUNCTION).unwrap().len(), 40_000);
+    assert_eq!(regions(&source, Unit::FUNCTION_AUTHORS).unwrap().len(), 20_000);
+    assert_eq!(regions(&source, Unit::STATEMENT).unwrap().len(), 60_000);
+    assert_counts(&segments(&source, &tokens_of(&text), Unit::FUNCTION, Draw::default()));
 }

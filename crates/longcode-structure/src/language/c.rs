@@ -269,11 +269,11 @@ mod tests {
     use crate::{Language, Unit};
 
     fn functions(text: &str) -> Vec<String> {
-        shown_in(text, Language::C, Unit::Function)
+        shown_in(text, Language::C, Unit::FUNCTION)
     }
 
     fn statements(text: &str) -> Vec<String> {
-        texts(shown_in(text, Language::C, Unit::Statement))
+        texts(shown_in(text, Language::C, Unit::STATEMENT))
     }
 
     #[test]

@@ -66,11 +66,11 @@ mod tests {
     use crate::{Language, Unit};
 
     fn functions(text: &str) -> Vec<String> {
-        shown_in(text, Language::Cpp, Unit::Function)
+        shown_in(text, Language::Cpp, Unit::FUNCTION)
     }
 
     fn statements(text: &str) -> Vec<String> {
-        texts(shown_in(text, Language::Cpp, Unit::Statement))
+        texts(shown_in(text, Language::Cpp, Unit::STATEMENT))
     }
 
     #[test]

@@ -115,11 +115,11 @@ mod tests {
     use crate::{Language, Unit};
 
     fn functions(text: &str) -> Vec<String> {
-        shown_in(text, Language::CSharp, Unit::Function)
+        shown_in(text, Language::CSharp, Unit::FUNCTION)
     }
 
     fn statements(text: &str) -> Vec<String> {
-        texts(shown_in(text, Language::CSharp, Unit::Statement))
+        texts(shown_in(text, Language::CSharp, Unit::STATEMENT))
     }
 
     #[test]

@@ -75,11 +75,11 @@ mod tests {
     use crate::{Language, Unit};
 
     fn functions(text: &str) -> Vec<String> {
-        shown_in(text, Language::Go, Unit::Function)
+        shown_in(text, Language::Go, Unit::FUNCTION)
     }
 
     fn statements(text: &str) -> Vec<String> {
-        texts(shown_in(text, Language::Go, Unit::Statement))
+        texts(shown_in(text, Language::Go, Unit::STATEMENT))
     }
 
     #[test]

@@ -177,11 +177,11 @@ mod tests {
     use crate::{Language, Unit};
 
     fn functions(text: &str) -> Vec<String> {
-        shown_in(text, Language::JavaScript, Unit::Function)
+        shown_in(text, Language::JavaScript, Unit::FUNCTION)
     }
 
     fn statements(text: &str) -> Vec<String> {
-        texts(shown_in(text, Language::JavaScript, Unit::Statement))
+        texts(shown_in(text, Language::JavaScript, Unit::STATEMENT))
     }
 
     #[test]

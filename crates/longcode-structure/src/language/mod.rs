@@ -211,7 +211,7 @@ mod tests {
         let expected: serde_json::Value = serde_json::from_str(expected).unwrap();
         for (name, text) in fixtures {
             let source = Source { text, language: Language::of_path(Path::new(name)), file_starts: &[] };
-            let found = regions(&source, Unit::Function).unwrap();
+            let found = regions(&source, Unit::FUNCTION).unwrap();
             let found: Vec<_> = found.iter().filter(|region| region.kind == RegionKind::Function).collect();
             let wanted = expected[name].as_array().unwrap();
             assert_eq!(found.len(), wanted.len(), "{name}");

@@ -73,11 +73,11 @@ mod tests {
     use crate::{Language, Unit};
 
     fn functions(text: &str) -> Vec<String> {
-        shown_in(text, Language::Rust, Unit::Function)
+        shown_in(text, Language::Rust, Unit::FUNCTION)
     }
 
     fn statements(text: &str) -> Vec<String> {
-        texts(shown_in(text, Language::Rust, Unit::Statement))
+        texts(shown_in(text, Language::Rust, Unit::STATEMENT))
     }
 
     #[test]

@@ -87,11 +87,11 @@ mod tests {
     use crate::{Language, Unit};
 
     fn functions(text: &str) -> Vec<String> {
-        shown_in(text, Language::TypeScript, Unit::Function)
+        shown_in(text, Language::TypeScript, Unit::FUNCTION)
     }
 
     fn statements(text: &str) -> Vec<String> {
-        texts(shown_in(text, Language::TypeScript, Unit::Statement))
+        texts(shown_in(text, Language::TypeScript, Unit::STATEMENT))
     }
 
     #[test]

@@ -88,7 +88,7 @@ fn functions(
 ) -> Result<Vec<(String, Piece)>> {
     let text = record.text("text")?;
     let source = Source { text, language: Some(language.into()), file_starts: &[] };
-    let regions = regions(&source, Unit::Function).unwrap_or_default();
+    let regions = regions(&source, Unit::FUNCTION).unwrap_or_default();
     let mut found = Vec::new();
     for region in &regions {
         let Some(name) = region.name.as_ref().filter(|_| region.kind == RegionKind::Function) else {
@@ -161,7 +161,7 @@ mod tests {
     /// Every function of a file as a filler.
     fn fillers(text: &str, language: PromptLanguage) -> Vec<String> {
         let source = Source { text, language: Some(language.into()), file_starts: &[] };
-        let regions = regions(&source, Unit::Function).unwrap();
+        let regions = regions(&source, Unit::FUNCTION).unwrap();
         let functions = regions.iter().filter(|region| region.kind == RegionKind::Function);
         functions.map(|function| unindented(text, function, language)).collect()
     }

@@ -36,7 +36,7 @@ fn asked(sample: &Sample) -> Range<usize> {
     let (_, question) = sample.text.rsplit_once("assert ").unwrap();
     let name = &question[..question.find('(').unwrap()];
     let source = Source { text: &sample.text, language: sample.language, file_starts: &[] };
-    let regions = regions(&source, Unit::Function).unwrap();
+    let regions = regions(&source, Unit::FUNCTION).unwrap();
     let mut found = regions.iter().filter(|region| region.name.as_deref() == Some(name));
     let region = found.next().unwrap();
     assert!(found.next().is_none(), "{name} is defined once");
@@ -84,7 +84,7 @@ fn a_prompt_and_its_answer_are_a_file_of_functions() {
             assert!(parses(&file, language.into()));
             let functions = |text| {
                 let source = Source { text, language: Some(language.into()), file_starts: &[] };
-                let regions = regions(&source, Unit::Function).unwrap();
+                let regions = regions(&source, Unit::FUNCTION).unwrap();
                 regions.iter().filter(|region| region.kind == RegionKind::Function).count()
             };
             let definitions = sample.text.rfind(if language == PromptLanguage::Java {

@@ -1,0 +1,9 @@
+//! The unit `tokens:N`: so many tokens each, whatever the text says. [`super::segments`] counts them.
+
+use super::unit::{Divide, UnitKind};
+
+pub(super) const ENTRY: UnitKind = UnitKind {
+    name: "tokens",
+    about: "every N tokens; the paper has N = 128 for natural language",
+    divide: Divide::Tokens,
+};
