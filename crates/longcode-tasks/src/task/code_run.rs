@@ -8,8 +8,8 @@ use super::buckets::Buckets;
 use super::draw::{Drawn, draw};
 use super::middle_cut::{self, MiddleCut};
 use super::{
-    Better, Generated, Group, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
-    fewer_than_asked, kind_of, python, with_left_out,
+    Answer, Ask, Better, Group, Measure, Metric, Sample, Selection, Span, Task, TaskKind, fewer_than_asked,
+    kind_of, python, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
 use longcode_base::error::{Error, ErrorKind, Result, refuse_zeros};
@@ -97,17 +97,15 @@ impl Task for CodeRun {
         Ok(Selection { samples, left_out, notes })
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
-        let outcome = |generated: Generated| {
-            let (text, ended) = (generated.generation.text, generated.generation.ended);
-            let outcome = Outcome { bucket: sample.bucket, reference: reference(sample), text, ended };
-            serde_json::to_value(outcome).expect("plain data")
-        };
-        Request::Generate {
-            limits: Limits { max_new_tokens: self.max_new_tokens, stop: |_| false },
-            candidates: &[],
-            outcome: Box::new(outcome),
-        }
+    fn ask(&self) -> Ask {
+        Ask::Generate(Limits { max_new_tokens: self.max_new_tokens, stop: |_| false })
+    }
+
+    fn outcome(&self, sample: &Sample, answer: Answer, _trained_length: usize) -> Value {
+        let generated = answer.generated();
+        let (text, ended) = (generated.generation.text, generated.generation.ended);
+        let outcome = Outcome { bucket: sample.bucket, reference: reference(sample), text, ended };
+        serde_json::to_value(outcome).expect("plain data")
     }
 
     fn metrics(&self) -> &'static [Metric] {

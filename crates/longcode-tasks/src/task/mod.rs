@@ -23,7 +23,7 @@ mod symbols;
 
 pub use measure::{Back, Better, By, Group, Measure, Metric, Range};
 pub(crate) use sample::by_rank;
-pub use sample::{Generated, LeftOut, Request, Sample, Scored, Selection};
+pub use sample::{Answer, Ask, Generated, LeftOut, Sample, Scored, Selection};
 use sample::{empty_buckets, fewer_than_asked, sift, with_left_out};
 pub use span::Span;
 
@@ -54,10 +54,15 @@ pub trait Task: Debug + Send + Sync {
     /// [`ErrorKind::Config`] when a key cannot be met in the model's tokens.
     fn samples(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection>;
 
-    /// What is asked of the model for a sample, and what becomes of the answer: the outcome, which is
-    /// stored and is all that [`Task::measures`] sees.
+    /// What is asked of the model about every sample.
+    fn ask(&self) -> Ask;
+
+    /// What becomes of the answer about a sample: it is stored, and is all that [`Task::measures`] sees.
     /// `trained_length` is the model's, in tokens.
-    fn request<'a>(&'a self, sample: &'a Sample, trained_length: usize) -> Request<'a>;
+    ///
+    /// # Panics
+    /// When the answer is not one to [`Task::ask`], or the sample not one of this task.
+    fn outcome(&self, sample: &Sample, answer: Answer, trained_length: usize) -> Value;
 
     /// The figures of this task, the main one first.
     fn metrics(&self) -> &'static [Metric];
@@ -65,7 +70,7 @@ pub trait Task: Debug + Send + Sync {
     /// What a stored outcome contributes to which figure.
     ///
     /// # Errors
-    /// When the outcome is not one that [`Task::request`] made.
+    /// When the outcome is not one that [`Task::outcome`] made.
     fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error>;
 }
 

@@ -16,8 +16,8 @@ use serde_json::Value;
 use super::buckets::Buckets;
 use super::middle_cut::{self, MiddleCut};
 use super::{
-    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
-    by_rank, empty_buckets, fewer_than_asked, kind_of, sift, with_left_out,
+    Answer, Ask, Better, Group, LeftOut, Measure, Metric, Sample, Selection, Span, Task, TaskKind, by_rank,
+    empty_buckets, fewer_than_asked, kind_of, sift, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
 use answer::{Outcome, Reference, has_line_of_code};
@@ -118,16 +118,14 @@ impl Task for Completion {
         Ok(Selection { notes, samples, left_out })
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
-        let outcome = |generated: Generated| {
-            let outcome = Outcome::new(sample.bucket, reference(sample), generated.generation);
-            serde_json::to_value(outcome).expect("plain data")
-        };
-        Request::Generate {
-            limits: Limits { max_new_tokens: self.max_new_tokens, stop: has_line_of_code },
-            candidates: &[],
-            outcome: Box::new(outcome),
-        }
+    fn ask(&self) -> Ask {
+        Ask::Generate(Limits { max_new_tokens: self.max_new_tokens, stop: has_line_of_code })
+    }
+
+    fn outcome(&self, sample: &Sample, answer: Answer, _trained_length: usize) -> Value {
+        let generated = answer.generated();
+        let outcome = Outcome::new(sample.bucket, reference(sample), generated.generation);
+        serde_json::to_value(outcome).expect("plain data")
     }
 
     fn metrics(&self) -> &'static [Metric] {

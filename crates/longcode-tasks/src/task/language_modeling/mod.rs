@@ -13,7 +13,7 @@ use serde_json::Value;
 use distance::{Distances, default_edges};
 
 use super::{
-    Better, Group, Measure, Metric, Request, Sample, Scored, Selection, Span, Task, TaskKind, by_rank,
+    Answer, Ask, Better, Group, Measure, Metric, Sample, Scored, Selection, Span, Task, TaskKind, by_rank,
     empty_buckets, fewer_than_asked, kind_of,
 };
 use crate::dataset::{Dataset, Record};
@@ -188,15 +188,16 @@ impl Task for LanguageModeling {
         Ok(Selection { samples: by_rank(buckets), notes, ..Selection::default() })
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample, trained_length: usize) -> Request<'a> {
-        let outcome = move |scored: Scored| {
-            let mut outcome = self.outcome(sample, &scored.scores, !scored.follows_length);
-            let from = self.from.unwrap_or(trained_length);
-            outcome.distances =
-                Distances::of(sample, &scored.scores, from, self.edges_of_copies(trained_length));
-            serde_json::to_value(outcome).expect("plain data")
-        };
-        Request::Score { outcome: Box::new(outcome) }
+    fn ask(&self) -> Ask {
+        Ask::Score
+    }
+
+    fn outcome(&self, sample: &Sample, answer: Answer, trained_length: usize) -> Value {
+        let Scored { scores, follows_length } = answer.scored();
+        let from = self.from.unwrap_or(trained_length);
+        let distances = Distances::of(sample, &scores, from, self.edges_of_copies(trained_length));
+        let outcome = Outcome { distances, ..self.sums(sample, &scores, !follows_length) };
+        serde_json::to_value(outcome).expect("plain data")
     }
 
     fn metrics(&self) -> &'static [Metric] {
@@ -284,7 +285,8 @@ impl LanguageModeling {
             .fix("change `buckets`, or use a data set with documents of that length"))
     }
 
-    fn outcome(&self, sample: &Sample, scores: &TokenScores, by_position: bool) -> Outcome {
+    /// Losses and hits by bins of positions, and over the last tokens.
+    fn sums(&self, sample: &Sample, scores: &TokenScores, by_position: bool) -> Outcome {
         let length = sample.tokens.ids.len();
         let edges = self.edges(length);
         // The prediction at index t is of the token at position t + 1; position 0 is never predicted.
@@ -414,7 +416,7 @@ mod tests {
     }
 
     fn measures(task: &LanguageModeling, length: usize, by_position: bool) -> Vec<Measure> {
-        let outcome = task.outcome(&sample(length), &scores(length), by_position);
+        let outcome = task.sums(&sample(length), &scores(length), by_position);
         task.measures(&serde_json::to_value(outcome).unwrap()).unwrap()
     }
 

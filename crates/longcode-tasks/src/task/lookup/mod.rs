@@ -59,8 +59,7 @@ use self::needle::Needles;
 use self::outcome::{Outcome, Reference, goes_on_after_integer};
 use self::prompt::Recipe;
 use super::{
-    Better, Generated, Group, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind, by_rank,
-    kind_of,
+    Answer, Ask, Better, Group, Measure, Metric, Sample, Selection, Span, Task, TaskKind, by_rank, kind_of,
 };
 use crate::dataset::Dataset;
 use longcode_base::error::{Error, ErrorKind, Result, refuse, refuse_zeros};
@@ -181,16 +180,14 @@ impl Task for Lookup {
         Ok(Selection { samples: by_rank(cells), ..Selection::default() })
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
-        let outcome = |generated: Generated| {
-            let outcome = Outcome::new(sample, generated);
-            serde_json::to_value(outcome).expect("plain data")
-        };
-        Request::Generate {
-            limits: Limits { max_new_tokens: self.max_new_tokens, stop: goes_on_after_integer },
-            candidates: &sample.candidates,
-            outcome: Box::new(outcome),
-        }
+    fn ask(&self) -> Ask {
+        Ask::Generate(Limits { max_new_tokens: self.max_new_tokens, stop: goes_on_after_integer })
+    }
+
+    fn outcome(&self, sample: &Sample, answer: Answer, _trained_length: usize) -> Value {
+        let generated = answer.generated();
+        let outcome = Outcome::new(sample, generated);
+        serde_json::to_value(outcome).expect("plain data")
     }
 
     fn metrics(&self) -> &'static [Metric] {

@@ -15,7 +15,7 @@ use self::outcome::{Outcome, Reference};
 use super::buckets::Buckets;
 use super::draw::{Drawn, draw};
 use super::{
-    Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Task, TaskKind, fewer_than_asked,
+    Answer, Ask, Group, LeftOut, Measure, Metric, Sample, Selection, Task, TaskKind, fewer_than_asked,
     kind_of, middle_cut, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
@@ -72,18 +72,16 @@ impl Task for MultipleChoice {
         Ok(Selection { samples, left_out, notes })
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
-        let outcome = |generated: Generated| {
-            let scores = self.benchmark.entry().scores;
-            let outcome = Outcome::new(sample.bucket, reference(sample), generated, scores);
-            serde_json::to_value(outcome).expect("plain data")
-        };
+    fn ask(&self) -> Ask {
         let max_new_tokens = self.max_new_tokens.unwrap_or(self.benchmark.entry().max_new_tokens);
-        Request::Generate {
-            limits: Limits { max_new_tokens, stop: |_| false },
-            candidates: &sample.candidates,
-            outcome: Box::new(outcome),
-        }
+        Ask::Generate(Limits { max_new_tokens, stop: |_| false })
+    }
+
+    fn outcome(&self, sample: &Sample, answer: Answer, _trained_length: usize) -> Value {
+        let generated = answer.generated();
+        let scores = self.benchmark.entry().scores;
+        let outcome = Outcome::new(sample.bucket, reference(sample), generated, scores);
+        serde_json::to_value(outcome).expect("plain data")
     }
 
     fn metrics(&self) -> &'static [Metric] {

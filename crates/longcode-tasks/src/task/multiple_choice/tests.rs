@@ -8,6 +8,7 @@ use super::benchmark::{Answered, LETTERS};
 use longcode_text::TextDirectory;
 
 use super::*;
+use crate::task::Generated;
 use longcode_text::{Ended, Generation};
 
 fn fixture() -> Value {
@@ -134,8 +135,8 @@ fn the_likeliest_option_counts() {
     let outcome = |letters: [f64; 4], options: [f64; 4]| {
         let generation = Generation { ids: Vec::new(), text: " B. ".into(), ended: Ended::MaxNewTokens };
         let candidates = letters.into_iter().chain(options).map(|nll| vec![nll / 2.0; 2]).collect();
-        let Request::Generate { outcome, .. } = task.request(&sample, 512) else { panic!("it generates") };
-        let measures = task.measures(&outcome(Generated { generation, candidates, alone: None })).unwrap();
+        let answer = Answer::Generated(Generated { generation, candidates, alone: None });
+        let measures = task.measures(&task.outcome(&sample, answer, 512)).unwrap();
         let all = measures.into_iter().filter(|measure| measure.group == Group::All);
         all.map(|measure| (measure.metric, measure.numerator)).collect::<Vec<_>>()
     };

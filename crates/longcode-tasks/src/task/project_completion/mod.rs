@@ -17,7 +17,7 @@ use self::answer::{Outcome, Reference, has_line};
 use self::context::cropped;
 use self::project::{Line, Project};
 use super::{
-    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
+    Answer, Ask, Better, Group, LeftOut, Measure, Metric, Sample, Selection, Span, Task, TaskKind,
     fewer_than_asked, kind_of, sift, with_left_out,
 };
 use crate::dataset::Dataset;
@@ -105,15 +105,13 @@ impl Task for ProjectCompletion {
         Ok(Selection { notes: fewer.into_iter().chain(self.notes(&samples)).collect(), samples, left_out })
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
-        let outcome = |generated: Generated| {
-            serde_json::to_value(Outcome::new(reference(sample), generated)).expect("plain data")
-        };
-        Request::Generate {
-            limits: Limits { max_new_tokens: self.max_new_tokens, stop: has_line },
-            candidates: &[],
-            outcome: Box::new(outcome),
-        }
+    fn ask(&self) -> Ask {
+        Ask::Generate(Limits { max_new_tokens: self.max_new_tokens, stop: has_line })
+    }
+
+    fn outcome(&self, sample: &Sample, answer: Answer, _trained_length: usize) -> Value {
+        let generated = answer.generated();
+        serde_json::to_value(Outcome::new(reference(sample), generated)).expect("plain data")
     }
 
     fn metrics(&self) -> &'static [Metric] {

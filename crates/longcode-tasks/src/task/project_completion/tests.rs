@@ -8,6 +8,7 @@ use serde_json::json;
 use longcode_text::TextDirectory;
 
 use super::*;
+use crate::task::Generated;
 use longcode_text::{Ended, Generation};
 
 fn repository(path: &str) -> PathBuf {
@@ -109,14 +110,12 @@ fn the_other_files_gain_is_measured() {
     let sample = task.samples(&dataset, &nano(), 0).unwrap().samples.remove(0);
     assert_eq!(sample.text, "a__bMETASEP\nd.pyMETASEP\ndef f(): pass\nc.pyMETASEP\n\nimport d");
     assert_eq!(sample.alone.as_deref().unwrap().text, "import d");
-    let Request::Generate { limits, outcome, .. } = task.request(&sample, 512) else {
-        panic!("it generates")
-    };
+    let Ask::Generate(limits) = task.ask() else { panic!("it generates") };
     assert!((limits.stop)("\nd.f()\n") && !(limits.stop)("\n\nd.f()"));
     let generation = |text: &str| Generation { ids: Vec::new(), text: text.into(), ended: Ended::Stop };
     let alone = Some(generation("\nd.g()\n"));
     let generated = Generated { generation: generation("\nd.f()\n"), candidates: Vec::new(), alone };
-    let measures = task.measures(&outcome(generated)).unwrap();
+    let measures = task.measures(&task.outcome(&sample, Answer::Generated(generated), 512)).unwrap();
     let part = measures.iter().filter(|measure| measure.group == Group::Part("inproject"));
     let part: Vec<_> = part.map(|measure| (measure.metric, measure.numerator)).collect();
     let expected = [

@@ -12,7 +12,7 @@ use self::prompt::Parts;
 use super::buckets::Buckets;
 use super::draw::{Drawn, draw};
 use super::{
-    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Task, TaskKind,
+    Answer, Ask, Better, Group, LeftOut, Measure, Metric, Sample, Selection, Task, TaskKind,
     fewer_than_asked, kind_of, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
@@ -99,17 +99,15 @@ impl Task for Repobench {
         Ok(Selection { samples, left_out, notes })
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
-        let outcome = |generated: Generated| {
-            let language = sample.language.expect("a record without one makes no sample");
-            let outcome = Outcome::new(sample.bucket, reference(sample), language, generated);
-            serde_json::to_value(outcome).expect("plain data")
-        };
-        Request::Generate {
-            limits: Limits { max_new_tokens: self.max_new_tokens, stop: |_| false },
-            candidates: &[],
-            outcome: Box::new(outcome),
-        }
+    fn ask(&self) -> Ask {
+        Ask::Generate(Limits { max_new_tokens: self.max_new_tokens, stop: |_| false })
+    }
+
+    fn outcome(&self, sample: &Sample, answer: Answer, _trained_length: usize) -> Value {
+        let generated = answer.generated();
+        let language = sample.language.expect("a record without one makes no sample");
+        let outcome = Outcome::new(sample.bucket, reference(sample), language, generated);
+        serde_json::to_value(outcome).expect("plain data")
     }
 
     fn metrics(&self) -> &'static [Metric] {

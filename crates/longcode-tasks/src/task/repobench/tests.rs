@@ -7,6 +7,7 @@ use serde_json::json;
 use longcode_text::TextDirectory;
 
 use super::*;
+use crate::task::Generated;
 use longcode_structure::Language;
 use longcode_text::{Ended, Generation};
 
@@ -101,11 +102,10 @@ fn what_the_other_files_are_worth() {
     let starts: Vec<_> =
         sample.file_starts.iter().map(|&at| sample.text[at..].lines().next().unwrap()).collect();
     assert_eq!((starts, &alone.file_starts[..]), (vec!["# Path: d.py", "# Path: c.py"], &[0][..]));
-    let Request::Generate { outcome, .. } = task.request(&sample, 512) else { panic!("it generates") };
     let candidates = Vec::new();
     let generated =
         Generated { generation: generation("d.f()\n"), candidates, alone: Some(generation("# no\nd.g()")) };
-    let measures = task.measures(&outcome(generated)).unwrap();
+    let measures = task.measures(&task.outcome(&sample, Answer::Generated(generated), 512)).unwrap();
     let all = measures.iter().filter(|measure| measure.group == Group::All);
     let all: Vec<_> = all.map(|measure| (measure.metric, measure.numerator)).collect();
     assert_eq!(

@@ -20,7 +20,7 @@ use self::answer::{Function, Outcome, Reference};
 use self::context::Surroundings;
 use self::repository::Repository;
 use super::{
-    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
+    Answer, Ask, Better, Group, LeftOut, Measure, Metric, Sample, Selection, Span, Task, TaskKind,
     fewer_than_asked, kind_of, sift, with_left_out,
 };
 use crate::dataset::Dataset;
@@ -111,21 +111,19 @@ impl Task for RepoQa {
         Ok(Selection { samples, left_out, notes })
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
-        let outcome = |generated: Generated| {
-            let reference = Reference::deserialize(&sample.reference).expect("made by this task");
-            let outcome = Outcome::new(reference, self.prompt, generated.generation);
-            serde_json::to_value(outcome).expect("plain data")
-        };
+    fn ask(&self) -> Ask {
         let stop: fn(&str) -> bool = match self.prompt {
             PromptStyle::Raw => |text| text.contains(prompt::FENCE),
             PromptStyle::Chat => |_| false,
         };
-        Request::Generate {
-            limits: Limits { max_new_tokens: self.max_new_tokens, stop },
-            candidates: &[],
-            outcome: Box::new(outcome),
-        }
+        Ask::Generate(Limits { max_new_tokens: self.max_new_tokens, stop })
+    }
+
+    fn outcome(&self, sample: &Sample, answer: Answer, _trained_length: usize) -> Value {
+        let generated = answer.generated();
+        let reference = Reference::deserialize(&sample.reference).expect("made by this task");
+        let outcome = Outcome::new(reference, self.prompt, generated.generation);
+        serde_json::to_value(outcome).expect("plain data")
     }
 
     fn metrics(&self) -> &'static [Metric] {

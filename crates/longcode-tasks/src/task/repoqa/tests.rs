@@ -8,6 +8,7 @@ use serde_json::json;
 use longcode_text::TextDirectory;
 
 use super::*;
+use crate::task::Generated;
 use longcode_structure::Language;
 use longcode_text::{Ended, Generation};
 
@@ -158,13 +159,11 @@ fn an_echo_of_the_needle_scores_1() {
     for sample in task.samples(&dataset, &nano(), 0).unwrap().samples {
         let reference = Reference::deserialize(&sample.reference).unwrap();
         let text = format!("\n{}\n```", reference.functions[reference.asked].text);
-        let Request::Generate { limits, outcome, .. } = task.request(&sample, 512) else {
-            panic!("it generates")
-        };
+        let Ask::Generate(limits) = task.ask() else { panic!("it generates") };
         assert!((limits.stop)(&text) && !(limits.stop)("``"));
         let generation = Generation { ids: Vec::new(), text, ended: Ended::Stop };
-        let outcome = outcome(Generated { generation, candidates: Vec::new(), alone: None });
-        for measure in task.measures(&outcome).unwrap() {
+        let answer = Answer::Generated(Generated { generation, candidates: Vec::new(), alone: None });
+        for measure in task.measures(&task.outcome(&sample, answer, 512)).unwrap() {
             assert_eq!(measure.numerator, 100.0, "{} {measure:?}", sample.id);
         }
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::draw::{Drawn, draw};
 use super::{
-    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
+    Answer, Ask, Better, Group, LeftOut, Measure, Metric, Sample, Selection, Span, Task, TaskKind,
     fewer_than_asked, kind_of, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
@@ -121,16 +121,14 @@ impl Task for Symbols {
         }
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
-        let outcome = |generated: Generated| {
-            let symbols = Vec::deserialize(&sample.reference).expect("made by this task");
-            serde_json::to_value(Outcome::new(symbols, generated.generation)).expect("plain data")
-        };
-        Request::Generate {
-            limits: Limits { max_new_tokens: self.max_new_tokens, stop: |_| false },
-            candidates: &[],
-            outcome: Box::new(outcome),
-        }
+    fn ask(&self) -> Ask {
+        Ask::Generate(Limits { max_new_tokens: self.max_new_tokens, stop: |_| false })
+    }
+
+    fn outcome(&self, sample: &Sample, answer: Answer, _trained_length: usize) -> Value {
+        let generated = answer.generated();
+        let symbols = Vec::deserialize(&sample.reference).expect("made by this task");
+        serde_json::to_value(Outcome::new(symbols, generated.generation)).expect("plain data")
     }
 
     fn metrics(&self) -> &'static [Metric] {
