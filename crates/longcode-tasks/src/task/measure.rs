@@ -71,6 +71,11 @@ impl Metric {
         Metric::mean("loss", Better::Lower)
     }
 
+    /// Prompts that were cut.
+    pub(super) const fn truncated(over: &'static str) -> Metric {
+        Metric::percent("truncated", Better::Lower).titled("Prompts that were cut, percent", over)
+    }
+
     /// With a title of its own, and over what it is taken.
     pub const fn titled(self, title: &'static str, over: &'static str) -> Metric {
         Metric { title, over, ..self }
@@ -160,6 +165,11 @@ impl Measure {
         };
         groups.iter().flat_map(of).collect()
     }
+}
+
+/// 100 or 0.
+pub(super) fn percent(yes: bool) -> f64 {
+    if yes { 100.0 } else { 0.0 }
 }
 
 /// The samples or positions that a figure is taken over: a column of a table.

@@ -1,18 +1,21 @@
 //! Tasks: records become samples, samples become outcomes, outcomes become figures.
 //!
-//! **Adding a task**: write `src/task/NAME.rs` with a serde struct whose fields are the task's keys, an `impl Task`
-//! and its `ENTRY`, and add the entry to [`TASKS`].
+//! **Adding a task**: write `src/task/NAME.rs` with a serde struct whose fields are the task's keys, its `ENTRY`, and an
+//! `impl Prompts` where its samples are prompts, or an `impl Task`; and add the entry to [`TASKS`].
 
 mod buckets;
 mod code_run;
 mod completion;
 mod draw;
+mod keys;
 pub mod language_modeling;
+mod line;
 mod lookup;
 mod measure;
 mod middle_cut;
 mod multiple_choice;
 mod project_completion;
+mod prompts;
 mod python;
 mod repobench;
 mod repoqa;
@@ -21,7 +24,9 @@ mod similarity;
 mod span;
 mod symbols;
 
+use measure::percent;
 pub use measure::{Back, Better, By, Group, Measure, Metric, Range};
+use prompts::Prompts;
 pub(crate) use sample::by_rank;
 pub use sample::{Answer, Ask, Generated, LeftOut, Sample, Scored, Selection};
 use sample::{empty_buckets, fewer_than_asked, sift, with_left_out};

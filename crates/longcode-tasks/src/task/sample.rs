@@ -1,12 +1,13 @@
 //! Samples: what a model is asked, and what it answers.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Span;
 use longcode_base::error::{Error, Result};
 use longcode_structure::Language;
-use longcode_text::{Generation, Limits, TokenScores, Tokens};
+use longcode_text::{Generation, Limits, Prompt, TokenScores, Tokens};
 
 /// The samples of a task, and what could not be one.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,23 @@ pub struct Selection {
     pub left_out: Vec<LeftOut>,
     /// What a reader of the figures must know of the samples; told on stderr and in the report.
     pub notes: Vec<String>,
+}
+
+impl Selection {
+    /// With a note of how many prompts were cut, if any were. `what` says what is left out of them.
+    pub(super) fn noting_cuts<R: DeserializeOwned>(
+        mut self,
+        limit: usize,
+        what: &str,
+        is_cut: fn(&R) -> bool,
+    ) -> Selection {
+        let cut = self.samples.iter().filter(|sample| is_cut(&sample.reference())).count();
+        if cut > 0 {
+            let all = self.samples.len();
+            self.notes.push(format!("{cut} of {all} prompts are longer than {limit} tokens: {what}"));
+        }
+        self
+    }
 }
 
 /// A record that cannot become a sample.
@@ -172,7 +190,27 @@ pub struct Sample {
     pub alone: Option<Box<Sample>>,
 }
 
+impl From<Prompt> for Sample {
+    fn from(prompt: Prompt) -> Sample {
+        let Prompt { text, tokens, file_starts, .. } = prompt;
+        Sample { text, tokens, file_starts, ..Sample::default() }
+    }
+}
+
 impl Sample {
+    /// With what an answer is held to.
+    pub(super) fn held_to(self, reference: &impl Serialize) -> Sample {
+        Sample { reference: serde_json::to_value(reference).expect("plain data"), ..self }
+    }
+
+    /// What [`Sample::held_to`] was given.
+    ///
+    /// # Panics
+    /// When it was something else: the sample is another task's.
+    pub(super) fn reference<R: DeserializeOwned>(&self) -> R {
+        R::deserialize(&self.reference).expect("a sample of this task")
+    }
+
     /// Tokens that a model reads for it.
     pub fn prompt_tokens(&self) -> usize {
         self.tokens.ids.len() + self.alone.as_ref().map_or(0, |alone| alone.tokens.ids.len())

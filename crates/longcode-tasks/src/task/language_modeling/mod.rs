@@ -3,15 +3,12 @@
 
 mod distance;
 
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use distance::{Distances, default_edges};
-
+use self::distance::{Distances, default_edges};
+use super::draw::shuffle;
 use super::{
     Answer, Ask, Better, Group, Measure, Metric, Sample, Scored, Selection, Span, Task, TaskKind, by_rank,
     empty_buckets, fewer_than_asked, kind_of,
@@ -163,7 +160,7 @@ impl Task for LanguageModeling {
     fn samples(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
         let tokenizer = model.tokenizer();
         let mut records = dataset.records()?;
-        records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        shuffle(&mut records, seed);
         let mut buckets: Vec<Vec<Sample>> = vec![Vec::new(); self.buckets.len() - 1];
         let mut lengths = Vec::new();
         for some in records.chunks(TOKENIZE) {

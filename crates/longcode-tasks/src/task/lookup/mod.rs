@@ -52,14 +52,13 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
 
 use self::filler::Pool;
 use self::needle::Needles;
 use self::outcome::{Outcome, Reference, goes_on_after_integer};
 use self::prompt::Recipe;
 use super::{
-    Answer, Ask, Better, Group, Measure, Metric, Sample, Selection, Span, Task, TaskKind, by_rank, kind_of,
+    Better, Generated, Group, Measure, Metric, Prompts, Sample, Selection, Span, TaskKind, by_rank, kind_of,
 };
 use crate::dataset::Dataset;
 use longcode_base::error::{Error, ErrorKind, Result, refuse, refuse_zeros};
@@ -129,8 +128,11 @@ pub(super) const ENTRY: TaskKind = kind_of::<Lookup>(
 )
 .with_lists(&["length", "depth"]);
 
-impl Task for Lookup {
-    fn check(&self) -> Result<()> {
+impl Prompts for Lookup {
+    type Reference = Reference;
+    type Outcome = Outcome;
+
+    fn check_keys(&self) -> Result<()> {
         if !are_different(&self.length) {
             let what = format!("length {:?} is not a list of different lengths", self.length);
             return refuse("length", what, "give each length once, as [1024, 2048]");
@@ -163,7 +165,7 @@ impl Task for Lookup {
         Ok(())
     }
 
-    fn samples(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
+    fn prompts(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
         let tokenizer = model.tokenizer();
         let longest = self.length.iter().copied().max().unwrap_or(0);
         let pool = Pool::read(dataset, tokenizer, self.language, seed, longest)?;
@@ -180,22 +182,19 @@ impl Task for Lookup {
         Ok(Selection { samples: by_rank(cells), ..Selection::default() })
     }
 
-    fn ask(&self) -> Ask {
-        Ask::Generate(Limits { max_new_tokens: self.max_new_tokens, stop: goes_on_after_integer })
+    fn limits(&self) -> Limits {
+        Limits { max_new_tokens: self.max_new_tokens, stop: goes_on_after_integer }
     }
 
-    fn outcome(&self, sample: &Sample, answer: Answer, _trained_length: usize) -> Value {
-        let generated = answer.generated();
-        let outcome = Outcome::new(sample, generated);
-        serde_json::to_value(outcome).expect("plain data")
+    fn judge(&self, _sample: &Sample, reference: Reference, generated: Generated) -> Outcome {
+        Outcome::new(reference, generated)
     }
 
-    fn metrics(&self) -> &'static [Metric] {
+    fn figures(&self) -> &'static [Metric] {
         METRICS
     }
 
-    fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {
-        let outcome = Outcome::deserialize(outcome)?;
+    fn score(&self, outcome: &Outcome) -> Vec<Measure> {
         let Reference { length, depth, .. } = outcome.reference;
         let margin = outcome.margin();
         let figures = [
@@ -204,7 +203,7 @@ impl Task for Lookup {
             ("margin", margin),
         ];
         let groups = [Group::Length(length), Group::All, Group::Cell { length, depth }];
-        Ok(Measure::of_sample(&groups, &figures))
+        Measure::of_sample(&groups, &figures)
     }
 }
 
@@ -223,11 +222,10 @@ impl Lookup {
             id: format!("length {length} depth {depth} number {number}"),
             bucket: Span { from: 0, to: length },
             candidates: candidates.collect::<Result<_>>()?,
-            reference: serde_json::to_value(Reference { length, depth, returns }).expect("plain data"),
             language: Some(self.language.into()),
             text,
             tokens,
-            ..Sample::default()
+            ..Sample::default().held_to(&Reference { length, depth, returns })
         })
     }
 

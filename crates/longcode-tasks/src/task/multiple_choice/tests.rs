@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::benchmark::{Answered, LETTERS};
 use longcode_text::TextDirectory;
 
 use super::*;
-use crate::task::Generated;
+use crate::task::{Answer, Task};
+use longcode_base::error::{Error, ErrorKind};
 use longcode_text::{Ended, Generation};
 
 fn fixture() -> Value {
@@ -104,7 +105,7 @@ fn code_debug_as_its_code_says() {
         let sample = one(&task, &fixture["examples"][case["example"].as_str().unwrap()]);
         assert_eq!(sample.text, case["prompt"].as_str().unwrap(), "{limit}");
         if let Some(letter) = case["label"][1].as_str() {
-            assert_eq!(LETTERS[reference(&sample).answer], letter);
+            assert_eq!(LETTERS[sample.reference::<Reference>().answer], letter);
         }
         prompts += 1;
     }
@@ -131,7 +132,10 @@ fn the_likeliest_option_counts() {
     });
     let task = task("infinitebench-code-debug", "limit = 100").unwrap();
     let sample = one(&task, &record);
-    assert_eq!((sample.candidates.len(), reference(&sample).option_bytes), (8, vec![1, 13, 1, 1]));
+    assert_eq!(
+        (sample.candidates.len(), sample.reference::<Reference>().option_bytes),
+        (8, vec![1, 13, 1, 1])
+    );
     let outcome = |letters: [f64; 4], options: [f64; 4]| {
         let generation = Generation { ids: Vec::new(), text: " B. ".into(), ended: Ended::MaxNewTokens };
         let candidates = letters.into_iter().chain(options).map(|nll| vec![nll / 2.0; 2]).collect();

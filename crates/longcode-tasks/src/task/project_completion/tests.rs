@@ -3,12 +3,12 @@
 use std::io::Read;
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use longcode_text::TextDirectory;
 
 use super::*;
-use crate::task::Generated;
+use crate::task::{Answer, Task};
 use longcode_text::{Ended, Generation};
 
 fn repository(path: &str) -> PathBuf {
@@ -76,7 +76,7 @@ fn models_are_given_what_they_are_given_there() {
             let asked = if case["zero_context"] == true { sample.alone.as_deref().unwrap() } else { sample };
             let ids: Vec<u32> = serde_json::from_value(case["input_ids"].clone()).unwrap();
             assert_eq!(asked.tokens.ids, ids, "{id}");
-            assert_eq!(reference(sample).truth, text(case, "truth"));
+            assert_eq!(sample.reference::<Reference>().truth, text(case, "truth"));
             seen += 1;
         }
     }
@@ -110,7 +110,7 @@ fn the_other_files_gain_is_measured() {
     let sample = task.samples(&dataset, &nano(), 0).unwrap().samples.remove(0);
     assert_eq!(sample.text, "a__bMETASEP\nd.pyMETASEP\ndef f(): pass\nc.pyMETASEP\n\nimport d");
     assert_eq!(sample.alone.as_deref().unwrap().text, "import d");
-    let Ask::Generate(limits) = task.ask() else { panic!("it generates") };
+    let limits = task.limits();
     assert!((limits.stop)("\nd.f()\n") && !(limits.stop)("\n\nd.f()"));
     let generation = |text: &str| Generation { ids: Vec::new(), text: text.into(), ended: Ended::Stop };
     let alone = Some(generation("\nd.g()\n"));

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use longcode_text::TextDirectory;
 
 use super::*;
-use crate::task::Generated;
+use crate::task::{Answer, Task};
 use longcode_structure::Language;
 use longcode_text::{Ended, Generation};
 

@@ -3,12 +3,12 @@
 use std::io::Read;
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use longcode_text::TextDirectory;
 
 use super::*;
-use crate::task::Generated;
+use crate::task::{Answer, Task};
 use longcode_structure::Language;
 use longcode_text::{Ended, Generation};
 
@@ -157,9 +157,9 @@ fn an_echo_of_the_needle_scores_1() {
     let (_dir, dataset) = dataset(&fixture["dataset"]);
     let task = task("context_tokens = 512");
     for sample in task.samples(&dataset, &nano(), 0).unwrap().samples {
-        let reference = Reference::deserialize(&sample.reference).unwrap();
+        let reference: Reference = sample.reference();
         let text = format!("\n{}\n```", reference.functions[reference.asked].text);
-        let Ask::Generate(limits) = task.ask() else { panic!("it generates") };
+        let limits = task.limits();
         assert!((limits.stop)(&text) && !(limits.stop)("``"));
         let generation = Generation { ids: Vec::new(), text, ended: Ended::Stop };
         let answer = Answer::Generated(Generated { generation, candidates: Vec::new(), alone: None });

@@ -8,7 +8,7 @@ use longcode_text::{Ended, Generation};
 
 /// A function's or class's name, and where it is defined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Symbol {
+pub(in crate::task) struct Symbol {
     pub name: String,
     /// Token of the prompt at which the definition begins; none where it is not known.
     pub position: Option<usize>,
@@ -16,10 +16,10 @@ pub(super) struct Symbol {
 
 /// What is stored of a file.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Outcome {
+pub(in crate::task) struct Outcome {
     text: String,
     ended: Ended,
-    pub symbols: Vec<Found>,
+    pub(super) symbols: Vec<Found>,
     /// Different identifiers that the text lists.
     pub listed: usize,
     /// Those of them that are symbols.

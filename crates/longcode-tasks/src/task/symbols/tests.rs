@@ -1,10 +1,11 @@
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use longcode_text::TextDirectory;
 
 use super::*;
+use crate::task::Task;
 use longcode_text::{Ended, Generation};
 
 fn task(keys: &str) -> Result<Symbols> {
@@ -36,7 +37,7 @@ fn selection(task: &Symbols, lines: &[Value], authors: bool) -> Result<Selection
 }
 
 fn symbols(sample: &Sample) -> Vec<Symbol> {
-    Vec::deserialize(&sample.reference).unwrap()
+    sample.reference()
 }
 
 /// What a symbol's token begins with.
