@@ -17,6 +17,7 @@ use longcode_text::{Asker, Ended, Limits, PromptStyle, TextSide};
 
 const METRICS: &[Metric] = &[
     Metric::percent("accuracy", Better::Higher)
+        .in_lm_eval("acc")
         .titled("Accuracy (InfiniteBench's scorer at 88b3daa), percent", OVER),
     Metric::truncated(OVER),
 ];

@@ -70,6 +70,7 @@ const MOST_NEEDLES: usize = 64;
 const METRICS: &[Metric] = &[
     Metric::share("exact_match", Better::Higher).titled("Exact match", OVER),
     Metric::share("likelihood_accuracy", Better::Higher)
+        .in_lm_eval("likelihood_acc")
         .titled("Share of samples whose own answer is the likeliest", OVER),
     Metric::mean("margin", Better::Higher)
         .titled("Log-likelihood of the answer less that of the best wrong one, nats", OVER),
