@@ -7,7 +7,7 @@ use super::stack::{Bar, Stack};
 use super::table::{Cell, Column, Content, Table};
 use super::{Mark, Row};
 use crate::config::EncodingEntry;
-use crate::task::{By, Group, Metric};
+use crate::task::{Axis, By, Group, Metric};
 
 /// What one encoding's groups of tokens contribute to the difference of its loss from the baseline's, over the
 /// positions from `from` on.
@@ -40,7 +40,7 @@ pub(super) struct Part {
 
 impl Part {
     fn is_by(&self, by: By) -> bool {
-        self.group.known_by() == Some(by)
+        matches!(self.group.axis(), Axis::Distance(_, own) if own == by)
     }
 }
 

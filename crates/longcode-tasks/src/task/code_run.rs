@@ -15,13 +15,6 @@ use crate::dataset::{Dataset, Record};
 use longcode_base::error::{Error, ErrorKind, Result, refuse_zeros};
 use longcode_text::{Asker, Ended, Limits, PromptStyle, TextSide};
 
-const METRICS: &[Metric] = &[
-    Metric::percent("accuracy", Better::Higher)
-        .in_lm_eval("acc")
-        .titled("Accuracy (InfiniteBench's scorer at 88b3daa), percent", OVER),
-    Metric::truncated(OVER),
-];
-
 /// What follows every title.
 const OVER: &str = ", by the prompt's tokens";
 
@@ -74,6 +67,13 @@ impl Prompts for CodeRun {
     type Reference = Reference;
     type Outcome = Outcome;
 
+    const METRICS: &'static [Metric] = &[
+        Metric::percent("accuracy", Better::Higher)
+            .in_lm_eval("acc")
+            .titled("Accuracy (InfiniteBench's scorer at 88b3daa), percent", OVER),
+        Metric::truncated(OVER),
+    ];
+
     fn check_keys(&self) -> Result<()> {
         self.buckets.check()?;
         middle_cut::check_limit(self.limit)?;
@@ -95,10 +95,6 @@ impl Prompts for CodeRun {
     fn judge(&self, sample: &Sample, reference: Reference, generated: Generated) -> Outcome {
         let (text, ended) = (generated.generation.text, generated.generation.ended);
         Outcome { bucket: sample.bucket, reference, text, ended }
-    }
-
-    fn figures(&self) -> &'static [Metric] {
-        METRICS
     }
 
     fn score(&self, outcome: &Outcome) -> Vec<Measure> {
@@ -184,13 +180,11 @@ fn last_number(text: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
-
-    use longcode_text::TextDirectory;
     use serde_json::Value;
 
     use super::*;
     use crate::task::Task;
+    use crate::task::testing::{dataset, nano};
 
     /// What InfiniteBench's own code made (scripts/make_benchmark_fixtures.py).
     fn fixture() -> Value {
@@ -200,12 +194,9 @@ mod tests {
     }
 
     fn samples(record: &Value, limit: u64) -> Result<Selection> {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("d.jsonl"), format!("{record}\n")).unwrap();
-        let dataset = Dataset::open("d.jsonl", &[PathBuf::from(dir.path())]).unwrap();
+        let (_dir, dataset) = dataset([record]);
         let task: CodeRun = toml::from_str(&format!("samples = 1\nlimit = {limit}")).unwrap();
-        let nano = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/nano");
-        task.samples(&dataset, &TextDirectory::open(&nano).unwrap(), 0)
+        task.samples(&dataset, &nano(), 0)
     }
 
     #[test]

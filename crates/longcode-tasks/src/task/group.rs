@@ -168,14 +168,6 @@ impl Group {
             _ => None,
         }
     }
-
-    /// What the tokens of a group by distance could be known from.
-    pub fn known_by(self) -> Option<By> {
-        match self {
-            Group::Distance { by, .. } => Some(by),
-            _ => None,
-        }
-    }
 }
 
 impl std::fmt::Display for Group {

@@ -24,6 +24,8 @@ mod sample;
 mod similarity;
 mod span;
 mod symbols;
+#[cfg(test)]
+mod testing;
 
 pub use group::{Axis, Back, By, Group, Ruler};
 use measure::percent;

@@ -18,6 +18,9 @@ pub(super) trait Prompts: Debug + Send + Sync {
     /// What is stored of an answer.
     type Outcome: Serialize + DeserializeOwned;
 
+    /// The figures, the main one first.
+    const METRICS: &'static [Metric];
+
     /// As [`Task::check`].
     fn check_keys(&self) -> Result<()>;
 
@@ -30,11 +33,13 @@ pub(super) trait Prompts: Debug + Send + Sync {
     /// What becomes of a continuation.
     fn judge(&self, sample: &Sample, reference: Self::Reference, generated: Generated) -> Self::Outcome;
 
-    /// As [`Task::metrics`].
-    fn figures(&self) -> &'static [Metric];
-
     /// What an outcome contributes to which figure.
     fn score(&self, outcome: &Self::Outcome) -> Vec<Measure>;
+
+    /// As [`Task::metrics`], where they depend on the keys.
+    fn metrics_of_keys(&self) -> &'static [Metric] {
+        Self::METRICS
+    }
 
     /// Refuses an outcome that [`Prompts::judge`] did not make, where its type alone does not.
     ///
@@ -64,7 +69,7 @@ impl<T: Prompts> Task for T {
     }
 
     fn metrics(&self) -> &'static [Metric] {
-        self.figures()
+        self.metrics_of_keys()
     }
 
     fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {

@@ -72,10 +72,11 @@ fn is_code(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::testing::generation;
 
     fn outcome(text: &str, answers: &[&str]) -> Outcome {
         let answers = answers.iter().map(|answer| answer.to_string()).collect();
-        let generation = Generation { ids: Vec::new(), text: text.into(), ended: Ended::Stop };
+        let generation = generation(text, Ended::Stop);
         Outcome::new(Span { from: 0, to: Span::OPEN }, Reference { answers, truncated_tokens: 0 }, generation)
     }
 

@@ -22,13 +22,6 @@ use answer::{Outcome, Reference, has_line_of_code};
 use longcode_base::error::{Error, ErrorKind, Result, refuse_zeros};
 use longcode_text::{Asker, Limits, TextSide};
 
-const METRICS: &[Metric] = &[
-    Metric::percent("edit_similarity", Better::Higher).titled("Edit similarity, percent", OVER),
-    Metric::percent("indel_similarity", Better::Higher).titled("Indel similarity, percent", OVER),
-    Metric::percent("exact_match", Better::Higher).titled("Exact match, percent", OVER),
-    Metric::truncated(OVER),
-];
-
 /// What follows every title.
 const OVER: &str = ", by the length of the record in words";
 
@@ -79,6 +72,13 @@ impl Prompts for Completion {
     type Reference = Reference;
     type Outcome = Outcome;
 
+    const METRICS: &'static [Metric] = &[
+        Metric::percent("edit_similarity", Better::Higher).titled("Edit similarity, percent", OVER),
+        Metric::percent("indel_similarity", Better::Higher).titled("Indel similarity, percent", OVER),
+        Metric::percent("exact_match", Better::Higher).titled("Exact match, percent", OVER),
+        Metric::truncated(OVER),
+    ];
+
     fn check_keys(&self) -> Result<()> {
         self.buckets.check()?;
         middle_cut::check_limit(self.limit)?;
@@ -117,10 +117,6 @@ impl Prompts for Completion {
 
     fn judge(&self, sample: &Sample, reference: Reference, generated: Generated) -> Outcome {
         Outcome::new(sample.bucket, reference, generated.generation)
-    }
-
-    fn figures(&self) -> &'static [Metric] {
-        METRICS
     }
 
     fn score(&self, outcome: &Outcome) -> Vec<Measure> {
@@ -181,12 +177,9 @@ fn none(empty: &[Span], lengths: Vec<usize>, left_out: &[LeftOut], dataset: &Dat
 
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
-
-    use longcode_text::TextDirectory;
-
     use super::*;
     use crate::task::Task;
+    use crate::task::testing::{dataset, nano};
 
     fn task(keys: &str) -> Result<Completion> {
         let task: Completion = toml::from_str(&format!("prompt = \"lcc\"\nlimit = 64\nsamples = 2\n{keys}"))
@@ -195,11 +188,8 @@ mod tests {
     }
 
     fn selection(task: &Completion, lines: &str) -> Result<Selection> {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("d.jsonl"), lines).unwrap();
-        let dataset = Dataset::open("d.jsonl", &[PathBuf::from(dir.path())]).unwrap();
-        let nano = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/nano");
-        task.samples(&dataset, &TextDirectory::open(&nano).unwrap(), 0)
+        let (_dir, dataset) = dataset(lines.lines());
+        task.samples(&dataset, &nano(), 0)
     }
 
     fn line(id: &str, answers: &str, length: usize) -> String {

@@ -67,15 +67,6 @@ use longcode_text::{Limits, TextSide};
 /// More generated functions than this could hardly be told apart by what they return.
 const MOST_NEEDLES: usize = 64;
 
-const METRICS: &[Metric] = &[
-    Metric::share("exact_match", Better::Higher).titled("Exact match", OVER),
-    Metric::share("likelihood_accuracy", Better::Higher)
-        .in_lm_eval("likelihood_acc")
-        .titled("Share of samples whose own answer is the likeliest", OVER),
-    Metric::mean("margin", Better::Higher)
-        .titled("Log-likelihood of the answer less that of the best wrong one, nats", OVER),
-];
-
 /// What follows every title.
 const OVER: &str = ", by the length of the prompt in tokens";
 
@@ -133,6 +124,15 @@ impl Prompts for Lookup {
     type Reference = Reference;
     type Outcome = Outcome;
 
+    const METRICS: &'static [Metric] = &[
+        Metric::share("exact_match", Better::Higher).titled("Exact match", OVER),
+        Metric::share("likelihood_accuracy", Better::Higher)
+            .in_lm_eval("likelihood_acc")
+            .titled("Share of samples whose own answer is the likeliest", OVER),
+        Metric::mean("margin", Better::Higher)
+            .titled("Log-likelihood of the answer less that of the best wrong one, nats", OVER),
+    ];
+
     fn check_keys(&self) -> Result<()> {
         if !are_different(&self.length) {
             let what = format!("length {:?} is not a list of different lengths", self.length);
@@ -189,10 +189,6 @@ impl Prompts for Lookup {
 
     fn judge(&self, _sample: &Sample, reference: Reference, generated: Generated) -> Outcome {
         Outcome::new(reference, generated)
-    }
-
-    fn figures(&self) -> &'static [Metric] {
-        METRICS
     }
 
     fn score(&self, outcome: &Outcome) -> Vec<Measure> {

@@ -1,24 +1,17 @@
 //! Tests of whole samples, of the bundled functions in the bundled model's tokens.
 
 use std::ops::Range;
-use std::path::PathBuf;
-
-use longcode_text::TextDirectory;
 
 use super::*;
+use crate::task::testing::{in_repository, nano};
 use crate::task::{Task, find_kind};
 use longcode_structure::{RegionKind, Source, Unit, parses, regions};
 use longcode_text::Tokenizer;
 
-fn repository() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
 fn samples(task: &Lookup, seed: u64) -> Result<Vec<Sample>> {
     let name = format!("code-{}", task.language);
-    let dataset = Dataset::open(&name, &[repository()]).unwrap();
-    let model = TextDirectory::open(&repository().join("models/nano")).unwrap();
-    Ok(task.samples(&dataset, &model, seed)?.samples)
+    let dataset = Dataset::open(&name, &[in_repository("")]).unwrap();
+    Ok(task.samples(&dataset, &nano(), seed)?.samples)
 }
 
 fn grid(language: PromptLanguage) -> Lookup {
@@ -122,7 +115,7 @@ fn samples_depend_on_seed_field_and_number_alone() {
 /// Of the most needles too: sums over tokens are compared.
 #[test]
 fn candidates_are_the_answers_in_as_many_tokens() {
-    let tokenizer = Tokenizer::read(&repository().join("models/nano")).unwrap();
+    let tokenizer = Tokenizer::read(&in_repository("models/nano")).unwrap();
     for body in [Body::Constant, Body::Arithmetic] {
         let task = Lookup { needles: 64, length: vec![3000], body, ..grid(PromptLanguage::Java) };
         for sample in samples(&task, 2).unwrap() {

@@ -52,6 +52,9 @@ impl Prompts for MultipleChoice {
     type Reference = Reference;
     type Outcome = Outcome;
 
+    /// Each benchmark has its own.
+    const METRICS: &'static [Metric] = &[];
+
     fn check_keys(&self) -> Result<()> {
         self.buckets.check()?;
         middle_cut::check_limit(self.limit)?;
@@ -79,7 +82,7 @@ impl Prompts for MultipleChoice {
         Outcome::new(sample.bucket, reference, generated, self.benchmark.entry().scores)
     }
 
-    fn figures(&self) -> &'static [Metric] {
+    fn metrics_of_keys(&self) -> &'static [Metric] {
         self.benchmark.entry().metrics
     }
 

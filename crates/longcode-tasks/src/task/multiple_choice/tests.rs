@@ -1,23 +1,17 @@
 //! Against what the benchmarks' own code made (scripts/make_benchmark_fixtures.py).
 
-use std::path::{Path, PathBuf};
-
 use serde_json::{Value, json};
 
 use super::benchmark::{Answered, LETTERS};
-use longcode_text::TextDirectory;
 
 use super::*;
+use crate::task::testing::{dataset, generation, nano};
 use crate::task::{Answer, Task};
 use longcode_base::error::{Error, ErrorKind};
-use longcode_text::{Ended, Generation};
+use longcode_text::Ended;
 
 fn fixture() -> Value {
     serde_json::from_str(include_str!("../../../tests/benchmarks/multiple_choice.json")).unwrap()
-}
-
-fn nano() -> TextDirectory {
-    TextDirectory::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/nano")).unwrap()
 }
 
 fn task(benchmark: &str, keys: &str) -> Result<MultipleChoice> {
@@ -27,10 +21,7 @@ fn task(benchmark: &str, keys: &str) -> Result<MultipleChoice> {
 }
 
 fn selection(task: &MultipleChoice, records: &[&Value]) -> Result<Selection> {
-    let dir = tempfile::tempdir().unwrap();
-    let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
-    std::fs::write(dir.path().join("d.jsonl"), lines).unwrap();
-    let dataset = Dataset::open("d.jsonl", &[PathBuf::from(dir.path())]).unwrap();
+    let (_dir, dataset) = dataset(records);
     task.samples(&dataset, &nano(), 0)
 }
 
@@ -137,7 +128,7 @@ fn the_likeliest_option_counts() {
         (8, vec![1, 13, 1, 1])
     );
     let outcome = |letters: [f64; 4], options: [f64; 4]| {
-        let generation = Generation { ids: Vec::new(), text: " B. ".into(), ended: Ended::MaxNewTokens };
+        let generation = generation(" B. ", Ended::MaxNewTokens);
         let candidates = letters.into_iter().chain(options).map(|nll| vec![nll / 2.0; 2]).collect();
         let answer = Answer::Generated(Generated { generation, candidates, alone: None });
         let measures = task.measures(&task.outcome(&sample, answer, 512)).unwrap();

@@ -18,16 +18,6 @@ use crate::dataset::Dataset;
 use longcode_base::error::{Error, ErrorKind, Result, refuse_zeros};
 use longcode_text::{Limits, TextSide, Tokenizer};
 
-const METRICS: &[Metric] = &[
-    Metric::percent("exact_match", Better::Higher).titled("Exact match, percent", OVER),
-    Metric::percent("edit_similarity", Better::Higher).titled("Edit similarity (thefuzz), percent", OVER),
-    Metric::percent_gain("exact_match_gain", Better::Higher)
-        .titled("Exact match less that without the project's other files, percent points", OVER),
-    Metric::percent_gain("edit_similarity_gain", Better::Higher)
-        .titled("Edit similarity less that without the project's other files, percent points", OVER),
-    Metric::truncated(OVER),
-];
-
 /// What follows every title.
 const OVER: &str = ", by where the line's names are from";
 
@@ -59,6 +49,16 @@ impl Prompts for ProjectCompletion {
     type Reference = Reference;
     type Outcome = Outcome;
 
+    const METRICS: &'static [Metric] = &[
+        Metric::percent("exact_match", Better::Higher).titled("Exact match, percent", OVER),
+        Metric::percent("edit_similarity", Better::Higher).titled("Edit similarity (thefuzz), percent", OVER),
+        Metric::percent_gain("exact_match_gain", Better::Higher)
+            .titled("Exact match less that without the project's other files, percent points", OVER),
+        Metric::percent_gain("edit_similarity_gain", Better::Higher)
+            .titled("Edit similarity less that without the project's other files, percent points", OVER),
+        Metric::truncated(OVER),
+    ];
+
     fn check_keys(&self) -> Result<()> {
         refuse_zeros(&[
             ("limit", self.limit),
@@ -87,10 +87,6 @@ impl Prompts for ProjectCompletion {
 
     fn judge(&self, _sample: &Sample, reference: Reference, generated: Generated) -> Outcome {
         Outcome::new(reference, generated)
-    }
-
-    fn figures(&self) -> &'static [Metric] {
-        METRICS
     }
 
     fn score(&self, outcome: &Outcome) -> Vec<Measure> {

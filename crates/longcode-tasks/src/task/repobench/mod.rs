@@ -16,19 +16,6 @@ use crate::dataset::{Dataset, Record};
 use longcode_base::error::{Error, Result, refuse_zeros};
 use longcode_text::{Asker, Limits, PromptStyle, TextSide};
 
-const METRICS: &[Metric] = &[
-    Metric::percent("exact_match", Better::Higher).titled("Exact match, percent", OVER),
-    Metric::percent("edit_similarity", Better::Higher).titled("Edit similarity, percent", OVER),
-    Metric::percent("indel_similarity", Better::Higher)
-        .titled("Indel similarity, percent", OVER)
-        .not_in_tables(),
-    Metric::percent_gain("exact_match_gain", Better::Higher)
-        .titled("Exact match less that without the other files, percent points", OVER),
-    Metric::percent_gain("edit_similarity_gain", Better::Higher)
-        .titled("Edit similarity less that without the other files, percent points", OVER),
-    Metric::truncated(OVER),
-];
-
 /// What follows every title.
 const OVER: &str = ", by the prompt's tokens";
 
@@ -68,6 +55,19 @@ impl Prompts for Repobench {
     type Reference = Reference;
     type Outcome = Outcome;
 
+    const METRICS: &'static [Metric] = &[
+        Metric::percent("exact_match", Better::Higher).titled("Exact match, percent", OVER),
+        Metric::percent("edit_similarity", Better::Higher).titled("Edit similarity, percent", OVER),
+        Metric::percent("indel_similarity", Better::Higher)
+            .titled("Indel similarity, percent", OVER)
+            .not_in_tables(),
+        Metric::percent_gain("exact_match_gain", Better::Higher)
+            .titled("Exact match less that without the other files, percent points", OVER),
+        Metric::percent_gain("edit_similarity_gain", Better::Higher)
+            .titled("Edit similarity less that without the other files, percent points", OVER),
+        Metric::truncated(OVER),
+    ];
+
     fn check_keys(&self) -> Result<()> {
         self.buckets.check()?;
         refuse_zeros(&[
@@ -93,10 +93,6 @@ impl Prompts for Repobench {
     fn judge(&self, sample: &Sample, reference: Reference, generated: Generated) -> Outcome {
         let language = sample.language.expect("a record without one makes no sample");
         Outcome::new(sample.bucket, reference, language, generated)
-    }
-
-    fn figures(&self) -> &'static [Metric] {
-        METRICS
     }
 
     fn score(&self, outcome: &Outcome) -> Vec<Measure> {

@@ -23,12 +23,6 @@ use crate::dataset::Dataset;
 use longcode_base::error::{Error, Result, refuse_zeros};
 use longcode_text::{Asker, Limits, PromptStyle, TextSide, Tokenizer};
 
-const METRICS: &[Metric] = &[
-    Metric::percent("pass", Better::Higher)
-        .titled("Functions found (BLEU with it at least 0.8, and the best), percent", OVER),
-    Metric::percent("similarity", Better::Higher).titled("BLEU with the function asked for, percent", OVER),
-];
-
 /// What follows every title.
 const OVER: &str = ", by language";
 
@@ -61,6 +55,13 @@ pub(super) const ENTRY: TaskKind = kind_of::<RepoQa>(
 impl Prompts for RepoQa {
     type Reference = Reference;
     type Outcome = Outcome;
+
+    const METRICS: &'static [Metric] = &[
+        Metric::percent("pass", Better::Higher)
+            .titled("Functions found (BLEU with it at least 0.8, and the best), percent", OVER),
+        Metric::percent("similarity", Better::Higher)
+            .titled("BLEU with the function asked for, percent", OVER),
+    ];
 
     fn check_keys(&self) -> Result<()> {
         refuse_zeros(&[
@@ -97,10 +98,6 @@ impl Prompts for RepoQa {
 
     fn judge(&self, _sample: &Sample, reference: Reference, generated: Generated) -> Outcome {
         Outcome::new(reference, self.prompt, generated.generation)
-    }
-
-    fn figures(&self) -> &'static [Metric] {
-        METRICS
     }
 
     fn score(&self, outcome: &Outcome) -> Vec<Measure> {

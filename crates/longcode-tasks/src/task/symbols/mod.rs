@@ -21,16 +21,6 @@ use longcode_text::{Asker, Limits, Prompt, PromptStyle, TextSide};
 const QUESTION: &str = "\n# Task: Extract all defined function names and class names from the above code \
                         snippet.\nextracted_entities = ";
 
-const METRICS: &[Metric] = &[
-    Metric::share("recall", Better::Higher)
-        .titled("Recall of names as parts of the answer", OVER)
-        .by_position("Recall of names as parts of the answer, by position of the definition, tokens."),
-    Metric::share("exact_recall", Better::Higher)
-        .titled("Recall of whole identifiers", OVER)
-        .by_position("Recall of whole identifiers, by position of the definition, tokens."),
-    Metric::share("exact_precision", Better::Higher).titled("Precision of whole identifiers", OVER),
-];
-
 /// What follows every title.
 const OVER: &str = ", mean over files";
 
@@ -72,6 +62,16 @@ impl Prompts for Symbols {
     type Reference = Vec<Symbol>;
     type Outcome = Outcome;
 
+    const METRICS: &'static [Metric] = &[
+        Metric::share("recall", Better::Higher)
+            .titled("Recall of names as parts of the answer", OVER)
+            .by_position("Recall of names as parts of the answer, by position of the definition, tokens."),
+        Metric::share("exact_recall", Better::Higher)
+            .titled("Recall of whole identifiers", OVER)
+            .by_position("Recall of whole identifiers, by position of the definition, tokens."),
+        Metric::share("exact_precision", Better::Higher).titled("Precision of whole identifiers", OVER),
+    ];
+
     fn check_keys(&self) -> Result<()> {
         if self.min_tokens + 1 >= self.max_tokens {
             let what = format!("no length is between {} and {} tokens", self.min_tokens, self.max_tokens);
@@ -104,10 +104,6 @@ impl Prompts for Symbols {
 
     fn judge(&self, _sample: &Sample, symbols: Vec<Symbol>, generated: Generated) -> Outcome {
         Outcome::new(symbols, generated.generation)
-    }
-
-    fn figures(&self) -> &'static [Metric] {
-        METRICS
     }
 
     fn score(&self, outcome: &Outcome) -> Vec<Measure> {
