@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::task::{Group, Span};
+use crate::task::{Axis, Group, Span};
 
 /// A table or figure of the paper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +80,10 @@ pub const EXHIBITS: &[Exhibit] = &[
 pub fn find(name: &str) -> Option<&'static Exhibit> {
     EXHIBITS.iter().find(|exhibit| exhibit.name == name)
 }
+
+/// Columns that say what a number is of; every other is named as its metric.
+const KEYS: [&str; 9] =
+    ["model", "encoding", "task", "bucket", "range", "span", "dataset", "window", "segment"];
 
 /// A number of the paper.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,8 +164,8 @@ impl File {
         if let (Some(metric), Some(value)) = (row.get("metric"), row.get("value")) {
             return vec![number(metric, value)];
         }
-        let columns = [("ppl", "ppl"), ("loss", "loss"), ("acc", "accuracy")];
-        columns.iter().filter_map(|(column, metric)| Some(number(metric, row.get(*column)?))).collect()
+        let metrics = row.iter().filter(|(column, _)| !KEYS.contains(&column.as_str()));
+        metrics.map(|(metric, text)| number(metric, text)).collect()
     }
 }
 
@@ -205,8 +209,10 @@ impl Place {
     fn is(&self, group: &Group) -> bool {
         match (self, group) {
             (Place::All, Group::All) => true,
-            (Place::Range(range), Group::Bucket(span) | Group::Words(span)) => reads(range, span),
-            _ => false,
+            (Place::All, _) => false,
+            (Place::Range(range), group) => {
+                group.axis() == Axis::Samples && group.place().is_some_and(|(_, span)| reads(range, &span))
+            }
         }
     }
 }

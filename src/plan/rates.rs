@@ -8,8 +8,8 @@ use crate::checkpoint::Checkpoint;
 use crate::config::EncodingEntry;
 use crate::error::Result;
 use crate::model::{Network, Under, generate};
-use crate::run::{Account, Rates, kept, room_of};
-use crate::task::Request;
+use crate::run::{Account, Rates, kept};
+use crate::task::Ask;
 use crate::text::Ended;
 
 /// Most samples of a task that are generated for.
@@ -204,11 +204,10 @@ impl<'a> Subject<'a> {
     /// fails under its encoding.
     fn generate(&self, pending: &Pending<'a>, most_read: usize) -> Result<Option<Generated>> {
         let Pending { work, one, encoding, .. } = *pending;
-        let request = work.task.task.request(&one.sample, self.checkpoint.config.trained_length());
-        let Request::Generate { limits, .. } = request else {
+        let Ask::Generate(limits) = work.task.task.ask() else {
             unreachable!("only what is generated for costs generated tokens")
         };
-        let room = room_of(work.task, &one.sample, self.checkpoint.config.trained_length()).unwrap_or(0);
+        let room = one.sample.room(limits);
         let all = one.sample.tokens.ids.len();
         let tokens = all.saturating_sub(most_read)..all;
         let levels =

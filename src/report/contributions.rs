@@ -7,14 +7,15 @@ use super::table::{Cell, Column, Content, Table};
 use super::{Mark, Row};
 use crate::config::EncodingEntry;
 use crate::draw::stack::{Bar, Stack};
-use crate::task::language_modeling::{LOSS_PART, SHARE};
-use crate::task::{Back, By, Group, Metric};
+use crate::task::{Axis, By, Group, Metric};
 
 /// What one encoding's groups of tokens contribute to the difference of its loss from the baseline's, over the
 /// positions from `from` on.
 #[derive(Debug)]
 pub(super) struct Contributions<'a> {
     pub(super) encoding: &'a str,
+    /// What the difference is of.
+    metric: Metric,
     /// The first position that counts.
     pub(super) from: usize,
     /// The difference of the mean loss, nats a token; below 0 is a gain.
@@ -28,8 +29,7 @@ pub(super) struct Contributions<'a> {
 /// One group's part.
 #[derive(Debug)]
 pub(super) struct Part {
-    by: By,
-    back: Back,
+    group: Group,
     /// Of the tokens.
     share: f64,
     /// Of the mean loss in the group; none of a group without tokens.
@@ -38,55 +38,58 @@ pub(super) struct Part {
     contribution: Comparison,
 }
 
-/// Of the encodings of one model on one task that have differences from the baseline, in the order of the config.
+impl Part {
+    fn is_by(&self, by: By) -> bool {
+        matches!(self.group.axis(), Axis::Distance(_, own) if own == by)
+    }
+}
+
+/// Of the encodings of one model on one task that have differences from the baseline, in the order of the config; none
+/// where no metric has parts.
 pub(super) fn contributions<'a>(rows: &[&'a Row], encodings: &'a [EncodingEntry]) -> Vec<Contributions<'a>> {
+    let Some((metric, parts)) = rows.iter().find_map(|row| Some((row.metric, row.metric.parts?))) else {
+        return Vec::new();
+    };
     let of = |encoding: &'a EncodingEntry| {
         let own: Vec<&Row> = rows.iter().filter(|row| row.encoding == encoding.name).copied().collect();
-        let total = own.iter().find_map(|row| match (row.group, row.metric.name) {
-            (Group::From(from), "loss") => Some((from, row.difference?, row.sensitivity)),
-            _ => None,
-        });
-        let (from, total, sensitivity) = total?;
+        let (from, total, sensitivity) = own.iter().find_map(|row| {
+            let from = row.group.from().filter(|_| row.metric.name == metric.name)?;
+            Some((from, row.difference?, row.sensitivity))
+        })?;
         let at = |group: Group, metric: &str| {
             own.iter().find(|row| row.group == group && row.metric.name == metric).copied()
         };
         let part = |row: &&Row| {
-            let Group::Distance(by, back) = row.group else { return None };
             Some(Part {
-                by,
-                back,
-                share: at(row.group, SHARE)?.estimate.value,
-                difference: at(row.group, "loss")
+                group: row.group,
+                share: at(row.group, parts.share)?.estimate.value,
+                difference: at(row.group, metric.name)
                     .and_then(|row| row.difference)
                     .map(|found| found.estimate.value),
                 contribution: row.difference?,
             })
         };
-        let parts = own.iter().filter(|row| row.metric.name == LOSS_PART).filter_map(part).collect();
-        Some(Contributions { encoding: &encoding.name, from, total, sensitivity, parts })
+        let parts = own.iter().filter(|row| row.metric.name == parts.contribution).filter_map(part).collect();
+        Some(Contributions { encoding: &encoding.name, metric, from, total, sensitivity, parts })
     };
     encodings.iter().filter_map(of).collect()
 }
 
 /// The gains over the baseline, all and by distance; none without any.
-pub(super) fn table(
-    all: &[Contributions],
-    by: By,
-    baseline: &EncodingEntry,
-    metric: Metric,
-) -> Option<Table> {
+pub(super) fn table(all: &[Contributions], by: By, baseline: &EncodingEntry) -> Option<Table> {
     let first = all.first()?;
     let lead = match baseline.spec.context {
         Some(_) => "context advantage",
         None => "all",
     };
-    let backs: Vec<Back> = used(all, by);
-    if backs.is_empty() {
+    let groups = used(all, by);
+    if groups.is_empty() {
         return None;
     }
     let samples = counts(all);
     let column = |name: String| Column { name, beyond: false, samples: samples.clone() };
-    let names = [lead.to_string(), "better on".into()].into_iter().chain(backs.iter().map(Back::to_string));
+    let names =
+        [lead.to_string(), "better on".into()].into_iter().chain(groups.iter().map(|group| group.heading()));
     let columns = names.map(column).collect();
     let cell = |found: &Comparison| {
         // A gain is what the loss falls by.
@@ -100,12 +103,7 @@ pub(super) fn table(
         }
     };
     let row = |one: &Contributions| {
-        let parts = backs.iter().map(|&back| {
-            one.parts
-                .iter()
-                .find(|part| (part.by, part.back) == (by, back))
-                .map(|part| cell(&part.contribution))
-        });
+        let parts = groups.iter().map(|group| one.part(group).map(|part| cell(&part.contribution)));
         let lead = [Some(cell(&one.total)), one.better_on()];
         let cells = lead.into_iter().chain(parts).map(Option::unwrap_or_default).collect();
         (one.encoding.to_string(), cells)
@@ -116,18 +114,17 @@ pub(super) fn table(
          tables). Better on: documents with a gain, of all.",
         baseline.name,
         first.from,
-        match by {
-            By::Copy => "how many tokens back the same pair of tokens last stood (new: never)",
-            By::Reference =>
-                "how many tokens back the identifier was last used (new: never; other: no identifier)",
-            By::Definition => "how many tokens back the function, method or class of that name was defined",
-        }
+        by.distance()
     );
     let rows = all.iter().map(row).collect();
-    Some(Table { title, metric, content: Content::Contributions, columns, rows })
+    Some(Table { title, metric: first.metric, content: Content::Contributions, columns, rows })
 }
 
 impl Contributions<'_> {
+    fn part(&self, group: &Group) -> Option<&Part> {
+        self.parts.iter().find(|part| part.group == *group)
+    }
+
     /// On how many documents the loss is lower than the baseline's.
     fn better_on(&self) -> Option<Cell> {
         let (less, n) = (self.sensitivity?.less, self.total.estimate.n);
@@ -146,21 +143,18 @@ fn counts(all: &[Contributions]) -> String {
 }
 
 /// The groups that hold tokens.
-fn used(all: &[Contributions], by: By) -> Vec<Back> {
+fn used(all: &[Contributions], by: By) -> Vec<Group> {
     let parts = all.first().map(|one| &one.parts[..]).unwrap_or_default();
-    parts.iter().filter(|part| part.by == by && part.share > 0.0).map(|part| part.back).collect()
+    parts.iter().filter(|part| part.is_by(by) && part.share > 0.0).map(|part| part.group).collect()
 }
 
 /// One bar an encoding, stacked by distance to the last copy; none without any.
 pub(super) fn picture(all: &[Contributions], baseline: &str, title: String) -> Option<String> {
     let first = all.first()?;
-    let backs = used(all, By::Copy);
+    let groups = used(all, By::Copy);
     let bar = |one: &Contributions| {
-        let part = |back: &Back| {
-            let found = one.parts.iter().find(|part| (part.by, part.back) == (By::Copy, *back));
-            found.map_or(0.0, |part| part.contribution.estimate.value)
-        };
-        Bar { name: one.encoding.into(), parts: backs.iter().map(part).collect(), total: one.total.estimate }
+        let part = |group: &Group| one.part(group).map_or(0.0, |part| part.contribution.estimate.value);
+        Bar { name: one.encoding.into(), parts: groups.iter().map(part).collect(), total: one.total.estimate }
     };
     let stack = Stack {
         title,
@@ -168,7 +162,7 @@ pub(super) fn picture(all: &[Contributions], baseline: &str, title: String) -> O
             "loss less that of {baseline} from position {} on, nats: above 0 is damage",
             first.from
         ),
-        groups: backs.iter().map(|back| format!("pair last stood: {back}")).collect(),
+        groups: groups.iter().map(|group| format!("pair last stood: {}", group.heading())).collect(),
         bars: all.iter().map(bar).collect(),
     };
     Some(stack.svg())
@@ -211,13 +205,13 @@ pub(super) fn lines<'a>(
         ci_high: found.estimate.high,
     };
     let mut lines = Vec::new();
-    for by in [By::Copy, By::Reference, By::Definition] {
-        let parts: Vec<&Part> = one.parts.iter().filter(|part| part.by == by).collect();
+    for by in By::ALL {
+        let parts: Vec<&Part> = one.parts.iter().filter(|part| part.is_by(by)).collect();
         if parts.is_empty() {
             continue;
         }
         let of =
-            |part: &&Part| line(by, part.back.to_string(), part.share, part.difference, &part.contribution);
+            |part: &&Part| line(by, part.group.heading(), part.share, part.difference, &part.contribution);
         lines.extend(parts.iter().map(of));
         lines.push(line(by, "total".into(), 1.0, Some(one.total.estimate.value), &one.total));
     }

@@ -1,49 +1,23 @@
 //! A task's figures as curves: by position, by bucket, and by the value of a swept key.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use super::Row;
 use super::pictures::ModelOnTask;
-use super::section::of_samples;
 use crate::config::EncodingEntry;
 use crate::draw::chart::{Chart, Curve, DataPoint};
-use crate::task::{Group, Metric, Span};
+use crate::task::{Axis, Group, Metric, Ruler, Span};
 
-/// Most nats shown: a model that guesses evenly among 22,000 tokens.
-const HIGHEST_LOSS: f64 = 10.0;
-
-impl ModelOnTask<'_> {
-    pub(super) fn by_position(&self, metric: &Metric) -> Option<(String, String)> {
-        self.by_span(
-            metric,
-            "position",
-            "position of the token in the document",
-            position,
-            Some(self.trained_length),
-        )
-    }
-
-    pub(super) fn by_bucket(&self, metric: &Metric) -> Option<(String, String)> {
-        let limit = Some(self.trained_length);
-        self.by_span(metric, "bucket", "length, tokens", bucket, limit)
-            .or_else(|| self.by_span(metric, "bucket", "length of the context, words", words, None))
-    }
-
-    /// A curve an encoding over spans; none where there are fewer than two.
-    fn by_span(
-        &self,
-        metric: &Metric,
-        by: &str,
-        x: &str,
-        span: fn(&Group) -> Option<Span>,
-        trained_length: Option<usize>,
-    ) -> Option<(String, String)> {
-        let rows: Vec<(Span, &Row)> =
-            self.rows_of(metric).filter_map(|row| Some((span(&row.group)?, row))).collect();
-        let spans: BTreeSet<Span> = rows.iter().map(|(span, _)| *span).collect();
-        // Samples that were made as long as this are no range, though they share an axis with ranges.
-        let made = rows.iter().any(|(_, row)| matches!(row.group, Group::Length(_)));
-        let tick = |span: &Span| if made { span.to.to_string() } else { span.to_string() };
+impl<'a> ModelOnTask<'a> {
+    /// A curve an encoding along a ruler; none where there are fewer than two places.
+    pub(super) fn along(&self, ruler: Ruler, metric: &Metric) -> Option<(String, String)> {
+        let placed = |row: &'a Row| {
+            let (own, span) = row.group.place()?;
+            (own == ruler).then_some((span, row))
+        };
+        let rows: Vec<(Span, &Row)> = self.rows_of(metric).filter_map(placed).collect();
+        let spans: BTreeMap<Span, String> =
+            rows.iter().map(|(span, row)| (*span, row.group.heading())).collect();
         if spans.len() < 2 {
             return None;
         }
@@ -52,19 +26,20 @@ impl ModelOnTask<'_> {
                 let found = rows.iter().find(|(own, row)| own == span && row.encoding == encoding.name);
                 found.map(|(_, row)| value(tick, row))
             };
-            let points: Vec<DataPoint> = spans.iter().enumerate().filter_map(point).collect();
+            let points: Vec<DataPoint> = spans.keys().enumerate().filter_map(point).collect();
             (!points.is_empty()).then(|| Curve { name: encoding.name.clone(), style: Some(style), points })
         };
-        let what = format!("{} by {by}", metric.name.replace('_', " "));
+        let what = format!("{} by {}", metric.words(), ruler.name());
+        let places: Vec<Span> = spans.keys().copied().collect();
+        let limit = if ruler.is_in_tokens() { limit(&places, self.trained_length) } else { None };
         let chart = Chart {
             title: self.title(&what),
-            x: x.into(),
-            y: axis(metric),
-            ticks: spans.iter().map(tick).collect(),
-            limit: trained_length
-                .and_then(|length| limit(&spans.iter().copied().collect::<Vec<_>>(), length)),
-            highest: highest(metric),
+            x: ruler.title().into(),
+            y: metric.axis_title(),
+            limit,
+            highest: metric.ceiling,
             curves: self.config.encodings.iter().enumerate().filter_map(curve).collect(),
+            ticks: spans.into_values().collect(),
         };
         Some((what, chart.svg()))
     }
@@ -98,7 +73,7 @@ impl ModelOnTask<'_> {
             let others = others(encoding, key);
             for row in self.rows_of(metric).filter(|row| row.encoding == encoding.name) {
                 let name = match (&others, row.group) {
-                    (None, group) if of_samples(&group) => group.to_string(),
+                    (None, group) if group.axis() == Axis::Samples => group.to_string(),
                     (Some(others), Group::All) => others.clone(),
                     _ => continue,
                 };
@@ -109,14 +84,14 @@ impl ModelOnTask<'_> {
             // Of one bucket, all samples would be the same curve once more.
             curves.pop();
         }
-        let what = format!("{} by {key} of {of}", metric.name.replace('_', " "));
+        let what = format!("{} by {key} of {of}", metric.words());
         let chart = Chart {
             title: self.title(&what),
             x: key.into(),
-            y: axis(metric),
+            y: metric.axis_title(),
             ticks,
             limit: None,
-            highest: highest(metric),
+            highest: metric.ceiling,
             curves,
         };
         (!chart.curves.is_empty()).then(|| (what, chart.svg()))
@@ -128,32 +103,6 @@ fn add(curves: &mut Vec<Curve>, name: String, point: DataPoint) {
     match curves.iter_mut().find(|curve| curve.name == name) {
         Some(curve) => curve.points.push(point),
         None => curves.push(Curve { name, style: Some(curves.len()), points: vec![point] }),
-    }
-}
-
-fn highest(metric: &Metric) -> f64 {
-    if metric.name == "loss" { HIGHEST_LOSS } else { f64::INFINITY }
-}
-
-fn position(group: &Group) -> Option<Span> {
-    match group {
-        Group::Position(span) => Some(*span),
-        _ => None,
-    }
-}
-
-fn bucket(group: &Group) -> Option<Span> {
-    match group {
-        Group::Bucket(span) => Some(*span),
-        Group::Length(length) => Some(Span { from: 0, to: *length }),
-        _ => None,
-    }
-}
-
-fn words(group: &Group) -> Option<Span> {
-    match group {
-        Group::Words(span) => Some(*span),
-        _ => None,
     }
 }
 
@@ -173,14 +122,6 @@ fn limit(spans: &[Span], trained_length: usize) -> Option<(f64, String)> {
     let span = spans[number];
     let inside = trained_length.saturating_sub(span.from) as f64 / (span.to - span.from) as f64;
     (trained_length > spans[0].from).then_some((number as f64 - 0.5 + inside, words))
-}
-
-/// A metric as an axis's name.
-fn axis(metric: &Metric) -> String {
-    match metric.name {
-        "loss" => "loss, nats a token".into(),
-        name => name.replace('_', " "),
-    }
 }
 
 /// The other swept keys of an encoding with their values; none where there are none.

@@ -249,7 +249,7 @@ impl Column<'_> {
     /// What the difference owes to single samples, of the figure that verdicts are taken from.
     fn sensitivity(&self, pairs: &Pairs, others: &Pairs) -> Option<Sensitivity> {
         let (numbers, both) = shared_by_all(&[pairs, others]);
-        let wanted = matches!(self.group, Group::From(_)) && self.metric.name == "loss";
+        let wanted = self.group.from().is_some() && self.metric.parts.is_some();
         wanted.then(|| sensitivity(&self.design(&numbers), &both[0], &both[1], self.against_baseline()))?
     }
 

@@ -11,7 +11,7 @@ use crate::draw::heatmap::{HeatMap, Panel};
 use crate::hash::sha256;
 use crate::limits::FILE_NAME;
 use crate::store::Results;
-use crate::task::{Better, Group, Metric};
+use crate::task::{Better, Metric, Ruler};
 
 /// A picture of a section.
 #[derive(Debug)]
@@ -77,8 +77,7 @@ impl<'a> ModelOnTask<'a> {
         let main = metrics.first().and_then(|first| metrics.iter().find(|metric| metric.name == first.of));
         let mut pictures: Vec<_> = self.contributions().into_iter().collect();
         if let Some(metric) = main {
-            pictures.extend(self.by_position(metric));
-            pictures.extend(self.by_bucket(metric));
+            pictures.extend(Ruler::ALL.into_iter().filter_map(|ruler| self.along(ruler, metric)));
             pictures.extend(self.sweeps(metric));
         }
         pictures.extend(metrics.iter().filter_map(|metric| self.grid(metric)));
@@ -103,11 +102,8 @@ impl<'a> ModelOnTask<'a> {
 
     /// The grid of lengths and depths; none without cells.
     fn grid(&self, metric: &Metric) -> Option<(String, String)> {
-        let cell = |row: &'a Row| match row.group {
-            Group::Cell { length, depth } => Some(((length, depth), row)),
-            _ => None,
-        };
-        let cells: Vec<((usize, u8), &Row)> = self.rows_of(metric).filter_map(cell).collect();
+        let cells: Vec<((usize, u8), &Row)> =
+            self.rows_of(metric).filter_map(|row| Some((row.group.cell()?, row))).collect();
         if cells.is_empty() {
             return None;
         }
@@ -122,7 +118,7 @@ impl<'a> ModelOnTask<'a> {
             Panel { name: encoding.name.clone(), cells: depths.iter().map(row).collect() }
         };
         let measured = |panel: &Panel| panel.cells.iter().flatten().any(Option::is_some);
-        let what = format!("{} by length and depth", metric.name.replace('_', " "));
+        let what = format!("{} by length and depth", metric.words());
         let map = HeatMap {
             title: self.title(&what),
             within: lengths.iter().filter(|length| **length <= self.trained_length).count(),

@@ -1,5 +1,7 @@
 //! Sections: one model on one task, with its tables.
 
+use std::collections::BTreeSet;
+
 use longcode_stats::FEWEST;
 
 use super::contributions::{self, contributions};
@@ -10,7 +12,7 @@ use crate::config::{EncodingEntry, TaskEntry};
 use crate::kernels::Precision;
 use crate::paper::{Exhibit, Published};
 use crate::store::{Results, Shard};
-use crate::task::{By, Group, Metric};
+use crate::task::{Axis, By, Metric};
 
 /// One model on one task.
 #[derive(Debug)]
@@ -77,11 +79,12 @@ pub(super) fn sections(results: &Results, rows: &[Row], baseline: &str) -> Vec<S
             let base = results.config.encodings.iter().find(|encoding| encoding.name == baseline);
             let base = base.expect("the baseline is one of the config's encodings");
             let contributions = contributions(&figures.rows, figures.encodings);
-            let by = |by| contributions::table(&contributions, by, base, Metric::loss());
-            let mut tables: Vec<Table> = by(By::Copy).into_iter().collect();
+            let mut by_distance =
+                By::ALL.into_iter().map(|by| contributions::table(&contributions, by, base));
+            let mut tables: Vec<Table> = by_distance.next().flatten().into_iter().collect();
             tables.extend(figures.measured());
             tables.extend(figures.differences(baseline));
-            tables.extend([By::Reference, By::Definition].into_iter().filter_map(by));
+            tables.extend(by_distance.flatten());
             tables.extend(paper.iter().flat_map(|paper| figures.beside(paper, &published)));
             sections.push(Section {
                 model: model.name.clone(),
@@ -107,61 +110,23 @@ struct Figures<'a> {
 }
 
 impl<'a> Figures<'a> {
-    fn view(&self, metric: &Metric, of: fn(&Group) -> bool) -> View<'a> {
-        View::new(&self.rows, *metric, of, self.trained_length)
+    fn view(&self, metric: &Metric, axis: Axis) -> View<'a> {
+        View::new(&self.rows, *metric, axis, self.trained_length)
     }
 
-    /// Each metric over samples, over the cells of a grid, and over positions.
+    /// Each metric on each axis that it has figures on.
     fn measured(&self) -> Vec<Table> {
-        let over_samples = |metric: &Metric| {
-            let view = self.view(metric, of_samples);
-            view.figures(format!("{}{}.", metric.title(), metric.over), Content::Samples, self.encodings)
-        };
-        let over_cells = |metric: &Metric| {
-            let view = self.view(metric, |group| matches!(group, Group::Cell { .. }));
-            view.figures(format!("{} by length and depth.", metric.title()), Content::Samples, self.encodings)
-        };
-        let over_bars = |metric: &Metric| {
-            let view = self.view(metric, |group| matches!(group, Group::Bar(_)));
-            let title = format!("{} by how alike an answer must be.", metric.title());
-            view.figures(title, Content::Samples, self.encodings)
-        };
-        let over_positions = |metric: &Metric| {
-            let view = self.view(metric, |group| matches!(group, Group::Position(_)));
-            view.figures(metric.by_position?.into(), Content::Positions, self.encodings)
-        };
-        let mut tables: Vec<Table> = shown(self.task).filter_map(over_samples).collect();
-        tables.extend(shown(self.task).filter_map(over_cells));
-        tables.extend(shown(self.task).filter_map(over_bars));
-        tables.extend(shown(self.task).filter_map(over_positions));
-        tables.extend(self.by_distance());
+        let axes: BTreeSet<Axis> = self.rows.iter().map(|row| row.group.axis()).collect();
+        let mut tables = Vec::new();
+        for axis in axes {
+            let content = if axis.is_of_positions() { Content::Positions } else { Content::Samples };
+            let table = |metric: &Metric| {
+                let title = metric.table_title(axis)?;
+                self.view(metric, axis).figures(title, content, self.encodings)
+            };
+            tables.extend(shown(self.task).filter_map(table));
+        }
         tables
-    }
-
-    /// The loss by how far back stands what a token could be known from.
-    fn by_distance(&self) -> Vec<Table> {
-        let metric = self.task.task.metrics().iter().find(|metric| metric.name == "loss");
-        let from = self.rows.iter().find_map(|row| match row.group {
-            Group::From(from) => Some(from),
-            _ => None,
-        });
-        let table = |what: &str, of: fn(&Group) -> bool| {
-            let title = format!("Loss in nats {what}, over the positions from {} on.", from?);
-            self.view(metric?, of).figures(title, Content::Positions, self.encodings)
-        };
-        let tables = [
-            table("where the same pair of tokens last stood so many tokens back (new: never)", |group| {
-                matches!(group, Group::Distance(By::Copy, _))
-            }),
-            table(
-                "at identifiers last used so many tokens back (new: never; other: no identifier)",
-                |group| matches!(group, Group::Distance(By::Reference, _)),
-            ),
-            table("at names whose function, method or class was defined so many tokens back", |group| {
-                matches!(group, Group::Distance(By::Definition, _))
-            }),
-        ];
-        tables.into_iter().flatten().collect()
     }
 
     /// The main metric's differences from the baseline.
@@ -172,7 +137,7 @@ impl<'a> Figures<'a> {
              once (95% of tables).",
             main.title()
         );
-        self.view(main, of_samples).differences(title, self.encodings)
+        self.view(main, Axis::Samples).differences(title, self.encodings)
     }
 
     /// Each metric that the paper has beside it.
@@ -188,15 +153,10 @@ impl<'a> Figures<'a> {
                 metric.title(),
                 paper.title
             );
-            self.view(metric, of_samples).beside(title, self.encodings, published)
+            self.view(metric, Axis::Samples).beside(title, self.encodings, published)
         };
         shown(self.task).filter_map(table).collect()
     }
-}
-
-/// Groups of whole samples: the columns of a metric's first table.
-pub(super) fn of_samples(group: &Group) -> bool {
-    matches!(group, Group::Bucket(_) | Group::Words(_) | Group::Length(_) | Group::Part(_) | Group::All)
 }
 
 /// The metrics that tables show, the main one first.

@@ -6,7 +6,7 @@ use super::{Mark, Row};
 use crate::config::EncodingEntry;
 use crate::draw::number::{difference, difference_and_interval, interval, number};
 use crate::paper::{OurEncoding, Published};
-use crate::task::{Group, Metric};
+use crate::task::{Axis, Group, Metric};
 
 /// A metric of one model on one task, by encoding and group.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ impl Table {
     }
 }
 
-/// Some of a model's figures on a task: one metric over one sort of groups.
+/// Some of a model's figures on a task: one metric on one axis.
 pub(super) struct View<'a> {
     pub(super) metric: Metric,
     pub(super) rows: Vec<&'a Row>,
@@ -82,14 +82,9 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// The rows of a metric whose group is `of` the sort wanted.
-    pub(super) fn new(
-        rows: &[&'a Row],
-        metric: Metric,
-        of: fn(&Group) -> bool,
-        trained_length: usize,
-    ) -> View<'a> {
-        let wanted = |row: &&&Row| row.metric == metric && of(&row.group);
+    /// The rows of a metric on an axis.
+    pub(super) fn new(rows: &[&'a Row], metric: Metric, axis: Axis, trained_length: usize) -> View<'a> {
+        let wanted = |row: &&&Row| row.metric == metric && row.group.axis() == axis;
         View { metric, rows: rows.iter().filter(wanted).copied().collect(), trained_length }
     }
 
@@ -183,27 +178,12 @@ impl<'a> View<'a> {
     }
 
     fn column(&self, group: &Group) -> Column {
-        let beyond = match group {
-            Group::Bucket(span) => span.to > self.trained_length,
-            Group::Position(span) => span.from >= self.trained_length,
-            Group::Length(length) | Group::Cell { length, .. } => *length > self.trained_length,
-            // A length in words is not one in tokens.
-            Group::Words(_) | Group::Part(_) | Group::Bar(_) | Group::All => false,
-            // All of them are.
-            Group::From(_) | Group::Distance(..) => false,
-        };
-        let name = match group {
-            Group::Position(span) => span.to_string(),
-            Group::Distance(_, back) => back.to_string(),
-            Group::Cell { length, depth } => format!("{length} at {depth}%"),
-            group => group.to_string(),
-        };
         let counts = self.rows.iter().filter(|row| row.group == *group).map(|row| row.estimate.n);
         let samples = match (counts.clone().min(), counts.max()) {
             (Some(least), Some(most)) if least < most => format!("{least}-{most}"),
             (_, most) => most.unwrap_or(0).to_string(),
         };
-        Column { name, beyond, samples }
+        Column { name: group.heading(), beyond: group.is_beyond(self.trained_length), samples }
     }
 }
 

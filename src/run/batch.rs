@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use serde_json::Value;
-
 use super::cost::{Cost, Rates};
 use super::sample_segments;
 use crate::checkpoint::Checkpoint;
@@ -13,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::{Decoder, Network, Under, generate};
 use crate::store::{Measured, SampleKey, SampleLine};
 use crate::structure::{Draw, Segments, Unit};
-use crate::task::{Generated, Request, Sample, Scored};
+use crate::task::{Answer, Ask, Generated, Sample, Scored};
 use crate::text::Limits;
 
 /// Samples of one task that go through one model together, under one encoding.
@@ -33,15 +31,6 @@ pub(crate) struct Job<'a> {
     pub(crate) segments: &'a HashMap<Unit, Segments>,
     /// Under the batch's encoding.
     pub(crate) cost: Cost,
-}
-
-/// What becomes of a generation under way.
-struct Waiting<'a> {
-    number: usize,
-    candidates: Vec<Vec<f64>>,
-    /// Whether the sample is asked without its context too: the generation after this one.
-    alone: bool,
-    outcome: Box<dyn FnOnce(Generated) -> Value + 'a>,
 }
 
 /// A prompt that was read.
@@ -99,36 +88,65 @@ impl Batch<'_> {
 
     /// Scores one after the other, and lets generations go on side by side.
     fn measure(&self, checkpoint: &Checkpoint, model: &Network) -> Result<Vec<Measured>> {
-        let mut measured: Vec<Option<Measured>> = vec![None; self.jobs.len()];
-        let (mut sequences, mut waiting) = (Vec::new(), Vec::new());
-        for (number, job) in self.jobs.iter().enumerate() {
-            let place = |e: Error| self.place(job, e);
-            match self.task.task.request(job.sample, checkpoint.config.trained_length()) {
-                Request::Score { outcome } => {
-                    let scored = self.score(job, checkpoint, model).map(outcome);
-                    measured[number] = Some(sifted(scored).map_err(place)?);
+        match self.task.task.ask() {
+            Ask::Score => self.score_all(checkpoint, model),
+            Ask::Generate(limits) => self.generate_all(limits, checkpoint, model),
+        }
+    }
+
+    fn score_all(&self, checkpoint: &Checkpoint, model: &Network) -> Result<Vec<Measured>> {
+        let jobs = self.jobs.iter();
+        jobs.map(|job| {
+            let scored = self.score(job, checkpoint, model);
+            self.measured(job, scored.map(Answer::Scored), checkpoint)
+        })
+        .collect()
+    }
+
+    fn generate_all(
+        &self,
+        limits: Limits,
+        checkpoint: &Checkpoint,
+        model: &Network,
+    ) -> Result<Vec<Measured>> {
+        let (mut sequences, mut begun) = (Vec::new(), Vec::new());
+        for job in &self.jobs {
+            begun.push(match self.begin(job, checkpoint, model, limits) {
+                Ok(Begun { own, candidates, alone }) => {
+                    sequences.extend([own].into_iter().chain(alone).map(|one| (one, limits)));
+                    Ok(candidates)
                 }
-                Request::Generate { limits, candidates, outcome } => {
-                    match self.begin(job, checkpoint, model, limits, candidates) {
-                        Ok(Begun { own, candidates, alone }) => {
-                            waiting.push(Waiting { number, candidates, alone: alone.is_some(), outcome });
-                            sequences.extend([own].into_iter().chain(alone).map(|one| (one, limits)));
-                        }
-                        Err(e) => measured[number] = Some(sifted(Err(e)).map_err(place)?),
-                    }
-                }
-            }
+                Err(e) if e.kind.is_of_sample() => Err(e),
+                Err(e) => return Err(self.place(job, e)),
+            });
         }
         let generations = generate(sequences, &checkpoint.tokenizer, &checkpoint.end_of_sequence)?;
         let mut generations = generations.into_iter();
         let mut next = || generations.next().expect("one of every sequence");
-        for Waiting { number, candidates, outcome, alone } in waiting {
-            let (own, alone) = (next(), alone.then(&mut next).transpose());
-            let both = own.and_then(|generation| Ok(Generated { generation, candidates, alone: alone? }));
-            let place = |e: Error| self.place(&self.jobs[number], e);
-            measured[number] = Some(sifted(both.map(outcome)).map_err(place)?);
+        let jobs = self.jobs.iter().zip(begun);
+        jobs.map(|(job, candidates)| {
+            let generated = candidates.and_then(|candidates| {
+                let (own, alone) = (next(), job.sample.alone.as_ref().map(|_| next()));
+                Ok(Generated { generation: own?, candidates, alone: alone.transpose()? })
+            });
+            self.measured(job, generated.map(Answer::Generated), checkpoint)
+        })
+        .collect()
+    }
+
+    /// What came of a job: a failure of its own under the encoding is a result, and any other an error.
+    fn measured(&self, job: &Job, answer: Result<Answer>, checkpoint: &Checkpoint) -> Result<Measured> {
+        match answer {
+            Ok(answer) => {
+                let trained_length = checkpoint.config.trained_length();
+                Ok(Measured::Outcome(self.task.task.outcome(job.sample, answer, trained_length)))
+            }
+            Err(e) if e.kind.is_of_sample() => Ok(Measured::Failed(match e.place {
+                Some(place) => format!("{}: {place}", e.what),
+                None => e.what,
+            })),
+            Err(e) => Err(self.place(job, e)),
         }
-        Ok(measured.into_iter().map(|one| one.expect("of every job")).collect())
     }
 
     /// Reads a sample's prompt, and scores its candidates.
@@ -138,13 +156,12 @@ impl Batch<'_> {
         checkpoint: &'m Checkpoint,
         model: &'m Network,
         limits: Limits,
-        candidates: &[Vec<u32>],
     ) -> Result<Begun<'m>> {
-        let room = candidates.iter().map(Vec::len).fold(limits.max_new_tokens, usize::max);
+        let room = job.sample.room(limits);
         let read =
             |sample: &Sample, levels| self.under(checkpoint, model)?.read(&sample.tokens.ids, levels, room);
         let mut own = read(job.sample, self.levels(job))?;
-        let candidates = candidates.iter().map(|ids| own.score(ids)).collect::<Result<_>>()?;
+        let candidates = job.sample.candidates.iter().map(|ids| own.score(ids)).collect::<Result<_>>()?;
         let alone = job.sample.alone.as_deref();
         let alone = alone.map(|alone| read(alone, self.levels_of(alone, job.draw))).transpose()?;
         Ok(Begun { own, candidates, alone })
@@ -177,17 +194,5 @@ impl Batch<'_> {
     /// sample, which `samples.jsonl` has.
     fn levels_of(&self, alone: &Sample, draw: Draw) -> Vec<Vec<u32>> {
         self.encoding.spec.units().iter().map(|&unit| sample_segments(alone, unit, draw).index).collect()
-    }
-}
-
-/// What came of a sample: a failure of its own under the encoding is a result, and any other an error.
-fn sifted(outcome: Result<Value>) -> Result<Measured> {
-    match outcome {
-        Ok(outcome) => Ok(Measured::Outcome(outcome)),
-        Err(e) if e.kind.is_of_sample() => Ok(Measured::Failed(match e.place {
-            Some(place) => format!("{}: {place}", e.what),
-            None => e.what,
-        })),
-        Err(e) => Err(e),
     }
 }

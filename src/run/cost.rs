@@ -9,7 +9,7 @@ use crate::config::{EncodingEntry, TaskEntry};
 use crate::encoding::{EncodingSpec, Positions, Rotations};
 use crate::error::Result;
 use crate::model::Network;
-use crate::task::{Request, Sample};
+use crate::task::{Ask, Sample};
 
 /// What some work takes, in counts that are the same on every machine. A product is one multiplication and one
 /// addition.
@@ -141,10 +141,10 @@ impl Account {
 
     /// What the model does for a sample of a task under an encoding.
     pub(crate) fn cost(&self, task: &TaskEntry, sample: &Sample, encoding: &EncodingEntry) -> Cost {
-        match task.task.request(sample, self.config.trained_length()) {
-            Request::Score { .. } => self.scoring(encoding, sample.tokens.ids.len()),
-            Request::Generate { limits, candidates, .. } => {
-                let lengths: Vec<usize> = candidates.iter().map(Vec::len).collect();
+        match task.task.ask() {
+            Ask::Score => self.scoring(encoding, sample.tokens.ids.len()),
+            Ask::Generate(limits) => {
+                let lengths: Vec<usize> = sample.candidates.iter().map(Vec::len).collect();
                 let own = self.generating(encoding, sample.tokens.ids.len(), limits.max_new_tokens, &lengths);
                 let alone = sample.alone.as_ref().map(|alone| {
                     let room = room(limits.max_new_tokens, &lengths);
@@ -217,16 +217,6 @@ impl Account {
     fn attention(&self, encoding: &EncodingEntry, positions: std::ops::Range<usize>) -> f64 {
         let seen = &self.seen[&encoding.name];
         2.0 * self.config.query_width() as f64 * (seen[positions.end] - seen[positions.start])
-    }
-}
-
-/// Tokens that there is room for behind a sample's prompt; none where the sample is scored.
-pub(crate) fn room_of(task: &TaskEntry, sample: &Sample, trained_length: usize) -> Option<usize> {
-    match task.task.request(sample, trained_length) {
-        Request::Score { .. } => None,
-        Request::Generate { limits, candidates, .. } => {
-            Some(candidates.iter().map(Vec::len).fold(limits.max_new_tokens, usize::max))
-        }
     }
 }
 

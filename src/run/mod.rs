@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 pub(crate) use batch::{Batch, Job};
-pub(crate) use cost::{Account, Cost, Rates, kept, room_of};
+pub(crate) use cost::{Account, Cost, Rates, kept};
 pub(crate) use prepared::{Prepared, Work, WorkSample};
 
 use crate::config::Config;

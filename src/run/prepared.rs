@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 
-use super::cost::{Account, Rates, room_of};
+use super::cost::{Account, Rates};
 use super::inputs::{Inputs, find_inputs, model_hashes, open_checkpoints};
 use super::share::shares;
 use super::{Job, sample_segments, source};
@@ -75,7 +75,7 @@ impl<'a> Prepared<'a> {
         notes.extend(of_models);
         let work = work(config, &checkpoints, &datasets)?;
         let account = |(model, checkpoint): (usize, &Checkpoint)| {
-            Account::new(&checkpoint.config, &config.encodings, longest(model, checkpoint, &work))
+            Account::new(&checkpoint.config, &config.encodings, longest(model, &work))
         };
         let accounts = checkpoints.iter().enumerate().map(account).collect::<Result<_>>()?;
         Ok(Prepared { config, checkpoints, accounts, datasets, missing, notes, work })
@@ -105,8 +105,8 @@ impl<'a> Prepared<'a> {
 
     /// Most tokens that there is room for behind the prompts of a task; none where samples are scored.
     pub(crate) fn room(&self, work: &Work) -> Option<usize> {
-        let trained_length = self.checkpoints[work.model].config.trained_length();
-        work.samples.iter().filter_map(|one| room_of(work.task, &one.sample, trained_length)).max()
+        let ask = work.task.task.ask();
+        work.samples.iter().filter_map(|one| ask.room(&one.sample)).max()
     }
 
     /// Leaves the first samples of each bucket, counted in the whole run.
@@ -291,15 +291,16 @@ fn listed(names: &[&str]) -> String {
 }
 
 /// Tokens of the longest sequence of a model's work, with all that may be generated.
-fn longest(model: usize, checkpoint: &Checkpoint, work: &[Work]) -> usize {
-    let of_sample = |work: &Work, one: &WorkSample| {
-        let room = room_of(work.task, &one.sample, checkpoint.config.trained_length());
-        let alone = one.sample.alone.as_ref().map_or(0, |alone| alone.tokens.ids.len());
-        one.sample.tokens.ids.len().max(alone) + room.unwrap_or(0)
-    };
-    let of_sample = &of_sample;
+fn longest(model: usize, work: &[Work]) -> usize {
     let of_model = work.iter().filter(|work| work.model == model);
-    of_model.flat_map(|work| work.samples.iter().map(move |one| of_sample(work, one))).max().unwrap_or(1)
+    let of_work = |work: &Work| work.samples.iter().map(|one| longest_of(work.task, &one.sample)).max();
+    of_model.filter_map(of_work).max().unwrap_or(1)
+}
+
+/// Tokens of a sample's longest sequence, with all that may be generated.
+fn longest_of(task: &TaskEntry, sample: &Sample) -> usize {
+    let alone = sample.alone.as_ref().map_or(0, |alone| alone.tokens.ids.len());
+    sample.tokens.ids.len().max(alone) + task.task.ask().room(sample).unwrap_or(0)
 }
 
 /// The records that became no samples; the first few are named on stderr, all go into the results.

@@ -10,9 +10,6 @@ use crate::task::{Better, Group};
 /// Another name for the loss at positions from the task's `from` on, less the baseline's and with the sign turned.
 const CONTEXT_ADVANTAGE: &str = "context_advantage";
 
-/// The loss that the context advantage is taken from.
-const LOSS: &str = "loss";
-
 /// A figure over documents.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Objective {
@@ -36,21 +33,25 @@ impl Objective {
             Err(Error::new(ErrorKind::Config, what).at_key("objective").at("[tune]").fix(fix))
         };
         let name = keys.objective.as_deref().unwrap_or(metrics[0].of);
-        let far = name == CONTEXT_ADVANTAGE && task.kind == "language_modeling";
-        if far && keys.baseline.is_none() {
+        // The context advantage is a difference of the metric whose parts are told apart by distance.
+        let decomposed = metrics.iter().find(|metric| metric.parts.is_some());
+        let far = decomposed.filter(|_| name == CONTEXT_ADVANTAGE);
+        if far.is_some() && keys.baseline.is_none() {
             return refuse(
                 "a context advantage is over a baseline, and there is none".into(),
                 "add baseline = \"rope:context=N\", N the model's trained length".into(),
             );
         }
-        let metric = if far { LOSS } else { name };
-        match means().find(|known| known.name == metric) {
-            Some(found) => {
-                Ok(Objective { metric: found.name, scale: found.scale(), beyond: far, better: found.better })
-            }
+        match far.or_else(|| means().find(|known| known.name == name)) {
+            Some(found) => Ok(Objective {
+                metric: found.name,
+                scale: found.scale(),
+                beyond: far.is_some(),
+                better: found.better,
+            }),
             None => {
                 let mut known: Vec<_> = means().map(|metric| metric.name).collect();
-                known.extend((task.kind == "language_modeling").then_some(CONTEXT_ADVANTAGE));
+                known.extend(decomposed.map(|_| CONTEXT_ADVANTAGE));
                 refuse(
                     format!("task kind `{}` has no objective `{name}`", task.kind),
                     format!("use one of: {}", known.join(", ")),
@@ -70,11 +71,11 @@ impl Objective {
             Error::new(ErrorKind::Results, format!("not an outcome of its task: {e}"))
                 .fix("start over with --fresh")
         })?;
-        let counts = |group: Group| match self.beyond {
-            true => matches!(group, Group::From(_)),
-            false => group == Group::All,
-        };
-        let found = measures.iter().find(|measure| measure.metric == self.metric && counts(measure.group));
+        let found = measures.iter().find(|measure| {
+            let counts =
+                if self.beyond { measure.group.from().is_some() } else { measure.group == Group::All };
+            counts && measure.metric == self.metric
+        });
         Ok(found.map_or((0.0, 0.0), |measure| (measure.numerator, measure.denominator)))
     }
 

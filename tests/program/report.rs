@@ -13,7 +13,7 @@ use longcode::dataset::Dataset;
 use longcode::error::Result;
 use longcode::report::{Mark, Report, Table, terminal};
 use longcode::store::Results;
-use longcode::task::{Better, Group, Measure, Metric, Request, Sample, Selection, Task};
+use longcode::task::{Answer, Ask, Better, Group, Measure, Metric, Sample, Selection, Task};
 use longcode::text::TextSide;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -232,8 +232,12 @@ impl Task for Lookup {
         Ok(Selection::default())
     }
 
-    fn request<'a>(&'a self, _: &'a Sample, _: usize) -> Request<'a> {
-        Request::Score { outcome: Box::new(|_| Value::Null) }
+    fn ask(&self) -> Ask {
+        Ask::Score
+    }
+
+    fn outcome(&self, _: &Sample, _: Answer, _: usize) -> Value {
+        Value::Null
     }
 
     fn metrics(&self) -> &'static [Metric] {

@@ -12,12 +12,11 @@ use longcode_stats::Estimate;
 use serde_json::{Map, Value, json};
 
 use super::pictures::FileNames;
-use super::section::of_samples;
 use super::{Report, Row};
 use crate::config::{ModelEntry, TaskEntry};
 use crate::error::Result;
 use crate::files::{make_directory_inside, write_whole};
-use crate::task::{Better, Group, Metric, Range};
+use crate::task::{Axis, Better, Group};
 
 /// Of the task definitions: longcode's own.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -30,7 +29,7 @@ pub(super) fn write(report: &Report, out: &Path) -> Result<()> {
     for (m, model) in config.models.iter().enumerate() {
         for (e, encoding) in config.encodings.iter().enumerate() {
             let of = |row: &&Row| {
-                row.model == model.name && row.encoding == encoding.name && of_samples(&row.group)
+                row.model == model.name && row.encoding == encoding.name && row.group.axis() == Axis::Samples
             };
             let rows: Vec<&Row> = report.rows.iter().filter(of).collect();
             if !rows.is_empty() {
@@ -147,13 +146,15 @@ impl Parts {
     fn add(&mut self, report: &Report, names: &TaskNames, row: &Row) {
         let task = report.results.config.tasks.iter().find(|task| task.name == row.task);
         let task = task.expect("a row's task is in the config");
-        let (name, key) = (names.of(&row.task, row.group), metric_key(row.metric.name));
+        let (name, key) = (names.of(&row.task, row.group), row.metric.lm_eval_name);
         if !self.results.contains_key(name) {
             self.add_task(task, row, names);
         }
         let Estimate { value, stderr, .. } = row.estimate;
-        self.results[name][format!("{key},none")] = finite(in_shares(&row.metric, value));
-        self.results[name][format!("{key}_stderr,none")] = finite(in_shares(&row.metric, stderr));
+        // There shares go from 0 to 1.
+        let whole = row.metric.range.whole();
+        self.results[name][format!("{key},none")] = finite(value / whole);
+        self.results[name][format!("{key}_stderr,none")] = finite(stderr / whole);
         let higher = row.metric.better == Better::Higher;
         if row.group == Group::All {
             let entry = json!({
@@ -229,7 +230,7 @@ impl<'a> TaskNames<'a> {
         for task in &report.results.config.tasks {
             names.insert((&task.name[..], Group::All), given.unique_of(&task.name, stays, '_'));
         }
-        for row in report.rows.iter().filter(|row| of_samples(&row.group)) {
+        for row in report.rows.iter().filter(|row| row.group.axis() == Axis::Samples) {
             names
                 .entry((&row.task, row.group))
                 .or_insert_with(|| given.unique_of(&format!("{}_{}", row.task, row.group), stays, '_'));
@@ -239,22 +240,5 @@ impl<'a> TaskNames<'a> {
 
     fn of<'b>(&'b self, task: &'b str, group: Group) -> &'b str {
         &self.0[&(task, group)]
-    }
-}
-
-/// A figure in the harness's scale, in which shares go from 0 to 1.
-fn in_shares(metric: &Metric, value: f64) -> f64 {
-    match metric.range {
-        Range::Percent | Range::PercentGain => value / 100.0,
-        Range::Open | Range::Share => value,
-    }
-}
-
-/// What the harness calls a metric.
-fn metric_key(metric: &str) -> String {
-    match metric {
-        "accuracy" => "acc".into(),
-        "ppl" => "perplexity".into(),
-        other => other.replace("accuracy", "acc").replace("ppl", "perplexity"),
     }
 }

@@ -4,7 +4,7 @@ use longcode_stats::{Pair, ratio};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{One, in_shares, metric_key};
+use super::One;
 use crate::error::Result;
 use crate::report::figures::Pairs;
 use crate::store::{Results, StoredSample};
@@ -36,7 +36,7 @@ pub(super) fn lines(one: &One, task: usize) -> Result<String> {
     let line = |(number, stored): &(usize, &StoredSample)| {
         let figure = |(metric, pairs): &(&Metric, &Pairs)| {
             let found = pairs.binary_search_by_key(number, |(number, _)| *number);
-            (metric_key(metric.name), json!(found.ok().map(|found| value(metric, pairs[found].1))))
+            (metric.lm_eval_name.into(), json!(found.ok().map(|found| value(metric, pairs[found].1))))
         };
         let figures = figures.iter().map(figure).collect();
         Ok(format!("{}\n", of_sample(results, *number, stored, figures)?))
@@ -47,7 +47,7 @@ pub(super) fn lines(one: &One, task: usize) -> Result<String> {
 
 /// What a metric is of one sample alone; JSON has null where it is beyond f64.
 fn value(metric: &Metric, pair: Pair) -> f64 {
-    in_shares(metric, metric.scale().of(ratio([pair].into_iter())))
+    metric.scale().of(ratio([pair].into_iter())) / metric.range.whole()
 }
 
 fn of_sample(

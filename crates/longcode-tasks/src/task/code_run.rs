@@ -2,24 +2,18 @@
 //! src/prompt.py (for base models), eval_utils.py and compute_scores.py (docs/tasks.md, "Code.Run").
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::buckets::Buckets;
-use super::draw::{Drawn, draw};
+use super::draw::{Wanted, draw};
+use super::keys::number;
 use super::middle_cut::{self, MiddleCut};
 use super::{
-    Better, Generated, Group, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
-    fewer_than_asked, kind_of, python, with_left_out,
+    Better, Generated, Group, Measure, Metric, Prompts, Sample, Selection, Span, TaskKind, kind_of, percent,
+    python,
 };
 use crate::dataset::{Dataset, Record};
 use longcode_base::error::{Error, ErrorKind, Result, refuse_zeros};
 use longcode_text::{Asker, Ended, Limits, PromptStyle, TextSide};
-
-const METRICS: &[Metric] = &[
-    Metric::percent("accuracy", Better::Higher)
-        .titled("Accuracy (InfiniteBench's scorer at 88b3daa), percent", OVER),
-    Metric::percent("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER),
-];
 
 /// What follows every title.
 const OVER: &str = ", by the prompt's tokens";
@@ -33,8 +27,8 @@ pub(super) struct CodeRun {
     limit: usize,
     /// Records.
     samples: usize,
-    /// Most tokens that are generated.
-    #[serde(default = "default_max_new_tokens")]
+    /// Most tokens that are generated: InfiniteBench's.
+    #[serde(default = "number::<5>")]
     max_new_tokens: usize,
     /// Where the buckets begin, by the prompt's tokens; the last is open.
     #[serde(default = "Buckets::of_long_prompts")]
@@ -44,14 +38,9 @@ pub(super) struct CodeRun {
     prompt: PromptStyle,
 }
 
-/// InfiniteBench's.
-fn default_max_new_tokens() -> usize {
-    5
-}
-
 /// What a record is held to.
 #[derive(Debug, Serialize, Deserialize)]
-struct Reference {
+pub(super) struct Reference {
     answer: i64,
     /// Tokens left out of the middle of the prompt.
     truncated_tokens: usize,
@@ -59,7 +48,7 @@ struct Reference {
 
 /// What is stored of a record.
 #[derive(Debug, Serialize, Deserialize)]
-struct Outcome {
+pub(super) struct Outcome {
     bucket: Span,
     #[serde(flatten)]
     reference: Reference,
@@ -74,54 +63,47 @@ pub(super) const ENTRY: TaskKind = kind_of::<CodeRun>(
 )
 .with_lists(&["buckets"]);
 
-impl Task for CodeRun {
-    fn check(&self) -> Result<()> {
+impl Prompts for CodeRun {
+    type Reference = Reference;
+    type Outcome = Outcome;
+
+    const METRICS: &'static [Metric] = &[
+        Metric::percent("accuracy", Better::Higher)
+            .in_lm_eval("acc")
+            .titled("Accuracy (InfiniteBench's scorer at 88b3daa), percent", OVER),
+        Metric::truncated(OVER),
+    ];
+
+    fn check_keys(&self) -> Result<()> {
         self.buckets.check()?;
         middle_cut::check_limit(self.limit)?;
         refuse_zeros(&[("samples", self.samples), ("max_new_tokens", self.max_new_tokens)])
     }
 
-    fn samples(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
+    fn prompts(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
         let asker = Asker::new(self.prompt, model).map_err(|e| e.at_key("prompt"))?;
-        let Drawn { samples, left_out } =
-            draw(dataset, seed, self.samples, |record| self.sample(record, &asker))?;
-        if samples.is_empty() {
-            let what = with_left_out("no record whose prompt is in a bucket".into(), &left_out);
-            return Err(Error::new(ErrorKind::Dataset, what)
-                .in_file(&dataset.path)
-                .fix("change `buckets`, or use InfiniteBench's code_run.jsonl"));
-        }
-        let fewer = fewer_than_asked("all", samples.len(), self.samples, "records");
-        let cut = samples.iter().filter(|sample| reference(sample).truncated_tokens > 0).count();
-        let notes = fewer.into_iter().chain(middle_cut::note(cut, samples.len(), self.limit)).collect();
-        Ok(Selection { samples, left_out, notes })
+        let fix = "change `buckets`, or use InfiniteBench's code_run.jsonl";
+        let wanted = Wanted::records_in_buckets(self.samples, fix);
+        let drawn = draw(dataset, seed, wanted, |record| self.sample(record, &asker))?;
+        Ok(drawn.noting_cuts(self.limit, middle_cut::LEFT_OUT, |of: &Reference| of.truncated_tokens > 0))
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
-        let outcome = |generated: Generated| {
-            let (text, ended) = (generated.generation.text, generated.generation.ended);
-            let outcome = Outcome { bucket: sample.bucket, reference: reference(sample), text, ended };
-            serde_json::to_value(outcome).expect("plain data")
-        };
-        Request::Generate {
-            limits: Limits { max_new_tokens: self.max_new_tokens, stop: |_| false },
-            candidates: &[],
-            outcome: Box::new(outcome),
-        }
+    fn limits(&self) -> Limits {
+        Limits { max_new_tokens: self.max_new_tokens, stop: |_| false }
     }
 
-    fn metrics(&self) -> &'static [Metric] {
-        METRICS
+    fn judge(&self, sample: &Sample, reference: Reference, generated: Generated) -> Outcome {
+        let (text, ended) = (generated.generation.text, generated.generation.ended);
+        Outcome { bucket: sample.bucket, reference, text, ended }
     }
 
-    fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {
-        let outcome = Outcome::deserialize(outcome)?;
-        let percent = |yes: bool| if yes { 100.0 } else { 0.0 };
+    fn score(&self, outcome: &Outcome) -> Vec<Measure> {
+        let Reference { answer, truncated_tokens } = outcome.reference;
         let figures = [
-            ("accuracy", percent(last_number(&outcome.text) == Some(outcome.reference.answer))),
-            ("truncated", percent(outcome.reference.truncated_tokens > 0)),
+            ("accuracy", percent(last_number(&outcome.text) == Some(answer))),
+            ("truncated", percent(truncated_tokens > 0)),
         ];
-        Ok(Measure::of_sample(&[Group::Bucket(outcome.bucket), Group::All], &figures))
+        Measure::of_sample(&[Group::Bucket(outcome.bucket), Group::All], &figures)
     }
 }
 
@@ -142,19 +124,10 @@ impl CodeRun {
         Ok(Some(Sample {
             id: record.id.clone(),
             bucket,
-            text: prompt.text,
             language: record.language,
-            file_starts: prompt.file_starts,
-            tokens: prompt.tokens,
-            reference: serde_json::to_value(Reference { answer, truncated_tokens }).expect("plain data"),
-            ..Sample::default()
+            ..Sample::from(prompt).held_to(&Reference { answer, truncated_tokens })
         }))
     }
-}
-
-/// What [`CodeRun::sample`] put into a sample.
-fn reference(sample: &Sample) -> Reference {
-    Reference::deserialize(&sample.reference).expect("made by this task")
 }
 
 fn prompt(record: &Record) -> Result<String> {
@@ -207,11 +180,11 @@ fn last_number(text: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
-
-    use longcode_text::TextDirectory;
+    use serde_json::Value;
 
     use super::*;
+    use crate::task::Task;
+    use crate::task::testing::{dataset, nano};
 
     /// What InfiniteBench's own code made (scripts/make_benchmark_fixtures.py).
     fn fixture() -> Value {
@@ -221,12 +194,9 @@ mod tests {
     }
 
     fn samples(record: &Value, limit: u64) -> Result<Selection> {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("d.jsonl"), format!("{record}\n")).unwrap();
-        let dataset = Dataset::open("d.jsonl", &[PathBuf::from(dir.path())]).unwrap();
+        let (_dir, dataset) = dataset([record]);
         let task: CodeRun = toml::from_str(&format!("samples = 1\nlimit = {limit}")).unwrap();
-        let nano = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/nano");
-        task.samples(&dataset, &TextDirectory::open(&nano).unwrap(), 0)
+        task.samples(&dataset, &nano(), 0)
     }
 
     #[test]
@@ -246,7 +216,7 @@ mod tests {
             let sample = made.unwrap().samples.remove(0);
             assert_eq!(sample.text, case["prompt"].as_str().unwrap(), "{case}");
             if let Some(label) = case["label"][0].as_i64() {
-                assert_eq!(reference(&sample).answer, label);
+                assert_eq!(sample.reference::<Reference>().answer, label);
             }
             seen += 1;
         }

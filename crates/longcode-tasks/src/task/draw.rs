@@ -1,45 +1,105 @@
-//! Samples of records drawn in an order that the seed decides.
+//! Samples of records, or of parts of them, drawn in an order that the seed decides.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::{LeftOut, Sample, sift};
+use super::{LeftOut, Sample, Selection, fewer_than_asked, sift, with_left_out};
 use crate::dataset::{Dataset, Record};
-use longcode_base::error::Result;
+use longcode_base::error::{Error, ErrorKind, Result};
 
 /// Records looked at side by side: some more than are wanted may be.
 const TOGETHER: usize = 64;
 
-/// What was drawn.
-pub(super) struct Drawn {
-    pub samples: Vec<Sample>,
-    pub left_out: Vec<LeftOut>,
+/// How many samples are wanted, and what to say where there are fewer.
+pub(super) struct Wanted {
+    /// Samples.
+    pub count: usize,
+    /// What they are called, as "records".
+    pub name: &'static str,
+    /// What is missing where there are none, as "no record whose prompt is in a bucket".
+    pub none: String,
+    /// What to do then.
+    pub fix: &'static str,
 }
 
-/// Up to `wanted` samples, of records in random order; `make` gives none for a record that is not asked for, and an
-/// error for one that is wrong.
+impl Wanted {
+    /// Records whose prompts fall into buckets.
+    pub(super) fn records_in_buckets(count: usize, fix: &'static str) -> Wanted {
+        Wanted { count, name: "records", none: "no record whose prompt is in a bucket".into(), fix }
+    }
+
+    fn selection(self, samples: Vec<Sample>, left_out: Vec<LeftOut>, dataset: &Dataset) -> Result<Selection> {
+        if samples.is_empty() {
+            return Err(Error::new(ErrorKind::Dataset, with_left_out(self.none, &left_out))
+                .in_file(&dataset.path)
+                .fix(self.fix));
+        }
+        let fewer = fewer_than_asked("all", samples.len(), self.count, self.name);
+        Ok(Selection { samples, left_out, notes: fewer.into_iter().collect() })
+    }
+}
+
+/// Up to as many samples as are wanted, of records in random order; `make` gives none for a record that is not asked
+/// for, and an error for one that is wrong.
 ///
 /// # Errors
-/// As [`Dataset::whole_records`].
+/// As [`Dataset::whole_records`]; [`ErrorKind::Dataset`] where there is no sample at all.
 pub(super) fn draw(
     dataset: &Dataset,
     seed: u64,
-    wanted: usize,
+    wanted: Wanted,
     make: impl Fn(&Record) -> Result<Option<Sample>> + Sync,
-) -> Result<Drawn> {
-    let (mut records, refused) = dataset.whole_records()?;
-    let mut left_out: Vec<LeftOut> = refused.into_iter().map(LeftOut::from).collect();
-    records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+) -> Result<Selection> {
+    let (mut records, mut left_out) = whole_records(dataset)?;
+    shuffle(&mut records, seed);
     let mut samples = Vec::new();
     for some in records.chunks(TOGETHER) {
-        if samples.len() >= wanted {
+        if samples.len() >= wanted.count {
             break;
         }
         let made: Vec<_> = some.par_iter().map(&make).collect();
         samples.extend(sift(made, &mut left_out).into_iter().flatten());
     }
-    samples.truncate(wanted);
-    Ok(Drawn { samples, left_out })
+    samples.truncate(wanted.count);
+    wanted.selection(samples, left_out, dataset)
+}
+
+/// Up to as many samples as are wanted, of the parts of all records in random order. `read` makes something of a
+/// record that has a number of parts, and `make` a sample of it and of a part's number.
+///
+/// # Errors
+/// As [`draw`].
+pub(super) fn draw_parts<T: Sync>(
+    dataset: &Dataset,
+    seed: u64,
+    wanted: Wanted,
+    read: fn(&Record) -> Result<T>,
+    parts: fn(&T) -> usize,
+    make: impl Fn(&T, usize) -> Result<Sample> + Sync,
+) -> Result<Selection> {
+    let (records, mut left_out) = whole_records(dataset)?;
+    let wholes = sift(records.iter().map(read), &mut left_out);
+    let mut drawn: Vec<(&T, usize)> =
+        wholes.iter().flat_map(|whole| (0..parts(whole)).map(move |number| (whole, number))).collect();
+    shuffle(&mut drawn, seed);
+    drawn.truncate(wanted.count);
+    let made: Vec<_> = drawn.into_par_iter().map(|(whole, number)| make(whole, number)).collect();
+    let samples = sift(made, &mut left_out);
+    wanted.selection(samples, left_out, dataset)
+}
+
+/// The records of a data set, and those that cannot be read.
+///
+/// # Errors
+/// As [`Dataset::whole_records`].
+pub(super) fn whole_records(dataset: &Dataset) -> Result<(Vec<Record>, Vec<LeftOut>)> {
+    let (records, refused) = dataset.whole_records()?;
+    Ok((records, refused.into_iter().map(LeftOut::from).collect()))
+}
+
+/// Puts things into an order that the seed decides.
+pub(super) fn shuffle<T>(things: &mut [T], seed: u64) {
+    things.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
 }

@@ -2,10 +2,10 @@
 
 use longcode_stats::Scale;
 
-use super::Span;
+use super::{Axis, Group};
 
 /// A figure that a task gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Metric {
     /// As in summary.csv.
     pub name: &'static str,
@@ -18,9 +18,17 @@ pub struct Metric {
     /// What titles call it; its name where empty.
     title: &'static str,
     /// Over what it is taken: what follows in the title of its table.
-    pub over: &'static str,
+    over: &'static str,
     /// The title of its table by position; without one there is no such table.
-    pub by_position: Option<&'static str>,
+    by_position: Option<&'static str>,
+    /// What axes of pictures call it; its name where empty.
+    axis_title: &'static str,
+    /// The most that pictures show.
+    pub ceiling: f64,
+    /// What lm-evaluation-harness calls it.
+    pub lm_eval_name: &'static str,
+    /// What its differences are made of, where that is measured: verdicts and context advantages are taken from it.
+    pub parts: Option<Parts>,
     /// Whether tables show it; summary.csv has every metric that is not a part of others.
     pub in_tables: bool,
     /// Whether it is only what others are made of, and no figure of its own.
@@ -40,6 +48,10 @@ impl Metric {
             title: "",
             over: " by bucket",
             by_position: None,
+            axis_title: "",
+            ceiling: f64::INFINITY,
+            lm_eval_name: name,
+            parts: None,
             in_tables: true,
             part: false,
             range: Range::Open,
@@ -66,9 +78,9 @@ impl Metric {
         Metric { of, exponential: true, ..Metric::mean(name, Better::Lower) }
     }
 
-    /// The mean loss in nats, which a difference's parts are taken from.
-    pub const fn loss() -> Metric {
-        Metric::mean("loss", Better::Lower)
+    /// Prompts that were cut.
+    pub(super) const fn truncated(over: &'static str) -> Metric {
+        Metric::percent("truncated", Better::Lower).titled("Prompts that were cut, percent", over)
     }
 
     /// With a title of its own, and over what it is taken.
@@ -79,6 +91,21 @@ impl Metric {
     /// With a table by position.
     pub const fn by_position(self, title: &'static str) -> Metric {
         Metric { by_position: Some(title), ..self }
+    }
+
+    /// With the name that lm-evaluation-harness gives it.
+    pub const fn in_lm_eval(self, lm_eval_name: &'static str) -> Metric {
+        Metric { lm_eval_name, ..self }
+    }
+
+    /// With a title on the axes of pictures, and the most that they show.
+    pub const fn drawn(self, axis_title: &'static str, ceiling: f64) -> Metric {
+        Metric { axis_title, ceiling, ..self }
+    }
+
+    /// With what its differences are made of.
+    pub const fn made_of(self, parts: Parts) -> Metric {
+        Metric { parts: Some(parts), ..self }
     }
 
     /// In summary.csv alone, where others show the same in another weighting or form.
@@ -105,10 +132,49 @@ impl Metric {
     /// What titles call it.
     pub fn title(&self) -> String {
         match self.title {
-            "" => capitalised(&self.name.replace('_', " ")),
+            "" => capitalised(&self.words()),
             title => title.into(),
         }
     }
+
+    /// What axes of pictures call it.
+    pub fn axis_title(&self) -> String {
+        match self.axis_title {
+            "" => self.words(),
+            title => title.into(),
+        }
+    }
+
+    /// Its name in words.
+    pub fn words(&self) -> String {
+        self.name.replace('_', " ")
+    }
+
+    /// The title of its table on an axis; none where there is no such table.
+    pub fn table_title(&self, axis: Axis) -> Option<String> {
+        match axis {
+            Axis::Samples => Some(format!("{}{}.", self.title(), self.over)),
+            Axis::Grid => Some(format!("{} by length and depth.", self.title())),
+            Axis::Bars => Some(format!("{} by how alike an answer must be.", self.title())),
+            Axis::Positions => self.by_position.map(Into::into),
+            Axis::From(_) => None,
+            Axis::Distance(from, by) => {
+                let title = self.parts?.title;
+                Some(format!("{title} {}, over the positions from {from} on.", by.tokens()))
+            }
+        }
+    }
+}
+
+/// What the differences of a metric are made of: tokens by how far back stands what they could be known from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parts {
+    /// What titles of tables by distance call the metric.
+    pub title: &'static str,
+    /// The metric of what a group adds to the mean over all tokens.
+    pub contribution: &'static str,
+    /// The metric of how many of all tokens are in a group.
+    pub share: &'static str,
 }
 
 fn capitalised(text: &str) -> String {
@@ -127,6 +193,16 @@ pub enum Range {
     Percent,
     /// One percentage less another: -100 to 100.
     PercentGain,
+}
+
+impl Range {
+    /// What a whole is written as: 100 in percent, else 1.
+    pub fn whole(self) -> f64 {
+        match self {
+            Range::Open | Range::Share => 1.0,
+            Range::Percent | Range::PercentGain => 100.0,
+        }
+    }
 }
 
 /// Which direction of a figure is better.
@@ -162,91 +238,7 @@ impl Measure {
     }
 }
 
-/// The samples or positions that a figure is taken over: a column of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Group {
-    /// Samples of a bucket.
-    Bucket(Span),
-    /// Samples of a bucket by the length that their records state, in words.
-    Words(Span),
-    /// Samples that were made as long as this, in tokens.
-    Length(usize),
-    /// Samples of a part of a benchmark: a language, a class of lines.
-    Part(&'static str),
-    /// All samples of the task.
-    All,
-    /// Tokens at these positions, of all samples that reach them.
-    Position(Span),
-    /// Tokens from this position on, of all samples that reach it.
-    From(usize),
-    /// Those of them by how far back stands what they could be known from.
-    Distance(By, Back),
-    /// Samples of one length with what is asked for at one depth: a field of a grid.
-    Cell {
-        /// Tokens.
-        length: usize,
-        /// Percent of the length.
-        depth: u8,
-    },
-    /// All samples, by a bar in tenths that an answer must come up to.
-    Bar(u8),
-}
-
-impl std::fmt::Display for Group {
-    /// As in summary.csv.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Group::Bucket(span) | Group::Words(span) => write!(f, "{span}"),
-            Group::Length(length) => write!(f, "{length}"),
-            Group::All => f.write_str("all"),
-            Group::Position(span) => write!(f, "position {span}"),
-            Group::From(position) => write!(f, "from {position}"),
-            Group::Part(part) => f.write_str(part),
-            Group::Bar(tenths) => write!(f, "at {}.{}", tenths / 10, tenths % 10),
-            Group::Distance(by, back) => write!(f, "{by} {back}"),
-            Group::Cell { length, depth } => write!(f, "length {length} depth {depth}"),
-        }
-    }
-}
-
-/// What a token could be known from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum By {
-    /// The same pair of tokens.
-    Copy,
-    /// The last use of the same identifier.
-    Reference,
-    /// The definition of the function, method or class of that name.
-    Definition,
-}
-
-impl std::fmt::Display for By {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            By::Copy => "copy",
-            By::Reference => "reference",
-            By::Definition => "definition",
-        })
-    }
-}
-
-/// How far back it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Back {
-    /// Nowhere: this is the first.
-    New,
-    /// Tokens.
-    At(Span),
-    /// There is nothing that the token could be known from in this way, as it is no identifier.
-    Other,
-}
-
-impl std::fmt::Display for Back {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Back::New => f.write_str("new"),
-            Back::At(span) => write!(f, "{span}"),
-            Back::Other => f.write_str("other"),
-        }
-    }
+/// 100 or 0.
+pub(super) fn percent(yes: bool) -> f64 {
+    if yes { 100.0 } else { 0.0 }
 }

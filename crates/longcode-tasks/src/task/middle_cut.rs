@@ -48,22 +48,16 @@ pub(super) fn check_limit(limit: usize) -> Result<()> {
 }
 
 /// What to say of prompts that were cut.
-pub(super) fn note(cut: usize, prompts: usize, limit: usize) -> Option<String> {
-    (cut > 0).then(|| {
-        format!("{cut} of {prompts} prompts are longer than {limit} tokens: their middle is left out")
-    })
-}
+pub(super) const LEFT_OUT: &str = "their middle is left out";
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
+    use crate::task::testing::in_repository;
 
     #[test]
     fn the_middle_is_left_out_and_counted() {
-        let tokenizer =
-            Tokenizer::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/nano")).unwrap();
+        let tokenizer = Tokenizer::read(&in_repository("models/nano")).unwrap();
         let text: String = (0..200).map(|n| format!("value_{n} = {n}\n")).collect();
         let ids = tokenizer.encode(&text).unwrap().ids;
         for (way, kept) in

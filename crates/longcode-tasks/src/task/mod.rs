@@ -1,18 +1,22 @@
 //! Tasks: records become samples, samples become outcomes, outcomes become figures.
 //!
-//! **Adding a task**: write `src/task/NAME.rs` with a serde struct whose fields are the task's keys, an `impl Task`
-//! and its `ENTRY`, and add the entry to [`TASKS`].
+//! **Adding a task**: write `src/task/NAME.rs` with a serde struct whose fields are the task's keys, its `ENTRY`, and an
+//! `impl Prompts` where its samples are prompts, or an `impl Task`; and add the entry to [`TASKS`].
 
 mod buckets;
 mod code_run;
 mod completion;
 mod draw;
-pub mod language_modeling;
+mod group;
+mod keys;
+mod language_modeling;
+mod line;
 mod lookup;
 mod measure;
 mod middle_cut;
 mod multiple_choice;
 mod project_completion;
+mod prompts;
 mod python;
 mod repobench;
 mod repoqa;
@@ -20,10 +24,15 @@ mod sample;
 mod similarity;
 mod span;
 mod symbols;
+#[cfg(test)]
+mod testing;
 
-pub use measure::{Back, Better, By, Group, Measure, Metric, Range};
+pub use group::{Axis, Back, By, Group, Ruler};
+use measure::percent;
+pub use measure::{Better, Measure, Metric, Parts, Range};
+use prompts::Prompts;
 pub(crate) use sample::by_rank;
-pub use sample::{Generated, LeftOut, Request, Sample, Scored, Selection};
+pub use sample::{Answer, Ask, Generated, LeftOut, Sample, Scored, Selection};
 use sample::{empty_buckets, fewer_than_asked, sift, with_left_out};
 pub use span::Span;
 
@@ -54,10 +63,15 @@ pub trait Task: Debug + Send + Sync {
     /// [`ErrorKind::Config`] when a key cannot be met in the model's tokens.
     fn samples(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection>;
 
-    /// What is asked of the model for a sample, and what becomes of the answer: the outcome, which is
-    /// stored and is all that [`Task::measures`] sees.
+    /// What is asked of the model about every sample.
+    fn ask(&self) -> Ask;
+
+    /// What becomes of the answer about a sample: it is stored, and is all that [`Task::measures`] sees.
     /// `trained_length` is the model's, in tokens.
-    fn request<'a>(&'a self, sample: &'a Sample, trained_length: usize) -> Request<'a>;
+    ///
+    /// # Panics
+    /// When the answer is not one to [`Task::ask`], or the sample not one of this task.
+    fn outcome(&self, sample: &Sample, answer: Answer, trained_length: usize) -> Value;
 
     /// The figures of this task, the main one first.
     fn metrics(&self) -> &'static [Metric];
@@ -65,7 +79,7 @@ pub trait Task: Debug + Send + Sync {
     /// What a stored outcome contributes to which figure.
     ///
     /// # Errors
-    /// When the outcome is not one that [`Task::request`] made.
+    /// When the outcome is not one that [`Task::outcome`] made.
     fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error>;
 }
 

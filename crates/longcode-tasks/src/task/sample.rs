@@ -1,12 +1,13 @@
 //! Samples: what a model is asked, and what it answers.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Span;
 use longcode_base::error::{Error, Result};
 use longcode_structure::Language;
-use longcode_text::{Generation, Limits, TokenScores, Tokens};
+use longcode_text::{Generation, Limits, Prompt, TokenScores, Tokens};
 
 /// The samples of a task, and what could not be one.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,23 @@ pub struct Selection {
     pub left_out: Vec<LeftOut>,
     /// What a reader of the figures must know of the samples; told on stderr and in the report.
     pub notes: Vec<String>,
+}
+
+impl Selection {
+    /// With a note of how many prompts were cut, if any were. `what` says what is left out of them.
+    pub(super) fn noting_cuts<R: DeserializeOwned>(
+        mut self,
+        limit: usize,
+        what: &str,
+        is_cut: fn(&R) -> bool,
+    ) -> Selection {
+        let cut = self.samples.iter().filter(|sample| is_cut(&sample.reference())).count();
+        if cut > 0 {
+            let all = self.samples.len();
+            self.notes.push(format!("{cut} of {all} prompts are longer than {limit} tokens: {what}"));
+        }
+        self
+    }
 }
 
 /// A record that cannot become a sample.
@@ -75,25 +93,61 @@ pub(super) fn empty_buckets(what: &str, empty: &[Span], mut lengths: Vec<usize>,
     format!("no {what} {missing}{there_are}")
 }
 
-/// What a task asks of a model under one encoding, and what it makes of the answer.
-pub enum Request<'a> {
-    /// Per-token losses of the sample's tokens.
-    Score {
-        /// Makes the outcome.
-        outcome: Box<dyn FnOnce(Scored) -> Value + 'a>,
-    },
-    /// The sample's tokens are a prompt, to go on from greedily.
-    Generate {
-        /// When to end.
-        limits: Limits,
-        /// Continuations of the prompt whose likelihood is wanted, in tokens.
-        candidates: &'a [Vec<u32>],
-        /// Makes the outcome.
-        outcome: Box<dyn FnOnce(Generated) -> Value + 'a>,
-    },
+/// What a task asks of a model about each of its samples.
+#[derive(Debug, Clone, Copy)]
+pub enum Ask {
+    /// The loss of each of the sample's tokens.
+    Score,
+    /// A greedy continuation of the sample's tokens within these limits, the likelihood of its [`Sample::candidates`],
+    /// and a continuation of [`Sample::alone`] where there is one.
+    Generate(Limits),
 }
 
-/// The answer to [`Request::Score`].
+impl Ask {
+    /// Tokens that need room behind a sample's prompt; none where the sample is scored.
+    pub fn room(self, sample: &Sample) -> Option<usize> {
+        match self {
+            Ask::Score => None,
+            Ask::Generate(limits) => Some(sample.room(limits)),
+        }
+    }
+}
+
+/// What a model answered.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// To [`Ask::Score`].
+    Scored(Scored),
+    /// To [`Ask::Generate`].
+    Generated(Generated),
+}
+
+impl Answer {
+    /// The losses that were asked for.
+    ///
+    /// # Panics
+    /// When the answer is a text.
+    pub(super) fn scored(self) -> Scored {
+        match self {
+            Answer::Scored(scored) => scored,
+            Answer::Generated(_) => panic!("losses were asked for, and the answer is a text"),
+        }
+    }
+
+    /// The continuation that was asked for.
+    ///
+    /// # Panics
+    /// When the answer is losses.
+    pub(super) fn generated(self) -> Generated {
+        match self {
+            Answer::Generated(generated) => generated,
+            Answer::Scored(_) => panic!("a text was asked for, and the answer is losses"),
+        }
+    }
+}
+
+/// The answer to [`Ask::Score`].
+#[derive(Debug, Clone)]
 pub struct Scored {
     /// Per-token losses.
     pub scores: TokenScores,
@@ -102,11 +156,12 @@ pub struct Scored {
     pub follows_length: bool,
 }
 
-/// The answer to [`Request::Generate`].
+/// The answer to [`Ask::Generate`].
+#[derive(Debug, Clone)]
 pub struct Generated {
     /// What the model went on with.
     pub generation: Generation,
-    /// Negative log-likelihood of each candidate's tokens, nats.
+    /// Negative log-likelihood of the tokens of each of [`Sample::candidates`], nats.
     pub candidates: Vec<Vec<f64>>,
     /// What it went on with after [`Sample::alone`].
     pub alone: Option<Generation>,
@@ -127,7 +182,7 @@ pub struct Sample {
     pub file_starts: Vec<usize>,
     /// Ids and byte offsets of the text.
     pub tokens: Tokens,
-    /// Continuations whose likelihood is wanted, in tokens.
+    /// Continuations of the prompt whose likelihood is wanted, in tokens.
     pub candidates: Vec<Vec<u32>>,
     /// What the task holds the model's answer to, in the task's own form.
     pub reference: Value,
@@ -135,10 +190,35 @@ pub struct Sample {
     pub alone: Option<Box<Sample>>,
 }
 
+impl From<Prompt> for Sample {
+    fn from(prompt: Prompt) -> Sample {
+        let Prompt { text, tokens, file_starts, .. } = prompt;
+        Sample { text, tokens, file_starts, ..Sample::default() }
+    }
+}
+
 impl Sample {
+    /// With what an answer is held to.
+    pub(super) fn held_to(self, reference: &impl Serialize) -> Sample {
+        Sample { reference: serde_json::to_value(reference).expect("plain data"), ..self }
+    }
+
+    /// What [`Sample::held_to`] was given.
+    ///
+    /// # Panics
+    /// When it was something else: the sample is another task's.
+    pub(super) fn reference<R: DeserializeOwned>(&self) -> R {
+        R::deserialize(&self.reference).expect("a sample of this task")
+    }
+
     /// Tokens that a model reads for it.
     pub fn prompt_tokens(&self) -> usize {
         self.tokens.ids.len() + self.alone.as_ref().map_or(0, |alone| alone.tokens.ids.len())
+    }
+
+    /// Tokens that need room behind its prompt: as many as may be generated, or as the longest candidate has.
+    pub fn room(&self, limits: Limits) -> usize {
+        self.candidates.iter().map(Vec::len).fold(limits.max_new_tokens, usize::max)
     }
 }
 

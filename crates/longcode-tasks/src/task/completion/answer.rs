@@ -8,7 +8,7 @@ use longcode_text::{Ended, Generation};
 
 /// What an answer is held to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Reference {
+pub(in crate::task) struct Reference {
     pub answers: Vec<String>,
     /// Tokens left out of the middle of the prompt.
     pub truncated_tokens: usize,
@@ -16,7 +16,7 @@ pub(super) struct Reference {
 
 /// What is stored of a record.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Outcome {
+pub(in crate::task) struct Outcome {
     pub bucket: Span,
     pub truncated_tokens: usize,
     text: String,
@@ -72,10 +72,11 @@ fn is_code(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::testing::generation;
 
     fn outcome(text: &str, answers: &[&str]) -> Outcome {
         let answers = answers.iter().map(|answer| answer.to_string()).collect();
-        let generation = Generation { ids: Vec::new(), text: text.into(), ended: Ended::Stop };
+        let generation = generation(text, Ended::Stop);
         Outcome::new(Span { from: 0, to: Span::OPEN }, Reference { answers, truncated_tokens: 0 }, generation)
     }
 

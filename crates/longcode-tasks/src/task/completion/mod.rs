@@ -6,30 +6,21 @@ mod prompt;
 
 pub(super) use prompt::Wording;
 
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::buckets::Buckets;
+use super::draw::{shuffle, whole_records};
+use super::keys::number;
 use super::middle_cut::{self, MiddleCut};
 use super::{
-    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
-    by_rank, empty_buckets, fewer_than_asked, kind_of, sift, with_left_out,
+    Better, Generated, Group, LeftOut, Measure, Metric, Prompts, Sample, Selection, Span, TaskKind, by_rank,
+    empty_buckets, fewer_than_asked, kind_of, percent, sift, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
 use answer::{Outcome, Reference, has_line_of_code};
 use longcode_base::error::{Error, ErrorKind, Result, refuse_zeros};
 use longcode_text::{Asker, Limits, TextSide};
-
-const METRICS: &[Metric] = &[
-    Metric::percent("edit_similarity", Better::Higher).titled("Edit similarity, percent", OVER),
-    Metric::percent("indel_similarity", Better::Higher).titled("Indel similarity, percent", OVER),
-    Metric::percent("exact_match", Better::Higher).titled("Exact match, percent", OVER),
-    Metric::percent("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER),
-];
 
 /// What follows every title.
 const OVER: &str = ", by the length of the record in words";
@@ -45,19 +36,14 @@ pub(super) struct Completion {
     /// The longest prompt in the model's tokens, without what a chat template adds; of longer ones the middle is left out. It has no default: a
     /// model's training length would leave out what is to be tested.
     pub limit: usize,
-    /// Most tokens that are generated.
-    #[serde(default = "default_max_new_tokens")]
+    /// Most tokens that are generated: LongBench's.
+    #[serde(default = "number::<64>")]
     pub max_new_tokens: usize,
     /// Where the buckets begin, by the records' `length` (white-space words in LongBench); the last is open.
     #[serde(default = "default_buckets")]
     pub(super) buckets: Buckets,
     /// Records of each bucket.
     pub samples: usize,
-}
-
-/// What LongBench generates.
-fn default_max_new_tokens() -> usize {
-    64
 }
 
 /// What LongBench-E reports.
@@ -82,18 +68,27 @@ pub(super) const ENTRY: TaskKind = kind_of::<Completion>(
 )
 .with_lists(&["buckets"]);
 
-impl Task for Completion {
-    fn check(&self) -> Result<()> {
+impl Prompts for Completion {
+    type Reference = Reference;
+    type Outcome = Outcome;
+
+    const METRICS: &'static [Metric] = &[
+        Metric::percent("edit_similarity", Better::Higher).titled("Edit similarity, percent", OVER),
+        Metric::percent("indel_similarity", Better::Higher).titled("Indel similarity, percent", OVER),
+        Metric::percent("exact_match", Better::Higher).titled("Exact match, percent", OVER),
+        Metric::truncated(OVER),
+    ];
+
+    fn check_keys(&self) -> Result<()> {
         self.buckets.check()?;
         middle_cut::check_limit(self.limit)?;
         refuse_zeros(&[("samples", self.samples), ("max_new_tokens", self.max_new_tokens)])
     }
 
-    fn samples(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
+    fn prompts(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
         let asker = Asker::new(self.prompt.style(), model).map_err(|e| e.at_key("prompt"))?;
-        let (mut records, refused) = dataset.whole_records()?;
-        let mut left_out: Vec<LeftOut> = refused.into_iter().map(LeftOut::from).collect();
-        records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let (mut records, mut left_out) = whole_records(dataset)?;
+        shuffle(&mut records, seed);
         let questions = sift(records.iter().map(|record| self.question(record)), &mut left_out);
         let (mut buckets, mut notes, mut empty) = (Vec::new(), Vec::new(), Vec::new());
         for span in self.buckets.spans() {
@@ -112,48 +107,26 @@ impl Task for Completion {
             let lengths = questions.iter().map(|question| question.length).collect();
             return Err(none(&empty, lengths, &left_out, dataset));
         }
-        let samples = by_rank(buckets);
-        let cut = samples.iter().filter(|sample| reference(sample).truncated_tokens > 0).count();
-        notes.extend(middle_cut::note(cut, samples.len(), self.limit));
-        Ok(Selection { notes, samples, left_out })
+        let drawn = Selection { samples: by_rank(buckets), left_out, notes };
+        Ok(drawn.noting_cuts(self.limit, middle_cut::LEFT_OUT, |of: &Reference| of.truncated_tokens > 0))
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
-        let outcome = |generated: Generated| {
-            let outcome = Outcome::new(sample.bucket, reference(sample), generated.generation);
-            serde_json::to_value(outcome).expect("plain data")
-        };
-        Request::Generate {
-            limits: Limits { max_new_tokens: self.max_new_tokens, stop: has_line_of_code },
-            candidates: &[],
-            outcome: Box::new(outcome),
-        }
+    fn limits(&self) -> Limits {
+        Limits { max_new_tokens: self.max_new_tokens, stop: has_line_of_code }
     }
 
-    fn metrics(&self) -> &'static [Metric] {
-        METRICS
+    fn judge(&self, sample: &Sample, reference: Reference, generated: Generated) -> Outcome {
+        Outcome::new(sample.bucket, reference, generated.generation)
     }
 
-    fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {
-        let outcome = Outcome::deserialize(outcome)?;
-        let percent = |yes: bool| if yes { 100.0 } else { 0.0 };
-        let values = [
-            outcome.edit_similarity,
-            outcome.indel_similarity,
-            percent(outcome.exact_match),
-            percent(outcome.truncated_tokens > 0),
+    fn score(&self, outcome: &Outcome) -> Vec<Measure> {
+        let figures = [
+            ("edit_similarity", outcome.edit_similarity),
+            ("indel_similarity", outcome.indel_similarity),
+            ("exact_match", percent(outcome.exact_match)),
+            ("truncated", percent(outcome.truncated_tokens > 0)),
         ];
-        let groups = [Group::Words(outcome.bucket), Group::All];
-        let measures = groups.into_iter().flat_map(|group| {
-            let measure = move |(metric, numerator): (&Metric, f64)| Measure {
-                group,
-                metric: metric.name,
-                numerator,
-                denominator: 1.0,
-            };
-            METRICS.iter().zip(values).map(measure)
-        });
-        Ok(measures.collect())
+        Measure::of_sample(&[Group::Words(outcome.bucket), Group::All], &figures)
     }
 }
 
@@ -190,18 +163,9 @@ impl Completion {
             id: record.id.clone(),
             bucket,
             language: record.language,
-            file_starts: prompt.file_starts,
-            text: prompt.text,
-            tokens: prompt.tokens,
-            reference: serde_json::to_value(reference).expect("plain data"),
-            ..Sample::default()
+            ..Sample::from(prompt).held_to(&reference)
         })
     }
-}
-
-/// What [`Completion::sample`] put into a sample.
-fn reference(sample: &Sample) -> Reference {
-    Reference::deserialize(&sample.reference).expect("made by this task")
 }
 
 fn none(empty: &[Span], lengths: Vec<usize>, left_out: &[LeftOut], dataset: &Dataset) -> Error {
@@ -213,11 +177,9 @@ fn none(empty: &[Span], lengths: Vec<usize>, left_out: &[LeftOut], dataset: &Dat
 
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
-
-    use longcode_text::TextDirectory;
-
     use super::*;
+    use crate::task::Task;
+    use crate::task::testing::{dataset, nano};
 
     fn task(keys: &str) -> Result<Completion> {
         let task: Completion = toml::from_str(&format!("prompt = \"lcc\"\nlimit = 64\nsamples = 2\n{keys}"))
@@ -226,11 +188,8 @@ mod tests {
     }
 
     fn selection(task: &Completion, lines: &str) -> Result<Selection> {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("d.jsonl"), lines).unwrap();
-        let dataset = Dataset::open("d.jsonl", &[PathBuf::from(dir.path())]).unwrap();
-        let nano = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/nano");
-        task.samples(&dataset, &TextDirectory::open(&nano).unwrap(), 0)
+        let (_dir, dataset) = dataset(lines.lines());
+        task.samples(&dataset, &nano(), 0)
     }
 
     fn line(id: &str, answers: &str, length: usize) -> String {
@@ -255,8 +214,9 @@ mod tests {
         let found: Vec<_> =
             samples.iter().map(|sample| (&sample.id[..], sample.bucket.to_string())).collect();
         assert_eq!(found, [("a", "0-10".to_string()), ("c", "10+".to_string())]);
-        assert_eq!(reference(&samples[0]).truncated_tokens, 0);
-        assert!(reference(&samples[1]).truncated_tokens > 0);
+        let truncated: Vec<usize> =
+            samples.iter().map(|sample| sample.reference::<Reference>().truncated_tokens).collect();
+        assert!(truncated[0] == 0 && truncated[1] > 0, "{truncated:?}");
         let fewer = ["bucket 0-10: 1 of 2 records asked for", "bucket 10+: 1 of 2 records asked for"];
         assert!(notes[..2] == fewer && notes.len() == 3 && notes[2].contains("1 of 2 prompts"), "{notes:?}");
         left_out.sort_by(|a, b| a.record.cmp(&b.record));

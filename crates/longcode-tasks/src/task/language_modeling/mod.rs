@@ -3,18 +3,15 @@
 
 mod distance;
 
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use distance::{Distances, default_edges};
-
+use self::distance::{Distances, default_edges};
+use super::draw::shuffle;
 use super::{
-    Better, Group, Measure, Metric, Request, Sample, Scored, Selection, Span, Task, TaskKind, by_rank,
-    empty_buckets, fewer_than_asked, kind_of,
+    Answer, Ask, Better, Group, Measure, Metric, Parts, Sample, Scored, Selection, Span, Task, TaskKind,
+    by_rank, empty_buckets, fewer_than_asked, kind_of,
 };
 use crate::dataset::{Dataset, Record};
 use longcode_base::error::{Error, ErrorKind, Result, refuse};
@@ -27,40 +24,52 @@ const BIN: usize = 128;
 const TOKENIZE: usize = 64;
 
 const METRICS: &[Metric] = &[
-    Metric::exp_of("ppl", "loss").titled(
+    Metric::exp_of("ppl", "loss").in_lm_eval("perplexity").titled(
         "Perplexity",
         " by document length in tokens: exp of the mean loss over all predicted tokens of the bucket, one pass a \
          document",
     ),
-    Metric::mean("loss", Better::Lower).titled("Loss in nats a token", " by document length").by_position(
-        "Loss in nats by position in the document, from the same pass: what the model loses when this much context \
-         stands before a token.",
-    ),
-    Metric::share("accuracy", Better::Higher).titled("Next-token accuracy", " by document length"),
+    Metric::mean("loss", Better::Lower)
+        .titled("Loss in nats a token", " by document length")
+        .by_position(
+            "Loss in nats by position in the document, from the same pass: what the model loses when this much context \
+             stands before a token.",
+        )
+        .drawn("loss, nats a token", GUESSING)
+        .made_of(Parts { title: "Loss in nats", contribution: LOSS_PART, share: SHARE }),
+    Metric::share("accuracy", Better::Higher)
+        .in_lm_eval("acc")
+        .titled("Next-token accuracy", " by document length"),
     Metric::mean("bits_per_byte", Better::Lower).titled(
         "Bits per byte",
         " by document length: the losses over the bytes of the predicted text, which compare over vocabularies",
     ),
     Metric::mean("document_loss", Better::Lower).not_in_tables(),
-    Metric::exp_of("document_ppl", "document_loss").not_in_tables(),
-    Metric::exp_of("last_ppl", "last_loss").titled("Perplexity of the last tokens", " of each document"),
+    Metric::exp_of("document_ppl", "document_loss").in_lm_eval("document_perplexity").not_in_tables(),
+    Metric::exp_of("last_ppl", "last_loss")
+        .in_lm_eval("last_perplexity")
+        .titled("Perplexity of the last tokens", " of each document"),
     Metric::mean("last_loss", Better::Lower).not_in_tables(),
     Metric::share("last_accuracy", Better::Higher)
+        .in_lm_eval("last_acc")
         .titled("Next-token accuracy over the last tokens", " of each document"),
     Metric::mean(LOSS_PART, Better::Lower).part_of_others(),
     Metric::mean(SHARE, Better::Lower).part_of_others(),
 ];
 
+/// The loss of a model that guesses evenly among 22,000 tokens, nats a token.
+const GUESSING: f64 = 10.0;
+
 /// A group's losses over all tokens of its document: what it contributes to the mean.
-pub const LOSS_PART: &str = "loss_part";
+const LOSS_PART: &str = "loss_part";
 
 /// A group's tokens over all tokens of its document.
-pub const SHARE: &str = "share";
+const SHARE: &str = "share";
 
 /// One causal pass a document, BOS if the tokenizer has one and no EOS, loss at every predicted token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LanguageModeling {
+pub(super) struct LanguageModeling {
     /// Edges of the document buckets, in the model's tokens, half-open.
     pub buckets: Vec<usize>,
     /// Edges of the groups of positions; the buckets' where not given.
@@ -163,7 +172,7 @@ impl Task for LanguageModeling {
     fn samples(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
         let tokenizer = model.tokenizer();
         let mut records = dataset.records()?;
-        records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        shuffle(&mut records, seed);
         let mut buckets: Vec<Vec<Sample>> = vec![Vec::new(); self.buckets.len() - 1];
         let mut lengths = Vec::new();
         for some in records.chunks(TOKENIZE) {
@@ -188,15 +197,16 @@ impl Task for LanguageModeling {
         Ok(Selection { samples: by_rank(buckets), notes, ..Selection::default() })
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample, trained_length: usize) -> Request<'a> {
-        let outcome = move |scored: Scored| {
-            let mut outcome = self.outcome(sample, &scored.scores, !scored.follows_length);
-            let from = self.from.unwrap_or(trained_length);
-            outcome.distances =
-                Distances::of(sample, &scored.scores, from, self.edges_of_copies(trained_length));
-            serde_json::to_value(outcome).expect("plain data")
-        };
-        Request::Score { outcome: Box::new(outcome) }
+    fn ask(&self) -> Ask {
+        Ask::Score
+    }
+
+    fn outcome(&self, sample: &Sample, answer: Answer, trained_length: usize) -> Value {
+        let Scored { scores, follows_length } = answer.scored();
+        let from = self.from.unwrap_or(trained_length);
+        let distances = Distances::of(sample, &scores, from, self.edges_of_copies(trained_length));
+        let outcome = Outcome { distances, ..self.sums(sample, &scores, !follows_length) };
+        serde_json::to_value(outcome).expect("plain data")
     }
 
     fn metrics(&self) -> &'static [Metric] {
@@ -224,11 +234,12 @@ impl Task for LanguageModeling {
 fn distance_measures(distances: &Distances) -> Vec<Measure> {
     let measure = |group, metric, numerator, denominator| Measure { group, metric, numerator, denominator };
     let total = distances.total();
-    let (all, tokens) = (Group::From(distances.from()), total.tokens as f64);
+    let from = distances.from();
+    let (all, tokens) = (Group::From(from), total.tokens as f64);
     let mut measures =
         vec![measure(all, "loss", total.nll, tokens), measure(all, "accuracy", total.correct as f64, tokens)];
     for (by, back, sums) in distances.groups() {
-        let (group, count) = (Group::Distance(by, back), sums.tokens as f64);
+        let (group, count) = (Group::Distance { from, by, back }, sums.tokens as f64);
         measures.push(measure(group, LOSS_PART, sums.nll, tokens));
         measures.push(measure(group, SHARE, count, tokens));
         if sums.tokens > 0 {
@@ -284,7 +295,8 @@ impl LanguageModeling {
             .fix("change `buckets`, or use a data set with documents of that length"))
     }
 
-    fn outcome(&self, sample: &Sample, scores: &TokenScores, by_position: bool) -> Outcome {
+    /// Losses and hits by bins of positions, and over the last tokens.
+    fn sums(&self, sample: &Sample, scores: &TokenScores, by_position: bool) -> Outcome {
         let length = sample.tokens.ids.len();
         let edges = self.edges(length);
         // The prediction at index t is of the token at position t + 1; position 0 is never predicted.
@@ -414,7 +426,7 @@ mod tests {
     }
 
     fn measures(task: &LanguageModeling, length: usize, by_position: bool) -> Vec<Measure> {
-        let outcome = task.outcome(&sample(length), &scores(length), by_position);
+        let outcome = task.sums(&sample(length), &scores(length), by_position);
         task.measures(&serde_json::to_value(outcome).unwrap()).unwrap()
     }
 

@@ -2,13 +2,11 @@
 
 use std::collections::HashSet;
 
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::layout::{self, Piece, PromptLanguage};
 use crate::dataset::{Dataset, Record};
+use crate::task::draw::shuffle;
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_structure::{Region, RegionKind, Source, Unit, parses, regions};
 use longcode_text::Tokenizer;
@@ -40,7 +38,7 @@ impl Pool {
     ) -> Result<Pool> {
         let mut records = dataset.records()?;
         records.retain(|record| record.language == Some(language.into()));
-        records.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        shuffle(&mut records, seed);
         let mut pool = Pool(Vec::new());
         let (mut names, mut tokens) = (HashSet::new(), 0);
         for some in records.chunks(PARSE) {

@@ -52,15 +52,13 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
 
 use self::filler::Pool;
 use self::needle::Needles;
 use self::outcome::{Outcome, Reference, goes_on_after_integer};
 use self::prompt::Recipe;
 use super::{
-    Better, Generated, Group, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind, by_rank,
-    kind_of,
+    Better, Generated, Group, Measure, Metric, Prompts, Sample, Selection, Span, TaskKind, by_rank, kind_of,
 };
 use crate::dataset::Dataset;
 use longcode_base::error::{Error, ErrorKind, Result, refuse, refuse_zeros};
@@ -68,14 +66,6 @@ use longcode_text::{Limits, TextSide};
 
 /// More generated functions than this could hardly be told apart by what they return.
 const MOST_NEEDLES: usize = 64;
-
-const METRICS: &[Metric] = &[
-    Metric::share("exact_match", Better::Higher).titled("Exact match", OVER),
-    Metric::share("likelihood_accuracy", Better::Higher)
-        .titled("Share of samples whose own answer is the likeliest", OVER),
-    Metric::mean("margin", Better::Higher)
-        .titled("Log-likelihood of the answer less that of the best wrong one, nats", OVER),
-];
 
 /// What follows every title.
 const OVER: &str = ", by the length of the prompt in tokens";
@@ -130,8 +120,20 @@ pub(super) const ENTRY: TaskKind = kind_of::<Lookup>(
 )
 .with_lists(&["length", "depth"]);
 
-impl Task for Lookup {
-    fn check(&self) -> Result<()> {
+impl Prompts for Lookup {
+    type Reference = Reference;
+    type Outcome = Outcome;
+
+    const METRICS: &'static [Metric] = &[
+        Metric::share("exact_match", Better::Higher).titled("Exact match", OVER),
+        Metric::share("likelihood_accuracy", Better::Higher)
+            .in_lm_eval("likelihood_acc")
+            .titled("Share of samples whose own answer is the likeliest", OVER),
+        Metric::mean("margin", Better::Higher)
+            .titled("Log-likelihood of the answer less that of the best wrong one, nats", OVER),
+    ];
+
+    fn check_keys(&self) -> Result<()> {
         if !are_different(&self.length) {
             let what = format!("length {:?} is not a list of different lengths", self.length);
             return refuse("length", what, "give each length once, as [1024, 2048]");
@@ -164,7 +166,7 @@ impl Task for Lookup {
         Ok(())
     }
 
-    fn samples(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
+    fn prompts(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
         let tokenizer = model.tokenizer();
         let longest = self.length.iter().copied().max().unwrap_or(0);
         let pool = Pool::read(dataset, tokenizer, self.language, seed, longest)?;
@@ -181,24 +183,15 @@ impl Task for Lookup {
         Ok(Selection { samples: by_rank(cells), ..Selection::default() })
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
-        let outcome = |generated: Generated| {
-            let outcome = Outcome::new(sample, generated);
-            serde_json::to_value(outcome).expect("plain data")
-        };
-        Request::Generate {
-            limits: Limits { max_new_tokens: self.max_new_tokens, stop: goes_on_after_integer },
-            candidates: &sample.candidates,
-            outcome: Box::new(outcome),
-        }
+    fn limits(&self) -> Limits {
+        Limits { max_new_tokens: self.max_new_tokens, stop: goes_on_after_integer }
     }
 
-    fn metrics(&self) -> &'static [Metric] {
-        METRICS
+    fn judge(&self, _sample: &Sample, reference: Reference, generated: Generated) -> Outcome {
+        Outcome::new(reference, generated)
     }
 
-    fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {
-        let outcome = Outcome::deserialize(outcome)?;
+    fn score(&self, outcome: &Outcome) -> Vec<Measure> {
         let Reference { length, depth, .. } = outcome.reference;
         let margin = outcome.margin();
         let figures = [
@@ -207,7 +200,7 @@ impl Task for Lookup {
             ("margin", margin),
         ];
         let groups = [Group::Length(length), Group::All, Group::Cell { length, depth }];
-        Ok(Measure::of_sample(&groups, &figures))
+        Measure::of_sample(&groups, &figures)
     }
 }
 
@@ -226,11 +219,10 @@ impl Lookup {
             id: format!("length {length} depth {depth} number {number}"),
             bucket: Span { from: 0, to: length },
             candidates: candidates.collect::<Result<_>>()?,
-            reference: serde_json::to_value(Reference { length, depth, returns }).expect("plain data"),
             language: Some(self.language.into()),
             text,
             tokens,
-            ..Sample::default()
+            ..Sample::default().held_to(&Reference { length, depth, returns })
         })
     }
 

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::task::{Generated, Sample};
+use crate::task::Generated;
 
 /// What a sample is held to.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Reference {
+pub(in crate::task) struct Reference {
     pub length: usize,
     pub depth: u8,
     /// The different numbers that the generated functions return, the asked one's first.
@@ -15,7 +15,7 @@ pub(super) struct Reference {
 
 /// What is stored of a sample.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Outcome {
+pub(in crate::task) struct Outcome {
     #[serde(flatten)]
     pub reference: Reference,
     pub generated: String,
@@ -24,10 +24,10 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn new(sample: &Sample, generated: Generated) -> Outcome {
+    pub(super) fn new(reference: Reference, generated: Generated) -> Outcome {
         let log_likelihood = |nll: &Vec<f64>| -nll.iter().sum::<f64>();
         Outcome {
-            reference: Reference::deserialize(&sample.reference).expect("of a sample of this task"),
+            reference,
             generated: generated.generation.text,
             log_likelihood: generated.candidates.iter().map(log_likelihood).collect(),
         }

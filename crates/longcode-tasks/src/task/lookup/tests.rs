@@ -1,24 +1,17 @@
 //! Tests of whole samples, of the bundled functions in the bundled model's tokens.
 
 use std::ops::Range;
-use std::path::PathBuf;
-
-use longcode_text::TextDirectory;
 
 use super::*;
-use crate::task::find_kind;
+use crate::task::testing::{in_repository, nano};
+use crate::task::{Task, find_kind};
 use longcode_structure::{RegionKind, Source, Unit, parses, regions};
 use longcode_text::Tokenizer;
 
-fn repository() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
 fn samples(task: &Lookup, seed: u64) -> Result<Vec<Sample>> {
     let name = format!("code-{}", task.language);
-    let dataset = Dataset::open(&name, &[repository()]).unwrap();
-    let model = TextDirectory::open(&repository().join("models/nano")).unwrap();
-    Ok(task.samples(&dataset, &model, seed)?.samples)
+    let dataset = Dataset::open(&name, &[in_repository("")]).unwrap();
+    Ok(task.samples(&dataset, &nano(), seed)?.samples)
 }
 
 fn grid(language: PromptLanguage) -> Lookup {
@@ -26,10 +19,6 @@ fn grid(language: PromptLanguage) -> Lookup {
 }
 
 const LANGUAGES: [PromptLanguage; 2] = [PromptLanguage::Python, PromptLanguage::Java];
-
-fn reference(sample: &Sample) -> Reference {
-    Reference::deserialize(&sample.reference).unwrap()
-}
 
 /// The bytes of the definition that is asked about.
 fn asked(sample: &Sample) -> Range<usize> {
@@ -64,10 +53,10 @@ fn depths_are_met() {
             let at = |byte: usize| sample.tokens.offsets.iter().filter(|offset| offset.1 <= byte).count();
             let question = at(sample.text.rfind("assert").unwrap());
             let others = question - (at(asked.end) - at(asked.start));
-            let wanted = others * usize::from(reference(&sample).depth) / 100;
+            let wanted = others * usize::from(sample.reference::<Reference>().depth) / 100;
             // Half of the longest function; the frame of a Java class.
             assert!(at(asked.start).abs_diff(wanted) <= 128 + 16, "{}: {asked:?}", sample.id);
-            if reference(&sample).depth == 0 {
+            if sample.reference::<Reference>().depth == 0 {
                 assert!(at(asked.start) <= 16);
             }
         }
@@ -78,7 +67,7 @@ fn depths_are_met() {
 fn a_prompt_and_its_answer_are_a_file_of_functions() {
     for language in LANGUAGES {
         for sample in samples(&grid(language), 1).unwrap() {
-            let returns = reference(&sample).returns[0];
+            let returns = sample.reference::<Reference>().returns[0];
             let end = if language == PromptLanguage::Java { ";\n    }\n}\n" } else { "\n" };
             let file = format!("{}{}{end}", sample.text, layout::answer(returns));
             assert!(parses(&file, language.into()));
@@ -126,11 +115,11 @@ fn samples_depend_on_seed_field_and_number_alone() {
 /// Of the most needles too: sums over tokens are compared.
 #[test]
 fn candidates_are_the_answers_in_as_many_tokens() {
-    let tokenizer = Tokenizer::read(&repository().join("models/nano")).unwrap();
+    let tokenizer = Tokenizer::read(&in_repository("models/nano")).unwrap();
     for body in [Body::Constant, Body::Arithmetic] {
         let task = Lookup { needles: 64, length: vec![3000], body, ..grid(PromptLanguage::Java) };
         for sample in samples(&task, 2).unwrap() {
-            let returns = reference(&sample).returns;
+            let returns = sample.reference::<Reference>().returns;
             assert_eq!(returns.len(), 64);
             let candidates: Vec<String> =
                 sample.candidates.iter().map(|ids| tokenizer.decode(ids).unwrap()).collect();

@@ -91,8 +91,7 @@ pub(super) const OPTION_LIKELIEST_PER_BYTE: Metric =
     Metric::percent("option_likeliest_per_byte", Better::Higher)
         .titled("Questions whose right option's text is the likeliest for its length, percent", OVER);
 /// Prompts that were cut, in every benchmark.
-pub(super) const TRUNCATED: Metric =
-    Metric::percent("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER);
+pub(super) const TRUNCATED: Metric = Metric::truncated(OVER);
 
 /// The number of a letter that a record says is right.
 ///

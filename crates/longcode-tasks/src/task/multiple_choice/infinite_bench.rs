@@ -23,8 +23,10 @@ pub(super) const ENTRY: Entry = Entry {
     ],
     metrics: &[
         Metric::percent("accuracy_88b3daa", Better::Higher)
+            .in_lm_eval("acc_88b3daa")
             .titled("Accuracy (InfiniteBench's scorer at 88b3daa), percent", OVER),
         Metric::percent("accuracy_pr22", Better::Higher)
+            .in_lm_eval("acc_pr22")
             .titled("Accuracy (InfiniteBench's scorer after pull request 22), percent", OVER),
         LETTER_LIKELIEST,
         OPTION_LIKELIEST,

@@ -24,8 +24,10 @@ pub(super) const ENTRY: Entry = Entry {
     ],
     metrics: &[
         Metric::percent("accuracy", Better::Higher)
+            .in_lm_eval("acc")
             .titled("Accuracy (LongBench v2's pred.py), percent", OVER),
         Metric::percent("accuracy_compensated", Better::Higher)
+            .in_lm_eval("acc_compensated")
             .titled("Accuracy with a quarter for no answer (LongBench v2's result.py), percent", OVER)
             .not_in_tables(),
         LETTER_LIKELIEST,

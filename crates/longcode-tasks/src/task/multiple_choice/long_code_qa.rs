@@ -17,6 +17,7 @@ pub(super) const ENTRY: Entry = Entry {
     scores: &[Score { metric: "accuracy", of: accuracy }],
     metrics: &[
         Metric::percent("accuracy", Better::Higher)
+            .in_lm_eval("acc")
             .titled("Accuracy (LongCodeBench's codeqa_eval.py), percent", OVER),
         LETTER_LIKELIEST,
         TRUNCATED,

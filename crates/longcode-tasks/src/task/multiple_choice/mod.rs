@@ -8,18 +8,14 @@ mod long_code_qa;
 mod outcome;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use self::benchmark::{Benchmark, Question};
 use self::outcome::{Outcome, Reference};
 use super::buckets::Buckets;
-use super::draw::{Drawn, draw};
-use super::{
-    Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Task, TaskKind, fewer_than_asked,
-    kind_of, middle_cut, with_left_out,
-};
+use super::draw::{Wanted, draw};
+use super::{Generated, Group, Measure, Metric, Prompts, Sample, Selection, TaskKind, kind_of, middle_cut};
 use crate::dataset::{Dataset, Record};
-use longcode_base::error::{Error, ErrorKind, Result, refuse_zeros};
+use longcode_base::error::{Result, refuse_zeros};
 use longcode_text::{Asker, Limits, Prompt, PromptStyle, TextSide};
 
 /// Questions of a benchmark. Greedy. Beside the benchmark's own score of what is generated stand the shares of questions
@@ -52,53 +48,55 @@ pub(super) const ENTRY: TaskKind = kind_of::<MultipleChoice>(
 )
 .with_lists(&["buckets"]);
 
-impl Task for MultipleChoice {
-    fn check(&self) -> Result<()> {
+impl Prompts for MultipleChoice {
+    type Reference = Reference;
+    type Outcome = Outcome;
+
+    /// Each benchmark has its own.
+    const METRICS: &'static [Metric] = &[];
+
+    fn check_keys(&self) -> Result<()> {
         self.buckets.check()?;
         middle_cut::check_limit(self.limit)?;
         refuse_zeros(&[("samples", self.samples), ("max_new_tokens", self.max_new_tokens.unwrap_or(1))])
     }
 
-    fn samples(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
+    fn prompts(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
         let asker = Asker::new(self.prompt, model).map_err(|e| e.at_key("prompt"))?;
-        let Drawn { samples, left_out } =
-            draw(dataset, seed, self.samples, |record| self.sample(record, &asker))?;
-        if samples.is_empty() {
-            return Err(self.none(&left_out, dataset));
-        }
-        let fewer = fewer_than_asked("all", samples.len(), self.samples, "questions");
-        let cut = samples.iter().filter(|sample| reference(sample).truncated_tokens > 0).count();
-        let notes = fewer.into_iter().chain(middle_cut::note(cut, samples.len(), self.limit)).collect();
-        Ok(Selection { samples, left_out, notes })
-    }
-
-    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
-        let outcome = |generated: Generated| {
-            let scores = self.benchmark.entry().scores;
-            let outcome = Outcome::new(sample.bucket, reference(sample), generated, scores);
-            serde_json::to_value(outcome).expect("plain data")
+        let wanted = Wanted {
+            count: self.samples,
+            name: "questions",
+            none: format!("no question of {} whose prompt is in a bucket", self.benchmark.entry().about),
+            fix: "change `buckets`, or use the benchmark's own file",
         };
-        let max_new_tokens = self.max_new_tokens.unwrap_or(self.benchmark.entry().max_new_tokens);
-        Request::Generate {
-            limits: Limits { max_new_tokens, stop: |_| false },
-            candidates: &sample.candidates,
-            outcome: Box::new(outcome),
-        }
+        let drawn = draw(dataset, seed, wanted, |record| self.sample(record, &asker))?;
+        Ok(drawn.noting_cuts(self.limit, middle_cut::LEFT_OUT, |of: &Reference| of.truncated_tokens > 0))
     }
 
-    fn metrics(&self) -> &'static [Metric] {
+    fn limits(&self) -> Limits {
+        let max_new_tokens = self.max_new_tokens.unwrap_or(self.benchmark.entry().max_new_tokens);
+        Limits { max_new_tokens, stop: |_| false }
+    }
+
+    fn judge(&self, sample: &Sample, reference: Reference, generated: Generated) -> Outcome {
+        Outcome::new(sample.bucket, reference, generated, self.benchmark.entry().scores)
+    }
+
+    fn metrics_of_keys(&self) -> &'static [Metric] {
         self.benchmark.entry().metrics
     }
 
-    fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {
-        let outcome = Outcome::deserialize(outcome)?;
-        outcome.check().map_err(serde::de::Error::custom)?;
+    fn score(&self, outcome: &Outcome) -> Vec<Measure> {
         let mut figures = outcome.likeliest();
         figures.push(("truncated", f64::from(outcome.truncated_tokens > 0)));
         let scores = self.benchmark.entry().scores;
         figures.extend(scores.iter().map(|score| score.metric).zip(outcome.official.iter().copied()));
         let percent: Vec<_> = figures.into_iter().map(|(metric, share)| (metric, 100.0 * share)).collect();
-        Ok(Measure::of_sample(&[Group::Bucket(outcome.bucket), Group::All], &percent))
+        Measure::of_sample(&[Group::Bucket(outcome.bucket), Group::All], &percent)
+    }
+
+    fn check_outcome(outcome: &Outcome) -> std::result::Result<(), &'static str> {
+        outcome.check()
     }
 }
 
@@ -106,7 +104,7 @@ impl MultipleChoice {
     /// What a record asks; none where the benchmark's part is another one, or no bucket takes it.
     ///
     /// # Errors
-    /// [`ErrorKind::Dataset`], naming file, entry and field.
+    /// [`longcode_base::error::ErrorKind::Dataset`], naming file, entry and field.
     fn sample(&self, record: &Record, asker: &Asker) -> Result<Option<Sample>> {
         let entry = self.benchmark.entry();
         let Some(question) = (entry.question)(record)? else { return Ok(None) };
@@ -122,27 +120,11 @@ impl MultipleChoice {
         Ok(Some(Sample {
             id: record.id.clone(),
             bucket,
-            text: prompt.text,
             language: record.language,
-            file_starts: prompt.file_starts,
-            tokens: prompt.tokens,
             candidates,
-            reference: serde_json::to_value(reference).expect("plain data"),
-            alone: None,
+            ..Sample::from(prompt).held_to(&reference)
         }))
     }
-
-    fn none(&self, left_out: &[LeftOut], dataset: &Dataset) -> Error {
-        let what = format!("no question of {} whose prompt is in a bucket", self.benchmark.entry().about);
-        Error::new(ErrorKind::Dataset, with_left_out(what, left_out))
-            .in_file(&dataset.path)
-            .fix("change `buckets`, or use the benchmark's own file")
-    }
-}
-
-/// What [`MultipleChoice::sample`] put into a sample.
-fn reference(sample: &Sample) -> Reference {
-    Reference::deserialize(&sample.reference).expect("made by this task")
 }
 
 /// The letters, and then the options' texts, as they would go on after a prompt, and what an outcome needs to know of them.

@@ -9,7 +9,7 @@ use longcode_text::Ended;
 
 /// What a question is held to.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Reference {
+pub(in crate::task) struct Reference {
     /// Number of the right option.
     pub answer: usize,
     /// Its text; empty where it is not known.
@@ -26,7 +26,7 @@ pub(super) struct Reference {
 
 /// What is stored of a question.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Outcome {
+pub(in crate::task) struct Outcome {
     pub bucket: Span,
     pub truncated_tokens: usize,
     text: String,

@@ -1,21 +1,17 @@
 //! Against what the benchmarks' own code made (scripts/make_benchmark_fixtures.py).
 
-use std::path::{Path, PathBuf};
-
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::benchmark::{Answered, LETTERS};
-use longcode_text::TextDirectory;
 
 use super::*;
-use longcode_text::{Ended, Generation};
+use crate::task::testing::{dataset, generation, nano};
+use crate::task::{Answer, Task};
+use longcode_base::error::{Error, ErrorKind};
+use longcode_text::Ended;
 
 fn fixture() -> Value {
     serde_json::from_str(include_str!("../../../tests/benchmarks/multiple_choice.json")).unwrap()
-}
-
-fn nano() -> TextDirectory {
-    TextDirectory::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/nano")).unwrap()
 }
 
 fn task(benchmark: &str, keys: &str) -> Result<MultipleChoice> {
@@ -25,10 +21,7 @@ fn task(benchmark: &str, keys: &str) -> Result<MultipleChoice> {
 }
 
 fn selection(task: &MultipleChoice, records: &[&Value]) -> Result<Selection> {
-    let dir = tempfile::tempdir().unwrap();
-    let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
-    std::fs::write(dir.path().join("d.jsonl"), lines).unwrap();
-    let dataset = Dataset::open("d.jsonl", &[PathBuf::from(dir.path())]).unwrap();
+    let (_dir, dataset) = dataset(records);
     task.samples(&dataset, &nano(), 0)
 }
 
@@ -103,7 +96,7 @@ fn code_debug_as_its_code_says() {
         let sample = one(&task, &fixture["examples"][case["example"].as_str().unwrap()]);
         assert_eq!(sample.text, case["prompt"].as_str().unwrap(), "{limit}");
         if let Some(letter) = case["label"][1].as_str() {
-            assert_eq!(LETTERS[reference(&sample).answer], letter);
+            assert_eq!(LETTERS[sample.reference::<Reference>().answer], letter);
         }
         prompts += 1;
     }
@@ -130,12 +123,15 @@ fn the_likeliest_option_counts() {
     });
     let task = task("infinitebench-code-debug", "limit = 100").unwrap();
     let sample = one(&task, &record);
-    assert_eq!((sample.candidates.len(), reference(&sample).option_bytes), (8, vec![1, 13, 1, 1]));
+    assert_eq!(
+        (sample.candidates.len(), sample.reference::<Reference>().option_bytes),
+        (8, vec![1, 13, 1, 1])
+    );
     let outcome = |letters: [f64; 4], options: [f64; 4]| {
-        let generation = Generation { ids: Vec::new(), text: " B. ".into(), ended: Ended::MaxNewTokens };
+        let generation = generation(" B. ", Ended::MaxNewTokens);
         let candidates = letters.into_iter().chain(options).map(|nll| vec![nll / 2.0; 2]).collect();
-        let Request::Generate { outcome, .. } = task.request(&sample, 512) else { panic!("it generates") };
-        let measures = task.measures(&outcome(Generated { generation, candidates, alone: None })).unwrap();
+        let answer = Answer::Generated(Generated { generation, candidates, alone: None });
+        let measures = task.measures(&task.outcome(&sample, answer, 512)).unwrap();
         let all = measures.into_iter().filter(|measure| measure.group == Group::All);
         all.map(|measure| (measure.metric, measure.numerator)).collect::<Vec<_>>()
     };

@@ -6,33 +6,17 @@ mod answer;
 mod context;
 mod project;
 
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use self::answer::{Outcome, Reference, has_line};
 use self::context::cropped;
 use self::project::{Line, Project};
-use super::{
-    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
-    fewer_than_asked, kind_of, sift, with_left_out,
-};
+use super::draw::{Wanted, draw_parts};
+use super::keys::{number, on};
+use super::{Better, Generated, Group, Measure, Metric, Prompts, Sample, Selection, Span, TaskKind, kind_of};
 use crate::dataset::Dataset;
 use longcode_base::error::{Error, ErrorKind, Result, refuse_zeros};
 use longcode_text::{Limits, TextSide, Tokenizer};
-
-const METRICS: &[Metric] = &[
-    Metric::percent("exact_match", Better::Higher).titled("Exact match, percent", OVER),
-    Metric::percent("edit_similarity", Better::Higher).titled("Edit similarity (thefuzz), percent", OVER),
-    Metric::percent_gain("exact_match_gain", Better::Higher)
-        .titled("Exact match less that without the project's other files, percent points", OVER),
-    Metric::percent_gain("edit_similarity_gain", Better::Higher)
-        .titled("Edit similarity less that without the project's other files, percent points", OVER),
-    Metric::percent("truncated", Better::Lower).titled("Prompts that were cut, percent", OVER),
-];
 
 /// What follows every title.
 const OVER: &str = ", by where the line's names are from";
@@ -46,22 +30,13 @@ pub(super) struct ProjectCompletion {
     limit: usize,
     /// Lines.
     samples: usize,
-    /// Most tokens that are generated.
-    #[serde(default = "default_max_new_tokens")]
+    /// Most tokens that are generated: Long Code Arena's.
+    #[serde(default = "number::<100>")]
     max_new_tokens: usize,
-    /// Whether each line is asked for without the project's other files too, to see what they are worth.
-    #[serde(default = "default_alone")]
+    /// Whether each line is asked for without the project's other files too, to see what they are worth, as Long Code
+    /// Arena does.
+    #[serde(default = "on")]
     alone: bool,
-}
-
-/// Long Code Arena's.
-fn default_max_new_tokens() -> usize {
-    100
-}
-
-/// As Long Code Arena does.
-fn default_alone() -> bool {
-    true
 }
 
 pub(super) const ENTRY: TaskKind = kind_of::<ProjectCompletion>(
@@ -70,8 +45,21 @@ pub(super) const ENTRY: TaskKind = kind_of::<ProjectCompletion>(
     "limit, samples, max_new_tokens=100, alone=true",
 );
 
-impl Task for ProjectCompletion {
-    fn check(&self) -> Result<()> {
+impl Prompts for ProjectCompletion {
+    type Reference = Reference;
+    type Outcome = Outcome;
+
+    const METRICS: &'static [Metric] = &[
+        Metric::percent("exact_match", Better::Higher).titled("Exact match, percent", OVER),
+        Metric::percent("edit_similarity", Better::Higher).titled("Edit similarity (thefuzz), percent", OVER),
+        Metric::percent_gain("exact_match_gain", Better::Higher)
+            .titled("Exact match less that without the project's other files, percent points", OVER),
+        Metric::percent_gain("edit_similarity_gain", Better::Higher)
+            .titled("Edit similarity less that without the project's other files, percent points", OVER),
+        Metric::truncated(OVER),
+    ];
+
+    fn check_keys(&self) -> Result<()> {
         refuse_zeros(&[
             ("limit", self.limit),
             ("samples", self.samples),
@@ -79,50 +67,30 @@ impl Task for ProjectCompletion {
         ])
     }
 
-    fn samples(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
-        let (records, refused) = dataset.whole_records()?;
-        let mut left_out: Vec<LeftOut> = refused.into_iter().map(LeftOut::from).collect();
-        let projects = sift(records.iter().map(Project::of), &mut left_out);
-        let lines = |project| {
-            let project: &Project = project;
-            project.lines.iter().map(move |line| (project, line))
+    fn prompts(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
+        let wanted = Wanted {
+            count: self.samples,
+            name: "lines",
+            none: "no line to complete".into(),
+            fix: "use a file of Long Code Arena's project-level code completion",
         };
-        let mut lines: Vec<(&Project, &Line)> = projects.iter().flat_map(lines).collect();
-        lines.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        lines.truncate(self.samples);
-        let made: Vec<_> = lines
-            .into_par_iter()
-            .map(|(project, line)| self.sample(project, line, model.tokenizer()))
-            .collect();
-        let samples = sift(made, &mut left_out);
-        if samples.is_empty() {
-            let what = with_left_out("no line to complete".into(), &left_out);
-            return Err(Error::new(ErrorKind::Dataset, what)
-                .in_file(&dataset.path)
-                .fix("use a file of Long Code Arena's project-level code completion"));
-        }
-        let fewer = fewer_than_asked("all", samples.len(), self.samples, "lines");
-        Ok(Selection { notes: fewer.into_iter().chain(self.notes(&samples)).collect(), samples, left_out })
+        let lines = |project: &Project| project.lines.len();
+        let drawn = draw_parts(dataset, seed, wanted, Project::of, lines, |project, number| {
+            self.sample(project, &project.lines[number], model.tokenizer())
+        })?;
+        Ok(drawn.noting_cuts(self.limit, "their beginning is left out", |of: &Reference| of.is_cut))
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
-        let outcome = |generated: Generated| {
-            serde_json::to_value(Outcome::new(reference(sample), generated)).expect("plain data")
-        };
-        Request::Generate {
-            limits: Limits { max_new_tokens: self.max_new_tokens, stop: has_line },
-            candidates: &[],
-            outcome: Box::new(outcome),
-        }
+    fn limits(&self) -> Limits {
+        Limits { max_new_tokens: self.max_new_tokens, stop: has_line }
     }
 
-    fn metrics(&self) -> &'static [Metric] {
-        METRICS
+    fn judge(&self, _sample: &Sample, reference: Reference, generated: Generated) -> Outcome {
+        Outcome::new(reference, generated)
     }
 
-    fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {
-        let outcome = Outcome::deserialize(outcome)?;
-        Ok(Measure::of_sample(&[Group::Part(outcome.class()), Group::All], &outcome.figures()))
+    fn score(&self, outcome: &Outcome) -> Vec<Measure> {
+        Measure::of_sample(&[Group::Part(outcome.class()), Group::All], &outcome.figures())
     }
 }
 
@@ -147,24 +115,10 @@ impl ProjectCompletion {
         Ok(Sample {
             id: format!("{} {} line {}", project.name, line.class.name(), line.number),
             bucket: Span { from: 0, to: self.limit },
-            reference: serde_json::to_value(reference).expect("plain data"),
             alone,
-            ..asked
+            ..asked.held_to(&reference)
         })
     }
-
-    fn notes(&self, samples: &[Sample]) -> Option<String> {
-        let cut = samples.iter().filter(|sample| reference(sample).is_cut).count();
-        let (all, limit) = (samples.len(), self.limit);
-        (cut > 0).then(|| {
-            format!("{cut} of {all} prompts are longer than {limit} tokens: their beginning is left out")
-        })
-    }
-}
-
-/// What [`ProjectCompletion::sample`] put into a sample.
-fn reference(sample: &Sample) -> Reference {
-    Reference::deserialize(&sample.reference).expect("made by this task")
 }
 
 #[cfg(test)]

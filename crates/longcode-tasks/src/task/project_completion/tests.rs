@@ -1,36 +1,14 @@
 //! Against what Long Code Arena's own code made (scripts/make_benchmark_fixtures.py).
 
-use std::io::Read;
-use std::path::PathBuf;
-
-use serde_json::json;
-
-use longcode_text::TextDirectory;
+use serde_json::{Value, json};
 
 use super::*;
-use longcode_text::{Ended, Generation};
-
-fn repository(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
-}
+use crate::task::testing::{dataset, generation, nano, unpacked};
+use crate::task::{Answer, Task};
+use longcode_text::Ended;
 
 fn fixture() -> Value {
-    let file = std::fs::File::open(repository("crates/longcode-tasks/tests/benchmarks/lca.json.gz")).unwrap();
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
-    serde_json::from_str(&text).unwrap()
-}
-
-fn nano() -> TextDirectory {
-    TextDirectory::open(&repository("models/nano")).unwrap()
-}
-
-fn dataset(records: &[Value]) -> (tempfile::TempDir, Dataset) {
-    let dir = tempfile::tempdir().unwrap();
-    let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
-    std::fs::write(dir.path().join("d.jsonl"), lines).unwrap();
-    let dataset = Dataset::open("d.jsonl", &[dir.path().to_path_buf()]).unwrap();
-    (dir, dataset)
+    unpacked("lca.json.gz")
 }
 
 fn text<'v>(value: &'v Value, key: &str) -> &'v str {
@@ -75,7 +53,7 @@ fn models_are_given_what_they_are_given_there() {
             let asked = if case["zero_context"] == true { sample.alone.as_deref().unwrap() } else { sample };
             let ids: Vec<u32> = serde_json::from_value(case["input_ids"].clone()).unwrap();
             assert_eq!(asked.tokens.ids, ids, "{id}");
-            assert_eq!(reference(sample).truth, text(case, "truth"));
+            assert_eq!(sample.reference::<Reference>().truth, text(case, "truth"));
             seen += 1;
         }
     }
@@ -109,14 +87,12 @@ fn the_other_files_gain_is_measured() {
     let sample = task.samples(&dataset, &nano(), 0).unwrap().samples.remove(0);
     assert_eq!(sample.text, "a__bMETASEP\nd.pyMETASEP\ndef f(): pass\nc.pyMETASEP\n\nimport d");
     assert_eq!(sample.alone.as_deref().unwrap().text, "import d");
-    let Request::Generate { limits, outcome, .. } = task.request(&sample, 512) else {
-        panic!("it generates")
-    };
+    let limits = task.limits();
     assert!((limits.stop)("\nd.f()\n") && !(limits.stop)("\n\nd.f()"));
-    let generation = |text: &str| Generation { ids: Vec::new(), text: text.into(), ended: Ended::Stop };
-    let alone = Some(generation("\nd.g()\n"));
-    let generated = Generated { generation: generation("\nd.f()\n"), candidates: Vec::new(), alone };
-    let measures = task.measures(&outcome(generated)).unwrap();
+    let alone = Some(generation("\nd.g()\n", Ended::Stop));
+    let generated =
+        Generated { generation: generation("\nd.f()\n", Ended::Stop), candidates: Vec::new(), alone };
+    let measures = task.measures(&task.outcome(&sample, Answer::Generated(generated), 512)).unwrap();
     let part = measures.iter().filter(|measure| measure.group == Group::Part("inproject"));
     let part: Vec<_> = part.map(|measure| (measure.metric, measure.numerator)).collect();
     let expected = [

@@ -1,37 +1,19 @@
 //! Against what RepoBench's own code made (scripts/make_benchmark_fixtures.py).
 
-use std::path::Path;
-
-use serde_json::json;
-
-use longcode_text::TextDirectory;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::task::testing::{dataset, generation, nano};
+use crate::task::{Answer, Task};
 use longcode_structure::Language;
-use longcode_text::{Ended, Generation};
+use longcode_text::Ended;
 
 fn fixture() -> Value {
     serde_json::from_str(include_str!("../../../tests/benchmarks/repobench.json")).unwrap()
 }
 
-fn nano() -> TextDirectory {
-    TextDirectory::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/nano")).unwrap()
-}
-
-fn dataset(records: &[Value]) -> (tempfile::TempDir, Dataset) {
-    let dir = tempfile::tempdir().unwrap();
-    let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
-    std::fs::write(dir.path().join("d.jsonl"), lines).unwrap();
-    let dataset = Dataset::open("d.jsonl", &[dir.path().to_path_buf()]).unwrap();
-    (dir, dataset)
-}
-
 fn language(case: &Value) -> Language {
     case["language"].as_str().unwrap().parse().unwrap()
-}
-
-fn generation(text: &str) -> Generation {
-    Generation { ids: Vec::new(), text: text.into(), ended: Ended::MaxNewTokens }
 }
 
 #[test]
@@ -101,11 +83,13 @@ fn what_the_other_files_are_worth() {
     let starts: Vec<_> =
         sample.file_starts.iter().map(|&at| sample.text[at..].lines().next().unwrap()).collect();
     assert_eq!((starts, &alone.file_starts[..]), (vec!["# Path: d.py", "# Path: c.py"], &[0][..]));
-    let Request::Generate { outcome, .. } = task.request(&sample, 512) else { panic!("it generates") };
     let candidates = Vec::new();
-    let generated =
-        Generated { generation: generation("d.f()\n"), candidates, alone: Some(generation("# no\nd.g()")) };
-    let measures = task.measures(&outcome(generated)).unwrap();
+    let generated = Generated {
+        generation: generation("d.f()\n", Ended::MaxNewTokens),
+        candidates,
+        alone: Some(generation("# no\nd.g()", Ended::MaxNewTokens)),
+    };
+    let measures = task.measures(&task.outcome(&sample, Answer::Generated(generated), 512)).unwrap();
     let all = measures.iter().filter(|measure| measure.group == Group::All);
     let all: Vec<_> = all.map(|measure| (measure.metric, measure.numerator)).collect();
     assert_eq!(

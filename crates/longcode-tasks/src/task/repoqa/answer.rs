@@ -20,19 +20,19 @@ pub(super) struct Function {
 
 /// What an answer is held to.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Reference {
+pub(in crate::task) struct Reference {
     pub language: Language,
     /// Percent of the context.
     pub depth: u8,
     /// Number of the function asked for.
     pub asked: usize,
     /// Those of the repository.
-    pub functions: Vec<Function>,
+    pub(super) functions: Vec<Function>,
 }
 
 /// What is stored of a needle.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Outcome {
+pub(in crate::task) struct Outcome {
     pub language: Language,
     pub depth: u8,
     text: String,

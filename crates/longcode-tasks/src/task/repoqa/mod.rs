@@ -9,29 +9,19 @@ mod repository;
 
 use std::path::Path;
 
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use self::answer::{Function, Outcome, Reference};
 use self::context::Surroundings;
 use self::repository::Repository;
+use super::draw::{Wanted, draw_parts};
+use super::keys::number;
 use super::{
-    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
-    fewer_than_asked, kind_of, sift, with_left_out,
+    Better, Generated, Group, Measure, Metric, Prompts, Sample, Selection, Span, TaskKind, kind_of, percent,
 };
 use crate::dataset::Dataset;
-use longcode_base::error::{Error, ErrorKind, Result, refuse_zeros};
+use longcode_base::error::{Error, Result, refuse_zeros};
 use longcode_text::{Asker, Limits, PromptStyle, TextSide, Tokenizer};
-
-const METRICS: &[Metric] = &[
-    Metric::percent("pass", Better::Higher)
-        .titled("Functions found (BLEU with it at least 0.8, and the best), percent", OVER),
-    Metric::percent("similarity", Better::Higher).titled("BLEU with the function asked for, percent", OVER),
-];
 
 /// What follows every title.
 const OVER: &str = ", by language";
@@ -40,13 +30,13 @@ const OVER: &str = ", by language";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RepoQa {
-    /// Tokens of code around and with the needle.
-    #[serde(default = "default_context_tokens")]
+    /// Tokens of code around and with the needle: RepoQA's.
+    #[serde(default = "number::<16384>")]
     context_tokens: usize,
     /// Needles.
     samples: usize,
-    /// Most tokens that are generated.
-    #[serde(default = "default_max_new_tokens")]
+    /// Most tokens that are generated: RepoQA's.
+    #[serde(default = "number::<1024>")]
     max_new_tokens: usize,
     /// `raw`: RepoQA's prompt for base models, or `chat`: its prompt for instruct models.
     #[serde(default)]
@@ -56,24 +46,24 @@ pub(super) struct RepoQa {
     tokenizer: Option<String>,
 }
 
-/// RepoQA's.
-fn default_context_tokens() -> usize {
-    16 << 10
-}
-
-/// RepoQA's.
-fn default_max_new_tokens() -> usize {
-    1024
-}
-
 pub(super) const ENTRY: TaskKind = kind_of::<RepoQa>(
     "repoqa",
     "the function that is described in words: RepoQA (Liu et al. 2024)",
     "samples, context_tokens=16384, max_new_tokens=1024, prompt=raw, tokenizer=the run's own",
 );
 
-impl Task for RepoQa {
-    fn check(&self) -> Result<()> {
+impl Prompts for RepoQa {
+    type Reference = Reference;
+    type Outcome = Outcome;
+
+    const METRICS: &'static [Metric] = &[
+        Metric::percent("pass", Better::Higher)
+            .titled("Functions found (BLEU with it at least 0.8, and the best), percent", OVER),
+        Metric::percent("similarity", Better::Higher)
+            .titled("BLEU with the function asked for, percent", OVER),
+    ];
+
+    fn check_keys(&self) -> Result<()> {
         refuse_zeros(&[
             ("context_tokens", self.context_tokens),
             ("samples", self.samples),
@@ -81,68 +71,45 @@ impl Task for RepoQa {
         ])
     }
 
-    fn samples(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
+    fn prompts(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
         let asker = Asker::new(self.prompt, model).map_err(|e| e.at_key("prompt"))?;
         let named = self.tokenizer.as_ref().map(|name| model.tokenizer_of(Path::new(name)));
         let named = named.transpose().map_err(|e| e.at_key("tokenizer"))?;
         let counter = named.as_ref().unwrap_or(model.tokenizer());
-        let (records, refused) = dataset.whole_records()?;
-        let mut left_out: Vec<LeftOut> = refused.into_iter().map(LeftOut::from).collect();
-        let repositories = sift(records.iter().map(Repository::of), &mut left_out);
-        let needles = |repository| {
-            let needles: &Repository = repository;
-            (0..needles.needles.len()).map(move |number| (repository, number))
+        let wanted = Wanted {
+            count: self.samples,
+            name: "needles",
+            none: "no repository with needles".into(),
+            fix: "use RepoQA's own file",
         };
-        let mut needles: Vec<(&Repository, usize)> = repositories.iter().flat_map(needles).collect();
-        needles.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        needles.truncate(self.samples);
-        let made: Vec<_> = needles
-            .into_par_iter()
-            .map(|(repository, number)| self.sample(repository, number, &asker, counter))
-            .collect();
-        let samples = sift(made, &mut left_out);
-        if samples.is_empty() {
-            let what = with_left_out("no repository with needles".into(), &left_out);
-            return Err(Error::new(ErrorKind::Dataset, what)
-                .in_file(&dataset.path)
-                .fix("use RepoQA's own file"));
-        }
-        let notes = fewer_than_asked("all", samples.len(), self.samples, "needles").into_iter().collect();
-        Ok(Selection { samples, left_out, notes })
+        let needles = |repository: &Repository| repository.needles.len();
+        draw_parts(dataset, seed, wanted, Repository::of, needles, |repository, number| {
+            self.sample(repository, number, &asker, counter)
+        })
     }
 
-    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
-        let outcome = |generated: Generated| {
-            let reference = Reference::deserialize(&sample.reference).expect("made by this task");
-            let outcome = Outcome::new(reference, self.prompt, generated.generation);
-            serde_json::to_value(outcome).expect("plain data")
-        };
+    fn limits(&self) -> Limits {
         let stop: fn(&str) -> bool = match self.prompt {
             PromptStyle::Raw => |text| text.contains(prompt::FENCE),
             PromptStyle::Chat => |_| false,
         };
-        Request::Generate {
-            limits: Limits { max_new_tokens: self.max_new_tokens, stop },
-            candidates: &[],
-            outcome: Box::new(outcome),
-        }
+        Limits { max_new_tokens: self.max_new_tokens, stop }
     }
 
-    fn metrics(&self) -> &'static [Metric] {
-        METRICS
+    fn judge(&self, _sample: &Sample, reference: Reference, generated: Generated) -> Outcome {
+        Outcome::new(reference, self.prompt, generated.generation)
     }
 
-    fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {
-        let outcome = Outcome::deserialize(outcome)?;
-        let measure =
-            |metric, group, share: f64| Measure { group, metric, numerator: 100.0 * share, denominator: 1.0 };
-        let passes = |tenths| f64::from(outcome.passes(f64::from(tenths) / 10.0));
+    fn score(&self, outcome: &Outcome) -> Vec<Measure> {
+        let passes = |tenths: u8| percent(outcome.passes(f64::from(tenths) / 10.0));
         let cell = Group::Cell { length: self.context_tokens, depth: outcome.depth };
         let groups = [Group::Part(outcome.language.name()), Group::All, cell];
-        let of =
-            |group| [measure("pass", group, passes(8)), measure("similarity", group, outcome.own_similarity)];
-        let bars = (0..=10).map(|tenths| measure("pass", Group::Bar(tenths), passes(tenths)));
-        Ok(groups.into_iter().flat_map(of).chain(bars).collect())
+        let figures = [("pass", passes(8)), ("similarity", 100.0 * outcome.own_similarity)];
+        let mut measures = Measure::of_sample(&groups, &figures);
+        for tenths in 0..=10 {
+            measures.extend(Measure::of_sample(&[Group::Bar(tenths)], &[("pass", passes(tenths))]));
+        }
+        measures
     }
 }
 
@@ -150,7 +117,7 @@ impl RepoQa {
     /// The sample of a repository's needle.
     ///
     /// # Errors
-    /// [`ErrorKind::Tokenizer`] when a text cannot be tokenized, naming the repository.
+    /// [`longcode_base::error::ErrorKind::Tokenizer`] when a text cannot be tokenized, naming the repository.
     fn sample(
         &self,
         repository: &Repository,
@@ -181,12 +148,8 @@ impl RepoQa {
         Ok(Sample {
             id: format!("{language}::{name}::{number}::{}", needle.name),
             bucket: Span { from: 0, to: self.context_tokens },
-            text: asked.text,
             language: Some(*language),
-            file_starts: asked.file_starts,
-            tokens: asked.tokens,
-            reference: serde_json::to_value(reference).expect("plain data"),
-            ..Sample::default()
+            ..Sample::from(asked).held_to(&reference)
         })
     }
 }

@@ -1,27 +1,17 @@
 //! Against what RepoQA's own code made (scripts/make_benchmark_fixtures.py).
 
-use std::io::Read;
-use std::path::PathBuf;
-
-use serde_json::json;
+use serde_json::{Value, json};
 
 use longcode_text::TextDirectory;
 
 use super::*;
+use crate::task::testing::{generation, in_repository, nano, unpacked};
+use crate::task::{Answer, Task};
 use longcode_structure::Language;
-use longcode_text::{Ended, Generation};
-
-fn repository_path(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
-}
+use longcode_text::Ended;
 
 pub(super) fn contexts() -> Value {
-    let file =
-        std::fs::File::open(repository_path("crates/longcode-tasks/tests/benchmarks/repoqa_context.json.gz"))
-            .unwrap();
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
-    serde_json::from_str(&text).unwrap()
+    unpacked("repoqa_context.json.gz")
 }
 
 fn answers() -> Value {
@@ -33,7 +23,7 @@ fn dataset(document: &Value) -> (tempfile::TempDir, Dataset) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("datasets")).unwrap();
     std::fs::write(dir.path().join("repoqa.json"), document.to_string()).unwrap();
-    let manifest = std::fs::read_to_string(repository_path("datasets/repoqa.toml")).unwrap();
+    let manifest = std::fs::read_to_string(in_repository("datasets/repoqa.toml")).unwrap();
     let path = manifest.lines().find(|line| line.starts_with("path")).unwrap();
     let manifest = manifest.replace(path, "path = \"../repoqa.json\"");
     std::fs::write(dir.path().join("datasets/repoqa.toml"), manifest).unwrap();
@@ -45,10 +35,6 @@ fn task(keys: &str) -> RepoQa {
     let task: RepoQa = toml::from_str(&format!("samples = 1000\n{keys}")).unwrap();
     task.check().unwrap();
     task
-}
-
-fn nano() -> TextDirectory {
-    TextDirectory::open(&repository_path("models/nano")).unwrap()
 }
 
 /// The prompt of a needle among samples.
@@ -70,7 +56,7 @@ fn prompts_are_repo_qa_s() {
     // A template that says nothing: the prompt for instruct models itself.
     let plain = tempfile::tempdir().unwrap();
     for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
-        std::fs::copy(repository_path("models/nano").join(name), plain.path().join(name)).unwrap();
+        std::fs::copy(in_repository("models/nano").join(name), plain.path().join(name)).unwrap();
     }
     std::fs::write(plain.path().join("chat_template.jinja"), "{{ messages[0].content }}").unwrap();
     for (key, style) in [("contexts", "chat"), ("base_prompts", "raw")] {
@@ -137,7 +123,7 @@ fn answers_are_judged_as_there() {
             functions: repository.needles.iter().map(function).collect(),
         };
         let text = case["output"].as_str().unwrap().to_string();
-        let generation = Generation { ids: Vec::new(), text, ended: Ended::EndOfSequence };
+        let generation = generation(text, Ended::EndOfSequence);
         let outcome = serde_json::to_value(Outcome::new(reference, PromptStyle::Chat, generation)).unwrap();
         assert_eq!(outcome["function"], case["extracted"]);
         assert_eq!(outcome["best"], case["best"]);
@@ -156,15 +142,13 @@ fn an_echo_of_the_needle_scores_1() {
     let (_dir, dataset) = dataset(&fixture["dataset"]);
     let task = task("context_tokens = 512");
     for sample in task.samples(&dataset, &nano(), 0).unwrap().samples {
-        let reference = Reference::deserialize(&sample.reference).unwrap();
+        let reference: Reference = sample.reference();
         let text = format!("\n{}\n```", reference.functions[reference.asked].text);
-        let Request::Generate { limits, outcome, .. } = task.request(&sample, 512) else {
-            panic!("it generates")
-        };
+        let limits = task.limits();
         assert!((limits.stop)(&text) && !(limits.stop)("``"));
-        let generation = Generation { ids: Vec::new(), text, ended: Ended::Stop };
-        let outcome = outcome(Generated { generation, candidates: Vec::new(), alone: None });
-        for measure in task.measures(&outcome).unwrap() {
+        let generation = generation(text, Ended::Stop);
+        let answer = Answer::Generated(Generated { generation, candidates: Vec::new(), alone: None });
+        for measure in task.measures(&task.outcome(&sample, answer, 512)).unwrap() {
             assert_eq!(measure.numerator, 100.0, "{} {measure:?}", sample.id);
         }
     }

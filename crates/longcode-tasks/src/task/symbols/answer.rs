@@ -8,7 +8,7 @@ use longcode_text::{Ended, Generation};
 
 /// A function's or class's name, and where it is defined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Symbol {
+pub(in crate::task) struct Symbol {
     pub name: String,
     /// Token of the prompt at which the definition begins; none where it is not known.
     pub position: Option<usize>,
@@ -16,10 +16,10 @@ pub(super) struct Symbol {
 
 /// What is stored of a file.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Outcome {
+pub(in crate::task) struct Outcome {
     text: String,
     ended: Ended,
-    pub symbols: Vec<Found>,
+    pub(super) symbols: Vec<Found>,
     /// Different identifiers that the text lists.
     pub listed: usize,
     /// Those of them that are symbols.
@@ -89,6 +89,7 @@ fn is_of_word(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::testing::generation;
 
     fn listed(answer: &str) -> Vec<&str> {
         identifiers(list(answer).0).into_iter().collect()
@@ -108,11 +109,7 @@ mod tests {
         let symbols = ["get", "get_all", "Set", "run"];
         let symbols: Vec<_> =
             symbols.map(|name| Symbol { name: name.into(), position: None }).into_iter().collect();
-        let generation = Generation {
-            ids: Vec::new(),
-            text: "['get_all', 'other']\n\nrun()".into(),
-            ended: Ended::MaxNewTokens,
-        };
+        let generation = generation("['get_all', 'other']\n\nrun()", Ended::MaxNewTokens);
         let outcome = Outcome::new(symbols, generation);
         let became: Vec<_> = outcome.symbols.iter().map(|symbol| (symbol.found, symbol.exact)).collect();
         assert_eq!(became, [(true, false), (true, true), (false, false), (true, false)]);
@@ -122,7 +119,7 @@ mod tests {
     #[test]
     fn a_name_that_the_limit_cut_is_not_listed() {
         let listed = |text: &str, ended| {
-            let generation = Generation { ids: Vec::new(), text: text.into(), ended };
+            let generation = generation(text, ended);
             Outcome::new(Vec::new(), generation).listed
         };
         assert_eq!(listed("['get', 'proces", Ended::MaxNewTokens), 1);

@@ -8,13 +8,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::draw::{Drawn, draw};
-use super::{
-    Better, Generated, Group, LeftOut, Measure, Metric, Request, Sample, Selection, Span, Task, TaskKind,
-    fewer_than_asked, kind_of, with_left_out,
-};
+use super::draw::{Wanted, draw};
+use super::keys::number;
+use super::{Better, Generated, Group, Measure, Metric, Prompts, Sample, Selection, Span, TaskKind, kind_of};
 use crate::dataset::{Dataset, Record};
-use answer::{Outcome, Symbol};
+use answer::{Found, Outcome, Symbol};
 use longcode_base::error::{Error, ErrorKind, Result, refuse, refuse_zeros};
 use longcode_structure::{Language, definitions};
 use longcode_text::{Asker, Limits, Prompt, PromptStyle, TextSide};
@@ -22,16 +20,6 @@ use longcode_text::{Asker, Limits, Prompt, PromptStyle, TextSide};
 /// What comes after the file's text.
 const QUESTION: &str = "\n# Task: Extract all defined function names and class names from the above code \
                         snippet.\nextracted_entities = ";
-
-const METRICS: &[Metric] = &[
-    Metric::share("recall", Better::Higher)
-        .titled("Recall of names as parts of the answer", OVER)
-        .by_position("Recall of names as parts of the answer, by position of the definition, tokens."),
-    Metric::share("exact_recall", Better::Higher)
-        .titled("Recall of whole identifiers", OVER)
-        .by_position("Recall of whole identifiers, by position of the definition, tokens."),
-    Metric::share("exact_precision", Better::Higher).titled("Precision of whole identifiers", OVER),
-];
 
 /// What follows every title.
 const OVER: &str = ", mean over files";
@@ -42,20 +30,20 @@ const OVER: &str = ", mean over files";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Symbols {
-    /// Files have more tokens than this.
-    #[serde(default = "default_min_tokens")]
+    /// Files have more tokens than this: the paper's.
+    #[serde(default = "number::<10_000>")]
     pub min_tokens: usize,
-    /// Files have fewer tokens than this.
-    #[serde(default = "default_max_tokens")]
+    /// Files have fewer tokens than this: the paper's.
+    #[serde(default = "number::<16_000>")]
     pub max_tokens: usize,
-    /// Files have more symbols than this.
-    #[serde(default = "default_min_symbols")]
+    /// Files have more symbols than this: the paper's.
+    #[serde(default = "number::<10>")]
     pub min_symbols: usize,
-    /// Tokens that are generated.
-    #[serde(default = "default_max_new_tokens")]
+    /// Most tokens that are generated: this project's; the paper is silent.
+    #[serde(default = "number::<128>")]
     pub max_new_tokens: usize,
-    /// Tokens of the prompt that are one column of recall by position.
-    #[serde(default = "default_position_width")]
+    /// Tokens of the prompt that are one column of recall by position: eight columns at the paper's lengths.
+    #[serde(default = "number::<2048>")]
     pub position_width: usize,
     /// Files.
     pub samples: usize,
@@ -64,39 +52,27 @@ pub(super) struct Symbols {
     pub prompt: PromptStyle,
 }
 
-/// The paper's.
-fn default_min_tokens() -> usize {
-    10_000
-}
-
-/// The paper's.
-fn default_max_tokens() -> usize {
-    16_000
-}
-
-/// The paper's.
-fn default_min_symbols() -> usize {
-    10
-}
-
-/// This project's; the paper is silent.
-fn default_max_new_tokens() -> usize {
-    128
-}
-
-/// Eight columns at the paper's lengths.
-fn default_position_width() -> usize {
-    2048
-}
-
 pub(super) const ENTRY: TaskKind = kind_of::<Symbols>(
     "symbols",
     "the names of a file's functions and classes (Zhang et al. 2024, section 5.1)",
     "samples, min_tokens=10000, max_tokens=16000, min_symbols=10, max_new_tokens=128, position_width=2048, prompt=raw",
 );
 
-impl Task for Symbols {
-    fn check(&self) -> Result<()> {
+impl Prompts for Symbols {
+    type Reference = Vec<Symbol>;
+    type Outcome = Outcome;
+
+    const METRICS: &'static [Metric] = &[
+        Metric::share("recall", Better::Higher)
+            .titled("Recall of names as parts of the answer", OVER)
+            .by_position("Recall of names as parts of the answer, by position of the definition, tokens."),
+        Metric::share("exact_recall", Better::Higher)
+            .titled("Recall of whole identifiers", OVER)
+            .by_position("Recall of whole identifiers, by position of the definition, tokens."),
+        Metric::share("exact_precision", Better::Higher).titled("Precision of whole identifiers", OVER),
+    ];
+
+    fn check_keys(&self) -> Result<()> {
         if self.min_tokens + 1 >= self.max_tokens {
             let what = format!("no length is between {} and {} tokens", self.min_tokens, self.max_tokens);
             return refuse("max_tokens", what, "give a larger one than min_tokens, as 16000 to 10000");
@@ -108,39 +84,31 @@ impl Task for Symbols {
         ])
     }
 
-    fn samples(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
+    fn prompts(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
         let asker = Asker::new(self.prompt, model).map_err(|e| e.at_key("prompt"))?;
-        let Drawn { samples, left_out } =
-            draw(dataset, seed, self.samples, |record| self.sample(record, &asker))?;
-        match samples.is_empty() {
-            true => Err(self.none(&left_out, dataset)),
-            false => {
-                let fewer = fewer_than_asked("all", samples.len(), self.samples, "files");
-                Ok(Selection { samples, left_out, notes: fewer.into_iter().collect() })
-            }
-        }
-    }
-
-    fn request<'a>(&'a self, sample: &'a Sample, _trained_length: usize) -> Request<'a> {
-        let outcome = |generated: Generated| {
-            let symbols = Vec::deserialize(&sample.reference).expect("made by this task");
-            serde_json::to_value(Outcome::new(symbols, generated.generation)).expect("plain data")
+        let wanted = Wanted {
+            count: self.samples,
+            name: "files",
+            none: format!(
+                "no file between {} and {} tokens with more than {} functions and classes",
+                self.min_tokens, self.max_tokens, self.min_symbols
+            ),
+            fix: "change `min_tokens`, `max_tokens` or `min_symbols`, or use a data set with such files",
         };
-        Request::Generate {
-            limits: Limits { max_new_tokens: self.max_new_tokens, stop: |_| false },
-            candidates: &[],
-            outcome: Box::new(outcome),
-        }
+        draw(dataset, seed, wanted, |record| self.sample(record, &asker))
     }
 
-    fn metrics(&self) -> &'static [Metric] {
-        METRICS
+    fn limits(&self) -> Limits {
+        Limits { max_new_tokens: self.max_new_tokens, stop: |_| false }
     }
 
-    fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error> {
-        let outcome = Outcome::deserialize(outcome)?;
+    fn judge(&self, _sample: &Sample, symbols: Vec<Symbol>, generated: Generated) -> Outcome {
+        Outcome::new(symbols, generated.generation)
+    }
+
+    fn score(&self, outcome: &Outcome) -> Vec<Measure> {
         let share = |part: usize, of: usize| if of > 0 { part as f64 / of as f64 } else { 0.0 };
-        let count = |is: fn(&answer::Found) -> bool| outcome.symbols.iter().filter(|one| is(one)).count();
+        let count = |is: fn(&Found) -> bool| outcome.symbols.iter().filter(|one| is(one)).count();
         let symbols = outcome.symbols.len();
         let of_file = [
             ("recall", share(count(|one| one.found), symbols)),
@@ -148,9 +116,9 @@ impl Task for Symbols {
             // A file of which nothing is listed has precision 0.
             ("exact_precision", share(outcome.right, outcome.listed)),
         ];
-        let measure = |group, metric, numerator| Measure { group, metric, numerator, denominator: 1.0 };
-        let of_file = of_file.into_iter().map(|(metric, value)| measure(Group::All, metric, value));
-        Ok(of_file.chain(self.position_measures(&outcome)).collect())
+        let mut measures = Measure::of_sample(&[Group::All], &of_file);
+        measures.extend(self.position_measures(outcome));
+        measures
     }
 }
 
@@ -174,12 +142,8 @@ impl Symbols {
             None => Ok(Some(Sample {
                 id: record.id.clone(),
                 bucket: Span { from: self.min_tokens + 1, to: self.max_tokens },
-                text: asked.text,
                 language: record.language,
-                file_starts: asked.file_starts,
-                tokens: asked.tokens,
-                reference: serde_json::to_value(symbols).expect("plain data"),
-                ..Sample::default()
+                ..Sample::from(asked).held_to(&symbols)
             })),
         }
     }
@@ -194,16 +158,6 @@ impl Symbols {
         }
         (symbols <= self.min_symbols)
             .then(|| format!("it has {symbols} symbols, not more than {}", self.min_symbols))
-    }
-
-    fn none(&self, left_out: &[LeftOut], dataset: &Dataset) -> Error {
-        let what = format!(
-            "no file between {} and {} tokens with more than {} functions and classes",
-            self.min_tokens, self.max_tokens, self.min_symbols
-        );
-        Error::new(ErrorKind::Dataset, with_left_out(what, left_out))
-            .in_file(&dataset.path)
-            .fix("change `min_tokens`, `max_tokens` or `min_symbols`, or use a data set with such files")
     }
 
     /// Symbols found of those that are defined in each stretch of the prompt.

@@ -1,21 +1,15 @@
-use std::path::Path;
-
-use serde_json::json;
-
-use longcode_text::TextDirectory;
+use serde_json::{Value, json};
 
 use super::*;
-use longcode_text::{Ended, Generation};
+use crate::task::Task;
+use crate::task::testing::{generation, in_repository, nano};
+use longcode_text::Ended;
 
 fn task(keys: &str) -> Result<Symbols> {
     let keys = format!("min_tokens = 10\nmax_tokens = 200\nmin_symbols = 1\nsamples = 9\n{keys}");
     let task: Symbols =
         toml::from_str(&keys).map_err(|e| Error::new(ErrorKind::Config, e.message().to_string()))?;
     task.check().map(|()| task)
-}
-
-fn repository(path: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
 const CODE: &str = "class A:\n    def get(self):\n        return 1\n\ndef run():\n    return A().get()\n";
@@ -25,18 +19,18 @@ fn selection(task: &Symbols, lines: &[Value], authors: bool) -> Result<Selection
     let dir = tempfile::tempdir().unwrap();
     let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
     std::fs::write(dir.path().join("d.jsonl"), lines).unwrap();
-    let manifest = std::fs::read_to_string(repository("datasets/code-symbol-understanding.toml")).unwrap();
+    let manifest = std::fs::read_to_string(in_repository("datasets/code-symbol-understanding.toml")).unwrap();
     let manifest = manifest
         .replace("name = \"code-symbol-understanding\"", "name = \"m\"")
         .replace("official/code_symbol_understanding.jsonl", "d.jsonl");
     std::fs::write(dir.path().join("m.toml"), manifest).unwrap();
     let reference = if authors { "m.toml" } else { "d.jsonl" };
     let dataset = Dataset::open(reference, &[dir.path().to_path_buf()]).unwrap();
-    task.samples(&dataset, &TextDirectory::open(&repository("models/nano")).unwrap(), 0)
+    task.samples(&dataset, &nano(), 0)
 }
 
 fn symbols(sample: &Sample) -> Vec<Symbol> {
-    Vec::deserialize(&sample.reference).unwrap()
+    sample.reference()
 }
 
 /// What a symbol's token begins with.
@@ -117,7 +111,7 @@ fn figures_of_a_file_and_by_position() {
         symbol("x", None),
     ];
     let text = "['get_all', 'other']".to_string();
-    let generation = Generation { ids: Vec::new(), text, ended: Ended::MaxNewTokens };
+    let generation = generation(text, Ended::MaxNewTokens);
     let outcome = serde_json::to_value(Outcome::new(symbols, generation)).unwrap();
     let measures = task.measures(&outcome).unwrap();
     let figure = |group, metric: &str| {
@@ -137,7 +131,7 @@ fn figures_of_a_file_and_by_position() {
 #[test]
 fn nothing_listed_is_precision_0() {
     let symbols = vec![Symbol { name: "x".into(), position: None }];
-    let generation = Generation { ids: Vec::new(), text: "]".into(), ended: Ended::EndOfSequence };
+    let generation = generation("]", Ended::EndOfSequence);
     let outcome = serde_json::to_value(Outcome::new(symbols, generation)).unwrap();
     let measures = task("").unwrap().measures(&outcome).unwrap();
     assert!(measures.iter().all(|one| one.numerator == 0.0) && measures.len() == 3);
