@@ -10,7 +10,7 @@ use longcode::checkpoint::Checkpoint;
 use longcode::encoding::EncodingSpec;
 use longcode::error::{Error, ErrorKind, Result};
 use longcode::kernels::Precision;
-use longcode::model::Under;
+use longcode::model::EncodedModel;
 use longcode::structure::{Draw, Language, Source, segments};
 use longcode::{device, files};
 
@@ -40,7 +40,7 @@ fn main() -> Result<()> {
             .map(|&unit| segments(&source, &tokens.offsets, unit, draw).index)
             .collect();
         let bos = checkpoint.tokenizer.bos()?;
-        let under = Under { model: &network, config: &checkpoint.config, encoding: &encoding, bos };
+        let under = EncodedModel { model: &network, config: &checkpoint.config, encoding: &encoding, bos };
         println!("{:.4} nats a token under {encoding}", under.score(&tokens.ids, levels)?.loss());
     }
     Ok(())

@@ -3,7 +3,7 @@
 use chrono::{SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::kernels::{Precision, Products};
+use crate::kernels::{Bf16Instructions, Precision};
 
 /// One run of the program.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ impl Session {
             version: env!("CARGO_PKG_VERSION").into(),
             git_commit: env!("LONGCODE_COMMIT").into(),
             threads: rayon::current_num_threads(),
-            cpu_products: Some(Products::chosen().name().into()),
+            cpu_products: Some(Bf16Instructions::chosen().name().into()),
             started: now(),
         }
     }

@@ -16,7 +16,7 @@ use longcode::checkpoint::Checkpoint;
 use longcode::device::DeviceChoice;
 use longcode::encoding::EncodingSpec;
 use longcode::kernels::Precision;
-use longcode::model::Under;
+use longcode::model::EncodedModel;
 use proptest::test_runner::{Config, TestRunner};
 
 /// Longer than a block of queries, so that all kinds of stretches of keys occur.
@@ -65,7 +65,7 @@ fn check_first_losses(name: &str, precision: Precision, device: &Device) {
     let checkpoint = Checkpoint::open(&dir).unwrap();
     let model = checkpoint.load(device, precision).unwrap();
     let encoding = EncodingSpec::parse("rope").unwrap();
-    let under = Under { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None };
+    let under = EncodedModel { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None };
     let ours = under.score(&ids, Vec::new()).unwrap().nll;
     assert_eq!(ours.len(), tokens - 1);
     for (n, (ours, expected)) in ours.into_iter().zip(nll).enumerate() {

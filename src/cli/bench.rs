@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::{Precision, is_cpu};
 use crate::limits;
 use crate::memory;
-use crate::model::{Network, Under};
+use crate::model::{EncodedModel, Network};
 
 /// Tokens a second and peak memory of scoring, by encoding and length
 #[derive(Debug, clap::Args)]
@@ -82,7 +82,7 @@ impl Args {
         let device = self.device.open()?;
         for &length in &self.length {
             for encoding in encodings.iter().filter(|_| is_cpu(&device.device)) {
-                Under::check_scoring(&checkpoint.config, encoding, length)
+                EncodedModel::check_scoring(&checkpoint.config, encoding, length)
                     .map_err(|e| e.at("--length").fix("give a smaller length"))?;
             }
         }
@@ -110,7 +110,7 @@ impl Args {
         encoding: &EncodingSpec,
         length: usize,
     ) -> Result<(f64, Option<f64>)> {
-        let under = Under { model, config: &checkpoint.config, encoding, bos: None };
+        let under = EncodedModel { model, config: &checkpoint.config, encoding, bos: None };
         memory::reset_peak();
         under.time_of_scoring(self.warm_up.map_or(length, |tokens| tokens.min(length)))?;
         let mut seconds: Vec<f64> =

@@ -3,7 +3,7 @@
 use super::print;
 use crate::device::{NO_ADAPTER, adapters};
 use crate::error::Result;
-use crate::kernels::{Measured, Products};
+use crate::kernels::{Bf16Instructions, Measured};
 
 /// List what --device can be on this machine
 #[derive(Debug, clap::Args)]
@@ -36,8 +36,9 @@ impl Args {
 
 /// What the CPU multiplies bf16 numbers with, and what else it could.
 fn products() -> Result<String> {
-    let used = Products::checked()?;
-    let others: Vec<_> = Products::here().filter(|products| *products != used).map(Products::name).collect();
+    let used = Bf16Instructions::checked()?;
+    let others: Vec<_> =
+        Bf16Instructions::here().filter(|products| *products != used).map(Bf16Instructions::name).collect();
     let mut text = format!("{} products", used.name());
     if let Some(measured) = Measured::of(used) {
         let way = if measured.pays() { "bf16" } else { "f32" };

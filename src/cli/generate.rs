@@ -15,9 +15,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hash::sha256;
 use crate::kernels::Precision;
 use crate::limits;
-use crate::model::{Network, Under, generate};
+use crate::model::{EncodedModel, Network, generate};
 use crate::structure::{Draw, Language, Source, segments};
-use crate::text::{Asker, Limits, Prompt, PromptStyle};
+use crate::text::{Limits, Prompt, PromptFormatter, PromptStyle};
 
 /// Greedy continuation of files under one encoding
 #[derive(Debug, clap::Args)]
@@ -98,7 +98,7 @@ impl Args {
     ) -> Result<String> {
         let style = if self.chat { PromptStyle::Chat } else { PromptStyle::Raw };
         let Prompt { text: asked, tokens, file_starts, .. } =
-            Asker::new(style, checkpoint)?.ask(text.to_string(), Vec::new())?;
+            PromptFormatter::new(style, checkpoint)?.ask(text.to_string(), Vec::new())?;
         if tokens.ids.is_empty() {
             return Err(Error::new(ErrorKind::Source, "no token").fix("give a file that is not empty"));
         }
@@ -108,7 +108,7 @@ impl Args {
         let levels = encoding.units().iter().map(segments_by).collect();
         let room = self.max_new_tokens;
         let bos = checkpoint.tokenizer.bos()?;
-        let under = Under { model, config: &checkpoint.config, encoding, bos };
+        let under = EncodedModel { model, config: &checkpoint.config, encoding, bos };
         let started = Instant::now();
         let decoder = under.read(&tokens.ids, levels, room)?;
         let prompt_seconds = started.elapsed().as_secs_f64();

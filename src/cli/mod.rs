@@ -25,7 +25,7 @@ use crate::checkpoint::Checkpoint;
 use crate::encoding::{EncodingSpec, KINDS, ModelRope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::{self, Name};
-use crate::kernels::Products;
+use crate::kernels::Bf16Instructions;
 use crate::messages::{Format, Level};
 use crate::registry::Kind;
 use crate::task::TASKS;
@@ -146,7 +146,7 @@ pub fn main() -> ExitCode {
     let done = panic::catch_unwind(|| {
         memory::refuse_little()?;
         interrupt::handle()?;
-        Products::checked()?;
+        Bf16Instructions::checked()?;
         cli.command.execute()
     });
     match done.unwrap_or_else(|_| Err(panicked())) {

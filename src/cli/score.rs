@@ -12,7 +12,7 @@ use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::sha256;
 use crate::kernels::Precision;
-use crate::model::{Network, Under};
+use crate::model::{EncodedModel, Network};
 use crate::structure::{Draw, Language, Segments, Source, Unit, segments, segments_prefix_only};
 use crate::text::Tokens;
 
@@ -162,7 +162,7 @@ impl Args {
         }
         let levels = levels.into_iter().map(|segments| segments.index).collect();
         let bos = checkpoint.tokenizer.bos()?;
-        let under = Under { model, config: &checkpoint.config, encoding, bos };
+        let under = EncodedModel { model, config: &checkpoint.config, encoding, bos };
         let scores = under.score(&tokens.ids, levels)?;
         let segment_count = shown.index.last().map_or(0, |&last| last as usize + 1);
         Ok(match self.json {

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 
 use super::Network;
-use super::weights::{Hold, Weights};
+use super::weights::{WeightStorage, Weights};
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::kernels::Precision;
@@ -17,7 +17,7 @@ impl Checkpoint {
     /// file and the tensor.
     pub fn load(&self, device: &Device, precision: Precision) -> Result<Network> {
         precision.check(device)?;
-        self.take_all(Weights::open(self.tensors()?, Hold::on(device, precision)), device)
+        self.take_all(Weights::open(self.tensors()?, WeightStorage::on(device, precision)), device)
     }
 
     /// Loads the weights on a device as f32 tensors, which training can change.
@@ -25,7 +25,7 @@ impl Checkpoint {
     /// # Errors
     /// [`crate::error::ErrorKind::Model`], naming the file and the tensor.
     pub fn load_to_train(&self, device: &Device) -> Result<Network> {
-        self.take_all(Weights::open(self.tensors()?, Hold::Tensors), device)
+        self.take_all(Weights::open(self.tensors()?, WeightStorage::Tensors), device)
     }
 
     /// Refuses weights that [`Checkpoint::load`] would refuse, from the files' headers alone.
@@ -33,7 +33,7 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::load`].
     pub fn check_weights(&self) -> Result<()> {
-        self.take_all(Weights::open(self.tensors()?, Hold::Headers), &Device::flex()).map(drop)
+        self.take_all(Weights::open(self.tensors()?, WeightStorage::Headers), &Device::flex()).map(drop)
     }
 
     fn take_all(&self, mut weights: Weights, device: &Device) -> Result<Network> {

@@ -7,12 +7,13 @@
 //! | [`attention`] | relative attention of what was turned, in tensor operations; [`crate::kernels`] has it in one pass |
 //! | [`cache`], [`decode`] | reading a prompt, and continuing it token by token |
 //! | [`score`] | the loss of each token of a text |
-//! | [`under`] | both under an encoding and within its context |
+//! | [`encoded`] | both under an encoding and within its context |
 //! | [`training`] | the mean loss of many short sequences, with gradients |
 
 pub mod attention;
 pub mod cache;
 pub mod decode;
+pub mod encoded;
 #[cfg(test)]
 mod gradient_tests;
 mod load;
@@ -22,14 +23,13 @@ mod part;
 pub mod rotary;
 pub mod score;
 pub mod training;
-pub mod under;
 pub mod weights;
 
 pub use decode::{Decoder, generate};
+pub use encoded::EncodedModel;
+pub(crate) use encoded::TOGETHER;
 pub use network::{Network, SequenceRows};
 pub use rotary::RotaryTables;
-pub(crate) use under::TOGETHER;
-pub use under::Under;
 
 /// Largest tensor that the forward pass makes on its own account, in elements: 64 MiB of f32, half of
 /// the 128 MiB storage binding that small GPUs and software Vulkan allow. Work that would need more is

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Int, Tensor};
 use super::cache::{Cache, LayerCache};
 use super::matrix::{Matrix, Rows};
 use super::part::{FeedForward, Linear, Norm};
-use super::weights::{Hold, TensorRows, Weights};
+use super::weights::{TensorRows, WeightStorage, Weights};
 use super::{MAX_ELEMENTS, RotaryTables};
 use crate::checkpoint::{EMBEDDING, HEAD, LayerNorms, NetworkConfig, QkNorm};
 use crate::error::Result;
@@ -102,9 +102,9 @@ impl Network {
             embedding: config.multipliers.embedding,
             logits: config.multipliers.logits,
             precision: match weights.hold() {
-                Hold::Stored(precision) => precision,
-                Hold::Half => Precision::F16,
-                Hold::Tensors | Hold::Headers => Precision::F32,
+                WeightStorage::Stored(precision) => precision,
+                WeightStorage::Half => Precision::F16,
+                WeightStorage::Tensors | WeightStorage::Headers => Precision::F32,
             },
         })
     }

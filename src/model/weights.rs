@@ -16,7 +16,7 @@ use crate::kernels::{Precision, is_cpu};
 
 /// How a network holds its matrices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
+pub enum WeightStorage {
     /// As the checkpoint stores them, multiplied by the CPU's own kernels.
     Stored(Precision),
     /// As f32 tensors of the device.
@@ -27,13 +27,13 @@ pub enum Hold {
     Headers,
 }
 
-impl Hold {
+impl WeightStorage {
     /// How a device holds them under a precision that it has.
-    pub fn on(device: &Device, precision: Precision) -> Hold {
+    pub fn on(device: &Device, precision: Precision) -> WeightStorage {
         match precision {
-            Precision::F16 => Hold::Half,
-            _ if is_cpu(device) => Hold::Stored(precision),
-            _ => Hold::Tensors,
+            Precision::F16 => WeightStorage::Half,
+            _ if is_cpu(device) => WeightStorage::Stored(precision),
+            _ => WeightStorage::Tensors,
         }
     }
 }
@@ -43,7 +43,7 @@ pub struct Weights {
     source: Box<dyn TensorSource>,
     /// The source's names of tensors that were not taken yet.
     left: BTreeSet<String>,
-    hold: Hold,
+    hold: WeightStorage,
     /// Names and shapes that were asked for, where that is all that is wanted.
     asked: Option<Vec<(String, Vec<usize>)>>,
 }
@@ -125,7 +125,7 @@ fn cut(tensor: StoredTensor, pieces: &[TensorRows]) -> impl Iterator<Item = Stor
 
 impl Weights {
     /// The tensors of a source, to be held so.
-    pub(crate) fn open(source: Box<dyn TensorSource>, hold: Hold) -> Weights {
+    pub(crate) fn open(source: Box<dyn TensorSource>, hold: WeightStorage) -> Weights {
         let left = source.names().into_iter().collect();
         Weights { source, left, hold, asked: None }
     }
@@ -137,7 +137,7 @@ impl Weights {
     pub(super) fn listed<T>(
         load: impl FnOnce(&mut Weights) -> Result<T>,
     ) -> Result<Vec<(String, Vec<usize>)>> {
-        let mut weights = Weights::open(Box::new(Nothing), Hold::Headers);
+        let mut weights = Weights::open(Box::new(Nothing), WeightStorage::Headers);
         weights.asked = Some(Vec::new());
         load(&mut weights)?;
         Ok(weights.asked.unwrap_or_default())
@@ -149,7 +149,7 @@ impl Weights {
     }
 
     /// How matrices are held.
-    pub(super) fn hold(&self) -> Hold {
+    pub(super) fn hold(&self) -> WeightStorage {
         self.hold
     }
 
@@ -175,7 +175,7 @@ impl Weights {
     ) -> Result<Vec<Matrix>> {
         let rows = pieces.iter().map(|piece| piece.rows).sum();
         let name = self.find(name, &[rows, columns])?;
-        if self.hold == Hold::Headers {
+        if self.hold == WeightStorage::Headers {
             return Ok(pieces
                 .iter()
                 .map(|piece| Matrix::Tensor(unread([piece.rows, columns], device)))
@@ -184,8 +184,8 @@ impl Weights {
         let hold = |tensor: StoredTensor| {
             let shape = [tensor.shape[0], columns];
             Ok(match self.hold {
-                Hold::Stored(precision) => Matrix::Stored(Stored::new(Arc::new(tensor), precision)),
-                Hold::Half => {
+                WeightStorage::Stored(precision) => Matrix::Stored(Stored::new(Arc::new(tensor), precision)),
+                WeightStorage::Half => {
                     let values = TensorData::new(halves(&name, &tensor)?, shape);
                     Matrix::Tensor(Param::from_tensor(Tensor::from_data(values, (device, DType::F16))))
                 }
@@ -219,7 +219,7 @@ impl Weights {
         device: &Device,
     ) -> Result<Vec<Param<Tensor<1>>>> {
         let name = self.find(name, &[pieces.iter().map(|piece| piece.rows).sum()])?;
-        if self.hold == Hold::Headers {
+        if self.hold == WeightStorage::Headers {
             return Ok(pieces.iter().map(|piece| unread([piece.rows], device)).collect());
         }
         let pieces = cut(self.source.tensor(&name)?, pieces);

@@ -7,7 +7,7 @@ use super::Pending;
 use crate::checkpoint::Checkpoint;
 use crate::config::EncodingEntry;
 use crate::error::Result;
-use crate::model::{Network, Under, generate};
+use crate::model::{EncodedModel, Network, generate};
 use crate::run::{Account, Rates, kept};
 use crate::task::Ask;
 use crate::text::Ended;
@@ -135,8 +135,8 @@ impl<'a> Subject<'a> {
         self.under(encoding, None).time_of_scoring(length)
     }
 
-    fn under(&self, encoding: &'a EncodingEntry, bos: Option<u32>) -> Under<'a> {
-        Under { model: self.model, config: &self.checkpoint.config, encoding: &encoding.spec, bos }
+    fn under(&self, encoding: &'a EncodingEntry, bos: Option<u32>) -> EncodedModel<'a> {
+        EncodedModel { model: self.model, config: &self.checkpoint.config, encoding: &encoding.spec, bos }
     }
 }
 

@@ -8,7 +8,7 @@ use super::sample_segments;
 use crate::checkpoint::Checkpoint;
 use crate::config::{EncodingEntry, TaskEntry};
 use crate::error::{Error, Result};
-use crate::model::{Decoder, Network, Under, generate};
+use crate::model::{Decoder, EncodedModel, Network, generate};
 use crate::store::{Measured, SampleKey, SampleLine};
 use crate::structure::{Draw, Segments, Unit};
 use crate::task::{Answer, Ask, Generated, Sample, Scored};
@@ -180,9 +180,9 @@ impl Batch<'_> {
         })
     }
 
-    fn under<'m>(&'m self, checkpoint: &'m Checkpoint, model: &'m Network) -> Result<Under<'m>> {
+    fn under<'m>(&'m self, checkpoint: &'m Checkpoint, model: &'m Network) -> Result<EncodedModel<'m>> {
         let bos = checkpoint.tokenizer.bos()?;
-        Ok(Under { model, config: &checkpoint.config, encoding: &self.encoding.spec, bos })
+        Ok(EncodedModel { model, config: &checkpoint.config, encoding: &self.encoding.spec, bos })
     }
 
     /// Segment indices for each unit of the encoding.

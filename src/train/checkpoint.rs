@@ -18,7 +18,7 @@ use crate::checkpoint::safetensors::SafetensorsDir;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{create_new, read_text, unfinished_name};
 use crate::model::Network;
-use crate::model::weights::{Hold, Weights};
+use crate::model::weights::{WeightStorage, Weights};
 use crate::provenance::Session;
 
 const WEIGHTS: &str = "model.safetensors";
@@ -186,7 +186,7 @@ pub fn load(
     state: &State,
     device: &Device,
 ) -> Result<(Network, Vec<Moments>)> {
-    let mut weights = Weights::open(Box::new(SafetensorsDir::open(dir)?), Hold::Tensors);
+    let mut weights = Weights::open(Box::new(SafetensorsDir::open(dir)?), WeightStorage::Tensors);
     let model = Network::load(config, &mut weights, device)?;
     let inner = device.clone().inner();
     let mut moments = Vec::new();

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use longcode::checkpoint::{AttentionConfig, Checkpoint};
 use longcode::encoding::{EncodingSpec, ModelRope, Positions};
 use longcode::kernels::Precision;
-use longcode::model::{RotaryTables, Under};
+use longcode::model::{EncodedModel, RotaryTables};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -251,7 +251,7 @@ fn losses_of(
 ) -> Vec<f64> {
     let checkpoint = Checkpoint::open(&repository("tests/golden/tiny-llama")).unwrap();
     let model = checkpoint.load(device, precision).unwrap();
-    let under = Under { model: &model, config: &checkpoint.config, encoding, bos: None };
+    let under = EncodedModel { model: &model, config: &checkpoint.config, encoding, bos: None };
     under.score(ids, levels).unwrap().nll.into_iter().map(f64::from).collect()
 }
 

@@ -5,7 +5,7 @@ use crate::common::decoding::{
 };
 use burn::tensor::Device;
 use longcode::encoding::{Context, EncodingSpec};
-use longcode::model::Under;
+use longcode::model::EncodedModel;
 use proptest::prelude::*;
 
 #[test]
@@ -43,7 +43,7 @@ fn a_prompt_within_a_context() {
     let ids: Vec<u32> = (0..90).map(|n| n * 37 % 200).collect();
     let under = |spec: &str, bos: Option<u32>, ids: &[u32], levels: Vec<Vec<u32>>| {
         let encoding = EncodingSpec::parse(spec).unwrap();
-        let under = Under { model: &model, config: &checkpoint.config, encoding: &encoding, bos };
+        let under = EncodedModel { model: &model, config: &checkpoint.config, encoding: &encoding, bos };
         under.read(ids, levels, 8).map(|decoder| decoder.logits().to_vec())
     };
     let cut = [&[7], &ids[90 - 31..]].concat();
@@ -84,7 +84,7 @@ fn windows_of_a_context() {
         let levels = |range: std::ops::Range<usize>| {
             plain.units().iter().map(|_| level[range.clone()].to_vec()).collect::<Vec<_>>()
         };
-        let under = |encoding| Under { model: &model, config: &checkpoint.config, encoding, bos };
+        let under = |encoding| EncodedModel { model: &model, config: &checkpoint.config, encoding, bos };
         let ours = under(&limited).score(&ids, levels(0..301)).unwrap();
         assert_eq!((ours.nll.len(), ours.correct.len()), (300, 300), "{spec}");
         for window in context.windows(301) {

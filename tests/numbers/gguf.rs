@@ -15,7 +15,7 @@ use longcode::encoding::EncodingSpec;
 use longcode::error::Result;
 use longcode::kernels::Precision;
 use longcode::kernels::stored::FORMATS;
-use longcode::model::Under;
+use longcode::model::EncodedModel;
 use longcode::text::Tokenizer;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -27,7 +27,7 @@ fn losses(path: &Path, text: &str) -> (Vec<u32>, Vec<f32>) {
     let ids = checkpoint.tokenizer.encode(text).unwrap().ids;
     let model = checkpoint.load(&Device::flex(), Precision::F32).unwrap();
     let rope = EncodingSpec::parse("rope").unwrap();
-    let scores = Under { model: &model, config: &checkpoint.config, encoding: &rope, bos: None }
+    let scores = EncodedModel { model: &model, config: &checkpoint.config, encoding: &rope, bos: None }
         .score(&ids, Vec::new())
         .unwrap();
     (ids, scores.nll)

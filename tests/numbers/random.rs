@@ -14,7 +14,7 @@ use longcode::checkpoint::{read_chat_template, read_tokenizer};
 use longcode::encoding::EncodingSpec;
 use longcode::error::Result;
 use longcode::kernels::Precision;
-use longcode::model::Under;
+use longcode::model::EncodedModel;
 use longcode::text::chat::Message;
 use serde::Deserialize;
 
@@ -129,7 +129,7 @@ fn losses(model: &Path, text: &str) -> Result<Vec<f32>> {
     let ids = checkpoint.tokenizer.encode(text)?.ids;
     let network = checkpoint.load(&Device::flex(), Precision::F32)?;
     let rope = EncodingSpec::parse("rope")?;
-    let under = Under { model: &network, config: &checkpoint.config, encoding: &rope, bos: None };
+    let under = EncodedModel { model: &network, config: &checkpoint.config, encoding: &rope, bos: None };
     Ok(under.score(&ids, Vec::new())?.nll)
 }
 

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use longcode::checkpoint::Checkpoint;
 use longcode::encoding::EncodingSpec;
 use longcode::kernels::Precision;
-use longcode::model::{Under, generate};
+use longcode::model::{EncodedModel, generate};
 use longcode::text::Limits;
 use serde::Deserialize;
 
@@ -52,7 +52,7 @@ fn check(name: &str) {
     for precision in [Precision::F32, Precision::Split, Precision::Bf16] {
         let model = checkpoint.load(&Device::flex(), precision).unwrap();
         let rope = EncodingSpec::parse("rope").unwrap();
-        let under = Under { model: &model, config: &checkpoint.config, encoding: &rope, bos: None };
+        let under = EncodedModel { model: &model, config: &checkpoint.config, encoding: &rope, bos: None };
         for losses in expected.shorter.iter().chain([&expected.nll]) {
             let ours = under.score(&ids[..losses.len() + 1], Vec::new()).unwrap().nll;
             let difference = Difference::of(&ours, losses);
@@ -74,7 +74,7 @@ fn check_greedy(name: &str) {
     let checkpoint = Checkpoint::open(&dir).unwrap();
     let model = checkpoint.load(&Device::flex(), Precision::F32).unwrap();
     let rope = EncodingSpec::parse("rope").unwrap();
-    let under = Under { model: &model, config: &checkpoint.config, encoding: &rope, bos: None };
+    let under = EncodedModel { model: &model, config: &checkpoint.config, encoding: &rope, bos: None };
     let limits = Limits { max_new_tokens: expected.greedy.len(), stop: |_| false };
     let prompt = &expected.ids[..expected.prompt.unwrap()];
     let decoder = under.read(prompt, Vec::new(), limits.max_new_tokens).unwrap();
@@ -198,7 +198,7 @@ fn full_attention_lifts_the_window() {
     let score = |spec: &str| {
         let encoding = EncodingSpec::parse(spec).unwrap();
         encoding.check(&checkpoint.config.rope).unwrap();
-        Under { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None }
+        EncodedModel { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None }
             .score(&expected.ids, Vec::new())
             .unwrap()
             .nll

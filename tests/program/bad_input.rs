@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use longcode::checkpoint::Checkpoint;
 use longcode::encoding::EncodingSpec;
 use longcode::kernels::Precision;
-use longcode::model::Under;
+use longcode::model::EncodedModel;
 use safetensors::SafeTensors;
 
 /// Runs the workspace's config, which must be refused with all of `parts`, before anything is written.
@@ -442,7 +442,8 @@ fn weights_cut_short_while_they_are_read() {
         let model = checkpoint.load(&Device::flex(), Precision::F32).unwrap();
         fs::OpenOptions::new().write(true).open(&weights).unwrap().set_len(left).unwrap();
         let encoding = EncodingSpec::parse("rope").unwrap();
-        let under = Under { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None };
+        let under =
+            EncodedModel { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None };
         let error = under.score(&[1; 40], Vec::new()).unwrap_err();
         assert!(error.what.contains("cut short"), "{left} bytes left: {error}");
         assert!(error.to_string().contains("model.safetensors"), "{left} bytes left: {error}");

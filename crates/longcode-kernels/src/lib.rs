@@ -14,7 +14,7 @@ pub mod sight;
 pub mod stored;
 
 use cpu::vectorised;
-pub use cpu::{DifferentiableKernels, InferenceKernels, Measured, Operand, Products};
+pub use cpu::{Bf16Instructions, DifferentiableKernels, InferenceKernels, Measured, Operand};
 pub use precision::Precision;
 pub use sight::{Sight, Stretch, Turn};
 

@@ -42,22 +42,22 @@ impl Prompt {
 }
 
 /// Puts prompts to one model.
-pub struct Asker<'a> {
+pub struct PromptFormatter<'a> {
     tokenizer: &'a Tokenizer,
     chat: Option<ChatTemplate>,
 }
 
-impl<'a> Asker<'a> {
+impl<'a> PromptFormatter<'a> {
     /// One that puts prompts in that style.
     ///
     /// # Errors
     /// [`longcode_base::error::ErrorKind::Tokenizer`] for [`PromptStyle::Chat`] of a model without a chat template.
-    pub fn new(style: PromptStyle, model: &'a dyn TextSide) -> Result<Asker<'a>> {
+    pub fn new(style: PromptStyle, model: &'a dyn TextSide) -> Result<PromptFormatter<'a>> {
         let chat = match style {
             PromptStyle::Raw => None,
             PromptStyle::Chat => Some(model.chat_template()?),
         };
-        Ok(Asker { tokenizer: model.tokenizer(), chat })
+        Ok(PromptFormatter { tokenizer: model.tokenizer(), chat })
     }
 
     /// The model's.
@@ -86,7 +86,7 @@ impl<'a> Asker<'a> {
     /// The tokens of an answer as it would follow a prompt.
     ///
     /// # Errors
-    /// As [`Asker::ask`].
+    /// As [`PromptFormatter::ask`].
     pub fn continuation(&self, prompt: &Prompt, answer: &str) -> Result<Vec<u32>> {
         match self.chat {
             None => self.tokenizer.continuation(&prompt.text, answer),

@@ -11,7 +11,7 @@ mod side;
 pub mod tokenizer;
 
 pub use answer::{Ended, Generation, Limits, TokenScores};
-pub use ask::{Asker, Prompt, PromptStyle};
+pub use ask::{Prompt, PromptFormatter, PromptStyle};
 pub use chat::ChatTemplate;
 pub use side::{TextDirectory, TextSide, no_chat_template};
 pub use tokenizer::{Tokenizer, Tokens};

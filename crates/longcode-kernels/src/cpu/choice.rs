@@ -7,7 +7,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use super::processor::{Products, VARIABLE};
+use super::processor::{Bf16Instructions, VARIABLE};
 use super::product::{in_one_term, wide};
 use crate::stored::{Bytes, Format, StoredTensor};
 
@@ -26,9 +26,9 @@ pub struct Measured(f64);
 
 impl Measured {
     /// By these instructions, measured once for the process; none where there is nothing to choose.
-    pub fn of(products: Products) -> Option<Measured> {
+    pub fn of(products: Bf16Instructions) -> Option<Measured> {
         static FOUND: OnceLock<Measured> = OnceLock::new();
-        let is_open = products == Products::Avx512Bf16 && std::env::var_os(VARIABLE).is_none();
+        let is_open = products == Bf16Instructions::Avx512Bf16 && std::env::var_os(VARIABLE).is_none();
         is_open.then(|| *FOUND.get_or_init(measure))
     }
 
@@ -44,8 +44,8 @@ impl Measured {
 }
 
 /// Whether `precision = "bf16"` multiplies in bf16 by these instructions.
-pub(super) fn multiplies_in_bf16(products: Products) -> bool {
-    products != Products::F32 && Measured::of(products).is_none_or(Measured::pays)
+pub(super) fn multiplies_in_bf16(products: Bf16Instructions) -> bool {
+    products != Bf16Instructions::F32 && Measured::of(products).is_none_or(Measured::pays)
 }
 
 fn measure() -> Measured {
@@ -67,7 +67,7 @@ fn measure() -> Measured {
         };
         (0..TIMES).map(time).min().unwrap_or(Duration::MAX).as_secs_f64()
     };
-    let in_bf16 = quickest(&|| in_one_term(Products::Avx512Bf16, &x, &weight));
+    let in_bf16 = quickest(&|| in_one_term(Bf16Instructions::Avx512Bf16, &x, &weight));
     Measured(in_bf16 / quickest(&|| wide(&x, &weight)))
 }
 
@@ -77,15 +77,17 @@ mod tests {
 
     #[test]
     fn only_a_choice_is_measured() {
-        assert!(Measured::of(Products::Amx).is_none() && Measured::of(Products::F32).is_none());
-        assert!(!multiplies_in_bf16(Products::F32));
+        assert!(
+            Measured::of(Bf16Instructions::Amx).is_none() && Measured::of(Bf16Instructions::F32).is_none()
+        );
+        assert!(!multiplies_in_bf16(Bf16Instructions::F32));
         assert!(Measured(0.9).pays() && Measured(1.05).pays() && !Measured(1.4).pays());
     }
 
     /// Both ways give the same product, to what bf16 rounds.
     #[test]
     fn both_are_timed_on_the_same_product() {
-        if Products::Avx512Bf16.is_here() {
+        if Bf16Instructions::Avx512Bf16.is_here() {
             assert!(measure().ratio() > 0.0);
         }
     }

@@ -33,7 +33,7 @@ mod tiles;
 pub use choice::Measured;
 pub use differentiable::DifferentiableKernels;
 pub use inference::InferenceKernels;
-pub use processor::Products;
+pub use processor::Bf16Instructions;
 pub use product::Operand;
 pub(crate) use simd::vectorised;
 

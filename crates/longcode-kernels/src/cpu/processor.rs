@@ -4,12 +4,12 @@ use std::sync::OnceLock;
 
 use longcode_base::error::{Error, ErrorKind, Result};
 
-/// The environment variable that forces a way: one of [`Products::name`].
+/// The environment variable that forces a way: one of [`Bf16Instructions::name`].
 pub(super) const VARIABLE: &str = "LONGCODE_CPU";
 
 /// A way to multiply matrices of bf16 numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Products {
+pub enum Bf16Instructions {
     /// AMX tiles: `tdpbf16ps`, 16 rows by 32 columns of bf16 a register.
     Amx,
     /// AVX512-BF16: `vdpbf16ps`, 32 bf16 numbers an instruction.
@@ -19,64 +19,65 @@ pub enum Products {
     F32,
 }
 
-impl Products {
+impl Bf16Instructions {
     /// Every way, the fastest first.
-    pub const ALL: [Products; 3] = [Products::Amx, Products::Avx512Bf16, Products::F32];
+    pub const ALL: [Bf16Instructions; 3] =
+        [Bf16Instructions::Amx, Bf16Instructions::Avx512Bf16, Bf16Instructions::F32];
 
     /// Its name, as [`VARIABLE`] takes it.
     pub fn name(self) -> &'static str {
         match self {
-            Products::Amx => "amx",
-            Products::Avx512Bf16 => "avx512_bf16",
-            Products::F32 => "f32",
+            Bf16Instructions::Amx => "amx",
+            Bf16Instructions::Avx512Bf16 => "avx512_bf16",
+            Bf16Instructions::F32 => "f32",
         }
     }
 
     /// Whether this processor and its system allow it.
     pub fn is_here(self) -> bool {
         match self {
-            Products::Amx => Products::Avx512Bf16.is_here() && amx_is_here(),
+            Bf16Instructions::Amx => Bf16Instructions::Avx512Bf16.is_here() && amx_is_here(),
             #[cfg(target_arch = "x86_64")]
-            Products::Avx512Bf16 => {
+            Bf16Instructions::Avx512Bf16 => {
                 is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512bf16")
             }
             #[cfg(not(target_arch = "x86_64"))]
-            Products::Avx512Bf16 => false,
-            Products::F32 => true,
+            Bf16Instructions::Avx512Bf16 => false,
+            Bf16Instructions::F32 => true,
         }
     }
 
     /// The ways of this processor.
-    pub fn here() -> impl Iterator<Item = Products> {
-        Products::ALL.into_iter().filter(|products| products.is_here())
+    pub fn here() -> impl Iterator<Item = Bf16Instructions> {
+        Bf16Instructions::ALL.into_iter().filter(|products| products.is_here())
     }
 
     /// The way in use: what [`VARIABLE`] says, else the fastest of this processor.
     ///
     /// # Errors
     /// [`ErrorKind::Device`] for a name that is none, or none of this processor.
-    pub fn checked() -> Result<Products> {
-        let Ok(name) = std::env::var(VARIABLE) else { return Ok(Products::chosen()) };
-        let here: Vec<_> = Products::here().map(Products::name).collect();
+    pub fn checked() -> Result<Bf16Instructions> {
+        let Ok(name) = std::env::var(VARIABLE) else { return Ok(Bf16Instructions::chosen()) };
+        let here: Vec<_> = Bf16Instructions::here().map(Bf16Instructions::name).collect();
         match here.contains(&name.as_str()) {
-            true => Ok(Products::chosen()),
+            true => Ok(Bf16Instructions::chosen()),
             false => Err(Error::new(ErrorKind::Device, format!("this processor has no `{name}`"))
                 .at(format_args!("environment variable {VARIABLE}"))
                 .fix(format!("unset it, or give one of: {}", here.join(", ")))),
         }
     }
 
-    /// The way in use; the fastest where [`Products::checked`] would refuse.
-    pub fn chosen() -> Products {
-        static CHOSEN: OnceLock<Products> = OnceLock::new();
+    /// The way in use; the fastest where [`Bf16Instructions::checked`] would refuse.
+    pub fn chosen() -> Bf16Instructions {
+        static CHOSEN: OnceLock<Bf16Instructions> = OnceLock::new();
         *CHOSEN.get_or_init(|| {
             let forced = std::env::var(VARIABLE).ok();
-            let is_forced = |products: &Products| forced.as_deref() == Some(products.name());
-            let fastest = Products::here().next().unwrap_or(Products::F32);
-            Products::here().find(is_forced).unwrap_or(fastest)
+            let is_forced = |products: &Bf16Instructions| forced.as_deref() == Some(products.name());
+            let fastest = Bf16Instructions::here().next().unwrap_or(Bf16Instructions::F32);
+            Bf16Instructions::here().find(is_forced).unwrap_or(fastest)
         })
     }
 }

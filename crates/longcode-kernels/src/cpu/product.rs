@@ -13,7 +13,7 @@ use rayon::prelude::*;
 #[cfg(target_arch = "x86_64")]
 use super::choice::multiplies_in_bf16;
 use super::matrix::{Matrix, multiply, multiply_in_parallel};
-use super::processor::Products;
+use super::processor::Bf16Instructions;
 #[cfg(target_arch = "x86_64")]
 use super::row;
 use super::shared::Shared;
@@ -53,33 +53,33 @@ enum Way {
 
 /// The way of a weight's format under a precision: what is as exact as asked, and fastest.
 #[cfg(target_arch = "x86_64")]
-fn way(format: &Format, precision: Precision, products: Products) -> Way {
+fn way(format: &Format, precision: Precision, products: Bf16Instructions) -> Way {
     let is_bf16 = format == Format::bf16();
     match (products, precision) {
-        (Products::F32, _) => Way::Wide,
+        (Bf16Instructions::F32, _) => Way::Wide,
         (_, Precision::Bf16) if multiplies_in_bf16(products) => Way::Terms(Terms::One),
         // Several terms are faster than f32 products on tiles only.
-        (Products::Avx512Bf16, _) => Way::Wide,
-        (Products::Amx, Precision::Split) if is_bf16 => Way::Terms(Terms::Two),
-        (Products::Amx, Precision::Split) => Way::Terms(Terms::Cross),
-        (Products::Amx, _) if is_bf16 => Way::Terms(Terms::Three),
-        (Products::Amx, _) => Way::Wide,
+        (Bf16Instructions::Avx512Bf16, _) => Way::Wide,
+        (Bf16Instructions::Amx, Precision::Split) if is_bf16 => Way::Terms(Terms::Two),
+        (Bf16Instructions::Amx, Precision::Split) => Way::Terms(Terms::Cross),
+        (Bf16Instructions::Amx, _) if is_bf16 => Way::Terms(Terms::Three),
+        (Bf16Instructions::Amx, _) => Way::Wide,
     }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn way(_: &Format, _: Precision, _: Products) -> Way {
+fn way(_: &Format, _: Precision, _: Bf16Instructions) -> Way {
     Way::Wide
 }
 
 /// `x W^T`, `[rows, out]`, of `x [rows, in]` and a weight `[out, in]`.
 pub(super) fn product(x: &[f32], weight: &StoredTensor, precision: Precision, operand: &Operand) -> Vec<f32> {
-    product_by(Products::chosen(), x, weight, precision, operand)
+    product_by(Bf16Instructions::chosen(), x, weight, precision, operand)
 }
 
 /// [`product`] by a way of multiplying that this processor has.
 fn product_by(
-    products: Products,
+    products: Bf16Instructions,
     x: &[f32],
     weight: &StoredTensor,
     precision: Precision,
@@ -113,21 +113,22 @@ pub(super) fn rows(ids: &[i64], weight: &StoredTensor) -> Vec<f32> {
 /// Row of weights by row of weights, without a decoded copy; none where the processor or the format has no
 /// kernel for it.
 #[cfg(target_arch = "x86_64")]
-fn one_row(products: Products, x: &[f32], weight: &StoredTensor) -> Option<Vec<f32>> {
+fn one_row(products: Bf16Instructions, x: &[f32], weight: &StoredTensor) -> Option<Vec<f32>> {
     let has_f16c = is_x86_feature_detected!("f16c") && is_x86_feature_detected!("fma");
-    let operand = row::RowOperand::new(weight.format, x).filter(|_| products != Products::F32 && has_f16c)?;
+    let operand =
+        row::RowOperand::new(weight.format, x).filter(|_| products != Bf16Instructions::F32 && has_f16c)?;
     let mut out = vec![0.0; weight.shape[0]];
     let even = weight.shape[0].div_ceil(rayon::current_num_threads());
     let task = (FEW_TASK / weight.columns()).clamp(1, even);
     out.par_chunks_mut(task).enumerate().for_each(|(chunk, out)| {
-        // SAFETY: `Products` is not F32, so AVX-512 is there, and the others were asked for.
+        // SAFETY: `Bf16Instructions` is not F32, so AVX-512 is there, and the others were asked for.
         unsafe { operand.multiply(weight, chunk * task, out) };
     });
     Some(out)
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn one_row(_: Products, _: &[f32], _: &StoredTensor) -> Option<Vec<f32>> {
+fn one_row(_: Bf16Instructions, _: &[f32], _: &StoredTensor) -> Option<Vec<f32>> {
     None
 }
 
@@ -204,13 +205,13 @@ struct Wide {
 
 /// In one bf16 term, by instructions that this processor has.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn in_one_term(products: Products, x: &[f32], weight: &StoredTensor) -> Vec<f32> {
+pub(super) fn in_one_term(products: Bf16Instructions, x: &[f32], weight: &StoredTensor) -> Vec<f32> {
     in_terms(products, x, weight, Terms::One, &Operand::default())
 }
 
 /// In f32, as nothing else is there to measure.
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) fn in_one_term(_: Products, x: &[f32], weight: &StoredTensor) -> Vec<f32> {
+pub(super) fn in_one_term(_: Bf16Instructions, x: &[f32], weight: &StoredTensor) -> Vec<f32> {
     wide(x, weight)
 }
 
@@ -253,7 +254,7 @@ fn columns_of_task(outer: usize) -> usize {
 /// In bf16 terms.
 #[cfg(target_arch = "x86_64")]
 fn in_terms(
-    products: Products,
+    products: Bf16Instructions,
     x: &[f32],
     weight: &StoredTensor,
     terms: Terms,
@@ -333,7 +334,7 @@ mod tests {
     }
 
     /// The largest error of a product, as a part of the sum of its terms' sizes.
-    fn error(products: Products, weight: &StoredTensor, precision: Precision, x: &[f32]) -> f64 {
+    fn error(products: Bf16Instructions, weight: &StoredTensor, precision: Precision, x: &[f32]) -> f64 {
         let (outer, inner) = (weight.shape[0], weight.columns());
         let ours = product_by(products, x, weight, precision, &Operand::default());
         let values = weight.values();
@@ -354,7 +355,7 @@ mod tests {
     fn products_are_as_exact_as_asked() {
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let named = |name: &str| FORMATS.iter().find(|format| format.name == name).expect("a format");
-        for products in Products::here() {
+        for products in Bf16Instructions::here() {
             for name in ["F32", "F16", "BF16", "Q8_0"] {
                 for (rows, inner, outer) in
                     [(1, 256, 5), (5, 96, 70), (13, 32, 33), (33, 160, 64), (70, 2144, 40)]
@@ -378,7 +379,7 @@ mod tests {
     fn one_row_of_every_format() {
         let mut random = ChaCha8Rng::seed_from_u64(3);
         let x: Vec<f32> = (0..512).map(|_| random.random_range(-3.0..3.0)).collect();
-        for products in Products::here() {
+        for products in Bf16Instructions::here() {
             for format in FORMATS {
                 let mut weight = weight(format, [9, 512], &mut random);
                 // Random bytes hold scales that are no numbers, or so large that nothing else counts.
@@ -411,7 +412,7 @@ mod tests {
     #[test]
     fn odd_widths() {
         let mut random = ChaCha8Rng::seed_from_u64(2);
-        for products in Products::here() {
+        for products in Bf16Instructions::here() {
             for format in [Format::f32(), Format::bf16(), Format::f16()] {
                 let weight = weight(format, [19, 45], &mut random);
                 let x: Vec<f32> = (0..20 * 45).map(|_| random.random_range(-3.0..3.0)).collect();

@@ -8,7 +8,7 @@ mod there {
 
     use super::super::choice::multiplies_in_bf16;
     use super::super::inputs::Inputs;
-    use super::super::processor::Products;
+    use super::super::processor::Bf16Instructions;
     use super::super::simd::{exp_fused, sum};
     use super::super::softmax::online_softmax;
     pub(in crate::cpu) use super::super::tiles::Multiplier;
@@ -27,7 +27,7 @@ mod there {
         heads: Vec<Head>,
         dim: usize,
         terms: Terms,
-        products: Products,
+        products: Bf16Instructions,
     }
 
     /// Those of a key head.
@@ -65,13 +65,13 @@ mod there {
     impl Packed {
         /// None where the products are f32, or too few.
         pub(crate) fn of(inputs: &Inputs) -> Option<Packed> {
-            let products = Products::chosen();
+            let products = Bf16Instructions::chosen();
             let terms = match (products, inputs.precision) {
-                (Products::F32, _) | (_, Precision::F32 | Precision::F16) => return None,
+                (Bf16Instructions::F32, _) | (_, Precision::F32 | Precision::F16) => return None,
                 (_, Precision::Bf16) if !multiplies_in_bf16(products) => return None,
                 (_, Precision::Bf16) => Terms::One,
-                (Products::Amx, Precision::Split) => Terms::Cross,
-                (Products::Avx512Bf16, Precision::Split) => return None,
+                (Bf16Instructions::Amx, Precision::Split) => Terms::Cross,
+                (Bf16Instructions::Avx512Bf16, Precision::Split) => return None,
             };
             if inputs.sight.rows() < FEWEST || !inputs.lost.is_empty() {
                 return None;
@@ -140,7 +140,7 @@ mod there {
             weights: &mut Side,
         ) {
             let lines = weights.strip_of(scores.len() / width, width, self.terms.left());
-            // SAFETY: nothing is packed where `Products` is F32; the others have these instructions.
+            // SAFETY: nothing is packed where `Bf16Instructions` is F32; the others have these instructions.
             unsafe { softmax(scores, width, mixed, sums, lines, self.terms.left()) };
         }
 

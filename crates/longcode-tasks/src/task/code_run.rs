@@ -13,7 +13,7 @@ use super::{
 };
 use crate::dataset::{Dataset, Record};
 use longcode_base::error::{Error, ErrorKind, Result, refuse_zeros};
-use longcode_text::{Asker, Ended, Limits, PromptStyle, TextSide};
+use longcode_text::{Ended, Limits, PromptFormatter, PromptStyle, TextSide};
 
 /// What follows every title.
 const OVER: &str = ", by the prompt's tokens";
@@ -81,7 +81,7 @@ impl Prompts for CodeRun {
     }
 
     fn prompts(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
-        let asker = Asker::new(self.prompt, model).map_err(|e| e.at_key("prompt"))?;
+        let asker = PromptFormatter::new(self.prompt, model).map_err(|e| e.at_key("prompt"))?;
         let fix = "change `buckets`, or use InfiniteBench's code_run.jsonl";
         let wanted = Wanted::records_in_buckets(self.samples, fix);
         let drawn = draw(dataset, seed, wanted, |record| self.sample(record, &asker))?;
@@ -112,7 +112,7 @@ impl CodeRun {
     ///
     /// # Errors
     /// [`ErrorKind::Dataset`], naming file, line and field.
-    fn sample(&self, record: &Record, asker: &Asker) -> Result<Option<Sample>> {
+    fn sample(&self, record: &Record, asker: &PromptFormatter) -> Result<Option<Sample>> {
         let (text, answer) = (prompt(record)?, answer(record)?);
         let asked = || {
             let (text, truncated_tokens) =

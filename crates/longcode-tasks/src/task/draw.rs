@@ -5,7 +5,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::{LeftOut, Sample, Selection, fewer_than_asked, sift, with_left_out};
+use super::{LeftOut, Sample, Selection, fewer_than_asked, keep_ok, with_left_out};
 use crate::dataset::{Dataset, Record};
 use longcode_base::error::{Error, ErrorKind, Result};
 
@@ -60,7 +60,7 @@ pub(super) fn draw(
             break;
         }
         let made: Vec<_> = some.par_iter().map(&make).collect();
-        samples.extend(sift(made, &mut left_out).into_iter().flatten());
+        samples.extend(keep_ok(made, &mut left_out).into_iter().flatten());
     }
     samples.truncate(wanted.count);
     wanted.selection(samples, left_out, dataset)
@@ -80,13 +80,13 @@ pub(super) fn draw_parts<T: Sync>(
     make: impl Fn(&T, usize) -> Result<Sample> + Sync,
 ) -> Result<Selection> {
     let (records, mut left_out) = whole_records(dataset)?;
-    let wholes = sift(records.iter().map(read), &mut left_out);
+    let wholes = keep_ok(records.iter().map(read), &mut left_out);
     let mut drawn: Vec<(&T, usize)> =
         wholes.iter().flat_map(|whole| (0..parts(whole)).map(move |number| (whole, number))).collect();
     shuffle(&mut drawn, seed);
     drawn.truncate(wanted.count);
     let made: Vec<_> = drawn.into_par_iter().map(|(whole, number)| make(whole, number)).collect();
-    let samples = sift(made, &mut left_out);
+    let samples = keep_ok(made, &mut left_out);
     wanted.selection(samples, left_out, dataset)
 }
 

@@ -33,7 +33,7 @@ pub use measure::{Better, Measure, Metric, Parts, Range};
 use prompts::Prompts;
 pub(crate) use sample::by_rank;
 pub use sample::{Answer, Ask, Generated, LeftOut, Sample, Scored, Selection};
-use sample::{empty_buckets, fewer_than_asked, sift, with_left_out};
+use sample::{empty_buckets, fewer_than_asked, keep_ok, with_left_out};
 pub use span::Span;
 
 use std::fmt::Debug;

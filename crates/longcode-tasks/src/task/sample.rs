@@ -54,7 +54,7 @@ impl From<Error> for LeftOut {
 }
 
 /// What could be made of records; the errors of the others join what is left out.
-pub(super) fn sift<T>(made: impl IntoIterator<Item = Result<T>>, left_out: &mut Vec<LeftOut>) -> Vec<T> {
+pub(super) fn keep_ok<T>(made: impl IntoIterator<Item = Result<T>>, left_out: &mut Vec<LeftOut>) -> Vec<T> {
     made.into_iter().filter_map(|one| one.map_err(|error| left_out.push(error.into())).ok()).collect()
 }
 

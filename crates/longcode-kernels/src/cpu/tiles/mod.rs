@@ -20,7 +20,7 @@ use std::arch::x86_64::*;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::Products;
+use super::Bf16Instructions;
 
 /// Rows of a strip, columns of a panel, inner numbers of a step.
 pub(super) const SIDE: usize = 32;
@@ -159,17 +159,17 @@ impl<'a> Sums<'a> {
 
 /// A thread's readiness to multiply; lets go of the tile registers at its end.
 pub(in crate::cpu) struct Multiplier {
-    products: Products,
+    products: Bf16Instructions,
 }
 
 impl Multiplier {
     /// Readies this thread. None where the processor has no products of bf16 numbers.
-    pub(super) fn new(products: Products) -> Option<Multiplier> {
+    pub(super) fn new(products: Bf16Instructions) -> Option<Multiplier> {
         match products {
-            Products::F32 => return None,
-            Products::Avx512Bf16 => {}
-            // SAFETY: `Products::Amx` exists where the processor and the kernel let tiles be used.
-            Products::Amx => unsafe { amx::configure() },
+            Bf16Instructions::F32 => return None,
+            Bf16Instructions::Avx512Bf16 => {}
+            // SAFETY: `Bf16Instructions::Amx` exists where the processor and the kernel let tiles be used.
+            Bf16Instructions::Amx => unsafe { amx::configure() },
         }
         Some(Multiplier { products })
     }
@@ -191,7 +191,9 @@ impl Multiplier {
             // and `new` has made sure of the instructions.
             unsafe {
                 match self.products {
-                    Products::Amx => amx::multiply(terms, strip.as_ptr(), panel.as_ptr(), out, steps, add),
+                    Bf16Instructions::Amx => {
+                        amx::multiply(terms, strip.as_ptr(), panel.as_ptr(), out, steps, add)
+                    }
                     _ => avx512::multiply(terms, strip.as_ptr(), panel.as_ptr(), out, steps, add),
                 }
             }
@@ -211,7 +213,7 @@ impl Multiplier {
 
 impl Drop for Multiplier {
     fn drop(&mut self) {
-        if self.products == Products::Amx {
+        if self.products == Bf16Instructions::Amx {
             // SAFETY: as in `new`.
             unsafe { amx::release() };
         }
@@ -257,7 +259,7 @@ mod tests {
     /// No instruction reads or writes beyond its sides and its sums: what it would touch there ends the test.
     #[test]
     fn nothing_beyond_the_sides_is_touched() {
-        for products in Products::here() {
+        for products in Bf16Instructions::here() {
             let Some(multiplier) = Multiplier::new(products) else { continue };
             for terms in [Terms::One, Terms::Two, Terms::Three, Terms::Cross] {
                 for (steps, at_end) in [(1, true), (1, false), (5, true), (5, false)] {

@@ -156,7 +156,7 @@ impl Rows {
         self.lines.resize(count * width.div_ceil(SIDE) * terms, Line::ZERO);
         let rows = (0..count).map(|row| &x[row * stride..][..width]);
         for (x, lines) in rows.zip(self.lines.chunks_exact_mut(width.div_ceil(SIDE) * terms)) {
-            // SAFETY: sides are packed where `Products` is not F32, which has these instructions.
+            // SAFETY: sides are packed where `Bf16Instructions` is not F32, which has these instructions.
             unsafe { split_row(x, terms, lines) };
         }
         &self.lines
@@ -186,7 +186,7 @@ fn turn_into(rows: &[u8], count: usize, panel: &mut Panel, tile: usize) {
             false => &[0; LINE],
         };
         let turned = &mut panel[n * SIDE + tile * TILE..][..TILE];
-        // SAFETY: who packs panels has AVX-512: `Products` is not F32.
+        // SAFETY: who packs panels has AVX-512: `Bf16Instructions` is not F32.
         unsafe { turn(std::array::from_fn(column), turned.try_into().expect("16 lines")) };
     }
 }

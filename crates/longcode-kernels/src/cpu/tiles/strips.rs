@@ -89,6 +89,6 @@ fn pack_strip(strip: &mut [Line], x: &[f32], width: usize, terms: usize) {
             }
         }
     }
-    // SAFETY: sides are packed where `Products` is not F32, which has these instructions.
+    // SAFETY: sides are packed where `Bf16Instructions` is not F32, which has these instructions.
     unsafe { pack(strip, x, width, terms) }
 }

@@ -15,12 +15,12 @@ use super::keys::number;
 use super::middle_cut::{self, MiddleCut};
 use super::{
     Better, Generated, Group, LeftOut, Measure, Metric, Prompts, Sample, Selection, Span, TaskKind, by_rank,
-    empty_buckets, fewer_than_asked, kind_of, percent, sift, with_left_out,
+    empty_buckets, fewer_than_asked, keep_ok, kind_of, percent, with_left_out,
 };
 use crate::dataset::{Dataset, Record};
 use answer::{Outcome, Reference, has_line_of_code};
 use longcode_base::error::{Error, ErrorKind, Result, refuse_zeros};
-use longcode_text::{Asker, Limits, TextSide};
+use longcode_text::{Limits, PromptFormatter, TextSide};
 
 /// What follows every title.
 const OVER: &str = ", by the length of the record in words";
@@ -86,17 +86,17 @@ impl Prompts for Completion {
     }
 
     fn prompts(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
-        let asker = Asker::new(self.prompt.style(), model).map_err(|e| e.at_key("prompt"))?;
+        let asker = PromptFormatter::new(self.prompt.style(), model).map_err(|e| e.at_key("prompt"))?;
         let (mut records, mut left_out) = whole_records(dataset)?;
         shuffle(&mut records, seed);
-        let questions = sift(records.iter().map(|record| self.question(record)), &mut left_out);
+        let questions = keep_ok(records.iter().map(|record| self.question(record)), &mut left_out);
         let (mut buckets, mut notes, mut empty) = (Vec::new(), Vec::new(), Vec::new());
         for span in self.buckets.spans() {
             let inside = questions.iter().filter(|question| (span.from..span.to).contains(&question.length));
             let chosen: Vec<_> = inside.take(self.samples).collect();
             let made: Vec<_> =
                 chosen.into_par_iter().map(|question| self.sample(question, span, &asker)).collect();
-            let bucket = sift(made, &mut left_out);
+            let bucket = keep_ok(made, &mut left_out);
             if bucket.is_empty() {
                 empty.push(span);
             }
@@ -149,7 +149,7 @@ impl Completion {
         Ok(Question { record, context, input, answers, length })
     }
 
-    fn sample(&self, question: &Question, bucket: Span, asker: &Asker) -> Result<Sample> {
+    fn sample(&self, question: &Question, bucket: Span, asker: &PromptFormatter) -> Result<Sample> {
         let Question { record, context, input, answers, .. } = question;
         let ask = |text: String| {
             let (text, truncated) = MiddleCut::LongBench.cut(self.limit, text, asker.tokenizer())?;

@@ -16,7 +16,7 @@ use super::draw::{Wanted, draw};
 use super::{Generated, Group, Measure, Metric, Prompts, Sample, Selection, TaskKind, kind_of, middle_cut};
 use crate::dataset::{Dataset, Record};
 use longcode_base::error::{Result, refuse_zeros};
-use longcode_text::{Asker, Limits, Prompt, PromptStyle, TextSide};
+use longcode_text::{Limits, Prompt, PromptFormatter, PromptStyle, TextSide};
 
 /// Questions of a benchmark. Greedy. Beside the benchmark's own score of what is generated stand the shares of questions
 /// whose right letter, or whose right option's text, is the likeliest to go on with: small models rarely answer in form.
@@ -62,7 +62,7 @@ impl Prompts for MultipleChoice {
     }
 
     fn prompts(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
-        let asker = Asker::new(self.prompt, model).map_err(|e| e.at_key("prompt"))?;
+        let asker = PromptFormatter::new(self.prompt, model).map_err(|e| e.at_key("prompt"))?;
         let wanted = Wanted {
             count: self.samples,
             name: "questions",
@@ -105,7 +105,7 @@ impl MultipleChoice {
     ///
     /// # Errors
     /// [`longcode_base::error::ErrorKind::Dataset`], naming file, entry and field.
-    fn sample(&self, record: &Record, asker: &Asker) -> Result<Option<Sample>> {
+    fn sample(&self, record: &Record, asker: &PromptFormatter) -> Result<Option<Sample>> {
         let entry = self.benchmark.entry();
         let Some(question) = (entry.question)(record)? else { return Ok(None) };
         let asked = || -> Result<(Prompt, Vec<Vec<u32>>, Reference)> {
@@ -132,7 +132,7 @@ fn candidates(
     question: &Question,
     prompt: &Prompt,
     truncated_tokens: usize,
-    asker: &Asker,
+    asker: &PromptFormatter,
 ) -> Result<(Vec<Vec<u32>>, Reference)> {
     let after = |start: &str, option: &str| asker.continuation(prompt, &format!("{start}{option}"));
     let started = asker.continuation(prompt, question.before_option)?.len();

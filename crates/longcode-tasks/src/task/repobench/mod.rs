@@ -14,7 +14,7 @@ use super::keys::{number, on};
 use super::{Better, Generated, Group, Measure, Metric, Prompts, Sample, Selection, TaskKind, kind_of};
 use crate::dataset::{Dataset, Record};
 use longcode_base::error::{Error, Result, refuse_zeros};
-use longcode_text::{Asker, Limits, PromptStyle, TextSide};
+use longcode_text::{Limits, PromptFormatter, PromptStyle, TextSide};
 
 /// What follows every title.
 const OVER: &str = ", by the prompt's tokens";
@@ -78,7 +78,7 @@ impl Prompts for Repobench {
     }
 
     fn prompts(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
-        let asker = Asker::new(PromptStyle::Raw, model)?;
+        let asker = PromptFormatter::new(PromptStyle::Raw, model)?;
         let fix = "change `buckets`, or use a file of RepoBench v1.1";
         let wanted = Wanted::records_in_buckets(self.samples, fix);
         let drawn = draw(dataset, seed, wanted, |record| self.sample(record, &asker))?;
@@ -105,7 +105,7 @@ impl Repobench {
     ///
     /// # Errors
     /// [`longcode_base::error::ErrorKind::Dataset`], naming file, line and field.
-    fn sample(&self, record: &Record, asker: &Asker) -> Result<Option<Sample>> {
+    fn sample(&self, record: &Record, asker: &PromptFormatter) -> Result<Option<Sample>> {
         let parts = Parts::of(record)?;
         let place = |e: Error| e.at(&record.origin);
         let (text, left_out) = parts.prompt(self.limit, asker.tokenizer()).map_err(place)?;

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::dataset::Dataset;
 use longcode_base::error::{Error, Result, refuse_zeros};
-use longcode_text::{Asker, Limits, PromptStyle, TextSide, Tokenizer};
+use longcode_text::{Limits, PromptFormatter, PromptStyle, TextSide, Tokenizer};
 
 /// What follows every title.
 const OVER: &str = ", by language";
@@ -72,7 +72,7 @@ impl Prompts for RepoQa {
     }
 
     fn prompts(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
-        let asker = Asker::new(self.prompt, model).map_err(|e| e.at_key("prompt"))?;
+        let asker = PromptFormatter::new(self.prompt, model).map_err(|e| e.at_key("prompt"))?;
         let named = self.tokenizer.as_ref().map(|name| model.tokenizer_of(Path::new(name)));
         let named = named.transpose().map_err(|e| e.at_key("tokenizer"))?;
         let counter = named.as_ref().unwrap_or(model.tokenizer());
@@ -122,7 +122,7 @@ impl RepoQa {
         &self,
         repository: &Repository,
         number: usize,
-        asker: &Asker,
+        asker: &PromptFormatter,
         counter: &Tokenizer,
     ) -> Result<Sample> {
         let Repository { name, language, needles, .. } = repository;

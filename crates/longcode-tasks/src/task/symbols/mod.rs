@@ -15,7 +15,7 @@ use crate::dataset::{Dataset, Record};
 use answer::{Found, Outcome, Symbol};
 use longcode_base::error::{Error, ErrorKind, Result, refuse, refuse_zeros};
 use longcode_structure::{Language, definitions};
-use longcode_text::{Asker, Limits, Prompt, PromptStyle, TextSide};
+use longcode_text::{Limits, Prompt, PromptFormatter, PromptStyle, TextSide};
 
 /// What comes after the file's text.
 const QUESTION: &str = "\n# Task: Extract all defined function names and class names from the above code \
@@ -85,7 +85,7 @@ impl Prompts for Symbols {
     }
 
     fn prompts(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
-        let asker = Asker::new(self.prompt, model).map_err(|e| e.at_key("prompt"))?;
+        let asker = PromptFormatter::new(self.prompt, model).map_err(|e| e.at_key("prompt"))?;
         let wanted = Wanted {
             count: self.samples,
             name: "files",
@@ -128,7 +128,7 @@ impl Symbols {
     /// # Errors
     /// [`ErrorKind::Dataset`], naming file and line: a field is missing or wrong, the language has no parser
     /// here, or a record that lists its symbols is outside of the limits.
-    fn sample(&self, record: &Record, asker: &Asker) -> Result<Option<Sample>> {
+    fn sample(&self, record: &Record, asker: &PromptFormatter) -> Result<Option<Sample>> {
         let wrong = |what: String| Error::new(ErrorKind::Dataset, what).at(&record.origin);
         let code = record.text("text")?;
         let listed = record.get("answers")?.is_some();

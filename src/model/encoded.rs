@@ -17,7 +17,7 @@ pub(crate) const TOGETHER: usize = 4096;
 
 /// A model under an encoding.
 #[derive(Clone, Copy)]
-pub struct Under<'a> {
+pub struct EncodedModel<'a> {
     /// The network.
     pub model: &'a Network,
     /// Its shape.
@@ -28,7 +28,7 @@ pub struct Under<'a> {
     pub bos: Option<u32>,
 }
 
-impl<'a> Under<'a> {
+impl<'a> EncodedModel<'a> {
     /// Scores token ids: in one causal pass or, of a sequence longer than the encoding's context, window by
     /// window. `levels`: the segment index of each token for each of the encoding's units.
     ///
