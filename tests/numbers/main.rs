@@ -7,6 +7,5 @@ mod attention;
 mod decode;
 mod gguf;
 mod golden;
-mod identities;
 mod random;
 mod transformers;

@@ -1,221 +1,329 @@
-//! What must be equal: identities of `dynamic_yarn`, `clip`, `nope`, the key `temperature` and the key `positions` of
-//! `streaming_llm`. Those of the other kinds are in tests/numbers/identities.rs of the repository.
+//! Distances of the encodings: the worked case of the paper, the definitions, and the identities that
+//! must hold between them.
 
-use std::sync::Arc;
-
-use longcode_encoding::{EncodingSpec, KINDS, LongRope, ModelRope, Positions, Rotations, Yarn};
+use longcode_encoding::{EncodingSpec, ModelRope, Positions, Rotations};
 use proptest::prelude::*;
 
 const PAIRS: usize = 8;
 
-/// 8 pairs, trained at 64 tokens.
 fn model() -> ModelRope {
     ModelRope::plain(2 * PAIRS, 10000.0, 64)
 }
 
-/// The same with scalings of a checkpoint's own: one that scales the logits too, and one that follows the length.
-fn scaled_models() -> [ModelRope; 2] {
-    let yarn = Yarn {
-        factor: 4.0,
-        original_max_position: None,
-        beta_fast: 32.0,
-        beta_slow: 1.0,
-        attention_factor: None,
-        truncate: true,
-    };
-    let long_rope = LongRope {
-        short_factor: vec![1.0; PAIRS],
-        long_factor: (0..PAIRS).map(|p| 1.0 + p as f64).collect(),
-        original_max_position: 64,
-        attention_factor: 1.2,
-    };
-    [
-        ModelRope { scaling: Some(Arc::new(yarn)), ..model() },
-        ModelRope { scaling: Some(Arc::new(long_rope)), ..model() },
-    ]
-}
-
-fn under(model: &ModelRope, spec: &str, length: usize) -> Rotations {
+fn rotations(spec: &str, positions: &Positions) -> Rotations {
     let encoding = EncodingSpec::parse(spec).unwrap();
-    encoding.check(model).unwrap();
-    let levels = vec![(0..length as u32).map(|t| t / 5).collect(); encoding.units().len()];
-    encoding.rotations(model, &Positions::whole(length, levels))
+    encoding.check(&model()).unwrap();
+    encoding.rotations(&model(), positions)
 }
 
-fn rotations(spec: &str, length: usize) -> Rotations {
-    under(&model(), spec, length)
+fn flat(length: usize) -> Positions {
+    Positions::whole(length, vec![])
 }
 
-/// The same zones, rotations, frequencies and scales.
-fn assert_equal(a: &Rotations, b: &Rotations, what: &str) {
-    assert!(a == b, "{what}: {:?} for {:?}", a.spectrum, b.spectrum);
+/// Segment indices of segments with these lengths.
+fn level(lengths: &[usize]) -> Vec<u32> {
+    lengths.iter().zip(0..).flat_map(|(&length, index)| std::iter::repeat_n(index, length)).collect()
 }
 
-/// Two specs are equal on every model, within the trained length and beyond.
-fn assert_equal_everywhere(a: &str, b: &str) {
-    for model in [model()].iter().chain(&scaled_models()) {
-        for length in [1, 64, 65, 150] {
-            assert_equal(&under(model, a, length), &under(model, b, length), a);
+/// Every `(pair, i, j)` with `j <= i`.
+fn triples(length: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+    (0..PAIRS).flat_map(move |p| (0..length).flat_map(move |i| (0..=i).map(move |j| (p, i, j))))
+}
+
+/// The two encodings put every pair of tokens at the same distance, in every frequency pair.
+fn assert_same(a: &Rotations, b: &Rotations, length: usize) {
+    for (p, i, j) in triples(length) {
+        assert_eq!(a.delta(p, i, j), b.delta(p, i, j), "pair {p}, i {i}, j {j}");
+    }
+    assert_eq!(a.spectrum, b.spectrum);
+}
+
+#[test]
+fn figure_2() {
+    let positions = Positions::whole(6, vec![vec![0, 0, 0, 0, 1, 1]]);
+    let hirope = rotations("hirope:window=3,split=0.5", &positions);
+    let expected: [&[f64]; 6] = [
+        &[0.],
+        &[1., 0.],
+        &[2., 1., 0.],
+        &[2., 2., 1., 0.],
+        &[3., 3., 2., 1., 0.],
+        &[3., 3., 3., 2., 1., 0.],
+    ];
+    for (i, row) in expected.iter().enumerate() {
+        for (j, &distance) in row.iter().enumerate() {
+            assert_eq!(hirope.delta(PAIRS - 1, i, j), Some(distance), "high dims, i {i}, j {j}");
+            assert_eq!(hirope.delta(0, i, j), Some((i - j) as f64), "low dims, i {i}, j {j}");
         }
     }
+}
+
+#[test]
+fn splits_round_to_whole_pairs() {
+    let positions = Positions::whole(20, vec![vec![0; 20]]);
+    for (split, first_segment_pair) in [(0.0, 0), (0.25, 2), (0.3, 2), (0.32, 3), (0.7, 6), (1.0, 8)] {
+        let hirope = rotations(&format!("hirope:window=4,split={split}"), &positions);
+        let by_segment = (0..PAIRS).filter(|&p| hirope.delta(p, 19, 0) == Some(3.0)).collect::<Vec<_>>();
+        assert_eq!(by_segment, (first_segment_pair..PAIRS).collect::<Vec<_>>(), "split {split}");
+    }
+}
+
+#[test]
+fn levels_take_the_pairs_from_fine_to_coarse() {
+    let positions = Positions::whole(12, vec![level(&[3, 3, 3, 3]), level(&[6, 6])]);
+    let hirope = rotations("hirope:window=2,split=0.25/0.5,unit=statement/function", &positions);
+    let distances: Vec<f64> = (0..PAIRS).map(|p| hirope.delta(p, 11, 0).unwrap()).collect();
+    // Token distance 11; 3 statements and 1 function apart, both plus w - 1.
+    assert_eq!(distances, [11., 11., 4., 4., 2., 2., 2., 2.]);
+}
+
+#[test]
+fn dynamic_ntk_is_rope_up_to_the_trained_length() {
+    let rope = rotations("rope", &flat(64));
+    assert_same(&rotations("dynamic_ntk:factor=2", &flat(64)), &rope, 64);
+    assert_ne!(rotations("dynamic_ntk:factor=2", &flat(65)).spectrum, rope.spectrum);
+}
+
+#[test]
+fn self_extend_chooses_the_smallest_group_that_fits() {
+    // w + (L - w)/G <= (2/3) L0 = 42.67 with w = 24, L = 160: G >= 136 / 18.67 = 7.29.
+    assert_same(
+        &rotations("self_extend:window=24", &flat(160)),
+        &rotations("self_extend:window=24,group=8", &flat(160)),
+        160,
+    );
+}
+
+#[test]
+fn logn_scales_only_beyond_the_trained_length() {
+    let scale = rotations("rerope:window=8,logn=true", &flat(128)).query_scale;
+    assert!(scale[..64].iter().all(|&s| s == 1.0));
+    let expected = 128f64.ln() / 64f64.ln();
+    assert!((scale[127] - expected).abs() < 1e-12);
 }
 
 proptest! {
     #[test]
-    fn dynamic_yarn_is_yarn_of_the_length(length in 1usize..200, trained in 8usize..100) {
-        let dynamic = rotations(&format!("dynamic_yarn:original_max_position={trained}"), length);
-        let expected = match length <= trained {
-            true => rotations("rope", length),
-            false => {
-                let factor = length as f64 / trained as f64;
-                rotations(&format!("yarn:factor={factor},original_max_position={trained}"), length)
-            }
-        };
-        assert_equal(&dynamic, &expected, "dynamic_yarn");
+    fn rerope_clips(length in 1usize..60, window in 1usize..70) {
+        let rerope = rotations(&format!("rerope:window={window}"), &flat(length));
+        for (p, i, j) in triples(length) {
+            prop_assert_eq!(rerope.delta(p, i, j), Some((i - j).min(window) as f64));
+        }
     }
 
     #[test]
-    fn streaming_llm_counts_tokens_of_the_text(length in 1usize..60, window in 1usize..70, sinks in 0usize..20) {
-        let spec = format!("streaming_llm:window={window},sinks={sinks}");
-        let [text, cache] = ["text", "cache"].map(|counted| rotations(&format!("{spec},positions={counted}"), length));
-        for (i, j) in (0..length).flat_map(|i| (0..=i).map(move |j| (i, j))) {
-            let seen = i - j < window || j < sinks;
-            prop_assert_eq!(text.delta(0, i, j), Some((i - j) as f64).filter(|_| seen));
-            if length <= sinks + window {
-                prop_assert_eq!(cache.delta(0, i, j), text.delta(0, i, j));
-            }
+    fn leaky_rerope_grows_slowly(length in 1usize..60, window in 1usize..70, factor in 1u32..20) {
+        let factor = f64::from(factor);
+        let leaky = rotations(&format!("leaky_rerope:window={window},factor={factor}"), &flat(length));
+        for (p, i, j) in triples(length) {
+            let (t, w) = ((i - j) as f64, window as f64);
+            let expected = if t < w { t } else { w + (t - w) / factor };
+            prop_assert!((leaky.delta(p, i, j).unwrap() - expected).abs() < 1e-9);
         }
-        assert_equal(&cache, &rotations(&spec, length), "the default");
     }
 
     #[test]
-    fn a_temperature_by_its_definition(beta in 0.01f64..2.0, start in 0usize..300, length in 1usize..100) {
-        let encoding = EncodingSpec::parse(&format!("rope:temperature={beta}")).unwrap();
-        let positions = Positions::new(start..start + length, vec![], start + length);
-        let scale = encoding.rotations(&model(), &positions).query_scale;
-        prop_assert_eq!(scale.len(), length);
-        for (scale, i) in scale.into_iter().zip(start..) {
-            let expected = 1.0 + beta * (1.0 + (i as f64 / 64.0).floor()).ln();
-            prop_assert!((scale - expected).abs() < 1e-12, "token {}: {}", i, scale);
+    fn self_extend_groups(length in 1usize..60, window in 1usize..70, group in 1usize..12) {
+        let extended = rotations(&format!("self_extend:window={window},group={group}"), &flat(length));
+        for (p, i, j) in triples(length) {
+            let near = (i - j) as i64;
+            let far = (i / group) as i64 - (j / group) as i64 + window as i64 - (window / group) as i64;
+            let expected = if i - j < window { near } else { far };
+            prop_assert_eq!(extended.delta(p, i, j), Some(expected as f64));
+        }
+    }
+
+    #[test]
+    fn hirope_within_the_window_is_rope(lengths in prop::collection::vec(1usize..6, 1..8), split in 0.0f64..1.0) {
+        let level = level(&lengths);
+        let length = level.len();
+        let hirope =
+            rotations(&format!("hirope:window={length},split={split}"), &Positions::whole(length, vec![level]));
+        assert_same(&hirope, &rotations("rope", &flat(length)), length);
+    }
+
+    #[test]
+    fn hirope_with_all_pairs_at_the_token_level_is_rope(lengths in prop::collection::vec(1usize..6, 1..8), window in 1usize..20) {
+        let level = level(&lengths);
+        let length = level.len();
+        let hirope =
+            rotations(&format!("hirope:window={window},split=1"), &Positions::whole(length, vec![level]));
+        assert_same(&hirope, &rotations("rope", &flat(length)), length);
+    }
+
+    #[test]
+    fn hirope_of_one_segment_is_rerope(length in 1usize..60, window in 2usize..70) {
+        let hirope =
+            rotations(&format!("hirope:window={window},split=0"), &Positions::whole(length, vec![vec![0; length]]));
+        assert_same(&hirope, &rotations(&format!("rerope:window={}", window - 1), &flat(length)), length);
+    }
+
+    #[test]
+    fn hirope_of_equal_segments_is_self_extend_up_to_an_offset(
+        length in 1usize..60, window in 1usize..70, group in 1usize..12,
+    ) {
+        let level = (0..length).map(|t| (t / group) as u32).collect();
+        let hirope =
+            rotations(&format!("hirope:window={window},split=0"), &Positions::whole(length, vec![level]));
+        let extended = rotations(&format!("self_extend:window={window},group={group}"), &flat(length));
+        let offset = (window / group) as f64 - 1.0;
+        for (p, i, j) in triples(length) {
+            let difference = hirope.delta(p, i, j).unwrap() - extended.delta(p, i, j).unwrap();
+            prop_assert_eq!(difference, if i - j < window { 0.0 } else { offset });
+        }
+    }
+
+    #[test]
+    fn only_differences_of_positions_matter(
+        lengths in prop::collection::vec(1usize..6, 1..8), window in 1usize..20, shift in 0usize..50,
+    ) {
+        let level = level(&lengths);
+        let length = level.len();
+        let here = Positions::whole(length, vec![level.clone()]);
+        let tokens = shift * 5..shift * 5 + length;
+        let shifted = Positions::new(tokens, vec![level.iter().map(|f| f + 7).collect()], length);
+        for spec in [
+            "rope".to_string(),
+            "linear:factor=4".into(),
+            "dynamic_ntk:factor=2".into(),
+            format!("rerope:window={window}"),
+            format!("leaky_rerope:window={window},factor=4"),
+            // Groups keep their places when the shift is a multiple of the group.
+            format!("self_extend:window={window},group=5"),
+            format!("hirope:window={window},split=0.4"),
+        ] {
+            let (a, b) = (rotations(&spec, &here), rotations(&spec, &shifted));
+            for (p, i, j) in triples(length) {
+                let (a, b) = (a.delta(p, i, j).unwrap(), b.delta(p, i, j).unwrap());
+                prop_assert!((a - b).abs() < 1e-9, "{}", spec);
+            }
+        }
+    }
+
+    #[test]
+    fn a_sliding_window_sees_its_window(length in 1usize..60, window in 1usize..70) {
+        let sliding = rotations(&format!("sliding_window:window={window}"), &flat(length));
+        for (p, i, j) in triples(length) {
+            let expected = Some((i - j) as f64).filter(|_| i - j < window);
+            prop_assert_eq!(sliding.delta(p, i, j), expected);
+        }
+        let streaming = rotations(&format!("streaming_llm:window={window},sinks=0"), &flat(length));
+        assert_same(&streaming, &sliding, length);
+    }
+
+    #[test]
+    fn lm_infinite_holds_the_distance_of_its_sinks(
+        length in 1usize..60, window in 1usize..70, sinks in 0usize..20, ceiling in 1usize..90,
+    ) {
+        let spec = format!("lm_infinite:window={window},sinks={sinks},ceiling={ceiling}");
+        let infinite = rotations(&spec, &flat(length));
+        for (p, i, j) in triples(length) {
+            let expected = match i - j < window {
+                true => Some((i - j) as f64),
+                false => Some(ceiling as f64).filter(|_| j < sinks),
+            };
+            prop_assert_eq!(infinite.delta(p, i, j), expected);
+        }
+        let all = format!("lm_infinite:window={window},sinks={length}");
+        assert_same(&rotations(&all, &flat(length)), &rotations(&format!("rerope:window={window}"), &flat(length)), length);
+    }
+
+    #[test]
+    fn streaming_llm_counts_in_its_cache(length in 1usize..60, window in 1usize..70, sinks in 0usize..20) {
+        let streaming = rotations(&format!("streaming_llm:window={window},sinks={sinks}"), &flat(length));
+        for (p, i, j) in triples(length) {
+            let expected = match i - j < window {
+                true => Some((i - j) as f64),
+                false => Some(i.min(sinks + window - 1) as f64 - j as f64).filter(|_| j < sinks),
+            };
+            prop_assert_eq!(streaming.delta(p, i, j), expected);
+        }
+    }
+
+    #[test]
+    fn dual_chunk_by_its_definition(length in 1usize..90, size in 1usize..40, local in 0usize..20) {
+        let chunk = size + local;
+        let dual = rotations(&format!("dual_chunk:chunk={chunk},local={local}"), &flat(length));
+        for (p, i, j) in triples(length) {
+            let query = match i / size - j / size {
+                0 => i % size,
+                1 => (i % size + size).min(chunk),
+                _ => (2 * size - 1).min(chunk),
+            };
+            prop_assert_eq!(dual.delta(p, i, j), Some(query as f64 - (j % size) as f64));
+        }
+        if length <= size {
+            assert_same(&dual, &rotations("rope", &flat(length)), length);
+        }
+    }
+
+    #[test]
+    fn string_starts_again_at_its_local_part(length in 1usize..60, shift in 1usize..70, local in 0usize..40) {
+        let shifted = rotations(&format!("string:shift={shift},local={local}"), &flat(length));
+        for (p, i, j) in triples(length) {
+            let t = i - j;
+            let expected = if t < shift { t as f64 } else { (t + local) as f64 - shift as f64 };
+            prop_assert_eq!(shifted.delta(p, i, j), Some(expected));
+        }
+        let same = rotations(&format!("string:shift={shift},local={shift}"), &flat(length));
+        assert_same(&same, &rotations("rope", &flat(length)), length);
+    }
+
+    #[test]
+    fn dpe_of_equal_groups_is_self_extend(length in 1usize..60, window in 1usize..70, group in 1usize..12) {
+        let spec = format!("dpe:window={window},groups={group}/{group}/{group}/{group}");
+        let extended = rotations(&format!("self_extend:window={window},group={group}"), &flat(length));
+        assert_same(&rotations(&spec, &flat(length)), &extended, length);
+        let ones = rotations(&format!("dpe:window={window},groups=1/1"), &flat(length));
+        assert_same(&ones, &rotations("rope", &flat(length)), length);
+    }
+
+    #[test]
+    fn within_the_window_all_is_rope(length in 1usize..60, more in 0usize..10) {
+        let window = length + more;
+        for spec in [
+            format!("sliding_window:window={window}"),
+            format!("lm_infinite:window={window}"),
+            format!("streaming_llm:window={window}"),
+            format!("string:shift={window},local=3"),
+            format!("dpe:window={window},groups=3/5"),
+        ] {
+            assert_same(&rotations(&spec, &flat(length)), &rotations("rope", &flat(length)), length);
         }
     }
 }
 
-/// Keys that a kind cannot do without.
-fn least(kind: &str) -> &'static str {
-    match kind {
-        "linear" | "dynamic_ntk" | "yarn" | "llama3" => "factor=2,",
-        "dpe" => "groups=2/4,",
-        "self_extend" => "window=8,",
-        _ => "",
-    }
+#[test]
+fn dpe_takes_the_pairs_from_high_to_low_frequency() {
+    let dpe = rotations("dpe:window=4,groups=1/2/4/8", &flat(20));
+    let distances: Vec<f64> = (0..PAIRS).map(|p| dpe.delta(p, 19, 0).unwrap()).collect();
+    // floor(19/G) + 4 - floor(4/G) for G = 1, 2, 4, 8.
+    assert_eq!(distances, [19., 19., 11., 11., 7., 7., 6., 6.]);
 }
 
 #[test]
-fn every_kind_takes_a_temperature() {
-    for kind in KINDS {
-        let spec = format!("{}:{}", kind.name, least(kind.name));
-        let plain = rotations(&spec, 150);
-        assert_equal(&rotations(&format!("{spec}temperature=0"), 150), &plain, &spec);
-        let mut scaled = rotations(&format!("{spec}temperature=0.3"), 150);
-        assert_eq!(scaled.query_scale, rotations("rope:temperature=0.3", 150).query_scale, "{spec}");
-        scaled.query_scale.clear();
-        assert_equal(&scaled, &plain, &spec);
-    }
+fn string_without_a_shift_follows_the_length() {
+    let third = rotations("string:local=5", &flat(50));
+    assert_same(&third, &rotations("string:local=5,shift=17", &flat(50)), 50);
+    assert!(EncodingSpec::parse("string").unwrap().follows_length(&model()));
+    assert!(!EncodingSpec::parse("string:shift=17").unwrap().follows_length(&model()));
 }
 
 #[test]
-fn the_temperature_is_kept_with_the_keys() {
-    let spec = EncodingSpec::parse("rerope:window=16,temperature=1").unwrap();
-    assert_eq!(spec.temperature, Some(1.0));
-    assert_eq!(spec.to_string(), "rerope:window=16,logn=false,temperature=1.0");
-    assert_eq!(EncodingSpec::parse(&spec.to_string()).unwrap().keys, spec.keys);
-    assert_eq!(EncodingSpec::parse("rope").unwrap().temperature, None);
+fn dual_chunk_scales_beyond_the_trained_length_where_asked() {
+    let scale = |length| rotations("dual_chunk:mscale=true", &flat(length)).spectrum.scale;
+    assert_eq!(scale(64), 1.0);
+    assert!((scale(128) - (0.1 * 2f64.ln() + 1.0)).abs() < 1e-12);
 }
 
 #[test]
-fn clips_of_the_ends() {
-    for spec in ["clip:pairs=0", "clip:pairs=0,form=hard", "clip:pairs=1"] {
-        assert_equal_everywhere(spec, "rope");
-    }
-    assert_equal_everywhere(&format!("clip:form=hard,pairs={PAIRS}"), "nope");
-    assert_equal_everywhere("clip:pairs=2,form=soft", "clip:pairs=1,form=hard");
-}
-
-#[test]
-fn the_default_clip_is_five_sixteenths() {
-    for (pairs, default) in [(64, 20), (32, 10), (8, 3), (2, 1)] {
-        let model = ModelRope::plain(2 * pairs, 10000.0, 64);
-        let given = under(&model, &format!("clip:pairs={default}"), 4);
-        assert_eq!(under(&model, "clip", 4).spectrum, given.spectrum, "{pairs} pairs");
-    }
-}
-
-#[test]
-fn a_clip_is_on_top_of_a_scaling_of_the_checkpoint() {
-    for model in scaled_models() {
-        let (clip, own) = (under(&model, "clip:pairs=3", 100).spectrum, model.own_spectrum(100));
-        assert_eq!(clip.scale, own.scale);
-        assert_eq!(clip.frequencies[..6], own.frequencies[..6]);
-        assert!((clip.frequencies[6] / own.frequencies[6] - 0.5).abs() < 1e-6);
-        assert_eq!(clip.frequencies[7], 0.0);
-    }
-    let [fixed, following] = scaled_models();
-    let clip = EncodingSpec::parse("clip").unwrap();
-    assert!(!clip.follows_length(&fixed) && clip.follows_length(&following));
-    assert!(EncodingSpec::parse("dynamic_yarn").unwrap().follows_length(&model()));
-}
-
-#[test]
-fn the_logit_factor_multiplies_the_scale() {
-    let scale = |model: &ModelRope| under(model, "nope:logit_factor=1.3", 100).spectrum.scale;
-    assert_eq!(scale(&model()), 1.3);
-    let [fixed, _] = scaled_models();
-    assert_eq!(scale(&fixed), 1.3 * fixed.own_spectrum(100).scale);
-}
-
-#[test]
-fn bad_keys_are_named_with_a_way_out() {
-    for (spec, parts) in [
-        ("clip:pairs=9", ["key `pairs`", "0 to 8"]),
-        ("clip:form=medium", ["medium", "clip"]),
-        ("clip:pairs=-1", ["-1", "clip"]),
-        ("nope:logit_factor=0", ["key `logit_factor`", "above 0"]),
-        ("nope:logn=true", ["logn", "logit_factor"]),
-        ("dynamic_yarn:original_max_position=0", ["key `original_max_position`", "leave it out"]),
-        ("dynamic_yarn:beta_fast=1", ["key `beta_fast`", "beta_slow"]),
-        ("dynamic_yarn:factor=2", ["factor", "dynamic_yarn"]),
-        ("streaming_llm:positions=token", ["token", "streaming_llm"]),
-        ("rope:temperature=-0.1", ["key `temperature`", "at least 0"]),
-        ("rope:temperature=inf", ["key `temperature`", "finite"]),
-        ("rope:temperature=nan", ["key `temperature`", "finite"]),
-        ("rope:temperature=warm", ["key `temperature`", "as 0.1"]),
-        ("rerope:logn=true,temperature=0.1", ["key `temperature`", "`logn`"]),
-        ("hirope:temperature=1,logn=true", ["key `temperature`", "`logn`"]),
+fn defaults_come_from_the_trained_length() {
+    for (given, default) in [
+        ("sliding_window:window=64", "sliding_window"),
+        ("lm_infinite:window=64,sinks=10,ceiling=64", "lm_infinite"),
+        ("streaming_llm:window=60,sinks=4", "streaming_llm"),
+        ("dual_chunk:chunk=48,local=8", "dual_chunk"),
     ] {
-        let error = EncodingSpec::parse(spec).and_then(|encoding| encoding.check(&model())).unwrap_err();
-        let said = format!("{error:?} {error}");
-        assert!(parts.iter().all(|part| said.contains(part)), "{spec}: {said}");
-    }
-    for spec in ["rerope:logn=false,temperature=0.1", "rerope:logn=true,temperature=0"] {
-        EncodingSpec::parse(spec).unwrap();
-    }
-}
-
-#[test]
-fn what_changes_nothing_is_noted() {
-    for (spec, noted) in [
-        ("clip:pairs=0", true),
-        ("clip:pairs=0,form=hard", true),
-        ("clip:pairs=1", true),
-        ("clip:pairs=1,form=hard", false),
-        ("clip", false),
-        ("nope", false),
-        ("streaming_llm:positions=text", false),
-        ("streaming_llm:positions=text,window=64", false),
-        ("streaming_llm:positions=text,window=65", true),
-        ("streaming_llm:window=64", true),
-    ] {
-        assert_eq!(!EncodingSpec::parse(spec).unwrap().notes(&model()).is_empty(), noted, "{spec}");
+        assert_same(&rotations(given, &flat(150)), &rotations(default, &flat(150)), 150);
     }
 }
