@@ -162,7 +162,9 @@ impl<'a> Choice<'a> {
     /// A difference from the chosen row on the other documents, and whether it is one.
     fn told(&self, found: &Comparison) -> String {
         let (value, interval) = difference_and_interval(found, self.checked[0].value);
+        let shown_as_nothing = value.trim_start_matches(['+', '-']).parse() == Ok(0.0);
         let words = match (found.told_apart(), self.objective.worse(found.estimate.value) < 0.0) {
+            (true, _) if shown_as_nothing => "the same as far as these digits go",
             (true, true) => "told apart, the chosen one is better",
             (true, false) => "told apart, the chosen one is worse",
             (false, _) if found.estimate.n < FEWEST => "too few documents to tell apart",

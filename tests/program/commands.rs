@@ -20,6 +20,36 @@ fn help_has_an_example() {
 }
 
 #[test]
+fn messages_are_as_many_as_asked_for_and_read_by_programs() {
+    let space = Workspace::new();
+    space.write("a.py", "def f(a):\n    return a\n");
+    space.write("empty.py", "");
+    let score = |flags: &str| space.longcode(&format!("{SCORE} rope a.py empty.py {flags}")).done();
+    let plain = score("");
+    assert!(plain.stderr.contains("device: ") && plain.stderr.contains("empty.py: left out"), "{plain:?}");
+    let quiet = score("--quiet");
+    assert!(!quiet.stderr.contains("device: ") && quiet.stderr.contains("empty.py: left out"), "{quiet:?}");
+    assert_eq!(quiet.stdout, plain.stdout);
+
+    let lines = |stderr: &str| -> Vec<Value> {
+        stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let levels: Vec<Value> =
+        lines(&score("--log-format json").stderr).iter().map(|line| line["level"].clone()).collect();
+    assert!(levels.contains(&json!("status")) && levels.contains(&json!("note")), "{levels:?}");
+    let failed = space.longcode("score --log-format json --model nowhere --encoding rope a.py");
+    assert_eq!(failed.code, Some(2));
+    let error = &lines(&failed.stderr)[0];
+    assert_eq!(keys(error), ["level", "message", "kind", "place", "fix"]);
+    assert_eq!((&error["level"], &error["kind"]), (&json!("error"), &json!("Model")));
+
+    let run = space.run("--limit 1 --verbose");
+    assert!(run.stderr.contains("sample \"") && run.stderr.contains(" tokens in "), "{run:?}");
+    let error = space.longcode("score --quiet --verbose --model model --encoding rope a.py");
+    error.failed(2, &["--quiet", "--verbose"]);
+}
+
+#[test]
 fn score() {
     let space = Workspace::new();
     space.write("a.py", "def f(a):\n    return a\n\ndef g(b):\n    return b\n");
