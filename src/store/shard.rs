@@ -75,7 +75,7 @@ impl FromStr for Shard {
             Some((_, 0)) => Err(("a run in 0 shards".into(), "give I/N with N of at least 1: 1/1".into())),
             Some((0, of)) => Err(("shards count from 1".into(), format!("give 1/{of} to {of}/{of}"))),
             Some((part, of)) if part > of => {
-                Err((format!("there is not a shard {part} of {of}"), format!("give 1/{of} to {of}/{of}")))
+                Err((format!("shard {part} of {of} does not exist"), format!("give 1/{of} to {of}/{of}")))
             }
             Some((part, of)) => Ok(Shard { part, of }),
         }
@@ -104,7 +104,7 @@ mod tests {
     fn what_is_no_shard() {
         let cases = [
             ("0/3", "count from 1", "1/3 to 3/3"),
-            ("4/3", "no shard 4 of 3", "1/3 to 3/3"),
+            ("4/3", "shard 4 of 3 does not exist", "1/3 to 3/3"),
             ("1/0", "0 shards", "at least 1"),
             ("0/0", "0 shards", "at least 1"),
             ("a/b", "`a/b` is not a shard", "I/N"),

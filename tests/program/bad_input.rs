@@ -381,7 +381,7 @@ fn command_line() {
         (run, "--limit 0", &["--limit", "0"]),
         (run, "--limit many", &["--limit", "many"]),
         (run, "--shard 0/3", &["--shard 0/3", "count from 1", "1/3 to 3/3"]),
-        (run, "--shard 4/3", &["--shard 4/3", "no shard 4 of 3", "1/3 to 3/3"]),
+        (run, "--shard 4/3", &["--shard 4/3", "shard 4 of 3 does not exist", "1/3 to 3/3"]),
         (run, "--shard 1/0", &["--shard 1/0", "0 shards", "at least 1"]),
         (run, "--shard a/b", &["--shard a/b", "`a/b` is not a shard", "I/N"]),
         (run, "--bogus", &["--bogus", "longcode run"]),

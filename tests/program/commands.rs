@@ -562,6 +562,6 @@ fn plan() {
     // What a run would refuse.
     let refused = "plan config.toml --device cpu --set encoding.HiRoPE.window=9";
     space.longcode(refused).failed(2, &["another config", "window is 8 there, 9 now", "in: results/tiny"]);
-    space.longcode("plan config.toml --shard 4/3").failed(2, &["no shard 4 of 3", "1/3 to 3/3"]);
+    space.longcode("plan config.toml --shard 4/3").failed(2, &["shard 4 of 3 does not exist", "1/3 to 3/3"]);
     space.longcode("plan config.toml --limit 0").failed(2, &["--limit"]);
 }
