@@ -33,9 +33,17 @@ use crate::terminal::visible;
 use crate::{device, interrupt, memory, messages};
 use longcode_base::guard;
 
+/// Version, commit, and what it was built with, for reports of faults.
+#[cfg(feature = "wgpu")]
+const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("LONGCODE_COMMIT"), ", feature wgpu)");
+#[cfg(not(feature = "wgpu"))]
+const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("LONGCODE_COMMIT"), ", without wgpu)");
+
 /// What a code language model does beyond its training length, under each position encoding.
 #[derive(Debug, Parser)]
-#[command(name = "longcode", version, about, max_term_width = 120)]
+#[command(name = "longcode", version = VERSION, about, max_term_width = 120)]
 #[command(after_help = "Example:\n  longcode run configs/quickstart.toml")]
 struct Cli {
     #[command(subcommand)]

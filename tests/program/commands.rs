@@ -16,7 +16,8 @@ fn help_has_an_example() {
         assert!(help.stdout.contains(&format!("  longcode {command}")), "{command}");
         assert!(help.stdout.contains("Example"), "{command}");
     }
-    assert!(space.longcode("--version").done().stdout.starts_with("longcode "));
+    let version = space.longcode("--version").done().stdout;
+    assert!(version.starts_with("longcode ") && version.contains("(commit "), "{version}");
 }
 
 #[test]
