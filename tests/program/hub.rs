@@ -69,7 +69,7 @@ fn files(requests: &[Request]) -> Vec<&str> {
 fn fetched_once_and_read_offline() {
     let hub = Hub::start(vec![tiny()]);
     let space = Space::new(&hub);
-    space.score("").failed(2, &["`org/tiny` is no path that exists", "add --download"]);
+    space.score("").failed(2, &["`org/tiny` is neither an existing path", "add --download"]);
     assert!(hub.requests().is_empty(), "nothing is fetched without being asked");
     let fetched = space.score("--download").done();
     let requests = hub.requests();
@@ -130,7 +130,7 @@ fn a_broken_connection_goes_on_where_it_stopped() {
     let space = Space::new(&hub);
     space
         .score("--download")
-        .failed(2, &["org/tiny", "connection to the hub failed", "goes on where it stopped"]);
+        .failed(2, &["org/tiny", "connection to the hub failed", "resumes where it stopped"]);
     space.score("").failed(2, &[]);
     hub.requests();
     hub.change(|repository| repository.cuts = 0);
@@ -473,7 +473,7 @@ fn repositories_of_other_layouts() {
         .failed(2, &["no file `c.gguf`", "a.Q4_K_M.gguf, b.Q8_0.gguf"]);
     // What these files hold is no GGUF, but it is the file that was asked for.
     score("org/quantised/b.Q8_0.gguf", "")
-        .failed(2, &["`org/quantised/b.Q8_0.gguf` is no path", "--download"]);
+        .failed(2, &["`org/quantised/b.Q8_0.gguf` is neither an existing path", "--download"]);
     score("org/quantised/b.Q8_0.gguf", "--download").failed(2, &["b.Q8_0.gguf"]);
     score("org/quantised/b.Q8_0.gguf", "").failed(2, &["b.Q8_0.gguf"]);
     // The same of a directory.

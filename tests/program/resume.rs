@@ -221,7 +221,7 @@ fn the_config_in_the_results_runs_again() {
 
 /// All that a report says, but for report.html, which has the dates of every run.
 fn told(space: &Workspace, directory: &str) -> Vec<(PathBuf, Vec<u8>)> {
-    let own = ["config.toml", "environment.json", "samples.jsonl", "report.html"];
+    let own = ["config.toml", "environment.json", "samples.jsonl", "texts.jsonl.gz", "report.html"];
     let mut files = space.files(directory);
     files.iter_mut().for_each(|(path, _)| *path = path.file_name().unwrap().into());
     files.retain(|(path, _)| !own.iter().any(|name| path == Path::new(name)));
