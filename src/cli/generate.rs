@@ -79,10 +79,7 @@ impl Args {
             let shown =
                 self.go_on(path, text, &encoding, &checkpoint, &model).map_err(|e| e.in_file(path))?;
             // What goes on into a file or another program is the text itself.
-            match std::io::stdout().is_terminal() {
-                true => print(&shown)?,
-                false => print_as_it_is(&shown)?,
-            }
+            if std::io::stdout().is_terminal() { print(&shown)? } else { print_as_it_is(&shown)? }
         }
         sources.tell_left_out(sources.files.len(), self.json)
     }
@@ -115,8 +112,8 @@ impl Args {
         let limits = Limits { max_new_tokens: room, stop: |_| false };
         let made = generate(vec![(decoder, limits)], &checkpoint.tokenizer, &checkpoint.end_of_sequence)?;
         let made = made.into_iter().next().expect("one of every sequence")?;
-        Ok(match self.json {
-            true => format!(
+        Ok(if self.json {
+            format!(
                 "{}\n",
                 json!({
                     "file": name(file),
@@ -128,8 +125,9 @@ impl Args {
                     "prompt_seconds": prompt_seconds,
                     "seconds": started.elapsed().as_secs_f64() - prompt_seconds,
                 })
-            ),
-            false => format!("{text}{}\n", made.text),
+            )
+        } else {
+            format!("{text}{}\n", made.text)
         })
     }
 }

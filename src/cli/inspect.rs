@@ -90,10 +90,7 @@ impl Args {
         if self.chat {
             whole["text"] = text.as_str().into();
         }
-        match self.json {
-            true => print(&format!("{whole}\n")),
-            false => print(&in_words(&whole, key, &text)),
-        }
+        if self.json { print(&format!("{whole}\n")) } else { print(&in_words(&whole, key, &text)) }
     }
 
     /// A conversation in the words of a chat template.

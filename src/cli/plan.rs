@@ -56,10 +56,7 @@ impl Args {
         status!("device: {}", device.name);
         let out = self.out.unwrap_or_else(|| results_directory(&config, shard));
         let plan = plan(&config, &device, &out, PlanOptions { limit: self.limit, shard })?;
-        match self.json {
-            true => print(&json_lines(&plan, &device)),
-            false => print(&text(&plan, &config, &device)),
-        }
+        if self.json { print(&json_lines(&plan, &device)) } else { print(&text(&plan, &config, &device)) }
     }
 }
 

@@ -165,8 +165,8 @@ impl Args {
         let under = EncodedModel { model, config: &checkpoint.config, encoding, bos };
         let scores = under.score(&tokens.ids, levels)?;
         let segment_count = shown.index.last().map_or(0, |&last| last as usize + 1);
-        Ok(match self.json {
-            true => format!(
+        Ok(if self.json {
+            format!(
                 "{}\n",
                 json!({
                     "file": name(file),
@@ -179,8 +179,9 @@ impl Args {
                     "segments": segment_count,
                     "nll": scores.nll,
                 })
-            ),
-            false => format!(
+            )
+        } else {
+            format!(
                 "{}: {} tokens, loss {:.4}, ppl {:.3}, accuracy {:.4}, {} segments ({})\n",
                 file.display(),
                 tokens.ids.len(),
@@ -189,7 +190,7 @@ impl Args {
                 scores.accuracy(),
                 segment_count,
                 shown.unit,
-            ),
+            )
         })
     }
 }

@@ -126,9 +126,10 @@ pub(super) fn read_source(path: &Path) -> Result<String> {
         return Err(no_source(path, &format!("a .{extension} file holds records or is packed")));
     }
     let text = read_text(path, ErrorKind::Source).map_err(|error| packed(path).unwrap_or(error))?;
-    match holds_records(&text) && path.extension().is_some_and(|extension| extension == "json") {
-        true => Err(no_source(path, "the file holds records in JSON")),
-        false => Ok(text),
+    if holds_records(&text) && path.extension().is_some_and(|extension| extension == "json") {
+        Err(no_source(path, "the file holds records in JSON"))
+    } else {
+        Ok(text)
     }
 }
 

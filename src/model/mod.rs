@@ -31,7 +31,6 @@ pub(crate) use encoded::TOGETHER;
 pub use network::{Network, SequenceRows};
 pub use rotary::RotaryTables;
 
-/// Largest tensor that the forward pass makes on its own account, in elements: 64 MiB of f32, half of
-/// the 128 MiB storage binding that small GPUs and software Vulkan allow. Work that would need more is
-/// done in blocks.
+/// Largest tensor that the forward pass makes, in elements: 64 MiB of f32, half of the 128 MiB storage
+/// binding that small GPUs and software Vulkan allow. Work that would need more is done in blocks.
 pub(crate) const MAX_ELEMENTS: usize = 1 << 24;

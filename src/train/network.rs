@@ -101,14 +101,16 @@ fn from_shape(model: &ModelKeys, vocab_size: usize) -> Value {
 fn set_rope(json: &mut Value, model: &ModelKeys) -> Result<()> {
     // transformers 5 writes all of them into `rope_parameters`; a `rope_scaling` beside it goes first.
     let says = |json: &Value, key: &str| json[key].as_object().is_some_and(|keys| !keys.is_empty());
-    let key = match says(json, "rope_scaling") || !json["rope_parameters"].is_object() {
-        true => "rope_scaling",
-        false => "rope_parameters",
+    let key = if says(json, "rope_scaling") || !json["rope_parameters"].is_object() {
+        "rope_scaling"
+    } else {
+        "rope_parameters"
     };
     if let Some(theta) = model.rope_theta {
-        match key == "rope_parameters" || json[key].get("rope_theta").is_some() {
-            true => json[key]["rope_theta"] = json!(theta),
-            false => json["rope_theta"] = json!(theta),
+        if key == "rope_parameters" || json[key].get("rope_theta").is_some() {
+            json[key]["rope_theta"] = json!(theta)
+        } else {
+            json["rope_theta"] = json!(theta)
         }
     }
     let Some(scale) = model.position_scale else { return Ok(()) };

@@ -28,9 +28,10 @@ impl Accumulated {
         let mut visitor = Collect { gradients, flat: Vec::new() };
         model.visit(&mut visitor);
         let earlier = std::mem::take(&mut self.0);
-        self.0 = match earlier.is_empty() {
-            true => visitor.flat,
-            false => earlier.into_iter().zip(visitor.flat).map(|(sum, new)| sum + new).collect(),
+        self.0 = if earlier.is_empty() {
+            visitor.flat
+        } else {
+            earlier.into_iter().zip(visitor.flat).map(|(sum, new)| sum + new).collect()
         };
     }
 

@@ -100,8 +100,5 @@ pub fn copy(from: &Path, out: &Path) -> Result<()> {
 
 /// The directory of a tokenizer that is given as a directory or as its file.
 pub fn directory(path: &Path) -> PathBuf {
-    match path.is_dir() {
-        true => path.to_path_buf(),
-        false => path.parent().map(Path::to_path_buf).unwrap_or_default(),
-    }
+    if path.is_dir() { path.to_path_buf() } else { path.parent().map(Path::to_path_buf).unwrap_or_default() }
 }

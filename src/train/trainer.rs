@@ -211,9 +211,10 @@ impl<'a> Trainer<'a> {
 }
 
 fn not_finite(step: u64, loss: f64, norm: f64) -> Error {
-    let what = match loss.is_finite() {
-        true => format!("the norm of the gradient is {norm}"),
-        false => format!("the loss is {loss}"),
+    let what = if loss.is_finite() {
+        format!("the norm of the gradient is {norm}")
+    } else {
+        format!("the loss is {loss}")
     };
     Error::new(ErrorKind::Compute, what)
         .at(format_args!("step {step}"))

@@ -62,9 +62,10 @@ fn check(config: &Config) -> Result<()> {
         let fix = "give a key a list of values, or add rows";
         return refuse("encoding", "one encoding leaves nothing to choose".into(), fix);
     }
-    match config.encodings.iter().any(|encoding| encoding.name == BASELINE) {
-        true => refuse("encoding", format!("an encoding is named \"{BASELINE}\""), "give it another name"),
-        false => Ok(()),
+    if config.encodings.iter().any(|encoding| encoding.name == BASELINE) {
+        refuse("encoding", format!("an encoding is named \"{BASELINE}\""), "give it another name")
+    } else {
+        Ok(())
     }
 }
 

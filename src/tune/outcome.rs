@@ -113,12 +113,13 @@ impl<'a> Choice<'a> {
         let _ = writeln!(text, "- {best}: {of_best}\n- {second}: {of_second}");
         let _ = writeln!(text, "- less the runner-up's: {}", self.told(&self.to_second));
         if let Some(to_baseline) = &self.to_baseline {
-            let advantage = match self.objective.beyond() {
-                true => format!(
+            let advantage = if self.objective.beyond() {
+                format!(
                     " (a context advantage of {})",
                     difference(-to_baseline.estimate.value, self.checked[0].value)
-                ),
-                false => String::new(),
+                )
+            } else {
+                String::new()
             };
             let _ = writeln!(text, "- less the baseline's: {}{advantage}", self.told(to_baseline));
         }

@@ -47,9 +47,8 @@ pub fn sha256_base64(bytes: &[u8]) -> String {
     for three in hash.chunks(3) {
         let bits =
             three.iter().enumerate().fold(0, |bits, (n, byte)| bits | u32::from(*byte) << (16 - 8 * n));
-        let digit = |n: usize| match n <= three.len() {
-            true => char::from(DIGITS[(bits >> (18 - 6 * n)) as usize & 63]),
-            false => '=',
+        let digit = |n: usize| {
+            if n <= three.len() { char::from(DIGITS[(bits >> (18 - 6 * n)) as usize & 63]) } else { '=' }
         };
         text.extend((0..4).map(digit));
     }

@@ -16,11 +16,10 @@ pub struct Linear {
 
 impl SpectrumRule for Linear {
     fn check(&self) -> Result<()> {
-        match self.factor.is_finite() && self.factor > 0.0 {
-            true => Ok(()),
-            false => {
-                Err(key_error("factor", format!("factor is {}", self.factor), "give a finite factor above 0"))
-            }
+        if self.factor.is_finite() && self.factor > 0.0 {
+            Ok(())
+        } else {
+            Err(key_error("factor", format!("factor is {}", self.factor), "give a finite factor above 0"))
         }
     }
 

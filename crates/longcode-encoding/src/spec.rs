@@ -171,10 +171,7 @@ fn take_temperature(keys: &mut toml::Table) -> Result<Option<f64>> {
         Some(toml::Value::Float(beta)) => beta,
         Some(other) => return Err(temperature_error(&other)),
     };
-    match beta.is_finite() && beta >= 0.0 {
-        true => Ok(Some(beta)),
-        false => Err(temperature_error(&beta)),
-    }
+    if beta.is_finite() && beta >= 0.0 { Ok(Some(beta)) } else { Err(temperature_error(&beta)) }
 }
 
 fn temperature_error(value: &dyn fmt::Display) -> Error {

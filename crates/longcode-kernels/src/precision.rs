@@ -42,10 +42,12 @@ impl Precision {
     /// # Errors
     /// [`ErrorKind::Device`], naming those that it has.
     pub fn check(self, device: &Device) -> Result<()> {
-        let has: &[Precision] = match is_cpu(device) {
-            true => &[Precision::F32, Precision::Split, Precision::Bf16],
-            false if has_f16(device) => &[Precision::F32, Precision::F16],
-            false => &[Precision::F32],
+        let has: &[Precision] = if is_cpu(device) {
+            &[Precision::F32, Precision::Split, Precision::Bf16]
+        } else if has_f16(device) {
+            &[Precision::F32, Precision::F16]
+        } else {
+            &[Precision::F32]
         };
         if has.contains(&self) {
             return Ok(());

@@ -174,9 +174,10 @@ pub(super) fn parse(parser: &mut tree_sitter::Parser, text: &str, known: Option<
     };
     let mut go_on = |_: &tree_sitter::ParseState| {
         steps += 1;
-        match reads.get() > most_reads || steps > most_steps {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+        if reads.get() > most_reads || steps > most_steps {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
     };
     let options = ParseOptions::new().progress_callback(&mut go_on);

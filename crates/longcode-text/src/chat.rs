@@ -74,10 +74,8 @@ impl ChatTemplate {
     pub fn of_directory(dir: &Path) -> Result<Option<ChatTemplate>> {
         let config = Tokenizer::read_config(dir)?;
         let file = dir.join("chat_template.jinja");
-        let source = match file.exists() {
-            true => Some(read_text(&file, ErrorKind::Tokenizer)?),
-            false => in_config(&config),
-        };
+        let source =
+            if file.exists() { Some(read_text(&file, ErrorKind::Tokenizer)?) } else { in_config(&config) };
         Ok(source.map(|source| ChatTemplate::new(source, &config)))
     }
 

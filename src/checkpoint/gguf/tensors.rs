@@ -99,10 +99,11 @@ impl Gguf {
             _ => return Ok(None),
         };
         let heads = self.count(key)?;
-        match heads > 0 && info.shape[0].is_multiple_of(2 * heads) {
-            true => Ok(Some(heads)),
-            false => Err(key_error(&self.key(key)?, format!("{} rows for {heads} heads", info.shape[0]))
-                .at(format_args!("tensor `{name}`"))),
+        if heads > 0 && info.shape[0].is_multiple_of(2 * heads) {
+            Ok(Some(heads))
+        } else {
+            Err(key_error(&self.key(key)?, format!("{} rows for {heads} heads", info.shape[0]))
+                .at(format_args!("tensor `{name}`")))
         }
     }
 }

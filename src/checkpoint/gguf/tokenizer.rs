@@ -255,8 +255,9 @@ impl<'a> Vocabulary<'a> {
 }
 
 fn same_length(key: &str, length: usize, tokens: usize) -> Result<()> {
-    match length == tokens {
-        true => Ok(()),
-        false => Err(key_error(key, format!("{length} entries for {tokens} tokens"))),
+    if length == tokens {
+        Ok(())
+    } else {
+        Err(key_error(key, format!("{length} entries for {tokens} tokens")))
     }
 }

@@ -282,10 +282,8 @@ mod tests {
         ];
         for (set, what, place) in cases {
             // A section that the smallest config leaves out is made by writing it.
-            let text = match set.starts_with("optimizer") {
-                true => format!("{set}\n{CONFIG}"),
-                false => CONFIG.to_string(),
-            };
+            let text =
+                if set.starts_with("optimizer") { format!("{set}\n{CONFIG}") } else { CONFIG.to_string() };
             let set = if set.starts_with("optimizer") { vec![] } else { vec![set.to_string()] };
             let error = TrainConfig::parse(&text, &set).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Config);

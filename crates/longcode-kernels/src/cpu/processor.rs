@@ -62,11 +62,12 @@ impl Bf16Instructions {
     pub fn checked() -> Result<Bf16Instructions> {
         let Ok(name) = std::env::var(VARIABLE) else { return Ok(Bf16Instructions::chosen()) };
         let here: Vec<_> = Bf16Instructions::here().map(Bf16Instructions::name).collect();
-        match here.contains(&name.as_str()) {
-            true => Ok(Bf16Instructions::chosen()),
-            false => Err(Error::new(ErrorKind::Device, format!("this processor has no `{name}`"))
+        if here.contains(&name.as_str()) {
+            Ok(Bf16Instructions::chosen())
+        } else {
+            Err(Error::new(ErrorKind::Device, format!("this processor has no `{name}`"))
                 .at(format_args!("environment variable {VARIABLE}"))
-                .fix(format!("unset it, or give one of: {}", here.join(", ")))),
+                .fix(format!("unset it, or give one of: {}", here.join(", "))))
         }
     }
 

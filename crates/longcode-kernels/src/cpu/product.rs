@@ -317,9 +317,12 @@ mod tests {
                 (0..outer * inner).flat_map(|_| random.random_range(-1f32..1.0).to_le_bytes()).collect()
             }
             (true, _) => {
-                let half = |value: f32| match format == Format::f16() {
-                    true => half::f16::from_f32(value).to_le_bytes(),
-                    false => half::bf16::from_f32(value).to_le_bytes(),
+                let half = |value: f32| {
+                    if format == Format::f16() {
+                        half::f16::from_f32(value).to_le_bytes()
+                    } else {
+                        half::bf16::from_f32(value).to_le_bytes()
+                    }
                 };
                 (0..outer * inner).flat_map(|_| half(random.random_range(-1.0..1.0))).collect()
             }

@@ -64,9 +64,10 @@ impl Gathered {
     /// As [`Gathered::take`].
     pub(super) fn check_room(&self, records: usize, bytes: usize, file: &Path) -> Result<()> {
         let cost = records.saturating_mul(limits::RECORD_COST).saturating_add(bytes);
-        match self.bytes.saturating_add(cost) <= self.most {
-            true => Ok(()),
-            false => Err(too_much(self.records.len() + records, self.most).in_file(file)),
+        if self.bytes.saturating_add(cost) <= self.most {
+            Ok(())
+        } else {
+            Err(too_much(self.records.len() + records, self.most).in_file(file))
         }
     }
 }

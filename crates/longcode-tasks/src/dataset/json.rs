@@ -121,12 +121,11 @@ impl<R: Read> Read for Metered<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(into)?;
         self.since.set(self.since.get().saturating_add(read));
-        match self.since.get() > limits::RECORD_BYTES {
-            true => {
-                let what = format!("a record has more than {} bytes", limits::RECORD_BYTES);
-                Err(io::Error::new(io::ErrorKind::FileTooLarge, what))
-            }
-            false => Ok(read),
+        if self.since.get() > limits::RECORD_BYTES {
+            let what = format!("a record has more than {} bytes", limits::RECORD_BYTES);
+            Err(io::Error::new(io::ErrorKind::FileTooLarge, what))
+        } else {
+            Ok(read)
         }
     }
 }

@@ -196,17 +196,15 @@ impl Dataset {
     /// # Errors
     /// [`ErrorKind::Dataset`], naming what cannot be read.
     pub fn notes(&self) -> Result<Vec<String>> {
-        match self.format()?.is_tree() {
-            true => source_tree::notes(&self.path),
-            false => Ok(self.shards()?.notes()),
-        }
+        if self.format()?.is_tree() { source_tree::notes(&self.path) } else { Ok(self.shards()?.notes()) }
     }
 
     /// The files of the data, or the folder of a source tree.
     fn shards(&self) -> Result<Shards> {
-        match self.format()?.is_tree() || self.path.is_file() {
-            true => Ok(Shards { base: PathBuf::new(), files: vec![self.path.clone()] }),
-            false => Shards::of(&self.path, &self.manifest.format),
+        if self.format()?.is_tree() || self.path.is_file() {
+            Ok(Shards { base: PathBuf::new(), files: vec![self.path.clone()] })
+        } else {
+            Shards::of(&self.path, &self.manifest.format)
         }
     }
 

@@ -31,11 +31,12 @@ impl Shards {
         } else {
             Shards { base: base(path), files: matching(path)? }
         };
-        match shards.files.is_empty() {
-            true => Err(Error::new(ErrorKind::Dataset, "no file of the data set is there")
+        if shards.files.is_empty() {
+            Err(Error::new(ErrorKind::Dataset, "no file of the data set is there")
                 .in_file(path)
-                .fix("give a folder or a pattern of files of its format")),
-            false => Ok(shards),
+                .fix("give a folder or a pattern of files of its format"))
+        } else {
+            Ok(shards)
         }
     }
 

@@ -178,9 +178,10 @@ pub(super) fn lines(text: &str, keeps_ends: bool) -> Vec<&str> {
 /// Python joins texts alone.
 fn check_joined(arguments: &[Value]) -> Result<(), Error> {
     let (values,): (&Value,) = from_args(arguments)?;
-    match values.try_iter()?.all(|value| value.as_str().is_some()) {
-        true => Ok(()),
-        false => Err(invalid("join takes texts")),
+    if values.try_iter()?.all(|value| value.as_str().is_some()) {
+        Ok(())
+    } else {
+        Err(invalid("join takes texts"))
     }
 }
 

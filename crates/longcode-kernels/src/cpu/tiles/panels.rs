@@ -75,9 +75,8 @@ impl Panels {
         self.begin(width, count, terms);
         let panel = self.panel;
         let rows = self.rows.split(x, [count, width], stride, terms);
-        let line = |row: usize, step: usize, term: usize| match row < count {
-            true => rows[(row * width.div_ceil(SIDE) + step) * terms + term],
-            false => Line::ZERO,
+        let line = |row: usize, step: usize, term: usize| {
+            if row < count { rows[(row * width.div_ceil(SIDE) + step) * terms + term] } else { Line::ZERO }
         };
         let lines = &mut self.lines;
         vectorised(
@@ -181,9 +180,12 @@ fn bytes(lines: &[Line]) -> &[u8] {
 fn turn_into(rows: &[u8], count: usize, panel: &mut Panel, tile: usize) {
     let row_bytes = rows.len() / count;
     for n in 0..row_bytes / LINE {
-        let column = |row: usize| match row < count {
-            true => rows[row * row_bytes + n * LINE..].first_chunk().expect("a row is whole lines"),
-            false => &[0; LINE],
+        let column = |row: usize| {
+            if row < count {
+                rows[row * row_bytes + n * LINE..].first_chunk().expect("a row is whole lines")
+            } else {
+                &[0; LINE]
+            }
         };
         let turned = &mut panel[n * SIDE + tile * TILE..][..TILE];
         // SAFETY: who packs panels has AVX-512: `Bf16Instructions` is not F32.

@@ -347,9 +347,10 @@ impl Outcome {
     /// Refuses sums that are not between the edges.
     fn check(&self) -> std::result::Result<(), &'static str> {
         let bins = self.edges.len().saturating_sub(1);
-        match self.edges.is_sorted() && [self.nll.len(), self.correct.len()] == [bins; 2] {
-            true => Ok(()),
-            false => Err("there is not one sum between each two of the rising edges"),
+        if self.edges.is_sorted() && [self.nll.len(), self.correct.len()] == [bins; 2] {
+            Ok(())
+        } else {
+            Err("there is not one sum between each two of the rising edges")
         }
     }
 

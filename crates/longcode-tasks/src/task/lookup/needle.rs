@@ -359,9 +359,10 @@ mod tests {
                 };
                 let decoy =
                     task.body == Body::Constant && hops > 1 && (hops..hops + distractors).contains(&n);
-                let expected = match decoy {
-                    true => needles.functions.get(n + distractors).map(|other| other.name),
-                    false => (n + 1 < hops).then(|| needles.functions[n + 1].name),
+                let expected = if decoy {
+                    needles.functions.get(n + distractors).map(|other| other.name)
+                } else {
+                    (n + 1 < hops).then(|| needles.functions[n + 1].name)
                 };
                 assert_eq!(called, expected);
             }

@@ -66,9 +66,10 @@ impl Outcome {
     pub(super) fn check(&self) -> Result<(), &'static str> {
         let asked_for = [self.letter_log_likelihood.len(), self.option_log_likelihood.len()];
         let is_there = asked_for.iter().all(|&count| count == 0 || self.answer < count);
-        match is_there && self.option_log_likelihood.len() <= self.option_bytes.len() {
-            true => Ok(()),
-            false => Err("`answer` is not the number of an option"),
+        if is_there && self.option_log_likelihood.len() <= self.option_bytes.len() {
+            Ok(())
+        } else {
+            Err("`answer` is not the number of an option")
         }
     }
 

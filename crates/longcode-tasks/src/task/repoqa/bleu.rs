@@ -33,10 +33,8 @@ pub(super) fn bleu(reference: &str, hypothesis: &str) -> f64 {
             logarithms += (numerator / of as f64).ln() / ORDERS as f64;
         }
     }
-    let brevity = match length > reference.len() {
-        true => 1.0,
-        false => (1.0 - reference.len() as f64 / length as f64).exp(),
-    };
+    let brevity =
+        if length > reference.len() { 1.0 } else { (1.0 - reference.len() as f64 / length as f64).exp() };
     brevity * logarithms.exp()
 }
 
