@@ -102,7 +102,7 @@ impl Args {
         Ok(())
     }
 
-    /// Median seconds of a pass, and peak resident memory in MB where the system tells.
+    /// Median seconds of a pass, and peak resident memory in MB if the system reports it.
     fn time(
         &self,
         checkpoint: &Checkpoint,

@@ -77,15 +77,15 @@ impl Args {
         let model = checkpoint.load(&device.device, self.precision)?;
         for SourceFile { path, text } in &sources.files {
             let shown =
-                self.go_on(path, text, &encoding, &checkpoint, &model).map_err(|e| e.in_file(path))?;
-            // What goes on into a file or another program is the text itself.
+                self.continuation(path, text, &encoding, &checkpoint, &model).map_err(|e| e.in_file(path))?;
+            // Output to a file or another program is the text itself.
             if std::io::stdout().is_terminal() { print(&shown)? } else { print_as_it_is(&shown)? }
         }
-        sources.tell_left_out(sources.files.len(), self.json)
+        sources.report_left_out(sources.files.len(), self.json)
     }
 
-    /// What is printed of one file.
-    fn go_on(
+    /// The output for one file.
+    fn continuation(
         &self,
         file: &Path,
         text: &str,

@@ -60,7 +60,7 @@ impl Args {
     }
 }
 
-/// Sums over rows.
+/// Sums over some rows.
 struct Total<'a>(&'a [PlanRow]);
 
 impl Total<'_> {
@@ -76,7 +76,7 @@ impl Total<'_> {
         self.0.iter().filter_map(|row| row.memory_mb).reduce(f64::max)
     }
 
-    /// The shortest of the longest sequences that fit.
+    /// The smallest of the longest sequences that fit.
     fn largest_sequence(&self) -> Option<usize> {
         self.0.iter().filter_map(|row| row.largest_sequence).min()
     }
@@ -208,7 +208,7 @@ fn scaled(count: f64) -> String {
     format!("{value:.places$}{}", UNITS[unit])
 }
 
-/// As a user would say it.
+/// A duration as a user would say it.
 fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {

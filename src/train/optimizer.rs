@@ -1,4 +1,4 @@
-//! AdamW over all weights of a model, with what a checkpoint must keep.
+//! AdamW over all weights of a model, with the state that a checkpoint must keep.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer as _};
@@ -57,7 +57,7 @@ impl ModuleVisitor for Collect {
 }
 
 impl Optimizer {
-    /// With moments of earlier steps, in the order of the model's fields, or none.
+    /// An optimizer with moments of earlier steps, in the order of the model's fields, or none.
     pub fn new(keys: &OptimizerKeys, moments: Vec<Moments>) -> Optimizer {
         let adamw = |decay: f64| {
             AdamWConfig::new()

@@ -7,9 +7,9 @@ use longcode_base::error::Result;
 /// others, for the whole pass; logits times `a^2` at every length.
 #[derive(Debug, Clone)]
 pub struct LongRope {
-    /// `lambda_p` of sequences of up to `original_max_position` tokens, one a pair.
+    /// `lambda_p` for sequences of up to `original_max_position` tokens, one for each pair.
     pub short_factor: Vec<f64>,
-    /// `lambda_p` of longer ones.
+    /// `lambda_p` for longer ones.
     pub long_factor: Vec<f64>,
     /// `L0`, tokens.
     pub original_max_position: usize,
@@ -18,8 +18,8 @@ pub struct LongRope {
 }
 
 impl LongRope {
-    /// `a` where a checkpoint does not give it: `sqrt(1 + ln(factor) / ln(L0))`, 1 where the factor is at
-    /// most 1.
+    /// `a` if a checkpoint does not give it: `sqrt(1 + ln(factor) / ln(L0))`, or 1 if the factor is at most
+    /// 1.
     pub fn attention_factor(factor: f64, original_max_position: usize) -> f64 {
         if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / (original_max_position as f64).ln()).sqrt() }
     }
