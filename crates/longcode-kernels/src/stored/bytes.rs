@@ -62,13 +62,13 @@ impl Mapped {
     pub fn open(path: &Path) -> Result<Arc<Mapped>> {
         let unreadable = |e: std::io::Error| unreadable(path, ErrorKind::Model, &e);
         let file = open(path).map_err(unreadable)?;
-        // SAFETY: the map is read only. Of a file that another program writes while it is read the numbers are
-        // wrong; one that is cut short is watched for.
+        // SAFETY: the map is read only. If another program writes the file while it is read, the numbers are
+        // wrong; a file that is cut short is watched for.
         let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
         Ok(Arc::new(Mapped { path: path.to_path_buf(), _watch: Watch::new(path, file, &map), map }))
     }
 
-    /// Refuses what was computed with a mapped file that was cut short meanwhile.
+    /// Refuses a result for which a mapped file was read that was cut short meanwhile.
     ///
     /// # Errors
     /// [`ErrorKind::Model`], naming the file.
@@ -81,7 +81,7 @@ impl Mapped {
         }
     }
 
-    /// The file.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
