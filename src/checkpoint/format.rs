@@ -37,7 +37,8 @@ pub(super) trait CheckpointFormat: Send + Sync {
     /// The weights.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Model`], naming the file: missing, unreadable, cut short, or a tensor given twice.
+    /// [`crate::error::ErrorKind::Model`], naming the file: missing, unreadable, cut short, or a tensor given
+    /// twice.
     fn tensors(&self) -> Result<Box<dyn TensorSource>>;
 
     /// Every file that decides the numbers.

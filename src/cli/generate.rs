@@ -46,8 +46,8 @@ pub(super) struct Args {
     /// Ask an instruct model through its chat template: each file is what the user says
     #[arg(long)]
     chat: bool,
-    /// One JSON object a file on stdout: file, prompt_tokens, encoding, ids, text, ended, prompt_seconds (reading
-    /// the prompt), seconds (generating)
+    /// One JSON object a file on stdout: file, prompt_tokens, encoding, ids, text, ended, prompt_seconds
+    /// (reading the prompt), seconds (generating)
     #[arg(long)]
     json: bool,
     /// Prompt files, used unchanged, including the newline at the end

@@ -27,8 +27,8 @@ pub(super) struct Args {
     tokenizer: Option<PathBuf>,
     #[arg(long, default_value = "function", help = Unit::choices())]
     unit: Unit,
-    /// The file is a conversation, a JSON list of {"role", "content"}: the tokens of what the chat template of
-    /// --tokenizer makes of it, up to where the model answers
+    /// The file is a conversation, a JSON list of {"role", "content"}: the tokens of what the chat template
+    /// of --tokenizer makes of it, up to where the model answers
     #[arg(long, requires = "tokenizer")]
     chat: bool,
     /// One JSON object on stdout

@@ -13,14 +13,16 @@ use crate::kernels::Precision;
 use crate::plan::{Plan, PlanOptions, PlanRow, plan};
 use crate::store::Shard;
 
-/// What a run will do, before it does: samples, tokens, memory, and the time on this machine from a minute of its work
+/// What a run will do, before it does: samples, tokens, memory, and the time on this machine from a minute of
+/// its work
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  longcode plan configs/quickstart.toml\n  \
     longcode plan configs/quickstart.toml --shard 1/4 --json")]
 pub(super) struct Args {
     /// The config, TOML
     config: PathBuf,
-    /// The results directory that the run will have: what is stored there is done [default: as of `longcode run`]
+    /// The results directory that the run will have: what is stored there is done [default: as of `longcode
+    /// run`]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// auto, cpu, wgpu or wgpu:N
@@ -39,8 +41,8 @@ pub(super) struct Args {
     /// Override a key of the config, as task.samples=5
     #[arg(long, value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
-    /// Fetch models and data sets that the config names by org/name from the Hugging Face hub, if they are not in the
-    /// cache
+    /// Fetch models and data sets that the config names by org/name from the Hugging Face hub, if they are
+    /// not in the cache
     #[arg(long)]
     download: bool,
     /// One JSON object a row on stdout, and one of the totals

@@ -33,15 +33,15 @@ pub(super) struct Args {
     /// Samples that generate side by side: faster, and the same text; needs memory for each
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch: usize,
-    /// Part I of N of the samples, under every encoding, for one of N machines; `longcode report` makes one report
-    /// of all parts
+    /// Part I of N of the samples, under every encoding, for one of N machines; `longcode report` makes one
+    /// report of all parts
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
     /// Override a key of the config, as task.samples=5
     #[arg(long, value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
-    /// Fetch models and data sets that the config names by org/name from the Hugging Face hub, if they are not in the
-    /// cache
+    /// Fetch models and data sets that the config names by org/name from the Hugging Face hub, if they are
+    /// not in the cache
     #[arg(long)]
     download: bool,
     /// Start over instead of going on

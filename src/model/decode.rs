@@ -39,8 +39,8 @@ impl<'a> Decoder<'a> {
     /// sequence's length take the length with all of them.
     ///
     /// # Errors
-    /// [`ErrorKind::Compute`] when the device fails or a logit is not finite; [`ErrorKind::Usage`] when there is no
-    /// memory for the sequence; [`ErrorKind::Tokenizer`] for an id that the model does not have.
+    /// [`ErrorKind::Compute`] when the device fails or a logit is not finite; [`ErrorKind::Usage`] when there
+    /// is no memory for the sequence; [`ErrorKind::Tokenizer`] for an id that the model does not have.
     ///
     /// # Panics
     /// When there are no ids.

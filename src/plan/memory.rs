@@ -122,8 +122,8 @@ mod tests {
         (need.bytes(length), need.longest(1e9))
     }
 
-    /// Peak resident memory of `longcode bench` with `models/nano` beyond that of 4,096 tokens, MB: 36.0 for rope at
-    /// 16,384 tokens, 41.6 for hirope.
+    /// Peak resident memory of `longcode bench` with `models/nano` beyond that of 4,096 tokens, MB: 36.0 for
+    /// rope at 16,384 tokens, 41.6 for hirope.
     #[test]
     fn growth_as_measured() {
         for (spec, measured) in [("rope", 36.0), ("hirope:window=128", 41.6)] {

@@ -43,9 +43,9 @@ pub(crate) struct Rates {
 }
 
 impl Rates {
-    /// The same for every machine, with a product of a linear map as the unit. On 2 cores with AVX-512 in f32 the
-    /// others took 0.9 (`models/nano`) to 2.7 (SmolLM2-135M in Q4_1) times as long, 3.6 to 10 times, and 4.4 to 6
-    /// times.
+    /// The same for every machine, with a product of a linear map as the unit. On 2 cores with AVX-512 in f32
+    /// the others took 0.9 (`models/nano`) to 2.7 (SmolLM2-135M in Q4_1) times as long, 3.6 to 10 times, and
+    /// 4.4 to 6 times.
     pub(crate) const NOMINAL: Rates =
         Rates { linear: 1.0, attention: 2.0, generated_linear: 6.0, generated_attention: 6.0 };
 
@@ -233,8 +233,8 @@ pub(crate) fn kept(encoding: &EncodingSpec, length: usize, room: usize) -> usize
     }
 }
 
-/// Keys that the tokens before each position see, summed over tokens and layers, `[longest + 1]`. What a token
-/// sees depends neither on segments nor on what follows.
+/// Keys that the tokens before each position see, summed over tokens and layers, `[longest + 1]`. What a
+/// token sees depends neither on segments nor on what follows.
 fn seen(encoding: &EncodingSpec, config: &NetworkConfig, longest: usize) -> Vec<f64> {
     let levels = encoding.units().iter().map(|_| vec![0; longest]).collect();
     let rotations = encoding.rotations(&config.rope, &Positions::whole(longest, levels));

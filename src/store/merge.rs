@@ -40,8 +40,8 @@ impl Results {
     /// A sample that was measured more than once counts once; if its outcomes differ, that is noted.
     ///
     /// # Errors
-    /// As [`Results::read`]; [`ErrorKind::Results`] for configs, models or data that differ, and for a shard by
-    /// another version of the program.
+    /// As [`Results::read`]; [`ErrorKind::Results`] for configs, models or data that differ, and for a shard
+    /// by another version of the program.
     pub fn read_all(dirs: &[PathBuf]) -> Result<Results> {
         let (first, rest) = dirs.split_first().expect("at least one directory");
         let mut all = Results::read(first)?;

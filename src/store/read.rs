@@ -114,8 +114,8 @@ pub(super) fn read_samples(
     }
 }
 
-/// Fills `block` with whole lines, and `ends` with where each ends; gives the bytes of a last line that was cut. A line
-/// that is too long stays in the block without an end.
+/// Fills `block` with whole lines, and `ends` with where each ends; gives the bytes of a last line that was
+/// cut. A line that is too long stays in the block without an end.
 fn read_block(
     reader: &mut BufReader<&File>,
     block: &mut Vec<u8>,

@@ -134,8 +134,8 @@ fn set_rope(json: &mut Value, model: &ModelKeys) -> Result<()> {
     Ok(())
 }
 
-/// The first weights of a network: normal with deviation 0.02, divided by `sqrt(2 layers)` for the projections
-/// that add to the residual stream (Radford et al. 2019), biases of 0 and norms of 1.
+/// The first weights of a network: normal with deviation 0.02, divided by `sqrt(2 layers)` for the
+/// projections that add to the residual stream (Radford et al. 2019), biases of 0 and norms of 1.
 ///
 /// # Errors
 /// None for a config that was checked.

@@ -28,7 +28,8 @@ use crate::task::Span;
 /// Name of the baseline's row.
 const BASELINE: &str = "baseline";
 
-/// Finds the best row of a config, stores every trial in `out`, and writes there what was found; gives it in words.
+/// Finds the best row of a config, stores every trial in `out`, and writes there what was found; gives it in
+/// words.
 ///
 /// # Errors
 /// As [`crate::run::run`]; [`ErrorKind::Config`] for a config with nothing to choose from, several models or

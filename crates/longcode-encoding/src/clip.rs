@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{Encoding, EncodingKind, ModelRope, Positions, Rotations, Spectrum, key_error, kind_of};
 use longcode_base::error::Result;
 
-/// Token distance; the `n` lowest of the model's own frequencies are multiplied by `(1 + cos(pi k / (n - 1))) / 2`,
-/// `k = 0..n-1` from the highest of them to the lowest (`soft`), or are 0 (`hard`).
+/// Token distance; the `n` lowest of the model's own frequencies are multiplied by `(1 + cos(pi k / (n - 1)))
+/// / 2`, `k = 0..n-1` from the highest of them to the lowest (`soft`), or are 0 (`hard`).
 ///
 /// `hard` is p-RoPE (Barbero et al. 2025; `rope_type: proportional` of transformers), which counts the pairs
 /// that are kept.

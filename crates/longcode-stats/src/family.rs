@@ -38,8 +38,8 @@ impl Among {
         matches!(self, Among::Baseline(0..=2) | Among::Others(0..=2))
     }
 
-    /// The chance of an error that an exact interval of this pair may have, so that all pairs together leave 5%
-    /// (Bonferroni).
+    /// The chance of an error that an exact interval of this pair may have, so that all pairs together leave
+    /// 5% (Bonferroni).
     pub(crate) fn level(self) -> f64 {
         match self {
             _ if self.is_alone() => LEVEL,

@@ -1,8 +1,8 @@
 //! How certain figures over samples are: 95% intervals, and which rows of a table are told apart.
 //!
-//! A figure is a ratio of sums over samples (losses over tokens, hits over questions), or exp of one. Samples come in
-//! strata, a fixed number of each (the buckets of a task). Every row of a table sees the same samples, so differences
-//! are paired.
+//! A figure is a ratio of sums over samples (losses over tokens, hits over questions), or exp of one. Samples
+//! come in strata, a fixed number of each (the buckets of a task). Every row of a table sees the same
+//! samples, so differences are paired.
 //!
 //! | what | how |
 //! |---|---|

@@ -205,7 +205,8 @@ fn hard_sources_are_covered_and_counted() {
     }
 }
 
-/// What takes far more work than sources do is given up after a number of steps; what is only long or deep is not.
+/// What takes far more work than sources do is given up after a number of steps; what is only long or deep is
+/// not.
 #[test]
 fn parses_are_given_up() {
     fn source(text: &str, language: Language) -> Source<'_> {
@@ -229,8 +230,8 @@ fn parses_are_given_up() {
     }
 }
 
-/// A hundred thousand parts, nested or one after the other: an end, whatever the parser makes of it, without recursion.
-/// (Ten times as many take the same few seconds: work is looked at before it is done.)
+/// A hundred thousand parts, nested or one after the other: an end, whatever the parser makes of it, without
+/// recursion. (Ten times as many take the same few seconds: work is looked at before it is done.)
 #[test]
 fn a_hundred_thousand_parts_come_to_an_end() {
     const MANY: usize = 100_000;

@@ -70,7 +70,8 @@ impl<'a> PromptFormatter<'a> {
     /// The prompt of a text whose files begin at `file_starts`.
     ///
     /// # Errors
-    /// [`longcode_base::error::ErrorKind::Tokenizer`] when the text cannot be tokenized, or the chat template refuses it.
+    /// [`longcode_base::error::ErrorKind::Tokenizer`] when the text cannot be tokenized, or the chat template
+    /// refuses it.
     pub fn ask(&self, text: String, file_starts: Vec<usize>) -> Result<Prompt> {
         let Some(chat) = &self.chat else {
             let (tokens, said) = (self.tokenizer.encode(&text)?, 0..text.len());

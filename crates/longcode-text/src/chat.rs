@@ -1,4 +1,5 @@
-//! Chat templates: how an instruct model wants to be asked, as transformers' `apply_chat_template` renders it.
+//! Chat templates: how an instruct model wants to be asked, as transformers' `apply_chat_template` renders
+//! it.
 //!
 //! A template is Jinja2: `chat_template.jinja` next to the model, `chat_template` of tokenizer_config.json,
 //! or `tokenizer.chat_template` of a GGUF file.

@@ -1,5 +1,5 @@
-//! StarCoder2 (Lozhkov et al. 2024): layer norms, biases everywhere, a feed-forward part without a gate, and a sliding
-//! window in every layer.
+//! StarCoder2 (Lozhkov et al. 2024): layer norms, biases everywhere, a feed-forward part without a gate, and
+//! a sliding window in every layer.
 
 use super::{Family, GgufForm};
 use crate::checkpoint::config::{

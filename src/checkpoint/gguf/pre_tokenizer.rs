@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::tokenizer::{PRE, unsupported};
 use crate::error::Result;
 
-/// Contractions; words with one leading character; then the number pattern, punctuation, line ends, white space.
+/// Contractions; words with one leading character; then the number pattern, punctuation, line ends, white
+/// space.
 const WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+";
 const SPACE: &str = r"\s*[\r\n]+|\s+(?!\S)|\s+";
 const PUNCTUATION: &str = r" ?[^\s\p{L}\p{N}]+[\r\n]*";

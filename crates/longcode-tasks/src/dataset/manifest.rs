@@ -27,8 +27,8 @@ pub struct Manifest {
     pub obtain: String,
     /// How the data are read: `json`, `jsonl`, `parquet` or `source_tree`.
     pub format: String,
-    /// The data, relative to the manifest: a file, a folder of such files, or a pattern of names with `*`, `?` and
-    /// `[...]`.
+    /// The data, relative to the manifest: a file, a folder of such files, or a pattern of names with `*`,
+    /// `?` and `[...]`.
     pub path: PathBuf,
     /// The language of records that do not name one.
     pub language: Option<Language>,

@@ -147,8 +147,9 @@ impl Dataset {
     /// Every record, in file order.
     ///
     /// # Errors
-    /// [`ErrorKind::Dataset`], naming file and line: what cannot be read or decoded, a line that is not a JSON object,
-    /// a field that is missing or of the wrong type, an id that occurs twice, or no record at all.
+    /// [`ErrorKind::Dataset`], naming file and line: what cannot be read or decoded, a line that is not a
+    /// JSON object, a field that is missing or of the wrong type, an id that occurs twice, or no record at
+    /// all.
     pub fn records(&self) -> Result<Vec<Record>> {
         let records: Vec<Record> = self.read()?.into_iter().collect::<Result<_>>()?;
         unique_ids(&records)?;
@@ -159,8 +160,8 @@ impl Dataset {
     /// JSON object, a field that is missing or of the wrong type, a file that is not UTF-8.
     ///
     /// # Errors
-    /// [`ErrorKind::Dataset`] as [`Dataset::records`] for what concerns more than one record: data that cannot be read
-    /// or decompressed, an id that occurs twice, or no record at all.
+    /// [`ErrorKind::Dataset`] as [`Dataset::records`] for what concerns more than one record: data that
+    /// cannot be read or decompressed, an id that occurs twice, or no record at all.
     pub fn whole_records(&self) -> Result<(Vec<Record>, Vec<Error>)> {
         let (mut records, mut refused) = (Vec::new(), Vec::new());
         for record in self.read()? {

@@ -1,5 +1,5 @@
-//! A directory of source files: every file below it whose extension is one of a [`Language`]'s is a record, by
-//! relative path. What is left out is counted and told.
+//! A directory of source files: every file below it whose extension is one of a [`Language`]'s is a record,
+//! by relative path. What is left out is counted and told.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirEntry};
@@ -20,8 +20,8 @@ use longcode_structure::Language;
 pub(super) const ENTRY: Format =
     Format { name: "source_tree", takes: Path::is_dir, read, files: Some(files) };
 
-/// Files with nothing in them (an empty `__init__.py`) are left out, as there is nothing to predict, and so is what is
-/// no text.
+/// Files with nothing in them (an empty `__init__.py`) are left out, as there is nothing to predict, and so
+/// is what is no text.
 fn read(root: &Path, making: &Making, gathered: &mut Gathered) -> Result<()> {
     for file in files(root)? {
         if let Ok(text) = read_text(&file, ErrorKind::Dataset)
@@ -146,7 +146,8 @@ impl Tree {
 }
 
 impl Why {
-    /// How many are left out for that, and the first names or, of other languages, the most frequent extensions.
+    /// How many are left out for that, and the first names or, of other languages, the most frequent
+    /// extensions.
     fn told(self, names: &[String]) -> String {
         const NAMED: usize = 3;
         let what = match self {

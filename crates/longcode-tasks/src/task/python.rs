@@ -1,10 +1,12 @@
-//! Texts as Python's `str` methods, `int` and regular expressions see them: the official scorers are written in it.
+//! Texts as Python's `str` methods, `int` and regular expressions see them: the official scorers are written
+//! in it.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What `str.strip`, `str.split` and `\s` take for white space: beyond Unicode's, the four separators U+001C to U+001F.
+/// What `str.strip`, `str.split` and `\s` take for white space: beyond Unicode's, the four separators U+001C
+/// to U+001F.
 pub(super) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
@@ -36,8 +38,8 @@ pub(super) fn integer(text: &str) -> Option<i64> {
     text.chars().filter(|&c| c != '_').map(ascii_digit).collect::<String>().parse().ok()
 }
 
-/// A digit of any script as an ASCII one; anything else as it is. The digits of a script stand in a row of ten, and such
-/// rows one after the other.
+/// A digit of any script as an ASCII one; anything else as it is. The digits of a script stand in a row of
+/// ten, and such rows one after the other.
 fn ascii_digit(c: char) -> char {
     static DIGIT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\d$").expect("a regular expression"));
     let is_digit =

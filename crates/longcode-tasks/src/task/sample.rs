@@ -98,8 +98,8 @@ pub(super) fn empty_buckets(what: &str, empty: &[Span], mut lengths: Vec<usize>,
 pub enum Ask {
     /// The loss of each of the sample's tokens.
     Score,
-    /// A greedy continuation of the sample's tokens within these limits, the likelihood of its [`Sample::candidates`],
-    /// and a continuation of [`Sample::alone`] where there is one.
+    /// A greedy continuation of the sample's tokens within these limits, the likelihood of its
+    /// [`Sample::candidates`], and a continuation of [`Sample::alone`] where there is one.
     Generate(Limits),
 }
 
@@ -186,7 +186,8 @@ pub struct Sample {
     pub candidates: Vec<Vec<u32>>,
     /// What the task holds the model's answer to, in the task's own form.
     pub reference: Value,
-    /// The same question without its context, for a task that asks what the context is worth: its text, files and tokens.
+    /// The same question without its context, for a task that asks what the context is worth: its text, files
+    /// and tokens.
     pub alone: Option<Box<Sample>>,
 }
 

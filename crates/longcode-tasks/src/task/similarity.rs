@@ -1,6 +1,6 @@
-//! How alike two lines are, as `fuzz.ratio` of LongBench and RepoBench says: of fuzzywuzzy over Python's difflib, or over
-//! the Levenshtein library. Which of the two a published number was made with depends on what was
-//! installed, and they differ by several points.
+//! How alike two lines are, as `fuzz.ratio` of LongBench and RepoBench says: of fuzzywuzzy over Python's
+//! difflib, or over the Levenshtein library. Which of the two a published number was made with depends on
+//! what was installed, and they differ by several points.
 
 use std::collections::HashMap;
 use std::ops::Range;

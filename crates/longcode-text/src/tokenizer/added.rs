@@ -1,4 +1,5 @@
-//! Added tokens: those of tokenizer.json, and those that only tokenizer_config.json names, as transformers adds them.
+//! Added tokens: those of tokenizer.json, and those that only tokenizer_config.json names, as transformers
+//! adds them.
 
 use std::collections::{HashMap, HashSet};
 use std::mem::replace;

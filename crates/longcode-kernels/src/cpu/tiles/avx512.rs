@@ -10,8 +10,8 @@ const ROWS: usize = 8;
 /// `out (+)= strip panel`, 32 by 32.
 ///
 /// # Safety
-/// The processor has AVX512-BF16. The strip and the panel have `steps` steps of these terms, and `out` is 32 by
-/// 32.
+/// The processor has AVX512-BF16. The strip and the panel have `steps` steps of these terms, and `out` is 32
+/// by 32.
 pub(super) unsafe fn multiply(
     terms: Terms,
     strip: *const Line,

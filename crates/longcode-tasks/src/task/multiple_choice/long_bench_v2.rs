@@ -1,5 +1,5 @@
-//! LongBench v2, its domain "Code Repository Understanding": THUDM/LongBench at 2e00731, pred.py, prompts/0shot.txt and
-//! result.py.
+//! LongBench v2, its domain "Code Repository Understanding": THUDM/LongBench at 2e00731, pred.py,
+//! prompts/0shot.txt and result.py.
 
 use super::benchmark::{
     Answered, Entry, LETTER_LIKELIEST, LETTERS, OPTION_LIKELIEST, OPTION_LIKELIEST_PER_BYTE, OVER, Question,

@@ -96,7 +96,8 @@ impl Prompts for ProjectCompletion {
 
 impl ProjectCompletion {
     /// # Errors
-    /// [`ErrorKind::Tokenizer`], naming the record: a text that cannot be tokenized, or a prompt without a token.
+    /// [`ErrorKind::Tokenizer`], naming the record: a text that cannot be tokenized, or a prompt without a
+    /// token.
     fn sample(&self, project: &Project, line: &Line, tokenizer: &Tokenizer) -> Result<Sample> {
         let sample = |text: String, starts: Vec<usize>| -> Result<(Sample, bool)> {
             let (sample, is_cut) = cropped(text, starts, self.limit, tokenizer)?;

@@ -1,5 +1,5 @@
-//! The code around a needle: whole lines of its file and of the files before and after it, up to a number of tokens that
-//! are counted line by line.
+//! The code around a needle: whole lines of its file and of the files before and after it, up to a number of
+//! tokens that are counted line by line.
 
 use super::repository::{Needle, Repository};
 use longcode_base::error::Result;

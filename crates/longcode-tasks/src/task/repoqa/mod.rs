@@ -27,7 +27,8 @@ use longcode_text::{Limits, PromptFormatter, PromptStyle, TextSide, Tokenizer};
 /// Suffix of every title.
 const OVER: &str = ", by language";
 
-/// Needles of the repositories in RepoQA's file, one a sample; greedy, and judged by BLEU as NLTK 3.10.4 computes it.
+/// Needles of the repositories in RepoQA's file, one a sample; greedy, and judged by BLEU as NLTK 3.10.4
+/// computes it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RepoQa {
