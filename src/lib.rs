@@ -7,13 +7,13 @@
 //! | [`config`] | says what to compare |
 //! | [`dataset`], [`task`] | give records, and make samples of them |
 //! | [`structure`], [`encoding`] | give each token its hierarchical position, and rotations |
-//! | [`checkpoint`], [`model`], [`device`] | read a model's files; score and generate with it; where it computes |
+//! | [`checkpoint`], [`model`], [`device`] | read a model's files; score and generate; where it computes |
 //! | [`hub`] | finds models and data by name |
 //! | [`run`], [`store`] | drives all that; keeps every sample as it finishes |
 //! | [`report`], [`paper`] | makes tables, with intervals from [`longcode_stats`]; the paper's numbers |
 //! | [`plan`] | predicts what a run will take |
 //! | [`tune`], [`train`] | searches an encoding's keys; makes models to compare on |
-//! | [`cli`], [`error`], [`interrupt`] | what a user types, what they read when something is wrong, what Ctrl-C does |
+//! | [`cli`], [`error`], [`interrupt`] | what a user types, what they read when something fails, Ctrl-C |
 
 #[macro_use]
 extern crate longcode_base;

@@ -3,8 +3,8 @@
 //! | module | what |
 //! |---|---|
 //! | `format` | what every form gives: a [`hugging_face`] directory, a [`gguf`] file |
-//! | [`config`], `family` | the network's shape, from config.json as transformers reads it for each `model_type` |
-//! | [`safetensors`], `source` | where weights lie; `tied`: whether the head is the embedding |
+//! | [`config`], `family` | the network's shape, from config.json as transformers reads it |
+//! | [`safetensors`], `source`, `tied` | where weights are stored; whether the head is the embedding |
 
 pub mod config;
 mod family;

@@ -1,4 +1,4 @@
-//! A weight matrix of the network, however it is held, and its one product.
+//! A weight matrix of the network, in any storage, and its product.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -125,7 +125,7 @@ fn cut(tensor: StoredTensor, pieces: &[TensorRows]) -> impl Iterator<Item = Stor
 }
 
 impl Weights {
-    /// The tensors of a source, to be held this way.
+    /// The tensors of a source, to be stored this way.
     pub(crate) fn open(source: Box<dyn TensorSource>, hold: WeightStorage) -> Weights {
         let left = source.names().into_iter().collect();
         Weights { source, left, hold, asked: None }
@@ -163,7 +163,7 @@ impl Weights {
         Ok(self.take_matrices(name, &[TensorRows::rows(shape[0])], shape[1], device)?.remove(0))
     }
 
-    /// Takes matrices of `columns` columns that lie one below the other under one name.
+    /// Takes matrices of `columns` columns that are stacked under one name.
     ///
     /// # Errors
     /// As [`Weights::take_matrix`].
@@ -209,7 +209,7 @@ impl Weights {
         Ok(self.take_vectors(name, &[TensorRows::rows(length)], device)?.remove(0))
     }
 
-    /// Takes vectors that lie one after the other under one name.
+    /// Takes vectors that are stored one after another under one name.
     ///
     /// # Errors
     /// As [`Weights::take_matrix`].
@@ -227,7 +227,7 @@ impl Weights {
         Ok(pieces.map(|piece| parameter(&piece, [piece.shape[0]], device)).collect())
     }
 
-    /// The source's name of a tensor that is there, of that shape, and was not taken yet.
+    /// The source's name for a tensor that is there, has this shape, and has not been taken yet.
     fn find(&mut self, name: &str, shape: &[usize]) -> Result<String> {
         if let Some(asked) = &mut self.asked {
             asked.push((name.into(), shape.to_vec()));

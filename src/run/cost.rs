@@ -338,7 +338,7 @@ mod tests {
         let (account, entry) = account("llama", "rope:context=3,stride=1");
         let cost = account.scoring(&entry, 5);
         assert_eq!((cost.tokens, cost.linear), (9.0, 9.0 * 960.0 + 4.0 * 80.0));
-        // Two of five tokens are read, so that three fit behind them.
+        // Two of five tokens are read, so that three fit after them.
         let (account, entry) = self::account("llama", "rope:context=5");
         assert_eq!(account.generating(&entry, 5, 3, &[]).tokens, 2.0);
     }

@@ -128,7 +128,7 @@ fn pending<'a>(prepared: &'a Prepared<'a>, done: &HashSet<SampleKey>, together: 
     batches
 }
 
-/// Says on stderr where a run stands: samples x encodings that are stored, that are left to do, and in all.
+/// Reports on stderr how many samples x encodings are stored, are left to do, and are planned in all.
 fn announce(out: &Path, shard: Option<Shard>, [done, left, planned]: [usize; 3]) {
     let shard = shard.map(|shard| format!(", shard {shard}")).unwrap_or_default();
     let run = format!("{}{shard}", out.display());

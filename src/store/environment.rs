@@ -144,7 +144,7 @@ impl Environment {
             format!("{what} \"{name}\": {one} {}, {other} {}", places[0], places[1])
         };
         let models = self.models.iter().zip(&other.models).filter(|(a, b)| a != b);
-        // Of a suite, one may have data that the other lacks.
+        // In a suite, one may have data that the other lacks.
         let same_name = |a: &'_ &DatasetHash| other.datasets.iter().find(|b| b.name == a.name);
         let datasets = self.datasets.iter().filter_map(|a| Some((a, same_name(&a)?))).filter(|(a, b)| a != b);
         let mut all = models

@@ -5,7 +5,8 @@
 //! | module | what |
 //! |---|---|
 //! | [`config`], [`output`] | what to train; the directory to write |
-//! | [`tokenizer`], [`corpus`], [`mod@windows`] | the vocabulary, the documents' token ids, and windows of them |
+//! | [`tokenizer`], [`corpus`], [`mod@windows`] | the vocabulary, the token ids of documents, windows of them
+//! |
 //! | [`network`], `size` | config.json and the first weights; whether they fit into memory |
 //! | [`trainer`] | does the steps, with the learning rate of [`schedule`] and the [`optimizer`] |
 //! | [`log`], [`checkpoint`], [`result`] | what it writes on the way, and the model in the end |

@@ -162,7 +162,7 @@ pub fn first_weights(config: &NetworkConfig, seed: u64) -> Result<Vec<NamedTenso
 fn normal(random: &mut ChaCha8Rng, count: usize, deviation: f64) -> Vec<f32> {
     use rand::Rng;
     let mut value = || {
-        // 1 - u lies in (0, 1], where the logarithm is finite.
+        // 1 - u is in (0, 1], where the logarithm is finite.
         let (u, v): (f64, f64) = (1.0 - random.random::<f64>(), random.random());
         (-2.0 * u.ln()).sqrt() * (2.0 * std::f64::consts::PI * v).cos() * deviation
     };

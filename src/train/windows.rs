@@ -64,7 +64,7 @@ impl Epoch {
 impl<'a> Windows<'a> {
     /// Windows of a stream; none if it is too short for one.
     pub fn new(stream: &'a Stream, length: usize, bos: Option<u32>, seed: u64) -> Option<Windows<'a>> {
-        // The last id of any offset's last window, and one more, lie inside the stream.
+        // The last id of any offset's last window, and one more, are inside the stream.
         let windows = stream.ids.len().checked_sub(length)? / length;
         let epoch = || Epoch::new(0, windows, length, seed);
         (windows > 0).then(|| Windows { stream, length, bos, seed, starts: None, epoch: epoch() })

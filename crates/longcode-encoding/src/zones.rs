@@ -69,7 +69,7 @@ impl Border {
     }
 }
 
-/// The first key that is less than `window` tokens behind a query.
+/// The first key that is less than `window` tokens before a query.
 pub fn first_within(window: usize) -> impl Fn(usize) -> usize + Copy {
     move |i| (i + 1).saturating_sub(window)
 }

@@ -6,10 +6,11 @@
 //!
 //! | what | how |
 //! |---|---|
-//! | a mean, a loss, a perplexity, their paired differences | studentised bootstrap of residuals pooled over the strata ([`Bootstrap`]) |
+//! | a mean, a loss, a perplexity, their paired differences | studentised bootstrap of pooled residuals
+//! ([`Bootstrap`]) |
 //! | a share of hits | Clopper and Pearson's exact interval ([`share`]) |
-//! | a paired difference of two shares | Newcombe's square-and-add of exact limits, and McNemar's exact test |
-//! | all rows of a table at once | one threshold for every pair of rows ([`family`]), which marks and sentences share |
+//! | a paired difference of two shares | Newcombe's square-and-add of exact limits, McNemar's exact test |
+//! | all rows of a table at once | one threshold for every pair of rows, marks and sentences ([`family`]) |
 //!
 //! Below [`FEWEST`] samples no distribution-free two-sided test reaches 5%, so nothing is told apart there.
 //! `tests/coverage.rs` checks by simulation how often each of these holds.

@@ -4,7 +4,6 @@
 //! contains them. A method of an anonymous class counts if no method contains it, as in a field's
 //! initialiser; so do the contents of a function without a name (a JavaScript module that is the call of
 //! one), if no unit contains that. The language's entry defines what is a function or a class.
-//! one), where no unit holds that. What is a function or a class says the language's entry.
 
 use super::RegionKind;
 use super::language::Entry;

@@ -134,13 +134,13 @@ impl Unit {
         &self.kind.divide
     }
 
-    /// Tokens each, where it is made of a number of them.
+    /// Tokens of each segment, if it is made of a number of them.
     pub(super) fn number(self) -> Option<NonZeroUsize> {
         self.number
     }
 }
 
-/// The units that are no controls, as they are written.
+/// The units that are not controls, as they are written.
 fn plain_choices() -> String {
     listed(UnitKind::ALL.iter().map(UnitKind::form))
 }
@@ -154,7 +154,7 @@ fn listed(names: impl Iterator<Item = String>) -> String {
     }
 }
 
-/// A text that names no [`Unit`]: what is wrong with it, and the choices.
+/// A text that does not name a [`Unit`]: what is wrong with it, and the choices.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UnitError(String);
@@ -210,14 +210,14 @@ impl FromStr for Unit {
     }
 }
 
-/// A control and what stands behind it.
+/// A control and what follows it.
 fn split_control(text: &str) -> Option<(Control, &str)> {
     let (name, unit) = text.split_once(':')?;
     let control = Control::ALL.iter().find(|control| control.name() == name)?;
     Some((*control, unit))
 }
 
-/// A unit that is no control, of its name.
+/// The unit with this name, which is not a control.
 fn plain(text: &str) -> Option<Unit> {
     let (name, number) = match text.split_once(':') {
         Some((name, number)) => (name, Some(number)),

@@ -137,11 +137,11 @@ pub struct Biases {
 /// Factors on the data flow; 1 for most families.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Multipliers {
-    /// On the embedding's rows.
+    /// Factor on the embedding's rows.
     pub embedding: f64,
-    /// On what attention and the feed-forward part add to the rows.
+    /// Factor on what attention and the feed-forward part add to the rows.
     pub residual: f64,
-    /// On the logits.
+    /// Factor on the logits.
     pub logits: f64,
 }
 

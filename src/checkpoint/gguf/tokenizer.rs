@@ -119,7 +119,8 @@ impl Gguf {
         }))
     }
 
-    /// SentencePiece BPE with bytes for what it lacks, as in Llama 2: spaces become `▁`, and one comes first.
+    /// SentencePiece BPE with bytes for what it lacks, as in Llama 2: spaces become `▁`, and one is put
+    /// first.
     fn sentence_piece(&self, vocabulary: &Vocabulary<'_>) -> Result<Value> {
         let merges = match self.texts(MERGES)? {
             Some(merges) => pairs(&merges)?,

@@ -105,7 +105,7 @@ pub(super) fn matching(pattern: &Path) -> Result<Vec<PathBuf>> {
 fn of_folder(folder: &Path, format: &str) -> Result<Vec<PathBuf>> {
     let files = with_endings(folder, format)?;
     match format {
-        // Lines are called so too.
+        // JSON lines may have this extension too.
         "jsonl" if files.is_empty() => with_endings(folder, "json"),
         _ => Ok(files),
     }
@@ -126,7 +126,7 @@ fn with_endings(folder: &Path, format: &str) -> Result<Vec<PathBuf>> {
     stay_inside(folder, files)
 }
 
-/// Refuses files that are too many, or links that lead out of the folder: they are no data of this data set.
+/// Refuses too many files, or links that lead out of the folder: they do not belong to this data set.
 fn stay_inside(folder: &Path, files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     if files.len() > limits::SHARDS {
@@ -142,13 +142,13 @@ fn stay_inside(folder: &Path, files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// The format of the data that lie in a folder; none where no file holds data.
+/// The format of the data in a folder; none if no file holds data.
 ///
 /// # Errors
-/// [`ErrorKind::Dataset`] where there are files of two formats.
+/// [`ErrorKind::Dataset`] if there are files of two formats.
 pub(super) fn format_of(folder: &Path) -> Result<Option<&'static str>> {
     let mut found = Vec::new();
-    // A folder of other data has a README or a list of its files in JSON beside them.
+    // A folder of other data may also have a README or a list of its files in JSON.
     for (format, _) in ENDINGS {
         if (format != "json" || found.is_empty()) && !with_endings(folder, format)?.is_empty() {
             found.push(format);
