@@ -1,11 +1,11 @@
-//! Ctrl-C and termination: leave at once, or, where work has asked for it, after what is under way.
+//! Ctrl-C and termination: the program ends at once or, where work has asked for it, after what is under way.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::messages;
 
-/// Whether work is under way that ends by itself when asked to.
+/// Whether work is under way that ends on its own when asked to.
 static DEFERRED: AtomicBool = AtomicBool::new(false);
 /// Whether the user has asked.
 static REQUESTED: AtomicBool = AtomicBool::new(false);
@@ -30,11 +30,11 @@ pub fn handle() -> Result<()> {
     .map_err(|e| Error::new(ErrorKind::Usage, format!("cannot handle Ctrl-C: {e}")))
 }
 
-/// While it lives the first Ctrl-C is only noted: see [`Deferred::requested`].
+/// While it lives, the first Ctrl-C is only noted: see [`Deferred::requested`].
 pub struct Deferred(());
 
 impl Deferred {
-    /// From here on.
+    /// Defers from here on.
     pub fn start() -> Deferred {
         DEFERRED.store(true, Ordering::SeqCst);
         Deferred(())

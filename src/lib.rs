@@ -1,11 +1,19 @@
 //! What happens to a code language model beyond its training length, under each position encoding?
 //!
-//! Data flows one way, and the modules follow it: [`config`] says what to compare; a [`dataset`] gives
-//! records; a [`task`] makes samples; [`structure`] gives each token its hierarchical position; an
-//! [`encoding`] gives rotations; a [`model`] on a [`device`] scores; [`hub`] finds models and data by name; [`run`] drives all that; [`store`]
-//! keeps every sample as it finishes; [`report`] makes tables, with intervals from [`longcode_stats`] and the
-//! [`paper`]'s numbers. [`plan`] says before what a run will take; [`tune`] searches an encoding's keys; [`train`] makes models to compare on. [`cli`] is what a user types, [`error`] what
-//! they read when something is wrong, [`interrupt`] what Ctrl-C does.
+//! Data flows one way, and the modules follow it:
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`] | says what to compare |
+//! | [`dataset`], [`task`] | give records, and make samples of them |
+//! | [`structure`], [`encoding`] | give each token its hierarchical position, and rotations |
+//! | [`checkpoint`], [`model`], [`device`] | read a model's files; score and generate; where it computes |
+//! | [`hub`] | finds models and data by name |
+//! | [`run`], [`store`] | drives all that; keeps every sample as it finishes |
+//! | [`report`], [`paper`] | makes tables, with intervals from [`longcode_stats`]; the paper's numbers |
+//! | [`plan`] | predicts what a run will take |
+//! | [`tune`], [`train`] | searches an encoding's keys; makes models to compare on |
+//! | [`cli`], [`error`], [`interrupt`] | what a user types, what they read when something fails, Ctrl-C |
 
 #[macro_use]
 extern crate longcode_base;

@@ -1,4 +1,5 @@
-//! Memory of this process and machine: how it is kept, and what is used and free, where the system tells (Linux).
+//! Memory of this process and machine: how it is kept, and what is used and free where the system says so
+//! (Linux).
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
@@ -7,12 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::LEAST_ADDRESSES;
 
-/// Keeps what is freed for what is allocated next. By default glibc gives large blocks back at once, and
-/// every tensor of a forward pass then costs page faults again: about a tenth of the time of scoring
-/// 4,096 tokens with a model of 135M parameters. To be called before other threads start.
+/// Keeps freed memory for later allocations. By default glibc gives large blocks back at once, and every
+/// tensor of a forward pass then costs page faults again: about a tenth of the time of scoring 4,096 tokens
+/// with a model of 135M parameters. Call it before other threads start.
 pub fn keep_freed() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: mallopt sets two numbers of the allocator, and no other thread is there yet.
+    // SAFETY: mallopt sets two numbers of the allocator, and no other thread runs yet.
     unsafe {
         libc::mallopt(libc::M_MMAP_MAX, 0);
         libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
@@ -21,44 +22,46 @@ pub fn keep_freed() {
 
 /// Starts a new peak at what is resident now.
 pub fn reset_peak() {
-    // 5 resets the high-water mark (proc(5)). Where it cannot be written the peak is the whole
-    // process's, which is still an upper bound.
+    // 5 resets the high-water mark (proc(5)). Where it cannot be written, the peak is the whole process's,
+    // which is still an upper bound.
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
-/// Peak resident memory since [`reset_peak`], MB (10^6 bytes); none where the system does not tell.
+/// Peak resident memory since [`reset_peak`], MB (10^6 bytes); none if the system does not report it.
 pub fn peak_mb() -> Option<f64> {
     Some(bytes("/proc/self/status", "VmHWM:")? / 1e6)
 }
 
-/// Memory that is resident now, bytes; none where the system does not tell.
+/// Memory that is resident now, bytes; none if the system does not report it.
 pub fn resident() -> Option<f64> {
     bytes("/proc/self/status", "VmRSS:")
 }
 
-/// Memory that a program can still have without the machine swapping, bytes; none where the system does not tell.
+/// Memory that a program can still have without the machine swapping, bytes; none if the system does not
+/// report it.
 pub fn available() -> Option<f64> {
     bytes("/proc/meminfo", "MemAvailable:")
 }
 
-/// Refuses what would take more memory than there is, as far as the system tells: what is available, and what this
-/// process has, part of which it may use again.
+/// Refuses what would take more memory than there is, as far as the system reports it: what is available,
+/// plus what this process has, part of which it may use again.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`], with both figures.
 pub fn refuse_beyond(bytes: f64, what: &str) -> Result<()> {
     let Some((available, resident)) = available().zip(resident()) else { return Ok(()) };
-    match bytes <= available + resident {
-        true => Ok(()),
-        false => Err(Error::new(
+    if bytes <= available + resident {
+        Ok(())
+    } else {
+        Err(Error::new(
             ErrorKind::Usage,
             format!("{what} take {:.1} GB, and {:.1} GB are available", bytes / 1e9, available / 1e9),
         )
-        .fix("ask for less, or use a machine with more memory")),
+        .fix("ask for less, or use a machine with more memory"))
     }
 }
 
-/// A figure of a file of the kernel's that counts in kB, which are 1,024 bytes.
+/// A figure of a kernel file that counts in kB, which are 1,024 bytes.
 fn bytes(file: &str, name: &str) -> Option<f64> {
     let text = fs::read_to_string(file).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -66,13 +69,13 @@ fn bytes(file: &str, name: &str) -> Option<f64> {
     Some(kib * 1024.0)
 }
 
-/// Bytes of the largest allocation that the system refused; 0 where it refused none.
+/// Bytes of the largest allocation that the system refused; 0 if it refused none.
 static REFUSED: AtomicUsize = AtomicUsize::new(0);
 
-/// The system's allocator, which remembers what it was refused, so that [`tell_aborts`] can say so.
+/// The system's allocator; it remembers what it was refused, so that [`tell_aborts`] can say so.
 pub struct Remembering;
 
-// SAFETY: every call goes to the system's allocator as it came, and its answer back as it is.
+// SAFETY: every call goes to the system's allocator unchanged, and so does its answer back.
 unsafe impl GlobalAlloc for Remembering {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as the caller promises.
@@ -102,8 +105,8 @@ fn remembered(block: *mut u8, size: usize) -> *mut u8 {
     block
 }
 
-/// An abort ends in an error as every other: Rust and the C libraries abort where memory that they cannot do without is
-/// refused, and say so in words of their own at best.
+/// Makes an abort end in an error like any other: when memory that they cannot do without is refused, Rust
+/// and the C libraries abort, at best with words of their own.
 pub fn tell_aborts() {
     #[cfg(unix)]
     // SAFETY: the handler only calls write and _exit, which a handler may.
@@ -116,7 +119,7 @@ pub fn tell_aborts() {
 #[cfg(unix)]
 extern "C" fn aborted(_: libc::c_int) {
     let tell = |text: &[u8]| {
-        // SAFETY: the bytes live through the call. What cannot be told is lost.
+        // SAFETY: the bytes live through the call. What cannot be written is lost.
         let _ = unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
     };
     match REFUSED.load(Ordering::Relaxed) {
@@ -131,7 +134,7 @@ extern "C" fn aborted(_: libc::c_int) {
                 was finished is kept\n");
         }
     }
-    // SAFETY: it ends the process at once, with nothing run behind it.
+    // SAFETY: it ends the process at once; nothing runs after it.
     unsafe { libc::_exit(1) }
 }
 
@@ -149,20 +152,20 @@ fn digits(mut number: usize, room: &mut [u8; 20]) -> &[u8] {
     }
 }
 
-/// Bytes of addresses that this process may have at most; none where there is no limit.
+/// Bytes of address space that this process may have at most; none if there is no limit.
 fn address_space() -> Option<u64> {
     #[cfg(unix)]
     {
         let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: the call writes the two numbers.
-        let told = unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) } == 0;
-        (told && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+        let known = unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) } == 0;
+        (known && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
     }
     #[cfg(not(unix))]
     None
 }
 
-/// Refuses a limit of addresses (`ulimit -v`) under which not even the program and its threads fit.
+/// Refuses a limit on addresses (`ulimit -v`) under which not even the program and its threads fit.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`].

@@ -1,4 +1,4 @@
-//! What pins a number: the program that made it, the model and the data it was made of.
+//! What pins a number: the program that made it, and the model and data it was made from.
 
 use chrono::{SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -8,16 +8,16 @@ use crate::kernels::{Bf16Instructions, Precision};
 /// One run of the program.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
-    /// Of longcode.
+    /// Version of longcode.
     pub version: String,
-    /// Of longcode's sources.
+    /// Commit of longcode's sources.
     pub git_commit: String,
     /// CPU threads.
     pub threads: usize,
-    /// What the CPU multiplies bf16 numbers with: a name of `longcode devices`.
+    /// Which instructions the CPU multiplies bf16 numbers with: a name of `longcode devices`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_products: Option<String>,
-    /// RFC 3339.
+    /// When it started, RFC 3339.
     pub started: String,
 }
 
@@ -42,13 +42,13 @@ impl Session {
 /// A checkpoint and what pins it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelHash {
-    /// As in the config.
+    /// Its name in the config.
     pub name: String,
-    /// Over config, tokenizer and weights.
+    /// SHA-256 over config, tokenizer and weights.
     pub sha256: String,
     /// Pretraining length in tokens.
     pub trained_length: usize,
-    /// What its matrix products were made of.
+    /// The precision of its matrix products.
     #[serde(default)]
     pub precision: Precision,
 }
@@ -56,13 +56,13 @@ pub struct ModelHash {
 /// A data set and what pins it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DatasetHash {
-    /// As in the config.
+    /// Its name in the config.
     pub name: String,
-    /// Over the data.
+    /// SHA-256 over the data.
     pub sha256: String,
 }
 
-/// Now, RFC 3339 in UTC.
+/// The time now, RFC 3339 in UTC.
 pub(crate) fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
 }

@@ -1,4 +1,4 @@
-//! What every form of a checkpoint gives.
+//! What every checkpoint format provides.
 
 use std::path::PathBuf;
 
@@ -17,16 +17,18 @@ pub(super) trait CheckpointFormat: Send + Sync {
     /// The tokenizer.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Tokenizer`] or, of a damaged file, [`crate::error::ErrorKind::Model`], naming the file.
+    /// [`crate::error::ErrorKind::Tokenizer`] or, for a damaged file, [`crate::error::ErrorKind::Model`],
+    /// naming the file.
     fn tokenizer(&self) -> Result<Tokenizer>;
 
-    /// How an instruct model wants to be asked, if it says so.
+    /// How an instruct model wants to be asked, if the checkpoint says so.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Tokenizer`] or, of a damaged file, [`crate::error::ErrorKind::Model`], naming the file.
+    /// [`crate::error::ErrorKind::Tokenizer`] or, for a damaged file, [`crate::error::ErrorKind::Model`],
+    /// naming the file.
     fn chat_template(&self) -> Result<Option<ChatTemplate>>;
 
-    /// Ids that end a generation, beside the tokenizer's own.
+    /// Ids that end a generation, besides the tokenizer's own.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Model`], naming the file.
@@ -35,7 +37,8 @@ pub(super) trait CheckpointFormat: Send + Sync {
     /// The weights.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Model`], naming the file: missing, unreadable, cut short, or a tensor given twice.
+    /// [`crate::error::ErrorKind::Model`], naming the file: missing, unreadable, cut short, or a tensor given
+    /// twice.
     fn tensors(&self) -> Result<Box<dyn TensorSource>>;
 
     /// Every file that decides the numbers.

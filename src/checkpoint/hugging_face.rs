@@ -19,12 +19,12 @@ pub(super) struct HuggingFace {
 }
 
 impl HuggingFace {
-    /// The directory, of which nothing is read yet.
+    /// The directory; nothing is read yet.
     pub(super) fn new(dir: &Path) -> HuggingFace {
         HuggingFace { dir: dir.to_path_buf() }
     }
 
-    /// Refuses a directory without a file, by what it holds.
+    /// Refuses a directory that lacks a file; the error depends on what it holds instead.
     fn refuse_missing(&self, file: &str, kind: ErrorKind) -> Result<()> {
         if self.dir.join(file).exists() { Ok(()) } else { Err(missing(&self.dir, file, kind)) }
     }
@@ -45,7 +45,7 @@ impl CheckpointFormat for HuggingFace {
         ChatTemplate::of_directory(&self.dir)
     }
 
-    /// Those that generation_config.json and config.json name.
+    /// The ids in generation_config.json and config.json.
     fn end_of_sequence(&self) -> Result<Vec<u32>> {
         let files = ["generation_config.json", "config.json"].map(|name| self.dir.join(name));
         let found = files.iter().filter(|file| file.exists()).map(|file| end_of_sequence(file));

@@ -3,8 +3,8 @@
 //! | module | what |
 //! |---|---|
 //! | `format` | what every form gives: a [`hugging_face`] directory, a [`gguf`] file |
-//! | [`config`], `family` | the network's shape, from config.json as transformers reads it for each `model_type` |
-//! | [`safetensors`], `source` | where weights lie; `tied`: whether the head is the embedding |
+//! | [`config`], `family` | the network's shape, from config.json as transformers reads it |
+//! | [`safetensors`], `source`, `tied` | where weights are stored; whether the head is the embedding |
 
 pub mod config;
 mod family;
@@ -32,8 +32,8 @@ use gguf::Gguf;
 use hugging_face::HuggingFace;
 use tied::has_own_head;
 
-/// A checkpoint whose config and tokenizer have been read and fit together; weights come with
-/// [`Checkpoint::load`].
+/// A checkpoint whose config and tokenizer have been read and fit together; [`Checkpoint::load`] reads the
+/// weights.
 pub struct Checkpoint {
     /// The directory or file.
     pub path: PathBuf,
@@ -41,8 +41,8 @@ pub struct Checkpoint {
     pub config: NetworkConfig,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
-    /// Tokens that end a generation: those of generation_config.json and config.json or of a GGUF file, or else the
-    /// family's, and the tokenizer's.
+    /// Tokens that end a generation: those of generation_config.json and config.json or of a GGUF file, or
+    /// otherwise the family's, and the tokenizer's.
     pub end_of_sequence: Vec<u32>,
     format: Box<dyn CheckpointFormat>,
 }
@@ -76,7 +76,7 @@ impl Checkpoint {
         Ok(Checkpoint { path: path.to_path_buf(), config, tokenizer, end_of_sequence, format })
     }
 
-    /// What a user must be told of it, beside errors.
+    /// What a user must know about it, besides errors.
     pub fn notes(&self) -> impl Iterator<Item = String> {
         let assumed = &self.config.assumed;
         let of_shape = (!assumed.is_empty()).then(|| {
@@ -88,7 +88,7 @@ impl Checkpoint {
         self.config.notes.iter().cloned().chain(of_shape)
     }
 
-    /// Where the weights lie.
+    /// The source of the weights.
     ///
     /// # Errors
     /// [`ErrorKind::Model`], naming the file: missing, unreadable, cut short, or a tensor given twice.
@@ -96,7 +96,7 @@ impl Checkpoint {
         self.format.tensors()
     }
 
-    /// Bytes of the files that decide the numbers, of which all but a few are weights.
+    /// Bytes of the files that decide the numbers; nearly all of them are weights.
     ///
     /// # Errors
     /// [`ErrorKind::Model`] when one is missing.
@@ -109,8 +109,8 @@ impl Checkpoint {
         self.format.files()?.into_iter().map(bytes).sum()
     }
 
-    /// sha256 over config, tokenizer and weight files, in hex: what decides the numbers. Of a GGUF file,
-    /// what `sha256sum` prints.
+    /// sha256 over config, tokenizer and weight files, in hex: what decides the numbers. For a GGUF file it
+    /// is what `sha256sum` prints.
     ///
     /// # Errors
     /// [`ErrorKind::Model`] when a file cannot be read.
@@ -139,11 +139,11 @@ impl TextSide for Checkpoint {
     }
 }
 
-/// Reads the tokenizer of a checkpoint: of a directory `tokenizer.json` and, where there is one,
-/// `tokenizer_config.json`; of a GGUF file its metadata.
+/// Reads the tokenizer of a checkpoint: from a directory's `tokenizer.json` and, if present,
+/// `tokenizer_config.json`, or from a GGUF file's metadata.
 ///
 /// # Errors
-/// [`ErrorKind::Tokenizer`] or, of a damaged GGUF file, [`ErrorKind::Model`], naming the file.
+/// [`ErrorKind::Tokenizer`] or, for a damaged GGUF file, [`ErrorKind::Model`], naming the file.
 pub fn read_tokenizer(path: &Path) -> Result<Tokenizer> {
     open_format(path)?.tokenizer()
 }
@@ -156,11 +156,11 @@ pub fn read_chat_template(path: &Path) -> Result<ChatTemplate> {
     open_format(path)?.chat_template()?.ok_or_else(|| no_chat_template(path))
 }
 
-/// The checkpoint at a path: a GGUF file, a Hugging Face directory, or a directory whose weights are one GGUF file; or,
-/// of a path that is not there, the model of that name in the Hugging Face cache.
+/// The checkpoint at a path: a GGUF file, a Hugging Face directory, or a directory whose weights are one GGUF
+/// file; or, if nothing is at the path, the model with that name in the Hugging Face cache.
 ///
 /// # Errors
-/// [`ErrorKind::Model`]: nothing is there, no regular file, or no GGUF file.
+/// [`ErrorKind::Model`] if nothing is there, or neither a directory nor a GGUF file.
 fn open_format(path: &Path) -> Result<Box<dyn CheckpointFormat>> {
     if path.is_file() {
         return Ok(Box::new(Gguf::open(path)?));

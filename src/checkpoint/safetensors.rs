@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hub::weight_files;
 use crate::kernels::stored::{Bytes, Format, Mapped, StoredTensor};
 
-/// What stands before the names of the network's parts where it was saved with its head.
+/// Usual prefix of the names of a network's parts: it was saved with its head.
 const USUAL_PREFIX: &str = "model.";
 
 /// The weight files of a directory, mapped from disk.
@@ -20,13 +20,13 @@ pub struct SafetensorsDir {
     dir: PathBuf,
     files: Vec<Arc<Mapped>>,
     places: BTreeMap<String, Place>,
-    /// What stands before the names of the network's parts, `model.` as a rule.
+    /// Prefix of the names of the network's parts, usually `model.`.
     prefix: String,
 }
 
-/// Where a tensor lies.
+/// Where a tensor is stored.
 struct Place {
-    /// Which of the files.
+    /// The number of the file.
     file: usize,
     dtype: Dtype,
     shape: Vec<usize>,
@@ -70,8 +70,8 @@ impl SafetensorsDir {
     }
 }
 
-/// What stands before the names of layers and of the last norm: `model.`; nothing where the network was saved without
-/// its head, `language_model.model.` and others where it was a part of something.
+/// Prefix of the names of layers and of the last norm: `model.`; empty if the network was saved without its
+/// head, `language_model.model.` and others if it was a part of something.
 fn prefix<T>(places: &BTreeMap<String, T>) -> String {
     let of_layers = places.keys().filter_map(|name| name.split_once("layers.0.")).map(|(before, _)| before);
     let with_norm = of_layers.filter(|prefix| places.contains_key(&format!("{prefix}norm.weight")));
@@ -93,7 +93,7 @@ impl TensorSource for SafetensorsDir {
         }
         match name.strip_prefix(USUAL_PREFIX) {
             Some(part) => format!("{}{part}", self.prefix),
-            // The head stands beside `model.`, wherever that is.
+            // The head is next to `model.`, wherever that is.
             None => {
                 let beside = self.prefix.strip_suffix(USUAL_PREFIX).unwrap_or_default();
                 let named = format!("{beside}{name}");
@@ -129,7 +129,7 @@ impl TensorSource for SafetensorsDir {
     }
 }
 
-/// The format of a type.
+/// The format of a safetensors type.
 fn format(name: &str, dtype: Dtype) -> Result<&'static Format> {
     match dtype {
         Dtype::F32 => Ok(Format::f32()),

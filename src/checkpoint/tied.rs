@@ -1,4 +1,5 @@
-//! Output heads of tied models: that the head is the embedding is what the config says, and the files may know better.
+//! Output heads of tied models: the config says that the head is the embedding, and the files may know
+//! better.
 
 use rayon::prelude::*;
 
@@ -11,11 +12,11 @@ pub(crate) const EMBEDDING: &str = "model.embed_tokens.weight";
 /// The output head.
 pub(crate) const HEAD: &str = "lm_head.weight";
 
-/// Whether files hold both embedding and head, with different values: a head that was trained or merged by itself.
-/// transformers 5 then keeps both, whatever `tie_word_embeddings` says.
+/// Whether files hold both embedding and head, with different values: a head that was trained or merged
+/// separately. transformers 5 then keeps both, whatever `tie_word_embeddings` says.
 ///
 /// # Errors
-/// [`crate::error::ErrorKind::Model`], naming file and tensor: of a type that cannot be read.
+/// [`crate::error::ErrorKind::Model`], naming file and tensor, for a type that cannot be read.
 pub(super) fn has_own_head(source: &dyn TensorSource) -> Result<bool> {
     let [embedding, head] = [EMBEDDING, HEAD].map(|name| source.own_name(name));
     let names = source.names();

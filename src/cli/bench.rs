@@ -102,7 +102,7 @@ impl Args {
         Ok(())
     }
 
-    /// Median seconds of a pass, and peak resident memory in MB where the system tells.
+    /// Median seconds of a pass, and peak resident memory in MB if the system reports it.
     fn time(
         &self,
         checkpoint: &Checkpoint,
@@ -121,8 +121,8 @@ impl Args {
 
     fn row(&self, encoding: &str, length: usize, seconds: f64, peak: Option<f64>, device: &str) -> String {
         let speed = length as f64 / seconds;
-        match self.json {
-            true => format!(
+        if self.json {
+            format!(
                 "{}\n",
                 json!({
                     "encoding": encoding,
@@ -133,11 +133,10 @@ impl Args {
                     "device": device,
                     "repeats": self.repeats,
                 })
-            ),
-            false => {
-                let peak = peak.map_or("-".into(), |peak| format!("{peak:.0}"));
-                format!("{encoding:<40} {length:>8} {seconds:>10.3} {speed:>10.0} {peak:>12}\n")
-            }
+            )
+        } else {
+            let peak = peak.map_or("-".into(), |peak| format!("{peak:.0}"));
+            format!("{encoding:<40} {length:>8} {seconds:>10.3} {speed:>10.0} {peak:>12}\n")
         }
     }
 }

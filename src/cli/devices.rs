@@ -34,7 +34,7 @@ impl Args {
     }
 }
 
-/// What the CPU multiplies bf16 numbers with, and what else it could.
+/// Which instructions the CPU multiplies bf16 numbers with, and which others it has.
 fn products() -> Result<String> {
     let used = Bf16Instructions::checked()?;
     let others: Vec<_> =

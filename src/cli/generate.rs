@@ -46,8 +46,8 @@ pub(super) struct Args {
     /// Ask an instruct model through its chat template: each file is what the user says
     #[arg(long)]
     chat: bool,
-    /// One JSON object a file on stdout: file, prompt_tokens, encoding, ids, text, ended, prompt_seconds (reading
-    /// the prompt), seconds (generating)
+    /// One JSON object a file on stdout: file, prompt_tokens, encoding, ids, text, ended, prompt_seconds
+    /// (reading the prompt), seconds (generating)
     #[arg(long)]
     json: bool,
     /// Prompt files, used unchanged, including the newline at the end
@@ -77,18 +77,15 @@ impl Args {
         let model = checkpoint.load(&device.device, self.precision)?;
         for SourceFile { path, text } in &sources.files {
             let shown =
-                self.go_on(path, text, &encoding, &checkpoint, &model).map_err(|e| e.in_file(path))?;
-            // What goes on into a file or another program is the text itself.
-            match std::io::stdout().is_terminal() {
-                true => print(&shown)?,
-                false => print_as_it_is(&shown)?,
-            }
+                self.continuation(path, text, &encoding, &checkpoint, &model).map_err(|e| e.in_file(path))?;
+            // Output to a file or another program is the text itself.
+            if std::io::stdout().is_terminal() { print(&shown)? } else { print_as_it_is(&shown)? }
         }
-        sources.tell_left_out(sources.files.len(), self.json)
+        sources.report_left_out(sources.files.len(), self.json)
     }
 
-    /// What is printed of one file.
-    fn go_on(
+    /// The output for one file.
+    fn continuation(
         &self,
         file: &Path,
         text: &str,
@@ -115,8 +112,8 @@ impl Args {
         let limits = Limits { max_new_tokens: room, stop: |_| false };
         let made = generate(vec![(decoder, limits)], &checkpoint.tokenizer, &checkpoint.end_of_sequence)?;
         let made = made.into_iter().next().expect("one of every sequence")?;
-        Ok(match self.json {
-            true => format!(
+        Ok(if self.json {
+            format!(
                 "{}\n",
                 json!({
                     "file": name(file),
@@ -128,8 +125,9 @@ impl Args {
                     "prompt_seconds": prompt_seconds,
                     "seconds": started.elapsed().as_secs_f64() - prompt_seconds,
                 })
-            ),
-            false => format!("{text}{}\n", made.text),
+            )
+        } else {
+            format!("{text}{}\n", made.text)
         })
     }
 }

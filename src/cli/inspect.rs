@@ -27,8 +27,8 @@ pub(super) struct Args {
     tokenizer: Option<PathBuf>,
     #[arg(long, default_value = "function", help = Unit::choices())]
     unit: Unit,
-    /// The file is a conversation, a JSON list of {"role", "content"}: the tokens of what the chat template of
-    /// --tokenizer makes of it, up to where the model answers
+    /// The file is a conversation, a JSON list of {"role", "content"}: the tokens of what the chat template
+    /// of --tokenizer makes of it, up to where the model answers
     #[arg(long, requires = "tokenizer")]
     chat: bool,
     /// One JSON object on stdout
@@ -90,13 +90,10 @@ impl Args {
         if self.chat {
             whole["text"] = text.as_str().into();
         }
-        match self.json {
-            true => print(&format!("{whole}\n")),
-            false => print(&in_words(&whole, key, &text)),
-        }
+        if self.json { print(&format!("{whole}\n")) } else { print(&in_words(&whole, key, &text)) }
     }
 
-    /// A conversation in the words of a chat template.
+    /// A conversation as rendered by a chat template.
     fn rendered(&self, conversation: &str, template: &ChatTemplate) -> Result<String> {
         let messages: Vec<Message> = serde_json::from_str(conversation).map_err(|e| {
             Error::new(ErrorKind::Source, format!("not a conversation: {e}"))
@@ -106,7 +103,7 @@ impl Args {
         template.render(&messages)
     }
 
-    /// Regions of the text; the whole text where no unit is found.
+    /// Regions of the text; the whole text if no unit is found.
     fn regions(&self, source: &Source<'_>) -> Result<Vec<Region>> {
         if self.unit.needs_tokens() {
             return Err(Error::new(ErrorKind::Usage, format!("unit {} needs tokens", self.unit))
@@ -127,7 +124,7 @@ impl Args {
     }
 }
 
-/// One line a region or token.
+/// One line for each region or token.
 fn in_words(whole: &Value, key: &str, text: &str) -> String {
     let mut words =
         format!("{} segments by {}\n", whole["segments"], whole["unit"].as_str().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! The command line: one file a command, errors told in words, exit codes.
+//! The command line: one file for each command, errors in words, exit codes.
 
 mod bench;
 mod datasets;
@@ -67,7 +67,7 @@ struct Messages {
     log_format: LogFormat,
 }
 
-/// How messages look.
+/// The format of messages.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum LogFormat {
     #[default]
@@ -106,7 +106,7 @@ enum Command {
     Models(models::Args),
 }
 
-/// Where the model of `--model` lies: a path, or a name of the hub's, fetched where that is asked for.
+/// The model of `--model`: a path, or a name on the hub, fetched if requested.
 fn find_model(given: &Path, download: bool) -> Result<PathBuf> {
     let name = given.to_str().filter(|_| !given.exists()).and_then(Name::model);
     match name {
@@ -123,7 +123,7 @@ fn find_model(given: &Path, download: bool) -> Result<PathBuf> {
     }
 }
 
-/// The model of `--model`, with what must be told of it on stderr.
+/// Opens the model of `--model`, with its notes on stderr.
 fn open_model(given: &Path, download: bool) -> Result<Checkpoint> {
     let path = find_model(given, download)?;
     let checkpoint = Checkpoint::open(&path)?;
@@ -131,7 +131,7 @@ fn open_model(given: &Path, download: bool) -> Result<Checkpoint> {
     Ok(checkpoint)
 }
 
-/// Refuses an encoding that makes no sense for a model, and says on stderr what is unwise of it.
+/// Refuses an encoding that makes no sense for a model, and says on stderr what is unwise about it.
 fn check_encoding(encoding: &EncodingSpec, text: &str, model: &ModelRope) -> Result<()> {
     encoding.check(model).map_err(|e| e.at(format_args!("encoding `{text}`")))?;
     for note in encoding.notes(model) {
@@ -140,7 +140,7 @@ fn check_encoding(encoding: &EncodingSpec, text: &str, model: &ModelRope) -> Res
     Ok(())
 }
 
-/// Parses the command line, does it, and tells what went wrong.
+/// Parses the command line, runs the command, and reports what went wrong.
 pub fn main() -> ExitCode {
     device::quiet_mesa();
     memory::keep_freed();
@@ -185,7 +185,7 @@ impl Command {
     }
 }
 
-/// Help and version go to stdout; a wrong command line is told as every other error.
+/// Help and version go to stdout; a wrong command line is reported like every other error.
 fn clap_exit(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         let _ = error.print();
@@ -231,7 +231,7 @@ fn remember_panic(info: &PanicHookInfo<'_>) {
     }
 }
 
-/// A panic of a library, most often a device that failed or ran out of memory.
+/// The error of a library's panic, most often a device that failed or ran out of memory.
 fn panicked() -> Error {
     let said = PANIC.lock().ok().and_then(|mut panic| panic.take()).unwrap_or_default();
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -271,12 +271,12 @@ fn listing<T: ?Sized>(kinds: &[Kind<T>]) -> String {
     listing
 }
 
-/// Prints to stdout, with what a terminal would obey made visible.
+/// Prints to stdout, with everything made visible that a terminal would obey.
 fn print(text: &str) -> Result<()> {
     print_as_it_is(&visible(text))
 }
 
-/// Prints to stdout, and ends quietly when nobody reads it any more (`longcode ... | head`).
+/// Prints to stdout, and ends quietly when nobody reads any more (`longcode ... | head`).
 #[expect(clippy::exit, reason = "whoever closed the pipe has read all they wanted")]
 fn print_as_it_is(text: &str) -> Result<()> {
     use std::io::Write;

@@ -13,14 +13,16 @@ use crate::kernels::Precision;
 use crate::plan::{Plan, PlanOptions, PlanRow, plan};
 use crate::store::Shard;
 
-/// What a run will do, before it does: samples, tokens, memory, and the time on this machine from a minute of its work
+/// What a run will do, before it does: samples, tokens, memory, and the time on this machine from a minute of
+/// its work
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  longcode plan configs/quickstart.toml\n  \
     longcode plan configs/quickstart.toml --shard 1/4 --json")]
 pub(super) struct Args {
     /// The config, TOML
     config: PathBuf,
-    /// The results directory that the run will have: what is stored there is done [default: as of `longcode run`]
+    /// The results directory that the run will have: what is stored there is done [default: as of `longcode
+    /// run`]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// auto, cpu, wgpu or wgpu:N
@@ -39,8 +41,8 @@ pub(super) struct Args {
     /// Override a key of the config, as task.samples=5
     #[arg(long, value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
-    /// Fetch models and data sets that the config names by org/name from the Hugging Face hub, if they are not in the
-    /// cache
+    /// Fetch models and data sets that the config names by org/name from the Hugging Face hub, if they are
+    /// not in the cache
     #[arg(long)]
     download: bool,
     /// One JSON object a row on stdout, and one of the totals
@@ -56,14 +58,11 @@ impl Args {
         status!("device: {}", device.name);
         let out = self.out.unwrap_or_else(|| results_directory(&config, shard));
         let plan = plan(&config, &device, &out, PlanOptions { limit: self.limit, shard })?;
-        match self.json {
-            true => print(&json_lines(&plan, &device)),
-            false => print(&text(&plan, &config, &device)),
-        }
+        if self.json { print(&json_lines(&plan, &device)) } else { print(&text(&plan, &config, &device)) }
     }
 }
 
-/// Sums over rows.
+/// Sums over some rows.
 struct Total<'a>(&'a [PlanRow]);
 
 impl Total<'_> {
@@ -79,7 +78,7 @@ impl Total<'_> {
         self.0.iter().filter_map(|row| row.memory_mb).reduce(f64::max)
     }
 
-    /// The shortest of the longest sequences that fit.
+    /// The smallest of the longest sequences that fit.
     fn largest_sequence(&self) -> Option<usize> {
         self.0.iter().filter_map(|row| row.largest_sequence).min()
     }
@@ -211,7 +210,7 @@ fn scaled(count: f64) -> String {
     format!("{value:.places$}{}", UNITS[unit])
 }
 
-/// As a user would say it.
+/// A duration as a user would say it.
 fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {

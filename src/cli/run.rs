@@ -33,15 +33,15 @@ pub(super) struct Args {
     /// Samples that generate side by side: faster, and the same text; needs memory for each
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch: usize,
-    /// Part I of N of the samples, under every encoding, for one of N machines; `longcode report` makes one report
-    /// of all parts
+    /// Part I of N of the samples, under every encoding, for one of N machines; `longcode report` makes one
+    /// report of all parts
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
     /// Override a key of the config, as task.samples=5
     #[arg(long, value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
-    /// Fetch models and data sets that the config names by org/name from the Hugging Face hub, if they are not in the
-    /// cache
+    /// Fetch models and data sets that the config names by org/name from the Hugging Face hub, if they are
+    /// not in the cache
     #[arg(long)]
     download: bool,
     /// Start over instead of going on
@@ -66,7 +66,7 @@ impl Args {
     }
 }
 
-/// Refuses results of which fewer are there than were stored.
+/// Refuses results with fewer samples than were stored.
 fn refuse_lost(results: &Results, stored: usize, out: &Path) -> Result<()> {
     let there = results.samples.len();
     if there >= stored {
@@ -78,7 +78,8 @@ fn refuse_lost(results: &Results, stored: usize, out: &Path) -> Result<()> {
         .fix("find out what changed samples.jsonl, then run the same command again: what is missing is computed again"))
 }
 
-/// Refuses results that are failures alone: most likely the model is broken, and no encoding's finding.
+/// Refuses results that are all failures: most likely the model is broken, which says nothing about
+/// encodings.
 fn refuse_all_failed(results: &Results) -> Result<()> {
     let Some((first, why)) = results.samples.first().and_then(|one| Some((one, one.failed.as_ref()?))) else {
         return Ok(());
@@ -93,7 +94,7 @@ fn refuse_all_failed(results: &Results) -> Result<()> {
         .fix("check the checkpoint's weights and the encodings' keys; then --fresh, as failures are not tried again"))
 }
 
-/// The config of a run, with what the command line says of it.
+/// The config of a run, with the changes from the command line.
 pub(super) fn read_config(
     path: &Path,
     set: &[String],
@@ -116,7 +117,7 @@ pub(super) fn read_config(
     Ok(config)
 }
 
-/// Where results go when nothing is said: every shard has its own place.
+/// Where results go by default: every shard has its own directory.
 pub(super) fn results_directory(config: &Config, shard: Option<Shard>) -> PathBuf {
     let name = match shard {
         None => config.name.clone(),

@@ -79,7 +79,7 @@ impl Args {
             }
             match self.score(&path, &text, tokens, &encoding, &checkpoint, &model).map_err(place) {
                 Ok(line) => print(&line)?,
-                // A loss that is not finite is this file's alone: the others have theirs.
+                // A loss that is not finite concerns this file alone: the others have theirs.
                 Err(e) if e.kind.is_of_sample() => {
                     failed = Some(match failed.take() {
                         Some(earlier) => earlier.and(e),
@@ -90,12 +90,12 @@ impl Args {
             }
             scored += 1;
         }
-        sources.tell_left_out(scored, self.json)?;
+        sources.report_left_out(scored, self.json)?;
         sources.refuse_none(scored)?;
         failed.map_or(Ok(()), Err)
     }
 
-    /// The encoding, with `--unit` as its unit where it has one.
+    /// The encoding, with `--unit` as its unit if it has one.
     fn encoding_with_unit(&self) -> Result<EncodingSpec> {
         let encoding = EncodingSpec::parse(&self.encoding)?;
         let Some(unit) = self.unit else { return Ok(encoding) };
@@ -115,7 +115,8 @@ impl Args {
         EncodingSpec::from_table(encoding.kind, keys)
     }
 
-    /// A control is made of the whole text: of how many segments it has, or of how long they are.
+    /// Refuses controls with prefixes: a control is made from the whole text, from its number of segments or
+    /// their lengths.
     fn refuse_controls_of_prefixes(&self, encoding: &EncodingSpec) -> Result<()> {
         let mut units = encoding.units().iter().copied().chain(self.unit);
         match units.find(|unit| self.prefix_only && unit.control().is_some()) {
@@ -140,7 +141,7 @@ impl Args {
     ) -> Result<String> {
         let count = tokens.ids.len();
         let source = Source { text, language: Language::of_path(file), file_starts: &[] };
-        // Segments come from the whole text: a cut in the middle of a function is no parse error.
+        // Segments come from the whole text: a cut in the middle of a function does not cause a parse error.
         let draw = Draw { seed: 0, hash: &sha256(text.as_bytes()) };
         let segments_by = |unit: Unit| -> Segments {
             let mut segments = if self.prefix_only {
@@ -165,8 +166,8 @@ impl Args {
         let under = EncodedModel { model, config: &checkpoint.config, encoding, bos };
         let scores = under.score(&tokens.ids, levels)?;
         let segment_count = shown.index.last().map_or(0, |&last| last as usize + 1);
-        Ok(match self.json {
-            true => format!(
+        Ok(if self.json {
+            format!(
                 "{}\n",
                 json!({
                     "file": name(file),
@@ -179,8 +180,9 @@ impl Args {
                     "segments": segment_count,
                     "nll": scores.nll,
                 })
-            ),
-            false => format!(
+            )
+        } else {
+            format!(
                 "{}: {} tokens, loss {:.4}, ppl {:.3}, accuracy {:.4}, {} segments ({})\n",
                 file.display(),
                 tokens.ids.len(),
@@ -189,7 +191,7 @@ impl Args {
                 scores.accuracy(),
                 segment_count,
                 shown.unit,
-            ),
+            )
         })
     }
 }

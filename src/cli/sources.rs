@@ -1,4 +1,4 @@
-//! The source files that a command is given: what can be read, and what is left out and why.
+//! The source files that a command is given: what can be read, and what is skipped and why.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use super::print;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
 
-/// What a file begins with that is no text, and what it is then.
+/// First bytes of files that are not text, and what such a file is.
 const NO_TEXTS: [(&[u8], &str); 6] = [
     (&[0x1f, 0x8b], "a gzip file"),
     (&[0x28, 0xb5, 0x2f, 0xfd], "a zstd file"),
@@ -18,7 +18,7 @@ const NO_TEXTS: [(&[u8], &str); 6] = [
     (b"ARROW1", "an arrow file"),
 ];
 
-/// Extensions of files that hold records, whatever their bytes are.
+/// Extensions of files that hold records, whatever their bytes.
 const RECORDS: [&str; 5] = ["jsonl", "ndjson", "parquet", "arrow", "gz"];
 
 /// A text file.
@@ -27,7 +27,7 @@ pub(super) struct SourceFile {
     pub text: String,
 }
 
-/// The files of a command, some of which may be left out: a pattern of the shell names folders and empty files too.
+/// The files of a command, some of which may be skipped: a shell pattern names folders and empty files too.
 #[derive(Default)]
 pub(super) struct Sources {
     pub files: Vec<SourceFile>,
@@ -35,17 +35,17 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Reads all files. Folders, files of records, files that are no text and those without any are left out.
+    /// Reads all files. Skips folders, files of records, files that are not text and empty ones.
     ///
     /// # Errors
-    /// [`ErrorKind::Source`] for a file that is not there, and where nothing is left.
+    /// [`ErrorKind::Source`] for a file that does not exist, and if nothing is left.
     pub(super) fn read(paths: &[PathBuf]) -> Result<Sources> {
         let mut sources = Sources::default();
         for path in paths {
             match read_source(path) {
                 Ok(text) if text.is_empty() => sources.leave_out(path, empty()),
                 Ok(text) => sources.files.push(SourceFile { path: path.clone(), text }),
-                // A name that is nowhere is a mistake.
+                // A name that does not exist is a mistake.
                 Err(error) if !path.exists() => return Err(error),
                 Err(error) => sources.leave_out(path, error),
             }
@@ -54,12 +54,12 @@ impl Sources {
         Ok(sources)
     }
 
-    /// Leaves out a file that turns out to be no good.
+    /// Skips a file that turns out to be unusable.
     pub(super) fn leave_out(&mut self, path: &Path, why: Error) {
         self.left_out.push((path.to_path_buf(), why));
     }
 
-    /// Refuses that nothing is left, with the reason of the first file.
+    /// Fails if nothing is left, with the reason of the first file.
     ///
     /// # Errors
     /// [`ErrorKind::Source`].
@@ -77,11 +77,11 @@ impl Sources {
         }
     }
 
-    /// Says on stderr what is left out and, where results are JSON, in an object a file on stdout.
+    /// Says on stderr what is skipped and, if results are JSON, on stdout in one object for each file.
     ///
     /// # Errors
     /// When stdout cannot be written to.
-    pub(super) fn tell_left_out(&self, used: usize, as_json: bool) -> Result<()> {
+    pub(super) fn report_left_out(&self, used: usize, as_json: bool) -> Result<()> {
         const NAMED: usize = 5;
         for (path, why) in self.left_out.iter().take(NAMED) {
             note!("{}: left out: {}", path.display(), why.what);
@@ -96,7 +96,7 @@ impl Sources {
     }
 }
 
-/// A path as it goes into JSON: what of it is not UTF-8 is replaced.
+/// A path for JSON output: anything that is not UTF-8 is replaced.
 pub(super) fn name(path: &Path) -> String {
     path.display().to_string()
 }
@@ -112,7 +112,8 @@ fn empty() -> Error {
 /// The text of a source file.
 ///
 /// # Errors
-/// [`ErrorKind::Source`], naming the file: it cannot be read, is not UTF-8, or holds records, whose JSON is no source.
+/// [`ErrorKind::Source`], naming the file: it cannot be read, is not UTF-8, or holds JSON records instead of
+/// source.
 pub(super) fn read_source(path: &Path) -> Result<String> {
     if path.is_dir() {
         return Err(Error::new(ErrorKind::Source, "it is a folder")
@@ -126,9 +127,10 @@ pub(super) fn read_source(path: &Path) -> Result<String> {
         return Err(no_source(path, &format!("a .{extension} file holds records or is packed")));
     }
     let text = read_text(path, ErrorKind::Source).map_err(|error| packed(path).unwrap_or(error))?;
-    match holds_records(&text) && path.extension().is_some_and(|extension| extension == "json") {
-        true => Err(no_source(path, "the file holds records in JSON")),
-        false => Ok(text),
+    if holds_records(&text) && path.extension().is_some_and(|extension| extension == "json") {
+        Err(no_source(path, "the file holds records in JSON"))
+    } else {
+        Ok(text)
     }
 }
 
@@ -139,14 +141,14 @@ fn no_source(path: &Path, what: &str) -> Error {
     )
 }
 
-/// What a file is that is no text, by its first bytes.
+/// The error of a file that is not text, by its first bytes.
 fn packed(path: &Path) -> Option<Error> {
     let bytes = crate::files::read_bytes(path, ErrorKind::Source).ok()?;
     let (_, what) = NO_TEXTS.iter().find(|(start, _)| bytes.starts_with(start))?;
     Some(no_source(path, what))
 }
 
-/// Whether a text of JSON is a list of objects, or an object a line.
+/// Whether a JSON text is a list of objects, or one object for each line.
 fn holds_records(text: &str) -> bool {
     let start = text.trim_start();
     if let Some(list) = start.strip_prefix('[') {

@@ -35,8 +35,8 @@ pub(super) struct Args {
     /// Override a key of the config, as task.samples=5
     #[arg(long, value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
-    /// Fetch models and data sets that the config names by org/name from the Hugging Face hub, if they are not in the
-    /// cache
+    /// Fetch models and data sets that the config names by org/name from the Hugging Face hub, if they are
+    /// not in the cache
     #[arg(long)]
     download: bool,
     /// Start over instead of going on

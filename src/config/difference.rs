@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use toml::{Table, Value};
 
-/// The first key, in words, in which two resolved configs differ; `places` are the words for them. Where
-/// a model lies may differ, since its hash decides, and so may what of the paper stands beside the
-/// numbers.
+/// The first key, in words, in which two resolved configs differ; `places` are the words for the two. A
+/// model's path may differ, since its hash decides, and so may which numbers of the paper are printed next to
+/// the measured ones.
 pub(crate) fn difference(mut one: Table, mut other: Table, places: [&str; 2]) -> Option<String> {
     for table in [&mut one, &mut other] {
         table.remove("paper");

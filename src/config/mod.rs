@@ -27,19 +27,20 @@ use crate::limits::{self, ROWS, RUN_NAME};
 use crate::paper;
 use crate::task::{self, Task};
 
-/// Where models are put that are converted or bundled.
+/// Folder of converted and bundled models.
 const MODELS: &str = "models";
 
-/// A run, as resolved: names are unique, sweeps expanded, defaults filled in.
+/// A run's config, resolved: names are unique, sweeps expanded, defaults filled in.
 #[derive(Debug)]
 pub struct Config {
-    /// Names the results directory.
+    /// Its name, and that of its results directory.
     pub name: String,
-    /// Seeds the choice of samples and the bootstrap.
+    /// Seed of the choice of samples and of the bootstrap.
     pub seed: u64,
-    /// Whether tasks whose data are not there are left out with a word, and the report begins with a table of all.
+    /// Whether tasks without their data are skipped with a message, and the report begins with a table of
+    /// all.
     pub suite: bool,
-    /// What of the paper it reproduces: those numbers are printed beside the measured ones.
+    /// The part of the paper that it reproduces: those numbers are printed next to the measured ones.
     pub paper: Option<&'static paper::Exhibit>,
     /// Checkpoints.
     pub models: Vec<ModelEntry>,
@@ -49,31 +50,31 @@ pub struct Config {
     pub tasks: Vec<TaskEntry>,
     /// How to search among the encodings, for `longcode tune`.
     pub tune: Option<TuneKeys>,
-    /// Where relative paths are looked for: beside the config file, one folder up, the working directory.
+    /// Where relative paths are looked for: next to the config file, one folder up, the working directory.
     pub search: Vec<PathBuf>,
 }
 
 /// A `[[model]]`.
 #[derive(Debug, Clone)]
 pub struct ModelEntry {
-    /// As shown in tables.
+    /// Its name in tables.
     pub name: String,
-    /// As written in the config.
+    /// Its path, as written in the config.
     pub path: String,
-    /// How to get it, for when it is not there.
+    /// How to get it if it is missing.
     pub obtain: Option<String>,
-    /// What its matrix products are made of.
+    /// The precision of its matrix products.
     pub precision: Precision,
 }
 
 /// An `[[encoding]]`, one value of a sweep.
 #[derive(Debug, Clone)]
 pub struct EncodingEntry {
-    /// As shown in tables.
+    /// Its name in tables.
     pub name: String,
     /// The encoding.
     pub spec: EncodingSpec,
-    /// The sweep that this is one value of.
+    /// The sweep that this is one value of, if any.
     pub sweep: Option<Sweep>,
 }
 
@@ -87,7 +88,7 @@ impl EncodingEntry {
 /// A `[[task]]`, one value of a sweep.
 #[derive(Debug, Clone)]
 pub struct TaskEntry {
-    /// As shown in tables.
+    /// Its name in tables.
     pub name: String,
     /// The kind's name.
     pub kind: &'static str,
@@ -186,15 +187,16 @@ impl Config {
         table
     }
 
-    /// Where a model lies: at its path or, of one that is named as on the hub, in the folder `models` or the local cache.
+    /// Where a model is: at its path or, if it is named as on the hub, in the folder `models` or the local
+    /// cache.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when it is not there, with how to get it.
+    /// [`ErrorKind::Config`] when it is missing, with how to get it.
     pub fn find_model(&self, entry: &ModelEntry) -> Result<PathBuf> {
         let converted = || self.find(&format!("{MODELS}/{}", entry.path));
         let found = self.find(&entry.path).or_else(|missing| converted().map_err(|_| missing));
         let found = match (found, Name::model(&entry.path)) {
-            // Where the config says how to get it, its path is no name.
+            // If the config says how to get it, its path is not a name.
             (Err(missing), Some(name)) => {
                 name.cached().map_err(|e| if entry.obtain.is_some() { missing } else { e })
             }
@@ -206,13 +208,13 @@ impl Config {
         })
     }
 
-    /// Fetches what it names of the Hugging Face hub and is not there as a path: models as `org/name`, data sets as
-    /// `hf:org/name/file`.
+    /// Fetches what the config names on the Hugging Face hub and does not exist as a path: models as
+    /// `org/name`, data sets as `hf:org/name/file`.
     ///
     /// # Errors
     /// As [`hub::fetch`].
     pub fn download(&self) -> Result<()> {
-        // What a config says how to get otherwise is not the hub's.
+        // What a config says how to get in another way is not on the hub.
         for entry in self.models.iter().filter(|entry| entry.obtain.is_none()) {
             if let (Err(_), Some(name)) = (self.find(&entry.path), Name::model(&entry.path)) {
                 hub::fetch(&name).map_err(|e| e.at(format_args!("model \"{}\"", entry.name)))?;
@@ -236,7 +238,7 @@ impl Config {
     }
 }
 
-/// Where the relative paths of a config file are looked for.
+/// Where the relative paths in a config file are looked for.
 pub(crate) fn search_beside(config: &Path) -> Vec<PathBuf> {
     let beside = config.parent().map(Path::to_path_buf).unwrap_or_default();
     let mut search = vec![beside.clone(), beside.join(".."), PathBuf::from(".")];
@@ -256,19 +258,18 @@ fn config_error(what: impl Into<String>, fix: impl Into<String>) -> Error {
     Error::new(ErrorKind::Config, what).fix(fix)
 }
 
-/// A TOML error's message and position on one line; the line that it is in where that is short.
+/// A TOML error's message and position on one line, with the line that it is in if that is short.
 pub(crate) fn one_line(error: &toml::de::Error) -> String {
     const SHORT: usize = 400;
     let text = error.to_string();
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match text.len() <= SHORT {
-        true => words(&text),
-        false => {
-            let place = text.lines().next().unwrap_or_default();
-            let message = words(error.message());
-            let end = message.floor_char_boundary(SHORT);
-            format!("{}: {}", words(&place[..place.floor_char_boundary(SHORT)]), &message[..end])
-        }
+    if text.len() <= SHORT {
+        words(&text)
+    } else {
+        let place = text.lines().next().unwrap_or_default();
+        let message = words(error.message());
+        let end = message.floor_char_boundary(SHORT);
+        format!("{}: {}", words(&place[..place.floor_char_boundary(SHORT)]), &message[..end])
     }
 }
 
@@ -282,7 +283,7 @@ fn refuse_unknown(table: &Table, known: &[&str]) -> Result<()> {
     }
 }
 
-/// Removes a key that must be a string, if it is there.
+/// Removes a key that must be a string, if present.
 fn take_text(table: &mut Table, key: &str) -> Result<Option<String>> {
     match table.remove(key) {
         None => Ok(None),
@@ -304,7 +305,7 @@ fn run_name(table: &mut Table) -> Result<String> {
     Ok(name)
 }
 
-/// Refuses a name that no directory of results can have.
+/// Refuses a name that cannot name a results directory.
 pub(crate) fn check_run_name(name: &str) -> Result<()> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     match !name.is_empty() && name.chars().all(plain) && !name.starts_with('.') {
@@ -449,7 +450,7 @@ fn task_entries(mut table: Table) -> Result<Vec<TaskEntry>> {
     values.into_iter().map(entry).collect()
 }
 
-/// Refuses more new tokens than any sequence has, of whichever kind of task.
+/// Refuses more new tokens than any sequence has, in a task of any kind.
 fn check_new_tokens(keys: &Table) -> Result<()> {
     let key = "max_new_tokens";
     match keys.get(key).and_then(toml::Value::as_integer) {

@@ -1,7 +1,7 @@
 //! `--set key.path=value`.
 //!
-//! A path goes through tables by key; through `[[...]]` arrays by number or by an entry's name, or
-//! through all entries where it names neither: `seed=1`, `task.samples=5`, `encoding.HiRoPE.window=64`.
+//! A path goes through tables by key; through `[[...]]` arrays by number or by an entry's name, or through
+//! all entries if it gives neither: `seed=1`, `task.samples=5`, `encoding.HiRoPE.window=64`.
 
 use toml::{Table, Value};
 
@@ -25,7 +25,7 @@ pub(crate) fn apply(table: &mut Table, overrides: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// A TOML value where it reads as one, else the text itself.
+/// A TOML value if it reads as one, otherwise the text itself.
 fn parse_value(text: &str) -> Value {
     toml::from_str::<Table>(&format!("value = {text}"))
         .ok()

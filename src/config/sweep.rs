@@ -1,4 +1,4 @@
-//! Sweeps: a list where a key takes one value makes one entry a value.
+//! Sweeps: a list for a key that takes one value makes one entry for each value.
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -7,7 +7,7 @@ use super::config_error;
 use crate::error::{Error, Result};
 use crate::limits::ROWS;
 
-/// Which sweep an entry is one value of.
+/// Which sweep an entry belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sweep {
@@ -21,12 +21,12 @@ pub struct Sweep {
 pub(super) struct Expanded {
     /// The keys that had several values.
     pub(super) keys: Vec<String>,
-    /// Each combination with the suffix that names it, as ` window=64`.
+    /// Each combination, with the suffix that names it, such as ` window=64`.
     pub(super) entries: Vec<(String, Table)>,
 }
 
-/// Expands every list of a table but those of `lists`, keys whose value is a list by nature: of these a list
-/// of lists, or of lists written as texts.
+/// Expands every list of a table, except for keys whose value is a list anyway (`lists`): for these it
+/// expands a list of lists, or of lists written as strings.
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::Config`] for an empty list, and for more combinations than a config may have.
@@ -53,10 +53,7 @@ pub(super) fn expand(table: Table, lists: &[&str]) -> Result<Expanded> {
             let with = |value: &Value| {
                 let mut table = table.clone();
                 table.insert(key.clone(), value.clone());
-                let suffix = match swept {
-                    true => format!("{suffix} {key}={}", plain(value)),
-                    false => suffix.clone(),
-                };
+                let suffix = if swept { format!("{suffix} {key}={}", plain(value)) } else { suffix.clone() };
                 (suffix, table)
             };
             values.iter().map(with).collect()
@@ -66,7 +63,7 @@ pub(super) fn expand(table: Table, lists: &[&str]) -> Result<Expanded> {
     Ok(Expanded { keys, entries: expanded })
 }
 
-/// Refuses more rows than a config may have, before any is made.
+/// Refuses more rows than a config may have, before making any.
 fn refuse_many(table: &Table, lists: &[&str]) -> Result<()> {
     let swept = table.iter().filter_map(|(key, value)| {
         let values = value.as_array().filter(|values| is_swept(key, values, lists))?;
@@ -78,13 +75,10 @@ fn refuse_many(table: &Table, lists: &[&str]) -> Result<()> {
         rows = rows.saturating_mul(count as u128);
         longest = if count > longest.1 { (key, count) } else { longest };
     }
-    match rows > ROWS as u128 {
-        true => Err(too_many(rows).at_key(longest.0)),
-        false => Ok(()),
-    }
+    if rows > ROWS as u128 { Err(too_many(rows).at_key(longest.0)) } else { Ok(()) }
 }
 
-/// That a config has more rows of a kind than it may have.
+/// The error of a config with more rows of a kind than it may have.
 pub(super) fn too_many(rows: u128) -> Error {
     config_error(
         format!("lists make {rows} rows, and {ROWS} are the most that a config may have"),
@@ -92,12 +86,12 @@ pub(super) fn too_many(rows: u128) -> Error {
     )
 }
 
-/// Whether a list under a key makes a row a value.
+/// Whether a list under a key means one row for each value.
 fn is_swept(key: &str, values: &[Value], lists: &[&str]) -> bool {
     !lists.contains(&key) || values.iter().any(is_list)
 }
 
-/// Whether a value of a key whose value is a list is one.
+/// Whether a value is a list, for a key whose value is one.
 fn is_list(value: &Value) -> bool {
     value.is_array() || value.is_str()
 }

@@ -11,15 +11,16 @@ use crate::error::Result;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TuneKeys {
-    /// What is made best: a metric of the task, or `context_advantage`; the task's main one where not given.
+    /// What to maximise or minimise: a metric of the task, or `context_advantage`; by default the task's main
+    /// one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objective: Option<String>,
     /// An encoding, as `kind:key=value`, that is measured on the same documents.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
-    /// Documents of each bucket, of the task's `samples`, that have no part in the choice and measure it.
+    /// Documents of each bucket, out of the task's `samples`, that are kept out of the choice and measure it.
     pub check: usize,
-    /// From one rung to the next so many times fewer rows stay, on so many times more documents.
+    /// How many times fewer rows remain from one rung to the next, on that many times more documents.
     pub reduction_factor: usize,
 }
 
@@ -30,7 +31,7 @@ impl Default for TuneKeys {
 }
 
 impl TuneKeys {
-    /// Takes `[tune]` from a config's table, if it is there.
+    /// Takes `[tune]` from a config's table, if present.
     pub(super) fn take(table: &mut Table) -> Result<Option<TuneKeys>> {
         let Some(value) = table.remove("tune") else { return Ok(None) };
         let read = |value: Value| {

@@ -30,7 +30,7 @@ pub enum DeviceChoice {
     Auto,
     /// The CPU backend.
     Cpu,
-    /// A wgpu adapter by its number in `longcode devices`; the first when no number is given.
+    /// A wgpu adapter by its number in `longcode devices`; the first if no number is given.
     Wgpu(Option<usize>),
 }
 
@@ -56,7 +56,7 @@ impl FromStr for DeviceChoice {
 pub enum DeviceChoices {
     /// Every hardware GPU.
     All,
-    /// These, at least one.
+    /// These devices, at least one.
     These(Vec<DeviceChoice>),
 }
 
@@ -89,7 +89,7 @@ pub fn cpu() -> OpenDevice {
     OpenDevice { device: Device::flex(), name: "cpu".into() }
 }
 
-/// What several devices are called together: each name once.
+/// What several devices are called together, each name once.
 pub fn names(devices: &[OpenDevice]) -> String {
     let mut names: Vec<&str> = Vec::new();
     for OpenDevice { name, .. } in devices {
@@ -110,12 +110,12 @@ impl DeviceChoice {
         self.find(&adapters)?.map_or_else(|| Ok(cpu()), Adapter::open)
     }
 
-    /// Those that it may mean. For the CPU no driver is asked.
+    /// The adapters that it may mean. For the CPU no driver is asked.
     fn adapters(self) -> Vec<Adapter> {
         if self == DeviceChoice::Cpu { Vec::new() } else { adapters() }
     }
 
-    /// Which of the adapters it means; none: the CPU.
+    /// Which of the adapters it means; none for the CPU.
     fn find(self, adapters: &[Adapter]) -> Result<Option<&Adapter>> {
         let wanted = match self {
             DeviceChoice::Cpu => return Ok(None),

@@ -1,7 +1,7 @@
 //! Adapters of wgpu.
 //!
-//! Only the interfaces that we run on are asked. By default wgpu is asked for OpenGL too where no other has a GPU, and
-//! Mesa then complains on stderr in words like ours.
+//! Only the interfaces that longcode uses are asked. By default wgpu also asks OpenGL if no other has a GPU,
+//! and Mesa then complains on stderr in words that look like ours.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// Why there may be no adapter.
 pub const NO_ADAPTER: &str = "no GPU, or no Vulkan, Metal or DX12 driver for it";
 
-/// What to do where there is no such adapter.
+/// What to do if there is no such adapter.
 pub(super) const FIX: &str = "see `longcode devices`; install a Vulkan driver, or use --device cpu";
 
 /// A wgpu adapter of this machine.
@@ -33,7 +33,7 @@ impl Adapter {
         self.number
     }
 
-    /// Whether it is a rasteriser in software, taken only when asked for.
+    /// Whether it is a software rasteriser, used only when asked for.
     pub fn is_software(&self) -> bool {
         self.kind == DeviceKind::Cpu
     }
@@ -58,7 +58,7 @@ fn describe(info: &AdapterInfo) -> String {
     format!("{}, {:?}, {:?}", info.name, info.backend, info.device_type)
 }
 
-/// Interfaces to GPUs that are asked, the best first.
+/// Interfaces to GPUs that are asked, best first.
 const APIS: &[(WgpuBackend, Backend)] = if cfg!(target_os = "macos") {
     &[(WgpuBackend::Metal, Backend::Metal)]
 } else if cfg!(windows) {
@@ -67,8 +67,8 @@ const APIS: &[(WgpuBackend, Backend)] = if cfg!(target_os = "macos") {
     &[(WgpuBackend::Vulkan, Backend::Vulkan)]
 };
 
-/// The wgpu adapters of this machine, hardware first: of the first interface that reaches a GPU, else of the first that
-/// reaches a rasteriser. None is opened.
+/// The wgpu adapters of this machine, hardware first: of the first interface that reaches a GPU, otherwise of
+/// the first that reaches a rasteriser. None is opened.
 pub fn adapters() -> Vec<Adapter> {
     let mut software = Vec::new();
     for &(api, backend) in APIS {
@@ -81,8 +81,8 @@ pub fn adapters() -> Vec<Adapter> {
     software
 }
 
-/// What kind each adapter is, in the order that `--device` numbers them. Each kind counts from 0 by itself; of
-/// rasterisers there is one.
+/// The kind of each adapter, in the order in which `--device` numbers them. Each kind is counted from 0; of
+/// rasterisers there is only one.
 fn kinds(types: &[DeviceType]) -> Vec<DeviceKind> {
     let count = |of: DeviceType| types.iter().filter(|one| **one == of).count();
     let hardware = [
@@ -98,13 +98,13 @@ fn numbered(api: WgpuBackend, kinds: Vec<DeviceKind>) -> Vec<Adapter> {
     kinds.into_iter().enumerate().map(|(number, kind)| Adapter { number, kind, api }).collect()
 }
 
-/// Keeps Mesa's layer that sorts GPUs from asking a display first where there is none, and from complaining on stderr in
-/// words like ours. What a user has set for that layer holds.
+/// Keeps Mesa's layer that sorts GPUs from asking for a display if there is none, and from complaining on
+/// stderr in words that look like ours. A user's own setting for that layer is kept.
 pub(crate) fn quiet_mesa() {
     const SET_FOR_IT: [&str; 5] =
         ["NODEVICE_SELECT", "MESA_VK_DEVICE_SELECT", "DRI_PRIME", "XDG_RUNTIME_DIR", "WAYLAND_DISPLAY"];
     if cfg!(target_os = "linux") && SET_FOR_IT.iter().all(|name| std::env::var_os(name).is_none()) {
-        // SAFETY: called by `main` alone, before there is another thread.
+        // SAFETY: only `main` calls this, before there is another thread.
         unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
     }
 }
@@ -119,7 +119,7 @@ fn ask(backend: Backend) -> Vec<DeviceType> {
     adapters.iter().map(|adapter| adapter.get_info().device_type).collect()
 }
 
-/// What a future gives that waits for nothing but this thread, as all of wgpu's outside of a browser.
+/// The result of a future that waits for nothing but this thread, as all of wgpu's do outside of a browser.
 fn at_once<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {

@@ -1,4 +1,4 @@
-//! In place of wgpu's adapters where the feature `wgpu` is off: there is none.
+//! Replaces wgpu's adapters if the feature `wgpu` is off: there are none.
 
 use super::OpenDevice;
 use crate::error::Result;
@@ -9,7 +9,7 @@ pub const NO_ADAPTER: &str = "this longcode is built without the feature `wgpu`"
 /// What to do about it.
 pub(super) const FIX: &str = "build it with its default features, or use --device cpu";
 
-/// A wgpu adapter, of which there is none.
+/// A wgpu adapter; there are none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Adapter {}
 
@@ -19,7 +19,7 @@ impl Adapter {
         match *self {}
     }
 
-    /// Whether it is a rasteriser in software.
+    /// Whether it is a software rasteriser.
     pub fn is_software(&self) -> bool {
         match *self {}
     }
@@ -38,5 +38,5 @@ pub fn adapters() -> Vec<Adapter> {
     Vec::new()
 }
 
-/// There is nobody to keep quiet.
+/// There is nothing to keep quiet.
 pub(crate) fn quiet_mesa() {}

@@ -2,8 +2,8 @@
 //!
 //! Queries go in blocks. As the borders of zones never move back, a block meets each zone as one contiguous
 //! range of keys ([`Sight::stretches`]): most keys turn by one rotation for all its rows, only bands at the
-//! borders, about one block wide, need two, and what is not seen costs nothing. An exact attention with
-//! several rotations costs about one attention.
+//! borders, about one block wide, need two, and unseen keys cost nothing. An exact attention with several
+//! rotations costs about as much as one attention.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const MAX_BLOCK: usize = 512;
 /// Attention of query rows over the keys that each of them sees.
 #[derive(Debug)]
 pub struct RelativeAttention {
-    /// `[rows, heads * head_dim]`, the logit scale included: the queries by each rotation.
+    /// `[rows, heads * head_dim]`, including the logit scale: the queries by each rotation.
     pub queries: Vec<Tensor<2>>,
     /// `[keys, kv_heads * head_dim]`: the keys by each rotation.
     pub keys: Vec<Tensor<2>>,
@@ -32,13 +32,13 @@ pub struct RelativeAttention {
     pub heads: Heads,
     /// What the rows see.
     pub sight: Arc<Sight>,
-    /// Positions whose keys and values are left out: the row of a key behind them is its position less
-    /// their number. No row sees one.
+    /// Positions whose keys and values are left out: a later key's row is its position minus their number. No
+    /// row sees one of them.
     pub lost: Range<usize>,
 }
 
 impl RelativeAttention {
-    /// `[rows, heads * head_dim]`, by the backend's own kernel; that has no gradients.
+    /// The result, `[rows, heads * head_dim]`, by the backend's own kernel, which has no gradients.
     pub fn compute(self, precision: Precision) -> Tensor<2> {
         let turns = self.queries.len().max(self.keys.len());
         if turns > MAX_TURNS {
@@ -50,7 +50,7 @@ impl RelativeAttention {
         if self.value.device().is_autodiff() || turns > MAX_TURNS {
             return self.in_blocks();
         }
-        // The kernel does not read what stands in for a rotation that is not there.
+        // The kernel does not read what replaces a rotation that is missing.
         let all = |turned: Vec<Tensor<2>>| {
             std::array::from_fn(|n| turned.get(n).unwrap_or(&turned[0]).clone().into_dispatch())
         };
@@ -62,7 +62,7 @@ impl RelativeAttention {
         ))
     }
 
-    /// [`RelativeAttention::compute`] in tensor operations: the reference, and the way of gradients.
+    /// [`RelativeAttention::compute`] in tensor operations: the reference, and used for gradients.
     pub fn in_blocks(self) -> Tensor<2> {
         let [rows, width] = self.queries[0].dims();
         let heads = self.heads;
@@ -110,7 +110,8 @@ impl ByHead {
         x.clone().slice_dim(1, rows_of(keys, &self.lost))
     }
 
-    /// Logits of the rows against the keys of a stretch, `[heads, rows, keys]`; -inf where they do not see.
+    /// Logits of the rows against the keys of a stretch, `[heads, rows, keys]`; -inf for keys that a row does
+    /// not see.
     fn seen_scores(&self, rows: &Range<usize>, stretch: &Stretch) -> Tensor<3> {
         if let [zone] = stretch.zones[..]
             && self.sight.all_in(zone, rows, &stretch.keys)
@@ -131,7 +132,7 @@ impl ByHead {
         let query = &self.queries[turn.query];
         let [heads, _, head_dim] = query.dims();
         let kv_heads = self.value.dims()[0];
-        // The query heads that share a key head stand below one another: one product serves them all.
+        // The query heads that share a key head are stacked: one product serves them all.
         let query = query.clone().slice_dim(1, rows.clone());
         let query = query.reshape([kv_heads, heads / kv_heads * rows.len(), head_dim]);
         let key = self.of_keys(&self.keys[turn.key], keys).swap_dims(1, 2);

@@ -1,10 +1,10 @@
-//! Keys and values of the tokens that were read, kept while decoding.
+//! Keys and values of the tokens that were read; they are kept while decoding.
 //!
-//! Keys are kept as attention needs them, by each rotation that they will be met with: once for kinds of
-//! one rotation of keys, twice (near and far) for most windowed kinds. What no later query sees is let go
-//! ([`Sight::lost`]), so a kind that sees a bounded number of keys keeps no more of them, and a few. A kind
-//! that follows the sequence's length (`dynamic_ntk`) takes the length that the sequence will have in the
-//! end, so that every key ever kept has the one base.
+//! Keys are kept as attention needs them, by each rotation that will be used on them: once for encodings with
+//! one rotation of keys, twice (near and far) for most windowed ones. What no later query sees is dropped
+//! ([`Sight::lost`]), so an encoding that sees a bounded number of keys keeps that many, and a few more. An
+//! encoding that follows the sequence's length (`dynamic_ntk`) takes the final length of the sequence, so
+//! that all kept keys have the same base.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use super::attention::RelativeAttention;
 use crate::kernels::Sight;
 use crate::kernels::sight::rows_of;
 
-/// Rows that a cache has beyond what is seen, so that it lets go of many rows at a time.
+/// Rows that a cache has beyond what is seen, so that it drops many rows at a time.
 const SLACK: usize = 64;
 
 /// What the layers of a network keep of one sequence.
@@ -37,7 +37,7 @@ impl Cache {
         &mut self.layers[number]
     }
 
-    /// Tokens that the layer with the most room has room for.
+    /// Rows of the layer that has room for the most tokens.
     pub fn rows(&self) -> usize {
         self.layers.iter().filter_map(|layer| layer.kept.as_ref()).map(Kept::rows).max().unwrap_or(0)
     }
@@ -52,7 +52,7 @@ pub struct LayerCache {
 /// Tensors of one row a position, `[rows, kv_heads * head_dim]`, without the positions `lost`.
 #[derive(Debug)]
 struct Kept {
-    /// By each rotation.
+    /// The keys by each rotation.
     keys: Vec<Tensor<2>>,
     value: Tensor<2>,
     lost: Range<usize>,
@@ -60,12 +60,12 @@ struct Kept {
 
 impl LayerCache {
     /// Puts the keys and values of an attention's rows in their places, and gives the attention over
-    /// everything that is kept. Places after the rows may hold what was tried and given up.
+    /// everything that is kept. Places after the rows may hold rows that were tried and given up.
     pub(super) fn extend(&mut self, rows: RelativeAttention) -> RelativeAttention {
         let (first, count) = (rows.sight.first(), rows.sight.rows());
         let Some(mut kept) = self.kept.take() else {
             debug_assert_eq!(first, 0, "a sequence is read from its start");
-            // The rows see one another as they are, and what later ones will see is kept.
+            // The rows see one another directly; what later rows will see is kept.
             self.kept = Some(Kept::of(&rows));
             return rows;
         };
@@ -94,18 +94,18 @@ impl Kept {
         kept.moved(count, rows.sight.lost(count - 1), room(&rows.sight, count, count - 1))
     }
 
-    /// Rows that there is room for.
+    /// How many rows there is room for.
     fn rows(&self) -> usize {
         self.value.dims()[0]
     }
 
-    /// The same without what the coming rows and all later ones do not see, with room for the rows.
+    /// The same without what neither the coming rows nor any later ones see, with room for the coming rows.
     fn let_go(self, coming: &Sight) -> Kept {
         let first = coming.first();
         self.moved(first, coming.lost(0), room(coming, first + coming.rows(), 0))
     }
 
-    /// The first `length` positions, less those that are lost now, in tensors of `rows` rows.
+    /// The first `length` positions, minus those that are lost now, in tensors of `rows` rows.
     fn moved(self, length: usize, lost: Range<usize>, rows: usize) -> Kept {
         let before = lost.start.min(length);
         let parts = [0..before, lost.end.max(before)..length];
@@ -123,13 +123,13 @@ impl Kept {
     }
 }
 
-/// Rows that a cache will have of a sequence when it has read these, its first ones.
+/// Rows that a cache will have for a sequence after reading these, its first ones.
 pub(super) fn rows_after(sight: &Sight) -> usize {
     room(sight, sight.rows(), sight.rows() - 1)
 }
 
-/// Rows for the first `length` positions of a sequence of which the row `row` of a sight is at the end:
-/// all that the sequence will have, or where keys are lost on the way as many as are seen, and a few.
+/// Rows for the first `length` positions of a sequence that ends at row `row` of a sight: all positions of
+/// the sequence or, if keys are lost on the way, as many as are seen, and a few more.
 fn room(sight: &Sight, length: usize, row: usize) -> usize {
     let needed = length - sight.lost(row).len();
     let in_the_end = sight.sequence_length() - sight.lost_in_the_end();
@@ -137,7 +137,7 @@ fn room(sight: &Sight, length: usize, row: usize) -> usize {
     (needed.max(in_the_end) + SLACK).min(all)
 }
 
-/// Writes rows from row `first` on. In place, as nothing else holds `kept`.
+/// Writes rows from row `first` on, in place, as nothing else holds `kept`.
 fn put(kept: Tensor<2>, first: usize, rows: Tensor<2>) -> Tensor<2> {
     let [count, width] = rows.dims();
     kept.slice_assign([first..first + count, 0..width], rows)

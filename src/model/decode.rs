@@ -1,4 +1,4 @@
-//! Reading a prompt and going on token by token, with what was read in a cache.
+//! Reading a prompt and continuing it token by token, with what was read in a cache.
 
 use burn::tensor::Tensor;
 
@@ -14,7 +14,7 @@ use crate::text::tokenizer::After;
 use crate::text::{Ended, Generation, Limits, Tokenizer};
 use crate::{limits, memory};
 
-/// A sequence that a model has read under an encoding, and goes on with.
+/// A sequence that a model has read under an encoding, and continues.
 pub struct Decoder<'a> {
     model: &'a Network,
     config: &'a NetworkConfig,
@@ -24,22 +24,23 @@ pub struct Decoder<'a> {
     prompt: Vec<u32>,
     /// Tokens read.
     length: usize,
-    /// Tokens that there is room for: the length that kinds follow which follow the length.
+    /// Tokens that there is room for: the length that length-dependent encodings use.
     capacity: usize,
-    /// The segment index that new tokens have, for each level of the encoding.
+    /// The segment index of new tokens, for each level of the encoding.
     last_segment: Vec<u32>,
     /// Logits of the next token, `[vocab]`.
     logits: Vec<f32>,
 }
 
 impl<'a> Decoder<'a> {
-    /// Reads a prompt, in one pass. `levels`: the segment index of each token for each of the encoding's
-    /// units; new tokens inherit the last. There is room for `room` new tokens, and kinds that follow the
+    /// Reads a prompt in one pass. `levels`: the segment index of each token for each of the encoding's
+    /// units; new tokens inherit the last. There is room for `room` new tokens, and encodings that depend on
+    /// the sequence's length use the length including all of them.
     /// sequence's length take the length with all of them.
     ///
     /// # Errors
-    /// [`ErrorKind::Compute`] when the device fails or a logit is not finite; [`ErrorKind::Usage`] when there is no
-    /// memory for the sequence; [`ErrorKind::Tokenizer`] for an id that the model does not have.
+    /// [`ErrorKind::Compute`] when the device fails or a logit is not finite; [`ErrorKind::Usage`] when there
+    /// is no memory for the sequence; [`ErrorKind::Tokenizer`] for an id that the model does not have.
     ///
     /// # Panics
     /// When there are no ids.
@@ -79,20 +80,19 @@ impl<'a> Decoder<'a> {
         &self.logits
     }
 
-    /// Tokens that there is room for in the cache, in the layer that keeps most: constant beyond what a
-    /// kind sees, where that is bounded.
+    /// Tokens that there is room for in the cache, in the layer that keeps most: constant beyond what an
+    /// encoding sees, if that is bounded.
     pub fn cached_rows(&self) -> usize {
         self.cache.rows()
     }
 
-    /// Negative log-likelihood of each of these tokens as they would go on, nats. Nothing is kept of
-    /// them.
+    /// Negative log-likelihood of each of these tokens as a continuation, nats. Nothing of them is kept.
     ///
     /// # Errors
     /// As [`Decoder::read`].
     ///
     /// # Panics
-    /// When there is no room for them.
+    /// When they do not fit.
     pub fn score(&mut self, continuation: &[u32]) -> Result<Vec<f64>> {
         let Some((first, rest)) = continuation.split_first() else { return Ok(Vec::new()) };
         self.model.check_ids(continuation)?;
@@ -121,7 +121,7 @@ impl<'a> Decoder<'a> {
         decoders.iter().try_for_each(|decoder| check_finite(&decoder.logits))
     }
 
-    /// The same, whether logits are finite or not: one sequence's are nothing to the others.
+    /// The same, whether logits are finite or not: one sequence must not stop the others.
     fn advance_unchecked(decoders: &mut [&mut Decoder], ids: &[u32]) -> Result<()> {
         let Some(model) = decoders.first().map(|decoder| decoder.model) else { return Ok(()) };
         let tables: Vec<_> = decoders.iter().map(|decoder| decoder.tables(1, decoder.inherited(1))).collect();
@@ -135,7 +135,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// Segments of new tokens.
+    /// Segment indices of new tokens.
     fn inherited(&self, tokens: usize) -> Vec<Vec<u32>> {
         self.last_segment.iter().map(|&segment| vec![segment; tokens]).collect()
     }
@@ -166,14 +166,14 @@ pub(super) fn check_length(tokens: usize, room: usize) -> Result<usize> {
     })
 }
 
-/// Goes on greedily with several sequences side by side, each until it ends or a logit of it is not finite
-/// ([`ErrorKind::NotFinite`], of that sequence alone).
+/// Continues several sequences greedily side by side, each until it ends or one of its logits is not finite
+/// ([`ErrorKind::NotFinite`], for that sequence alone).
 ///
 /// # Errors
 /// As [`Decoder::read`], and [`ErrorKind::Tokenizer`] for ids that have no text.
 ///
 /// # Panics
-/// When a sequence has no room for as many tokens as its limits allow.
+/// When a sequence does not have room for as many tokens as its limits allow.
 pub fn generate<'a>(
     sequences: Vec<(Decoder<'a>, Limits)>,
     tokenizer: &'a Tokenizer,
@@ -182,24 +182,22 @@ pub fn generate<'a>(
     let Some(device) = sequences.first().map(|(decoder, _)| decoder.model.device()) else {
         return Ok(Vec::new());
     };
-    let begun = |(decoder, limits): (Decoder<'a>, Limits)| {
-        Ok(Sequence {
-            text: tokenizer.after(&decoder.prompt)?,
-            limits,
-            ids: Vec::new(),
-            generation: None,
-            decoder,
+    let sequences = sequences
+        .into_iter()
+        .map(|(decoder, limits)| {
+            let text = tokenizer.after(&decoder.prompt)?;
+            Ok(Sequence { text, limits, ids: Vec::new(), generation: None, decoder })
         })
-    };
-    let sequences = sequences.into_iter().map(begun).collect::<Result<Vec<_>>>()?;
-    match is_cpu(&device) {
+        .collect::<Result<Vec<_>>>()?;
+    if is_cpu(&device) {
         // On a thread of the pool, so that a token's many small tasks need not wake it each time.
-        true => rayon::scope(|_| go_on(sequences, end_of_sequence)),
-        false => go_on(sequences, end_of_sequence),
+        rayon::scope(|_| generate_all(sequences, end_of_sequence))
+    } else {
+        generate_all(sequences, end_of_sequence)
     }
 }
 
-fn go_on(mut sequences: Vec<Sequence>, end_of_sequence: &[u32]) -> Result<Vec<Result<Generation>>> {
+fn generate_all(mut sequences: Vec<Sequence>, end_of_sequence: &[u32]) -> Result<Vec<Result<Generation>>> {
     loop {
         for sequence in sequences.iter_mut().filter(|sequence| sequence.generation.is_none()) {
             match check_finite(&sequence.decoder.logits) {
@@ -221,14 +219,14 @@ fn go_on(mut sequences: Vec<Sequence>, end_of_sequence: &[u32]) -> Result<Vec<Re
 struct Sequence<'a> {
     decoder: Decoder<'a>,
     limits: Limits,
-    /// What gives the text of its ids.
+    /// Turns its ids into text.
     text: After<'a>,
     ids: Vec<u32>,
     generation: Option<Result<Generation>>,
 }
 
 impl Sequence<'_> {
-    /// Takes the most likely token, and ends where that is the end.
+    /// Takes the most likely token, and ends if that is the end of the sequence.
     fn take_next(&mut self, end_of_sequence: &[u32]) -> Result<()> {
         let next = most_likely(&self.decoder.logits);
         let full = |ids: &[u32], limits: &Limits| ids.len() >= limits.max_new_tokens;
@@ -267,10 +265,11 @@ fn unchecked_logits(model: &Network, hidden: Tensor<2>) -> Result<Vec<f32>> {
 }
 
 fn check_finite(logits: &[f32]) -> Result<()> {
-    match logits.iter().all(|logit| logit.is_finite()) {
-        true => Ok(()),
-        false => Err(Error::new(ErrorKind::NotFinite, "a logit is not finite")
-            .fix("check the checkpoint's weights; a base or factor out of range overflows too")),
+    if logits.iter().all(|logit| logit.is_finite()) {
+        Ok(())
+    } else {
+        Err(Error::new(ErrorKind::NotFinite, "a logit is not finite")
+            .fix("check the checkpoint's weights; a base or factor out of range overflows too"))
     }
 }
 

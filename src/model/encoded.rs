@@ -1,4 +1,4 @@
-//! A model under an encoding: what it scores and what it reads, within the encoding's context.
+//! A model under an encoding: scoring and reading within the encoding's context.
 
 use std::time::Instant;
 
@@ -22,14 +22,14 @@ pub struct EncodedModel<'a> {
     pub model: &'a Network,
     /// Its shape.
     pub config: &'a NetworkConfig,
-    /// The encoding, checked for it.
+    /// The encoding, checked against the model.
     pub encoding: &'a EncodingSpec,
-    /// The id that every text begins with, where the tokenizer adds one.
+    /// The id that every text begins with, if the tokenizer adds one.
     pub bos: Option<u32>,
 }
 
 impl<'a> EncodedModel<'a> {
-    /// Scores token ids: in one causal pass or, of a sequence longer than the encoding's context, window by
+    /// Scores token ids: in one causal pass or, for a sequence longer than the encoding's context, window by
     /// window. `levels`: the segment index of each token for each of the encoding's units.
     ///
     /// # Errors
@@ -41,8 +41,8 @@ impl<'a> EncodedModel<'a> {
         }
     }
 
-    /// Refuses to score so many tokens on the CPU where that is beyond the limit, or where the widest rows of a layer
-    /// alone do not fit into memory.
+    /// Refuses to score this many tokens on the CPU if they are beyond the limit, or if the widest rows of a
+    /// layer alone do not fit into memory.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`].
@@ -54,8 +54,8 @@ impl<'a> EncodedModel<'a> {
         memory::refuse_beyond(4.0 * rows as f64 * width as f64, &format!("the rows of {length} tokens"))
     }
 
-    /// Seconds of scoring `length` tokens. Time does not depend on what the tokens are, nor on whether their losses are
-    /// finite; segments of 128 tokens stand for functions.
+    /// Seconds that scoring `length` tokens takes. Time depends neither on the tokens nor on whether their
+    /// losses are finite; segments of 128 tokens stand for functions.
     ///
     /// # Errors
     /// [`ErrorKind::Compute`] when the device fails.
@@ -71,8 +71,8 @@ impl<'a> EncodedModel<'a> {
         Ok(started.elapsed().as_secs_f64())
     }
 
-    /// Reads a prompt with room for `room` new tokens; see [`Decoder::read`]. Of a prompt that does not fit the
-    /// encoding's context with them, the last tokens, behind BOS.
+    /// Reads a prompt with room for `room` new tokens; see [`Decoder::read`]. If it does not fit the
+    /// encoding's context with them, its last tokens are read, after BOS.
     ///
     /// # Errors
     /// As [`Decoder::read`], and [`ErrorKind::Encoding`] for a context that has no room for a prompt.
@@ -104,7 +104,7 @@ impl<'a> EncodedModel<'a> {
         RotaryTables::new(&rotations, &positions, &self.config.attention, &self.model.device())
     }
 
-    /// Ids of a part of a sequence, as if a document began there: BOS stands in the place of the first.
+    /// Ids of a part of a sequence, as if a document began there: BOS replaces the first.
     fn window(&self, ids: &[u32], tokens: std::ops::Range<usize>) -> Vec<u32> {
         let mut window = ids[tokens].to_vec();
         if let Some(bos) = self.bos {
@@ -124,7 +124,8 @@ impl<'a> EncodedModel<'a> {
         Ok(scores)
     }
 
-    /// Windows side by side; each attends to itself alone. Without segments, windows of one length turn alike.
+    /// Scores windows side by side; each attends only to itself. Without segments, windows of one length turn
+    /// alike.
     fn score_together(&self, ids: &[u32], levels: &[Vec<u32>], windows: &[Window]) -> Result<TokenScores> {
         let tables = |window: &Window| {
             let levels = levels.iter().map(|level| level[window.tokens.clone()].to_vec()).collect();

@@ -1,4 +1,4 @@
-//! Every kernel and its gradients, against burn's tensor operations and their gradients.
+//! Every kernel and its gradients, compared with burn's tensor operations and their gradients.
 
 use burn::backend::Dispatch;
 use burn::tensor::activation::silu;
@@ -13,7 +13,7 @@ fn device() -> Device {
     Device::flex().autodiff()
 }
 
-/// Values of variance 1; the same in every run, others for another seed.
+/// Values of variance 1; the same in every run, different for each seed.
 fn random<const D: usize>(seed: u64, shape: [usize; D]) -> Tensor<D> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let values = (0..shape.iter().product()).map(|_| random.random_range(-1.732f32..1.732)).collect();
@@ -29,7 +29,7 @@ fn rotations(length: usize, pairs: usize) -> Tensor<3> {
     Tensor::cat([query, [key.clone().cos(), key.sin()]].concat(), 0)
 }
 
-/// The gradients of a scalar made of `output` by each of `inputs`, in one vector each.
+/// The gradients of a scalar made from `output` by each of `inputs`, one vector each.
 fn gradients<const D: usize>(output: Tensor<D>, inputs: &[Tensor<2>]) -> Vec<Vec<f32>> {
     // A weight of its own for each element, so that no gradient is lost in a sum.
     let count = output.shape().num_elements();
@@ -51,7 +51,7 @@ fn assert_close(name: &str, ours: &[f32], theirs: &[f32]) {
     assert!(error <= 2e-6 * largest.max(1.0), "{name}: {error:e} of {largest:e}");
 }
 
-/// The same values and gradients both ways.
+/// Checks that both give the same values and gradients.
 fn compare<const D: usize>(name: &str, inputs: &[Tensor<2>], ours: Tensor<D>, theirs: Tensor<D>) {
     assert_close(name, &values(ours.clone()), &values(theirs.clone()));
     let (ours, theirs) = (gradients(ours, inputs), gradients(theirs, inputs));
@@ -90,7 +90,7 @@ fn rms_norm() {
 
 #[test]
 fn attention() {
-    // Several blocks of queries a sequence, and one that is cut; groups of one, of all, and between.
+    // Several blocks of queries a sequence, one of them cut; groups of one, of all, and between.
     for (queries, keys, length) in [(1, 1, 5), (3, 1, 150), (4, 2, 70), (2, 2, 260)] {
         let (heads, sequences) = (Heads { queries, keys, dim: 8 }, 3);
         let rows = sequences * length;

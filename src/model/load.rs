@@ -13,8 +13,8 @@ impl Checkpoint {
     /// Loads the weights on a device, to score and generate in a precision.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Device`] for a precision that the device does not have; [`crate::error::ErrorKind::Model`], naming the
-    /// file and the tensor.
+    /// [`crate::error::ErrorKind::Device`] for a precision that the device does not have;
+    /// [`crate::error::ErrorKind::Model`], naming the file and the tensor.
     pub fn load(&self, device: &Device, precision: Precision) -> Result<Network> {
         precision.check(device)?;
         self.take_all(Weights::open(self.tensors()?, WeightStorage::on(device, precision)), device)

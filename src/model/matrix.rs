@@ -1,4 +1,4 @@
-//! A weight matrix of the network, however it is held, and its one product.
+//! A weight matrix of the network, in any storage, and its product.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::kernels::{DifferentiableKernels, InferenceKernels, Operand, Precision
 /// A weight, `[out, in]` as Hugging Face keeps it.
 #[derive(Module, Debug)]
 pub(super) enum Matrix {
-    /// Numbers on a device: f32, which training changes, or f16, which GPUs can keep.
+    /// Numbers on a device: f32, which training changes, or f16, which GPUs can hold.
     Tensor(Param<Tensor<2>>),
     /// On the CPU, as the checkpoint stores it.
     Stored(Stored),
@@ -33,7 +33,7 @@ pub(super) struct Stored {
 pub(super) struct Rows {
     /// `[rows, in]`
     x: Tensor<2>,
-    /// Their form for the CPU's kernels, made once.
+    /// Their form for the CPU's kernels, made only once.
     operand: Arc<Operand>,
 }
 
@@ -87,7 +87,7 @@ impl Matrix {
         }
     }
 
-    /// The rows of these numbers, `[ids, in]`.
+    /// The rows with these numbers, `[ids, in]`.
     pub(super) fn rows(&self, ids: Tensor<1, Int>) -> Tensor<2> {
         match self {
             Matrix::Tensor(weight) => weight.val().select(0, ids).cast(DType::F32),
@@ -97,7 +97,7 @@ impl Matrix {
         }
     }
 
-    /// The weight as a tensor of the device; what is stored is decoded.
+    /// The weight as a tensor of the device; a stored weight is decoded.
     pub(super) fn tensor(&self) -> Tensor<2> {
         match self {
             Matrix::Tensor(weight) => weight.val(),

@@ -2,9 +2,10 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`network`] | the decoder, put together from its parts (`part`) and weights ([`weights`], `matrix`); `load` fills it from a checkpoint |
+//! | [`network`], `load` | the decoder, made of parts (`part`) and weights ([`weights`], `matrix`); its
+//! loading |
 //! | [`rotary`] | queries and keys turned by an encoding's rotations |
-//! | [`attention`] | relative attention of what was turned, in tensor operations; [`crate::kernels`] has it in one pass |
+//! | [`attention`] | relative attention in tensor operations; [`crate::kernels`] has it in one pass |
 //! | [`cache`], [`decode`] | reading a prompt, and continuing it token by token |
 //! | [`score`] | the loss of each token of a text |
 //! | [`encoded`] | both under an encoding and within its context |
@@ -31,7 +32,6 @@ pub(crate) use encoded::TOGETHER;
 pub use network::{Network, SequenceRows};
 pub use rotary::RotaryTables;
 
-/// Largest tensor that the forward pass makes on its own account, in elements: 64 MiB of f32, half of
-/// the 128 MiB storage binding that small GPUs and software Vulkan allow. Work that would need more is
-/// done in blocks.
+/// Largest tensor that the forward pass makes, in elements: 64 MiB of f32, half of the 128 MiB storage
+/// binding that small GPUs and software Vulkan allow. Work that would need more is done in blocks.
 pub(crate) const MAX_ELEMENTS: usize = 1 << 24;

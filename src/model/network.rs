@@ -12,19 +12,19 @@ use crate::checkpoint::{EMBEDDING, HEAD, LayerNorms, NetworkConfig, QkNorm};
 use crate::error::Result;
 use crate::kernels::Precision;
 
-/// A decoder-only transformer (Touvron et al. 2023), of the parts that its config names.
+/// A decoder-only transformer (Touvron et al. 2023), made of the parts that its config names.
 #[derive(Module, Debug)]
 pub struct Network {
     /// `[vocab, hidden]`
     embed_tokens: Matrix,
     layers: Vec<Layer>,
     norm: Norm,
-    /// `[vocab, hidden]`; none where the head is the embedding.
+    /// `[vocab, hidden]`; none if the head is the embedding.
     lm_head: Option<Matrix>,
     /// Factor on the embedding's rows.
     #[module(skip)]
     embedding: f64,
-    /// Factor on the logits, and so on the final hidden states, which nothing else reads.
+    /// Factor on the logits, applied to the final hidden states, which nothing else reads.
     #[module(skip)]
     logits: f64,
     #[module(skip)]
@@ -34,9 +34,9 @@ pub struct Network {
 /// The rows of one sequence in a forward pass.
 #[derive(Debug)]
 pub struct SequenceRows<'a> {
-    /// How they turn; one row a token.
+    /// How they turn; one row for each token.
     pub rotary: &'a RotaryTables,
-    /// Where the sequence's earlier tokens are, and these are put; none where the rows are a whole
+    /// Where the sequence's earlier tokens are kept, and these are added; none if the rows are a whole
     /// sequence.
     pub cache: Option<&'a mut Cache>,
 }
@@ -52,21 +52,22 @@ impl<'a> SequenceRows<'a> {
     }
 }
 
-/// Attention of a layer: its number, and query, key and value of every row, to the rows of mixed values.
+/// Attention of a layer: takes its number, and query, key and value of every row; gives the rows of mixed
+/// values.
 pub(super) type Attend<'a> = &'a mut dyn FnMut(usize, [Tensor<2>; 3]) -> Tensor<2>;
 
-/// [`Attend`] of one layer.
+/// [`Attend`] for one layer.
 type AttendRows<'a> = &'a mut dyn FnMut([Tensor<2>; 3]) -> Tensor<2>;
 
 #[derive(Module, Debug)]
 struct Layer {
-    /// Of what attention reads; none where the two others are of what the parts give ([`LayerNorms::After`]).
+    /// Norm of what attention reads; none if the two others norm what the parts give ([`LayerNorms::After`]).
     input_layernorm: Option<Norm>,
     self_attn: Attention,
-    /// Of what the feed-forward part reads, or of what attention gives.
+    /// Norm of what the feed-forward part reads, or of what attention gives.
     post_attention_layernorm: Norm,
     mlp: FeedForward,
-    /// Of what the feed-forward part gives.
+    /// Norm of what the feed-forward part gives.
     post_feedforward_layernorm: Option<Norm>,
     /// Factor on what each part adds to the rows.
     #[module(skip)]
@@ -90,7 +91,7 @@ impl Network {
     /// [`crate::error::ErrorKind::Model`], naming the tensor that is missing or has another shape.
     pub fn load(config: &NetworkConfig, weights: &mut Weights, device: &Device) -> Result<Network> {
         let (tied, embedding) = (config.tie_word_embeddings, [config.vocab_size, config.hidden_size]);
-        // Files of a tied model may have its one matrix under either name.
+        // Files of a tied model may have its only matrix under either name.
         let name = if tied && !weights.has(EMBEDDING) && weights.has(HEAD) { HEAD } else { EMBEDDING };
         Ok(Network {
             embed_tokens: weights.take_matrix(name, embedding, device)?,
@@ -109,7 +110,7 @@ impl Network {
         })
     }
 
-    /// Names and shapes of a network's tensors as a Hugging Face directory has them.
+    /// Names and shapes of a network's tensors as in a Hugging Face directory.
     ///
     /// # Errors
     /// None for a config that was checked.
@@ -117,14 +118,14 @@ impl Network {
         Weights::listed(|weights| Network::load(config, weights, &Device::flex()))
     }
 
-    /// Final hidden states, normed and with the logits' factor, `[rows, hidden]`, of token ids `[rows]`: the rows of every part, one
-    /// part after the other; each part attends to itself alone.
+    /// Final hidden states of token ids `[rows]`, normed and with the logits' factor, `[rows, hidden]`: the
+    /// rows of every part, one part after another; each part attends only to itself.
     pub fn forward(&self, ids: Tensor<1, Int>, parts: &mut [SequenceRows]) -> Tensor<2> {
         let precision = self.precision;
         self.forward_with(ids, &mut |layer, rows| attend_parts(parts, layer, rows, precision))
     }
 
-    /// [`Network::forward`] of any rows, with attention by `attend`.
+    /// [`Network::forward`] for any rows, with attention by `attend`.
     pub(super) fn forward_with(&self, ids: Tensor<1, Int>, attend: Attend) -> Tensor<2> {
         let mut x = times(self.embed_tokens.rows(ids), self.embedding);
         for (number, layer) in self.layers.iter().enumerate() {
@@ -153,7 +154,7 @@ impl Network {
         self.embed_tokens.dims()[0]
     }
 
-    /// Where the weights are.
+    /// The device of the weights.
     pub fn device(&self) -> Device {
         self.norm.device()
     }
@@ -218,19 +219,18 @@ impl Attention {
         let mut linears = |name: &str, pieces: &[TensorRows], inner, bias| {
             Linear::load_fused(&format!("{path}.{name}"), pieces, inner, bias, weights, device)
         };
-        let mut projections = match config.fused {
-            true => linears("qkv_proj", &pieces, hidden, config.biases.qkv)?,
-            false => {
-                let one = |(name, piece)| linears(name, &[piece], hidden, config.biases.qkv);
-                names
-                    .into_iter()
-                    .zip(pieces)
-                    .map(one)
-                    .collect::<Result<Vec<_>>>()?
-                    .into_iter()
-                    .flatten()
-                    .collect()
-            }
+        let mut projections = if config.fused {
+            linears("qkv_proj", &pieces, hidden, config.biases.qkv)?
+        } else {
+            let one = |(name, piece)| linears(name, &[piece], hidden, config.biases.qkv);
+            names
+                .into_iter()
+                .zip(pieces)
+                .map(one)
+                .collect::<Result<Vec<_>>>()?
+                .into_iter()
+                .flatten()
+                .collect()
         };
         projections.extend(linears("o_proj", &[TensorRows::rows(hidden)], queries, config.biases.output)?);
         let [q_proj, k_proj, v_proj, o_proj] = projections.try_into().expect("one map a name");
@@ -256,13 +256,13 @@ impl Attention {
             };
             [normed(&self.q_norm, query), normed(&self.k_norm, key), value]
         };
-        // What the projections share is let go before attention needs room.
+        // What the projections share is freed before attention needs room.
         let rows = projected(Rows::new(x));
         self.o_proj.forward(&Rows::new(attend(rows)))
     }
 }
 
-/// Attention of each part over itself and what its cache holds.
+/// Attention of each part to itself and to what its cache holds.
 fn attend_parts(
     parts: &mut [SequenceRows],
     layer: usize,
@@ -285,7 +285,7 @@ fn attend_parts(
     Tensor::cat(parts.iter_mut().map(attend_own).collect(), 0)
 }
 
-/// `x` in blocks of rows, so that a tensor of `width` columns a row stays within [`MAX_ELEMENTS`].
+/// Splits `x` into blocks of rows, so that a tensor of `width` columns a row stays within [`MAX_ELEMENTS`].
 pub(super) fn row_blocks(x: Tensor<2>, width: usize) -> Vec<Tensor<2>> {
     x.split((MAX_ELEMENTS / width).max(1), 0)
 }

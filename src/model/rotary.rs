@@ -1,4 +1,4 @@
-//! An encoding's rotations as tables of cos and sin, and what turns by them.
+//! An encoding's rotations as tables of cos and sin, and the turning by them.
 
 use std::sync::Arc;
 
@@ -11,17 +11,17 @@ use crate::checkpoint::AttentionConfig;
 use crate::encoding::{Band, Positions, Rotation, Rotations};
 use crate::kernels::{Heads, InferenceKernels, Precision, Sight, Turn, is_cpu_without_gradients};
 
-/// An encoding's rotations of some tokens, made once and used in every layer.
+/// An encoding's rotations for some tokens; they are made once and used in every layer.
 #[derive(Debug, Clone)]
 pub struct RotaryTables {
     /// `[2 * (queries + keys), rows, head_dim / 2]`: cos and sin of each different rotation of queries, then
-    /// of keys. The query tables carry the logit scale, `1 / sqrt(head_dim)` included.
+    /// of keys. The query tables include the logit scale, `1 / sqrt(head_dim)`.
     pub(super) tables: Tensor<3>,
-    /// Different rotations of queries.
+    /// How many different rotations of queries there are.
     queries: usize,
     /// What the rows see in layers of full attention.
     sight: Arc<Sight>,
-    /// What they see in the layers that the model's own window limits, and which those are.
+    /// What they see in the layers limited by the model's own window, and which layers those are.
     sliding: Option<(Arc<Sight>, Arc<[bool]>)>,
     /// The layers whose queries and keys do not turn, if any.
     unrotated: Option<Unrotated>,
@@ -34,7 +34,7 @@ struct Unrotated {
     /// Factor on the queries.
     scale: f64,
     sight: Arc<Sight>,
-    /// Within the model's own window.
+    /// What the rows see, within the model's own window.
     sliding: Arc<Sight>,
 }
 
@@ -61,7 +61,7 @@ impl RotaryTables {
             values.extend(cos_sin(&angles(key, Side::Key, frequencies), rows, pairs, &unscaled));
         }
         let shape = [2 * (queries.len() + keys.len()), rows, pairs];
-        // A window that no distance of the sequence reaches is no window.
+        // A window longer than every distance in the sequence limits nothing.
         let own = rotations.own_window.as_ref().filter(|own| own.window < positions.sequence_length);
         let within = |sight: &Sight| match own {
             Some(own) => sight.within(own.window),
@@ -92,7 +92,8 @@ impl RotaryTables {
         self.tables.dims()[1]
     }
 
-    /// Rows of keys and of values that the caches of all layers will have when these rows, a sequence's first, are read.
+    /// Rows of keys and of values that the caches of all layers will have after reading these rows, a
+    /// sequence's first.
     pub(super) fn kept_rows(&self, layers: usize) -> f64 {
         let turned = self.tables.dims()[0] / 2 - self.queries;
         let of_layer = |layer: usize| {
@@ -103,7 +104,7 @@ impl RotaryTables {
         (0..layers).map(of_layer).sum()
     }
 
-    /// How many different rotations of queries and of keys tables have, without making them.
+    /// How many different rotations of queries and of keys the tables would have, without making them.
     pub fn turns(rotations: &Rotations, positions: &Positions) -> [usize; 2] {
         let turns = Turns::of(rotations, positions);
         [turns.queries.len(), turns.keys.len()]
@@ -117,7 +118,7 @@ impl RotaryTables {
             && self.unrotated.is_none()
     }
 
-    /// Causal attention of these rows in a layer, over themselves and the earlier ones that they see, which
+    /// Causal attention of these rows in a layer, to themselves and to the earlier ones that they see, which
     /// are in `cache`; without a cache the rows must be a whole sequence.
     ///
     /// `query` is `[rows, heads * head_dim]`, `key` and `value` `[rows, kv_heads * head_dim]`, not
@@ -187,8 +188,8 @@ struct Turns<'a> {
 }
 
 impl<'a> Turns<'a> {
-    /// Zones that end at key 0 for the last query of the sequence are never met and left out: a window that
-    /// no distance of the sequence reaches is no window.
+    /// Leaves out zones that the sequence never meets, because they end at key 0 for its last query: a window
+    /// longer than every distance in the sequence limits nothing.
     fn of(rotations: &'a Rotations, positions: &Positions) -> Turns<'a> {
         let zones = &rotations.zones;
         let met = zones.iter().rposition(|zone| zone.first.end == 0).unwrap_or(0);
@@ -204,8 +205,9 @@ impl<'a> Turns<'a> {
     }
 }
 
-/// Where a rotation stands among different ones of one side; puts it there if it is new. Positions that are
-/// equal by chance, as near and far are at token 0, are different: what is kept of one token must do for all.
+/// The place of a rotation among the different ones of one side; adds it if it is new. Positions that are
+/// equal by chance, as near and far are at token 0, count as different: what is kept of one token must do for
+/// all.
 fn place<'a>(different: &mut Vec<&'a Rotation>, rotation: &'a Rotation, side: Side) -> usize {
     let same_band =
         |(a, b): (&Band, &Band)| a.pairs == b.pairs && Arc::ptr_eq(side.positions(a), side.positions(b));
@@ -220,13 +222,14 @@ fn place<'a>(different: &mut Vec<&'a Rotation>, rotation: &'a Rotation, side: Si
 
 /// Factors on a table's cos and sin.
 struct Scale {
-    /// One a token.
+    /// One factor for each token.
     tokens: Vec<f64>,
-    /// On the pairs that turn, beside the token's.
+    /// Factor on the pairs that turn, besides the token's.
     turning: f64,
 }
 
-/// cos, then sin, of `angles [rows, turning pairs]`, times their scale; the further ones of `pairs` do not turn.
+/// cos, then sin, of `angles [rows, turning pairs]`, times their scale; the remaining ones of `pairs` do not
+/// turn.
 fn cos_sin(angles: &[f64], rows: usize, pairs: usize, scale: &Scale) -> Vec<f32> {
     let turning = angles.len() / rows.max(1);
     let mut values = Vec::with_capacity(2 * rows * pairs);

@@ -24,8 +24,8 @@ impl Network {
         self.losses(hidden, &ids[1..], 1)
     }
 
-    /// Losses of `targets` by the hidden states that predict them, `[targets, hidden]`; `first` is the position
-    /// of the first target, for the error's words.
+    /// Losses of `targets` by the hidden states that predict them, `[targets, hidden]`; `first` is the
+    /// position of the first target, for the error message.
     pub(super) fn losses(&self, hidden: Tensor<2>, targets: &[u32], first: usize) -> Result<TokenScores> {
         let mut scores = TokenScores::default();
         let mut rest = targets;
@@ -55,7 +55,8 @@ impl Network {
         Ok(Tensor::from_data(TensorData::new(ids, [count]), &self.device()))
     }
 
-    /// Refuses ids that the model has no embedding for, as those of a pad token that was added to the tokenizer alone.
+    /// Refuses ids that the model has no embedding for, such as a pad token that was added to the tokenizer
+    /// alone.
     ///
     /// # Errors
     /// [`ErrorKind::Tokenizer`], naming the id.
@@ -92,7 +93,7 @@ fn chunk_scores(logits: Tensor<2>, targets: Tensor<1, Int>) -> Result<(Vec<f32>,
     ))
 }
 
-/// The values of a tensor that was read from the device.
+/// The values of a tensor, read from the device.
 ///
 /// # Errors
 /// [`ErrorKind::Compute`] when the device failed.

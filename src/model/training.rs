@@ -10,8 +10,8 @@ use crate::kernels::{DifferentiableKernels, Heads, is_cpu};
 
 impl Network {
     /// Mean negative log-likelihood, `[1]`, of `targets [predicted]`, each given the `inputs [rows]` of its
-    /// sequence up to its own row. The rows are sequences one below the other, each of as many tokens as
-    /// `rotary`, which has no window. `predicted` says which rows have a target; none: all.
+    /// sequence up to its own row. The rows are stacked sequences, each with as many tokens as `rotary`,
+    /// which has no window. `predicted` says which rows have a target; none means all.
     ///
     /// On a device with gradients it can be followed by `backward()`.
     pub fn mean_loss(
@@ -47,7 +47,7 @@ pub(super) fn cross_entropy(hidden: Tensor<2>, head: &Tensor<2>, targets: Tensor
     Tensor::cat(sums.collect(), 0).sum().neg().div_scalar(count as f32)
 }
 
-/// Causal attention of each sequence, of as many tokens as `rotary`, over itself.
+/// Causal attention of each sequence, with as many tokens as `rotary`, to itself.
 fn attend_each(rotary: &RotaryTables, rows: [Tensor<2>; 3]) -> Tensor<2> {
     debug_assert!(rotary.is_one_rotation(), "training has one rotation");
     let dim = 2 * rotary.tables.dims()[2];
@@ -72,7 +72,7 @@ pub(super) fn causal_attention(
         |x: Tensor<2>, count: usize| x.reshape([sequences, length, count, heads.dim]).swap_dims(1, 2);
     let query = rotate(by_head(query, heads.queries), tables.clone().slice_dim(0, 0..2));
     let key = rotate(by_head(key, heads.keys), tables.clone().slice_dim(0, 2..4));
-    // The query heads that share a key head stand below one another.
+    // The query heads that share a key head are stacked.
     let query = query.reshape([sequences, heads.keys, group * length, heads.dim]);
     let scores = query.matmul(key.swap_dims(2, 3));
     let scores = scores.reshape([sequences, heads.queries, length, length]);

@@ -1,4 +1,4 @@
-//! A checkpoint's weights, taken by their Hugging Face names from wherever they lie.
+//! A checkpoint's weights, taken by their Hugging Face names from wherever they are stored.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,12 +23,12 @@ pub enum WeightStorage {
     Tensors,
     /// As f16 tensors of the device.
     Half,
-    /// Not at all: names, shapes and types are looked at.
+    /// Not at all: only names, shapes and types are read.
     Headers,
 }
 
 impl WeightStorage {
-    /// How a device holds them under a precision that it has.
+    /// How a device holds them in a precision that it has.
     pub fn on(device: &Device, precision: Precision) -> WeightStorage {
         match precision {
             Precision::F16 => WeightStorage::Half,
@@ -41,10 +41,10 @@ impl WeightStorage {
 /// The tensors of a checkpoint, taken one by one.
 pub struct Weights {
     source: Box<dyn TensorSource>,
-    /// The source's names of tensors that were not taken yet.
+    /// The source's names of tensors that have not been taken yet.
     left: BTreeSet<String>,
     hold: WeightStorage,
-    /// Names and shapes that were asked for, where that is all that is wanted.
+    /// Names and shapes that were asked for, if that is all that is wanted.
     asked: Option<Vec<(String, Vec<usize>)>>,
 }
 
@@ -77,28 +77,29 @@ impl TensorSource for Nothing {
     }
 }
 
-/// Some rows of a tensor: one of several weights that lie one below the other, or all of it.
+/// Some rows of a tensor: one of several stacked weights, or all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TensorRows {
     rows: usize,
-    /// Of heads that are rotated in part: their dimensions, and those of them that turn.
+    /// For heads that are rotated in part: their dimensions, and how many of them turn.
     heads: Option<[usize; 2]>,
 }
 
 impl TensorRows {
-    /// So many rows as they lie.
+    /// This many rows, in their order.
     pub fn rows(rows: usize) -> TensorRows {
         TensorRows { rows, heads: None }
     }
 
-    /// Rows of heads of `head_dim` dimensions, of which the first `rotated` turn, dimension `p` with `p + rotated
-    /// / 2`. They are put in the order in which heads turn here, `p` with `p + head_dim / 2`, with the dimensions
-    /// that do not turn behind each half: queries and keys in the same order have the same products.
+    /// Rows of heads of `head_dim` dimensions, of which the first `rotated` turn, dimension `p` with `p +
+    /// rotated / 2`. They are put in the order in which heads turn here, `p` with `p + head_dim / 2`, with
+    /// the dimensions that do not turn after each half: queries and keys in the same order have the same
+    /// products.
     pub fn heads(rows: usize, head_dim: usize, rotated: usize) -> TensorRows {
         TensorRows { rows, heads: (rotated < head_dim).then_some([head_dim, rotated]) }
     }
 
-    /// Which row of the piece each row becomes, where they are put in another order.
+    /// Which row of the piece each row becomes, if they are put in another order.
     fn order(&self) -> Option<Vec<usize>> {
         let [dim, rotated] = self.heads?;
         let (half, turning) = (dim / 2, rotated / 2);
@@ -124,7 +125,7 @@ fn cut(tensor: StoredTensor, pieces: &[TensorRows]) -> impl Iterator<Item = Stor
 }
 
 impl Weights {
-    /// The tensors of a source, to be held so.
+    /// The tensors of a source, to be stored this way.
     pub(crate) fn open(source: Box<dyn TensorSource>, hold: WeightStorage) -> Weights {
         let left = source.names().into_iter().collect();
         Weights { source, left, hold, asked: None }
@@ -143,7 +144,7 @@ impl Weights {
         Ok(weights.asked.unwrap_or_default())
     }
 
-    /// Whether a tensor is there, and was not taken yet.
+    /// Whether a tensor is there and has not been taken yet.
     pub(super) fn has(&self, name: &str) -> bool {
         self.left.contains(&self.source.own_name(name))
     }
@@ -153,7 +154,7 @@ impl Weights {
         self.hold
     }
 
-    /// Takes the matrix of that name and shape.
+    /// Takes the matrix with that name and shape.
     ///
     /// # Errors
     /// [`ErrorKind::Model`], naming the tensor: missing, of another shape, of a type that cannot be read, or
@@ -162,7 +163,7 @@ impl Weights {
         Ok(self.take_matrices(name, &[TensorRows::rows(shape[0])], shape[1], device)?.remove(0))
     }
 
-    /// Takes matrices of `columns` columns that lie one below the other under one name.
+    /// Takes matrices of `columns` columns that are stacked under one name.
     ///
     /// # Errors
     /// As [`Weights::take_matrix`].
@@ -208,7 +209,7 @@ impl Weights {
         Ok(self.take_vectors(name, &[TensorRows::rows(length)], device)?.remove(0))
     }
 
-    /// Takes vectors that lie one after the other under one name.
+    /// Takes vectors that are stored one after another under one name.
     ///
     /// # Errors
     /// As [`Weights::take_matrix`].
@@ -226,7 +227,7 @@ impl Weights {
         Ok(pieces.map(|piece| parameter(&piece, [piece.shape[0]], device)).collect())
     }
 
-    /// The source's name of a tensor that is there, of that shape, and was not taken yet.
+    /// The source's name for a tensor that is there, has this shape, and has not been taken yet.
     fn find(&mut self, name: &str, shape: &[usize]) -> Result<String> {
         if let Some(asked) = &mut self.asked {
             asked.push((name.into(), shape.to_vec()));
@@ -252,7 +253,7 @@ impl Weights {
         Error::new(ErrorKind::Model, what).fix(fix)
     }
 
-    /// Refuses tensors that nothing took: they belong to a part of the model that would be left out.
+    /// Refuses tensors that nothing took: they belong to a part of the model that would be ignored.
     ///
     /// # Errors
     /// [`ErrorKind::Model`], naming the tensors.
@@ -280,7 +281,7 @@ fn parameter<const D: usize>(tensor: &StoredTensor, shape: [usize; D], device: &
     Param::from_tensor(Tensor::from_data(TensorData::new(tensor.values(), shape), device))
 }
 
-/// Stands for a parameter that is not read.
+/// Stands in for a parameter that is not read.
 fn unread<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
     let zeros = move |device: &Device, _: bool| Tensor::zeros(shape, device);
     Param::uninitialized(ParamId::new(), zeros, device.clone(), false, shape.into())

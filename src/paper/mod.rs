@@ -1,8 +1,8 @@
-//! The paper's own numbers (HiRoPE, arXiv 2403.19115), to print beside measured ones.
+//! The paper's own numbers (HiRoPE, arXiv 2403.19115), to print next to measured ones.
 //!
 //! A config that reproduces a table or figure says so with `paper = "table4"`. Numbers are then found by
-//! name: the config's model, encoding and task have the names of the CSV files beside this one; a bucket
-//! is found by its edges (`4k` is 4000 or 4096), a sweep by the key that it sweeps.
+//! name: the config's model, encoding and task have the names in the CSV files in this folder; a bucket is
+//! found by its edges (`4k` is 4000 or 4096), a sweep by the key that it sweeps.
 
 use std::collections::HashMap;
 
@@ -11,9 +11,9 @@ use crate::task::{Axis, Group, Span};
 /// A table or figure of the paper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exhibit {
-    /// As a config names it.
+    /// Its name in a config.
     pub name: &'static str,
-    /// As a reader names it.
+    /// Its name for readers.
     pub title: &'static str,
     files: &'static [File],
 }
@@ -24,7 +24,7 @@ struct File {
     csv: &'static str,
     /// The swept key, and the column that holds its values.
     swept: Option<(&'static str, &'static str)>,
-    /// Read off a picture, not printed.
+    /// Whether it was read off a picture, not printed.
     digitised: bool,
 }
 
@@ -76,21 +76,21 @@ pub const EXHIBITS: &[Exhibit] = &[
     },
 ];
 
-/// The exhibit of that name.
+/// The exhibit with that name.
 pub fn find(name: &str) -> Option<&'static Exhibit> {
     EXHIBITS.iter().find(|exhibit| exhibit.name == name)
 }
 
-/// Columns that say what a number is of; every other is named as its metric.
+/// Columns that say what a number belongs to; any other is named after its metric.
 const KEYS: [&str; 9] =
     ["model", "encoding", "task", "bucket", "range", "span", "dataset", "window", "segment"];
 
 /// A number of the paper.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Published {
-    /// As it stands in the paper: `nan` and `>1000` too.
+    /// The text in the paper, which may be `nan` or `>1000`.
     pub text: String,
-    /// Read off a picture, with an error of about 0.1.
+    /// Whether it was read off a picture, with an error of about 0.1.
     pub digitised: bool,
     model: String,
     encoding: Encoding,
@@ -99,26 +99,26 @@ pub struct Published {
     metric: String,
 }
 
-/// An encoding that was measured, as a config has it.
+/// An encoding that was measured, as in a config.
 #[derive(Debug, Clone)]
 pub struct OurEncoding<'a> {
-    /// As shown in tables.
+    /// Its name in tables.
     pub name: &'a str,
     /// Its kind's name.
     pub kind: &'a str,
-    /// Of a sweep over one key: the key and its value.
+    /// For a sweep over one key: the key and its value.
     pub swept: Option<(&'a str, String)>,
 }
 
-/// Which of a config's encodings a number is of.
+/// Which of a config's encodings a number belongs to.
 #[derive(Debug, Clone, PartialEq)]
 enum Encoding {
     Named(String),
-    /// The value of the one key that a sweep of `hirope` goes over.
+    /// The value of the only key that a sweep of `hirope` goes over.
     Swept(&'static str, String),
 }
 
-/// Which samples a number is of.
+/// Which samples a number belongs to.
 #[derive(Debug, Clone, PartialEq)]
 enum Place {
     All,
@@ -140,10 +140,10 @@ impl File {
         rows.flat_map(|row: HashMap<String, String>| self.numbers(&row)).collect()
     }
 
-    /// The numbers of a row: one under `value`, or one a metric's column.
+    /// The numbers of a row: one under `value`, or one in each metric's column.
     fn numbers(&self, row: &HashMap<String, String>) -> Vec<Published> {
         let encoding = match self.swept {
-            // No window at all: a token is at distance 0 of itself either way.
+            // No window at all: either way a token is at distance 0 from itself.
             Some(("window", column)) if row[column] == "0" => Encoding::Swept("window", "1".into()),
             Some((key, column)) => Encoding::Swept(key, row[column].clone()),
             None => Encoding::Named(row["encoding"].clone()),
@@ -170,7 +170,7 @@ impl File {
 }
 
 impl Published {
-    /// Whether this is the number that the paper gives for a measured one.
+    /// Whether this is the paper's number for a measured one.
     pub fn is_of(
         &self,
         model: &str,
@@ -187,7 +187,7 @@ impl Published {
             && self.place.is(group)
     }
 
-    /// The number, where it is one and finite.
+    /// The number, if it is one and finite.
     pub fn value(&self) -> Option<f64> {
         self.text.parse().ok().filter(|value: &f64| value.is_finite())
     }

@@ -1,4 +1,4 @@
-//! What a sequence needs of memory: the tensors that are alive at once, counted.
+//! The memory that a sequence needs, from the tensors that are alive at once.
 
 use burn::tensor::Device;
 
@@ -13,10 +13,10 @@ use crate::run::{Account, kept};
 /// Bytes of a number in the network's own tensors.
 const F32: f64 = 4.0;
 
-/// Longest sequence that is looked for.
+/// Longest sequence that is considered.
 const LONGEST: usize = 1 << 40;
 
-/// Bytes of a checkpoint's weights on a device: on the CPU as its files have them.
+/// Bytes of a checkpoint's weights on a device: on the CPU as stored in its files.
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::Model`] when a file is gone.
@@ -29,19 +29,19 @@ pub(super) fn weights(checkpoint: &Checkpoint, device: &Device, precision: Preci
     Ok(numbers as f64 * if precision == Precision::F16 { 2.0 } else { F32 })
 }
 
-/// What a sequence under an encoding needs beside the weights.
+/// What a sequence under an encoding needs besides the weights.
 pub(super) struct Need<'a> {
     config: &'a NetworkConfig,
     account: &'a Account,
     encoding: &'a EncodingEntry,
-    /// Different rotations of queries, and of keys.
+    /// How many different rotations of queries, and of keys.
     turns: [usize; 2],
-    /// Tokens that there is room for behind a prompt; none: the sequence is scored.
+    /// Tokens that there is room for after a prompt; none if the sequence is scored.
     room: Option<usize>,
 }
 
 impl<'a> Need<'a> {
-    /// Of sequences of about `length` tokens.
+    /// What sequences of about `length` tokens need.
     pub(super) fn new(
         account: &'a Account,
         encoding: &'a EncodingEntry,
@@ -63,8 +63,8 @@ impl<'a> Need<'a> {
         let (query, key, hidden) =
             (config.query_width() as f64, config.key_width() as f64, config.hidden_size as f64);
         let tables = (queries + keys) * config.attention.head_dim as f64;
-        // The rows themselves, queries and keys before and after they turn, values; then what attention gives
-        // stands where the first queries stood.
+        // The rows themselves, queries and keys before and after they turn, values; then the result of
+        // attention takes the place of the first queries.
         let attention = rows * (tables + hidden + (queries + 1.0) * query + (keys + 2.0) * key);
         let predicted = if self.room.is_some() { 1.0 } else { rows };
         let logits = (predicted * config.vocab_size as f64).min(MAX_ELEMENTS as f64);
@@ -86,7 +86,7 @@ impl<'a> Need<'a> {
         rows as f64
     }
 
-    /// The longest sequence that needs no more than so many bytes; none where length makes no difference.
+    /// The longest sequence that needs at most this many bytes; none if length makes no difference.
     pub(super) fn longest(&self, bytes: f64) -> Option<usize> {
         if self.bytes(LONGEST) <= bytes {
             return None;
@@ -122,8 +122,8 @@ mod tests {
         (need.bytes(length), need.longest(1e9))
     }
 
-    /// Peak resident memory of `longcode bench` with `models/nano` beyond that of 4,096 tokens, MB: 36.0 for rope at
-    /// 16,384 tokens, 41.6 for hirope.
+    /// Peak resident memory of `longcode bench` with `models/nano` beyond that of 4,096 tokens, MB: 36.0 for
+    /// rope at 16,384 tokens, 41.6 for hirope.
     #[test]
     fn growth_as_measured() {
         for (spec, measured) in [("rope", 36.0), ("hirope:window=128", 41.6)] {
@@ -139,7 +139,7 @@ mod tests {
             assert!(need(spec, room, longest).0 <= 1e9 && need(spec, room, longest + 1).0 > 1e9, "{spec}");
         }
         assert_eq!(need("rope:context=512", None, 4096).1, None);
-        // What a kind of bounded sight keeps does not grow; what a prompt takes while it is read does.
+        // What an encoding of bounded sight keeps does not grow; what reading a prompt takes does.
         let bounded = need("streaming_llm:window=128", Some(64), 4096).1.unwrap();
         assert!(bounded > need("rope", Some(64), 4096).1.unwrap());
     }

@@ -1,5 +1,5 @@
-//! What a run will do, before it does: samples, tokens, products and memory by an account of the network's work,
-//! the time by what a minute of that work takes on this machine, and what is done already.
+//! What a run will do, before it does: samples, tokens, products and memory from an account of the network's
+//! work, the time from what a minute of that work takes on this machine, and what is done already.
 
 mod memory;
 mod rates;
@@ -20,15 +20,15 @@ use crate::store::{SampleKey, Shard, stored};
 use memory::Need;
 use rates::{Measured, Seconds, Subject};
 
-/// What measuring may take, about.
+/// About what measuring may take.
 const BUDGET: Duration = Duration::from_secs(60);
 
 /// The part of a config to plan.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PlanOptions {
-    /// At most so many samples of each bucket of each task.
+    /// At most this many samples of each bucket of each task.
     pub limit: Option<usize>,
-    /// The part of the samples; none: all.
+    /// The part of the samples; all if none.
     pub shard: Option<Shard>,
 }
 
@@ -37,13 +37,13 @@ pub struct PlanOptions {
 pub struct Plan {
     /// Every model on every task under every encoding, in the order of the config.
     pub rows: Vec<PlanRow>,
-    /// Seconds of opening models and data and of loading weights, which every run spends.
+    /// Seconds to open models and data and to load weights, which every run spends.
     pub opening_seconds: f64,
     /// Seconds of the measurement.
     pub measured_seconds: f64,
-    /// Memory that there was before weights were loaded, MB (10^6 bytes); none where it is not known.
+    /// Memory available before weights were loaded, MB (10^6 bytes); none if unknown.
     pub available_mb: Option<f64>,
-    /// What a reader must know of the figures.
+    /// What a reader must know about the figures.
     pub notes: Vec<String>,
 }
 
@@ -60,23 +60,24 @@ pub struct PlanRow {
     pub samples: usize,
     /// Samples that are stored already.
     pub done: usize,
-    /// Tokens that are read, of all samples.
+    /// Tokens that are read, over all samples.
     pub tokens: f64,
-    /// Tokens that are generated, at most.
+    /// Most tokens that are generated.
     pub generated_tokens: f64,
-    /// Products of all samples, each one multiplication and one addition; of as many generated tokens as may be.
+    /// Products of all samples, each one multiplication and one addition, for the most tokens that may be
+    /// generated.
     pub products: f64,
-    /// Of them attention's, which grow with the square of the length where all keys are seen.
+    /// How many of them are attention's; these grow with the square of the length if all keys are seen.
     pub attention_products: f64,
-    /// Seconds that the samples that are not stored will take on this machine.
+    /// Seconds that the samples not yet stored will take on this machine.
     pub seconds: f64,
-    /// Of them attention's.
+    /// How many of them are attention's.
     pub attention_seconds: f64,
-    /// Peak memory of the longest sample, MB; on a GPU of the tensors there alone. None where the system does not
-    /// tell what the program itself takes.
+    /// Peak memory of the longest sample, MB; on a GPU only of its tensors. None if the system does not
+    /// report what the program itself takes.
     pub memory_mb: Option<f64>,
-    /// Tokens of the longest sequence that fits into what memory there is; none where that is not known, or
-    /// where length makes no difference as an encoding reads a context at a time.
+    /// Tokens of the longest sequence that fits into available memory; none if that is unknown, or if length
+    /// makes no difference because an encoding reads one context at a time.
     pub largest_sequence: Option<usize>,
 }
 
@@ -89,7 +90,7 @@ struct Pending<'a> {
     cost: Cost,
 }
 
-/// Says what a run of a config in `out` will do.
+/// Computes what a run of a config in `out` will do.
 ///
 /// # Errors
 /// As [`crate::run::run`] before work starts, so that what a run would refuse is refused; and
@@ -115,9 +116,10 @@ pub fn plan(config: &Config, device: &OpenDevice, out: &Path, options: PlanOptio
         (0..config.models.len()).map(|model| pending(&prepared, model, &done)).collect();
     let busy = pending.iter().filter(|pending| !pending.is_empty()).count() as u32;
     for (model, pending) in pending.iter().enumerate() {
-        let measured = match pending.is_empty() {
-            true => None,
-            false => Some(plan.measure(&prepared, model, pending, device, BUDGET / busy)?),
+        let measured = if pending.is_empty() {
+            None
+        } else {
+            Some(plan.measure(&prepared, model, pending, device, BUDGET / busy)?)
         };
         let precision = config.models[model].precision;
         let weights = memory::weights(&prepared.checkpoints[model], &device.device, precision)?;
@@ -129,25 +131,26 @@ pub fn plan(config: &Config, device: &OpenDevice, out: &Path, options: PlanOptio
     Ok(plan)
 }
 
-/// Memory before there are weights, bytes.
+/// Memory before any weights are loaded, bytes.
 #[derive(Clone, Copy)]
 struct Memory {
     on_cpu: bool,
-    /// What the program itself has where the weights will be; none where it is not known.
+    /// What the program itself has on the device of the weights; none if unknown.
     own: Option<f64>,
-    /// What is free; none where it is not known.
+    /// What is free; none if unknown.
     available: Option<f64>,
 }
 
 impl Memory {
     fn of(device: &OpenDevice) -> Memory {
-        match is_cpu(&device.device) {
-            true => Memory { on_cpu: true, own: resident(), available: available() },
-            false => Memory { on_cpu: false, own: Some(0.0), available: None },
+        if is_cpu(&device.device) {
+            Memory { on_cpu: true, own: resident(), available: available() }
+        } else {
+            Memory { on_cpu: false, own: Some(0.0), available: None }
         }
     }
 
-    /// That it is not known what is free.
+    /// A note if it is unknown what is free.
     fn note(&self) -> Option<String> {
         let who = if self.on_cpu { "the system" } else { "the adapter" };
         let note = || format!("The largest sequence is not known: {who} does not tell what memory is free.");
@@ -155,13 +158,13 @@ impl Memory {
     }
 }
 
-/// What the rows of a model are made of.
+/// What a model's rows are computed from.
 struct OfModel<'a> {
     prepared: &'a Prepared<'a>,
     pending: &'a [Pending<'a>],
-    /// None where nothing is left to do.
+    /// None if nothing is left to do.
     measured: Option<Measured>,
-    /// Bytes.
+    /// Size of the weights, bytes.
     weights: f64,
     memory: Memory,
 }
@@ -214,7 +217,7 @@ fn pending<'a>(prepared: &'a Prepared<'a>, model: usize, done: &HashSet<SampleKe
 }
 
 impl Plan {
-    /// Loads a model, and finds what its work takes on this machine.
+    /// Loads a model, and measures what its work takes on this machine.
     fn measure(
         &mut self,
         prepared: &Prepared,

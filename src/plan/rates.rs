@@ -12,7 +12,7 @@ use crate::run::{Account, Rates, kept};
 use crate::task::Ask;
 use crate::text::Ended;
 
-/// Most samples of a task that are generated for.
+/// Most samples of a task for which text is generated.
 const GENERATED: usize = 12;
 
 /// Most passes of one kind and length.
@@ -21,15 +21,15 @@ const PASSES: usize = 3;
 /// Passes shorter than this are repeated.
 const SHORT: Duration = Duration::from_millis(500);
 
-/// Fewest tokens whose pass tells something.
+/// Fewest tokens of a pass worth timing.
 const FEWEST: usize = 64;
 
 /// What one model takes on this machine.
 pub(super) struct Measured {
     rates: Rates,
-    /// By encoding: what reading takes as a multiple of what `rates` say.
+    /// By encoding: how long reading takes as a multiple of what `rates` predict.
     factors: HashMap<String, f64>,
-    /// By task that generates: the part of the most tokens that is generated; none where it is not known.
+    /// By task that generates: the share of the most tokens that is really generated; none if unknown.
     pub(super) generated: HashMap<String, Option<f64>>,
 }
 
@@ -37,12 +37,12 @@ pub(super) struct Measured {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Seconds {
     pub(super) all: f64,
-    /// Of them attention's.
+    /// How many of them are attention's.
     pub(super) attention: f64,
 }
 
 impl Measured {
-    /// What a sample takes.
+    /// The time that a sample takes.
     pub(super) fn seconds(&self, pending: &Pending) -> Seconds {
         let factor = self.factors.get(&pending.encoding.name).copied().unwrap_or(1.0);
         let part = self.generated.get(&pending.work.task.name).copied().flatten().unwrap_or(1.0);
@@ -63,7 +63,7 @@ pub(super) struct Subject<'a> {
     pub(super) encodings: &'a [EncodingEntry],
     /// What is left to do with it; not empty.
     pub(super) pending: &'a [Pending<'a>],
-    /// What measuring may take, about.
+    /// About what measuring may take.
     pub(super) budget: Duration,
 }
 
@@ -74,7 +74,7 @@ impl<'a> Subject<'a> {
     /// [`crate::error::ErrorKind::Compute`] when the model fails.
     pub(super) fn rates(&self) -> Result<Measured> {
         let longest = self.pending.iter().map(|one| one.one.sample.tokens.ids.len()).max().unwrap_or(0);
-        // One that sees everything, so that attention's part is large enough to be told.
+        // An encoding that sees everything, so that attention's part is large enough to measure.
         let base = self.encodings.iter().find(|encoding| encoding.spec.context.is_none());
         let base = base.unwrap_or(&self.encodings[0]);
         let short = longest.clamp(2, 4 * FEWEST);
@@ -105,7 +105,8 @@ impl<'a> Subject<'a> {
         Ok(measured)
     }
 
-    /// What reading takes under each encoding, beside what the rates say: all by passes of the same kind.
+    /// How long reading takes under each encoding, relative to the rates: measured on passes of the same
+    /// kind.
     fn encodings(&self, long: usize, measured: &mut Measured) -> Result<()> {
         let share = self.budget.as_secs_f64() / 4.0 / self.encodings.len() as f64;
         for encoding in self.encodings {
@@ -172,8 +173,9 @@ impl<'a> Subject<'a> {
         Ok(())
     }
 
-    /// Generations for the samples of a task that fit a share of the time, the encodings in turn. Where none
-    /// fits, the last tokens of one stand for it: they tell how long a token takes, not when a text ends.
+    /// Generations for the samples of a task that fit into a share of the time, round-robin over the
+    /// encodings. If none fits, the last tokens of one stand in: they show how long a token takes, not when a
+    /// text ends.
     fn of_task(
         &self,
         pending: &[&Pending<'a>],
@@ -200,8 +202,8 @@ impl<'a> Subject<'a> {
         Ok(generations)
     }
 
-    /// Goes on with a sample's prompt, or with its last tokens where it has more than `most_read`; none of a sample that
-    /// fails under its encoding.
+    /// Continues a sample's prompt, or its last tokens if it has more than `most_read`; none for a sample
+    /// that fails under its encoding.
     fn generate(&self, pending: &Pending<'a>, most_read: usize) -> Result<Option<Generated>> {
         let Pending { work, one, encoding, .. } = *pending;
         let Ask::Generate(limits) = work.task.task.ask() else {
@@ -222,12 +224,12 @@ impl<'a> Subject<'a> {
         let generation = generate(sequences, &self.checkpoint.tokenizer, &self.checkpoint.end_of_sequence)?;
         let seconds = started.elapsed().as_secs_f64();
         let Some(Ok(generation)) = generation.first() else { return Ok(None) };
-        // The last token is read again only where the model's next one ends the text.
+        // The last token is read again only if the model's next token ends the text.
         let again = match generation.ended {
             Ended::EndOfSequence => generation.ids.len(),
             Ended::MaxNewTokens | Ended::Stop => generation.ids.len().saturating_sub(1),
         };
-        let cost = self.account.going_on(encoding, kept(&encoding.spec, tokens.len(), room), again);
+        let cost = self.account.continuing(encoding, kept(&encoding.spec, tokens.len(), room), again);
         Ok(Some(Generated {
             again,
             most: limits.max_new_tokens.saturating_sub(1),
@@ -236,8 +238,8 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// The rates of two kinds of products that explain measured times best, by the least squares of relative errors;
-/// one rate for both where the times do not tell them apart. None where nothing was measured.
+/// The rates of two kinds of products that explain measured times best, by least squares of relative errors;
+/// one rate for both if the times cannot distinguish them. None if nothing was measured.
 fn explained(points: &[[f64; 3]]) -> Option<[f64; 2]> {
     let relative = points.iter().filter(|[linear, _, seconds]| *linear > 0.0 && *seconds > 0.0);
     let relative: Vec<[f64; 2]> =
@@ -276,7 +278,7 @@ mod tests {
     fn rates_that_explain_times() {
         let point = |linear: f64, attention: f64| [linear, attention, 2e-9 * linear + 5e-9 * attention];
         close(explained(&[point(1e9, 1e8), point(4e9, 2e9), point(8e9, 8e9)]), [2e-9, 5e-9]);
-        // Attention that grows as the linear maps do, or that would take less than no time.
+        // Attention that grows like the linear maps, or that would take negative time.
         close(explained(&[point(1e9, 1e9), point(2e9, 2e9)]), [3.5e-9, 3.5e-9]);
         close(explained(&[[1e9, 0.0, 2.0], [2e9, 2e9, 4.0]]), [1.2e-9, 1.2e-9]);
         assert_eq!(explained(&[[0.0, 0.0, 1.0]]), None);

@@ -23,31 +23,31 @@ pub(crate) struct Batch<'a> {
     pub(crate) jobs: Vec<Job<'a>>,
 }
 
-/// One of them.
+/// One sample of a batch.
 pub(crate) struct Job<'a> {
     pub(crate) sample: &'a Sample,
-    /// Seed of the run and hash of the sample's text.
+    /// The seed of the run and the hash of the sample's text.
     pub(crate) draw: Draw<'a>,
     pub(crate) segments: &'a HashMap<Unit, Segments>,
-    /// Under the batch's encoding.
+    /// What it costs under the batch's encoding.
     pub(crate) cost: Cost,
 }
 
-/// A prompt that was read.
+/// A prompt that has been read.
 struct Begun<'a> {
     own: Decoder<'a>,
     candidates: Vec<Vec<f64>>,
-    /// Of the sample without its context.
+    /// The decoder of the sample without its context.
     alone: Option<Decoder<'a>>,
 }
 
 impl Batch<'_> {
-    /// Tokens of the samples.
+    /// Tokens of all samples.
     pub(crate) fn tokens(&self) -> u64 {
         self.jobs.iter().map(|job| job.sample.prompt_tokens() as u64).sum()
     }
 
-    /// What they cost, in products of linear maps.
+    /// What the samples cost, in products of linear maps.
     pub(crate) fn cost(&self) -> f64 {
         self.jobs.iter().map(|job| Rates::NOMINAL.time(&job.cost)).sum()
     }
@@ -61,7 +61,8 @@ impl Batch<'_> {
         }
     }
 
-    /// A result for each job; a sample that fails under the encoding by itself has that as its result.
+    /// Gives a result for each job; a sample that fails on its own under the encoding has that failure as its
+    /// result.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Compute`] when the machine fails, naming sample and encoding.
@@ -73,7 +74,7 @@ impl Batch<'_> {
     ) -> Result<Vec<SampleLine>> {
         let started = Instant::now();
         let measured = self.measure(checkpoint, model)?;
-        // Samples that go side by side share the time.
+        // Samples that run side by side share the time.
         let seconds = started.elapsed().as_secs_f64() / self.jobs.len() as f64;
         let line = |(job, measured): (&Job, Measured)| SampleLine {
             key: self.key(name, job),
@@ -86,7 +87,7 @@ impl Batch<'_> {
         Ok(self.jobs.iter().zip(measured).map(line).collect())
     }
 
-    /// Scores one after the other, and lets generations go on side by side.
+    /// Scores one sample after another, and generates side by side.
     fn measure(&self, checkpoint: &Checkpoint, model: &Network) -> Result<Vec<Measured>> {
         match self.task.task.ask() {
             Ask::Score => self.score_all(checkpoint, model),
@@ -134,7 +135,7 @@ impl Batch<'_> {
         .collect()
     }
 
-    /// What came of a job: a failure of its own under the encoding is a result, and any other an error.
+    /// What came of a job: a failure of its own under the encoding is a result; any other is an error.
     fn measured(&self, job: &Job, answer: Result<Answer>, checkpoint: &Checkpoint) -> Result<Measured> {
         match answer {
             Ok(answer) => {
@@ -167,7 +168,7 @@ impl Batch<'_> {
         Ok(Begun { own, candidates, alone })
     }
 
-    /// An error of a job, naming it.
+    /// Adds the job's name to its error.
     fn place(&self, job: &Job, error: Error) -> Error {
         error.at(format_args!("sample \"{}\", encoding \"{}\"", job.sample.id, self.encoding.name))
     }
@@ -185,13 +186,13 @@ impl Batch<'_> {
         Ok(EncodedModel { model, config: &checkpoint.config, encoding: &self.encoding.spec, bos })
     }
 
-    /// Segment indices for each unit of the encoding.
+    /// Segment indices for each of the encoding's units.
     fn levels(&self, job: &Job) -> Vec<Vec<u32>> {
         self.encoding.spec.units().iter().map(|unit| job.segments[unit].index.clone()).collect()
     }
 
-    /// The same of a sample without its context, whose segments are not found yet. Draws go by the hash of the whole
-    /// sample, which `samples.jsonl` has.
+    /// The same for a sample without its context, whose segments are not found yet. Draws use the hash of the
+    /// whole sample, which is in `samples.jsonl`.
     fn levels_of(&self, alone: &Sample, draw: Draw) -> Vec<Vec<u32>> {
         self.encoding.spec.units().iter().map(|&unit| sample_segments(alone, unit, draw).index).collect()
     }

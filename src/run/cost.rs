@@ -1,4 +1,4 @@
-//! What work costs: the account that shards, the time left and `longcode plan` go by.
+//! What work costs: the account behind shards, the time left and `longcode plan`.
 
 use std::collections::HashMap;
 use std::iter::Sum;
@@ -11,19 +11,19 @@ use crate::error::Result;
 use crate::model::Network;
 use crate::task::{Ask, Sample};
 
-/// What some work takes, in counts that are the same on every machine. A product is one multiplication and one
-/// addition.
+/// What some work takes, in counts that are the same on every machine. A product is one multiplication and
+/// one addition.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Cost {
     /// Tokens that are read, many at a time.
     pub(crate) tokens: f64,
-    /// Products of the linear maps over them, the output head's among them.
+    /// Products of the linear maps over them, including the output head's.
     pub(crate) linear: f64,
     /// Products of attention over the keys that they see: with keys, and with values.
     pub(crate) attention: f64,
-    /// Tokens that are generated, one at a time, at most.
+    /// Most tokens that are generated, one at a time.
     pub(crate) generated: f64,
-    /// Products of the linear maps over those that are read again.
+    /// Products of the linear maps over the generated tokens that are read again.
     pub(crate) generated_linear: f64,
     /// Products of their attention.
     pub(crate) generated_attention: f64,
@@ -32,24 +32,24 @@ pub(crate) struct Cost {
 /// Seconds that products take.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rates {
-    /// Of linear maps over many tokens.
+    /// For linear maps over many tokens.
     pub(crate) linear: f64,
-    /// Of attention of many tokens.
+    /// For attention of many tokens.
     pub(crate) attention: f64,
-    /// Of linear maps over one token: the weights are read for it alone.
+    /// For linear maps over one token: the weights are read for it alone.
     pub(crate) generated_linear: f64,
-    /// Of attention of one token.
+    /// For attention of one token.
     pub(crate) generated_attention: f64,
 }
 
 impl Rates {
-    /// The same for every machine, with a product of a linear map as the unit. On 2 cores with AVX-512 in f32 the
-    /// others took 0.9 (`models/nano`) to 2.7 (SmolLM2-135M in Q4_1) times as long, 3.6 to 10 times, and 4.4 to 6
-    /// times.
+    /// The same for every machine, with a product of a linear map as the unit. On 2 cores with AVX-512 in f32
+    /// the others took 0.9 (`models/nano`) to 2.7 (SmolLM2-135M in Q4_1) times as long, 3.6 to 10 times, and
+    /// 4.4 to 6 times.
     pub(crate) const NOMINAL: Rates =
         Rates { linear: 1.0, attention: 2.0, generated_linear: 6.0, generated_attention: 6.0 };
 
-    /// Time of some work.
+    /// Time that some work takes.
     pub(crate) fn time(&self, cost: &Cost) -> f64 {
         cost.linear * self.linear
             + cost.attention * self.attention
@@ -79,8 +79,8 @@ impl Sum for Cost {
     }
 }
 
-/// Tokens that an account covers at least, whatever the samples: what is timed to find rates may be longer than
-/// they are.
+/// Tokens that an account covers at least, whatever the samples: the texts that are timed to find rates may
+/// be longer.
 const SHORTEST: usize = 256;
 
 /// What samples cost with one model.
@@ -91,12 +91,12 @@ pub(crate) struct Account {
     layers: f64,
     /// Products of the output head, a token.
     head: f64,
-    /// By the name of the encoding: keys that the tokens before each position see, summed over tokens and layers.
+    /// Keys that the tokens before each position see, summed over tokens and layers, by the encoding's name.
     seen: HashMap<String, Vec<f64>>,
 }
 
 impl Account {
-    /// Of sequences of up to `longest` tokens, the generated ones among them.
+    /// The account for sequences of up to `longest` tokens, including generated ones.
     ///
     /// # Errors
     /// None for a config that was checked.
@@ -123,8 +123,8 @@ impl Account {
         &self.config
     }
 
-    /// Keys of a sequence of `length` tokens that its last token sees, summed over layers: those that a cache keeps.
-    /// Of sequences beyond the account's longest, as the growth up to there goes on.
+    /// Keys of a sequence of `length` tokens that its last token sees, summed over layers: those that a cache
+    /// keeps. Beyond the account's longest sequence, the growth up to there is continued.
     pub(crate) fn cached(&self, encoding: &EncodingEntry, length: usize) -> f64 {
         let seen = &self.seen[&encoding.name];
         let of_last = |length: usize| if length == 0 { 0.0 } else { seen[length] - seen[length - 1] };
@@ -155,7 +155,7 @@ impl Account {
         }
     }
 
-    /// Scoring `length` tokens.
+    /// The cost of scoring `length` tokens.
     pub(crate) fn scoring(&self, encoding: &EncodingEntry, length: usize) -> Cost {
         let windows = encoding.spec.context.filter(|context| length > context.tokens);
         match windows.map(|context| context.windows(length)) {
@@ -169,7 +169,7 @@ impl Account {
         }
     }
 
-    /// Reading a prompt of `length` tokens, scoring candidates of these lengths, and generating.
+    /// The cost of reading a prompt of `length` tokens, scoring candidates of these lengths, and generating.
     pub(crate) fn generating(
         &self,
         encoding: &EncodingEntry,
@@ -186,16 +186,16 @@ impl Account {
         self.with_room(encoding, length, max_new_tokens, room) + scored.sum()
     }
 
-    /// Reading a prompt with room for `room` new tokens, and generating.
+    /// The cost of reading a prompt with room for `room` new tokens, and generating.
     fn with_room(&self, encoding: &EncodingEntry, length: usize, max_new_tokens: usize, room: usize) -> Cost {
         let read = kept(&encoding.spec, length, room);
-        // The last token that is generated is not read again.
-        let again = self.going_on(encoding, read, max_new_tokens.saturating_sub(1));
+        // The last generated token is not read again.
+        let again = self.continuing(encoding, read, max_new_tokens.saturating_sub(1));
         self.reading(encoding, 0..read, 1) + Cost { generated: max_new_tokens as f64, ..again }
     }
 
-    /// Reading `again` tokens that were generated, one at a time, behind `read` others.
-    pub(crate) fn going_on(&self, encoding: &EncodingEntry, read: usize, again: usize) -> Cost {
+    /// The cost of reading `again` generated tokens, one at a time, after `read` others.
+    pub(crate) fn continuing(&self, encoding: &EncodingEntry, read: usize, again: usize) -> Cost {
         Cost {
             generated_linear: again as f64 * (self.layers + self.head),
             generated_attention: self.attention(encoding, read..read + again),
@@ -203,7 +203,7 @@ impl Account {
         }
     }
 
-    /// Reading tokens at some positions, and the logits of `predicted` of them.
+    /// The cost of reading tokens at some positions, with the logits of `predicted` of them.
     fn reading(&self, encoding: &EncodingEntry, positions: std::ops::Range<usize>, predicted: usize) -> Cost {
         let tokens = positions.len() as f64;
         Cost {
@@ -220,7 +220,7 @@ impl Account {
     }
 }
 
-/// Tokens that there is room for behind a prompt.
+/// Tokens that there must be room for after a prompt.
 fn room(max_new_tokens: usize, candidates: &[usize]) -> usize {
     candidates.iter().copied().fold(max_new_tokens, usize::max)
 }
@@ -233,8 +233,8 @@ pub(crate) fn kept(encoding: &EncodingSpec, length: usize, room: usize) -> usize
     }
 }
 
-/// Keys that the tokens before each position see, summed over tokens and layers, `[longest + 1]`. What a token
-/// sees depends neither on segments nor on what follows.
+/// Keys that the tokens before each position see, summed over tokens and layers, `[longest + 1]`. What a
+/// token sees depends neither on segments nor on what follows.
 fn seen(encoding: &EncodingSpec, config: &NetworkConfig, longest: usize) -> Vec<f64> {
     let levels = encoding.units().iter().map(|_| vec![0; longest]).collect();
     let rotations = encoding.rotations(&config.rope, &Positions::whole(longest, levels));
@@ -258,7 +258,7 @@ fn seen(encoding: &EncodingSpec, config: &NetworkConfig, longest: usize) -> Vec<
 /// Layers whose tokens see the same.
 struct LayerGroup {
     layers: usize,
-    /// By the encoding's zones, or all keys.
+    /// Whether they see by the encoding's zones, or all keys.
     turned: bool,
     /// The checkpoint's own limit.
     window: Option<usize>,
@@ -338,7 +338,7 @@ mod tests {
         let (account, entry) = account("llama", "rope:context=3,stride=1");
         let cost = account.scoring(&entry, 5);
         assert_eq!((cost.tokens, cost.linear), (9.0, 9.0 * 960.0 + 4.0 * 80.0));
-        // Two of five tokens are read, so that three fit behind them.
+        // Two of five tokens are read, so that three fit after them.
         let (account, entry) = self::account("llama", "rope:context=5");
         assert_eq!(account.generating(&entry, 5, 3, &[]).tokens, 2.0);
     }

@@ -1,4 +1,4 @@
-//! What a run reads: found, opened and checked before any work starts.
+//! What a run reads; it is found, opened and checked before any work starts.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -11,11 +11,11 @@ use crate::provenance::ModelHash;
 
 /// What a config names, in its order.
 pub(super) struct Inputs {
-    /// The directory of each model.
+    /// Each model's directory.
     pub(super) models: Vec<PathBuf>,
-    /// Each data set once, by the name that the config has for it.
+    /// Each data set once, by its name in the config.
     pub(super) datasets: Vec<(String, Dataset)>,
-    /// Of a suite: what is not run for want of data, and how to get them.
+    /// For a suite: what is not run because its data are missing, and how to get them.
     pub(super) missing: Vec<String>,
 }
 
@@ -48,14 +48,14 @@ pub(super) fn find_inputs(config: &Config) -> Result<Inputs> {
     }
 }
 
-/// What to say of a suite's task whose data are not there.
+/// What to say of a suite's task whose data are missing.
 fn not_run(task: &str, missing: Error) -> String {
     let how = missing.fix.map_or(String::new(), |fix| format!("; to get them: {fix}"));
     format!("task \"{task}\" is not run: {}{how}", missing.what)
 }
 
-/// Opens every model's config and tokenizer, holds every encoding against it, and checks that the
-/// weights fit. Gives with them what a reader of the figures must know of models and encodings.
+/// Opens every model's config and tokenizer, checks every encoding against it, and checks that the weights
+/// fit. Also gives what a reader of the figures must know about models and encodings.
 pub(super) fn open_checkpoints(
     config: &Config,
     directories: &[PathBuf],
@@ -80,7 +80,7 @@ pub(super) fn open_checkpoints(
     Ok((checkpoints, notes))
 }
 
-/// What the results say of each model.
+/// What the results record of each model.
 pub(super) fn model_hashes(config: &Config, checkpoints: &[Checkpoint]) -> Result<Vec<ModelHash>> {
     let hash = |(entry, checkpoint): (&ModelEntry, &Checkpoint)| {
         Ok(ModelHash {

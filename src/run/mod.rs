@@ -23,22 +23,22 @@ use crate::store::{Measured, SampleKey, SampleLine, Shard, Store};
 use crate::structure::{Draw, Segments, Source, Unit, segments};
 use crate::task::Sample;
 
-/// How a run goes on its way.
+/// How a run proceeds.
 #[derive(Debug, Clone, Copy)]
 pub struct RunOptions {
-    /// At most so many samples of each bucket of each task.
+    /// At most this many samples of each bucket of each task.
     pub limit: Option<usize>,
-    /// Start over instead of going on.
+    /// Start over instead of resuming.
     pub fresh: bool,
     /// Samples that generate side by side, at least 1.
     pub batch: usize,
-    /// The part of the samples to run; none: all.
+    /// The part of the samples to run; all if none.
     pub shard: Option<Shard>,
 }
 
-/// Runs a config on devices that share the work, at least one, and stores every sample in `out` as it finishes. Gives
-/// how many results are stored there then. A sample that fails under an encoding by itself is stored as a failure, and
-/// the run goes on.
+/// Runs a config on devices that share the work, at least one, and stores every sample in `out` as it
+/// finishes. Gives how many results are stored there at the end. A sample that fails on its own under an
+/// encoding is stored as a failure, and the run continues.
 ///
 /// # Errors
 /// Anything wrong with the config's models, data or encodings before work starts;
@@ -106,7 +106,7 @@ pub(crate) fn sample_segments(sample: &Sample, unit: Unit, draw: Draw) -> Segmen
     segments(&source(sample), &sample.tokens.offsets, unit, draw)
 }
 
-/// A sample's text as it is divided.
+/// A sample's text, ready to be divided.
 fn source(sample: &Sample) -> Source<'_> {
     Source { text: &sample.text, language: sample.language, file_starts: &sample.file_starts }
 }
@@ -128,7 +128,7 @@ fn pending<'a>(prepared: &'a Prepared<'a>, done: &HashSet<SampleKey>, together: 
     batches
 }
 
-/// Says on stderr where a run stands: samples x encodings that are stored, that are left to do, and in all.
+/// Reports on stderr how many samples x encodings are stored, are left to do, and are planned in all.
 fn announce(out: &Path, shard: Option<Shard>, [done, left, planned]: [usize; 3]) {
     let shard = shard.map(|shard| format!(", shard {shard}")).unwrap_or_default();
     let run = format!("{}{shard}", out.display());

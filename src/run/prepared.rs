@@ -27,9 +27,9 @@ pub(crate) struct Prepared<'a> {
     /// What samples cost with each model.
     pub(crate) accounts: Vec<Account>,
     datasets: Vec<(String, Dataset)>,
-    /// What of a suite is not run, and why.
+    /// What parts of a suite are not run, and why.
     missing: Vec<String>,
-    /// What a reader of the figures must know of data, models and encodings.
+    /// What a reader of the figures must know about data, models and encodings.
     notes: Vec<String>,
     /// Every task in every model's tokens.
     pub(crate) work: Vec<Work<'a>>,
@@ -51,14 +51,14 @@ pub(crate) struct WorkSample {
     pub(crate) sample: Sample,
     /// SHA-256 of its text.
     pub(crate) sha256: String,
-    /// By each unit of the config's encodings.
+    /// Its segments, by each unit of the config's encodings.
     pub(crate) segments: HashMap<Unit, Segments>,
     /// Its number in its bucket, from 0.
     pub(crate) rank: usize,
 }
 
 impl<'a> Prepared<'a> {
-    /// Opens and checks everything that a config names; what a user must know of it goes to stderr.
+    /// Opens and checks everything that a config names; what a user must know about it goes to stderr.
     ///
     /// # Errors
     /// Anything wrong with the config's models, data or encodings.
@@ -81,7 +81,7 @@ impl<'a> Prepared<'a> {
         Ok(Prepared { config, checkpoints, accounts, datasets, missing, notes, work })
     }
 
-    /// Samples x encodings.
+    /// The number of samples x encodings.
     pub(crate) fn planned(&self) -> usize {
         self.work.iter().map(|work| work.samples.len()).sum::<usize>() * self.config.encodings.len()
     }
@@ -93,7 +93,7 @@ impl<'a> Prepared<'a> {
         Job { sample: &one.sample, draw, segments: &one.segments, cost }
     }
 
-    /// Names of its result.
+    /// The key of its result.
     pub(crate) fn key(&self, work: &Work, one: &WorkSample, encoding: &EncodingEntry) -> SampleKey {
         SampleKey {
             model: self.config.models[work.model].name.clone(),
@@ -103,23 +103,24 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// Most tokens that there is room for behind the prompts of a task; none where samples are scored.
+    /// Most tokens that there must be room for after the prompts of a task; none if samples are scored.
     pub(crate) fn room(&self, work: &Work) -> Option<usize> {
         let ask = work.task.task.ask();
         work.samples.iter().filter_map(|one| ask.room(&one.sample)).max()
     }
 
-    /// Leaves the first samples of each bucket, counted in the whole run.
+    /// Keeps the first samples of each bucket, counted over the whole run.
     pub(crate) fn keep_limit(&mut self, limit: Option<usize>) {
         let inside = |one: &WorkSample| limit.is_none_or(|limit| one.rank < limit);
         self.work.iter_mut().for_each(|work| work.samples.retain(inside));
     }
 
-    /// Leaves the samples of a shard: all encodings of a sample are in one, so that a shard by itself compares
-    /// them.
+    /// Keeps the samples of a shard. All encodings of a sample are in one shard, so that a shard alone
+    /// compares them.
     ///
     /// # Errors
-    /// [`ErrorKind::Dataset`] for a suite of which data are missing: where they are there, the parts are others.
+    /// [`ErrorKind::Dataset`] for a suite whose data are partly missing: with them, the shards would be
+    /// others.
     pub(crate) fn keep_shard(&mut self, shard: Shard) -> Result<()> {
         if let Some(missing) = self.missing.first() {
             return Err(Error::new(
@@ -143,7 +144,7 @@ impl<'a> Prepared<'a> {
         Ok(())
     }
 
-    /// What the results say of it.
+    /// What the results record of it.
     ///
     /// # Errors
     /// When a file cannot be read.
@@ -180,7 +181,7 @@ fn work<'a>(
     let mut all = Vec::new();
     for (model, checkpoint) in checkpoints.iter().enumerate() {
         for task in &config.tasks {
-            // Of a suite, one may not be there.
+            // A suite may lack some of its data.
             let Some((_, dataset)) = datasets.iter().find(|(name, _)| *name == task.dataset) else {
                 continue;
             };
@@ -226,11 +227,11 @@ fn notes_of_data(datasets: &[(String, Dataset)]) -> Result<Vec<String>> {
 /// Why a text that should be divided by its functions or statements is divided by tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Undivided {
-    /// Its language is not known here.
+    /// Its language is not supported.
     Language,
     /// Its parse was given up.
     GivenUp,
-    /// It has none of them.
+    /// It has no such unit.
     NoUnit,
 }
 
@@ -245,8 +246,8 @@ impl Undivided {
         }
     }
 
-    /// What is the matter with so many samples, and what can be done.
-    fn told(self, of_what: TextKind) -> (&'static str, &'static str) {
+    /// What is the matter with these samples, and what can be done.
+    fn words(self, of_what: TextKind) -> (&'static str, &'static str) {
         match (self, of_what) {
             (Undivided::Language, TextKind::Prose) => ("are prose, which has no functions", ""),
             (Undivided::Language, TextKind::Code) => (
@@ -266,7 +267,7 @@ fn without_units(samples: &[WorkSample], config: &Config, of_what: TextKind) -> 
     let names: Vec<&str> = config.encodings.iter().filter(by_unit).map(|entry| &entry.name[..]).collect();
     let note = |kind: Undivided| {
         let count = why.iter().filter(|why| **why == kind).count();
-        let (what, fix) = kind.told(of_what);
+        let (what, fix) = kind.words(of_what);
         (count > 0).then(|| {
             format!(
                 "{count} of {} samples {what}, so that {} divide{} them by {}{fix}",
@@ -290,14 +291,14 @@ fn listed(names: &[&str]) -> String {
     }
 }
 
-/// Tokens of the longest sequence of a model's work, with all that may be generated.
+/// Tokens of the longest sequence of a model's work, including all that may be generated.
 fn longest(model: usize, work: &[Work]) -> usize {
     let of_model = work.iter().filter(|work| work.model == model);
     let of_work = |work: &Work| work.samples.iter().map(|one| longest_of(work.task, &one.sample)).max();
     of_model.filter_map(of_work).max().unwrap_or(1)
 }
 
-/// Tokens of a sample's longest sequence, with all that may be generated.
+/// Tokens of a sample's longest sequence, including all that may be generated.
 fn longest_of(task: &TaskEntry, sample: &Sample) -> usize {
     let alone = sample.alone.as_ref().map_or(0, |alone| alone.tokens.ids.len());
     sample.tokens.ids.len().max(alone) + task.task.ask().room(sample).unwrap_or(0)

@@ -1,10 +1,10 @@
-//! Which shard of a run each sample is of: the same on every machine, and whatever is done already.
+//! Which shard of a run each sample belongs to: the same on every machine, whatever is done already.
 
-/// The number of the shard, from 0, of each piece of work: the dearest first, each to the shard that has least so
-/// far, the first of those that have the same.
+/// The number of the shard, from 0, of each piece of work: the most expensive piece first, each to the shard
+/// that has least so far, and to the first such shard if several have.
 ///
-/// Dearest first keeps every shard within a piece's cost of the others (Graham 1969), and that piece is a small one
-/// where there are many.
+/// Most expensive first keeps every shard within one piece's cost of the others (Graham 1969), and that piece
+/// is small where there are many.
 pub(crate) fn shares(costs: &[f64], shards: usize) -> Vec<usize> {
     // Shards beyond the pieces stay empty.
     let mut loads = vec![0.0; shards.min(costs.len())];
@@ -59,8 +59,8 @@ mod tests {
             prop_assert!(most - least <= dearest * (1.0 + 1e-9), "{loads:?}");
         }
 
-        /// Many samples of lengths as real documents have them: within a tenth of the mean, unless one sample
-        /// alone is more.
+        /// Many samples of lengths like those of real documents: within a tenth of the mean, unless one
+        /// sample alone is more.
         #[test]
         fn balanced_to_a_tenth(
             costs in prop::collection::vec((5.0f64..9.0).prop_map(f64::exp2), 100..300),

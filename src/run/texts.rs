@@ -7,7 +7,7 @@ use crate::store::StoredText;
 use crate::structure::{Draw, Unit};
 use crate::task::{Sample, Span};
 
-/// Most samples of a model, task and bucket whose text is kept, and of a model in all.
+/// Most samples whose text is kept: of a model, task and bucket, and of a model in all.
 const OF_A_BUCKET: usize = 2;
 const OF_A_MODEL: usize = 40;
 
@@ -44,7 +44,7 @@ fn first_of_buckets(samples: &[WorkSample]) -> impl Iterator<Item = &WorkSample>
     })
 }
 
-/// A sample's text with the segments that its tokens have.
+/// A sample's text with the segments of its tokens.
 fn stored(task: &str, sample: &Sample, unit: Unit, draw: Draw) -> StoredText {
     let end = sample.text.floor_char_boundary(LONGEST);
     let segments = sample_segments(sample, unit, draw);

@@ -1,4 +1,4 @@
-//! The workers of a run: one a device, over one list of batches.
+//! The workers of a run: one for each device, on one list of batches.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -8,11 +8,12 @@ use crate::device::OpenDevice;
 use crate::error::Result;
 use crate::store::SampleLine;
 
-/// Evaluates batches, each on the device that is free first, and hands the results to `store` one batch after the
-/// other. Batches are model by model, of which a device holds one at a time.
+/// Evaluates batches, each on the device that is free first, and hands the results to `store` one batch after
+/// another. Batches are sorted by model; a device holds one model at a time.
 ///
 /// # Errors
-/// The first of a worker or of `store`. No worker begins a batch after it; what was handed over before it is.
+/// The first of a worker or of `store`. No worker begins a batch after it; what was handed over before is
+/// stored.
 pub(super) fn evaluate<'a>(
     prepared: &'a Prepared<'a>,
     devices: &[OpenDevice],
@@ -29,7 +30,8 @@ pub(super) fn evaluate<'a>(
             let (work, sender) = (&work, sender.clone());
             scope.spawn(move || {
                 let hand_over = |batch: &'a Batch<'a>, lines| {
-                    // Nobody receives any more where another worker has failed, which is what is told.
+                    // Nobody receives any more if another worker has failed, and that failure is what is
+                    // reported.
                     let _ = sender.send(Ok((batch, lines)));
                     Ok(())
                 };
@@ -46,7 +48,7 @@ pub(super) fn evaluate<'a>(
     })
 }
 
-/// Batches, taken one after the other by whoever is free.
+/// Batches, taken one after another by whoever is free.
 struct Work<'a> {
     prepared: &'a Prepared<'a>,
     batches: &'a [Batch<'a>],
@@ -76,13 +78,13 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// No batch is begun after this.
+    /// No batch is begun after this call.
     fn stop(&self) {
         self.next.store(self.batches.len(), Ordering::Relaxed);
     }
 }
 
-/// A library's panic on one device ends the work on the others too, so that it is told soon.
+/// A library's panic on one device ends the work on the others too, so that it is reported soon.
 struct StopOnPanic<'w, 'a>(&'w Work<'a>);
 
 impl Drop for StopOnPanic<'_, '_> {

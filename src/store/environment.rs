@@ -1,4 +1,4 @@
-//! environment.json: where and of what the numbers were made.
+//! environment.json: where and from what the numbers were made.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::files::read_text;
 use crate::provenance::{DatasetHash, ModelHash, Session};
 use crate::task::LeftOut;
 
-/// Where and of what the numbers of a results directory were made.
+/// Where and from what the numbers of a results directory were made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
     /// The first run.
@@ -19,11 +19,11 @@ pub struct Environment {
     pub session: Session,
     /// When the last run ended, RFC 3339; none while one is under way or was killed.
     pub finished: Option<String>,
-    /// What the tensors were on.
+    /// The device that the tensors were on.
     pub device: String,
     /// Samples x encodings that the config asks for, of all shards.
     pub planned: usize,
-    /// The part of them that is run here; none: all.
+    /// The part of them that is run here; all if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
     /// Models, in the order of the config.
@@ -33,7 +33,7 @@ pub struct Environment {
     /// Records that became no samples.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOutRecord>,
-    /// What a reader of the figures must know of the samples: fewer than asked for, prompts cut.
+    /// What a reader of the figures must know about the samples: fewer than asked for, prompts cut.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// Later runs that continued the first.
@@ -96,21 +96,22 @@ impl Environment {
         };
         let here = names(&mut self.models.iter().map(|model| &model.name));
         let asked = names(&mut config.models.iter().map(|model| &model.name));
-        match here == asked {
-            true => Ok(()),
-            false => Err(Error::new(
+        if here == asked {
+            Ok(())
+        } else {
+            Err(Error::new(
                 ErrorKind::Results,
                 format!("the models here are {here}, and those of config.toml {asked}"),
             )
-            .fix("restore the file, or start over with --fresh")),
+            .fix("restore the file, or start over with --fresh"))
         }
     }
 
     /// This environment, continued by a run in another one.
     ///
     /// # Errors
-    /// [`ErrorKind::Results`] when the models, data, shard or device differ, or a shard's version of the program,
-    /// whose own it is how samples are shared out.
+    /// [`ErrorKind::Results`] when the models, data, shard or device differ, or, for a shard, the program's
+    /// version, since samples may be shared out differently in another.
     pub(super) fn resumed(mut self, now: Environment) -> Result<Environment> {
         let differs = |what: &str, there: String, now: String| {
             (there != now).then(|| format!("{what}: {there} there, {now} now"))
@@ -129,27 +130,30 @@ impl Environment {
         }
         self.finished = None;
         self.resumed.push(now.session);
-        // Of a suite, data may have come since.
+        // Data of a suite may have been added since.
         let known: Vec<String> = self.datasets.iter().map(|dataset| dataset.name.clone()).collect();
         self.datasets.extend(now.datasets.into_iter().filter(|dataset| !known.contains(&dataset.name)));
         (self.planned, self.left_out, self.notes) = (now.planned, now.left_out, now.notes);
         Ok(self)
     }
 
-    /// The first model or data set, in words, in which two environments differ; `places` are the words
-    /// for them.
+    /// The first model or data set in which two environments differ, in words; `places` are the words for the
+    /// two.
     pub(super) fn difference(&self, other: &Environment, places: [&str; 2]) -> Option<String> {
         let words = |what: &str, name: &str, one: &str, other: &str| {
             format!("{what} \"{name}\": {one} {}, {other} {}", places[0], places[1])
         };
         let models = self.models.iter().zip(&other.models).filter(|(a, b)| a != b);
-        // Of a suite, one may have data that the other has not.
+        // In a suite, one may have data that the other lacks.
         let same_name = |a: &'_ &DatasetHash| other.datasets.iter().find(|b| b.name == a.name);
         let datasets = self.datasets.iter().filter_map(|a| Some((a, same_name(&a)?))).filter(|(a, b)| a != b);
         let mut all = models
-            .map(|(a, b)| match a.sha256 == b.sha256 {
-                true => words("precision, of model", &b.name, a.precision.name(), b.precision.name()),
-                false => words("model", &b.name, &a.sha256, &b.sha256),
+            .map(|(a, b)| {
+                if a.sha256 == b.sha256 {
+                    words("precision, of model", &b.name, a.precision.name(), b.precision.name())
+                } else {
+                    words("model", &b.name, &a.sha256, &b.sha256)
+                }
             })
             .chain(datasets.map(|(a, b)| words("data set", &b.name, &a.sha256, &b.sha256)));
         all.next()

@@ -1,7 +1,7 @@
 //! A line of samples.jsonl: what is written, and how it is read again.
 //!
-//! A line ends with a checksum over what stands before it, so that a bit that flipped is found. Lines of before there
-//! were checksums have none.
+//! A line ends with a checksum over what comes before it, so that a flipped bit is found. Lines written
+//! before checksums existed have none.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub struct SampleLine {
     /// Which result this is.
     #[serde(flatten)]
     pub key: SampleKey,
-    /// The task's bucket.
+    /// The bucket of the task.
     pub bucket: String,
     /// Tokens of the sample.
     pub tokens: usize,
@@ -24,7 +24,7 @@ pub struct SampleLine {
     pub sha256: String,
     /// Wall time of this sample.
     pub seconds: f64,
-    /// What came of it.
+    /// What came of the sample.
     #[serde(flatten)]
     pub measured: Measured,
 }
@@ -35,11 +35,12 @@ pub struct SampleLine {
 pub enum Measured {
     /// What the task made of the model's answer.
     Outcome(Value),
-    /// Why there is no answer, in words: a reason of this sample under this encoding, as a loss that is not finite.
+    /// Why there is no answer, in words: a reason of this sample under this encoding, such as a loss that is
+    /// not finite.
     Failed(String),
 }
 
-/// Names of a result: one sample of one task, one model, one encoding.
+/// The key of a result: one sample of one task, one model, one encoding.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct SampleKey {
     /// The model's name in the config.
@@ -59,17 +60,17 @@ impl fmt::Display for SampleKey {
     }
 }
 
-/// What stands before the checksum and after what it is over.
+/// What stands between the checksum and what it covers.
 const CHECK: &[u8] = b",\"check\":\"";
 
-/// What stands behind it.
+/// What stands after it.
 const END: &[u8] = b"\"}";
 
 /// Hexadecimal digits of a checksum, the first of a sha256.
 const DIGITS: usize = 16;
 
 impl SampleLine {
-    /// As it is written, with its checksum and the newline.
+    /// The line as it is written, with its checksum and the newline.
     pub(super) fn text(&self) -> String {
         let mut text = serde_json::to_string(self).expect("plain data");
         text.pop();
@@ -78,7 +79,7 @@ impl SampleLine {
     }
 }
 
-/// A line's fields, without what its outcome holds. A field that nobody wrote is a damaged line.
+/// A line's fields, without what its outcome holds. A field that longcode never writes means a damaged line.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fields<O> {
@@ -104,7 +105,7 @@ pub(super) struct Fields<O> {
 /// What is wrong with it, in words.
 pub(super) fn parse<O: for<'de> Deserialize<'de>>(line: &[u8]) -> Result<Fields<O>, String> {
     let line = line.trim_ascii_end();
-    // A checksum that does not hold says more than what it made of the JSON.
+    // A checksum that does not match says more than what the damage did to the JSON.
     let checked = checked_part(line);
     if let Some((part, stored)) = checked
         && check(part).as_bytes() != stored
@@ -123,13 +124,13 @@ pub(super) fn parse<O: for<'de> Deserialize<'de>>(line: &[u8]) -> Result<Fields<
 }
 
 impl<O> Fields<O> {
-    /// Whether the line has a checksum, which then holds.
+    /// Whether the line has a checksum, which then matches.
     pub(super) fn is_checked(&self) -> bool {
         self.check.is_some()
     }
 }
 
-/// What a line's checksum is over, and the checksum; none of a line without one.
+/// What a line's checksum covers, and the checksum; none for a line without one.
 fn checked_part(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let line = line.strip_suffix(END)?;
     let (rest, stored) = line.split_at(line.len().checked_sub(DIGITS)?);

@@ -1,4 +1,4 @@
-//! What was computed on several machines as one: the same config on the same models and data.
+//! Results of several machines read as one: the same config on the same models and data.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,8 +13,8 @@ use crate::config::difference;
 use crate::error::{Error, ErrorKind, Result};
 use crate::task::{Group, Measure};
 
-/// Largest difference between two measurements of a sample that devices may make: of each figure, or of
-/// 1 where that is more.
+/// Largest difference that devices may make between two measurements of a sample: relative to each figure, or
+/// to 1 if that is more.
 const TOLERANCE: f64 = 1e-3;
 
 /// The same sample measured twice with different outcomes. The first is kept.
@@ -22,7 +22,7 @@ const TOLERANCE: f64 = 1e-3;
 pub struct Disagreement {
     /// Which sample.
     pub key: SampleKey,
-    /// Where the second outcome stands.
+    /// Where the second outcome is stored.
     pub dir: PathBuf,
     /// What differs, in words.
     pub what: String,
@@ -36,12 +36,12 @@ impl fmt::Display for Disagreement {
 }
 
 impl Results {
-    /// Reads results directories of the same config on the same models and data as one: of whole runs or of
-    /// shards. A sample that was measured more than once counts once; where its outcomes differ, that is noted.
+    /// Reads results directories of the same config on the same models and data as one, whole runs or shards.
+    /// A sample that was measured more than once counts once; if its outcomes differ, that is noted.
     ///
     /// # Errors
-    /// As [`Results::read`]; [`ErrorKind::Results`] for configs, models or data that differ, and for a shard by
-    /// another version of the program.
+    /// As [`Results::read`]; [`ErrorKind::Results`] for configs, models or data that differ, and for a shard
+    /// by another version of the program.
     pub fn read_all(dirs: &[PathBuf]) -> Result<Results> {
         let (first, rest) = dirs.split_first().expect("at least one directory");
         let mut all = Results::read(first)?;
@@ -74,7 +74,7 @@ impl Results {
         }
     }
 
-    /// With the samples of a directory, those that are here already compared.
+    /// Adds a directory's samples, and compares those that are already here.
     pub(super) fn with(mut self, samples: Vec<StoredSample>, dir: &Path) -> Result<Results> {
         type Key = ([usize; 3], Arc<str>);
         let key = |one: &StoredSample| -> Key { ([one.model, one.encoding, one.task], one.sample.clone()) };
@@ -122,15 +122,15 @@ impl Results {
     }
 }
 
-/// The versions, in words, where one of two directories is a shard and another version made it: they would not be
-/// parts of one run, as how samples are shared out is the program's own.
+/// The versions, in words, if one of two directories is a shard and the other is of another version: they are
+/// not parts of one run, as each version may share samples out differently.
 fn other_version(first: &Environment, other: &Environment, places: [&str; 2]) -> Option<String> {
     first.shard.or(other.shard)?;
     let [a, b] = [first, other].map(|one| one.session.program());
     (a != b).then(|| format!("{a} {}, {b} {}", places[0], places[1]))
 }
 
-/// Both figures in words where they are not the same up to [`TOLERANCE`].
+/// Both figures in words if they differ by more than [`TOLERANCE`].
 fn figures_differ(a: &Measure, b: &Measure) -> Option<String> {
     let value = |measure: &Measure| measure.numerator / measure.denominator;
     let (x, y) = (value(a), value(b));

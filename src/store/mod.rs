@@ -1,9 +1,9 @@
 //! A results directory: what was asked for, where it ran, and every sample as it finished.
 //!
 //! `config.toml` and `environment.json` say what the numbers belong to; `samples.jsonl` gets one line a
-//! sample x encoding, written and flushed as it finishes. A run that is killed loses at most the sample
-//! under way: the next run drops a line that was cut and goes on. The directory is locked while a run
-//! writes to it.
+//! sample x encoding, written and flushed as it finishes. A run that is killed loses at most the sample under
+//! way: the next run drops a line that was cut and continues. The directory is locked while a run writes to
+//! it.
 
 mod environment;
 mod line;
@@ -40,9 +40,9 @@ const TEXTS: &str = "texts.jsonl.gz";
 /// Everything a results directory holds, or several of the same config.
 #[derive(Debug)]
 pub struct Results {
-    /// As resolved.
+    /// The config, resolved.
     pub config: Config,
-    /// Where it ran: one a directory, at least one.
+    /// Where it ran: one for each directory, at least one.
     pub environments: Vec<Environment>,
     /// In the order they finished, directory by directory, each key once.
     pub samples: Vec<StoredSample>,
@@ -52,7 +52,7 @@ pub struct Results {
     pub disagreements: Vec<Disagreement>,
     /// What is doubtful about how they are stored, in words.
     pub notes: Vec<String>,
-    /// Of some samples, for people to read.
+    /// Texts of some samples, for people to read.
     pub texts: Vec<StoredText>,
     sources: Sources,
 }
@@ -91,20 +91,20 @@ impl Results {
         results.with(found.samples, dir)
     }
 
-    /// Where it ran first. Models and data sets are the same in all.
+    /// Where it ran first. Models and data sets are the same in all directories.
     pub fn environment(&self) -> &Environment {
         &self.environments[0]
     }
 
-    /// What the task made of a sample; none of one that failed.
+    /// What the task made of a sample; none if it failed.
     ///
     /// # Errors
-    /// [`ErrorKind::Results`] when its file was changed since it was read.
+    /// [`ErrorKind::Results`] when its file has changed since it was read.
     pub fn outcome(&self, sample: &StoredSample) -> Result<Option<Value>> {
         self.sources.outcome(sample)
     }
 
-    /// Names of a result.
+    /// The key of a result.
     pub fn key(&self, sample: &StoredSample) -> SampleKey {
         SampleKey {
             model: self.config.models[sample.model].name.clone(),
@@ -114,7 +114,7 @@ impl Results {
         }
     }
 
-    /// That a stored sample is no result: what is wrong, where it stands, and what to do.
+    /// The error of a stored sample that is not a result: what is wrong, where it is stored, and what to do.
     pub(crate) fn bad_sample(&self, sample: &StoredSample, what: String) -> Error {
         Error::new(ErrorKind::Results, what).at(self.sources.place(sample)).fix(read::LINE_FIX)
     }
@@ -162,8 +162,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens a directory for a run: makes it, or goes on where an earlier run of the same config and shard on the
-    /// same models, data and device stopped. `fresh` starts over. `texts` are those that reports show.
+    /// Opens a directory for a run: makes it, or continues where an earlier run of the same config and shard
+    /// on the same models, data and device stopped. `fresh` starts over. `texts` are those that reports show.
     ///
     /// # Errors
     /// [`ErrorKind::Results`] when the directory holds results of something else, or is in use;
@@ -183,12 +183,11 @@ impl Store {
             samples.set_len(0).map_err(|e| unwritable(&path, &e))?;
         }
         let earlier = dir.join(ENVIRONMENT).exists() && dir.join(CONFIG).exists() && !fresh;
-        let environment = match earlier {
-            true => {
-                refuse_other_config(dir, config)?;
-                Environment::read(&dir.join(ENVIRONMENT))?.resumed(environment).map_err(|e| e.in_file(dir))?
-            }
-            false => environment,
+        let environment = if earlier {
+            refuse_other_config(dir, config)?;
+            Environment::read(&dir.join(ENVIRONMENT))?.resumed(environment).map_err(|e| e.in_file(dir))?
+        } else {
+            environment
         };
         let found = read_done(&mut samples, &path, earlier, config)?;
         if !earlier && found.whole > 0 {
@@ -234,15 +233,15 @@ impl Store {
     /// Notes when the run ended.
     ///
     /// # Errors
-    /// [`ErrorKind::Write`], also where something took from the results what the run had stored.
+    /// [`ErrorKind::Write`], also if stored results are no longer there.
     pub fn finish(&mut self) -> Result<()> {
         self.refuse_changed()?;
         self.environment.finished = Some(provenance::now());
         self.write_environment()
     }
 
-    /// Refuses to go on where the results were deleted, moved, cut or added to under the run: what is stored from then
-    /// on would be lost, or would damage a line.
+    /// Refuses to continue if the results were deleted, moved, cut or added to during the run: what is stored
+    /// from then on would be lost, or would damage a line.
     fn refuse_changed(&self) -> Result<()> {
         let path = self.dir.join(SAMPLES);
         let changed = |what: String| {
@@ -272,8 +271,8 @@ impl Store {
     }
 }
 
-/// Keys of the results that a run would find in a directory and go on from, as [`Store::open`] does; nothing is
-/// written.
+/// Keys of the results that a run would find in a directory and continue from, as [`Store::open`] does;
+/// nothing is written.
 ///
 /// # Errors
 /// [`ErrorKind::Results`] when the directory holds results of something else.
@@ -297,12 +296,12 @@ fn is_there(path: &Path, file: &File) -> bool {
     }
     #[cfg(not(unix))]
     {
-        // An open file can be neither deleted nor moved there.
+        // On Windows an open file can be neither deleted nor moved.
         named.is_file() == open.is_file()
     }
 }
 
-/// Names of stored results.
+/// Keys of stored results.
 fn keys(found: &FileOfSamples, config: &Config) -> HashSet<SampleKey> {
     let key = |sample: &StoredSample| SampleKey {
         model: config.models[sample.model].name.clone(),
@@ -313,7 +312,7 @@ fn keys(found: &FileOfSamples, config: &Config) -> HashSet<SampleKey> {
     found.samples.iter().map(key).collect()
 }
 
-/// Refuses to go on under another config.
+/// Refuses to resume under another config.
 fn refuse_other_config(dir: &Path, config: &Config) -> Result<()> {
     let path = dir.join(CONFIG);
     let text = read_text(&path, ErrorKind::Results)?;
@@ -332,8 +331,8 @@ fn refuse_other_config(dir: &Path, config: &Config) -> Result<()> {
     }
 }
 
-/// The stored results; drops a last line that was cut. Without the config that they are of (`known`), only whether there
-/// are any.
+/// The stored results; drops a last line that was cut. Without their config (`known`), only whether there are
+/// any.
 fn read_done(samples: &mut File, path: &Path, known: bool, config: &Config) -> Result<FileOfSamples> {
     if !known {
         let whole = samples.metadata().map_err(|e| unwritable(path, &e))?.len();

@@ -1,5 +1,5 @@
-//! samples.jsonl as it is read: line by line, each checked, and of each kept what stands in few bytes. What a task made
-//! of a sample is read again where it is asked for.
+//! samples.jsonl as it is read: line by line, each checked, and of each only what fits in few bytes is kept.
+//! What a task made of a sample is read again when it is asked for.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::STORED_LINE;
 
-/// Bytes of lines that are parsed beside each other: enough for all cores.
+/// Bytes of lines that are parsed in parallel: enough for all cores.
 const TOGETHER: usize = 4 << 20;
 
 /// A stored result.
@@ -30,17 +30,17 @@ pub struct StoredSample {
     pub task: usize,
     /// The sample's id.
     pub sample: Arc<str>,
-    /// The task's bucket.
+    /// The bucket of the task.
     pub bucket: Arc<str>,
     /// Tokens of the sample.
     pub tokens: usize,
     /// sha256 of the sample's text.
     pub sha256: Arc<str>,
-    /// Wall time.
+    /// Wall time of this sample.
     pub seconds: f64,
-    /// Why there is no outcome, of one that failed.
+    /// Why there is no outcome, if it failed.
     pub failed: Option<Arc<str>>,
-    /// Where the line stands.
+    /// Where the line is stored.
     place: Place,
 }
 
@@ -66,10 +66,11 @@ pub(super) struct FileOfSamples {
     pub(super) unchecked: usize,
 }
 
-/// Reads a file of samples from where it stands; `number` is the file's, for [`Sources`].
+/// Reads a file of samples from its current position; `number` is the file's, for [`Sources`].
 ///
 /// # Errors
-/// [`ErrorKind::Results`], naming the line that is broken or damaged, or that names what the config does not have.
+/// [`ErrorKind::Results`], naming the line that is broken or damaged, or that names something that is not in
+/// the config.
 pub(super) fn read_samples(
     file: &File,
     path: &Path,
@@ -113,8 +114,8 @@ pub(super) fn read_samples(
     }
 }
 
-/// Fills `block` with whole lines, and `ends` with where each ends; gives the bytes of a last line that was cut. A line
-/// that is too long stays in the block without an end.
+/// Fills `block` with whole lines, and `ends` with where each ends; gives the bytes of a last line that was
+/// cut. A line that is too long stays in the block without an end.
 fn read_block(
     reader: &mut BufReader<&File>,
     block: &mut Vec<u8>,
@@ -139,7 +140,7 @@ fn read_block(
 }
 
 impl StoredSample {
-    /// Names that many lines have are kept once, in `texts`.
+    /// A stored result; names that many lines share are kept once, in `texts`.
     fn new(
         [model, encoding, task]: [usize; 3],
         fields: Fields<IgnoredAny>,
@@ -185,7 +186,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Those of a line, or what the config does not have.
+    /// The numbers of a line, or what the config does not have.
     fn numbers(&self, line: &Fields<IgnoredAny>) -> std::result::Result<[usize; 3], String> {
         let find = |known: &HashMap<&str, usize>, what: &str, name: &str| {
             known.get(name).copied().ok_or_else(|| format!("the config has no {what} \"{name}\""))
@@ -209,7 +210,7 @@ struct Source {
 }
 
 impl Sources {
-    /// The number that the next file has.
+    /// The number that the next file gets.
     pub(super) fn next(&self) -> usize {
         self.0.len()
     }
@@ -218,17 +219,17 @@ impl Sources {
         self.0.push(Source { path, file: Mutex::new(file) });
     }
 
-    /// With the files of others behind them: `samples` of those others are of these then.
+    /// Adds the files of `others` after these, and makes `samples` of those others refer to them here.
     pub(super) fn extend(&mut self, others: Sources, samples: &mut [StoredSample]) {
         let before = self.next();
         samples.iter_mut().for_each(|sample| sample.place.file += before);
         self.0.extend(others.0);
     }
 
-    /// What the task made of a sample; none of one that failed.
+    /// What the task made of a sample; none if it failed.
     ///
     /// # Errors
-    /// [`ErrorKind::Results`] when the file is another than it was.
+    /// [`ErrorKind::Results`] when the file has changed.
     pub(super) fn outcome(&self, sample: &StoredSample) -> Result<Option<Value>> {
         if sample.failed.is_some() {
             return Ok(None);
@@ -245,7 +246,7 @@ impl Sources {
         Ok(fields.outcome)
     }
 
-    /// Where a line stands, in words.
+    /// Where a line is stored, in words.
     pub(super) fn place(&self, sample: &StoredSample) -> String {
         format!("{}:{}", self.0[sample.place.file].path.display(), sample.place.number)
     }
@@ -261,6 +262,6 @@ fn broken_line(path: &Path, number: usize, what: String) -> Error {
     Error::new(ErrorKind::Results, what).at(format_args!("{}:{number}", path.display())).fix(LINE_FIX)
 }
 
-/// What to do with a line that is no result.
+/// What to do with a line that is not a result.
 pub(super) const LINE_FIX: &str =
     "remove the line, whose sample is then computed again, or start over with --fresh";

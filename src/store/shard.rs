@@ -11,9 +11,9 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Shard {
-    /// From 1.
+    /// Its number, from 1.
     part: usize,
-    /// Parts in all, at least `part`.
+    /// How many parts there are, at least `part`.
     of: usize,
 }
 
@@ -33,17 +33,17 @@ impl Shard {
         self.part - 1
     }
 
-    /// Shards in all.
+    /// How many shards there are.
     pub fn count(self) -> usize {
         self.of
     }
 
-    /// Whether results of these parts, or of a whole run (none), are all of a run.
+    /// Whether results of these parts, or of a whole run (none), make up a whole run.
     pub fn complete(parts: &[Option<Shard>]) -> bool {
         let shards: Option<Vec<Shard>> = parts.iter().copied().collect();
         let Some(shards) = shards else { return true };
         shards.iter().any(|&Shard { of, .. }| {
-            // As many as there are parts at most, so a large N costs nothing.
+            // At most as many as there are parts, so a large N costs nothing.
             of <= shards.len() && (1..=of).all(|part| shards.contains(&Shard { part, of }))
         })
     }

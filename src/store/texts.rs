@@ -22,13 +22,13 @@ pub struct StoredText {
     pub task: String,
     /// The sample's id.
     pub sample: String,
-    /// Of the whole text; a sample's text may depend on the model.
+    /// SHA-256 of the whole text; a sample's text may depend on the model.
     pub sha256: String,
     /// The text, or its beginning.
     pub text: String,
-    /// Bytes of the whole that are left out at its end.
+    /// Bytes that are left out at the end of the text.
     pub cut: usize,
-    /// What the segments are of.
+    /// The unit of the segments.
     pub unit: Unit,
     /// Byte offsets of the segments in `text`, rising, the first one 0.
     pub starts: Vec<usize>,
@@ -48,7 +48,7 @@ impl StoredText {
     }
 }
 
-/// Stores texts in a results directory, in place of those that are there.
+/// Stores texts in a results directory, in place of any that are there.
 ///
 /// # Errors
 /// [`ErrorKind::Write`].
@@ -61,7 +61,7 @@ pub(super) fn write(dir: &Path, texts: &[StoredText]) -> Result<()> {
     write_whole(&dir.join(TEXTS), &packed.finish().expect("memory takes all"))
 }
 
-/// The texts of a results directory; none where an earlier longcode made it.
+/// The texts of a results directory; none if an earlier longcode made it.
 ///
 /// # Errors
 /// [`ErrorKind::Results`], naming the file and the line.

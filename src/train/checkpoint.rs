@@ -1,7 +1,7 @@
-//! Checkpoints: all that a training needs to go on to the same weights, written whole or not at all.
+//! Checkpoints: all that a training needs to resume and reach the same weights, written whole or not at all.
 //!
-//! `work/step-N/` holds model.safetensors, with the weights and AdamW's moments in f32, and state.json. It
-//! is written beside, flushed to disk and renamed; the two last are kept.
+//! `work/step-N/` holds model.safetensors, with the weights and AdamW's moments in f32, and state.json. It is
+//! written under another name, flushed to disk and renamed; the last two are kept.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -28,7 +28,7 @@ const PREFIX: &str = "step-";
 /// Checkpoints that are kept.
 const KEPT: usize = 2;
 
-/// Where a training stands. What the next step draws follows from the number of steps.
+/// Where a training stands. What the next step draws depends only on the number of steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Optimizer steps done.
@@ -39,7 +39,7 @@ pub struct State {
     pub validation_loss: Option<f64>,
     /// Hash of corpus and tokenizer.
     pub corpus_sha256: String,
-    /// Runs of the program that had a part in it.
+    /// Runs of the program that took part in it.
     pub sessions: Vec<Session>,
 }
 
@@ -54,7 +54,7 @@ impl Checkpoints {
         Checkpoints { dir }
     }
 
-    /// Everything in the directory that is a checkpoint or was to be one.
+    /// Everything in the directory that is a checkpoint or was to become one.
     ///
     /// # Errors
     /// [`ErrorKind::Results`] when the directory cannot be read.
@@ -83,7 +83,7 @@ impl Checkpoints {
         Ok(all)
     }
 
-    /// The last checkpoint: its directory and state; none where there is none.
+    /// The last checkpoint: its directory and state; none if there is no checkpoint.
     ///
     /// # Errors
     /// [`ErrorKind::Results`] when it cannot be read.
@@ -147,7 +147,7 @@ impl Checkpoints {
     /// Removes checkpoints that are no longer kept, and what a kill left unfinished.
     fn remove_old(&self) -> Result<()> {
         let left_over = self.entries()?.into_iter().filter(|(step, _)| step.parse::<u64>().is_err());
-        // What cannot be removed costs room only.
+        // What cannot be removed only takes space.
         for (_, path) in left_over {
             let _ = fs::remove_dir_all(path);
         }
@@ -157,26 +157,26 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// A place for what is not yet a checkpoint or no longer one, under a name that nobody can know before.
+    /// A path for what is not yet or no longer a checkpoint, with a name that nobody can predict.
     fn beside(&self) -> PathBuf {
         self.dir.join(format!("{PREFIX}{}", unfinished_name()))
     }
 
-    /// Removes a checkpoint, if it is there, under another name: a kill in the middle of it must not leave a
-    /// part of a checkpoint that looks finished.
+    /// Removes a checkpoint, if present, under another name: a kill in the middle must not leave a part of a
+    /// checkpoint that looks finished.
     fn remove_whole(&self, path: &Path) -> std::io::Result<()> {
         if path.symlink_metadata().is_err() {
             return Ok(());
         }
         let removed = self.beside();
         fs::rename(path, &removed)?;
-        // Of a link nothing but itself goes.
+        // A link itself is removed, not its target.
         let is_directory = removed.symlink_metadata()?.is_dir();
         if is_directory { fs::remove_dir_all(&removed) } else { fs::remove_file(&removed) }
     }
 }
 
-/// Loads a checkpoint: the model on `device`, and the moments, none before the first step.
+/// Loads a checkpoint: the model on `device`, and the moments, which are empty before the first step.
 ///
 /// # Errors
 /// [`ErrorKind::Model`], naming the tensor.

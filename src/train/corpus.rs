@@ -1,7 +1,7 @@
 //! The corpus as token ids: read, divided, tokenized once, and kept in a file.
 //!
-//! Documents follow each other, each as the tokenizer gives it: BOS first where it adds one, no EOS. The
-//! documents held out for the validation loss are a stream of their own.
+//! Documents follow each other, each as the tokenizer gives it: BOS first if it adds one, no EOS. The
+//! documents held out for the validation loss are a separate stream.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -38,25 +38,25 @@ pub struct Corpus {
 
 /// The corpus in one tokenizer's ids.
 pub struct Streams {
-    /// What there is.
+    /// What the corpus consists of.
     pub about: About,
-    /// To train on.
+    /// Documents to train on.
     pub train: Stream,
     /// The documents held out.
     pub validation: Stream,
 }
 
-/// Documents one behind the other.
+/// Documents one after another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stream {
     /// Their ids.
     pub ids: Vec<u32>,
-    /// Whether each is learned, or is only there to be read.
+    /// Whether each id is learned, or only read.
     pub learned: Vec<bool>,
 }
 
 impl Stream {
-    /// A stream of which everything is learned.
+    /// A stream in which everything is learned.
     pub fn all_learned(ids: Vec<u32>) -> Stream {
         Stream { learned: vec![true; ids.len()], ids }
     }
@@ -71,10 +71,10 @@ impl Stream {
     }
 }
 
-/// What a file of tokens was made of.
+/// What a file of tokens was made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct About {
-    /// Over data sets, tokenizer, share held out, seed and what is learned.
+    /// Hash over data sets, tokenizer, share held out, seed and what is learned.
     pub sha256: String,
     /// Documents to train on.
     pub train_documents: usize,
@@ -84,13 +84,13 @@ pub struct About {
     pub train_tokens: usize,
     /// Ids held out.
     pub validation_tokens: usize,
-    /// Bytes of an id in the file, 2 or 4, little-endian. Behind all ids stands a byte for each, 1 where it is
+    /// Bytes of an id in the file, 2 or 4, little-endian. After all ids there is a byte for each, 1 if it is
     /// learned.
     pub bytes: usize,
 }
 
 impl Corpus {
-    /// Finds the data sets, which stand under `key`.
+    /// Finds the data sets that are listed under `key`.
     ///
     /// # Errors
     /// [`ErrorKind::Dataset`], as [`Dataset::open`].
@@ -119,7 +119,7 @@ impl Corpus {
         Ok(all)
     }
 
-    /// What decides the ids: data sets, tokenizer, share held out, seed, what is learned.
+    /// Hash of what decides the ids: data sets, tokenizer, share held out, seed, what is learned.
     fn sha256(&self, tokenizer: &Path, keys: &CorpusKeys, seed: u64) -> Result<String> {
         let mut hasher = Hasher::default();
         for dataset in &self.hashes {
@@ -135,8 +135,8 @@ impl Corpus {
         Ok(hasher.finish())
     }
 
-    /// The corpus in the ids of the tokenizer in `tokenizer`: from the file in `dir` where that is of the
-    /// same corpus, else made and kept there.
+    /// The corpus in the ids of the tokenizer in `tokenizer`: from the file in `dir` if that is of the same
+    /// corpus, otherwise made and kept there.
     ///
     /// # Errors
     /// [`ErrorKind::Dataset`] or [`ErrorKind::Tokenizer`]; [`ErrorKind::Write`].
@@ -185,7 +185,7 @@ impl Corpus {
     }
 }
 
-/// A document's ids; learned are those that a match of `pattern` touches, or its first group where it has one.
+/// A document's ids; learned are those that a match of `pattern` touches, or its first group if it has one.
 fn document(text: &str, tokenizer: &Tokenizer, pattern: Option<&Regex>) -> Result<Stream> {
     let tokens = tokenizer.encode(text)?;
     let Some(pattern) = pattern else { return Ok(Stream::all_learned(tokens.ids)) };
@@ -201,7 +201,7 @@ fn document(text: &str, tokenizer: &Tokenizer, pattern: Option<&Regex>) -> Resul
     Ok(Stream { learned: tokens.offsets.iter().map(touches).collect(), ids: tokens.ids })
 }
 
-/// Which documents are held out: the share, at least one, drawn by the seed.
+/// Which documents are held out: the given share, at least one, drawn by the seed.
 fn held_out(documents: usize, share: f64, seed: u64) -> Result<Vec<bool>> {
     let count = ((documents as f64 * share).round() as usize).max(1);
     if count >= documents {
@@ -220,7 +220,7 @@ fn held_out(documents: usize, share: f64, seed: u64) -> Result<Vec<bool>> {
 }
 
 impl Streams {
-    /// The tokens kept in a directory; none where there are none, or not whole.
+    /// The tokens kept in a directory; none if they are missing or incomplete.
     fn read(dir: &Path) -> Option<Streams> {
         let about = read_bytes(&dir.join(ABOUT), ErrorKind::Results).ok()?;
         let about: About = serde_json::from_slice(&about).ok()?;

@@ -1,4 +1,4 @@
-//! training.csv: one row a step.
+//! training.csv: one row for each step.
 
 use std::fs::File;
 use std::io::Write;
@@ -9,28 +9,28 @@ use crate::files::{append, read_text, unwritable, write_whole};
 
 const HEADER: &str = "step,tokens,seconds,loss,learning_rate,gradient_norm,tokens_per_second,validation_loss";
 
-/// What is noted of a step.
+/// What is recorded of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoggedStep {
-    /// Steps done, this one included.
+    /// Steps done, including this one.
     pub step: u64,
     /// Tokens of all steps.
     pub tokens: u64,
     /// Seconds of training.
     pub seconds: f64,
-    /// Mean loss of the step's samples before it, nats a token.
+    /// Mean loss of the step's samples before the step, nats a token.
     pub loss: f64,
-    /// Of this step.
+    /// Learning rate of this step.
     pub learning_rate: f64,
     /// Norm of the gradient before clipping.
     pub gradient_norm: f64,
-    /// Of this step.
+    /// Speed of this step.
     pub tokens_per_second: f64,
-    /// After this step, where it was computed.
+    /// Loss after this step, if it was computed.
     pub validation_loss: Option<f64>,
 }
 
-/// The file that rows go to.
+/// The file that rows are written to.
 pub struct Log {
     file: File,
     path: PathBuf,
@@ -39,11 +39,11 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the file of a training that stands at `step`: rows after that are dropped, as those steps
-    /// are done again.
+    /// Opens the file of a training that stands at `step`: later rows are dropped, as those steps are done
+    /// again.
     ///
     /// # Errors
-    /// [`ErrorKind::Results`] when it is there and cannot be read; [`ErrorKind::Write`].
+    /// [`ErrorKind::Results`] when it exists and cannot be read; [`ErrorKind::Write`].
     pub fn open(path: &Path, step: u64) -> Result<Log> {
         let earlier = if path.exists() { read_text(path, ErrorKind::Results)? } else { String::new() };
         // A row that was cut has fewer fields.
@@ -80,7 +80,7 @@ impl Log {
         self.file.write_all(line.as_bytes()).map_err(|e| unwritable(&self.path, &e))
     }
 
-    /// Mean loss of the last `count` steps, or of all where there are fewer; NaN of none.
+    /// Mean loss of the last `count` steps, or of all if there are fewer; NaN if there are none.
     pub fn recent_loss(&self, count: usize) -> f64 {
         let recent = &self.losses[self.losses.len().saturating_sub(count)..];
         recent.iter().sum::<f64>() / recent.len() as f64

@@ -1,9 +1,15 @@
 //! Training a small model: from scratch or from a checkpoint, to a Hugging Face directory.
 //!
-//! In the order of the work: [`config`] says what; [`output`] takes the directory; [`tokenizer`] makes the
-//! vocabulary, [`corpus`] token ids of the documents, [`mod@windows`] of those; [`network`] gives
-//! config.json and the first weights, `size` says whether they fit; [`trainer`] does the steps, with the learning rate of [`schedule`] and
-//! the [`optimizer`], writes [`log`] and [`checkpoint`]s, and [`result`] leaves the model.
+//! In the order of the work:
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`], [`output`] | what to train; the directory to write |
+//! | [`tokenizer`], [`corpus`], [`mod@windows`] | the vocabulary, the token ids of documents, windows of them
+//! |
+//! | [`network`], `size` | config.json and the first weights; whether they fit into memory |
+//! | [`trainer`] | does the steps, with the learning rate of [`schedule`] and the [`optimizer`] |
+//! | [`log`], [`checkpoint`], [`result`] | what it writes on the way, and the model in the end |
 
 pub mod checkpoint;
 pub mod config;
@@ -42,14 +48,14 @@ use output::Output;
 use trainer::{Start, Trainer};
 use windows::Windows;
 
-/// What a config names, found.
+/// What a config names, after it was found.
 struct Sources {
     corpus: Corpus,
-    /// The checkpoint to go on from.
+    /// The checkpoint to continue from.
     checkpoint: Option<PathBuf>,
-    /// A tokenizer to copy: the checkpoint's, or the one that is given.
+    /// A tokenizer to copy: the checkpoint's, or the given one.
     tokenizer: Option<PathBuf>,
-    /// What to make one of instead of the corpus.
+    /// What to make a tokenizer from instead of the corpus.
     vocabulary: Option<Corpus>,
 }
 
@@ -79,7 +85,7 @@ impl Sources {
     }
 }
 
-/// A directory whose weights can be gone on from.
+/// A directory whose weights training can continue from.
 fn find_checkpoint(path: &str, config: &TrainConfig, search: &[PathBuf]) -> Result<PathBuf> {
     let dir = find(path, search)?;
     if dir.is_file() {
@@ -96,7 +102,7 @@ fn find_checkpoint(path: &str, config: &TrainConfig, search: &[PathBuf]) -> Resu
     Ok(dir)
 }
 
-/// Trains as a config says into `out`; returns what came of it, in words.
+/// Trains as a config says into `out`; returns the outcome in words.
 ///
 /// # Errors
 /// Anything wrong with the config's corpus, tokenizer, checkpoint or `out` before work starts;
@@ -188,7 +194,7 @@ fn no_sample(config: &TrainConfig, stream: &Stream, what: &str) -> Error {
         .fix("give more documents or a larger held_out, or a smaller length")
 }
 
-/// The last checkpoint, on a device with gradients; the first one is made where there is none.
+/// The last checkpoint, on a device with gradients; the first one is made if there is none.
 fn start(
     config: &TrainConfig,
     sources: &Sources,

@@ -22,19 +22,19 @@ const DEVIATION: f64 = 0.02;
 /// A tensor by its Hugging Face name, in f32.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedTensor {
-    /// As `model.layers.0.self_attn.q_proj.weight`.
+    /// Its name, such as `model.layers.0.self_attn.q_proj.weight`.
     pub name: String,
     /// Sizes of its dimensions.
     pub shape: Vec<usize>,
-    /// Row by row.
+    /// Its numbers, row by row.
     pub values: Vec<f32>,
 }
 
-/// config.json of the result: of the shape in the config, or the checkpoint's with what changes.
+/// config.json of the result: for the shape in the config, or the checkpoint's with changes.
 ///
 /// # Errors
 /// [`ErrorKind::Model`] when the checkpoint's config cannot be read; [`ErrorKind::Config`] for a
-/// `position_scale` beside a scaling that the checkpoint has.
+/// `position_scale` when the checkpoint already has a scaling.
 pub fn config_json(
     config: &TrainConfig,
     checkpoint: Option<(&Path, &NetworkConfig)>,
@@ -50,7 +50,7 @@ pub fn config_json(
                         .in_file(&path)
                         .fix("copy the file again")
                 })?;
-            // What the weights are, whatever the config said: a head of its own is kept.
+            // As in the weights, whatever the config said: a head of its own is kept.
             json["tie_word_embeddings"] = json!(network.tie_word_embeddings);
             json
         }
@@ -58,7 +58,7 @@ pub fn config_json(
     let trained = checkpoint.map_or(0, |(_, network)| network.trained_length());
     let earlier = json.get("max_position_embeddings").and_then(Value::as_u64);
     let earlier = earlier.map_or(trained, |length| length as usize);
-    // Another scale makes other positions: what was trained at the old ones counts no more.
+    // Another scale makes other positions, so the length trained at the old ones no longer applies.
     let length =
         if config.model.position_scale.is_some() { config.length } else { config.length.max(earlier) };
     json["max_position_embeddings"] = json!(length);
@@ -97,18 +97,21 @@ fn from_shape(model: &ModelKeys, vocab_size: usize) -> Value {
     })
 }
 
-/// Puts `rope_theta` and the position scale where this config.json has the rotary keys that count.
+/// Puts `rope_theta` and the position scale where the rotary keys of this config.json take effect.
 fn set_rope(json: &mut Value, model: &ModelKeys) -> Result<()> {
-    // transformers 5 writes all of them into `rope_parameters`; a `rope_scaling` beside it goes first.
+    // transformers 5 writes all of them into `rope_parameters`; if there is a `rope_scaling` too, that comes
+    // first.
     let says = |json: &Value, key: &str| json[key].as_object().is_some_and(|keys| !keys.is_empty());
-    let key = match says(json, "rope_scaling") || !json["rope_parameters"].is_object() {
-        true => "rope_scaling",
-        false => "rope_parameters",
+    let key = if says(json, "rope_scaling") || !json["rope_parameters"].is_object() {
+        "rope_scaling"
+    } else {
+        "rope_parameters"
     };
     if let Some(theta) = model.rope_theta {
-        match key == "rope_parameters" || json[key].get("rope_theta").is_some() {
-            true => json[key]["rope_theta"] = json!(theta),
-            false => json["rope_theta"] = json!(theta),
+        if key == "rope_parameters" || json[key].get("rope_theta").is_some() {
+            json[key]["rope_theta"] = json!(theta)
+        } else {
+            json["rope_theta"] = json!(theta)
         }
     }
     let Some(scale) = model.position_scale else { return Ok(()) };
@@ -131,8 +134,8 @@ fn set_rope(json: &mut Value, model: &ModelKeys) -> Result<()> {
     Ok(())
 }
 
-/// The first weights of a network: normal with deviation 0.02, divided by `sqrt(2 layers)` for the projections
-/// that add to the residual stream (Radford et al. 2019), biases of 0 and norms of 1.
+/// The first weights of a network: normal with deviation 0.02, divided by `sqrt(2 layers)` for the
+/// projections that add to the residual stream (Radford et al. 2019), biases of 0 and norms of 1.
 ///
 /// # Errors
 /// None for a config that was checked.
@@ -159,7 +162,7 @@ pub fn first_weights(config: &NetworkConfig, seed: u64) -> Result<Vec<NamedTenso
 fn normal(random: &mut ChaCha8Rng, count: usize, deviation: f64) -> Vec<f32> {
     use rand::Rng;
     let mut value = || {
-        // 1 - u lies in (0, 1], where the logarithm is finite.
+        // 1 - u is in (0, 1], where the logarithm is finite.
         let (u, v): (f64, f64) = (1.0 - random.random::<f64>(), random.random());
         (-2.0 * u.ln()).sqrt() * (2.0 * std::f64::consts::PI * v).cos() * deviation
     };
@@ -208,7 +211,7 @@ impl ModuleVisitor for Named {
     }
 }
 
-/// What holds a module is an enum: its variant is no part of a name.
+/// A module is held by an enum, whose variant is not part of a name.
 fn is_variant(container_type: &str) -> bool {
     container_type.starts_with("Enum:")
 }
@@ -218,7 +221,7 @@ pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().expect("weights are f32")
 }
 
-/// Tensors as a safetensors file's bytes.
+/// The bytes of a safetensors file with these tensors.
 ///
 /// # Errors
 /// [`ErrorKind::Write`].

@@ -1,4 +1,4 @@
-//! AdamW over all weights of a model, with what a checkpoint must keep.
+//! AdamW over all weights of a model, with the state that a checkpoint must keep.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer as _};
@@ -28,9 +28,10 @@ impl Accumulated {
         let mut visitor = Collect { gradients, flat: Vec::new() };
         model.visit(&mut visitor);
         let earlier = std::mem::take(&mut self.0);
-        self.0 = match earlier.is_empty() {
-            true => visitor.flat,
-            false => earlier.into_iter().zip(visitor.flat).map(|(sum, new)| sum + new).collect(),
+        self.0 = if earlier.is_empty() {
+            visitor.flat
+        } else {
+            earlier.into_iter().zip(visitor.flat).map(|(sum, new)| sum + new).collect()
         };
     }
 
@@ -56,7 +57,7 @@ impl ModuleVisitor for Collect {
 }
 
 impl Optimizer {
-    /// With moments of earlier steps, in the order of the model's fields, or none.
+    /// An optimizer with moments of earlier steps, in the order of the model's fields, or none.
     pub fn new(keys: &OptimizerKeys, moments: Vec<Moments>) -> Optimizer {
         let adamw = |decay: f64| {
             AdamWConfig::new()

@@ -1,7 +1,7 @@
-//! The output directory: a Hugging Face directory in the making, and what the training works with.
+//! The output directory: a Hugging Face directory in the making, and the training's working files.
 //!
-//! `train.toml` (the config as resolved) says whose directory it is; `work/` holds tokens and checkpoints
-//! and may be removed when the training is done.
+//! `train.toml` (the resolved config) says which training the directory belongs to; `work/` holds tokens and
+//! checkpoints and may be removed when the training is done.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ const CONFIG: &str = "train.toml";
 const WORK: &str = "work";
 const LOCK: &str = "lock";
 
-/// Files of the result and of the training, all that `--fresh` removes beside `work/`.
+/// Files of the result and of the training: all that `--fresh` removes besides `work/`.
 const FILES: &[&str] = &[
     CONFIG,
     "config.json",
@@ -28,25 +28,25 @@ const FILES: &[&str] = &[
     "training.json",
 ];
 
-/// What to do with a training that is there.
+/// What to do with an existing training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Refuse it: an output directory is new.
+    /// Refuse it: the output directory must be new.
     New,
-    /// Go on with it, or start where there is none.
+    /// Resume it, or start if there is none.
     Resume,
     /// Remove it and start over.
     Fresh,
 }
 
-/// A directory that this process alone writes to.
+/// A directory that only this process writes to.
 pub struct Output {
     dir: PathBuf,
     _lock: File,
 }
 
 impl Output {
-    /// Makes the directory, or takes the training there on.
+    /// Makes the directory, or takes over the training in it.
     ///
     /// # Errors
     /// [`ErrorKind::Results`] when something is there that `mode` does not allow, another config's
@@ -78,7 +78,7 @@ impl Output {
         Ok(Output { dir: dir.to_path_buf(), _lock: file })
     }
 
-    /// The directory.
+    /// The path of the directory.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -116,13 +116,13 @@ fn refuse_other_config(dir: &Path, config: &TrainConfig) -> Result<()> {
     }
 }
 
-/// Removes a training, but for the lock.
+/// Removes a training, except for the lock.
 fn remove(dir: &Path) -> Result<()> {
     let work = dir.join(WORK);
     let entries = fs::read_dir(&work).map_err(|e| unwritable(&work, &e))?;
     let in_work = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| !path.ends_with(LOCK));
     for path in in_work.chain(FILES.iter().map(|name| dir.join(name))) {
-        // Of a link the link itself goes, and nothing that it leads to.
+        // A link itself is removed, not its target.
         let Ok(there) = path.symlink_metadata() else { continue };
         let removed = if there.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         removed.map_err(|e| unwritable(&path, &e))?;

@@ -1,4 +1,4 @@
-//! What a training leaves: the weights, and training.json that says how they were made.
+//! What a training leaves: the weights, and training.json, which says how they were made.
 
 use serde_json::json;
 
@@ -11,10 +11,10 @@ use super::trainer::Trained;
 use crate::error::Result;
 use crate::files::write_whole;
 
-/// Written last: where it is the training is done.
+/// Written last: if it exists, the training is done.
 pub const REPORT: &str = "training.json";
 
-/// Writes model.safetensors and training.json; returns what came of the training, in words.
+/// Writes model.safetensors and training.json; returns the outcome of the training, in words.
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::Write`].

@@ -1,4 +1,4 @@
-//! How far a training is, and the learning rate there.
+//! The progress of a training, and its learning rate.
 
 use super::config::{OptimizerKeys, TrainConfig};
 
@@ -22,8 +22,8 @@ impl Budget {
         }
     }
 
-    /// Share of the budget that is used up before step `step` (from 0), after so many seconds; 1 or more
-    /// where it is all.
+    /// Share of the budget that is used up before step `step` (from 0), after this many seconds; 1 or more
+    /// when all is used.
     pub fn share(self, step: u64, seconds: f64) -> f64 {
         match self {
             Budget::Steps(steps) => step as f64 / steps as f64,
@@ -32,7 +32,7 @@ impl Budget {
     }
 }
 
-/// Learning rate of step `step` (from 0) where `share` of the budget is used up: a linear rise over the
+/// Learning rate of step `step` (from 0) when `share` of the budget is used up: a linear rise over the
 /// warm-up's steps, times half a cosine over the budget.
 pub fn learning_rate(keys: &OptimizerKeys, step: u64, share: f64) -> f64 {
     let rise = (step + 1) as f64 / keys.warmup_steps.max(1) as f64;

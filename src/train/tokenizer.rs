@@ -1,4 +1,4 @@
-//! The vocabulary: made from the corpus, or copied.
+//! The vocabulary, made from the corpus or copied.
 
 use std::path::{Path, PathBuf};
 
@@ -20,14 +20,14 @@ const CONFIG: &str = "tokenizer_config.json";
 const BOS: &str = "<s>";
 const EOS: &str = "</s>";
 
-/// Bytes of text, at most, that a vocabulary is made from: more hardly change it, and take minutes.
+/// Most bytes of text that a vocabulary is made from: more hardly change it, and take minutes.
 const SAMPLE: usize = 20_000_000;
 
-/// Makes a byte-level BPE from documents, drawn by the seed until [`SAMPLE`] bytes are together, and
-/// writes its two files. It puts `<s>` (id 0) before every text; `</s>` is id 1.
+/// Makes a byte-level BPE from documents, drawn by the seed until they have [`SAMPLE`] bytes, and writes its
+/// two files. It puts `<s>` (id 0) before every text; `</s>` is id 1.
 ///
 /// # Errors
-/// [`ErrorKind::Tokenizer`] when the texts do not give so many entries; [`ErrorKind::Write`].
+/// [`ErrorKind::Tokenizer`] when the texts do not give that many entries; [`ErrorKind::Write`].
 pub fn make(texts: &[&str], vocab_size: usize, length: usize, seed: u64, out: &Path) -> Result<()> {
     let failed =
         |e: tokenizers::Error| Error::new(ErrorKind::Tokenizer, format!("no tokenizer was made: {e}"));
@@ -85,10 +85,10 @@ fn sample<'a>(texts: &[&'a str], seed: u64) -> Vec<&'a str> {
     texts
 }
 
-/// Copies the tokenizer of a directory, or a tokenizer.json and what lies beside it.
+/// Copies the tokenizer of a directory, or a tokenizer.json and the files next to it.
 ///
 /// # Errors
-/// [`ErrorKind::Tokenizer`] when there is none; [`ErrorKind::Write`].
+/// [`ErrorKind::Tokenizer`] when there is no tokenizer; [`ErrorKind::Write`].
 pub fn copy(from: &Path, out: &Path) -> Result<()> {
     let dir = directory(from);
     for path in Tokenizer::files(&dir)? {
@@ -98,10 +98,7 @@ pub fn copy(from: &Path, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The directory of a tokenizer that is given as a directory or as its file.
+/// The directory of a tokenizer, given as a directory or as its file.
 pub fn directory(path: &Path) -> PathBuf {
-    match path.is_dir() {
-        true => path.to_path_buf(),
-        false => path.parent().map(Path::to_path_buf).unwrap_or_default(),
-    }
+    if path.is_dir() { path.to_path_buf() } else { path.parent().map(Path::to_path_buf).unwrap_or_default() }
 }

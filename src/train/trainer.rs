@@ -35,30 +35,30 @@ pub struct Trainer<'a> {
     saved: Instant,
 }
 
-/// What a training came to.
+/// The outcome of a training.
 pub struct Trained {
     /// The model.
     pub model: Network,
-    /// Where it stands.
+    /// Where the training stands.
     pub state: State,
     /// Mean loss of the last steps.
     pub loss: f64,
 }
 
-/// Where a training goes on from.
+/// What a training starts or resumes from.
 pub struct Start {
-    /// On a device with gradients.
+    /// The model, on a device with gradients.
     pub model: Network,
     /// AdamW's moments; none before the first step.
     pub moments: Vec<Moments>,
-    /// Where it stands.
+    /// Where the training stands.
     pub state: State,
     /// The model's own rotations of a sample.
     pub rotary: RotaryTables,
 }
 
 impl<'a> Trainer<'a> {
-    /// A training that goes on from `start`, on windows and windows held out.
+    /// A training that continues from `start`, on windows and windows held out.
     pub fn new(
         config: &'a TrainConfig,
         [windows, validation]: [Windows<'a>; 2],
@@ -81,7 +81,7 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Goes on until the budget is used up.
+    /// Trains until the budget is used up.
     ///
     /// # Errors
     /// [`ErrorKind::Compute`] when a loss is not finite; [`ErrorKind::Interrupted`] after Ctrl-C, with a
@@ -120,7 +120,7 @@ impl<'a> Trainer<'a> {
         self.budget.share(self.state.step, self.state.seconds)
     }
 
-    /// One optimizer step, with the validation loss where it is due.
+    /// One optimizer step, with the validation loss if it is due.
     fn step(&mut self) -> Result<LoggedStep> {
         let started = Instant::now();
         let rate = learning_rate(&self.config.optimizer, self.state.step, self.share());
@@ -211,9 +211,10 @@ impl<'a> Trainer<'a> {
 }
 
 fn not_finite(step: u64, loss: f64, norm: f64) -> Error {
-    let what = match loss.is_finite() {
-        true => format!("the norm of the gradient is {norm}"),
-        false => format!("the loss is {loss}"),
+    let what = if loss.is_finite() {
+        format!("the norm of the gradient is {norm}")
+    } else {
+        format!("the loss is {loss}")
     };
     Error::new(ErrorKind::Compute, what)
         .at(format_args!("step {step}"))

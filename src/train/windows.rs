@@ -1,4 +1,4 @@
-//! Windows of the token stream, each a sample of a step, in an order that the seed decides.
+//! Windows of the token stream, each a sample of a step, in an order set by the seed.
 
 use std::ops::Range;
 
@@ -8,12 +8,12 @@ use rand_chacha::ChaCha8Rng;
 
 use super::corpus::Stream;
 
-/// A window as it is learned from: `length` ids, and the id that follows each of them.
+/// A window to learn from: `length` ids, and the id that follows each of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Example {
     /// What the model reads.
     pub inputs: Vec<u32>,
-    /// What it is to predict; none: not learned. At least one is learned of [`Windows::of_documents`].
+    /// What it is to predict; none if not learned. With [`Windows::of_documents`] at least one is learned.
     pub targets: Vec<Option<u32>>,
 }
 
@@ -26,24 +26,24 @@ impl Example {
 
 /// The windows of a stream of documents.
 ///
-/// An epoch cuts the stream into windows of `length` ids, from an offset of its own, and shuffles them.
-/// A window gets the tokenizer's BOS before it, so that every one starts as every document does in
-/// evaluation (where it already starts with a document's BOS it is taken one id longer instead); it may
-/// hold the end of one document and the start of the next. So each of its ids is predicted.
+/// An epoch cuts the stream into windows of `length` ids, from an offset of its own, and shuffles them. A
+/// window is preceded by the tokenizer's BOS, so that every one starts as every document does in evaluation
+/// (if it already starts with a document's BOS, it is one id longer instead); it may hold the end of one
+/// document and the start of the next. So each of its ids is predicted.
 ///
-/// Of whole documents, windows begin where documents do, in every epoch: with the one that the window before
-/// could not hold to its end, unless it began with that.
+/// Windows of whole documents begin where documents do, in every epoch: with the document that the window
+/// before cut, unless that window began with it.
 pub struct Windows<'a> {
     stream: &'a Stream,
     length: usize,
     bos: Option<u32>,
     seed: u64,
-    /// Where windows of whole documents begin; none: one after the other.
+    /// Where windows of whole documents begin; none if windows follow each other.
     starts: Option<Vec<usize>>,
     epoch: Epoch,
 }
 
-/// Where the windows of an epoch begin, if one after the other, and their order.
+/// Where the windows of an epoch begin, if they follow each other, and their order.
 struct Epoch {
     number: u64,
     offset: usize,
@@ -62,16 +62,16 @@ impl Epoch {
 }
 
 impl<'a> Windows<'a> {
-    /// Windows of a stream; none when it is too short for one.
+    /// Windows of a stream; none if it is too short for one.
     pub fn new(stream: &'a Stream, length: usize, bos: Option<u32>, seed: u64) -> Option<Windows<'a>> {
-        // The last id of any offset's last window, and one more, lie inside the stream.
+        // The last id of any offset's last window, and one more, are inside the stream.
         let windows = stream.ids.len().checked_sub(length)? / length;
         let epoch = || Epoch::new(0, windows, length, seed);
         (windows > 0).then(|| Windows { stream, length, bos, seed, starts: None, epoch: epoch() })
     }
 
-    /// Windows of the whole documents of a stream, each of which begins with `bos`, but for those of which
-    /// nothing is learned; none when no other is left.
+    /// Windows of the whole documents of a stream, each of which begins with `bos`, except for those in which
+    /// nothing is learned; none if no other is left.
     pub fn of_documents(stream: &'a Stream, length: usize, bos: u32, seed: u64) -> Option<Windows<'a>> {
         let mut starts = document_starts(&stream.ids, length, bos);
         starts.retain(|&start| stream.learned[predicted(stream, start, length, Some(bos))].contains(&true));
@@ -82,7 +82,7 @@ impl<'a> Windows<'a> {
         Some(Windows { stream, length, bos: Some(bos), seed, starts: Some(starts), epoch })
     }
 
-    /// How many an epoch has.
+    /// How many windows an epoch has.
     pub fn per_epoch(&self) -> usize {
         self.epoch.order.len()
     }
@@ -119,7 +119,7 @@ impl<'a> Windows<'a> {
     }
 }
 
-/// The ids that the window from `start` on predicts: its own where BOS is put before it.
+/// The ids that the window from `start` on predicts: its own if BOS is put before it.
 fn predicted(stream: &Stream, start: usize, length: usize, bos: Option<u32>) -> Range<usize> {
     let first = match bos {
         Some(bos) if stream.ids[start] != bos => start,
@@ -128,7 +128,7 @@ fn predicted(stream: &Stream, start: usize, length: usize, bos: Option<u32>) -> 
     first..first + length
 }
 
-/// Where the windows of whole documents begin, while a window and one more id are there.
+/// Where the windows of whole documents begin, as long as there is a window and one more id.
 fn document_starts(ids: &[u32], length: usize, bos: u32) -> Vec<usize> {
     let mut starts = Vec::new();
     let mut start = 0;
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(windows.per_epoch(), 4);
         assert_eq!(windows.in_order(0).inputs, [0, 1, 2, 0, 3]);
         assert_eq!(windows.in_order(1), all_learned([0, 4, 0, 5, 6], [4, 0, 5, 6, 7]));
-        // Of the long one, on from where the window before ends.
+        // The long document continues where the window before ends.
         assert_eq!(windows.in_order(3), all_learned([0, 9, 10, 0, 11], [9, 10, 0, 11, 12]));
         let epoch = |windows: &mut Windows, from| -> HashSet<Vec<u32>> {
             (from..from + 4).map(|n| windows.get(n).inputs).collect()

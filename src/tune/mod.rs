@@ -1,8 +1,9 @@
-//! The search for an encoding's keys: successive halving over documents ([`mod@rungs`]), by what is stored of each
-//! trial ([`trials`]), to the best of an [`objective`]; then the choice is measured on documents that had no part in
-//! it, and told ([`outcome`]).
+//! The search for an encoding's keys: successive halving over documents ([`mod@rungs`]), on the stored
+//! results of each trial ([`trials`]), to the best of an [`objective`]; then the choice is measured on
+//! documents that had no part in it, and reported ([`outcome`]).
 //!
-//! Everything is decided by stored samples, so a search that is killed goes on and ends as one that was not.
+//! Everything is decided by stored samples, so a search that is killed resumes and ends like one that was
+//! not.
 
 mod objective;
 mod outcome;
@@ -27,11 +28,12 @@ use crate::task::Span;
 /// Name of the baseline's row.
 const BASELINE: &str = "baseline";
 
-/// Finds the best row of a config, stores every trial in `out`, and writes there what was found; gives it in words.
+/// Finds the best row of a config, stores every trial in `out`, and writes there what was found; gives it in
+/// words.
 ///
 /// # Errors
-/// As [`crate::run::run`]; [`ErrorKind::Config`] for a config that has no choice, several models or tasks, or too
-/// few documents.
+/// As [`crate::run::run`]; [`ErrorKind::Config`] for a config with nothing to choose from, several models or
+/// tasks, or too few documents.
 pub fn tune(mut config: Config, device: &OpenDevice, out: &Path, fresh: bool) -> Result<String> {
     let keys = config.tune.get_or_insert_default().clone();
     check(&config)?;
@@ -50,7 +52,7 @@ pub fn tune(mut config: Config, device: &OpenDevice, out: &Path, fresh: bool) ->
     Ok(choice.markdown())
 }
 
-/// Refuses what gives nothing to choose from, or no one thing to choose by.
+/// Refuses a config with nothing to choose from, or more than one thing to choose by.
 fn check(config: &Config) -> Result<()> {
     let one = |key: &str, count: usize| match count {
         1 => Ok(()),
@@ -62,17 +64,18 @@ fn check(config: &Config) -> Result<()> {
         let fix = "give a key a list of values, or add rows";
         return refuse("encoding", "one encoding leaves nothing to choose".into(), fix);
     }
-    match config.encodings.iter().any(|encoding| encoding.name == BASELINE) {
-        true => refuse("encoding", format!("an encoding is named \"{BASELINE}\""), "give it another name"),
-        false => Ok(()),
+    if config.encodings.iter().any(|encoding| encoding.name == BASELINE) {
+        refuse("encoding", format!("an encoding is named \"{BASELINE}\""), "give it another name")
+    } else {
+        Ok(())
     }
 }
 
-/// A search: which rows, on which documents. Rows and documents go by their numbers in the config and the task.
+/// A search: which rows, on which documents. Rows and documents are numbered as in the config and the task.
 struct Search<'a> {
     config: &'a Config,
     objective: Objective,
-    /// Rows to choose from, the first of the config's.
+    /// Rows to choose from, the first ones of the config.
     candidates: usize,
     rungs: Vec<Rung>,
     /// Documents to choose by.
@@ -115,7 +118,7 @@ impl<'a> Search<'a> {
         new.chain([(check, LAST)]).map(|(documents, rows)| documents * (rows + beside)).sum()
     }
 
-    /// Goes up the rungs to the last two rows.
+    /// Climbs the rungs to the last two rows.
     fn climb(&self, trials: &mut Trials) -> Result<Vec<Compared>> {
         let mut rows: Vec<usize> = (0..self.candidates).collect();
         let mut path = Vec::new();
@@ -151,7 +154,7 @@ impl<'a> Search<'a> {
         let rows = self.with_baseline(&best);
         trials.measure(&rows, &documents)?;
         let all: Vec<_> = rows.iter().map(|&row| trials.pairs(row, &documents)).collect::<Result<_>>()?;
-        // A document that one of them failed on tells nothing of a difference.
+        // A document on which one of them failed says nothing about a difference.
         let is_whole = |n: &usize| all.iter().all(|pairs| pairs[*n].0.is_finite());
         let whole: Vec<usize> = (0..documents.len()).filter(is_whole).collect();
         let failed = all.iter().map(|pairs| pairs.iter().filter(|(part, _)| part.is_infinite()).count());

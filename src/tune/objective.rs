@@ -1,4 +1,4 @@
-//! What a search makes best.
+//! What a search optimises.
 
 use longcode_stats::{Pair, Scale};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use crate::config::{TaskEntry, TuneKeys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::task::{Better, Group};
 
-/// Another name for the loss at positions from the task's `from` on, less the baseline's and with the sign turned.
+/// Another name for the loss at positions from the task's `from` on, minus the baseline's and negated.
 const CONTEXT_ADVANTAGE: &str = "context_advantage";
 
 /// A figure over documents.
@@ -16,16 +16,16 @@ pub(super) struct Objective {
     /// The metric.
     metric: &'static str,
     scale: Scale,
-    /// Only at positions from the task's `from` on.
+    /// Whether it counts only positions from the task's `from` on.
     beyond: bool,
     better: Better,
 }
 
 impl Objective {
-    /// The one that `[tune]` names, or the task's main figure.
+    /// The objective that `[tune]` names, or the task's main figure.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`]: not one of the task's, or a context advantage over nothing.
+    /// [`ErrorKind::Config`] if it is not one of the task's, or a context advantage without a baseline.
     pub(super) fn of(keys: &TuneKeys, task: &TaskEntry) -> Result<Objective> {
         let metrics = task.task.metrics();
         let means = || metrics.iter().filter(|metric| !metric.part && !metric.exponential);
@@ -33,7 +33,7 @@ impl Objective {
             Err(Error::new(ErrorKind::Config, what).at_key("objective").at("[tune]").fix(fix))
         };
         let name = keys.objective.as_deref().unwrap_or(metrics[0].of);
-        // The context advantage is a difference of the metric whose parts are told apart by distance.
+        // The context advantage is a difference of the metric that is decomposed by distance.
         let decomposed = metrics.iter().find(|metric| metric.parts.is_some());
         let far = decomposed.filter(|_| name == CONTEXT_ADVANTAGE);
         if far.is_some() && keys.baseline.is_none() {
@@ -60,11 +60,11 @@ impl Objective {
         }
     }
 
-    /// A sample's part in it; nothing of a document that ends before `from`, and the worst there is of one that failed
-    /// (no outcome): a row must not win by failing where it would do badly.
+    /// A sample's part in it; nothing for a document that ends before `from`, and the worst possible for one
+    /// that failed (no outcome): a row must not win by failing where it would do badly.
     ///
     /// # Errors
-    /// [`ErrorKind::Results`] when the outcome is not one of the task.
+    /// [`ErrorKind::Results`] if the outcome is not one of the task.
     pub(super) fn pair(&self, task: &TaskEntry, outcome: Option<&Value>) -> Result<Pair> {
         let Some(outcome) = outcome else { return Ok((self.worse(f64::INFINITY), 1.0)) };
         let measures = task.task.measures(outcome).map_err(|e| {
@@ -79,7 +79,7 @@ impl Objective {
         Ok(found.map_or((0.0, 0.0), |measure| (measure.numerator, measure.denominator)))
     }
 
-    /// A figure, or a difference of two, turned so that less is better.
+    /// A figure, or a difference of two, with its sign chosen so that less is better.
     pub(super) fn worse(&self, figure: f64) -> f64 {
         match self.better {
             Better::Lower => figure,
@@ -87,7 +87,7 @@ impl Objective {
         }
     }
 
-    /// What its figure makes of a ratio of sums.
+    /// How its figure is made from a ratio of sums.
     pub(super) fn scale(&self) -> Scale {
         self.scale
     }
@@ -97,7 +97,7 @@ impl Objective {
         self.beyond
     }
 
-    /// In words.
+    /// The objective in words.
     pub(super) fn words(&self, task: &TaskEntry) -> String {
         let name = self.short();
         match (self.beyond, task.keys.get("from")) {

@@ -15,16 +15,16 @@ use crate::files::write_whole;
 use crate::report::csv;
 use crate::report::markdown::escape;
 
-/// Rows of a rung that the words name.
+/// Rows of a rung that are named in words.
 const NAMED: usize = 3;
 
-/// A rung as it was climbed.
+/// A rung after the comparison.
 pub(super) struct Compared {
-    /// Documents.
+    /// How many documents it had.
     pub(super) documents: usize,
-    /// Rows and their figures, the best first.
+    /// Rows and their figures, best first.
     pub(super) figures: Vec<(usize, f64)>,
-    /// How many of them went on.
+    /// How many of them were kept.
     pub(super) kept: usize,
     /// The baseline's figure on the same documents.
     pub(super) baseline: Option<f64>,
@@ -39,17 +39,17 @@ pub(super) struct Choice<'a> {
     best: [usize; 2],
     /// Their figures on the other documents.
     checked: [Estimate; 2],
-    /// The chosen one's less the runner-up's, paired.
+    /// The chosen one's figure minus the runner-up's, paired.
     to_second: Comparison,
-    /// The chosen one's less the baseline's, paired.
+    /// The chosen one's figure minus the baseline's, paired.
     to_baseline: Option<Comparison>,
-    /// On how many of the other documents each of these rows failed; no figure is of those.
+    /// On how many of the other documents each of these rows failed; no figure includes those.
     failed: Vec<usize>,
 }
 
 impl<'a> Choice<'a> {
-    /// `pairs`: the parts of the chosen row, of the runner-up and, where there is one, of the baseline in the
-    /// objective, one a document that had no part in the choice.
+    /// `pairs`: the parts of the chosen row, of the runner-up and, if there is one, of the baseline in the
+    /// objective, one for each document that had no part in the choice.
     pub(super) fn new(
         config: &'a Config,
         objective: Objective,
@@ -113,12 +113,13 @@ impl<'a> Choice<'a> {
         let _ = writeln!(text, "- {best}: {of_best}\n- {second}: {of_second}");
         let _ = writeln!(text, "- less the runner-up's: {}", self.told(&self.to_second));
         if let Some(to_baseline) = &self.to_baseline {
-            let advantage = match self.objective.beyond() {
-                true => format!(
+            let advantage = if self.objective.beyond() {
+                format!(
                     " (a context advantage of {})",
                     difference(-to_baseline.estimate.value, self.checked[0].value)
-                ),
-                false => String::new(),
+                )
+            } else {
+                String::new()
             };
             let _ = writeln!(text, "- less the baseline's: {}{advantage}", self.told(to_baseline));
         }
@@ -127,7 +128,7 @@ impl<'a> Choice<'a> {
         text
     }
 
-    /// Which rows failed on documents; empty where none did.
+    /// Which rows failed on documents; empty if none did.
     fn failures(&self) -> String {
         let mut text = String::new();
         if self.path.iter().flat_map(|rung| &rung.figures).any(|(_, figure)| figure.is_infinite()) {
@@ -159,7 +160,7 @@ impl<'a> Choice<'a> {
         text
     }
 
-    /// A difference from the chosen row on the other documents, and whether it is one.
+    /// A difference from the chosen row on the other documents, and whether it is significant.
     fn told(&self, found: &Comparison) -> String {
         let (value, interval) = difference_and_interval(found, self.checked[0].value);
         let shown_as_nothing = value.trim_start_matches(['+', '-']).parse() == Ok(0.0);
@@ -208,7 +209,7 @@ impl<'a> Choice<'a> {
         text
     }
 
-    /// How much worse than the chosen row each was, rung by rung, on the same documents.
+    /// How much worse than the chosen row each one was, rung by rung, on the same documents.
     fn picture(&self) -> String {
         let best = self.best[0];
         let of = |rung: &Compared, row: usize| {
@@ -223,7 +224,7 @@ impl<'a> Choice<'a> {
                 self.path.iter().enumerate().filter_map(|(tick, rung)| worse(tick, rung, row)).collect();
             (row, points)
         });
-        // Those that went beyond the middle of the path have names.
+        // Rows that got beyond the middle of the path are named.
         let named = |points: &[DataPoint]| points.len() > self.path.len() / 2;
         let mut styles = 0..;
         let curves: Vec<Curve> = rows
@@ -243,7 +244,7 @@ impl<'a> Choice<'a> {
             y: format!("{}, worse than the chosen", self.objective.short()),
             ticks: self.path.iter().map(tick).collect(),
             limit: None,
-            // In round numbers: the picture names it.
+            // A round number, as the picture shows it.
             highest: if highest > 0.0 { (200.0 * highest).ceil() / 100.0 } else { f64::INFINITY },
             curves,
         };
@@ -255,7 +256,7 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// The name of a row without the values of its sweep.
+/// The name of a row without its sweep's values.
 fn family(entry: &EncodingEntry) -> String {
     entry.sweep.as_ref().map_or(&entry.name, |sweep| &sweep.of).clone()
 }

@@ -1,10 +1,10 @@
-//! How a search goes up: rungs of fewer and fewer rows on more and more documents.
+//! How a search proceeds: rungs of fewer and fewer rows on more and more documents.
 
 use std::collections::BTreeMap;
 
 use crate::task::{Sample, Span};
 
-/// Rows that the last rung compares: the one that is chosen, and the one that it is held against.
+/// Rows that the last rung compares: the chosen one and the runner-up.
 pub(super) const LAST: usize = 2;
 
 /// A step of successive halving.
@@ -12,14 +12,14 @@ pub(super) const LAST: usize = 2;
 pub(super) struct Rung {
     /// Rows that are compared.
     pub(super) rows: usize,
-    /// Documents that they are compared on, those of the rungs before among them.
+    /// Documents that they are compared on, including those of earlier rungs.
     pub(super) documents: usize,
 }
 
 /// The rungs of a search of `rows` rows (at least [`LAST`]) on `documents` documents of `buckets` buckets
-/// (successive halving, Karnin et al. 2013; Jamieson and Talwalkar 2016): each keeps one row of `factor`, and takes
-/// `factor` times the documents, as many of each bucket; the last takes all. What a row was measured on before
-/// counts on, so that the rungs cost about the same each.
+/// (successive halving, Karnin et al. 2013; Jamieson and Talwalkar 2016): each keeps one row of `factor`, and
+/// takes `factor` times the documents, as many of each bucket; the last takes all. Earlier measurements of a
+/// row still count, so that the rungs cost about the same each.
 pub(super) fn rungs(rows: usize, documents: usize, buckets: usize, factor: usize) -> Vec<Rung> {
     let mut compared = vec![rows];
     let mut left = rows;
@@ -33,13 +33,13 @@ pub(super) fn rungs(rows: usize, documents: usize, buckets: usize, factor: usize
         Rung { rows, documents: share.next_multiple_of(buckets.max(1)).min(documents) }
     };
     let mut rungs: Vec<Rung> = compared.iter().enumerate().map(of_rung).collect();
-    // On the same documents a rung would say again what the one before said.
+    // On the same documents a rung would only repeat the one before.
     rungs.dedup_by_key(|rung| rung.documents);
     rungs
 }
 
-/// Numbers of the samples to choose by, and of those that have no part in it: the last `check` of each bucket. The
-/// first are in the order in which a run takes them; the others bucket by bucket.
+/// Numbers of the samples to choose by, and of those with no part in the choice: the last `check` of each
+/// bucket. The former are in the order in which a run takes them; the latter bucket by bucket.
 pub(super) fn divide<'a>(
     samples: impl Iterator<Item = &'a Sample>,
     check: usize,

@@ -1,4 +1,4 @@
-//! One row on one document: measured once, stored, and read again from what is stored.
+//! One row on one document: measured once, stored, and read back from the store.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ pub(super) struct Trials<'a, 'p> {
 }
 
 impl<'a, 'p> Trials<'a, 'p> {
-    /// Opens the directory, and reads the trials that it has.
+    /// Opens the directory, and reads its trials.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -55,7 +55,7 @@ impl<'a, 'p> Trials<'a, 'p> {
         Ok(trials)
     }
 
-    /// Measures rows on samples, all by their numbers, where that is not stored yet: sample by sample.
+    /// Measures rows on samples, both given by number, unless already stored: sample by sample.
     ///
     /// # Errors
     /// As [`crate::run::run`] while working; what was measured is stored.
@@ -92,7 +92,7 @@ impl<'a, 'p> Trials<'a, 'p> {
         self.read()
     }
 
-    /// Reads what is stored, so that every decision is by that.
+    /// Reads what is stored, so that every decision is based on that.
     fn read(&mut self) -> Result<()> {
         let task = self.prepared.work[0].task;
         let results = Results::read(&self.out)?;
@@ -107,7 +107,7 @@ impl<'a, 'p> Trials<'a, 'p> {
     /// Each sample's part in the objective under a row; all have been measured.
     ///
     /// # Errors
-    /// [`ErrorKind::Write`] when one is not stored any more.
+    /// [`ErrorKind::Write`] when one is no longer stored.
     pub(super) fn pairs(&self, row: usize, samples: &[usize]) -> Result<Vec<Pair>> {
         let key = |number: &usize| SampleKey {
             model: self.config.models[0].name.clone(),

@@ -16,7 +16,7 @@ use std::path::Path;
 use crate::limits::ERROR_CHARACTERS;
 use crate::terminal::visible_line;
 
-/// A result whose error can be shown to a user as it is.
+/// A result whose error can be shown to a user directly.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Which part of the program refused or failed.
@@ -36,15 +36,15 @@ pub enum ErrorKind {
     Model,
     /// A tokenizer.
     Tokenizer,
-    /// A compute device that is not there.
+    /// A compute device that is not available.
     Device,
-    /// A results directory that holds something else than what is asked for.
+    /// A results directory that holds something other than what was asked for.
     Results,
     /// Writing to disk failed.
     Write,
     /// The computation itself failed (a lost device, no memory).
     Compute,
-    /// A loss or a logit that is not finite: under a sound model, what an encoding makes of a text.
+    /// A loss or a logit that is not finite: with a sound model, an effect of an encoding on a text.
     NotFinite,
     /// The user stopped the program.
     Interrupted,
@@ -59,8 +59,8 @@ impl ErrorKind {
         }
     }
 
-    /// Whether it is a failure of one sample under one encoding, while that goes through a model: a finding, and no
-    /// reason to leave the others undone. What the machine fails at is none.
+    /// Whether it is a failure of one sample under one encoding while it goes through a model: a finding, and
+    /// not a reason to give up the others. A failure of the machine is not one.
     pub fn is_of_sample(self) -> bool {
         matches!(self, ErrorKind::NotFinite | ErrorKind::Encoding)
     }
@@ -77,7 +77,7 @@ pub struct Error {
     pub place: Option<String>,
     /// What the user can do.
     pub fix: Option<String>,
-    /// What else is wrong of the same request, so that it can all be mended at once.
+    /// Other things wrong with the same request, so that all can be fixed at once.
     pub also: Vec<Error>,
 }
 
@@ -113,7 +113,7 @@ impl Error {
         self
     }
 
-    /// Says what to do. The first fix given, the nearest to the cause, is kept.
+    /// Says what to do. The first fix, nearest to the cause, is kept.
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix.get_or_insert_with(|| fix.into());
         self
@@ -133,7 +133,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// A part of an error on one line, and short: what is quoted in it may be anything.
+/// A part of an error on one line, shortened: it may quote anything.
 fn shown(text: &str) -> String {
     let text = visible_line(text);
     match text.char_indices().nth(ERROR_CHARACTERS) {
@@ -152,7 +152,7 @@ pub fn refuse(key: &str, what: String, fix: &str) -> Result<()> {
     Err(Error::new(ErrorKind::Config, what).at_key(key).fix(fix))
 }
 
-/// Refuses the first of a config's keys, each with its value, that is 0.
+/// Refuses the first key of a config, given with their values, that is 0.
 ///
 /// # Errors
 /// [`ErrorKind::Config`], naming the key.

@@ -1,8 +1,9 @@
-//! Files: read, written whole, appended to and locked, and what is said when that fails.
+//! Files: reading, writing whole, appending and locking, and what is said when that fails.
 //!
-//! Two rules hold for every command, so nothing else opens files by itself. Only regular files are read: a FIFO or a
-//! device would wait or never end. And nothing is written through a link: a results directory may come from a stranger,
-//! and a link in it would lead anywhere. What the user names, as by `--out`, may be a link.
+//! Two rules hold for every command, so nothing else opens files directly. Only regular files are read: a
+//! FIFO or a device would wait or never end. And nothing is written through a link: a results directory may
+//! come from a stranger, and a link in it could lead anywhere. What the user names, as by `--out`, may be a
+//! link.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
 
-/// What a file is called until it is whole, with 32 random digits between the two.
+/// Prefix and suffix of a file's name until it is whole, with 32 random digits between the two.
 const UNFINISHED: (&str, &str) = (".longcode-", ".new");
 
 /// Reads a whole UTF-8 file, or says what is wrong with it.
@@ -27,17 +28,17 @@ pub fn read_text(path: &Path, kind: ErrorKind) -> Result<String> {
     })
 }
 
-/// Reads a whole file, up to the bytes that one of its kind may have.
+/// Reads a whole file, up to the number of bytes that such a file may have.
 ///
 /// # Errors
-/// `kind`, naming the file, when it cannot be read, is no regular file or too large.
+/// `kind`, naming the file, when it cannot be read, is not a regular file or is too large.
 pub fn read_bytes(path: &Path, kind: ErrorKind) -> Result<Vec<u8>> {
     let most = largest(path, kind);
     let mut bytes = Vec::new();
     let from_shell = matches!(kind, ErrorKind::Source | ErrorKind::Config) && is_from_shell(path);
     let file = if from_shell { File::open(path) } else { open(path) };
     let read = file.and_then(|file| {
-        // What is known to be too large is not read first.
+        // A file known to be too large is not read first.
         if file.metadata()?.len() > most {
             return Ok(most + 1);
         }
@@ -53,9 +54,9 @@ pub fn read_bytes(path: &Path, kind: ErrorKind) -> Result<Vec<u8>> {
 /// Opens a file for reading: a regular one, or a link to one.
 ///
 /// # Errors
-/// When it cannot be opened, or is something else, as a directory, a FIFO or a device.
+/// When it cannot be opened, or is something else, such as a directory, a FIFO or a device.
 pub fn open(path: &Path) -> io::Result<File> {
-    // Before it is opened: a FIFO would wait, and a device may act.
+    // Before it is opened, as a FIFO would wait and a device may act.
     refuse_irregular(&fs::metadata(path)?)?;
     let mut options = OpenOptions::new();
     options.read(true);
@@ -66,7 +67,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// That a file cannot be read.
+/// The error of a file that cannot be read.
 pub fn unreadable(path: &Path, kind: ErrorKind, error: &io::Error) -> Error {
     let fix = match error.kind() {
         io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory => "give a regular file",
@@ -75,7 +76,7 @@ pub fn unreadable(path: &Path, kind: ErrorKind, error: &io::Error) -> Error {
     Error::new(kind, format!("cannot read the file: {error}")).in_file(path).fix(fix)
 }
 
-/// That a file has more bytes than one of its kind may have.
+/// The error of a file with more bytes than such a file may have.
 pub fn too_large(kind: ErrorKind, most: u64) -> Error {
     Error::new(kind, format!("the file has more than the {most} bytes that one of its kind may have"))
         .fix("check that it is the file that it should be; SECURITY.md lists the limits")
@@ -106,7 +107,7 @@ fn special(_: fs::FileType) -> &'static str {
     "something else"
 }
 
-/// Whether a path is what a shell hands over: standard input, or the `/dev/fd/63` of `<(command)`.
+/// Whether a path comes from a shell: standard input, or the `/dev/fd/63` of `<(command)`.
 fn is_from_shell(path: &Path) -> bool {
     let number = |rest: &Path| rest.to_str().is_some_and(|rest| rest.parse::<u32>().is_ok());
     path == Path::new("/dev/stdin")
@@ -119,7 +120,7 @@ fn largest(path: &Path, kind: ErrorKind) -> u64 {
     match kind {
         ErrorKind::Model | ErrorKind::Tokenizer => largest_of_model(&name).unwrap_or(match kind {
             ErrorKind::Model => limits::MODEL_CONFIG_BYTES,
-            // A tokenizer that is given by its own file may have any name.
+            // A tokenizer given by its own file may have any name.
             _ => limits::TOKENIZER_BYTES,
         }),
         ErrorKind::Dataset if !name.ends_with(".toml") => limits::SOURCE_BYTES,
@@ -129,7 +130,7 @@ fn largest(path: &Path, kind: ErrorKind) -> u64 {
     }
 }
 
-/// Bytes of the largest file of a checkpoint, by its name; none for those that are not read whole.
+/// Bytes of the largest file of a checkpoint, by its name; none for files that are not read whole.
 pub fn largest_of_model(name: &str) -> Option<u64> {
     match name {
         "config.json" | "generation_config.json" => Some(limits::MODEL_CONFIG_BYTES),
@@ -140,7 +141,7 @@ pub fn largest_of_model(name: &str) -> Option<u64> {
     }
 }
 
-/// Writes a file whole or not at all: beside it first, then moved into place. A link that is there gives way.
+/// Writes a file whole or not at all: under another name first, then moved into place. It replaces a link.
 ///
 /// # Errors
 /// [`ErrorKind::Write`].
@@ -150,12 +151,12 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         beside.file.write_all(bytes)?;
         beside.move_to(path)
     };
-    // Between its making and its lock another process may have taken it for left over.
+    // Between its creation and its lock another process may have taken it for left over.
     let written = write().or_else(|e| if e.kind() == io::ErrorKind::NotFound { write() } else { Err(e) });
     written.map_err(|e| unwritable(path, &e))
 }
 
-/// A new file under a name that nobody can know before, locked, which goes unless it is moved into place.
+/// A new, locked file under a name that nobody can predict, which is removed unless it is moved into place.
 struct Beside {
     file: File,
     path: PathBuf,
@@ -165,13 +166,13 @@ impl Beside {
     fn new(dir: &Path) -> io::Result<Beside> {
         let path = dir.join(unfinished_name());
         let file = create_new(&path)?;
-        // Where there are no locks nothing is taken for left over either.
+        // Without locks nothing is taken for left over either.
         let _ = file.try_lock();
         Ok(Beside { file, path })
     }
 
     fn move_to(self, path: &Path) -> io::Result<()> {
-        // Where it succeeds nothing is left to remove under the old name.
+        // If it succeeds, nothing is left to remove under the old name.
         fs::rename(&self.path, path)
     }
 }
@@ -184,20 +185,20 @@ impl Drop for Beside {
     }
 }
 
-/// A name for what is not finished, that nobody can know before.
+/// A name for an unfinished file, which nobody can predict.
 pub fn unfinished_name() -> String {
     format!("{}{:032x}{}", UNFINISHED.0, rand::random::<u128>(), UNFINISHED.1)
 }
 
-/// Makes a file; one that is there, or a link, is an error.
+/// Makes a file; an existing file or link is an error.
 pub fn create_new(path: &Path) -> io::Result<File> {
     no_follow(OpenOptions::new().write(true).create_new(true)).open(path)
 }
 
-/// Opens a file to append to it and to read it, and makes it where it is not there.
+/// Opens a file for appending and reading, and makes it if it does not exist.
 ///
 /// # Errors
-/// [`ErrorKind::Write`]: it cannot be opened, is a link or no regular file, or has other names.
+/// [`ErrorKind::Write`] if it cannot be opened, is a link or not a regular file, or has other names.
 pub fn append(path: &Path) -> Result<File> {
     if let Ok(metadata) = path.symlink_metadata() {
         refuse_link(path, &metadata)?;
@@ -209,7 +210,7 @@ pub fn append(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Refuses to write to what would change a file elsewhere, or is no file.
+/// Refuses to write to a path that would change a file elsewhere, or is not a file.
 fn refuse_link(path: &Path, metadata: &Metadata) -> Result<()> {
     let what = if metadata.is_symlink() {
         "it is a link, and nothing is written through a link".to_string()
@@ -242,7 +243,7 @@ fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// That a file cannot be written.
+/// The error of a file that cannot be written.
 pub fn unwritable(path: &Path, error: &io::Error) -> Error {
     Error::new(ErrorKind::Write, format!("cannot write: {error}")).in_file(path).fix(
         "make room or change the permissions, then run the same command again (`train`: with --resume): what was \
@@ -262,13 +263,13 @@ pub fn lock(file: &File, dir: &Path) -> Result<()> {
                 .in_file(dir)
                 .fix("wait for it, or give another --out"))
         }
-        // A file system without locks: one run at a time is then up to the user.
+        // A file system without locks: then it is up to the user to run one at a time.
         Err(TryLockError::Error(_)) => Ok(()),
     }
 }
 
-/// Makes a directory that the user named, and those above it; a link to one stays. What a kill left unfinished in it
-/// goes.
+/// Makes a directory that the user named, with its parents; an existing link to one stays. Removes what a
+/// kill left unfinished in it.
 ///
 /// # Errors
 /// [`ErrorKind::Write`].
@@ -278,7 +279,7 @@ pub fn make_directory(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes a directory inside of another that is there, and those between; none of them may be a link.
+/// Makes a directory inside an existing one, with those between; none of them may be a link.
 ///
 /// # Errors
 /// [`ErrorKind::Write`].
@@ -296,7 +297,7 @@ pub fn make_directory_inside(dir: &Path, inside: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Refuses what is there and is no directory itself, as a link to one.
+/// Refuses an existing path that is not itself a directory, such as a link to one.
 ///
 /// # Errors
 /// [`ErrorKind::Write`].
@@ -317,8 +318,8 @@ fn no_directory(path: &Path, why: &str) -> Error {
         .fix("make room, change the permissions, remove what is in its place, or give another --out")
 }
 
-/// Removes what a process that was killed left unfinished; one that still writes has its file locked. What cannot be
-/// removed costs room only.
+/// Removes what a killed process left unfinished; a process that still writes has its file locked. What
+/// cannot be removed only takes space.
 fn remove_unfinished(dir: &Path) {
     let is_ours = |name: &str| {
         let digits = name.strip_prefix(UNFINISHED.0).and_then(|rest| rest.strip_suffix(UNFINISHED.1));
@@ -426,7 +427,7 @@ mod tests {
         }
         assert_eq!(fs::read(&target).unwrap(), b"untouched");
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
-        // What the user names himself may be a link.
+        // What the user names may be a link.
         make_directory(&at("folder")).unwrap();
         make_directory_inside(&at("folder"), Path::new("a/b")).unwrap();
         assert!(outside.path().join("a/b").is_dir());

@@ -1,5 +1,5 @@
-//! sha256 of files and texts, in hex: what pins a number to the bytes it came from; and the sha1 by which the hub names
-//! small files.
+//! sha256 of files and texts, in hex, which pins a number to the bytes it came from; and the sha1 by which
+//! the hub names small files.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -21,7 +21,7 @@ impl Hasher {
     /// Adds a file's bytes, read in pieces.
     ///
     /// # Errors
-    /// When the file cannot be read, or is no regular file.
+    /// When the file cannot be read, or is not a regular file.
     pub fn update_file(&mut self, path: &Path) -> io::Result<()> {
         let mut file = open(path)?;
         let mut piece = vec![0; 1 << 20];
@@ -39,7 +39,7 @@ impl Hasher {
     }
 }
 
-/// sha256 of some bytes as a page's content security policy names it: `sha256-` and base64.
+/// sha256 of some bytes, in the form of a page's content security policy: `sha256-` and base64.
 pub fn sha256_base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let hash = Sha256::digest(bytes);
@@ -47,9 +47,8 @@ pub fn sha256_base64(bytes: &[u8]) -> String {
     for three in hash.chunks(3) {
         let bits =
             three.iter().enumerate().fold(0, |bits, (n, byte)| bits | u32::from(*byte) << (16 - 8 * n));
-        let digit = |n: usize| match n <= three.len() {
-            true => char::from(DIGITS[(bits >> (18 - 6 * n)) as usize & 63]),
-            false => '=',
+        let digit = |n: usize| {
+            if n <= three.len() { char::from(DIGITS[(bits >> (18 - 6 * n)) as usize & 63]) } else { '=' }
         };
         text.extend((0..4).map(digit));
     }
@@ -66,12 +65,12 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// sha1 of a file's bytes, in hex.
 ///
 /// # Errors
-/// When the file cannot be read, or is no regular file.
+/// When the file cannot be read, or is not a regular file.
 pub fn sha1(path: &Path) -> io::Result<String> {
     sha1_behind("", open(path)?)
 }
 
-/// The name that git has for a file of these bytes: the sha1 of its length and them, in hex.
+/// Git's name for a file with these bytes: the sha1 of its length and the bytes, in hex.
 ///
 /// # Errors
 /// As [`sha1()`].
@@ -105,13 +104,13 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "hello\n").unwrap();
         assert_eq!(sha1(file.path()).unwrap(), "f572d396fae9206628714fb2ce00f72e94f2258f");
-        // As `printf 'hello\n' | git hash-object --stdin` prints it.
+        // The output of `printf 'hello\n' | git hash-object --stdin`.
         assert_eq!(git_blob(file.path()).unwrap(), "ce013625030ba8dba906f756967f9e9ca394464a");
     }
 
     #[test]
     fn base64_of_a_hash() {
-        // As of `printf abc | openssl dgst -sha256 -binary | base64`.
+        // The output of `printf abc | openssl dgst -sha256 -binary | base64`.
         assert_eq!(sha256_base64(b"abc"), "sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
     }
 }

@@ -1,9 +1,9 @@
-//! What every part of longcode needs and none owns.
+//! What every part of longcode needs.
 //!
 //! | module | what |
 //! |---|---|
 //! | [`error`] | the one error type: what happened, where, and what to do |
-//! | [`limits`] | how much of what comes from outside is believed: bytes, depth, steps, time |
+//! | [`limits`] | how much of external input is accepted: bytes, depth, steps, time |
 //! | [`files`] | files read whole, written whole, appended to and locked |
 //! | [`mod@hash`] | sha256 of files and texts |
 //! | [`registry`] | kinds that configs name: encodings, tasks |

@@ -1,13 +1,13 @@
-//! How much of what comes from outside is believed: bytes, depth, steps and time, all in one place.
+//! How much of external input is accepted: bytes, depth, steps and time, all in one place.
 //!
-//! Every limit is far beyond what real models, data and results need, and ends what would otherwise take all memory
-//! or never end. An error that tells of one names it, and SECURITY.md lists them.
+//! Every limit is far beyond what real models, data and results need, and stops what would otherwise take all
+//! memory or never end. An error caused by a limit names it, and SECURITY.md lists them.
 
 // Files that are read whole, in bytes.
 
-/// A config of ours or a manifest: TOML.
+/// One of our configs or a manifest: TOML.
 pub const CONFIG_BYTES: u64 = 16 << 20;
-/// config.json or generation_config.json; a list of numbers takes two hundred times its bytes once it is parsed.
+/// config.json or generation_config.json; a list of numbers takes two hundred times its bytes once parsed.
 pub const MODEL_CONFIG_BYTES: u64 = 1 << 20;
 /// The index of a sharded checkpoint.
 pub const INDEX_BYTES: u64 = 64 << 20;
@@ -32,7 +32,7 @@ pub const HUB_FILE_BYTES: u64 = 1 << 40;
 pub const REDIRECTS: usize = 10;
 /// Seconds without a byte after which a connection counts as broken, or without an answer to a request.
 pub const HUB_SILENCE_SECONDS: u64 = 15;
-/// Bytes that have to come in so many seconds, or the connection counts as broken: what drips never ends.
+/// Bytes that must arrive in that many seconds, or the connection counts as broken: a trickle never ends.
 pub const HUB_LEAST_BYTES: u64 = 16 << 10;
 // Models' shapes and sequences.
 
@@ -48,12 +48,13 @@ pub const WEIGHTS: u128 = 1 << 46;
 /// Tokens that a checkpoint says it was trained for.
 pub const TRAINED_LENGTH: usize = 1 << 32;
 
-/// Tokens of a sequence, those that are generated among them.
+/// Tokens of a sequence, including generated ones.
 pub const SEQUENCE: usize = 1 << 30;
 
 // Tokenizers and chat templates
 
-/// Times that a tokenizer's normalizers or decoders may make a text longer. SentencePiece's `▁` for a space: 3.
+/// How many times longer a tokenizer's normalizers or decoders may make a text. SentencePiece's `▁` for a
+/// space: 3.
 pub const TOKENIZER_GROWTH: f64 = 32.0;
 
 /// Bytes that a tokenizer's normalizers may put before a text. SentencePiece: 3.
@@ -65,74 +66,78 @@ pub const ADDED_TOKENS: usize = 100_000;
 /// Bytes of a chat template. The longest seen: some 40,000.
 pub const CHAT_TEMPLATE_BYTES: usize = 1 << 20;
 
-/// How deep a chat template's expressions may nest, in tokens of a tag between two commas; and its `elif`s.
+/// How deep a chat template's expressions may nest, in tokens of a tag between two commas; also for its
+/// `elif`s.
 pub const CHAT_TEMPLATE_DEPTH: usize = 2_000;
 
 /// How deep a value may nest that a chat template writes as JSON.
 pub const CHAT_JSON_DEPTH: usize = 200;
 
-/// Steps of rendering a chat template; 64 bytes of what it makes are one more. Published ones take some hundreds.
+/// Steps of rendering a chat template; 64 bytes of output count as one more. Published ones take some
+/// hundreds.
 pub const CHAT_STEPS: u64 = 500_000;
 
-/// Further steps for each byte of a conversation.
+/// Additional steps for each byte of a conversation.
 pub const CHAT_STEPS_A_BYTE: u64 = 1;
 
 /// Seconds of rendering a chat template. Published ones take some milliseconds.
 pub const CHAT_SECONDS: u64 = 5;
 
-/// Bytes of stack for rendering a chat template: reserved, not used unless it nests as deep as it may.
+/// Bytes of stack for rendering a chat template: reserved, but only used if it nests as deep as it may.
 pub const CHAT_STACK_BYTES: usize = 64 << 20;
 
-/// Further bytes of that stack for each step, as values may nest that steps make.
+/// Additional bytes of that stack for each step, as steps may make nested values.
 pub const CHAT_STACK_BYTES_A_STEP: usize = 256;
 
 // Data sets.
 
 /// Bytes of one record: a line of JSON lines, an object of a JSON document, a row of a table.
 pub const RECORD_BYTES: usize = 256 << 20;
-/// Bytes of all that is kept of a data set: the fields that are asked for, with [`RECORD_COST`] for each record.
+/// Bytes of all that is kept of a data set: the fields that are asked for, plus [`RECORD_COST`] for each
+/// record.
 pub const DATA_BYTES: usize = 2 << 30;
 /// Bytes that a record counts for besides its texts.
 pub const RECORD_COST: usize = 1 << 10;
 /// Bytes that a number, a text or another value of a record counts for besides what it holds.
 pub const VALUE_COST: usize = 96;
-/// Bytes that any gzip file may unpack to; beyond them no more than [`GZIP_RATIO`] times its own.
+/// Bytes that any gzip file may unpack to; beyond them at most [`GZIP_RATIO`] times its own.
 pub const GZIP_BYTES: u64 = 256 << 20;
-/// How many times its own bytes a gzip file may unpack to. Sources and JSON of them reach 4 to 10.
+/// How many times its own bytes a gzip file may unpack to. Sources and JSON of sources reach 4 to 10.
 pub const GZIP_RATIO: u64 = 100;
-/// Bytes of white space behind the last line.
+/// Bytes of white space after the last line.
 pub const BLANK_BYTES: usize = 1 << 20;
-/// Bytes of a page of a parquet file, unpacked. Writers make them of some MB.
+/// Bytes of a page of a parquet file, unpacked. Writers make pages of some MB.
 pub const PAGE_BYTES: usize = 256 << 20;
-/// Bytes of the footer of a parquet file, which says where its columns lie.
+/// Bytes of the footer of a parquet file, which says where its columns are.
 pub const FOOTER_BYTES: u64 = 64 << 20;
-/// Files that a data set of several has.
+/// Files of a data set with several.
 pub const SHARDS: usize = 100_000;
-/// Files and folders that a source tree has.
+/// Files and folders of a source tree.
 pub const TREE_ENTRIES: usize = 4_000_000;
 
 // Source texts.
 
-/// Bytes of the name that a region has of its function or class.
+/// Bytes of a region's name, taken from its function or class.
 pub const REGION_NAME_BYTES: usize = 256;
-/// How often a parser may move to another place of a text, and for each KiB of it.
+/// How often a parser may move to another place in a text, and how much more often for each KiB of it.
 pub const PARSE_READS: [usize; 2] = [1 << 17, 64];
-/// Hundreds of steps that a parser may take, and for each KiB. Of 1,341 real files none took more than 24 a KiB.
+/// Hundreds of steps that a parser may take, and how many more for each KiB. Of 1,341 real files none took
+/// more than 24 a KiB.
 pub const PARSE_STEPS: [usize; 2] = [20_000, 64];
 /// Hundreds of steps that a parser may take in all: some megabytes of source.
 pub const MOST_PARSE_STEPS: usize = 100_000;
-/// Things that a parser may have to do for a text: some seconds. Some megabytes of source are as much.
+/// Operations that a parser may need for a text: some seconds. Some megabytes of source need as many.
 pub const PARSE_WORK: u64 = 20_000_000;
-/// Bytes from which on a text's work is looked at before it is parsed.
+/// Bytes from which on a text's work is estimated before it is parsed.
 pub const PARSE_LOOK_FROM: usize = 128 << 10;
-/// The same before it is mended, that is, parsed up to eight times more.
+/// The same before it is repaired, which means parsing it up to eight more times.
 pub const MEND_LOOK_FROM: usize = 16 << 10;
-/// Bytes of a text whose segments are found from what stands before each token: that takes time quadratic in it.
+/// Bytes of a text whose segments are found from each token's prefix: that takes time quadratic in it.
 pub const PREFIX_BYTES: usize = 256 << 10;
 
 // Configs and results.
 
-/// Rows that the `[[encoding]]` or `[[task]]` tables of a config make at most, lists multiplied.
+/// Most rows that the `[[encoding]]` or `[[task]]` tables of a config make, with lists multiplied out.
 pub const ROWS: usize = 10_000;
 
 /// Most bytes of a line of samples.jsonl.
@@ -141,10 +146,10 @@ pub const STORED_LINE: usize = 256 << 20;
 /// Most characters of each part of an error (what, where, fix) that are shown.
 pub const ERROR_CHARACTERS: usize = 2000;
 
-/// Most bytes of a file's name that is made of names in a config, without its ending.
+/// Most bytes of a file's name that is made from names in a config, without its extension.
 pub const FILE_NAME: usize = 120;
 
-/// Bytes of addresses (`ulimit -v`) below which the program does not start.
+/// Bytes of address space (`ulimit -v`) below which the program does not start.
 pub const LEAST_ADDRESSES: u64 = 256 << 20;
 
 /// Most bytes of a run's name, which names its directory.

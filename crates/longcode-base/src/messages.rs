@@ -1,8 +1,8 @@
-//! What a user reads on stderr while work is under way: one way out for all of it, which `--quiet`, `-v` and
-//! `--log-format` set.
+//! What a user reads on stderr while work is under way: a single outlet for all of it, controlled by
+//! `--quiet`, `-v` and `--log-format`.
 //!
-//! Names, texts and files come from outside, and a terminal obeys what it reads: what is obeyed is made visible here
-//! ([`visible`]).
+//! Names, texts and files come from outside, and a terminal obeys what it receives: control characters are
+//! made visible here ([`visible`]).
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
@@ -17,7 +17,7 @@ use crate::terminal::visible;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// What is of use when something is looked into.
+    /// Useful when investigating something.
     Detail,
     /// Where work stands.
     Status,
@@ -30,20 +30,21 @@ pub enum Level {
 /// How messages look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
-    /// For people: each message as it is, and a bar of progress on a terminal.
+    /// For people: each message unchanged, and a progress bar on a terminal.
     #[default]
     Text,
-    /// For programs: a JSON object on each line, with `level` and `message`; an error has `kind`, `place` and `fix` as well.
+    /// For programs: a JSON object on each line, with `level` and `message`; an error also has `kind`,
+    /// `place` and `fix`.
     Json,
 }
 
-/// From which level on messages are shown, and how.
+/// The lowest level that is shown, and how.
 static SETTINGS: RwLock<(Level, Format)> = RwLock::new((Level::Status, Format::Text));
 
 /// Notes that are shown once.
 static SHOWN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Sets from which level on messages are shown, and how.
+/// Sets the lowest level that is shown, and how.
 pub fn configure(least: Level, format: Format) {
     *SETTINGS.write().unwrap_or_else(PoisonError::into_inner) = (least, format);
 }
@@ -57,14 +58,14 @@ pub fn say(level: Level, text: &str) {
     }
 }
 
-/// Shows a note once in a process, however often it is come upon.
+/// Shows a note once in a process, however often it comes up.
 pub fn note_once(text: &str) {
     if SHOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(text.into()) {
         say(Level::Note, &format!("note: {text}"));
     }
 }
 
-/// Shows an error and those that came with it.
+/// Shows an error and its accompanying ones.
 pub fn fail(error: &Error) {
     match shown_as(Level::Error) {
         Some(Format::Json) => std::iter::once(error).chain(&error.also).for_each(|one| {
@@ -80,7 +81,7 @@ pub fn fail(error: &Error) {
     }
 }
 
-/// Whether progress is shown as a bar that moves.
+/// Whether progress is shown as a moving bar.
 pub(crate) fn shows_bars() -> bool {
     shown_as(Level::Status) == Some(Format::Text) && std::io::stderr().is_terminal()
 }
@@ -104,16 +105,16 @@ struct Line<'a> {
 }
 
 fn write_json(line: &Line) {
-    // JSON escapes control characters; marks of direction are made visible as well.
+    // JSON escapes control characters; direction marks are made visible as well.
     write_line(&visible(&serde_json::to_string(line).expect("plain data")));
 }
 
 fn write_line(line: &str) {
-    // Nobody reads where writing fails.
+    // If writing fails, nobody reads.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Shows where work stands; `--quiet` leaves it out.
+/// Shows where work stands, unless `--quiet`.
 #[macro_export]
 macro_rules! status {
     ($($words:tt)*) => { $crate::messages::say($crate::messages::Level::Status, &format!($($words)*)) };
@@ -125,7 +126,7 @@ macro_rules! note {
     ($($words:tt)*) => { $crate::messages::say($crate::messages::Level::Note, &format!($($words)*)) };
 }
 
-/// Shows what is of use when something is looked into, with `-v`.
+/// Shows what is useful when investigating something, with `-v`.
 #[macro_export]
 macro_rules! detail {
     ($($words:tt)*) => { $crate::messages::say($crate::messages::Level::Detail, &format!($($words)*)) };

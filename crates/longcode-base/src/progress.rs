@@ -8,11 +8,11 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 /// Time between plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Parts of the work that the bar tells apart.
+/// Resolution of the bar.
 const PARTS: f64 = 1e6;
 
-/// Done and total, speed and time left of some work. What is counted are units, as tokens; the bar and the time
-/// left go by what units cost, where some cost more than others.
+/// Done and total, speed and time left of some work. Units such as tokens are counted; the bar and the time
+/// left follow what units cost, as some cost more than others.
 pub struct Progress {
     unit: &'static str,
     total: u64,
@@ -26,12 +26,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Progress over `total` units that cost the same. Nothing is shown for work of less than a second.
+    /// Progress over `total` units of equal cost. Nothing is shown for work of less than a second.
     pub fn new(total: u64, unit: &'static str) -> Progress {
         Progress::of_cost(total, unit, total as f64)
     }
 
-    /// Progress over `total` units that cost `total_cost` together, in whatever terms.
+    /// Progress over `total` units that cost `total_cost` together, in any measure.
     pub fn of_cost(total: u64, unit: &'static str, total_cost: f64) -> Progress {
         let bar = messages::shows_bars().then(|| {
             let style = ProgressStyle::with_template("{wide_bar} {prefix}, {eta} left{msg}")
@@ -58,7 +58,7 @@ impl Progress {
         progress
     }
 
-    /// Says how many units are done, at the same cost each, whatever was counted before.
+    /// Sets how many units are done, at equal cost, whatever was counted before.
     pub fn set(&mut self, done: u64) {
         (self.done, self.done_cost) = (0, 0.0);
         self.advance(done);
@@ -86,7 +86,7 @@ impl Progress {
         }
     }
 
-    /// Shows a note after the numbers from here on, as `loss 2.74`.
+    /// From now on shows a note after the numbers, such as `loss 2.74`.
     pub fn note(&mut self, note: &str) {
         self.note = format!("; {note}");
         if let Some(bar) = &self.bar {

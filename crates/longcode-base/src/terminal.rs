@@ -1,9 +1,11 @@
-//! Text that a terminal can be shown: names, texts and files come from outside, and a terminal obeys what it reads.
+//! Text that is safe to show on a terminal: names, texts and files come from outside, and a terminal obeys
+//! what it receives.
 
 use std::borrow::Cow;
 
-/// A text in which what a terminal would obey, or what turns the order of what is read, is visible: control characters
-/// but tabs and newlines, and Unicode's marks of direction and line ends, as `\u001b`. The same text inside JSON.
+/// The text with everything made visible that a terminal would obey, or that changes the reading order:
+/// control characters except tabs and newlines, and Unicode's direction marks and line ends, as `\u001b`.
+/// Inside JSON it is the same text.
 pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c != '\n' && c != '\t' && is_obeyed(c))
 }
@@ -19,16 +21,13 @@ fn escaped(text: &str, is_escaped: fn(char) -> bool) -> Cow<'_, str> {
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        match is_escaped(c) {
-            true => shown.push_str(&format!("\\u{:04x}", u32::from(c))),
-            false => shown.push(c),
-        }
+        if is_escaped(c) { shown.push_str(&format!("\\u{:04x}", u32::from(c))) } else { shown.push(c) }
     }
     Cow::Owned(shown)
 }
 
 fn is_obeyed(c: char) -> bool {
-    // ESC and the C1 controls begin sequences. The marks of direction make a text read as another one.
+    // ESC and the C1 controls begin sequences. Direction marks make a text read as another one.
     c.is_control()
         || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

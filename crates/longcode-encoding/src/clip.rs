@@ -7,22 +7,22 @@ use serde::{Deserialize, Serialize};
 use super::{Encoding, EncodingKind, ModelRope, Positions, Rotations, Spectrum, key_error, kind_of};
 use longcode_base::error::Result;
 
-/// Token distance; the `n` lowest of the model's own frequencies are multiplied by `(1 + cos(pi k / (n - 1))) / 2`,
-/// `k = 0..n-1` from the highest of them to the lowest (`soft`), or are 0 (`hard`).
+/// Token distance; the `n` lowest of the model's own frequencies are multiplied by `(1 + cos(pi k / (n - 1)))
+/// / 2`, `k = 0..n-1` from the highest of them to the lowest (`soft`), or are 0 (`hard`).
 ///
-/// `hard` is p-RoPE (Barbero et al. 2025; `rope_type: proportional` of transformers), which counts the pairs that are
-/// kept.
+/// `hard` is p-RoPE (Barbero et al. 2025; `rope_type: proportional` of transformers), which counts the pairs
+/// that are kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Clip {
-    /// `n`, frequency pairs; `5 h / 16` when not given, a half upwards: 20 of 64, as in the authors' code.
+    /// `n`, frequency pairs; by default `5 h / 16`, rounded half up: 20 of 64, as in the authors' code.
     pub pairs: Option<usize>,
     /// How they are clipped.
     #[serde(default)]
     pub form: Form,
 }
 
-/// What becomes of a clipped frequency.
+/// What happens to a clipped frequency.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Form {
@@ -39,8 +39,8 @@ impl Clip {
         self.pairs.unwrap_or((5 * model.pairs() + 8) / 16)
     }
 
-    /// What is left of the frequency of clipped pair `k` of `n`, from the highest frequency to the lowest, 0 to 1. A
-    /// single soft pair is the first of the cosine and stays.
+    /// What is left of the frequency of clipped pair `k` of `n`, from the highest frequency to the lowest, 0
+    /// to 1. A single soft pair is the first of the cosine and stays.
     fn left(&self, k: usize, n: usize) -> f64 {
         match self.form {
             Form::Hard => 0.0,

@@ -1,18 +1,18 @@
-//! `context` and `stride`: never seeing more than the last tokens, whatever the encoding.
+//! `context` and `stride`: the model never sees more than the last tokens, under any encoding.
 
 use std::ops::Range;
 
 use super::{ModelRope, key_error};
 use longcode_base::error::Result;
 
-/// A limit on what a model reads at a time. Of a longer sequence every token is predicted from its own window of
-/// the sequence alone, as if a document began there: what a user does who throws the rest away. That is no
-/// `sliding_window`, whose information travels through the layers.
+/// A limit on what a model reads at a time. In a longer sequence every token is predicted only from its own
+/// window of the sequence, as if a document began there, like a user who throws the rest away. This differs
+/// from `sliding_window`, where information travels through the layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Context {
     /// `N`, tokens of a window.
     pub tokens: usize,
-    /// `S`, from the begin of one window to that of the next; `1 <= S < N`. Tokens have at least `N - S`
+    /// `S`, from the start of one window to that of the next; `1 <= S < N`. Tokens have at least `N - S`
     /// others before them.
     pub stride: usize,
 }
@@ -22,12 +22,12 @@ pub struct Context {
 pub struct Window {
     /// The tokens that it holds.
     pub tokens: Range<usize>,
-    /// Those of them that are predicted here.
+    /// Which of them are predicted here.
     pub predicted: Range<usize>,
 }
 
 impl Context {
-    /// Takes the two keys out of an encoding's; they are put back with the default filled in.
+    /// Takes the two keys out of an encoding's; puts them back with the default filled in.
     ///
     /// # Errors
     /// [`longcode_base::error::ErrorKind::Encoding`], naming the key.
@@ -52,15 +52,15 @@ impl Context {
         Ok(Some(Context { tokens, stride }))
     }
 
-    /// What is legal and unwise for a model.
+    /// A note on what is legal but unwise for a model.
     pub(super) fn note(&self, model: &ModelRope) -> Option<String> {
         let (context, trained) = (self.tokens, model.trained_length);
         (context > trained)
             .then(|| format!("context {context} has positions beyond the trained length of {trained} tokens"))
     }
 
-    /// The windows of a sequence, which predict every token but the first once. They begin at 0, S, 2S, ...;
-    /// the first predicts all its tokens, each other one those after its first `N - S`.
+    /// The windows of a sequence, which predict every token but the first exactly once. They begin at 0, S,
+    /// 2S, ...; the first predicts all its tokens, every other one those after its first `N - S`.
     pub fn windows(&self, length: usize) -> Vec<Window> {
         let end = |start: usize| (start + self.tokens).min(length);
         let first = Window { tokens: 0..end(0), predicted: 1..end(0).max(1) };

@@ -10,9 +10,9 @@ use super::{
 };
 use longcode_base::error::Result;
 
-/// The pairs fall into equal groups, high frequency first; group `n` has `G = groups[n]` and the distance
-/// `t` if `t < w`, else `floor(i/G) - floor(j/G) + w - floor(w/G)`. What the authors' stored runs add, a
-/// choice of each head's 48 strongest pairs from a file, is no part of this kind.
+/// The pairs fall into equal groups, high frequency first; group `n` has `G = groups[n]` and the distance `t`
+/// if `t < w`, else `floor(i/G) - floor(j/G) + w - floor(w/G)`. The authors' stored runs also choose each
+/// head's 48 strongest pairs from a file; this kind does not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Dpe {

@@ -10,15 +10,15 @@ use super::{
 };
 use longcode_base::error::Result;
 
-/// With `s = chunk - local`, `a = i div s` and `b = j div s`: `t` where `a = b`;
-/// `min(i mod s + s, chunk) - j mod s` where `a = b + 1`; else `min(2s - 1, chunk) - j mod s`. Exact up to
-/// `t = local + 1`, and not monotone beyond.
+/// With `s = chunk - local`, `a = i div s` and `b = j div s`: `t` if `a = b`; `min(i mod s + s, chunk) - j
+/// mod s` if `a = b + 1`; else `min(2s - 1, chunk) - j mod s`. Exact up to `t = local + 1`, and not monotone
+/// beyond.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DualChunk {
-    /// Largest distance, tokens; three quarters of the trained length when not given.
+    /// Largest distance, tokens; by default three quarters of the trained length.
     pub chunk: Option<usize>,
-    /// Distances that stay exact across a chunk's border; an eighth of the trained length when not given.
+    /// Distances that stay exact across a chunk's border; by default an eighth of the trained length.
     pub local: Option<usize>,
     /// Multiply logits by `max(1, 0.1 ln(L / L0) + 1)`, which follows the sequence's length.
     #[serde(default)]

@@ -11,7 +11,7 @@ use longcode_base::error::Result;
 pub struct DynamicNtk {
     /// Context extension.
     pub factor: f64,
-    /// `L0`; the model's trained length when not given.
+    /// `L0`; by default the model's trained length.
     pub original_max_position: Option<usize>,
 }
 
@@ -27,7 +27,7 @@ impl SpectrumRule for DynamicNtk {
         if length <= trained {
             return Spectrum::plain(model.head_dim, model.base);
         }
-        // In f32, as transformers computes it here (and in f64 where the base does not follow the length).
+        // In f32, as transformers computes it here (but in f64 if the base does not follow the length).
         let stretch = (self.factor as f32 * length as f32) / trained as f32 - (self.factor - 1.0) as f32;
         let d = model.head_dim as f64;
         let base = model.base as f32 * f64::from(stretch).powf(d / (d - 2.0)) as f32;

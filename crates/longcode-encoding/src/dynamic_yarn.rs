@@ -7,12 +7,12 @@ use super::yarn::{check_betas, default_beta_fast, default_beta_slow};
 use super::{EncodingKind, ModelRope, Spectrum, SpectrumRule, Yarn, kind_of};
 use longcode_base::error::Result;
 
-/// Token distance; for `L > L0` the frequencies and the logit scale of [`Yarn`] with factor `L / L0`, and up to `L0`
-/// the plain ones.
+/// Token distance; for `L > L0` the frequencies and the logit scale of [`Yarn`] with factor `L / L0`, up to
+/// `L0` the plain ones.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DynamicYarn {
-    /// `L0`; the model's trained length when not given.
+    /// `L0`; by default the model's trained length.
     pub original_max_position: Option<usize>,
     /// Pairs that turn more often than this within `L0` keep their frequency.
     #[serde(default = "default_beta_fast")]

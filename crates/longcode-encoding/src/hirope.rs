@@ -12,8 +12,8 @@ use super::{
 use longcode_base::error::Result;
 use longcode_structure::Unit;
 
-/// High-frequency pairs keep the token distance; each following group of pairs belongs to a segment
-/// level, fine to coarse, with distance `t` if `t < w`, else `(f_i - f_j) + w - 1` (Equations 4 and 5).
+/// High-frequency pairs keep the token distance; each following group of pairs belongs to a segment level,
+/// fine to coarse, with distance `t` if `t < w`, else `(f_i - f_j) + w - 1` (Equations 4 and 5).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HiRope {

@@ -1,7 +1,7 @@
 //! Position encodings, each defined as the rotations it makes.
 //!
-//! Every encoding is a relative distance `delta_p(i, j)`, an angular frequency `theta_p` and a logit
-//! scale; the attention logit of query `i` and key `j` is
+//! Every encoding is a relative distance `delta_p(i, j)`, an angular frequency `theta_p` and a logit scale;
+//! the attention logit of query `i` and key `j` is
 //!
 //! ```text
 //! scale / sqrt(d) * sum_p [ (q_p k_p + q_{p+h} k_{p+h}) cos(delta_p theta_p)
@@ -9,11 +9,11 @@
 //! ```
 //!
 //! with `d` the head dimension, `h = d / 2` pairs, dimension `p` paired with `p + h` (rotate-half).
-//! Each `delta_p` is the difference of a position of the query and a position of the key: a [`Rotation`]
-//! of queries and keys. For each query the keys fall into consecutive [`Zone`]s, each with a rotation of
-//! its own or not seen ([`Rotations`]): `rope` is one zone, `rerope` a far one and a near one,
-//! `streaming_llm` the sinks, what is not seen, and the window. Biases on the logits (ALiBi), keys chosen
-//! by content and sight that differs by head are no zones and stay outside.
+//! Each `delta_p` is the difference of a position of the query and a position of the key: a [`Rotation`] of
+//! queries and keys. For each query the keys fall into consecutive [`Zone`]s, each of which has a rotation or
+//! is not seen ([`Rotations`]): `rope` has one zone, `rerope` a far one and a near one, `streaming_llm` the
+//! sinks, the unseen keys, and the window. Biases on the logits (ALiBi), keys chosen by content and sight
+//! that differs by head cannot be expressed as zones and stay outside.
 //!
 //! ```
 //! use longcode_encoding::{EncodingSpec, ModelRope, Positions};
@@ -23,14 +23,14 @@
 //! let spec = EncodingSpec::parse("rerope:window=4")?;
 //! spec.check(&model)?;
 //! let rotations = spec.rotations(&model, &Positions::whole(10, Vec::new()));
-//! // Exact within the window, and the window beyond.
+//! Exact within the window, and equal to the window beyond.
 //! assert_eq!(rotations.delta(0, 9, 7), Some(2.0));
 //! assert_eq!(rotations.delta(0, 9, 0), Some(4.0));
 //! # Ok::<(), longcode_base::error::Error>(())
 //! ```
 //!
-//! [`EncodingSpec`], [`Encoding`], [`ModelRope`], [`Positions`] and [`Rotations`] with what it is made of are the stable face
-//! of this crate.
+//! [`EncodingSpec`], [`Encoding`], [`ModelRope`], [`Positions`] and [`Rotations`] with its parts are the
+//! stable face of this crate.
 //!
 //! **Adding a kind**: write `src/NAME.rs` with a serde struct whose fields are the kind's keys, an
 //! `impl Encoding` and its `ENTRY`, and add the entry to [`KINDS`]. The file's name is the kind's name.
@@ -92,7 +92,7 @@ pub trait Encoding: Debug + Send + Sync {
     /// [`ErrorKind::Encoding`], naming the key.
     fn check(&self, model: &ModelRope) -> Result<()>;
 
-    /// What is legal for this model and unwise, in words for the user.
+    /// What is legal but unwise for this model, in words for the user.
     fn notes(&self, _model: &ModelRope) -> Vec<String> {
         Vec::new()
     }
@@ -102,9 +102,9 @@ pub trait Encoding: Debug + Send + Sync {
         &[]
     }
 
-    /// Whether rotations of early tokens change with the length of the whole sequence; then one pass
-    /// over a long document does not give the loss at shorter contexts. As a rule they do where the
-    /// model's own frequencies do.
+    /// Whether rotations of early tokens change with the length of the whole sequence; then one pass over a
+    /// long document does not give the loss at shorter contexts. By default they do if the model's own
+    /// frequencies do.
     fn follows_length(&self, model: &ModelRope) -> bool {
         model.follows_length()
     }
@@ -116,7 +116,7 @@ pub trait Encoding: Debug + Send + Sync {
 /// An entry of the registry of encodings: a kind's file has one.
 pub type EncodingKind = Kind<dyn Encoding>;
 
-/// The kind that a type is, whose fields are the keys.
+/// The kind made from a type whose fields are the keys.
 const fn kind_of<E: Encoding + Serialize + DeserializeOwned + 'static>(
     name: &'static str,
     about: &'static str,
@@ -171,7 +171,7 @@ fn check_window(window: usize) -> Result<()> {
     }
 }
 
-/// What to say of a kind whose window is meant to stay within the trained length and does not.
+/// Notes on a kind whose window should stay within the trained length and does not.
 fn window_notes(window: usize, model: &ModelRope) -> Vec<String> {
     let trained = model.trained_length;
     let beyond = format!(
@@ -181,7 +181,7 @@ fn window_notes(window: usize, model: &ModelRope) -> Vec<String> {
     Some(beyond).filter(|_| window > trained).into_iter().collect()
 }
 
-/// What to say of sinks that add nothing to a window.
+/// A note on sinks that add nothing to a window.
 fn sinks_note(sinks: usize, window: usize) -> Option<String> {
     match sinks {
         0 => Some("without sinks this is `sliding_window`; 1 to 10 are usual".into()),
@@ -209,7 +209,7 @@ fn check_logit_factor(factor: f64) -> Result<()> {
     Err(key_error("logit_factor", what, "give a finite number above 0, as 1 or 1.143434"))
 }
 
-/// Refuses an original length of 0; the model's trained length is used where none is given.
+/// Refuses an original length of 0; the model's trained length is the default.
 fn check_original_max_position(length: Option<usize>) -> Result<()> {
     match length {
         Some(0) => Err(key_error(

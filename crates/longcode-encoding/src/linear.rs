@@ -5,22 +5,21 @@ use serde::{Deserialize, Serialize};
 use super::{EncodingKind, ModelRope, Spectrum, SpectrumRule, key_error, kind_of};
 use longcode_base::error::Result;
 
-/// Token distance divided by `factor`, done as frequencies divided by it. A factor below 1 stretches
+/// Token distance divided by `factor`, implemented by dividing frequencies. A factor below 1 stretches
 /// positions (reverse interpolation, Zhang et al. 2024, section 6.2).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {
-    /// How many times the trained length the positions are squeezed from.
+    /// How many times the trained length is squeezed into it.
     pub factor: f64,
 }
 
 impl SpectrumRule for Linear {
     fn check(&self) -> Result<()> {
-        match self.factor.is_finite() && self.factor > 0.0 {
-            true => Ok(()),
-            false => {
-                Err(key_error("factor", format!("factor is {}", self.factor), "give a finite factor above 0"))
-            }
+        if self.factor.is_finite() && self.factor > 0.0 {
+            Ok(())
+        } else {
+            Err(key_error("factor", format!("factor is {}", self.factor), "give a finite factor above 0"))
         }
     }
 

@@ -1,4 +1,4 @@
-//! Keys that take several values: `2/8/2/4` in a spec, such a text or a list in a config.
+//! Keys that take several values: `2/8/2/4` in a spec, the same as a string or a list in a config.
 
 use std::fmt::Display;
 use std::str::FromStr;

@@ -17,13 +17,13 @@ use longcode_base::error::Result;
 pub struct Llama3 {
     /// Context extension.
     pub factor: f64,
-    /// See the type; 1 when not given.
+    /// See the type; by default 1.
     #[serde(default = "default_low")]
     pub low_freq_factor: f64,
-    /// See the type; 4 when not given.
+    /// See the type; by default 4.
     #[serde(default = "default_high")]
     pub high_freq_factor: f64,
-    /// `L0`; the model's trained length when not given.
+    /// `L0`; by default the model's trained length.
     pub original_max_position: Option<usize>,
 }
 

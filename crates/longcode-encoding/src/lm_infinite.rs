@@ -1,4 +1,4 @@
-//! `lm_infinite`: a window, and the first tokens at a distance that is held (Han et al. 2024, LM-Infinite).
+//! `lm_infinite`: a window, and the first tokens at a fixed distance (Han et al. 2024, LM-Infinite).
 
 use serde::{Deserialize, Serialize};
 
@@ -12,12 +12,12 @@ use longcode_base::error::Result;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LmInfinite {
-    /// `w`, tokens; the trained length when not given.
+    /// `w`, tokens; by default the trained length.
     pub window: Option<usize>,
-    /// Keys from the start of the sequence that stay in sight.
+    /// Keys from the start of the sequence that are always seen.
     #[serde(default = "default_sinks")]
     pub sinks: usize,
-    /// Distance of those keys beyond the window; the window when not given.
+    /// Distance of those keys beyond the window; by default the window.
     pub ceiling: Option<usize>,
     /// Scale logits of queries beyond the trained length by `ln(i + 1) / ln(L0)`.
     #[serde(default)]

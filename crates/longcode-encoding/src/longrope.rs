@@ -7,9 +7,9 @@ use longcode_base::error::Result;
 /// others, for the whole pass; logits times `a^2` at every length.
 #[derive(Debug, Clone)]
 pub struct LongRope {
-    /// `lambda_p` of sequences of up to `original_max_position` tokens, one a pair.
+    /// `lambda_p` for sequences of up to `original_max_position` tokens, one for each pair.
     pub short_factor: Vec<f64>,
-    /// `lambda_p` of longer ones.
+    /// `lambda_p` for longer ones.
     pub long_factor: Vec<f64>,
     /// `L0`, tokens.
     pub original_max_position: usize,
@@ -18,13 +18,10 @@ pub struct LongRope {
 }
 
 impl LongRope {
-    /// `a` where a checkpoint does not give it: `sqrt(1 + ln(factor) / ln(L0))`, 1 where the factor is at
-    /// most 1.
+    /// `a` if a checkpoint does not give it: `sqrt(1 + ln(factor) / ln(L0))`, or 1 if the factor is at most
+    /// 1.
     pub fn attention_factor(factor: f64, original_max_position: usize) -> f64 {
-        match factor <= 1.0 {
-            true => 1.0,
-            false => (1.0 + factor.ln() / (original_max_position as f64).ln()).sqrt(),
-        }
+        if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / (original_max_position as f64).ln()).sqrt() }
     }
 }
 
@@ -36,21 +33,20 @@ impl SpectrumRule for LongRope {
                 return Err(key_error(key, what, "give finite factors above 0"));
             }
         }
-        match self.attention_factor.is_finite() && self.attention_factor > 0.0 {
-            true => Ok(()),
-            false => Err(key_error(
+        if self.attention_factor.is_finite() && self.attention_factor > 0.0 {
+            Ok(())
+        } else {
+            Err(key_error(
                 "attention_factor",
                 format!("attention_factor is {}", self.attention_factor),
                 "give a finite number above 0, or leave it out",
-            )),
+            ))
         }
     }
 
     fn spectrum(&self, model: &ModelRope, sequence_length: usize) -> Spectrum {
-        let factors = match sequence_length > self.original_max_position {
-            true => &self.long_factor,
-            false => &self.short_factor,
-        };
+        let factors =
+            if sequence_length > self.original_max_position { &self.long_factor } else { &self.short_factor };
         let d = model.head_dim as f32;
         // Rounded where transformers rounds: 1 / (lambda * base^(2p/d)), in f32.
         let frequency = |(p, factor): (usize, &f64)| {

@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::{Encoding, EncodingKind, ModelRope, Positions, Rotations, check_logit_factor, kind_of};
 use longcode_base::error::Result;
 
-/// Nothing turns, `theta_p = 0`: order is known from the causal mask alone. The authors train further after that; a
-/// checkpoint that was not is only seen without its positions.
+/// Nothing turns, `theta_p = 0`: order is known only from the causal mask. The authors train further after
+/// removing positions; other checkpoints are only seen without theirs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NoPe {
-    /// Factor on all logits, at every length: `softmax_scale` of the authors' config.json is this over `sqrt(d)`.
+    /// Factor on all logits, at every length; `softmax_scale` in the authors' config.json is this divided by
+    /// `sqrt(d)`.
     #[serde(default = "default_logit_factor")]
     pub logit_factor: f64,
 }

@@ -1,11 +1,11 @@
-//! `rope`: the model as it is (Su et al. 2021, RoFormer).
+//! `rope`: the model unchanged (Su et al. 2021, RoFormer).
 
 use serde::{Deserialize, Serialize};
 
 use super::{Encoding, EncodingKind, ModelRope, Positions, Rotations, kind_of};
 use longcode_base::error::Result;
 
-/// Token distance, the checkpoint's own frequencies (its `rope_scaling` included).
+/// Token distance, the checkpoint's own frequencies (including its `rope_scaling`).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rope {}

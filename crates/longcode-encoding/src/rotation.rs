@@ -3,16 +3,16 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The tokens that rotations are wanted for.
+/// The tokens for which rotations are wanted.
 ///
-/// While scoring these are all tokens of a sequence; while decoding the newest ones.
+/// When scoring these are all tokens of a sequence; when decoding only the newest.
 #[derive(Debug, Clone)]
 pub struct Positions {
     /// Token indices, counted over the whole sequence.
     pub tokens: Range<usize>,
     /// For each level above the token level, fine to coarse, the segment index of each of `tokens`.
     pub levels: Vec<Vec<u32>>,
-    /// Length of the whole sequence, the `L` that `dynamic_ntk` follows; while decoding with all tokens
+    /// Length of the whole sequence, the `L` that `dynamic_ntk` follows; when decoding it includes all tokens
     /// that there is room for.
     pub sequence_length: usize,
     by_token: Arc<[f64]>,
@@ -36,15 +36,15 @@ impl Positions {
         self.by_token.clone()
     }
 
-    /// A position of each token by its index.
+    /// A position for each token, computed from its index.
     pub fn map(&self, position: impl Fn(usize) -> f64) -> Arc<[f64]> {
         self.tokens.clone().map(position).collect()
     }
 }
 
-/// A range of pairs that share positions: pair `p` of query `i` turns by `query[i] * theta_p`, of key
-/// `j` by `key[j] * theta_p`, so their distance is `query[i] - key[j]`. Queries, or keys, of two rotations
-/// that share their positions, the very same ones, are rotated and kept once.
+/// A range of pairs that share positions: pair `p` of query `i` turns by `query[i] * theta_p`, of key `j` by
+/// `key[j] * theta_p`, so their distance is `query[i] - key[j]`. If two rotations share the same positions
+/// (the same `Arc`), queries or keys are rotated and kept once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Band {
     /// Frequency pairs, high frequency first.
@@ -63,7 +63,7 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// Every pair turns by the token index, of queries and keys alike: the distance is `i - j`.
+    /// Every pair turns by the token index, for queries and keys alike: the distance is `i - j`.
     pub fn by_token(pairs: usize, positions: &Positions) -> Rotation {
         Rotation::single(pairs, positions.by_token(), positions.by_token())
     }

@@ -15,8 +15,8 @@ pub(crate) struct SelfExtend {
     /// `w`, tokens.
     #[serde(default = "default_window")]
     pub window: usize,
-    /// `G`, tokens a group. When not given, the smallest for which every distance of the sequence stays
-    /// within two thirds of the trained length, so it follows the sequence length.
+    /// `G`, tokens a group. By default the smallest for which every distance of the sequence stays within two
+    /// thirds of the trained length, so it depends on the sequence length.
     pub group: Option<usize>,
     /// Scale logits of queries beyond the trained length by `ln(i + 1) / ln(L0)`.
     #[serde(default)]
@@ -24,7 +24,7 @@ pub(crate) struct SelfExtend {
 }
 
 impl SelfExtend {
-    /// `G` for a sequence of `length` tokens: given, or the smallest with `w + (L - w)/G <= (2/3) L0`.
+    /// `G` for a sequence of `length` tokens: as given, or the smallest with `w + (L - w)/G <= (2/3) L0`.
     fn group_for(&self, model: &ModelRope, length: usize) -> usize {
         self.group.unwrap_or_else(|| {
             let room = 2.0 / 3.0 * model.trained_length as f64 - self.window as f64;

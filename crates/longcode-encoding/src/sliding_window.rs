@@ -8,12 +8,12 @@ use super::{
 };
 use longcode_base::error::Result;
 
-/// `t`, seen if `t < w`. What a layer sees spreads through the layers above it; a sequence cut to its last
-/// `w` tokens is another thing.
+/// `t`, seen if `t < w`. What a layer sees spreads through the layers above it, so this differs from cutting
+/// a sequence to its last `w` tokens.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SlidingWindow {
-    /// `w`, tokens; the trained length when not given.
+    /// `w`, tokens; by default the trained length.
     pub window: Option<usize>,
 }
 

@@ -7,7 +7,7 @@ use super::{Context, Encoding, EncodingKind, KINDS, ModelRope, Positions, Rotati
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::registry;
 
-/// A parsed encoding with its keys as they stand after defaults.
+/// A parsed encoding, with its keys after defaults.
 #[derive(Debug, Clone)]
 pub struct EncodingSpec {
     /// The kind's name.
@@ -18,8 +18,8 @@ pub struct EncodingSpec {
     pub base: Option<f64>,
     /// Lifts the model's own sliding window; every kind takes it, for models that have one.
     pub full_attention: bool,
-    /// `beta` of [`Rotations::with_temperature`], at least 0; every kind takes it. It takes the place of a
-    /// checkpoint's own, which none of those that are read has; 0 is none, and not given the checkpoint's own.
+    /// `beta` of [`Rotations::with_temperature`], at least 0; every kind takes it. It replaces a checkpoint's
+    /// own (no supported checkpoint has one); 0 means none, and without it the checkpoint's own applies.
     pub temperature: Option<f64>,
     /// Limits what the model reads at a time; every kind takes it.
     pub context: Option<Context>,
@@ -27,7 +27,7 @@ pub struct EncodingSpec {
 }
 
 impl EncodingSpec {
-    /// From a kind and its keys.
+    /// An encoding from a kind and its keys.
     ///
     /// # Errors
     /// [`ErrorKind::Encoding`] for an unknown kind, a key it does not take or a value of the wrong type.
@@ -43,7 +43,7 @@ impl EncodingSpec {
         keys.extend(full_attention.then(|| ("full_attention".into(), true.into())));
         keys.extend(temperature.map(|beta| ("temperature".into(), beta.into())));
         if let Some(Context { tokens, stride }) = context {
-            // TOML integers are signed; they were read from such.
+            // TOML integers are signed; these were read from such.
             keys.extend(
                 [("context", tokens), ("stride", stride)].map(|(key, n)| (key.into(), (n as i64).into())),
             );
@@ -51,7 +51,7 @@ impl EncodingSpec {
         Ok(EncodingSpec { kind: kind.name, keys, base, full_attention, temperature, context, encoding })
     }
 
-    /// From `kind` or `kind:key=value,key=value`.
+    /// An encoding from `kind` or `kind:key=value,key=value`.
     ///
     /// # Errors
     /// As [`EncodingSpec::from_table`], and for a part that is not `key=value`.
@@ -92,7 +92,7 @@ impl EncodingSpec {
         self.encoding.check(&self.model(model))
     }
 
-    /// What is legal for this model and unwise, in words for the user.
+    /// What is legal but unwise for this model, in words for the user.
     pub fn notes(&self, model: &ModelRope) -> Vec<String> {
         let context = self.context.and_then(|context| context.note(model));
         self.encoding.notes(&self.model(model)).into_iter().chain(context).collect()
@@ -137,10 +137,10 @@ impl fmt::Display for EncodingSpec {
     }
 }
 
-/// The kind of a name.
+/// The kind with this name.
 ///
 /// # Errors
-/// [`ErrorKind::Encoding`] when there is none.
+/// [`ErrorKind::Encoding`] if there is none.
 pub fn find_kind(name: &str) -> Result<&'static EncodingKind> {
     registry::find(KINDS, name, "encoding", ErrorKind::Encoding)
 }
@@ -171,10 +171,7 @@ fn take_temperature(keys: &mut toml::Table) -> Result<Option<f64>> {
         Some(toml::Value::Float(beta)) => beta,
         Some(other) => return Err(temperature_error(&other)),
     };
-    match beta.is_finite() && beta >= 0.0 {
-        true => Ok(Some(beta)),
-        false => Err(temperature_error(&beta)),
-    }
+    if beta.is_finite() && beta >= 0.0 { Ok(Some(beta)) } else { Err(temperature_error(&beta)) }
 }
 
 fn temperature_error(value: &dyn fmt::Display) -> Error {
@@ -182,7 +179,8 @@ fn temperature_error(value: &dyn fmt::Display) -> Error {
     key_error("temperature", what, "give a finite number of at least 0, as 0.1")
 }
 
-/// Both scale the logits of far queries, each in its way: a temperature above 0 and `logn` together are refused.
+/// Both scale the logits of far queries, each in its own way: a temperature above 0 and `logn` together are
+/// refused.
 fn refuse_both_scales(temperature: Option<f64>, keys: &toml::Table) -> Result<()> {
     let logn = keys.get("logn") == Some(&toml::Value::Boolean(true));
     match temperature {
@@ -196,14 +194,14 @@ fn refuse_both_scales(temperature: Option<f64>, keys: &toml::Table) -> Result<()
     }
 }
 
-/// What toml says about a bad key or value, on one line.
+/// toml's message about a bad key or value, on one line.
 fn keys_error(kind: &EncodingKind, error: &toml::de::Error) -> Error {
     let message = error.message().trim().replace('\n', " ");
     Error::new(ErrorKind::Encoding, format!("encoding kind `{}`: {message}", kind.name))
         .fix("add, fix or remove the key")
 }
 
-/// A value typed on the command line: a number or a boolean where it reads as one, else text.
+/// A value typed on the command line: a number or a boolean if it reads as one, otherwise text.
 fn scalar(text: &str) -> toml::Value {
     if let Ok(integer) = text.parse::<i64>() {
         return toml::Value::Integer(integer);

@@ -35,8 +35,8 @@ impl Spectrum {
     }
 }
 
-/// An encoding that changes the frequencies and leaves distances as they are. A checkpoint's own
-/// `rope_scaling` is one too.
+/// An encoding that changes the frequencies and leaves distances unchanged. A checkpoint's own `rope_scaling`
+/// is one too.
 pub trait SpectrumRule: Debug + Send + Sync {
     /// Refuses parameters that make no sense.
     ///
@@ -74,7 +74,7 @@ pub struct ModelRope {
     pub head_dim: usize,
     /// `rope_theta`.
     pub base: f64,
-    /// Pretraining length in tokens, `L0`, before any scaling of the checkpoint's own.
+    /// Pretraining length in tokens, `L0`, before any scaling by the checkpoint.
     pub trained_length: usize,
     /// `rope_scaling` of config.json: the encoding that the model was trained with.
     pub scaling: Option<Arc<dyn SpectrumRule>>,
@@ -83,7 +83,7 @@ pub struct ModelRope {
 }
 
 impl ModelRope {
-    /// Without a scaling or a window of the checkpoint's own.
+    /// A model without its own scaling or window.
     pub fn plain(head_dim: usize, base: f64, trained_length: usize) -> ModelRope {
         ModelRope { head_dim, base, trained_length, scaling: None, own_window: None }
     }

@@ -1,4 +1,4 @@
-//! `streaming_llm`: a window behind attention sinks, in positions of the cache (Xiao et al. 2024).
+//! `streaming_llm`: a window after attention sinks, in positions of the cache (Xiao et al. 2024).
 
 use serde::{Deserialize, Serialize};
 
@@ -8,19 +8,19 @@ use super::{
 };
 use longcode_base::error::Result;
 
-/// `t` if `t < w`; the first `sinks` keys are seen beyond that, by default as if they stood right before the window:
-/// `min(i, sinks + w - 1) - j`. The authors' recent size is `w - 1`, the query itself comes on top. Their
-/// chat attends to a long prompt densely; here the rule for token by token holds throughout.
+/// `t` if `t < w`; the first `sinks` keys are seen beyond that, by default as if they were right before the
+/// window: `min(i, sinks + w - 1) - j`. The authors' recent size is `w - 1`, without the query itself. Their
+/// chat attends to a long prompt densely; here the rule of token-by-token decoding always holds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StreamingLlm {
-    /// Keys from the start of the sequence that stay in sight.
+    /// Keys from the start of the sequence that are always seen.
     #[serde(default = "default_sinks")]
     pub sinks: usize,
-    /// `w`, tokens; the trained length less the sinks when not given.
+    /// `w`, tokens; by default the trained length minus the sinks.
     pub window: Option<usize>,
     /// What the distances of the sinks count.
-    // Left out of a resolved config where it is the default, so that results from before the key resume.
+    // Left out of a resolved config if it is the default, so that results from before this key resume.
     #[serde(default, skip_serializing_if = "Counted::is_default")]
     pub positions: Counted,
 }
@@ -29,10 +29,10 @@ pub(crate) struct StreamingLlm {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Counted {
-    /// Places in the cache, which never grows: `min(i, sinks + w - 1) - j`.
+    /// Places in the cache, which never grow: `min(i, sinks + w - 1) - j`.
     #[default]
     Cache,
-    /// Tokens of the text, `t`: what a cache gives whose keys are turned once and dropped without a shift.
+    /// Tokens of the text, `t`: what a cache gives if its keys are turned once and dropped without a shift.
     Text,
 }
 
@@ -72,7 +72,7 @@ impl Encoding for StreamingLlm {
 
     fn notes(&self, model: &ModelRope) -> Vec<String> {
         let window = self.window(model);
-        // In positions of the text the sinks are as far back as they are, which no window can avoid.
+        // In positions of the text the sinks keep their true distance, which no window can limit.
         let furthest = match self.positions {
             Counted::Cache => self.sinks + window,
             Counted::Text => window,

@@ -8,12 +8,12 @@ use super::{
 use longcode_base::error::Result;
 
 /// `t` if `t < shift`, else `t - shift + local`. The authors' prefill counts the pair `t = shift` twice,
-/// their decoding does not: here nobody does.
+/// their decoding does not; here it is never counted twice.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StringEncoding {
-    /// Distance from which on the trained distances are used again, tokens; a third of the sequence,
-    /// rounded, when not given, so it follows the sequence's length.
+    /// Distance from which on the trained distances are used again, tokens; by default a third of the
+    /// sequence, rounded, so it depends on the sequence's length.
     pub shift: Option<usize>,
     /// Distance that `shift` becomes, tokens.
     #[serde(default = "default_local")]

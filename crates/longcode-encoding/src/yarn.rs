@@ -16,7 +16,7 @@ use longcode_base::error::Result;
 pub struct Yarn {
     /// Context extension.
     pub factor: f64,
-    /// `L0`; the model's trained length when not given.
+    /// `L0`; by default the model's trained length.
     pub original_max_position: Option<usize>,
     /// Pairs that turn more often than this within `L0` keep their frequency.
     #[serde(default = "default_beta_fast")]
@@ -24,7 +24,7 @@ pub struct Yarn {
     /// Pairs that turn less often than this within `L0` are interpolated in full.
     #[serde(default = "default_beta_slow")]
     pub beta_slow: f64,
-    /// `m`: queries and keys are each scaled by it; `0.1 ln(factor) + 1` when not given.
+    /// `m`: queries and keys are each scaled by it; by default `0.1 ln(factor) + 1`.
     pub attention_factor: Option<f64>,
     /// Whether the ramp begins and ends at whole pairs; a checkpoint may say no.
     #[serde(skip, default = "whole_pairs")]
@@ -43,7 +43,7 @@ pub(super) fn default_beta_slow() -> f64 {
     1.0
 }
 
-/// Refuses bounds of the ramp that do not bound one.
+/// Refuses bounds of the ramp that are not in order.
 pub(super) fn check_betas(beta_fast: f64, beta_slow: f64) -> Result<()> {
     if beta_slow > 0.0 && beta_fast > beta_slow && beta_fast.is_finite() {
         return Ok(());
@@ -53,8 +53,8 @@ pub(super) fn check_betas(beta_fast: f64, beta_slow: f64) -> Result<()> {
 }
 
 impl Yarn {
-    /// `m` where a checkpoint weighs the logarithm by its `mscale`: `0.1 mscale ln(factor) + 1`, 1 where the factor is at
-    /// most 1.
+    /// `m` for a checkpoint that weighs the logarithm by its `mscale`: `0.1 mscale ln(factor) + 1`, or 1 if
+    /// the factor is at most 1.
     pub fn attention_factor(factor: f64, mscale: f64) -> f64 {
         if factor <= 1.0 { 1.0 } else { 0.1 * mscale * factor.ln() + 1.0 }
     }

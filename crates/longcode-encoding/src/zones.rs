@@ -1,20 +1,21 @@
-//! Zones: which keys a query sees, and how they turn. What an encoding produces.
+//! Zones: which keys a query sees, and how they turn. Encodings produce these.
 
 use std::sync::Arc;
 
 use super::{Positions, Rotation, Spectrum};
 
-/// All that attention needs to know of an encoding for some tokens.
+/// All that attention needs to know about an encoding for some tokens.
 ///
-/// For query `i` the keys `0..=i` fall into consecutive zones, whose borders never move back as `i`
-/// grows. In a zone all keys turn by one rotation, or are not seen.
+/// For query `i` the keys `0..=i` fall into consecutive zones, whose borders never move back as `i` grows. In
+/// a zone all keys turn by one rotation, or are not seen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rotations {
     /// Frequencies and constant logit scale.
     pub spectrum: Spectrum,
-    /// In the order of the keys; the first begins at key 0, the last ends with the query's own token.
+    /// Zones in the order of the keys; the first begins at key 0, the last ends with the query's own token.
     pub zones: Vec<Zone>,
-    /// Factor on the logits of each query beside the spectrum's (`logn` or `temperature`); empty: 1 everywhere.
+    /// Factor on the logits of each query besides the spectrum's (`logn` or `temperature`); empty means 1
+    /// everywhere.
     pub query_scale: Vec<f64>,
     /// The checkpoint's own limit of sight, on top of the zones, in the layers that have it.
     pub own_window: Option<OwnWindow>,
@@ -25,38 +26,39 @@ pub struct Rotations {
 /// Consecutive keys that turn alike, or are not seen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Zone {
-    /// Where it begins. It ends where the next one begins.
+    /// Where the zone begins. It ends where the next one begins.
     pub first: Border,
-    /// How its queries and keys turn; none: they are not seen.
+    /// How its queries and keys turn; none if they are not seen.
     pub rotation: Option<Rotation>,
 }
 
 /// The first key of a zone, for each query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Border {
-    /// One a token.
+    /// One key for each token.
     pub keys: Vec<usize>,
-    /// Of the last query of the sequence: no query sees the border beyond it.
+    /// The border for the last query of the sequence: no query sees the border beyond it.
     pub end: usize,
 }
 
 /// A checkpoint's own sliding window (Mistral, Qwen2): keys `window` tokens back and more are not seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnWindow {
-    /// Tokens, the query's own among them.
+    /// Tokens, including the query's own.
     pub window: usize,
     /// For each layer, whether it slides.
     pub layers: Arc<[bool]>,
 }
 
 impl Border {
-    /// A border by the query's token index, from which key 0 is 0. It must not fall as the index grows.
+    /// A border computed from the query's token index, relative to key 0. It must not fall as the index
+    /// grows.
     pub fn new(positions: &Positions, first: impl Fn(usize) -> usize) -> Border {
         let keys = positions.tokens.clone().map(&first).collect();
         Border { keys, end: first(positions.sequence_length.max(positions.tokens.end).saturating_sub(1)) }
     }
 
-    /// At key 0.
+    /// The border at key 0.
     pub fn start(positions: &Positions) -> Border {
         Border::new(positions, |_| 0)
     }
@@ -67,7 +69,7 @@ impl Border {
     }
 }
 
-/// The first key that is less than `window` tokens behind a query.
+/// The first key that is less than `window` tokens before a query.
 pub fn first_within(window: usize) -> impl Fn(usize) -> usize + Copy {
     move |i| (i + 1).saturating_sub(window)
 }
@@ -83,7 +85,7 @@ impl Zone {
         Zone { first, rotation: None }
     }
 
-    /// Token distance, from the first key that is less than `window` tokens back.
+    /// A zone of token distances, from the first key that is less than `window` tokens back.
     pub fn near(pairs: usize, positions: &Positions, window: usize) -> Zone {
         Zone::turned(Border::behind(positions, window), Rotation::by_token(pairs, positions))
     }
@@ -96,7 +98,7 @@ impl Rotations {
         Rotations { spectrum, zones, query_scale: Vec::new(), own_window: None, first_token }
     }
 
-    /// Token distance, to all keys.
+    /// Token distance to all keys.
     pub fn by_token(spectrum: Spectrum, positions: &Positions) -> Rotations {
         let rotation = Rotation::by_token(spectrum.frequencies.len(), positions);
         Rotations::new(spectrum, positions, vec![Zone::turned(Border::start(positions), rotation)])
@@ -133,8 +135,9 @@ impl Rotations {
         self
     }
 
-    /// With key `temperature` (Ministral 3; Llama 4 has it in layers that do not turn, a token earlier): logits of
-    /// query `i` are scaled by `1 + beta ln(1 + floor(i / L0))`, in every zone. No encoding has it beside `logn`.
+    /// With key `temperature` (Ministral 3; Llama 4 has it in layers that do not turn, one token earlier):
+    /// logits of query `i` are scaled by `1 + beta ln(1 + floor(i / L0))`, in every zone. No encoding has it
+    /// together with `logn`.
     pub fn with_temperature(mut self, beta: f64, positions: &Positions, trained_length: usize) -> Rotations {
         if beta != 0.0 {
             let scale = |i: usize| 1.0 + beta * ((1 + i / trained_length) as f64).ln();
@@ -143,13 +146,13 @@ impl Rotations {
         self
     }
 
-    /// Within a checkpoint's own window, where it has one.
+    /// Limits sight to a checkpoint's own window, if it has one.
     pub fn with_own_window(self, own_window: Option<OwnWindow>) -> Rotations {
         Rotations { own_window, ..self }
     }
 
-    /// `delta_p(i, j)` with `i >= j` counted from the first token; none where `i` does not see `j`.
-    /// Without [`Rotations::own_window`].
+    /// `delta_p(i, j)` with `i >= j` counted from the first token; none if `i` does not see `j`. Ignores
+    /// [`Rotations::own_window`].
     pub fn delta(&self, pair: usize, i: usize, j: usize) -> Option<f64> {
         let key = self.first_token + j;
         let zone = self.zones.iter().rev().find(|zone| zone.first.keys[i] <= key)?;

@@ -1,5 +1,5 @@
-//! Requests to the hub. Redirects are followed by hand, so that the token goes to the hub's own host alone; every answer
-//! has a limit in bytes, and one in time without progress. Nothing is decompressed.
+//! Requests to the hub. Redirects are followed by hand, so that the token goes only to the hub's own host;
+//! every answer has a limit in bytes, and one in time without progress. Nothing is decompressed.
 
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
@@ -9,12 +9,12 @@ use ureq::{Agent, BodyReader};
 
 use longcode_base::limits;
 
-/// How long the hub may take.
+/// How long to wait for the hub.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
-    /// Without a byte, and the time over which `least_bytes` are counted.
+    /// Longest time without a byte, and the time over which `least_bytes` are counted.
     pub silence: Duration,
-    /// That have to come in that time.
+    /// Bytes that must arrive in that time.
     pub least_bytes: u64,
 }
 
@@ -28,21 +28,21 @@ impl Default for Patience {
 /// Why a request gave nothing.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// An answer that is none.
+    /// An answer with an error status.
     #[error("the hub answers with status {0}")]
     Status(u16),
     /// The connection was not made, or broke.
     #[error("{0}")]
     Connection(String),
-    /// An answer that no hub gives.
+    /// An answer that a hub would never give.
     #[error("{0}")]
     Nonsense(String),
-    /// What came cannot be kept.
+    /// What arrived cannot be stored.
     #[error("{0}")]
     Disk(io::Error),
 }
 
-/// Who asks where.
+/// A client for one endpoint, with the user's token.
 pub(super) struct Client {
     agent: Agent,
     endpoint: Uri,
@@ -50,16 +50,16 @@ pub(super) struct Client {
     patience: Patience,
 }
 
-/// What the hub says of a file beside its bytes.
+/// What the hub says about a file besides its bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Told {
     /// Its ETag, as in the header.
     etag: Option<String>,
-    /// The ETag of what lies elsewhere, which goes before.
+    /// The ETag of a file stored elsewhere, which takes precedence.
     linked_etag: Option<String>,
-    /// The commit that the revision is.
+    /// The commit of the revision.
     pub commit: Option<String>,
-    /// Of the whole file, where it says so.
+    /// Size of the whole file, if stated.
     pub bytes: Option<u64>,
 }
 
@@ -71,7 +71,7 @@ pub(super) struct Answer {
     pub body: Body,
 }
 
-/// A body that fails where it stalls or drips.
+/// A body that fails if it stalls or trickles.
 pub(super) struct Body {
     inner: BodyReader<'static>,
     patience: Patience,
@@ -81,7 +81,7 @@ pub(super) struct Body {
 
 impl Client {
     /// # Errors
-    /// [`Failure::Nonsense`] where the endpoint is not an address of a server, or the token none.
+    /// [`Failure::Nonsense`] if the endpoint is not the address of a server, or the token is not valid.
     pub(crate) fn new(endpoint: &str, token: Option<String>, patience: Patience) -> Result<Client, Failure> {
         let parsed = endpoint.parse().ok().filter(|uri| origin(uri).is_some());
         let parsed =
@@ -119,7 +119,7 @@ impl Client {
         if read as u64 > most { Err(too_long()) } else { Ok(bytes) }
     }
 
-    /// What the hub says of the file at a path.
+    /// What the hub says about the file at a path.
     ///
     /// # Errors
     /// As [`Client::get`].
@@ -127,7 +127,7 @@ impl Client {
         Ok(self.get(path, Some("bytes=0-0"))?.told)
     }
 
-    /// The file at a path, from a byte on; the answer may begin before that.
+    /// The file at a path, from a byte on; the answer may begin earlier.
     ///
     /// # Errors
     /// As [`Client::get`].
@@ -174,7 +174,7 @@ impl Client {
         if let Some(range) = range {
             request = request.header("Range", range);
         }
-        // To the endpoint's own host, and to no other, ever.
+        // Only to the endpoint's own host.
         if let Some(token) = self.token.as_ref().filter(|_| is_own) {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
@@ -188,12 +188,13 @@ impl Client {
 }
 
 impl Told {
-    /// What the hub names the file's content by.
+    /// The name of the file's content on the hub.
     pub(crate) fn etag(&self) -> Option<&str> {
         self.linked_etag.as_deref().or(self.etag.as_deref())
     }
 
-    /// Takes what the endpoint's own host says: of a file that lies elsewhere it has the hash and the size beforehand.
+    /// Takes what the endpoint's own host says: for a file stored elsewhere it gives the hash and the size
+    /// beforehand.
     fn note(&mut self, headers: &HeaderMap) {
         let of = |name: &str| header(headers, name).map(str::to_string);
         self.etag = of("etag").or(self.etag.take());
@@ -222,7 +223,7 @@ impl Answer {
         let start = match status {
             200 => Some(0),
             206 => place.and_then(|place| place.split('-').next()?.parse().ok()),
-            // Nothing is there from this byte on.
+            // The file has nothing from this byte on.
             416 => whole,
             _ => return Err(Failure::Status(status)),
         };
@@ -254,7 +255,7 @@ impl Read for Body {
     }
 }
 
-/// That a body ended before its end.
+/// The error of a body that ended early.
 pub(super) fn broken(error: &io::Error) -> Failure {
     Failure::Connection(error.to_string())
 }
@@ -263,7 +264,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Scheme, host and port of an address of the web.
+/// Scheme, host and port of a web address.
 fn origin(uri: &Uri) -> Option<(&str, String, u16)> {
     let scheme = uri.scheme_str()?;
     let usual = match scheme {

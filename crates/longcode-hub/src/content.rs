@@ -1,4 +1,5 @@
-//! A file's bytes on their way into the cache: on from where an earlier fetch stopped, and not one more than the hub said.
+//! A file's bytes on their way into the cache: continued from where an earlier fetch stopped, and not one
+//! more than the hub said.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,25 +14,25 @@ use longcode_base::files::append;
 use longcode_base::note;
 use longcode_base::progress::Progress;
 
-/// Times that a file is asked for again after the connection broke.
+/// How often a file is requested again after the connection broke.
 const RETRIES: u32 = 2;
 
 /// A file's content on its way.
 pub(super) struct Content<'a> {
     pub hub: &'a Hub<'a>,
-    /// On the hub.
+    /// Its path on the hub.
     pub path: &'a str,
-    /// That it has.
+    /// Its size.
     pub bytes: u64,
-    /// Where it goes.
+    /// Where it is stored.
     pub place: &'a Place,
 }
 
 impl Content<'_> {
-    /// Fetches what is not there yet, again where the connection breaks.
+    /// Fetches what is missing, and retries if the connection breaks.
     ///
     /// # Errors
-    /// As of [`super::fetch`]; what came is kept.
+    /// As [`super::fetch`]; what arrived is kept.
     pub(crate) fn fetch(&self) -> Result<()> {
         let mut file = append(&self.place.partial)?;
         let mut progress = Progress::new(self.bytes, "B");
@@ -65,7 +66,7 @@ impl Content<'_> {
         }
         match answer.start {
             start if start == have => {}
-            // It does not go on in the middle.
+            // It does not continue in the middle.
             0 => file.set_len(0).map_err(Failure::Disk)?,
             start => return Err(Failure::Nonsense(format!("asked for byte {have}, it sends byte {start}"))),
         }

@@ -1,4 +1,4 @@
-//! What a directory holds where it is no checkpoint that can be read, told by the names of its files.
+//! What a directory holds that is not a readable checkpoint, judged by the names of its files.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +11,8 @@ pub(crate) fn gguf_files<'a>(names: &[&'a str]) -> Vec<&'a str> {
     names.iter().copied().filter(|name| name.to_ascii_lowercase().ends_with(".gguf")).collect()
 }
 
-/// What there is in place of a Hugging Face checkpoint with safetensors, and what to do about it; none where nothing is
-/// known of these files. `one_of_several` is the name by which the first of several GGUF files is given.
+/// What there is instead of a Hugging Face checkpoint with safetensors, and what to do about it; none if
+/// nothing is known about these files. `one_of_several` is how to name the first of several GGUF files.
 pub(crate) fn instead(names: &[&str], one_of_several: Option<&str>) -> Option<(String, String)> {
     let has = |name: &str| names.contains(&name);
     let gguf = gguf_files(names);
@@ -43,7 +43,7 @@ pub(crate) fn instead(names: &[&str], one_of_several: Option<&str>) -> Option<(S
     }
 }
 
-/// GGUF files that are named.
+/// Most GGUF files that are named.
 const SHOWN: usize = 20;
 
 /// The only GGUF file of a directory without safetensors weights.
@@ -56,7 +56,8 @@ pub fn only_gguf(dir: &Path) -> Option<std::path::PathBuf> {
     }
 }
 
-/// That a checkpoint's directory lacks a file, and what it holds instead or how the file is got.
+/// The error of a checkpoint's directory that lacks a file, with what it holds instead or how to get the
+/// file.
 pub fn missing(dir: &Path, file: &str, kind: ErrorKind) -> Error {
     let names = file_names(dir);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -67,7 +68,7 @@ pub fn missing(dir: &Path, file: &str, kind: ErrorKind) -> Error {
     }
 }
 
-/// How a directory gets the files that it lacks.
+/// How to get the files that a directory lacks.
 pub fn how_to_complete(dir: &Path) -> String {
     match crate::name_of(dir) {
         Some(name) => format!("the cache has {name} in part: give --download to fetch the rest"),
@@ -78,7 +79,7 @@ pub fn how_to_complete(dir: &Path) -> String {
     }
 }
 
-/// Whether all files of a checkpoint are there that cannot be left out, each held to `is_good`.
+/// Whether all required files of a checkpoint are there and pass `is_good`.
 pub(crate) fn is_whole(dir: &Path, is_good: fn(&Path) -> bool) -> bool {
     match only_gguf(dir) {
         Some(file) => is_good(&file),
@@ -89,7 +90,7 @@ pub(crate) fn is_whole(dir: &Path, is_good: fn(&Path) -> bool) -> bool {
     }
 }
 
-/// The names in a directory, sorted; none where it cannot be read.
+/// The names in a directory, sorted; empty if it cannot be read.
 pub(crate) fn file_names(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();

@@ -1,5 +1,5 @@
-//! Fetching from the hub: only the files that are needed, on from where an earlier fetch stopped, each up to its limit
-//! and held to the hash that the hub has of it.
+//! Fetching from the hub: only the files that are needed, continued from where an earlier fetch stopped, each
+//! up to its limit and checked against the hub's hash.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ use longcode_base::files::largest_of_model;
 use longcode_base::limits;
 use longcode_base::{note, status};
 
-/// Files beside the weights that a model may have.
+/// Files besides the weights that a model may have.
 const BESIDE: [&str; 7] = [
     "config.json",
     "tokenizer.json",
@@ -29,15 +29,16 @@ const BESIDE: [&str; 7] = [
     "chat_template.jinja",
 ];
 
-/// Fetches a model's files, or the file of a name that has one, into the cache; those that are there stay. Where all
-/// are there and the revision is a commit, or the hub cannot be reached, or `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE`
-/// is set, nothing is asked of it.
+/// Fetches a model's files, or the file of a name that has one, into the cache; existing ones stay. If all
+/// are there and the revision is a commit, or the hub cannot be reached, or `HF_HUB_OFFLINE` or
+/// `TRANSFORMERS_OFFLINE` is set, the hub is not asked.
 ///
-/// `HF_ENDPOINT` is where the hub is, `HF_TOKEN`, or the token that `hf auth login` keeps, who asks.
+/// `HF_ENDPOINT` is the hub's address, `HF_TOKEN`, or the token that `hf auth login` keeps, identifies the
+/// user.
 ///
 /// # Errors
-/// [`ErrorKind::Model`] or [`ErrorKind::Dataset`]: no connection, a name that is not there or is gated, files that
-/// make no model, or a file that is not what the hub has. What came whole is kept.
+/// [`ErrorKind::Model`] or [`ErrorKind::Dataset`]: no connection, a name that does not exist or is gated,
+/// files that are not a model, or a file that differs from the hub's. Complete files are kept.
 pub fn fetch(name: &Name) -> Result<()> {
     if let Some(variable) = offline() {
         if name.is_whole() {
@@ -62,7 +63,7 @@ pub fn fetch(name: &Name) -> Result<()> {
     Fetch::new(&hub, listing)?.all()
 }
 
-/// The variable that says that there is no network.
+/// The variable that says there is no network.
 fn offline() -> Option<&'static str> {
     let is_set = |name: &&str| {
         variable(name)
@@ -75,7 +76,7 @@ struct Fetch<'a> {
     hub: &'a Hub<'a>,
     layout: Layout,
     commit: String,
-    /// The files of the repository.
+    /// The files in the repository.
     there: BTreeSet<String>,
     snapshot: PathBuf,
 }
@@ -84,7 +85,7 @@ impl<'a> Fetch<'a> {
     fn new(hub: &'a Hub<'a>, listing: Listing) -> Result<Fetch<'a>> {
         let layout = Layout::new(hub.name)?;
         let (commit, names) = listing.into_parts();
-        // Where every file is there already none is asked for, and the revision may have moved.
+        // If every file is there already, none is requested, and the revision may have moved.
         if hub.name.revision != commit {
             layout.set_revision(&hub.name.revision, &commit)?;
         }
@@ -149,7 +150,7 @@ impl<'a> Fetch<'a> {
         }
     }
 
-    /// Fetches a file, unless it is there and what its name in the cache says.
+    /// Fetches a file, unless it is there and matches its name in the cache.
     fn file(&self, file: &str) -> Result<()> {
         let path = self.snapshot.join(file);
         if is_good(&path) {
@@ -189,7 +190,7 @@ impl<'a> Fetch<'a> {
         self.layout.link(&self.commit, file, &blob)
     }
 
-    /// Holds what came to its hash.
+    /// Checks what arrived against its hash.
     fn check(&self, place: &Place, hash: &Hash, file: &str) -> Result<()> {
         let other = hash.other(&place.partial).map_err(|e| unwritable(&e, &place.partial))?;
         let Some(other) = other else { return Ok(()) };
@@ -201,7 +202,7 @@ impl<'a> Fetch<'a> {
     }
 }
 
-/// Refuses a file that is larger than one of its name may be.
+/// Refuses a file that is too large for its name.
 fn refuse_too_large(file: &str, bytes: u64) -> std::result::Result<u64, Failure> {
     let most = largest_of_model(file).unwrap_or(limits::HUB_FILE_BYTES);
     if bytes <= most {

@@ -1,5 +1,6 @@
-//! How files lie in the cache, which other programs of the hub share: `blobs/ETAG` holds a content, and
-//! `snapshots/COMMIT/FILE` is a link to it. Nothing from outside becomes a part of a path unless it is a plain name.
+//! The layout of the cache, which other programs for the hub share: `blobs/ETAG` holds a content, and
+//! `snapshots/COMMIT/FILE` is a link to it. Nothing from outside becomes a part of a path unless it is a
+//! plain name.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,25 +13,26 @@ use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::files::{append, make_directory, make_directory_inside, unfinished_name, write_whole};
 use longcode_base::hash::{Hasher, git_blob, sha1, sha256};
 
-/// Bytes up to which a content is held to its name whenever it is asked for, and not only when it was fetched.
+/// Contents up to this many bytes are checked against their name whenever they are used, and not only when
+/// fetched.
 const SMALL: u64 = 16 << 20;
 
-/// Times that a lock is asked for, a second apart.
+/// How often a lock is tried, a second apart.
 const PATIENCE: usize = 5;
 
-/// What a content is held to.
+/// The hash that a content must match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Hash {
-    /// Of large files.
+    /// SHA-256, for large files.
     Sha256(String),
-    /// Of small files, as git names them; or, of some mirrors, of the bytes alone.
+    /// SHA-1, for small files, as git names them; or, from some mirrors, of the bytes alone.
     Sha1(String),
-    /// The hub names it by something else, of which this is the hash: it is held to nothing.
+    /// The hub names it by something else, of which this is the hash: it cannot be checked.
     Unknown(String),
 }
 
 impl Hash {
-    /// What an ETag says; where that is no hash, one of our own of `what` it is the ETag of.
+    /// What an ETag says; if that is not a hash, one of our own from `what` the ETag belongs to.
     pub(crate) fn of(etag: Option<&str>, what: &str) -> Hash {
         let etag = etag.unwrap_or_default();
         Hash::known(etag).unwrap_or_else(|| Hash::Unknown(sha256(format!("{what}\n{etag}").as_bytes())))
@@ -46,18 +48,18 @@ impl Hash {
         }
     }
 
-    /// Of a name of the cache's.
+    /// The hash in a name in the cache.
     fn of_blob(blob: &Path) -> Option<Hash> {
         Hash::known(blob.file_name()?.to_str()?)
     }
 
-    /// In hexadecimal digits.
+    /// The hash in hexadecimal digits.
     fn id(&self) -> &str {
         let (Hash::Sha256(id) | Hash::Sha1(id) | Hash::Unknown(id)) = self;
         id
     }
 
-    /// What a content has in place of this; none where it has this.
+    /// A content's hash if it differs from this one.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -80,18 +82,18 @@ fn of_file(file: &Path) -> io::Result<String> {
     Ok(hasher.finish())
 }
 
-/// A repository's place in the cache, to write to.
+/// A repository's place in the cache, for writing.
 pub(super) struct Layout {
     cache: PathBuf,
     /// `models--org--name`.
     folder: String,
 }
 
-/// A content that this process alone fetches.
+/// A content that only this process fetches.
 pub(super) struct Place {
-    /// What has come so far.
+    /// What has arrived so far.
     pub partial: PathBuf,
-    /// Where it goes when it is whole.
+    /// Where it goes when it is complete.
     blob: PathBuf,
     _lock: File,
 }
@@ -105,7 +107,7 @@ impl Layout {
         Ok(Layout { cache, folder: name.folder() })
     }
 
-    /// Notes the commit that a revision is.
+    /// Records which commit a revision is.
     ///
     /// # Errors
     /// [`ErrorKind::Write`].
@@ -118,7 +120,7 @@ impl Layout {
     /// A place for a content, locked against other programs that fetch it.
     ///
     /// # Errors
-    /// [`ErrorKind::Write`]: it cannot be made, or another program holds it.
+    /// [`ErrorKind::Write`] if it cannot be made, or another program holds it.
     pub(crate) fn place(&self, hash: &Hash) -> Result<Place> {
         let blobs = self.make(Path::new("blobs"))?;
         let locks =
@@ -139,7 +141,7 @@ impl Layout {
         Ok(Place { partial, blob: blobs.join(hash.id()), _lock: lock })
     }
 
-    /// Puts a content at a file's place in a commit's snapshot.
+    /// Puts a content in a file's place in a commit's snapshot.
     ///
     /// # Errors
     /// [`ErrorKind::Write`].
@@ -157,19 +159,19 @@ impl Layout {
         })
     }
 
-    /// Makes a directory of the repository's.
+    /// Makes a directory in the repository's.
     fn make(&self, inside: &Path) -> Result<PathBuf> {
         make_directory_inside(&self.cache, &Path::new(&self.folder).join(inside)).map_err(at_cache)
     }
 }
 
 impl Place {
-    /// The content, where it is there already and, if it is small, what its name says.
+    /// The content, if it is already there and, if small, matches its name.
     pub(crate) fn there(&self) -> Option<&Path> {
         is_good(&self.blob).then_some(&self.blob)
     }
 
-    /// Takes what has come as whole. What no hash was given for goes by its own.
+    /// Takes what has arrived as complete. Without a given hash it is named by its own.
     ///
     /// # Errors
     /// [`ErrorKind::Write`].
@@ -184,13 +186,13 @@ impl Place {
     }
 }
 
-/// Whether a content or a link to one is there and, if it is small, what its name says.
+/// Whether a content or a link to one is there and, if small, matches its name.
 pub(super) fn is_good(path: &Path) -> bool {
     let Ok(metadata) = fs::metadata(path) else { return false };
     let target = fs::read_link(path).ok();
     let hash = Hash::of_blob(target.as_deref().unwrap_or(path));
     if target.is_some() && hash.is_none() {
-        // A link to what is no content of the cache's is somebody else's.
+        // A link to anything but a content of the cache is not ours.
         return false;
     }
     let hash = hash.filter(|_| metadata.len() <= SMALL);
@@ -202,7 +204,7 @@ fn make_link(target: &Path, _blob: &Path, path: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(target, path)
 }
 
-/// Where links are not allowed the content is there twice.
+/// If links are not possible, the content is stored twice.
 #[cfg(windows)]
 fn make_link(target: &Path, blob: &Path, path: &Path) -> io::Result<()> {
     std::os::windows::fs::symlink_file(target, path).or_else(|_| fs::copy(blob, path).map(drop))
@@ -213,7 +215,7 @@ fn at_cache(mut error: Error) -> Error {
     error
 }
 
-/// That the cache cannot be written.
+/// The error of a cache that cannot be written.
 pub(super) fn unwritable(error: &io::Error, path: &Path) -> Error {
     Error::new(ErrorKind::Write, format!("the cache cannot be written: {error}")).in_file(path).fix(FIX)
 }

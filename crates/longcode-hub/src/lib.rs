@@ -1,8 +1,9 @@
-//! Models and data sets by the name that they have on the Hugging Face hub: looked up in the local cache, which other
-//! programs share, and fetched into it ([`download`]) only when that is asked for.
+//! Models and data sets by their name on the Hugging Face hub: looked up in the local cache, which other
+//! programs share, and fetched into it ([`download`]) only on request.
 //!
-//! The cache is `HF_HUB_CACHE`, else `HF_HOME/hub`, else `~/.cache/huggingface/hub`; in it `models--ORG--NAME` or
-//! `datasets--ORG--NAME`, where `refs/REVISION` holds a commit and `snapshots/COMMIT` its files ([`layout`]).
+//! The cache is `HF_HUB_CACHE`, otherwise `HF_HOME/hub`, otherwise `~/.cache/huggingface/hub`; it holds
+//! `models--ORG--NAME` or `datasets--ORG--NAME`, where `refs/REVISION` holds a commit and `snapshots/COMMIT`
+//! its files ([`layout`]).
 
 mod client;
 mod content;
@@ -28,7 +29,7 @@ use longcode_base::files::read_text;
 use name::MAIN;
 
 impl Name {
-    /// The directory of the repository in the cache.
+    /// The repository's directory in the cache.
     fn directory(&self) -> PathBuf {
         cache().join(self.folder())
     }
@@ -41,7 +42,7 @@ impl Name {
         format!("{kind}--{}", self.repository.replace('/', "--"))
     }
 
-    /// The directory of its files in the cache; none where it is not there.
+    /// The directory of its files in the cache; none if it does not exist.
     fn snapshot(&self) -> Option<PathBuf> {
         let directory = self.directory();
         let commit = commit_of(&directory.join("refs").join(&self.revision));
@@ -50,17 +51,17 @@ impl Name {
         (is_plain_name(&commit) && snapshot.is_dir()).then_some(snapshot)
     }
 
-    /// Where it lies in the cache: its directory, or its file where it names one.
+    /// Its path in the cache: the directory, or the file if it names one.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`] or [`ErrorKind::Dataset`] when it is not there, with how to get it.
+    /// [`ErrorKind::Model`] or [`ErrorKind::Dataset`] when it is missing, with how to get it.
     pub fn cached(&self) -> Result<PathBuf> {
         let snapshot = self.snapshot().ok_or_else(|| self.not_cached())?;
         let path = self.file.as_ref().map_or(snapshot.clone(), |file| snapshot.join(file));
         if path.exists() { Ok(path) } else { Err(self.not_cached()) }
     }
 
-    /// Whether all of its files are in the cache that it cannot do without.
+    /// Whether all files that it needs are in the cache.
     fn is_whole(&self) -> bool {
         let Some(snapshot) = self.snapshot() else { return false };
         match &self.file {
@@ -82,7 +83,7 @@ impl Name {
     }
 }
 
-/// A model of the cache.
+/// A model in the cache.
 #[derive(Debug, Clone)]
 pub struct Cached {
     /// Its name, with the revision.
@@ -91,11 +92,11 @@ pub struct Cached {
     pub path: PathBuf,
 }
 
-/// Every model and revision of the cache, by name: the revisions that have a name, and the commits that have none. Of
-/// a repository of several GGUF files each is a model.
+/// Every model and revision in the cache, by name: the revisions that have a name, and the commits that have
+/// none. In a repository with several GGUF files each is a model.
 ///
 /// # Errors
-/// [`ErrorKind::Model`] when the cache is there and cannot be read.
+/// [`ErrorKind::Model`] when the cache exists and cannot be read.
 pub fn models() -> Result<Vec<Cached>> {
     let cache = cache();
     if !cache.exists() {
@@ -165,7 +166,7 @@ fn named_commits(directory: &Path) -> Result<Vec<(String, String)>> {
     Ok(found)
 }
 
-/// The name of a model's directory or file in the cache; none for what lies elsewhere.
+/// The name of a model's directory or file in the cache; none for paths elsewhere.
 pub(crate) fn name_of(path: &Path) -> Option<Name> {
     let inside = path.strip_prefix(cache()).ok()?;
     let mut parts = inside.iter().map(|part| part.to_str());
@@ -186,7 +187,7 @@ pub(crate) fn name_of(path: &Path) -> Option<Name> {
 
 /// The commit in the file of a revision.
 fn commit_of(path: &Path) -> Option<String> {
-    // Of another program, so anything may be there.
+    // Other programs write it, so it may contain anything.
     if !path.is_file() {
         return None;
     }
@@ -199,7 +200,7 @@ pub fn cache() -> PathBuf {
     path_variable("HF_HUB_CACHE").unwrap_or_else(|| home().join("hub"))
 }
 
-/// Where other programs keep what is the hub's.
+/// Where other programs keep files of the hub.
 fn home() -> PathBuf {
     let user = || path_variable("HOME").or_else(|| path_variable("USERPROFILE")).unwrap_or_default();
     let shared = || path_variable("XDG_CACHE_HOME").unwrap_or_else(|| user().join(".cache"));
@@ -223,7 +224,7 @@ fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// What a directory holds, sorted.
+/// The entries of a directory, sorted.
 fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
     let read = || -> std::io::Result<Vec<PathBuf>> {
         fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()

@@ -1,10 +1,10 @@
-//! Names of the hub, as they are typed.
+//! Names on the hub, as they are typed.
 
 use std::fmt;
 
 use longcode_base::error::{Error, ErrorKind, Result};
 
-/// What a data set of the hub begins with in a config.
+/// How a data set of the hub begins in a config.
 const DATASET_PREFIX: &str = "hf:";
 
 /// The revision of a name that has none.
@@ -19,7 +19,7 @@ pub enum RepositoryKind {
     Dataset,
 }
 
-/// A repository of the hub at a revision, and a file of it.
+/// A repository of the hub at a revision, and perhaps a file of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
     /// What it holds.
@@ -33,7 +33,8 @@ pub struct Name {
 }
 
 impl Name {
-    /// `org/name`, `org/name/the.gguf`, or either with `@revision` behind `org/name`; none for what is no such name.
+    /// `org/name`, `org/name/the.gguf`, or either with `@revision` after `org/name`; none if it is not such a
+    /// name.
     pub fn model(text: &str) -> Option<Name> {
         let (repository, rest) = parts(text)?;
         let (revision, file) = match rest {
@@ -47,10 +48,10 @@ impl Name {
         named.then(|| Name { kind, repository: repository.into(), revision, file: file.map(Into::into) })
     }
 
-    /// `hf:org/name/path/of/the.file` or `hf:org/name@revision/path/of/the.file`; none for what does not begin so.
+    /// `hf:org/name/path/of/the.file` or `hf:org/name@revision/path/of/the.file`; none without that prefix.
     ///
     /// # Errors
-    /// [`ErrorKind::Dataset`] when the rest is no such name.
+    /// [`ErrorKind::Dataset`] when the rest is not such a name.
     pub fn dataset(text: &str) -> Result<Option<Name>> {
         let Some(rest) = text.strip_prefix(DATASET_PREFIX) else { return Ok(None) };
         let parsed = || {
@@ -72,7 +73,7 @@ impl Name {
         })
     }
 
-    /// The kind of an error about it.
+    /// The kind of an error about this name.
     pub(super) fn error_kind(&self) -> ErrorKind {
         match self.kind {
             RepositoryKind::Model => ErrorKind::Model,
@@ -82,7 +83,7 @@ impl Name {
 }
 
 impl fmt::Display for Name {
-    /// As it is typed.
+    /// The name as it is typed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.kind == RepositoryKind::Dataset {
             f.write_str(DATASET_PREFIX)?;
@@ -98,11 +99,11 @@ impl fmt::Display for Name {
     }
 }
 
-/// What stands behind `org/name`.
+/// What follows `org/name`.
 enum Rest<'a> {
     Nothing,
     File(&'a str),
-    /// A revision, maybe with a file behind it.
+    /// A revision, perhaps followed by a file.
     Revision(&'a str),
 }
 
@@ -122,15 +123,15 @@ fn parts(text: &str) -> Option<(&str, Rest<'_>)> {
     Some((repository, rest))
 }
 
-/// The revision and the file of `revision/path/of/the.file`. A revision is one part, or one of the two kinds whose own
-/// names have slashes; in others a slash is written `%2F`.
+/// The revision and the file of `revision/path/of/the.file`. A revision is one part, or one of the two kinds
+/// that have slashes in their names; in others a slash is written `%2F`.
 fn with_file(rest: &str) -> Option<(String, Option<&str>)> {
     let end = special(rest).unwrap_or_else(|| rest.find('/').unwrap_or(rest.len()));
     let (first, file) = rest.split_at(end);
     Some((revision(first)?, file.strip_prefix('/')))
 }
 
-/// Bytes of a revision that the hub itself makes: `refs/convert/NAME` or `refs/pr/NUMBER`.
+/// Length of a revision that the hub itself makes: `refs/convert/NAME` or `refs/pr/NUMBER`.
 fn special(text: &str) -> Option<usize> {
     let start = ["refs/convert/", "refs/pr/"].into_iter().find(|start| text.starts_with(start))?;
     let name = text[start.len()..].split('/').next().filter(|name| !name.is_empty())?;

@@ -1,4 +1,4 @@
-//! A repository as the hub has it: where its files are to be had, and what goes wrong, in words.
+//! A repository on the hub: where its files are, and what goes wrong, in words.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub(super) struct Hub<'a> {
     pub client: Client,
 }
 
-/// What a repository is at a revision. Of all that the hub says of it nothing else is read.
+/// A repository at a revision. Nothing else of the hub's answer is read.
 #[derive(Debug, Deserialize)]
 pub(super) struct Listing {
     sha: String,
@@ -39,10 +39,10 @@ impl Listing {
 }
 
 impl<'a> Hub<'a> {
-    /// As the environment has it.
+    /// As configured in the environment.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`], [`ErrorKind::Config`]: the environment makes no sense.
+    /// [`ErrorKind::Usage`] or [`ErrorKind::Config`] if the environment makes no sense.
     pub(crate) fn of_environment(name: &'a Name) -> Result<Hub<'a>> {
         let client = Client::new(&endpoint(), token()?, Patience::default());
         let client = client.map_err(|e| {
@@ -53,7 +53,7 @@ impl<'a> Hub<'a> {
         Ok(Hub { name, client })
     }
 
-    /// What the repository is at the name's revision.
+    /// The repository at the name's revision.
     ///
     /// # Errors
     /// [`Failure`].
@@ -84,7 +84,7 @@ impl<'a> Hub<'a> {
         format!("/{kind}{repository}/resolve/{revision}/{}", encoded(file, "/"))
     }
 
-    /// What went wrong, in words.
+    /// A failure in words.
     pub(crate) fn told(&self, failure: Failure) -> Error {
         let name = self.name;
         let refused = |what: &str, fix: &str| {
@@ -119,19 +119,19 @@ impl<'a> Hub<'a> {
 }
 
 impl Failure {
-    /// Whether the hub was not there to answer.
+    /// Whether the hub could not be reached.
     pub(crate) fn is_of_network(&self) -> bool {
         matches!(self, Failure::Connection(_) | Failure::Status(429 | 500..))
     }
 }
 
-/// Where the hub is.
+/// The hub's address.
 fn endpoint() -> String {
     let given = variable("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into());
     given.trim_end_matches('/').into()
 }
 
-/// Where the hub is, without a password that may stand in it.
+/// The hub's address, without a password that it may contain.
 pub(super) fn shown_endpoint() -> String {
     let endpoint = endpoint();
     match (endpoint.split_once("://"), endpoint.rsplit_once('@')) {
@@ -140,7 +140,7 @@ pub(super) fn shown_endpoint() -> String {
     }
 }
 
-/// Who asks.
+/// The user's token.
 fn token() -> Result<Option<String>> {
     if let Some(token) = variable("HF_TOKEN") {
         return Ok(Some(token));
@@ -153,7 +153,7 @@ fn token() -> Result<Option<String>> {
     Ok(Some(token).filter(|token| !token.is_empty()))
 }
 
-/// A text in an address: what is neither plain nor in `also` as `%XX`.
+/// A text for an address: characters that are neither plain nor in `also` become `%XX`.
 fn encoded(text: &str, also: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {

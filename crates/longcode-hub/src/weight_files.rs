@@ -12,14 +12,14 @@ use crate::is_plain_path;
 
 /// The weights in one file.
 pub(crate) const WEIGHTS: &str = "model.safetensors";
-/// The names of the files of weights in several.
+/// The names of the weight files if there are several.
 pub(crate) const INDEX: &str = "model.safetensors.index.json";
 
 /// The weight files of a directory: model.safetensors, or the shards that its index names.
 ///
 /// # Errors
-/// [`ErrorKind::Model`] when there are none, or when the index is unreadable or names a file that is
-/// not there.
+/// [`ErrorKind::Model`] when there are none, or when the index is unreadable or names a file that does not
+/// exist.
 pub fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
     let single = dir.join(WEIGHTS);
     if single.exists() {
@@ -38,16 +38,17 @@ pub fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// An index of shards. Nothing else of it is read.
+/// An index of shards. Nothing else in it is read.
 #[derive(Deserialize)]
 struct Index {
     weight_map: Option<BTreeMap<String, String>>,
 }
 
-/// The shards that a model.safetensors.index.json names, each a file beside it.
+/// The shards that a model.safetensors.index.json names, each a file next to it.
 ///
 /// # Errors
-/// [`ErrorKind::Model`], naming the index: it cannot be read, or names none, or no file beside it.
+/// [`ErrorKind::Model`], naming the index: it cannot be read, or names none, or a file that is not next to
+/// it.
 pub(crate) fn shard_names(index: &Path) -> Result<BTreeSet<String>> {
     let bad = |what: String| Error::new(ErrorKind::Model, what).in_file(index).fix("get the index again");
     let json: Index = serde_json::from_str(&read_text(index, ErrorKind::Model)?).map_err(|e| {

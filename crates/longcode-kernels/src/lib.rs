@@ -1,10 +1,9 @@
 //! The network's own kernels, as burn backend extensions, by where they run: [`cpu`] and [`gpu`].
 //!
-//! Each does in one pass over memory what tensor operations do in many; the tensor-op form of each
-//! stands beside its use. Attention has a kernel on every backend; the others are of the CPU alone, and
-//! GPUs, whose tensor operations are fused, go through the tensor-op form. On the CPU those of
-//! [`DifferentiableKernels`] have gradients and those of [`InferenceKernels`] have none: [`is_cpu`] and
-//! [`is_cpu_without_gradients`] choose.
+//! Each does in one pass over memory what tensor operations do in many; the tensor-op form of each is next to
+//! its use. Attention has a kernel on every backend; the others exist only on the CPU, and GPUs, whose tensor
+//! operations are fused, use the tensor-op form. On the CPU those of [`DifferentiableKernels`] have gradients
+//! and those of [`InferenceKernels`] have none: [`is_cpu`] and [`is_cpu_without_gradients`] choose.
 
 mod cpu;
 #[cfg(feature = "gpu")]
@@ -25,10 +24,10 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 use burn::tensor::Device;
 
-/// Rotations that an attention kernel takes, of queries and of keys.
+/// Most rotations that an attention kernel takes, of queries and of keys.
 pub const MAX_TURNS: usize = 3;
 
-/// Shape of an attention beside its token count.
+/// Shape of an attention, apart from its token count.
 #[derive(Debug, Clone, Copy)]
 pub struct Heads {
     /// Query heads.
@@ -42,14 +41,14 @@ pub struct Heads {
 /// Attention on the CPU backend and on wgpu.
 #[backend_extension(Flex, Cube: cfg(feature = "gpu"), Fusion: cfg(feature = "gpu"))]
 pub trait AttentionKernel: Backend {
-    /// Relative attention of query rows over the keys that they see.
+    /// Relative attention of query rows to the keys that they see.
     ///
-    /// The queries are `[rows, heads * dim]` by up to [`MAX_TURNS`] rotations, the logit scale included;
-    /// keys, by as many, and `value` are `[keys, kv_heads * dim]`, without the positions `lost`, and may
-    /// have more rows than are seen. Tensors that `sight` does not name are not read. Query head `n` reads
-    /// key head `n * kv_heads / heads`. Returns `[rows, heads * dim]`.
+    /// The queries are `[rows, heads * dim]` by up to [`MAX_TURNS`] rotations, including the logit scale;
+    /// keys, by as many, and `value` are `[keys, kv_heads * dim]`, without the positions `lost`, and may have
+    /// more rows than are seen. Tensors that `sight` does not name are not read. Query head `n` reads key
+    /// head `n * kv_heads / heads`. Returns `[rows, heads * dim]`.
     ///
-    /// The two products are of `precision` on the CPU, and of the tensors' own on wgpu.
+    /// The two products are computed in `precision` on the CPU, and in the tensors' own on wgpu.
     #[allow(clippy::too_many_arguments, reason = "a backend extension takes tensors one by one")]
     #[fusion(dtype = query_0, shape = query_0)]
     fn relative_attention(
@@ -67,13 +66,13 @@ pub trait AttentionKernel: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// Whether tensors of this device are the CPU backend's, with or without gradients: they can go through
+/// Whether tensors on this device belong to the CPU backend, with or without gradients: they can use
 /// [`DifferentiableKernels`].
 pub fn is_cpu(device: &Device) -> bool {
     *device == Device::flex()
 }
 
-/// Whether tensors of this device are the CPU backend's and have no gradients: they can go through
+/// Whether tensors on this device belong to the CPU backend and have no gradients: they can use
 /// [`InferenceKernels`] too.
 pub fn is_cpu_without_gradients(device: &Device) -> bool {
     is_cpu(device) && !device.is_autodiff()

@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 use super::is_cpu;
 use longcode_base::error::{Error, ErrorKind, Result};
 
-/// What matrix products of the network are made of. Sums, norms, rotations and softmax are f32 always.
+/// The arithmetic of the network's matrix products. Sums, norms, rotations and softmax are always f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// Products as exact as f32: losses within 1e-4 of transformers in f32.
     #[default]
     F32,
-    /// Numbers of two bf16 terms, 16 bits: within 1e-3 a token, 1e-4 in the mean.
+    /// Numbers of two bf16 terms, 16 bits: within 1e-3 a token, 1e-4 on average.
     Split,
-    /// bf16 numbers: as near to f32 as a model run in bf16 is.
+    /// bf16 numbers: as close to f32 as a model run in bf16.
     Bf16,
     /// Weights kept as f16 on a GPU, products in f32.
     F16,
@@ -27,7 +27,7 @@ pub enum Precision {
 impl Precision {
     const ALL: [Precision; 4] = [Precision::F32, Precision::Split, Precision::Bf16, Precision::F16];
 
-    /// As configs and `--precision` say it.
+    /// Its name in configs and for `--precision`.
     pub fn name(self) -> &'static str {
         match self {
             Precision::F32 => "f32",
@@ -42,10 +42,12 @@ impl Precision {
     /// # Errors
     /// [`ErrorKind::Device`], naming those that it has.
     pub fn check(self, device: &Device) -> Result<()> {
-        let has: &[Precision] = match is_cpu(device) {
-            true => &[Precision::F32, Precision::Split, Precision::Bf16],
-            false if has_f16(device) => &[Precision::F32, Precision::F16],
-            false => &[Precision::F32],
+        let has: &[Precision] = if is_cpu(device) {
+            &[Precision::F32, Precision::Split, Precision::Bf16]
+        } else if has_f16(device) {
+            &[Precision::F32, Precision::F16]
+        } else {
+            &[Precision::F32]
         };
         if has.contains(&self) {
             return Ok(());

@@ -1,15 +1,15 @@
-//! What each query of an attention sees, and how: the plan that every implementation goes by.
+//! What each query of an attention sees, and how: the plan that every implementation follows.
 
 use std::ops::Range;
 
-/// The zones of some query rows, at the positions `first..first + rows` of a sequence.
+/// The zones of some query rows, at positions `first..first + rows` of a sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sight {
     first: usize,
     rows: usize,
-    /// Tokens that the sequence will have in the end.
+    /// Final length of the sequence in tokens.
     sequence_length: usize,
-    /// In the order of the keys; the last one holds the keys after a row's own token.
+    /// Zones in the order of the keys; the last one holds the keys after a row's own token.
     zones: Vec<Zone>,
 }
 
@@ -25,9 +25,9 @@ struct Zone {
 /// Which of an attention's rotated queries and keys meet in a zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Turn {
-    /// Among the queries.
+    /// Its number among the queries.
     pub query: usize,
-    /// Among the keys.
+    /// Its number among the keys.
     pub key: usize,
 }
 
@@ -36,19 +36,19 @@ pub struct Turn {
 pub struct Stretch {
     /// Positions; not empty.
     pub keys: Range<usize>,
-    /// The zones that rows see them in, at least one. Rows may also not see some of them.
+    /// The zones in which rows see them, at least one. Rows may also not see some of the keys.
     pub zones: Vec<usize>,
 }
 
 impl Sight {
-    /// No zones yet, so nothing seen; [`Sight::with_zone`] adds them in the order of the keys.
+    /// No zones yet, so nothing is seen; [`Sight::with_zone`] adds them in the order of the keys.
     pub fn new(positions: Range<usize>, sequence_length: usize) -> Sight {
         let later =
             Zone { first: positions.clone().map(|i| i + 1).collect(), end: sequence_length, turn: None };
         Sight { first: positions.start, rows: positions.len(), sequence_length, zones: vec![later] }
     }
 
-    /// With one more zone: its first key for each row and for the last query of the sequence.
+    /// Adds a zone, with its first key for each row and for the last query of the sequence.
     pub fn with_zone(mut self, first: Vec<usize>, end: usize, turn: Option<Turn>) -> Sight {
         debug_assert!(
             first.len() == self.rows && first.is_sorted() && first.last().is_none_or(|&key| key <= end)
@@ -58,9 +58,9 @@ impl Sight {
         self
     }
 
-    /// The same, less the keys that are `window` tokens back and more.
+    /// The same, without the keys that are `window` or more tokens back.
     pub fn within(&self, window: usize) -> Sight {
-        // The first key that a row has within the window, its own counted.
+        // The first key that a row has within the window, which includes its own.
         let bound = |position: usize| (position + 1).saturating_sub(window);
         let clip = |zone: &Zone| Zone {
             first: zone
@@ -82,22 +82,22 @@ impl Sight {
         self.first
     }
 
-    /// Query rows.
+    /// How many query rows there are.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Tokens that the sequence will have in the end.
+    /// Final length of the sequence in tokens.
     pub fn sequence_length(&self) -> usize {
         self.sequence_length
     }
 
-    /// Zones, those that are not seen among them; the last one holds the keys after a row's own token.
+    /// How many zones there are, including unseen ones; the last one holds the keys after a row's own token.
     pub fn zones(&self) -> usize {
         self.zones.len()
     }
 
-    /// How queries and keys turn in a zone; none: not seen.
+    /// How queries and keys turn in a zone; none if it is not seen.
     pub fn turn(&self, zone: usize) -> Option<Turn> {
         self.zones[zone].turn
     }
@@ -107,7 +107,7 @@ impl Sight {
         &self.zones[zone].first
     }
 
-    /// The keys that a row has in a zone. The last zone has no end.
+    /// The keys of a row in a zone. The last zone has no end.
     pub fn keys(&self, zone: usize, row: usize) -> Range<usize> {
         self.zones[zone].first[row]..self.zones.get(zone + 1).map_or(usize::MAX, |next| next.first[row])
     }
@@ -134,31 +134,31 @@ impl Sight {
         edges.windows(2).filter_map(stretch).collect()
     }
 
-    /// Whether each of the rows has all these keys in the zone.
+    /// Whether all these keys are in the zone for each of the rows.
     pub fn all_in(&self, zone: usize, rows: &Range<usize>, keys: &Range<usize>) -> bool {
         self.keys(zone, rows.end - 1).start <= keys.start && keys.end <= self.keys(zone, rows.start).end
     }
 
-    /// Keys that neither this row nor any later query of the sequence sees, so that nobody needs to keep
-    /// them: one range, which starts at the same key for every row of the sequence.
+    /// Keys that neither this row nor any later query of the sequence sees, so that they need not be kept:
+    /// one range, which starts at the same key for every row of the sequence.
     pub fn lost(&self, row: usize) -> Range<usize> {
         let lost = self.widest_unseen().map_or(0..0, |[zone, next]| zone.end..next.first[row]);
         if lost.is_empty() { 0..0 } else { lost }
     }
 
-    /// [`Sight::lost`] of the last query of the sequence: how many keys.
+    /// How many keys are [`Sight::lost`] for the last query of the sequence.
     pub fn lost_in_the_end(&self) -> usize {
         self.widest_unseen().map_or(0, |[zone, next]| next.end - zone.end)
     }
 
-    /// The zone that hides most keys in the end, and the one after it.
+    /// The zone that finally hides most keys, and the one after it.
     fn widest_unseen(&self) -> Option<&[Zone; 2]> {
         let unseen = self.zones.array_windows().filter(|[zone, _]| zone.turn.is_none());
         unseen.max_by_key(|[zone, next]| next.end - zone.end)
     }
 }
 
-/// The rows of a cache that hold these keys, when those of the positions `lost` are left out.
+/// The rows of a cache that hold these keys, if those of the positions `lost` are left out.
 pub fn rows_of(keys: &Range<usize>, lost: &Range<usize>) -> Range<usize> {
     let left_out = if keys.start >= lost.end { lost.len() } else { 0 };
     keys.start - left_out..keys.end - left_out
@@ -170,7 +170,7 @@ mod tests {
 
     use super::*;
 
-    /// Zones by borders that rise in steps, some of them not seen, of the rows from `first` on.
+    /// Zones with borders that rise in steps, some of them unseen, for the rows from `first` on.
     fn sights() -> impl Strategy<Value = Sight> {
         let zone = (0usize..3, 1usize..20, 0usize..40, any::<bool>());
         let zones = prop::collection::vec(zone, 0..4);
@@ -178,7 +178,7 @@ mod tests {
             |(rows, first, more, zones, window)| {
                 let positions = first..first + rows;
                 let length = positions.end + more;
-                // Key 0 begins the first zone; each further border lies at or after the one before it.
+                // Key 0 begins the first zone; each later border is at or after the one before it.
                 let mut border: Box<dyn Fn(usize) -> usize> = Box::new(|_| 0);
                 let turn = |n: usize| Some(Turn { query: n, key: n });
                 let mut sight = Sight::new(positions.clone(), length);
@@ -257,7 +257,7 @@ mod tests {
         }
     }
 
-    /// A window behind sinks: the keys between them are in no stretch, however long the sequence.
+    /// A window after sinks: the keys between them are in no stretch, however long the sequence.
     #[test]
     fn what_is_not_seen_costs_nothing() {
         let (length, window, sinks) = (100_000, 64, 4);

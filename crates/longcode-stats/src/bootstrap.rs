@@ -11,27 +11,28 @@ use crate::family::{Among, Thresholds};
 use crate::share::{Hits, clopper_pearson};
 use crate::{Comparison, Design, Estimate, FEWEST, LEVEL, MANY, Pair, Scale, ratio, student};
 
-/// Resamples that an interval is taken from.
+/// Resamples for an interval.
 pub const RESAMPLES: usize = 10_000;
 
-/// Resamples that are summed beside each other, as a sum is quick where it does not wait for its last addition.
+/// Resamples that are summed in parallel, as a sum is fast if it does not wait for its last addition.
 const LANES: usize = 8;
 
-/// What an interval reaches to its short side at least, of what Student's does. One far document makes a resampled
-/// distribution lopsided also where what it was drawn from is not: of Student's t with 3 degrees of freedom the
-/// interval of 50 documents holds the truth in 92.3% of cases without this, in 94.6% with it.
+/// The least length of an interval's short side, as a share of Student's. One far document makes a resampled
+/// distribution lopsided even if the underlying one is not: with Student's t with 3 degrees of freedom the
+/// interval of 50 documents contains the truth in 92.3% of cases without this, in 94.6% with it.
 const SHORT_SIDE: f64 = 0.95;
 
-/// Resamples of one design, and thresholds for its tables; the same for every row, so that differences are paired.
+/// Resamples of one design, and thresholds for its tables; they are the same for every row, so that
+/// differences are paired.
 ///
-/// Intervals are studentised (bootstrap-t, Efron 1982; Hall 1988): a resample counts by how many of its own standard
-/// errors it is off. What is resampled are the residuals of all samples from the mean of their stratum, pooled over
-/// the strata: strata of two to four samples have no distribution of their own. Designs of fewer than
-/// [`FEWEST`] or more than 100 samples have Student's interval instead.
+/// Intervals are studentised (bootstrap-t, Efron 1982; Hall 1988): a resample counts by how many of its own
+/// standard errors it is off. What is resampled are the residuals of all samples from the mean of their
+/// stratum, pooled over the strata: strata of two to four samples have no distribution of their own. Designs
+/// of fewer than [`FEWEST`] or more than 100 samples have Student's interval instead.
 #[derive(Debug)]
 pub struct Bootstrap {
     design: Design,
-    /// Whose residual each sample is given, of [`LANES`] resamples at a time.
+    /// Whose residual each sample gets, for [`LANES`] resamples at a time.
     draws: Vec<[u16; LANES]>,
     /// Thresholds by number of rows and the samples' weights.
     thresholds: Mutex<HashMap<(usize, Vec<u64>), Thresholds>>,
@@ -51,7 +52,7 @@ impl Bootstrap {
         Bootstrap { design, draws, thresholds: Mutex::default() }
     }
 
-    /// The design that was drawn from.
+    /// The design that resamples were drawn for.
     pub fn design(&self) -> &Design {
         &self.design
     }
@@ -80,7 +81,7 @@ impl Bootstrap {
         .within(scale.ends())
     }
 
-    /// One row's figure less another's over the same samples.
+    /// One row's figure minus another's over the same samples.
     pub fn compare(&self, pairs: &[Pair], others: &[Pair], scale: Scale, among: Among) -> Comparison {
         if let Scale::Share(whole) = scale
             && let Some(hits) = paired_hits(pairs, others, whole)
@@ -115,7 +116,8 @@ impl Bootstrap {
         }
     }
 
-    /// [`Comparison::told_apart`] of [`Bootstrap::compare`], without a resample where the threshold alone decides.
+    /// [`Comparison::told_apart`] of [`Bootstrap::compare`], without resampling if the threshold alone
+    /// decides.
     pub fn tells_apart(&self, pairs: &[Pair], others: &[Pair], scale: Scale, among: Among) -> bool {
         let series = paired(pairs, others);
         let exact = matches!(scale, Scale::Share(whole) if paired_hits(pairs, others, whole).is_some());
@@ -126,8 +128,9 @@ impl Bootstrap {
         self.design.n() >= FEWEST && !near && self.compare(pairs, others, scale, among).told_apart()
     }
 
-    /// A difference of two exponentials from that of their ratios, so that both exclude 0 or none does: at the
-    /// other's figure as measured, and wider by what that is off (square-and-add, Zou and Donner 2008).
+    /// A difference of two exponentials from that of their ratios, so that both exclude 0 or neither does: at
+    /// the other's measured figure, and wider by that figure's uncertainty (square-and-add, Zou and Donner
+    /// 2008).
     fn of_exponentials(&self, ratios: Estimate, joint: (f64, f64), others: &[Pair]) -> Comparison {
         let other = ratio(others.iter().copied());
         let error = self.design.standard_error(others);
@@ -151,7 +154,7 @@ impl Bootstrap {
         Comparison { estimate, low: end(joint.0, -1.0), high: end(joint.1, 1.0) }
     }
 
-    /// How many standard errors two rows of a table must be apart; see [`crate::family`].
+    /// How many standard errors apart two rows of a table must be; see [`crate::family`].
     pub(crate) fn threshold(&self, weights: &[f64], among: Among) -> f64 {
         let (Among::Baseline(rows) | Among::Others(rows)) = among;
         let key = (rows, weights.iter().map(|weight| weight.to_bits()).collect());
@@ -167,7 +170,7 @@ impl Bootstrap {
         self.design.degrees(&weights(pairs))
     }
 
-    /// A share of hits.
+    /// The estimate of a share of hits.
     fn share(&self, hits: f64, whole: f64, pairs: &[Pair]) -> Estimate {
         let n = pairs.len();
         let (low, high) = clopper_pearson(hits, n as f64, LEVEL);
@@ -175,7 +178,7 @@ impl Bootstrap {
         Estimate { value: whole * hits / n as f64, low: whole * low, high: whole * high, stderr, n }
     }
 
-    /// A paired difference of two shares of hits.
+    /// The estimate of a paired difference of two shares of hits.
     fn shares(&self, hits: Hits, whole: f64, series: &[Pair], among: Among) -> Comparison {
         let n = series.len();
         let (low, high) = hits.interval(LEVEL);
@@ -186,7 +189,8 @@ impl Bootstrap {
         Comparison { estimate, low: whole * low, high: whole * high }
     }
 
-    /// A score that is the same in every sample, which says nothing of its spread: as exact as hits are.
+    /// The estimate of a score that is the same in every sample, which says nothing about its spread: as
+    /// exact as hits are.
     fn unmoved(&self, found: Estimate, whole: f64, scale: Scale) -> Estimate {
         let n = found.n as f64;
         let (low, high) = match scale {
@@ -216,7 +220,7 @@ impl Bootstrap {
             n,
         };
         if stderr == 0.0 {
-            // No sample moves it, so no resample would: shares of tokens, and an encoding that is another one.
+            // No sample moves it, so no resample would: shares of tokens, or an encoding that equals another.
             return around(0.0, 0.0);
         }
         let student = student::quantile(LEVEL, self.degrees(pairs));
@@ -231,8 +235,9 @@ impl Bootstrap {
     }
 }
 
-/// What a studentised interval is widened by. Resamples of few residuals are less skewed than what these are drawn
-/// from, the more so the fewer there are in a stratum; `tests/coverage.rs` has what intervals hold with this.
+/// The factor by which a studentised interval is widened. Resamples of few residuals are less skewed than
+/// what these are drawn from, the more so the fewer there are in a stratum; `tests/coverage.rs` shows how
+/// often intervals with this factor contain the truth.
 fn widening(design: &Design, weights: &[f64]) -> f64 {
     let effective = 1.0 / weights.iter().map(|weight| weight * weight).sum::<f64>();
     let strata = design.strata().len() as f64;
@@ -241,12 +246,13 @@ fn widening(design: &Design, weights: &[f64]) -> f64 {
 
 /// The samples of a figure, ready to be given each other's residuals.
 struct Residuals {
-    /// Of each stratum: its samples' weights, and how far its mean is off the figure.
+    /// For each stratum: its samples' weights, and how far its mean is off the figure.
     strata: Vec<(std::ops::Range<usize>, f64)>,
     weights: Vec<f64>,
-    /// How far each sample is off the mean of its stratum, in that of a sample of the population; their mean is 0.
+    /// How far each sample is off the mean of its stratum, scaled to a sample of the population; their mean
+    /// is 0.
     residuals: Vec<f64>,
-    /// As measured: for resamples of one sample alone, which have no spread of their own.
+    /// The measured standard error, for resamples of one sample alone, which have no spread of their own.
     stderr: f64,
 }
 
@@ -262,7 +268,7 @@ impl Residuals {
             for n in stratum.clone().filter(|&n| pairs[n].1 > 0.0) {
                 residuals[n] = wide * (pairs[n].0 / pairs[n].1 - mean);
             }
-            // A stratum whose samples all weigh nothing has no mean, and moves nothing.
+            // A stratum whose samples all have weight 0 has no mean, and moves nothing.
             strata.push((stratum, if mean.is_finite() { mean - value } else { 0.0 }));
         }
         let mean = residuals.iter().sum::<f64>() / residuals.len() as f64;
@@ -275,7 +281,7 @@ impl Residuals {
         draws.chunks_exact(self.residuals.len()).flat_map(|block| self.block(block)).collect()
     }
 
-    /// Of [`LANES`] resamples.
+    /// The same for [`LANES`] resamples.
     fn block(&self, draws: &[[u16; LANES]]) -> [f64; LANES] {
         let drawn = |n: usize, lane: usize| self.residuals[usize::from(draws[n][lane])];
         let mut off = [0.0; LANES];
@@ -305,12 +311,12 @@ impl Residuals {
     }
 }
 
-/// Whether every sample counts once, as questions do and documents of many tokens do not.
+/// Whether every sample counts once, as questions do, unlike documents of many tokens.
 fn counts_once(pairs: &[Pair]) -> bool {
     pairs.iter().all(|pair| pair.1 == 1.0)
 }
 
-/// How many samples hit; none where samples have parts of a hit, or weights.
+/// How many samples hit; none if samples have fractions of a hit, or weights.
 fn hits(pairs: &[Pair], whole: f64) -> Option<f64> {
     let all = counts_once(pairs) && pairs.iter().all(|pair| pair.0 == 0.0 || pair.0 == whole);
     all.then(|| pairs.iter().filter(|pair| pair.0 == whole).count() as f64)
@@ -409,7 +415,8 @@ mod tests {
         assert!(!of(8).compare(&documents, &documents, Scale::Plain, Among::Baseline(2)).told_apart());
     }
 
-    /// The interval for all rows holds that of the pair by itself, and perplexities are told apart where losses are.
+    /// The interval for all rows contains that of the pair alone, and perplexities are told apart when losses
+    /// are.
     #[test]
     fn more_rows_ask_for_more() {
         let documents: Vec<Pair> = (0..12).map(|n| (f64::from(n) * 20.0 + 200.0, 100.0)).collect();
@@ -434,7 +441,7 @@ mod tests {
         }
     }
 
-    /// Strata whose means differ widen an interval only where they are one.
+    /// Strata whose means differ widen an interval only if they are merged into one.
     #[test]
     fn strata_are_centred() {
         let pairs: Vec<Pair> = (0..20).map(|i| (f64::from(i / 4 * 100 + i % 4), 1.0)).collect();

@@ -16,8 +16,8 @@ pub struct Design {
 }
 
 impl Design {
-    /// Strata of these sizes. One of a single sample, which says nothing of its spread, joins the one before
-    /// it, or the next.
+    /// Strata of these sizes. A stratum of a single sample, which says nothing about its spread, joins the
+    /// one before it, or the next.
     pub fn new(sizes: impl IntoIterator<Item = usize>) -> Design {
         let mut strata: Vec<usize> = Vec::new();
         for size in sizes.into_iter().filter(|&size| size > 0) {
@@ -29,12 +29,12 @@ impl Design {
         Design { strata }
     }
 
-    /// Samples of one stratum.
+    /// A design with a single stratum.
     pub fn single(n: usize) -> Design {
         Design::new([n])
     }
 
-    /// Samples.
+    /// How many samples there are.
     pub fn n(&self) -> usize {
         self.strata.iter().sum()
     }
@@ -52,7 +52,8 @@ impl Design {
         })
     }
 
-    /// Degrees of freedom of a standard error, where samples have these weights and spread alike (Satterthwaite 1946).
+    /// Degrees of freedom of a standard error, if samples have these weights and equal spread (Satterthwaite
+    /// 1946).
     pub(crate) fn degrees(&self, weights: &[f64]) -> f64 {
         let variances = self.ranges().map(|stratum| {
             let degrees = stratum.len() as f64 - 1.0;
@@ -66,9 +67,9 @@ impl Design {
         if squares > 0.0 { sum * sum / squares } else { 0.0 }
     }
 
-    /// What the samples of a figure are off within their stratum, so that its standard error is the root of the sum
-    /// of squares: influences by linearisation of the ratio, centred, with `m / (m - 1)` for the `m` samples of a
-    /// stratum.
+    /// How far the samples of a figure are off within their stratum, scaled so that the standard error is the
+    /// root of the sum of squares: influences by linearisation of the ratio, centred, with `m / (m - 1)` for
+    /// the `m` samples of a stratum.
     pub(crate) fn deviations(&self, pairs: &[Pair]) -> Vec<f64> {
         let total: f64 = pairs.iter().map(|pair| pair.1).sum();
         let value = ratio(pairs.iter().copied());
@@ -96,7 +97,7 @@ pub(crate) fn weights(pairs: &[Pair]) -> Vec<f64> {
 
 /// The difference of two figures over the same samples, as a figure of its own.
 ///
-/// Where the denominators are the same it is that of the numerators' differences; elsewhere it is linearised.
+/// If the denominators are the same, it is that of the numerators' differences; otherwise it is linearised.
 pub(crate) fn paired(pairs: &[Pair], others: &[Pair]) -> Vec<Pair> {
     assert_eq!(pairs.len(), others.len(), "one pair a sample");
     let both = || pairs.iter().zip(others);

@@ -2,16 +2,16 @@
 
 use crate::FEWEST;
 
-/// What a figure makes of a ratio of sums.
+/// How a figure is made from a ratio of sums.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scale {
     /// The ratio.
     Plain,
-    /// exp of it, as perplexity is of a loss.
+    /// exp of the ratio, like the perplexity of a loss.
     Exponential,
-    /// A share of hits, or a score with both ends: each sample has 0 to this, which is 1 or 100.
+    /// A share of hits, or a bounded score: each sample has 0 to this value, which is 1 or 100.
     Share(f64),
-    /// One such share less another: each sample has minus this to this.
+    /// One such share minus another: each sample has minus this value to this value.
     Gain(f64),
 }
 
@@ -24,7 +24,7 @@ impl Scale {
         }
     }
 
-    /// Its derivative.
+    /// The derivative of the figure.
     pub(crate) fn slope(self, ratio: f64) -> f64 {
         match self {
             Scale::Exponential => ratio.exp(),
@@ -32,7 +32,7 @@ impl Scale {
         }
     }
 
-    /// What no figure is below or above.
+    /// Smallest and largest possible figure.
     pub(crate) fn ends(self) -> (f64, f64) {
         match self {
             Scale::Plain => (f64::NEG_INFINITY, f64::INFINITY),
@@ -42,7 +42,7 @@ impl Scale {
         }
     }
 
-    /// What no difference of two figures is below or above.
+    /// Smallest and largest possible difference of two figures.
     pub(crate) fn ends_of_difference(self) -> (f64, f64) {
         match self {
             Scale::Plain | Scale::Exponential => (f64::NEG_INFINITY, f64::INFINITY),
@@ -55,30 +55,30 @@ impl Scale {
 /// A figure, or the difference of two, with a 95% interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
-    /// As measured.
+    /// The measured value.
     pub value: f64,
     /// Lower end of the interval.
     pub low: f64,
     /// Upper end of the interval.
     pub high: f64,
-    /// Standard error; NaN of one sample.
+    /// Standard error; NaN for one sample.
     pub stderr: f64,
-    /// Samples.
+    /// How many samples it is from.
     pub n: usize,
 }
 
 impl Estimate {
-    /// Whether a difference is told apart from none: its interval excludes 0, and it is of enough samples.
+    /// Whether a difference is told apart from none: its interval excludes 0, and there are enough samples.
     pub fn excludes_zero(&self) -> bool {
         self.n >= FEWEST && (self.low > 0.0 || self.high < 0.0)
     }
 
-    /// Without an interval.
+    /// A value without an interval.
     pub fn as_measured(value: f64, n: usize) -> Estimate {
         Estimate { value, low: value, high: value, stderr: f64::NAN, n }
     }
 
-    /// Within the ends of a scale.
+    /// Clamps it to the ends of a scale.
     pub(crate) fn within(self, (least, most): (f64, f64)) -> Estimate {
         Estimate { low: self.low.max(least), high: self.high.min(most), ..self }
     }
@@ -87,17 +87,17 @@ impl Estimate {
 /// The paired difference of one row of a table from another.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Comparison {
-    /// The difference, with the 95% interval of this pair by itself.
+    /// The difference, with the 95% interval of this pair alone.
     pub estimate: Estimate,
-    /// Lower end of the interval which holds for all pairs of rows of the table at once, in 95% of tables.
+    /// Lower end of the interval that holds for all pairs of rows of the table at once, in 95% of tables.
     pub low: f64,
     /// Upper end of that interval.
     pub high: f64,
 }
 
 impl Comparison {
-    /// Whether the two rows are told apart: the interval for all pairs at once excludes 0, and there are enough
-    /// samples. Marks, verdicts and `excludes_0` all go by this.
+    /// Whether the two rows are told apart: the interval for all pairs at once excludes 0, and there are
+    /// enough samples. Marks, verdicts and `excludes_0` all use this.
     pub fn told_apart(&self) -> bool {
         self.estimate.n >= FEWEST && (self.low > 0.0 || self.high < 0.0)
     }

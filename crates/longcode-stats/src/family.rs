@@ -1,16 +1,18 @@
 //! All rows of a table at once: how far two must be apart for a mark or a sentence to say so.
 //!
-//! The best of ten rows is the best of ten as measured, so single intervals tell rows apart that do not differ: the
-//! one that happens to be best, from those that happen to be worst. Marks, verdicts and `excludes_0` go by one
-//! threshold for every pair of rows instead, so no sentence names what a table does not tell apart.
+//! The best of ten rows is partly best by chance, so single intervals tell rows apart that do not differ: the
+//! one that happens to be best, from those that happen to be worst. Marks, verdicts and `excludes_0` use one
+//! threshold for every pair of rows instead, so no sentence claims a difference that the table does not
+//! support.
 //!
-//! It is one family of comparisons: half of the error that all of them may make together is left to those with the
-//! baseline, which verdicts and tables of differences are taken from, and half to all other pairs.
+//! All comparisons form one family: half of the error that they may make together goes to those with the
+//! baseline, which verdicts and tables of differences use, and half to all other pairs.
 //!
-//! Thresholds are found by simulation on the design itself, its strata and the weights of its samples: tables of
-//! rows that do not differ, with normal noise in every row, and with exponential noise (skewness 2) in every row but
-//! the baseline, which is what rows look like that sometimes fail, beside one that does not. What so few samples cannot
-//! show they do not show: no resampling of ten documents finds the eleventh, on which a row collapses.
+//! Thresholds are found by simulation on the design itself, its strata and the weights of its samples: tables
+//! of rows that do not differ, with normal noise in every row, and with exponential noise (skewness 2) in
+//! every row but the baseline, which is what rows that sometimes fail look like next to one that does not.
+//! Simulation cannot show what so few samples do not contain: no resampling of ten documents finds the
+//! eleventh, on which a row collapses.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -24,20 +26,20 @@ const TABLES: usize = 2_000;
 /// Which pair of the rows of a table is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Among {
-    /// One row with the baseline, in a table of so many rows, the baseline among them.
+    /// One row with the baseline, in a table of this many rows, including the baseline.
     Baseline(usize),
-    /// Two other rows, or two of a table without a baseline.
+    /// Two other rows, or two rows of a table without a baseline.
     Others(usize),
 }
 
 impl Among {
-    /// Whether there is but this one pair.
+    /// Whether this is the only pair.
     pub(crate) fn is_alone(self) -> bool {
         matches!(self, Among::Baseline(0..=2) | Among::Others(0..=2))
     }
 
-    /// The chance of an error that an exact interval of this pair may have, so that all pairs together leave 5%
-    /// (Bonferroni).
+    /// The chance of an error that an exact interval of this pair may have, so that all pairs together leave
+    /// 5% (Bonferroni).
     pub(crate) fn level(self) -> f64 {
         match self {
             _ if self.is_alone() => LEVEL,
@@ -47,8 +49,8 @@ impl Among {
     }
 }
 
-/// Which row is the best, the least of them (`sign` 1) or the greatest (-1), and whether each is told apart from it;
-/// none of no rows.
+/// Which row is the best, the least of them (`sign` 1) or the greatest (-1), and whether each is told apart
+/// from it; none if there are no rows.
 pub fn told_apart(
     bootstrap: &Bootstrap,
     rows: &[&[Pair]],
@@ -81,7 +83,7 @@ impl Thresholds {
         }
     }
 
-    /// Of a table of so many rows, more than two.
+    /// Thresholds for a table with this many rows, more than two.
     pub(crate) fn new(design: &Design, weights: &[f64], rows: usize) -> Thresholds {
         if !(FEWEST..=MANY).contains(&design.n()) {
             let degrees = design.degrees(weights);
@@ -104,18 +106,19 @@ impl Thresholds {
     }
 }
 
-/// Shares of tables of equal rows in which some are told apart, from the baseline and from others, with normal noise.
+/// Shares of tables of equal rows in which some are told apart, from the baseline and from others, with
+/// normal noise.
 const NORMAL: [f64; 2] = [LEVEL / 2.0, LEVEL / 2.0];
 
-/// The same with exponential noise, which tells the rows that have it from the baseline, that has none, more often
-/// than from each other.
+/// The same with exponential noise, which tells the rows that have it apart from the baseline, which has
+/// none, more often than from each other.
 const SKEWED: [f64; 2] = [0.06, 0.01];
 
 #[derive(Clone, Copy, PartialEq)]
 enum Noise {
-    /// Normal, in every row.
+    /// Normal in every row.
     Normal,
-    /// Exponential, in every row but the first, the baseline, which has none.
+    /// Exponential in every row but the first, the baseline, which has none.
     Skewed,
 }
 
@@ -132,7 +135,8 @@ impl<'a> Tables<'a> {
         Tables { design, weights, rows, rng: ChaCha8Rng::seed_from_u64(0) }
     }
 
-    /// The largest difference from the baseline, and that of two other rows, in each table, in standard errors.
+    /// The largest difference from the baseline, and between two other rows, in each table, in standard
+    /// errors.
     fn largest(&mut self, noise: Noise) -> Vec<[f64; 2]> {
         (0..TABLES).map(|_| self.table(noise)).collect()
     }

@@ -1,18 +1,19 @@
-//! What figures over samples are worth: 95% intervals, and which rows of a table are told apart.
+//! How certain figures over samples are: 95% intervals, and which rows of a table are told apart.
 //!
-//! A figure is a ratio of sums over samples (losses over tokens, hits over questions), or exp of one. Samples come in
-//! strata, a fixed number of each (the buckets of a task). Every row of a table sees the same samples, so differences
-//! are paired.
+//! A figure is a ratio of sums over samples (losses over tokens, hits over questions), or exp of one. Samples
+//! come in strata, a fixed number of each (the buckets of a task). Every row of a table sees the same
+//! samples, so differences are paired.
 //!
 //! | what | how |
 //! |---|---|
-//! | a mean, a loss, a perplexity, their paired differences | studentised bootstrap of residuals pooled over the strata ([`Bootstrap`]) |
+//! | a mean, a loss, a perplexity, their paired differences | studentised bootstrap of pooled residuals
+//! ([`Bootstrap`]) |
 //! | a share of hits | Clopper and Pearson's exact interval ([`share`]) |
-//! | a paired difference of two shares | Newcombe's square-and-add of exact limits, and McNemar's exact test |
-//! | all rows of a table at once | one threshold for every pair of rows ([`family`]), which marks and sentences share |
+//! | a paired difference of two shares | Newcombe's square-and-add of exact limits, McNemar's exact test |
+//! | all rows of a table at once | one threshold for every pair of rows, marks and sentences ([`family`]) |
 //!
 //! Below [`FEWEST`] samples no distribution-free two-sided test reaches 5%, so nothing is told apart there.
-//! What each of these holds to, by simulation, is in `tests/coverage.rs`.
+//! `tests/coverage.rs` checks by simulation how often each of these holds.
 //!
 //! ```
 //! use longcode_stats::{Among, Bootstrap, Design, Scale};
@@ -25,8 +26,8 @@
 //! assert!((found.estimate.value - 0.05).abs() < 0.01 && found.told_apart());
 //! ```
 //!
-//! [`Bootstrap`], [`Design`], [`Scale`], [`Among`], [`Estimate`], [`Comparison`] and [`told_apart`] are the stable face of this
-//! crate.
+//! [`Bootstrap`], [`Design`], [`Scale`], [`Among`], [`Estimate`], [`Comparison`] and [`told_apart`] are the
+//! stable face of this crate.
 
 mod bootstrap;
 mod design;
@@ -42,12 +43,12 @@ pub use estimate::{Comparison, Estimate, Scale};
 pub use family::{Among, told_apart};
 pub use sensitivity::{Sensitivity, sensitivity};
 
-/// Fewest samples by which anything is told apart: the smallest two-sided level of a sign test of `n` differences is
-/// 2^(1 - n).
+/// Fewest samples with which anything is told apart: the smallest two-sided level of a sign test of `n`
+/// differences is 2^(1 - n).
 pub const FEWEST: usize = 6;
 
-/// Chance of an error that intervals, marks and sentences leave.
+/// Chance of an error that intervals, marks and sentences allow.
 const LEVEL: f64 = 0.05;
 
-/// Samples beyond which Student's distribution does for a resampled one.
+/// Beyond this many samples Student's distribution replaces a resampled one.
 const MANY: usize = 100;

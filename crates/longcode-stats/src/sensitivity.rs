@@ -1,4 +1,4 @@
-//! What a difference owes to single samples, which no interval tells.
+//! How much a difference depends on single samples, which no interval shows.
 
 use crate::design::{paired, weights};
 use crate::{Among, Bootstrap, Comparison, Design, Pair, Scale};
@@ -14,14 +14,14 @@ pub struct Sensitivity {
     pub without_lowest: Comparison,
     /// The difference without the sample that raises it most.
     pub without_highest: Comparison,
-    /// The largest part that one sample has in the squared spread, 0 to 1: of the figure and of the samples weighing
-    /// alike, the lesser. A long document moves the figure most, and a short one varies most: neither is skewness.
-    /// Normal noise leaves one of 20 samples 0.2 to 0.4; where it is 0.7 all the others say little, and intervals hold
-    /// the truth in fewer than 95% of cases.
+    /// The largest share of one sample in the squared spread, 0 to 1: of the figure, or of the samples with
+    /// equal weights, whichever is less. A long document moves the figure most, and a short one varies most:
+    /// neither is skewness. With normal noise one of 20 samples has 0.2 to 0.4; at 0.7 all the others say
+    /// little, and intervals contain the truth in fewer than 95% of cases.
     pub largest_part: f64,
 }
 
-/// Of one row less another; none of fewer than 3 samples.
+/// The sensitivity of one row minus another; none for fewer than 3 samples.
 pub fn sensitivity(design: &Design, pairs: &[Pair], others: &[Pair], among: Among) -> Option<Sensitivity> {
     if design.n() < 3 {
         return None;

@@ -1,13 +1,14 @@
 //! Exact intervals of shares of hits, and of paired differences of two of them.
 //!
-//! Where few samples hit, or few miss, no interval by a standard error holds what it promises: with a true share of
-//! 0.05 a studentised one of 10 samples holds it in 36% of cases, as most often no sample hits and none has a spread.
+//! When few samples hit, or few miss, no interval from a standard error keeps its promise: with a true share
+//! of 0.05 a studentised one of 10 samples contains it in 36% of cases, as most often no sample hits and
+//! there is no spread.
 
 use statrs::distribution::{Beta, Binomial, ContinuousCDF, DiscreteCDF};
 
-/// Clopper and Pearson's interval (1934) of a share with `hits` of `n`, which holds the truth in at least
-/// `1 - level` of cases, also where samples of different strata have different shares (Hoeffding 1956). Hits need
-/// not be whole: a score between 0 and 1 varies no more than hits of the same mean do.
+/// Clopper and Pearson's interval (1934) of a share with `hits` of `n`, which contains the truth in at least
+/// `1 - level` of cases, even if samples of different strata have different shares (Hoeffding 1956). Hits
+/// need not be whole: a score between 0 and 1 varies no more than hits with the same mean.
 pub fn clopper_pearson(hits: f64, n: f64, level: f64) -> (f64, f64) {
     let quantile = |a: f64, b: f64, q: f64| Beta::new(a, b).map_or(f64::NAN, |beta| beta.inverse_cdf(q));
     let low = if hits <= 0.0 { 0.0 } else { quantile(hits, n - hits + 1.0, level / 2.0) };
@@ -20,11 +21,11 @@ pub fn clopper_pearson(hits: f64, n: f64, level: f64) -> (f64, f64) {
 pub struct Hits {
     /// Under both.
     pub both: u64,
-    /// Under the first alone.
+    /// Only under the first.
     pub first: u64,
-    /// Under the second alone.
+    /// Only under the second.
     pub second: u64,
-    /// Under none.
+    /// Under neither.
     pub none: u64,
 }
 
@@ -33,15 +34,15 @@ impl Hits {
         (self.both + self.first + self.second + self.none) as f64
     }
 
-    /// The share of the first less that of the second.
+    /// The share of the first minus that of the second.
     pub fn difference(&self) -> f64 {
         (self.first as f64 - self.second as f64) / self.n()
     }
 
-    /// Interval of the difference: square-and-add of both shares' exact limits with their correlation (Newcombe
-    /// 1998, method 10). It excludes 0 only where McNemar's exact test does. By computation over a grid of shares
-    /// and correlations at n = 6, 10, 20 and 30 it holds the truth in at least 96%, and excludes a true 0 in at most
-    /// 3%.
+    /// Interval of the difference: square-and-add of both shares' exact limits with their correlation
+    /// (Newcombe 1998, method 10). It excludes 0 only if McNemar's exact test does. By computation over a
+    /// grid of shares and correlations at n = 6, 10, 20 and 30 it contains the truth in at least 96%, and
+    /// excludes a true 0 in at most 3%.
     pub fn interval(&self, level: f64) -> (f64, f64) {
         let n = self.n();
         let (one, other) = ((self.both + self.first) as f64, (self.both + self.second) as f64);
@@ -56,7 +57,7 @@ impl Hits {
         if self.mcnemar() > level { (low.min(0.0), high.max(0.0)) } else { (low, high) }
     }
 
-    /// Phi, with Newcombe's correction where it is positive.
+    /// Phi, with Newcombe's correction if it is positive.
     fn correlation(&self) -> f64 {
         let [both, first, second, none] =
             [self.both, self.first, self.second, self.none].map(|count| count as f64);
@@ -66,8 +67,8 @@ impl Hits {
         if product > 0.0 { across / product } else { 0.0 }
     }
 
-    /// McNemar's exact two-sided p-value: of the samples that hit under one row alone, how likely is it that so many
-    /// are one row's.
+    /// McNemar's exact two-sided p-value: how likely it is that the samples that hit under only one row are
+    /// divided between the rows this unevenly.
     pub fn mcnemar(&self) -> f64 {
         let apart = self.first + self.second;
         let fewer = self.first.min(self.second);
@@ -83,7 +84,7 @@ mod tests {
         assert!((low - expected.0).abs() < 1e-4 && (high - expected.1).abs() < 1e-4, "{low} {high}");
     }
 
-    /// From R's binom.test.
+    /// Values from R's binom.test.
     #[test]
     fn exact_intervals_of_shares() {
         near(clopper_pearson(0.0, 10.0, 0.05), (0.0, 0.30850));

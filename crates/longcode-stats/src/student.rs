@@ -2,8 +2,8 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// By how many standard errors the mean of normal numbers is off with the chance `level`, to either side; NaN of no
-/// degrees of freedom.
+/// How many standard errors the mean of normal numbers is off, with the chance `level`, to either side; NaN
+/// without degrees of freedom.
 pub(crate) fn quantile(level: f64, degrees: f64) -> f64 {
     let distribution = StudentsT::new(0.0, 1.0, degrees);
     distribution.map_or(f64::NAN, |student| student.inverse_cdf(1.0 - level / 2.0))
@@ -13,7 +13,7 @@ pub(crate) fn quantile(level: f64, degrees: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// From printed tables.
+    /// Values from printed tables.
     #[test]
     fn quantiles() {
         let known = [

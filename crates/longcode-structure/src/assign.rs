@@ -10,13 +10,13 @@ pub struct Segments {
     pub index: Vec<u32>,
     /// The number of segments; 0 only without tokens.
     pub count: usize,
-    /// The unit that was used: the one asked for, or [`Unit::FALLBACK`], or the control of that.
+    /// The unit that was used: the requested one, or [`Unit::FALLBACK`], or the control of that.
     pub unit: Unit,
 }
 
 impl Segments {
-    /// Numbers the tokens by what they belong to. What goes back, as a special token without text at the
-    /// end may, stays in the segment before it.
+    /// Numbers the tokens by what they belong to. A token that goes back, as a special token without text at
+    /// the end may, stays in the segment before it.
     pub(super) fn numbered(owners: impl IntoIterator<Item = usize>, unit: Unit) -> Self {
         let mut furthest = None;
         let mut count = 0;
@@ -33,10 +33,9 @@ impl Segments {
 }
 
 /// The segments of a tokenised text (`docs/encodings.md`, "Segments").
-///
-/// `tokens` are the byte offsets `[start, end)` of each token, all of the text's. They may overlap, split a character, lie
-/// outside of the text, or be `(0, 0)` for a special token. Where no unit is found, [`Unit::FALLBACK`]
-/// is used, or a control of it. `draw` is used by [`super::Control::Shuffled`] alone.
+/// `tokens` are the byte offsets `[start, end)` of each token of the text. They may overlap, split a
+/// character, lie outside of the text, or be `(0, 0)` for a special token. If no unit is found,
+/// [`Unit::FALLBACK`] is used, or a control of it. Only [`super::Control::Shuffled`] uses `draw`.
 pub fn segments(source: &Source, tokens: &[(usize, usize)], unit: Unit, draw: Draw) -> Segments {
     let found = plain_segments(source, tokens, unit.without_control());
     match unit.control() {
@@ -45,7 +44,7 @@ pub fn segments(source: &Source, tokens: &[(usize, usize)], unit: Unit, draw: Dr
     }
 }
 
-/// The segments by a unit that is no control.
+/// The segments by a unit that is not a control.
 pub(super) fn plain_segments(source: &Source, tokens: &[(usize, usize)], unit: Unit) -> Segments {
     match (unit.number(), regions(source, unit)) {
         (Some(n), _) => Segments::numbered((0..tokens.len()).map(|t| t / n), unit),
@@ -62,8 +61,8 @@ pub(super) fn owner(text: &str, token: (usize, usize), regions: &[Region]) -> us
     regions.partition_point(|region| region.start <= byte).saturating_sub(1)
 }
 
-/// The first byte of a token that is not white space, or its first byte if all are. Bytes of a character
-/// that is white space are white space, also where the token begins inside of it.
+/// The first byte of a token that is not white space, or its first byte if all are. Bytes of a white space
+/// character are white space, even if the token begins inside of it.
 fn deciding_byte(text: &str, (start, end): (usize, usize)) -> usize {
     let from = text.floor_char_boundary(start);
     let mut chars = text[from..].char_indices().map(|(at, c)| (from + at, c)).take_while(|&(at, _)| at < end);
@@ -88,10 +87,10 @@ mod tests {
     fn figure_2() {
         let text = "def f(): a\ndef g()";
         let tokens = [(0, 3), (3, 5), (5, 8), (8, 10), (10, 11), (11, 14), (14, 18)];
-        // The second definition is not complete, so the first one's end is its boundary.
+        // The second definition is incomplete, so the boundary is the end of the first.
         let text = &format!("{text}: b");
         assert_eq!(plain_segments(&python(text), &tokens, Unit::FUNCTION).index, [0, 0, 0, 0, 1, 1, 1]);
-        // A line end that is one token with the statement stays with it.
+        // A line end that is in one token with the statement stays with it.
         let tokens = [(0, 3), (3, 5), (5, 8), (8, 9), (9, 11), (11, 14), (14, 18)];
         let got = plain_segments(&python(text), &tokens, Unit::FUNCTION);
         assert_eq!((got.index, got.count, got.unit), (vec![0, 0, 0, 0, 0, 1, 1], 2, Unit::FUNCTION));

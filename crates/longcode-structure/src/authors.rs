@@ -1,10 +1,10 @@
-//! The unit `function_authors`: what the extractor of HiRoPE's authors takes as units.
+//! The unit `function_authors`: the units of the extractor by HiRoPE's authors.
 //!
 //! These are the undecorated functions that are direct children of the module, and every class definition
-//! anywhere. Only starts are boundaries. A Python class starts at its `class`: its decorators are outside
-//! of the definition's node. In Java, the module is the compilation unit, and class-like
-//! declarations are classes. Elsewhere too the module is the file; what an `export`, a `template` or a
-//! conditional of the preprocessor holds is its child.
+//! anywhere. Only starts are boundaries. A Python class starts at its `class`: its decorators are outside of
+//! the definition's node. In Java, the module is the compilation unit, and class-like declarations are
+//! classes. In other languages too the module is the file; the contents of an `export`, a `template` or a
+//! preprocessor conditional are its children.
 
 use super::RegionKind;
 use super::outline::Outline;

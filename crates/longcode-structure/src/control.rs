@@ -1,5 +1,6 @@
-//! Controls of a unit: segments that share a number with the unit's own and follow nothing in the text. What an encoding
-//! gains by a unit and not by its controls is due to structure; the rest is due to the size of the segments.
+//! Controls of a unit: segments that share a number with the unit's own but do not follow the text. What an
+//! encoding gains from a unit and not from its controls is due to structure; the rest is due to the size of
+//! the segments.
 
 use std::fmt;
 use std::iter;
@@ -15,24 +16,24 @@ use super::{Segments, Source, Unit, regions};
 pub enum Control {
     /// As many segments of equal length: the same mean length, no structure.
     Even,
-    /// The same lengths in an order drawn by chance: the same lengths in the wrong places.
+    /// The same lengths in random order: the same lengths in the wrong places.
     Shuffled,
 }
 
-/// What the draws of one sample go by, so that they come out alike on every machine.
+/// The input of one sample's draws, so that they are the same on every machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Draw<'a> {
     /// The run's seed; 0 for commands without one.
     pub seed: u64,
-    /// SHA-256, in lowercase hex, of the sample's text as `samples.jsonl` has it, or of the bytes of a file.
+    /// SHA-256, in lowercase hex, of the sample's text as in `samples.jsonl`, or of the bytes of a file.
     pub hash: &'a str,
 }
 
 impl Control {
-    /// All of them.
+    /// All controls.
     pub const ALL: &[Control] = &[Control::Even, Control::Shuffled];
 
-    /// As written before the unit.
+    /// Its name, as written before the unit.
     pub fn name(self) -> &'static str {
         match self {
             Control::Even => "even",
@@ -40,7 +41,7 @@ impl Control {
         }
     }
 
-    /// What its segments are, in a line.
+    /// What its segments are, in one line.
     pub fn about(self) -> &'static str {
         match self {
             Control::Even => "as many segments as UNIT finds, of equal length in tokens",
@@ -55,8 +56,8 @@ impl Control {
         format!("{self}:UNIT")
     }
 
-    /// The control of segments that were found in a text. Each file is treated by itself, so that its start stays a
-    /// border.
+    /// The control of segments that were found in a text. Each file is treated separately, so that its start
+    /// stays a border.
     pub(super) fn of(self, found: &Segments, files: &[FileTokens], draw: Draw) -> Segments {
         let mut index = Vec::with_capacity(found.index.len());
         let mut count = 0;
@@ -69,7 +70,7 @@ impl Control {
         Segments { index, count: count as usize, unit: found.unit.with_control(self) }
     }
 
-    /// Lengths in tokens in place of those of one file's segments; as many, with the same sum.
+    /// New lengths in tokens for one file's segments: as many, with the same sum.
     fn lengths(self, mut lengths: Vec<usize>, file: usize, draw: Draw) -> Vec<usize> {
         match self {
             Control::Even => even(lengths.iter().sum(), lengths.len()),
@@ -111,8 +112,8 @@ pub(super) struct FileTokens {
     tokens: Range<usize>,
 }
 
-/// The files that own a token, in order. Their tokens cover all: what goes back, as a special token without text at the
-/// end may, stays in the file before it.
+/// The files that own a token, in order. Their tokens cover all: a token that goes back, as a special token
+/// without text at the end may, stays in the file before it.
 pub(super) fn files(source: &Source, tokens: &[(usize, usize)]) -> Vec<FileTokens> {
     let regions = regions(source, Unit::FILE).unwrap_or_default();
     let mut files: Vec<FileTokens> = Vec::new();
@@ -142,7 +143,7 @@ mod tests {
     use super::super::{Language, segments};
     use super::*;
 
-    /// Of the empty text.
+    /// Hash of the empty text.
     const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
     fn unit(name: &str) -> Unit {
@@ -227,8 +228,8 @@ mod tests {
     fn files_are_divided_by_what_tokens_begin_with() {
         let of = |number, tokens| FileTokens { number, tokens };
         let source = Source { text: "ab\ncd\n\nef\n", language: None, file_starts: &[0, 3, 6, 7] };
-        // The second token is the first file's line end with what follows; the third file has no token of its own; the
-        // last token has no text.
+        // The second token is the first file's line end with what follows; the third file has no token of its
+        // own; the last token has no text.
         let tokens = [(0, 0), (0, 2), (2, 5), (4, 7), (7, 9), (0, 0)];
         assert_eq!(files(&source, &tokens), [of(0, 0..2), of(1, 2..4), of(3, 4..6)]);
         assert_eq!(files(&Source { text: "", ..source }, &[(0, 0)]), [of(0, 0..1)]);

@@ -2,12 +2,12 @@
 
 use super::{Language, syntax};
 
-/// A function, method or class, by its name.
+/// A function, method or class, with its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
-    /// Unqualified, as written.
+    /// Its name, unqualified, as written.
     pub name: String,
-    /// The byte at which the definition begins; a Python decorator stands before it.
+    /// The byte at which the definition begins; a Python decorator comes before it.
     pub at: usize,
 }
 

@@ -1,9 +1,9 @@
 //! The unit `function`: every function or method definition that is not inside of another one.
 //!
-//! Methods of nested classes count; lambdas, local functions and methods of local classes are parts of
-//! what holds them. A method of an anonymous class counts where no method holds it, as in a field's
-//! initialiser; so does what a function without a name holds (a module of JavaScript that is the call of
-//! one), where no unit holds that. What is a function or a class says the language's entry.
+//! Methods of nested classes count; lambdas, local functions and methods of local classes are parts of what
+//! contains them. A method of an anonymous class counts if no method contains it, as in a field's
+//! initialiser; so do the contents of a function without a name (a JavaScript module that is the call of
+//! one), if no unit contains that. The language's entry defines what is a function or a class.
 
 use super::RegionKind;
 use super::language::Entry;
@@ -29,7 +29,7 @@ fn outline(parsed: &Parsed, text: &str) -> Outline {
     let mut definitions = Definitions::default();
     let mut comments = Vec::new();
     parsed.walk(text, |place, entry| {
-        // Inside of units too: a comment may lie between the last statement and the end of the tree's node.
+        // Inside of units too: a comment may be between the last statement and the end of the tree's node.
         if entry.is_comment(place) {
             comments.push(place.node.byte_range());
         }
@@ -44,7 +44,7 @@ fn outline(parsed: &Parsed, text: &str) -> Outline {
 struct Definitions {
     /// Up to here the text is a unit, in which nothing counts, or an attribute.
     unit_until: usize,
-    /// Up to here the text is a local class, whose methods are no units.
+    /// Up to here the text is a local class, whose methods are not units.
     local_until: usize,
     spans: Vec<Span>,
 }
@@ -79,7 +79,7 @@ impl Definitions {
     }
 }
 
-/// Both ends of every span, each with the innermost span it begins a part of.
+/// Both ends of every span, each with the innermost span of which it begins a part.
 fn boundaries(spans: Vec<Span>) -> Vec<Boundary> {
     let mut boundaries = Vec::with_capacity(2 * spans.len());
     let mut open: Vec<Span> = Vec::new();

@@ -7,7 +7,7 @@ use super::{Language, syntax};
 /// One occurrence of an identifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identifier<'t> {
-    /// As written.
+    /// The name, as written.
     pub name: &'t str,
     /// Its first byte.
     pub at: usize,
@@ -15,7 +15,7 @@ pub struct Identifier<'t> {
     pub defines: bool,
 }
 
-/// Every identifier, in the order of the text; what a parser makes up is none.
+/// Every identifier, in the order of the text; names that the parser makes up do not count.
 pub fn identifiers(text: &str, language: Language) -> Vec<Identifier<'_>> {
     let mut names_of_definitions = HashSet::new();
     let mut found = Vec::new();

@@ -2,9 +2,9 @@
 //! encodings number (`docs/encodings.md`, "Segments"; "function/class level" of HiRoPE, arXiv 2403.19115).
 //!
 //! A *region* is a stretch of bytes between two boundaries that a [`Unit`] puts into a text; the regions
-//! cover the text without gaps. A *segment* is what a region is to tokens: token `t` belongs to the
-//! region that holds its first byte that is not white space, and the regions that own a token are
-//! numbered 0, 1, 2, ... in order. [`regions()`] answers about bytes, [`segments`] about tokens.
+//! cover the text without gaps. A *segment* is the same for tokens: token `t` belongs to the region that
+//! holds its first byte that is not white space, and the regions that own a token are numbered 0, 1, 2, ...
+//! in order. [`regions()`] is about bytes, [`segments`] about tokens.
 //!
 //! ```text
 //! import os            region 0  between
@@ -18,17 +18,18 @@
 //!         pass
 //! ```
 //!
-//! Each kind of unit ([`UnitKind::ALL`]) is a file: `function.rs`, `authors.rs` and `statement.rs` take boundaries from
-//! tree-sitter's error-tolerant tree, `file.rs` from the text alone, and `tokens.rs` has none. What a function, a class
-//! or a statement is in a language, in `language/`. A text without any unit, as one whose parse is given up
-//! ([`is_given_up`]), is numbered by [`Unit::FALLBACK`].
+//! Each kind of unit ([`UnitKind::ALL`]) is a file: `function.rs`, `authors.rs` and `statement.rs` take
+//! boundaries from tree-sitter's error-tolerant tree, `file.rs` from the text alone, and `tokens.rs` has
+//! none. `language/` defines what a function, a class or a statement is in each language. A text without any
+//! unit, such as one whose parse is given up ([`is_given_up`]), is numbered by [`Unit::FALLBACK`].
 //!
-//! Every unit has controls ([`Control`]): as many segments of equal length, or the same lengths in an order drawn by
-//! chance ([`Draw`]), to tell what the places of the boundaries are worth from what the length of the segments is.
+//! Every unit has controls ([`Control`]): as many segments of equal length, or the same lengths in random
+//! order ([`Draw`]). They separate the effect of where the boundaries are from that of how long the segments
+//! are.
 //!
-//! **Known limit.** The index of a token may depend on later text, but only through where the parser
-//! opens and closes a unit. [`segments_prefix_only`] never looks ahead, so that comparing the two
-//! measures how much that matters.
+//! **Known limit.** The index of a token may depend on later text, but only through where the parser opens
+//! and closes a unit. [`segments_prefix_only`] never looks ahead, so comparing the two measures how much that
+//! matters.
 
 //!
 //! ```

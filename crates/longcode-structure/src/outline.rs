@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::RegionKind;
 
-/// A boundary, with what the region that begins there is.
+/// A boundary, and what the region that begins there is.
 #[derive(Debug, Clone)]
 pub(super) struct Boundary {
     /// Byte offset in the file.
@@ -13,10 +13,10 @@ pub(super) struct Boundary {
     pub name: Option<String>,
 }
 
-/// What one file is divided by.
+/// How one file is divided.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
-    /// In the order of the text.
+    /// Boundaries in the order of the text.
     pub boundaries: Vec<Boundary>,
     /// The comments, in the order of the text.
     pub comments: Vec<Range<usize>>,

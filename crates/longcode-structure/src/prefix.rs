@@ -1,4 +1,4 @@
-//! Segments that never look ahead, to measure how much a full parse does.
+//! Segments that never look ahead, to measure how much a full parse looks ahead.
 
 use std::ops::Range;
 
@@ -12,25 +12,26 @@ use super::unit::Divide;
 use super::{Language, Region, Segments, Source, Unit, syntax};
 use longcode_base::limits;
 
-/// Like [`super::segments`], but the index of token `t` depends on the text up to the end of token `t` alone.
+/// Like [`super::segments`], but the index of token `t` depends only on the text up to the end of token `t`.
 ///
-/// The text is parsed anew, incrementally, at every line end: a parse at every token costs several times
-/// as much and mostly sees errors. Tokens after the last line end so far lie in the last region, as
-/// new tokens do while generating. While no unit has been seen, tokens are numbered by
-/// [`Unit::FALLBACK`]; from the first unit on, a token's index goes up as the number of the region it lies in
-/// does. An index is never taken back: what a later parse says about earlier tokens is not used.
+/// The text is parsed anew, incrementally, at every line end: a parse at every token costs several times as
+/// much and mostly sees errors. Tokens after the last line end so far belong to the last region, as new
+/// tokens do while generating. Until a unit has been seen, tokens are numbered by [`Unit::FALLBACK`]; from
+/// the first unit on, a token's index rises with the number of its region. An index never changes: what a
+/// later parse says about earlier tokens is not used.
 ///
-/// What a language's entry mends elsewhere, conditionals and macros of C, is left as it is here.
+/// Repairs by a language's entry, for C's conditionals and macros, are not done here.
 ///
-/// The work is that of one walk over the tree a line, so quadratic in the text: meant for files, about
-/// 50 kB, not for repositories. A text of more than [`limits::PREFIX_BYTES`] is divided by [`Unit::FALLBACK`].
+/// The work is one walk over the tree for each line, so quadratic in the text: meant for files, about 50 kB,
+/// not for repositories. A text of more than [`limits::PREFIX_BYTES`] is divided by [`Unit::FALLBACK`].
 ///
-/// `None` for a control ([`Unit::control`]): it is made of how many segments the whole text has, or of how long they are.
+/// `None` for a control ([`Unit::control`]): it depends on how many segments the whole text has, or how long
+/// they are.
 pub fn segments_prefix_only(source: &Source, tokens: &[(usize, usize)], unit: Unit) -> Option<Segments> {
     if unit.control().is_some() {
         return None;
     }
-    // Counting tokens or files looks at nothing ahead.
+    // Counting tokens or files does not look ahead.
     let Divide::Tree(outline) = *unit.divide() else { return Some(plain_segments(source, tokens, unit)) };
     if source.text.len() > limits::PREFIX_BYTES {
         return Some(plain_segments(source, tokens, Unit::FALLBACK));
@@ -54,7 +55,7 @@ pub fn segments_prefix_only(source: &Source, tokens: &[(usize, usize)], unit: Un
 #[derive(Default)]
 struct Numbers {
     last: usize,
-    /// Number of a region less its place, fixed when the first unit appears.
+    /// Number of a region minus its place, fixed when the first unit appears.
     shift: Option<isize>,
 }
 
@@ -78,12 +79,12 @@ impl Numbers {
 /// The regions of a text of which only the beginning is known.
 struct Prefix<'a> {
     text: &'a str,
-    /// What a tree is divided by.
+    /// How a tree is divided.
     outline: fn(&Parsed, &str) -> Outline,
     parser: Parser,
-    /// The files not yet complete; the first is under way.
+    /// The files that are not complete yet; the first is in progress.
     files: std::iter::Peekable<std::vec::IntoIter<Range<usize>>>,
-    /// Regions of the complete files.
+    /// How many regions the complete files have.
     complete: usize,
     current: Growing,
     /// Up to here line ends have been looked for.
@@ -91,7 +92,7 @@ struct Prefix<'a> {
     found: bool,
 }
 
-/// The file under way.
+/// The file in progress.
 #[derive(Default)]
 struct Growing {
     trees: Option<Trees>,
@@ -114,8 +115,8 @@ impl<'a> Prefix<'a> {
         })
     }
 
-    /// Makes the text known up to byte `to`: the files complete by then, and the complete lines of the one
-    /// under way.
+    /// Makes the text known up to byte `to`: the files complete by then, and the complete lines of the one in
+    /// progress.
     fn grow(&mut self, to: usize) {
         let to = self.text.floor_char_boundary(to);
         if to <= self.seen {
@@ -136,7 +137,7 @@ impl<'a> Prefix<'a> {
         }
     }
 
-    /// Parses the file under way up to `len` bytes, if that is more than before.
+    /// Parses the file in progress up to `len` bytes, if that is more than before.
     fn parse(&mut self, start: usize, len: usize) {
         let Growing { trees, len: old, point, .. } = &mut self.current;
         if len <= *old {
@@ -162,7 +163,7 @@ impl<'a> Prefix<'a> {
         self.current = Growing { trees: Some(trees), len, point: end, regions };
     }
 
-    /// The place of the region that a token lies in, once a unit has been seen.
+    /// The place of a token's region, once a unit has been seen.
     fn owner(&self, token: (usize, usize)) -> Option<usize> {
         self.found.then(|| self.complete + owner(self.text, token, &self.current.regions))
     }

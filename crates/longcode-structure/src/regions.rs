@@ -31,7 +31,7 @@ pub struct Region {
     pub start: usize,
     /// The byte after the last one.
     pub end: usize,
-    /// The region's number, from 0. Tokens may be numbered lower: a region without one is skipped there.
+    /// The region's number, from 0. Token numbers may be lower, as they skip regions without tokens.
     pub segment: u32,
     /// What it is; comments that joined it do not change that.
     pub kind: RegionKind,
@@ -47,8 +47,8 @@ pub fn is_given_up(source: &Source) -> bool {
 
 /// Divides a text into regions, which are contiguous and cover it (`docs/encodings.md`, "Segments").
 ///
-/// `None`: no unit was found (for [`Unit::FUNCTION`], no function or method definition), the language is
-/// not known, or the unit knows no bytes ([`Unit::needs_tokens`]).
+/// `None` if no unit was found (for [`Unit::FUNCTION`], no function or method definition), the language is
+/// unknown, or the unit is not defined by bytes ([`Unit::needs_tokens`]).
 pub fn regions(source: &Source, unit: Unit) -> Option<Vec<Region>> {
     if unit.control().is_some() {
         return None;
@@ -67,7 +67,7 @@ pub fn regions(source: &Source, unit: Unit) -> Option<Vec<Region>> {
     }
 }
 
-/// The regions of all files, each of which has an outline; `None` where none has a unit.
+/// The regions of all files, each of which has an outline; `None` if none has a unit.
 fn divided(source: &Source, mut outline: impl FnMut(&str) -> Outline) -> Option<Vec<Region>> {
     let mut regions = Vec::new();
     let mut found = false;
@@ -149,7 +149,7 @@ fn is_blank(region: &Region, text: &str, comments: &mut &[Range<usize>]) -> bool
     is_white(&text[at..region.end])
 }
 
-/// White space, to which a byte order mark counts here: it is no code of its own.
+/// White space; a byte order mark counts as white space too.
 fn is_white(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || c == '\u{feff}')
 }
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn files_are_divided_by_themselves() {
-        // The first file ends in a comment, the second is only one, the third has an open bracket.
+        // The first file ends in a comment, the second is only a comment, the third has an open bracket.
         let files = ["def f(): pass\n# end\n", "# nothing\n", "x = (\n", "def g(): pass\n"];
         let starts: Vec<usize> = (0..4).map(|n| files[..n].concat().len()).collect();
         let text = files.concat();

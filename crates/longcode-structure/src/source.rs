@@ -4,15 +4,15 @@ use std::ops::Range;
 
 use super::Language;
 
-/// A source text, which may be several files one after the other.
+/// A source text, which may consist of several files one after another.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
     /// The whole text; below 4 GiB, the range of the parser's offsets.
     pub text: &'a str,
-    /// The language of every file; `None`: not one whose structure is known.
+    /// The language of every file; `None` if it is not supported.
     pub language: Option<Language>,
-    /// The byte offsets at which the files begin; empty or `[0]`: one file. Text before the first offset
-    /// counts as a file of its own. Each file is parsed by itself, and its start is a boundary.
+    /// The byte offsets at which the files begin; empty or `[0]` for one file. Text before the first offset
+    /// counts as a separate file. Each file is parsed separately, and its start is a boundary.
     pub file_starts: &'a [usize],
 }
 

@@ -1,5 +1,5 @@
-//! The unit `statement`: a boundary at the start of every statement at any depth. What is a statement says
-//! the language's entry.
+//! The unit `statement`: a boundary at the start of every statement at any depth. The language's entry
+//! defines what is a statement.
 
 use super::RegionKind;
 use super::outline::Outline;
@@ -84,7 +84,7 @@ mod tests {
             "{ ",
             "o(); } } ",
             "int z = switch (x) { case 1 -> ",
-            // The grammar makes no difference between a value and a statement here.
+            // The grammar does not distinguish a value from a statement here.
             "2; default -> { ",
             "yield 3; } }; ",
             "l: ",

@@ -1,9 +1,9 @@
 //! Parsing, and walks over syntax trees that do not recurse: sources may be nested thousands deep.
 //!
-//! A parse is given up where it takes far more work than sources do ([`parse`]), and not begun where it would
-//! ([`estimate`]): the Python grammar's scanner takes
-//! time quadratic in the length of a run of comment lines inside of a block, and some megabytes of noise take hours.
-//! Blocks nested about 500 deep are errors to that scanner.
+//! A parse is given up when it takes far more work than sources do ([`parse`]), and not begun when it would
+//! ([`estimate`]): the Python grammar's scanner takes time quadratic in the length of a run of comment lines
+//! inside of a block, and some megabytes of noise take hours. Blocks nested about 500 deep are errors to that
+//! scanner.
 
 use std::cell::Cell;
 use std::ops::{ControlFlow, Range};
@@ -18,13 +18,13 @@ use longcode_base::limits;
 /// A parser of a language, one for each of its dialects.
 pub(super) struct Parser(Vec<(tree_sitter::Parser, &'static Entry)>);
 
-/// What the dialects make of a text, up to the first that leaves nothing unread.
+/// How the dialects read a text, up to the first that leaves nothing unread.
 pub(super) struct Trees(Vec<Reading>);
 
 struct Reading {
-    /// Of the text as it is.
+    /// The tree of the text itself.
     tree: Tree,
-    /// Of the text as the entry mends it, if that leaves less unread.
+    /// The tree of the text repaired by the entry, if that leaves less unread.
     mended: Option<Mended>,
 }
 
@@ -34,15 +34,15 @@ struct Mended {
     tree: Tree,
 }
 
-/// A text's tree, and whose grammar it is of.
+/// A text's tree, and the entry whose grammar it is from.
 pub(super) struct Parsed<'t> {
     pub tree: &'t Tree,
     pub entry: &'static Entry,
-    /// What the grammar read, if it is not the text itself.
+    /// What the grammar read, if not the text itself.
     mended: Option<&'t str>,
 }
 
-/// A parser of the language; `None` where the grammar does not fit the parser library.
+/// A parser for the language; `None` if the grammar does not fit the parser library.
 pub(super) fn parser(language: Language) -> Option<Parser> {
     let mut parsers = Vec::new();
     let mut next = Some(language.entry());
@@ -61,8 +61,8 @@ impl Parser {
         self.read(text, None, mended)
     }
 
-    /// Parses a text that grows, of which `known` are the trees so far, as it is: what is mended would have to be
-    /// parsed anew each time, and for what has only begun to be told it would mend too much.
+    /// Parses a growing text without repairs, with `known` the trees so far: repairs would have to be parsed
+    /// anew each time, and would repair too much of what has only begun.
     pub(crate) fn parse_growing(&mut self, text: &str, known: Option<&Trees>) -> Trees {
         self.read(text, known, |_, _, _, _| None)
     }
@@ -101,10 +101,10 @@ impl Parser {
     }
 }
 
-/// Gives a better tree of a text than the one there is.
+/// Gives a better tree for a text than the existing one.
 type Mending = fn(&mut tree_sitter::Parser, &Entry, &str, &Tree) -> Option<Mended>;
 
-/// The tree of what the entry's steps make of a text that its grammar does not read.
+/// The tree of a text repaired by the entry's steps, which its grammar does not read.
 fn mended(parser: &mut tree_sitter::Parser, entry: &Entry, text: &str, tree: &Tree) -> Option<Mended> {
     let mut least = unread(tree);
     let mut best: Option<Mended> = None;
@@ -127,7 +127,7 @@ fn mended(parser: &mut tree_sitter::Parser, entry: &Entry, text: &str, tree: &Tr
     best
 }
 
-/// How often a text may be parsed to mend it, at least once.
+/// How often a text may be parsed to repair it, at least once.
 fn parses_within(parser: &mut tree_sitter::Parser, text: &str, entry: &Entry) -> usize {
     let most = entry.mends.len();
     if text.len() <= limits::MEND_LOOK_FROM {
@@ -149,7 +149,7 @@ impl Trees {
         self.0.is_empty()
     }
 
-    /// Tells the trees of a change of the text.
+    /// Passes a change of the text on to the trees.
     pub(crate) fn edit(&mut self, edit: &InputEdit) {
         for reading in &mut self.0 {
             reading.tree.edit(edit);
@@ -157,9 +157,11 @@ impl Trees {
     }
 }
 
-/// A text's tree; none where it takes far more work than sources do. What counts is not time, so that a text has the
-/// same segments on every machine: how often the parser moves to another place of the text, and how many hundreds of
-/// steps it takes. Of 1,341 real files none took more than 12 of the first and 24 of the second for each KiB.
+/// A text's tree; none if it takes far more work than sources do. Work is not measured in time, so that a
+/// text has the same segments on every machine, but by how often the parser moves to another place in the
+/// text, and how many hundreds of steps it takes. Of 1,341 real files none took more than 12 of the first and
+/// 24 of the second for each KiB.
+/// for each KiB.
 pub(super) fn parse(parser: &mut tree_sitter::Parser, text: &str, known: Option<&Tree>) -> Option<Tree> {
     const READ: usize = 1024;
     let most = |[base, of_each]: [usize; 2]| base + of_each * (text.len() / READ);
@@ -174,20 +176,21 @@ pub(super) fn parse(parser: &mut tree_sitter::Parser, text: &str, known: Option<
     };
     let mut go_on = |_: &tree_sitter::ParseState| {
         steps += 1;
-        match reads.get() > most_reads || steps > most_steps {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+        if reads.get() > most_reads || steps > most_steps {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
         }
     };
     let options = ParseOptions::new().progress_callback(&mut go_on);
     let tree = parser.parse_with_options(&mut read, known, Some(options));
-    // What was given up would be gone on with.
+    // Otherwise the next parse would continue this one.
     parser.reset();
     tree.filter(|_| reads.get() <= most_reads)
 }
 
-/// How much of a text its grammar can make nothing of: the bytes of what stands in errors and belongs to no
-/// construct, and as many as a short word for each token that it makes up.
+/// How much of a text its grammar cannot read: the bytes of what is in errors and belongs to no construct,
+/// and as many as a short word for each token that it makes up.
 fn unread(tree: &Tree) -> usize {
     const MADE_UP: usize = 8;
     let mut cursor = tree.walk();
@@ -221,10 +224,11 @@ pub fn parses(text: &str, language: Language) -> bool {
     parser.best(&trees).is_some_and(|parsed| !parsed.tree.root_node().has_error())
 }
 
-/// Where the first node, in the order of the text, lies that a query in the terms of the language's grammar captures.
+/// Where the first node, in the order of the text, is that a query in the terms of the language's grammar
+/// captures.
 ///
 /// # Panics
-/// When it is no query of that grammar.
+/// When it is not a query of that grammar.
 pub fn first_captured(text: &str, language: Language, query: &str) -> Option<Range<usize>> {
     let grammar = (language.entry().grammar)();
     let mut parser = tree_sitter::Parser::new();
@@ -246,18 +250,18 @@ pub(super) fn visit(text: &str, language: Language, visit: impl FnMut(&Place, &'
     }
 }
 
-/// A node where a walk meets it.
+/// A node as a walk meets it.
 pub(super) struct Place<'a> {
     pub node: Node<'a>,
     /// The nodes above it, the root first.
     pub above: &'a [Node<'a>],
-    /// Whether it stands at the top of its file, in nothing but what the entry says is passed.
+    /// Whether it is at the top of its file, in nothing but transparent nodes as the entry defines.
     pub is_in_top: bool,
-    /// Where the attributes begin that stand before it, beside it.
+    /// Where the attributes next to it begin, if it has any.
     pub attributes: Option<usize>,
     /// The whole text.
     pub text: &'a str,
-    /// What the grammar read in its place: spaces stand for what was taken out.
+    /// What the grammar read instead: spaces replace what was taken out.
     pub read: &'a str,
 }
 
@@ -271,7 +275,7 @@ impl Place<'_> {
         self.above.last().map_or("", Node::kind)
     }
 
-    /// The kind of the parent's parent; empty where there is none.
+    /// The kind of the parent's parent; empty if there is none.
     pub(crate) fn grandparent(&self) -> &'static str {
         self.above.iter().rev().nth(1).map_or("", Node::kind)
     }
@@ -282,7 +286,7 @@ impl Parsed<'_> {
     pub(crate) fn walk(&self, text: &str, mut visit: impl FnMut(&Place, &'static Entry)) {
         let read = self.mended.unwrap_or(text);
         let mut cursor = self.tree.walk();
-        // Of the nodes above, and whether what stands in them stands at the top.
+        // The nodes above, and whether their contents are at the top.
         let (mut above, mut tops) = (Vec::new(), Vec::new());
         let mut passed = Attributes::default();
         loop {
@@ -306,12 +310,12 @@ impl Parsed<'_> {
     }
 }
 
-/// The attributes that a walk has passed since the last node that is none.
+/// The attributes since the last node that is not one.
 #[derive(Default)]
 struct Attributes(Option<Range<usize>>);
 
 impl Attributes {
-    /// Where those of a node begin.
+    /// Where the attributes of a node begin.
     fn before(&mut self, node: Node, entry: &Entry) -> Option<usize> {
         let kind = node.kind();
         if self.0.as_ref().is_some_and(|passed| node.end_byte() <= passed.end) {
@@ -320,7 +324,7 @@ impl Attributes {
             self.0.get_or_insert(node.byte_range()).end = node.end_byte();
             None
         } else if entry.comments.contains(&kind) {
-            // With what a comment consists of.
+            // Including the parts of a comment.
             self.0.as_mut()?.end = node.end_byte();
             None
         } else {

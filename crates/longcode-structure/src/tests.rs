@@ -1,9 +1,9 @@
-//! Tests of the whole, and what the tests of the units share.
+//! Tests of the whole crate, and what the tests of the units share.
 
 use super::*;
 use longcode_base::limits;
 
-/// A source with most of what the units look at.
+/// A source with most constructs that the units distinguish.
 pub(crate) const PYTHON: &str = "\
 # licence
 import os, sys
@@ -58,12 +58,12 @@ pub(crate) fn shown_in(text: &str, language: Language, unit: Unit) -> Vec<String
     shown(text, &regions)
 }
 
-/// What regions hold, without what they are.
+/// The texts of regions, without their kinds.
 pub(crate) fn texts(shown: Vec<String>) -> Vec<String> {
     shown.iter().map(|region| region.split_once('|').unwrap().1.to_string()).collect()
 }
 
-/// A special token, then up to four bytes each.
+/// A special token, then up to four bytes for each.
 pub(crate) fn tokens_of(text: &str) -> Vec<(usize, usize)> {
     let pieces = (0..text.len()).step_by(4).map(|at| at..text.len().min(at + 4));
     std::iter::once((0, 0))
@@ -73,7 +73,7 @@ pub(crate) fn tokens_of(text: &str) -> Vec<(usize, usize)> {
         .collect()
 }
 
-/// From 0, in steps of 0 or 1, up to the count.
+/// Checks that indices go from 0, in steps of 0 or 1, up to the count.
 pub(crate) fn assert_counts(segments: &Segments) {
     assert_eq!(segments.index.first().copied().unwrap_or_default(), 0);
     assert!(segments.index.windows(2).all(|pair| pair[1] == pair[0] || pair[1] == pair[0] + 1));
@@ -205,7 +205,9 @@ fn hard_sources_are_covered_and_counted() {
     }
 }
 
-/// What takes far more work than sources do is given up after a number of steps; what is only long or deep is not.
+/// A parse that takes far more work than sources do is given up after a number of steps; one that is only
+/// long or deep is not.
+/// not.
 #[test]
 fn parses_are_given_up() {
     fn source(text: &str, language: Language) -> Source<'_> {
@@ -229,8 +231,8 @@ fn parses_are_given_up() {
     }
 }
 
-/// A hundred thousand parts, nested or one after the other: an end, whatever the parser makes of it, without recursion.
-/// (Ten times as many take the same few seconds: work is looked at before it is done.)
+/// A hundred thousand parts, nested or one after the other: an end, whatever the parser makes of it, without
+/// recursion. (Ten times as many take the same few seconds: work is looked at before it is done.)
 #[test]
 fn a_hundred_thousand_parts_come_to_an_end() {
     const MANY: usize = 100_000;

@@ -1,4 +1,4 @@
-//! The unit `tokens:N`: so many tokens each, whatever the text says. [`super::segments`] counts them.
+//! The unit `tokens:N`: this many tokens each, whatever the text. [`super::segments`] counts them.
 
 use super::unit::{Divide, UnitKind};
 

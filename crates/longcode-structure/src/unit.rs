@@ -1,4 +1,4 @@
-//! What a segment is made of: the kinds of units there are, and a unit as users write it.
+//! What a segment is: the kinds of units, and a unit as users write it.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -11,30 +11,30 @@ use super::outline::Outline;
 use super::syntax::Parsed;
 use super::{Control, authors, file, function, statement, tokens};
 
-/// A kind of unit. Its file has its entry, and [`UnitKind::ALL`] names it: parsing, error messages, help and the checks of
-/// the documents come from there.
+/// A kind of unit. Its file has its entry, and [`UnitKind::ALL`] lists it; parsing, error messages, help and
+/// the checks of the documents use that list.
 pub struct UnitKind {
-    /// As written in configs, without the `:N` of `tokens:N`.
+    /// Its name in configs, without the `:N` of `tokens:N`.
     pub name: &'static str,
-    /// Where its boundaries are, in a line.
+    /// Where its boundaries are, in one line.
     pub about: &'static str,
     /// How it divides one file.
     pub(super) divide: Divide,
 }
 
-/// What a unit needs of a file to divide it, and how it does so.
+/// What a unit needs from a file to divide it, and how it does so.
 pub(super) enum Divide {
-    /// The tree of the parser, so a language that is known here.
+    /// The parser's tree, so a supported language.
     Tree(fn(&Parsed, &str) -> Outline),
-    /// The text alone. No boundary may depend on what follows the line it stands in:
-    /// [`super::segments_prefix_only`] does not divide the text anew at every line.
+    /// Only the text. No boundary may depend on what follows its line: [`super::segments_prefix_only`] does
+    /// not divide the text anew at every line.
     Text(fn(&str) -> Outline),
-    /// Nothing but the number of tokens: so many each. Written with a number, as `tokens:128`.
+    /// Only the number of tokens: this many each. Written with a number, as `tokens:128`.
     Tokens,
 }
 
 impl UnitKind {
-    /// All kinds. A new one is a file beside this one and a name here.
+    /// All kinds. A new one is a file in this folder and a name here.
     pub const ALL: &[UnitKind] =
         &[function::ENTRY, authors::ENTRY, statement::ENTRY, tokens::ENTRY, file::ENTRY];
 
@@ -45,7 +45,7 @@ impl UnitKind {
     }
 }
 
-/// A kind is the same where its name is.
+/// Kinds are equal if their names are.
 impl PartialEq for UnitKind {
     fn eq(&self, other: &UnitKind) -> bool {
         self.name == other.name
@@ -60,14 +60,14 @@ impl Hash for UnitKind {
     }
 }
 
-/// The unit that segments are made of (`docs/encodings.md`, "Segments"). Written `function`,
-/// `function_authors`, `statement`, `tokens:N`, `file`, or a control of one of them, `even:UNIT` or `shuffled:UNIT`; also
-/// in serde.
+/// The unit of segments (`docs/encodings.md`, "Segments"). Written `function`, `function_authors`,
+/// `statement`, `tokens:N`, `file`, or a control of one of them, `even:UNIT` or `shuffled:UNIT`; also in
+/// serde.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Unit {
     kind: &'static UnitKind,
-    /// The number of `tokens:N`, which has one, and no other kind does.
+    /// The number of `tokens:N`; no other kind has one.
     number: Option<NonZeroUsize>,
     control: Option<Control>,
 }
@@ -75,13 +75,13 @@ pub struct Unit {
 impl Unit {
     /// Functions and methods, and the code of classes and modules between them.
     pub const FUNCTION: Unit = Unit::of(&function::ENTRY);
-    /// What the extractor of HiRoPE's authors takes as units.
+    /// The units of the extractor by HiRoPE's authors.
     pub const FUNCTION_AUTHORS: Unit = Unit::of(&authors::ENTRY);
     /// Statements at any depth.
     pub const STATEMENT: Unit = Unit::of(&statement::ENTRY);
     /// The files of a prompt.
     pub const FILE: Unit = Unit::of(&file::ENTRY);
-    /// What is used for a text in which no unit is found: 128 tokens each.
+    /// The unit for a text in which no unit is found: 128 tokens each.
     pub const FALLBACK: Unit = Unit::tokens(Self::FALLBACK_TOKENS);
 
     pub(super) const FALLBACK_TOKENS: NonZeroUsize = NonZeroUsize::new(128).unwrap();
@@ -90,40 +90,41 @@ impl Unit {
         Unit { kind, number: None, control: None }
     }
 
-    /// So many tokens each.
+    /// This many tokens each.
     pub const fn tokens(number: NonZeroUsize) -> Unit {
         Unit { kind: &tokens::ENTRY, number: Some(number), control: None }
     }
 
-    /// Every unit as it is written, for help and error messages: `function, ..., tokens:N or file, or a control of one:
-    /// even:UNIT or shuffled:UNIT`.
+    /// Every unit as it is written, for help and error messages: `function, ..., tokens:N or file, or a
+    /// control of one: even:UNIT or shuffled:UNIT`.
     pub fn choices() -> String {
         let controls = listed(Control::ALL.iter().map(|control| control.form()));
         format!("{}, or a control of one: {controls}", plain_choices())
     }
 
-    /// The control that it is, where it is one of another unit.
+    /// Its control, if it is a control of another unit.
     pub fn control(self) -> Option<Control> {
         self.control
     }
 
-    /// The unit itself, where it is a control of one.
+    /// The unit itself, without a control.
     pub fn without_control(self) -> Unit {
         Unit { control: None, ..self }
     }
 
-    /// A control of it, in place of the one that it may be.
+    /// A control of it, replacing any other.
     pub fn with_control(self, control: Control) -> Unit {
         Unit { control: Some(control), ..self }
     }
 
-    /// Whether it, or what it is a control of, is found in a parser's tree, so that a text in a language without one has
-    /// none.
+    /// Whether it, or the unit it controls, is found in a parser's tree, so that a text in an unsupported
+    /// language has none.
     pub fn needs_tree(self) -> bool {
         matches!(self.kind.divide, Divide::Tree(_))
     }
 
-    /// Whether its boundaries lie between tokens and not at bytes, so that [`super::regions()`] has no answer.
+    /// Whether its boundaries are between tokens and not at bytes, so that [`super::regions()`] has no
+    /// answer.
     pub fn needs_tokens(self) -> bool {
         self.control.is_some() || matches!(self.kind.divide, Divide::Tokens)
     }
@@ -133,13 +134,13 @@ impl Unit {
         &self.kind.divide
     }
 
-    /// Tokens each, where it is made of a number of them.
+    /// Tokens of each segment, if it is made of a number of them.
     pub(super) fn number(self) -> Option<NonZeroUsize> {
         self.number
     }
 }
 
-/// The units that are no controls, as they are written.
+/// The units that are not controls, as they are written.
 fn plain_choices() -> String {
     listed(UnitKind::ALL.iter().map(UnitKind::form))
 }
@@ -153,7 +154,7 @@ fn listed(names: impl Iterator<Item = String>) -> String {
     }
 }
 
-/// A text that names no [`Unit`]: what is wrong with it, and the choices.
+/// A text that does not name a [`Unit`]: what is wrong with it, and the choices.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UnitError(String);
@@ -209,14 +210,14 @@ impl FromStr for Unit {
     }
 }
 
-/// A control and what stands behind it.
+/// A control and what follows it.
 fn split_control(text: &str) -> Option<(Control, &str)> {
     let (name, unit) = text.split_once(':')?;
     let control = Control::ALL.iter().find(|control| control.name() == name)?;
     Some((*control, unit))
 }
 
-/// A unit that is no control, of its name.
+/// The unit with this name, which is not a control.
 fn plain(text: &str) -> Option<Unit> {
     let (name, number) = match text.split_once(':') {
         Some((name, number)) => (name, Some(number)),

@@ -1,9 +1,10 @@
 //! How much work a parse would be, before it is done.
 //!
-//! Where a grammar can make nothing of a text, every token is an error, and each error tries every symbol of the
-//! grammar: a megabyte of such takes minutes. Where a text is ambiguous, several readings go on side by side. Neither
-//! is seen in the number of the parser's steps. So of a long text some pieces are parsed first, and what the parser
-//! then says of itself is counted: that is the same on every machine, as a time would not be.
+//! If a grammar cannot read a text at all, every token is an error, and each error tries every symbol of the
+//! grammar: a megabyte of that takes minutes. If a text is ambiguous, several readings are followed at once.
+//! Neither shows in the number of the parser's steps. So some pieces of a long text are parsed first, and
+//! what the parser then reports about itself is counted: that is the same on every machine, as a time would
+//! not be.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -12,14 +13,14 @@ use tree_sitter::LogType;
 
 use super::syntax::parse;
 
-/// Pieces of a text that are parsed to see how much work it is.
+/// Pieces of a text that are parsed to estimate its work.
 const PIECES: usize = 8;
-/// Bytes of one.
+/// Bytes of a piece.
 const PIECE: usize = 4096;
-/// What an error takes, in things that the parser does otherwise.
+/// The cost of an error, in other operations of the parser.
 const ERROR: u64 = 300;
 
-/// The work that a text would be to a parser, in things that it does: a thousand take 0.1 to 0.3 ms.
+/// The work of parsing a text, in operations of the parser: a thousand take 0.1 to 0.3 ms.
 pub(super) fn estimate(parser: &mut tree_sitter::Parser, text: &str) -> u64 {
     let work = Rc::new(Cell::new(0));
     let counted = work.clone();

@@ -1,8 +1,8 @@
-//! What comes back from a model: losses of a text, or text.
+//! What a model returns: losses of a text, or text.
 
 use serde::{Deserialize, Serialize};
 
-/// What the model says of each token of a sequence but the first.
+/// The model's scores for each token of a sequence but the first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TokenScores {
     /// `nll[t]`: negative log-likelihood of token `t + 1` given tokens `0..=t`, nats.
@@ -12,12 +12,12 @@ pub struct TokenScores {
 }
 
 impl TokenScores {
-    /// Mean negative log-likelihood, nats a token; NaN of a sequence with nothing to predict.
+    /// Mean negative log-likelihood, nats a token; NaN for a sequence with nothing to predict.
     pub fn loss(&self) -> f64 {
         self.nll.iter().map(|&nll| f64::from(nll)).sum::<f64>() / self.nll.len() as f64
     }
 
-    /// Share of tokens predicted right; NaN of a sequence with nothing to predict.
+    /// Share of tokens predicted right; NaN for a sequence with nothing to predict.
     pub fn accuracy(&self) -> f64 {
         self.correct.iter().filter(|&&correct| correct).count() as f64 / self.correct.len() as f64
     }
@@ -28,7 +28,7 @@ impl TokenScores {
 pub struct Limits {
     /// Most tokens that are generated.
     pub max_new_tokens: usize,
-    /// Whether a text is all that is wanted; asked after every token.
+    /// Whether a text is complete; asked after every token.
     pub stop: fn(&str) -> bool,
 }
 
@@ -49,8 +49,8 @@ pub struct Generation {
 pub enum Ended {
     /// The model gave an end-of-sequence token.
     EndOfSequence,
-    /// There were as many tokens as wanted.
+    /// It has the requested number of tokens.
     MaxNewTokens,
-    /// The text was all that is wanted.
+    /// The text is complete.
     Stop,
 }

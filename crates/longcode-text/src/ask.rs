@@ -1,4 +1,4 @@
-//! How a prompt is put to a model: as it stands, or as what a user says in the model's chat template.
+//! How a prompt is given to a model: unchanged, or as a user's message in the model's chat template.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use super::chat::{Asked, ChatTemplate};
 use super::{TextSide, Tokenizer, Tokens};
 use longcode_base::error::Result;
 
-/// How a prompt is put to a model. Written `raw`, `chat`.
+/// How a prompt is given to a model. Written `raw`, `chat`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PromptStyle {
@@ -22,36 +22,38 @@ pub enum PromptStyle {
 /// A prompt as a model reads it.
 #[derive(Debug, Clone)]
 pub struct Prompt {
-    /// With what a chat template says around it.
+    /// The text, including what a chat template puts around it.
     pub text: String,
     /// Its tokens.
     pub tokens: Tokens,
-    /// The byte offsets at which its files begin; what a chat template says around the prompt are files of its own.
+    /// The byte offsets at which its files begin; what a chat template puts around the prompt counts as
+    /// separate files.
     pub file_starts: Vec<usize>,
-    /// Where in the text stands what was asked.
+    /// Where in the text the question is.
     said: Range<usize>,
-    /// Bytes of what was asked that the template left out at its beginning.
+    /// Bytes that the template trimmed from the start of the question.
     trimmed: usize,
 }
 
 impl Prompt {
-    /// Where in the text stands a byte of what was asked.
+    /// Where in the text a byte of the question is.
     pub fn place(&self, byte: usize) -> usize {
         (self.said.start + byte.saturating_sub(self.trimmed)).min(self.said.end)
     }
 }
 
-/// Puts prompts to one model.
+/// Gives prompts to one model.
 pub struct PromptFormatter<'a> {
     tokenizer: &'a Tokenizer,
     chat: Option<ChatTemplate>,
 }
 
 impl<'a> PromptFormatter<'a> {
-    /// One that puts prompts in that style.
+    /// A formatter for this style.
     ///
     /// # Errors
-    /// [`longcode_base::error::ErrorKind::Tokenizer`] for [`PromptStyle::Chat`] of a model without a chat template.
+    /// [`longcode_base::error::ErrorKind::Tokenizer`] for [`PromptStyle::Chat`] with a model without a chat
+    /// template.
     pub fn new(style: PromptStyle, model: &'a dyn TextSide) -> Result<PromptFormatter<'a>> {
         let chat = match style {
             PromptStyle::Raw => None,
@@ -60,7 +62,7 @@ impl<'a> PromptFormatter<'a> {
         Ok(PromptFormatter { tokenizer: model.tokenizer(), chat })
     }
 
-    /// The model's.
+    /// The model's tokenizer.
     pub fn tokenizer(&self) -> &'a Tokenizer {
         self.tokenizer
     }
@@ -68,7 +70,8 @@ impl<'a> PromptFormatter<'a> {
     /// The prompt of a text whose files begin at `file_starts`.
     ///
     /// # Errors
-    /// [`longcode_base::error::ErrorKind::Tokenizer`] when the text cannot be tokenized, or the chat template refuses it.
+    /// [`longcode_base::error::ErrorKind::Tokenizer`] when the text cannot be tokenized, or the chat template
+    /// refuses it.
     pub fn ask(&self, text: String, file_starts: Vec<usize>) -> Result<Prompt> {
         let Some(chat) = &self.chat else {
             let (tokens, said) = (self.tokenizer.encode(&text)?, 0..text.len());
@@ -83,7 +86,7 @@ impl<'a> PromptFormatter<'a> {
         Ok(prompt)
     }
 
-    /// The tokens of an answer as it would follow a prompt.
+    /// The tokens of an answer as the continuation of a prompt.
     ///
     /// # Errors
     /// As [`PromptFormatter::ask`].

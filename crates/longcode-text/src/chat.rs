@@ -1,11 +1,12 @@
-//! Chat templates: how an instruct model wants to be asked, as transformers' `apply_chat_template` renders it.
+//! Chat templates: how an instruct model wants to be asked, as transformers' `apply_chat_template` renders
+//! it.
 //!
-//! A template is Jinja2: `chat_template.jinja` beside the model, `chat_template` of tokenizer_config.json, or of a GGUF
-//! file `tokenizer.chat_template`.
+//! A template is Jinja2: `chat_template.jinja` next to the model, `chat_template` of tokenizer_config.json,
+//! or `tokenizer.chat_template` of a GGUF file.
 //!
-//! A template is a program of whoever made the model: it runs with counted steps and bytes, on a stack of its own
-//! ([`bounds`] counts how deep it nests before it is parsed). [`python`] is what templates expect of Python, [`filters`] of Jinja2, [`json`] and
-//! [`strftime`] two functions of it.
+//! A template is a program by whoever made the model: it runs with counted steps and bytes, on a stack of its
+//! own ([`bounds`] counts how deep it nests before it is parsed). [`python`] is what templates expect of
+//! Python, [`filters`] of Jinja2, [`json`] and [`strftime`] are two functions of it.
 
 mod bounds;
 mod filters;
@@ -40,7 +41,7 @@ pub struct ChatTemplate {
     special: Map<String, Value>,
 }
 
-/// What somebody says.
+/// A message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Message {
@@ -50,38 +51,37 @@ pub struct Message {
     pub content: String,
 }
 
-/// What a user says, in the words of a template.
+/// A user's message, rendered by a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// The whole, up to where the model is to answer.
+    /// The whole text, up to where the model is to answer.
     pub text: String,
-    /// Where in it stands what the user says, in bytes; the whole where a template changes it.
+    /// Where in it the message is, in bytes; the whole if a template changes the message.
     pub said: Range<usize>,
 }
 
 impl Message {
-    /// What the user says.
+    /// A user's message.
     pub fn user(content: &str) -> Message {
         Message { role: "user".into(), content: content.into() }
     }
 }
 
 impl ChatTemplate {
-    /// That of a directory, if it has one.
+    /// The template of a directory, if it has one.
     ///
     /// # Errors
     /// [`ErrorKind::Tokenizer`], naming the file that cannot be read.
     pub fn of_directory(dir: &Path) -> Result<Option<ChatTemplate>> {
         let config = Tokenizer::read_config(dir)?;
         let file = dir.join("chat_template.jinja");
-        let source = match file.exists() {
-            true => Some(read_text(&file, ErrorKind::Tokenizer)?),
-            false => in_config(&config),
-        };
+        let source =
+            if file.exists() { Some(read_text(&file, ErrorKind::Tokenizer)?) } else { in_config(&config) };
         Ok(source.map(|source| ChatTemplate::new(source, &config)))
     }
 
-    /// A template, and the special tokens of a tokenizer_config.json, which it can name: `bos_token` and the like.
+    /// A template, with the special tokens of a tokenizer_config.json, which it can name: `bos_token` and the
+    /// like.
     pub fn new(source: String, config: &Value) -> ChatTemplate {
         let tokens = config.as_object().into_iter().flatten().filter(|(name, _)| name.ends_with("_token"));
         let special = tokens.filter_map(|(name, token)| {
@@ -91,7 +91,7 @@ impl ChatTemplate {
         ChatTemplate { source, special: special.collect() }
     }
 
-    /// What a user says, and where in the template's words it stands.
+    /// A user's message in the template, and where it is.
     ///
     /// # Errors
     /// As [`ChatTemplate::render`].
@@ -110,7 +110,7 @@ impl ChatTemplate {
     /// The text of a conversation, up to where the model is to answer.
     ///
     /// # Errors
-    /// [`ErrorKind::Tokenizer`] when the template is no template, or refuses the conversation.
+    /// [`ErrorKind::Tokenizer`] when the template is not valid, or refuses the conversation.
     pub fn render(&self, messages: &[Message]) -> Result<String> {
         let mut context = self.special.clone();
         context.insert("messages".into(), serde_json::to_value(messages).expect("plain data"));
@@ -129,8 +129,8 @@ impl ChatTemplate {
     }
 }
 
-/// Renders on a thread with a stack of so many bytes, for what the values that a template makes can nest; and no longer
-/// than that time: what the library does not count (comparing values that hold each other many times) is left behind.
+/// Renders on a thread with a stack of this many bytes, as a template's values can nest, and for at most this
+/// time: what the library does not count (comparing values that hold each other many times) is abandoned.
 fn on_own_stack(
     stack: usize,
     time: Duration,
@@ -138,7 +138,7 @@ fn on_own_stack(
 ) -> std::result::Result<String, String> {
     let (sender, receiver) = mpsc::channel();
     let thread = thread::Builder::new().name("chat template".into()).stack_size(stack);
-    // Nobody listens any more where the time is over.
+    // Nobody listens any more when the time is over.
     let thread = thread.spawn(move || drop(sender.send(guarded(render).flatten())));
     thread.map_err(|e| format!("no thread with {} MB of stack: {e}", stack >> 20))?;
     receiver.recv_timeout(time).unwrap_or_else(|_| Err(format!("it takes longer than {} s", time.as_secs())))
@@ -156,7 +156,7 @@ fn rendered(source: &str, context: Map<String, Value>, steps: u64) -> std::resul
     })
 }
 
-/// The template in tokenizer_config.json: one, or several by name of which `default` counts.
+/// The template in tokenizer_config.json: one, or several by name, of which `default` is used.
 fn in_config(config: &Value) -> Option<String> {
     let template = config.get("chat_template")?;
     let named = |templates: &Vec<Value>| {
@@ -166,7 +166,7 @@ fn in_config(config: &Value) -> Option<String> {
     template.as_str().map(str::to_string).or_else(|| template.as_array().and_then(named))
 }
 
-/// Jinja as transformers sets it up.
+/// Jinja as configured by transformers.
 fn environment(syntax: SyntaxConfig) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_syntax(syntax);
@@ -196,7 +196,7 @@ fn environment(syntax: SyntaxConfig) -> Environment<'static> {
     environment
 }
 
-/// An error with its causes on one line, or how it begins: a template may say in it what it likes.
+/// An error with its causes on one line, cut if long: a template may put any text in it.
 fn words(error: &minijinja::Error) -> String {
     const LONGEST: usize = 500;
     let text: String = error.to_string().chars().take(LONGEST).collect();
@@ -232,7 +232,7 @@ mod tests {
         name: String,
         template: String,
         special: Value,
-        /// None where the template refuses the conversation.
+        /// None if the template refuses the conversation.
         rendered: Vec<Option<String>>,
     }
 

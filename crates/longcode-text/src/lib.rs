@@ -1,8 +1,8 @@
 //! The text side of a language model: what it reads and writes, without the network.
 //!
-//! [`tokenizer`] reads tokenizer.json as transformers does; [`chat`] renders a model's chat template; [`ask`] puts a
-//! prompt to a model in the one way or the other; [`answer`] is what may come back. [`TextSide`] is all that a task
-//! knows of a model.
+//! [`tokenizer`] reads tokenizer.json as transformers does; [`chat`] renders a model's chat template; [`ask`]
+//! puts a prompt to a model in the one way or the other; [`answer`] is what may come back. [`TextSide`] is
+//! all that a task knows of a model.
 
 pub mod answer;
 pub mod ask;

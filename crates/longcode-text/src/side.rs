@@ -1,4 +1,4 @@
-//! What a task knows of a model.
+//! What a task knows about a model.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,10 @@ pub trait TextSide: Sync {
     /// Its tokenizer.
     fn tokenizer(&self) -> &Tokenizer;
 
-    /// How it wants to be asked.
+    /// The chat template, in which it wants to be asked.
     ///
     /// # Errors
-    /// [`ErrorKind::Tokenizer`] when it does not say so, or its files cannot be read.
+    /// [`ErrorKind::Tokenizer`] when it has none, or its files cannot be read.
     fn chat_template(&self) -> Result<ChatTemplate>;
 
     /// The tokenizer of another model, by its path or name.
@@ -24,7 +24,7 @@ pub trait TextSide: Sync {
     fn tokenizer_of(&self, model: &Path) -> Result<Tokenizer>;
 }
 
-/// A directory with tokenizer.json and what belongs to it, and perhaps no model.
+/// A directory with tokenizer.json and related files, and perhaps no model.
 pub struct TextDirectory {
     path: PathBuf,
     tokenizer: Tokenizer,
@@ -54,7 +54,7 @@ impl TextSide for TextDirectory {
     }
 }
 
-/// The error of a model that is not made to be asked.
+/// The error of a model without a chat template.
 pub fn no_chat_template(model: &Path) -> Error {
     Error::new(ErrorKind::Tokenizer, "the model has no chat template")
         .in_file(model)

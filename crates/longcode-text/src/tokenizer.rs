@@ -1,7 +1,8 @@
-//! Text to tokens by tokenizer.json, with byte offsets that include white space and BOS by the tokenizer's own rule.
+//! Text to tokens by tokenizer.json, with byte offsets that include white space, and BOS as the tokenizer's
+//! rule says.
 //!
-//! [`settings`] is what of the file is changed before it is read, [`added`] the tokens that are found in a text as they
-//! stand.
+//! [`settings`] changes parts of the file before it is read, [`added`] has the tokens that are found in a
+//! text verbatim.
 
 mod added;
 mod settings;
@@ -19,7 +20,7 @@ use longcode_base::messages::note_once;
 /// A text in tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tokens {
-    /// Token ids, BOS first where the tokenizer adds one; no EOS.
+    /// Token ids, BOS first if the tokenizer adds one; no EOS.
     pub ids: Vec<u32>,
     /// Start and end byte of each token in the text; BOS is `(0, 0)`.
     pub offsets: Vec<(usize, usize)>,
@@ -28,18 +29,18 @@ pub struct Tokens {
 /// A Hugging Face tokenizer.
 pub struct Tokenizer {
     inner: Inner,
-    /// Prepended where the post-processor does not do it itself.
+    /// Prepended if the post-processor does not add it itself.
     bos: Option<u32>,
-    /// Removed where the post-processor adds it.
+    /// Removed if the post-processor adds it.
     eos: Option<u32>,
-    /// The file that it is from, for errors.
+    /// The file that it comes from, for errors.
     file: Option<PathBuf>,
-    /// Ids that the model has embeddings for: those below.
+    /// The model has embeddings for ids below this.
     embeddings: usize,
 }
 
 impl Tokenizer {
-    /// Reads the tokenizer of a directory: `tokenizer.json`, and `tokenizer_config.json` where there is one.
+    /// Reads the tokenizer of a directory: `tokenizer.json`, and `tokenizer_config.json` if there is one.
     ///
     /// # Errors
     /// [`ErrorKind::Tokenizer`], naming the file.
@@ -51,7 +52,7 @@ impl Tokenizer {
             ));
         }
         let mut config = Tokenizer::read_config(dir)?;
-        // config.json's own reader tells what is wrong with it.
+        // config.json's own reader reports what is wrong with it.
         let model = read_if_there(&dir.join("config.json")).unwrap_or_default();
         let mut json = read_json(&path)?;
         let model_type = model.get("model_type").and_then(Value::as_str);
@@ -70,7 +71,7 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
-    /// The tokenizer_config.json of a directory, with what older files beside it say.
+    /// The tokenizer_config.json of a directory, merged with older files next to it.
     ///
     /// # Errors
     /// [`ErrorKind::Tokenizer`], naming the file.
@@ -78,7 +79,8 @@ impl Tokenizer {
         settings::with_older_files(read_if_there(&dir.join("tokenizer_config.json"))?, dir)
     }
 
-    /// The files of a directory that its tokenizer is read from: tokenizer.json, and what is there beside it.
+    /// The files of a directory that its tokenizer is read from: tokenizer.json, and related files next to
+    /// it.
     ///
     /// # Errors
     /// [`ErrorKind::Tokenizer`], naming the file.
@@ -88,10 +90,10 @@ impl Tokenizer {
         Ok([json].into_iter().chain(Some(config).filter(|path| path.exists())).chain(older).collect())
     }
 
-    /// From what `tokenizer.json` and `tokenizer_config.json` say.
+    /// The tokenizer that `tokenizer.json` and `tokenizer_config.json` describe.
     ///
     /// # Errors
-    /// [`ErrorKind::Tokenizer`]: no tokenizer, tokens whose ids disagree, or parts that make a text grow.
+    /// [`ErrorKind::Tokenizer`]: not a tokenizer, tokens whose ids disagree, or parts that make a text grow.
     pub fn from_json(mut json: Value, config: &Value) -> Result<Tokenizer> {
         let bad = |what: String| Error::new(ErrorKind::Tokenizer, what);
         settings::settle(&mut json);
@@ -116,10 +118,12 @@ impl Tokenizer {
         Tokenizer { file: Some(path.to_path_buf()), ..self }
     }
 
-    /// The tokenizer of a model with so many embeddings. Added tokens beyond them are told, and refused in a text.
+    /// The tokenizer of a model with this many embeddings. Added tokens beyond them cause a note, and are
+    /// refused in a text.
     ///
     /// # Errors
-    /// [`ErrorKind::Tokenizer`] where the vocabulary itself goes beyond them, or what the tokenizer adds to every text.
+    /// [`ErrorKind::Tokenizer`] if the vocabulary itself goes beyond them, or a token that the tokenizer adds
+    /// to every text.
     pub fn with_embeddings(mut self, embeddings: usize) -> Result<Tokenizer> {
         let what = |id: u32, whose: &str| {
             let what = format!("{whose} go up to {id}, the model has {embeddings} embeddings");
@@ -164,7 +168,7 @@ impl Tokenizer {
         Ok(tokens)
     }
 
-    /// The same of a text that holds the special tokens that it needs, as a rendered chat.
+    /// The same for a text that already has its special tokens, such as a rendered chat.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
@@ -187,7 +191,7 @@ impl Tokenizer {
         Ok((tokens, encoding.get_special_tokens_mask().to_vec()))
     }
 
-    /// Does some work of the tokenizers library, which panics where a pattern or a map of the file is damaged.
+    /// Calls the tokenizers library, which panics if a pattern or a map of the file is damaged.
     fn guarded<T>(&self, what: &str, work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T> {
         let done = guarded(|| work().map_err(|e| e.to_string())).flatten();
         done.map_err(|e| {
@@ -205,8 +209,8 @@ impl Tokenizer {
         }
     }
 
-    /// The ids that go on after the tokens of `context`, when `text` follows it: a token that would cross
-    /// the border between them is cut there.
+    /// The ids of `text` after the tokens of `context`: a token that would cross the border between them is
+    /// cut there.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
@@ -219,12 +223,12 @@ impl Tokenizer {
     /// The text of ids, special tokens left out.
     ///
     /// # Errors
-    /// [`ErrorKind::Tokenizer`] when they have none.
+    /// [`ErrorKind::Tokenizer`] when they have no text.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         self.guarded("cannot give the text of ids", || self.inner.decode(ids, true))
     }
 
-    /// What gives the text of ids that follow those of `context`.
+    /// A decoder for ids that follow those of `context`.
     ///
     /// # Errors
     /// As [`Tokenizer::decode`].
@@ -233,7 +237,7 @@ impl Tokenizer {
         loop {
             let lead = &context[context.len() - kept..];
             let text = self.decode(lead)?;
-            // Enough where something is left of it, and it does not begin within a character.
+            // Enough if something is left of it, and it does not begin within a character.
             if kept == context.len()
                 || !(text.trim().is_empty() || text.starts_with(char::REPLACEMENT_CHARACTER))
             {
@@ -253,7 +257,7 @@ impl Tokenizer {
         self.eos
     }
 
-    /// The id that every text starts with, where the tokenizer adds one.
+    /// The id that every text starts with, if the tokenizer adds one.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
@@ -267,11 +271,11 @@ impl Tokenizer {
     }
 }
 
-/// Gives the text of ids as it follows what stands before them. Alone they would lose a space: tokenizers of
-/// SentencePiece's kind put one before a text, and take one from the beginning of what they decode.
+/// Gives the text of ids as it follows earlier ids. Alone they would lose a space: tokenizers of
+/// SentencePiece's kind put one before a text, and remove one from the start of what they decode.
 pub struct After<'a> {
     tokenizer: &'a Tokenizer,
-    /// The last ids of what stands before.
+    /// The last of the earlier ids.
     lead: Vec<u32>,
     /// Their text.
     text: String,
@@ -286,7 +290,7 @@ impl After<'_> {
         let whole = self.tokenizer.decode(&[&self.lead, ids].concat())?;
         match whole.strip_prefix(&self.text) {
             Some(text) => Ok(text.to_string()),
-            // A decoder that changes what stands before: what they do not share is new.
+            // A decoder that changes earlier text: what the two do not share is new.
             None => {
                 let same = whole.chars().zip(self.text.chars()).take_while(|(a, b)| a == b);
                 Ok(whole.chars().skip(same.count()).collect())
@@ -304,7 +308,7 @@ fn read_json(path: &Path) -> Result<Value> {
     })
 }
 
-/// A file's JSON, null where there is none.
+/// A file's JSON, null if there is no file.
 fn read_if_there(path: &Path) -> Result<Value> {
     if path.exists() { read_json(path) } else { Ok(Value::Null) }
 }

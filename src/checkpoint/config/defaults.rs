@@ -1,4 +1,4 @@
-//! What a key means that config.json leaves out: each family has its own, those of transformers 5.
+//! What a key that config.json leaves out means: each family has its own defaults, those of transformers 5.
 
 /// A family's defaults.
 #[derive(Debug)]
@@ -8,31 +8,31 @@ pub(in crate::checkpoint) struct Defaults {
     pub intermediate_size: usize,
     pub num_hidden_layers: usize,
     pub num_attention_heads: usize,
-    /// What follows: as many as there are query heads.
+    /// By default as many as there are query heads.
     pub num_key_value_heads: Missing,
-    /// What follows: `hidden_size / num_attention_heads`.
+    /// By default `hidden_size / num_attention_heads`.
     pub head_dim: Missing,
     pub max_position_embeddings: usize,
-    /// Of those scalings that look at it; none: `max_position_embeddings`.
+    /// For scalings that use it; none means `max_position_embeddings`.
     pub original_max_position_embeddings: Option<usize>,
     /// The key's name, and its value.
     pub norm_epsilon: (&'static str, f64),
     pub rope_theta: f64,
     pub tie_word_embeddings: bool,
-    /// The token that ends a text; none: the config must say it.
+    /// The token that ends a text; none if the config must say it.
     pub eos_token_id: Option<u32>,
-    /// The activation, by all its names.
+    /// The activation, with all its names.
     pub hidden_act: Activation,
 }
 
-/// What a number is that is not given.
+/// What a missing number means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::checkpoint) enum Missing {
-    /// What follows from other keys; of null too.
+    /// It follows from other keys; so does null.
     Follows,
-    /// This number; what follows from other keys of null.
+    /// This number; null follows from other keys.
     NumberOrNull(usize),
-    /// This number; null is none.
+    /// This number; null means none.
     Number(usize),
 }
 

@@ -1,4 +1,4 @@
-//! JSON whose keys stand once: of two the last would count, and nobody would know.
+//! JSON in which each key occurs once: of two the last would count, and nobody would notice.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// A value without a key that is there twice.
+/// A value in which no key occurs twice.
 pub(in crate::checkpoint) struct Unique(pub Value);
 
 impl<'de> Deserialize<'de> for Unique {

@@ -1,5 +1,5 @@
-//! Keys of a JSON object, asked for by name and type. A value of another type is an error that names the key, never
-//! a default; what a key means that is not there, and one that is null, says whoever asks.
+//! Keys of a JSON object, read by name and type. A value of another type is an error that names the key,
+//! never a default; what a missing key means, or a null, is up to the caller.
 
 use serde_json::{Map, Value};
 
@@ -10,13 +10,13 @@ use crate::error::Result;
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::checkpoint) struct Keys {
     map: Map<String, Value>,
-    /// The key of the object itself; none: it is the file.
+    /// The key of the object itself; none if it is the file.
     within: Option<&'static str>,
 }
 
 /// What a key's value may be.
 pub(in crate::checkpoint) trait KeyType: Sized {
-    /// In words, as "a whole number of at least 0".
+    /// The kind in words, such as "a whole number of at least 0".
     const KIND: &'static str;
 
     /// The value, if it is one.
@@ -81,15 +81,15 @@ list!(f64, "a list of numbers");
 list!(String, "a list of texts");
 
 impl Keys {
-    /// The keys of an object that stands under the key `within`.
+    /// The keys of the object under the key `within`.
     pub(crate) fn new(map: Map<String, Value>, within: Option<&'static str>) -> Keys {
         Keys { map, within }
     }
 
-    /// A key's value; `default` of one that is not there.
+    /// A key's value; `default` if it is missing.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Model`], naming the key: of another type, or null.
+    /// [`crate::error::ErrorKind::Model`], naming the key, for a value of another type or null.
     pub(crate) fn or<T: KeyType>(&self, key: &str, default: T) -> Result<T> {
         match self.map.get(key) {
             None => Ok(default),
@@ -97,15 +97,15 @@ impl Keys {
         }
     }
 
-    /// A key's value; none of one that is null or not there.
+    /// A key's value; none if it is null or missing.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Model`], naming the key: of another type.
+    /// [`crate::error::ErrorKind::Model`], naming the key, for a value of another type.
     pub(crate) fn optional<T: KeyType>(&self, key: &str) -> Result<Option<T>> {
         self.map.get(key).filter(|value| !value.is_null()).map(|value| self.typed(key, value)).transpose()
     }
 
-    /// A key's value; none of one that is not there.
+    /// A key's value; none if it is missing.
     ///
     /// # Errors
     /// As [`Keys::or`].
@@ -113,20 +113,20 @@ impl Keys {
         self.map.get(key).map(|value| self.typed(key, value)).transpose()
     }
 
-    /// The value of a key that must be there.
+    /// The value of a key that must be present.
     ///
     /// # Errors
-    /// As [`Keys::or`], and for a key that is not there.
+    /// As [`Keys::or`], and for a missing key.
     pub(crate) fn needed<T: KeyType>(&self, key: &str) -> Result<T> {
         self.given(key)?.ok_or_else(|| field_error(&self.name(key), "is missing"))
     }
 
-    /// Whether a key is there, be it null.
+    /// Whether a key is present, even if null.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.map.contains_key(key)
     }
 
-    /// Whether a key is there and says more than null, false, 0 or nothing.
+    /// Whether a key is present and is not null, false, 0 or empty.
     pub(crate) fn says(&self, key: &str) -> bool {
         self.map.get(key).is_some_and(says_something)
     }
@@ -136,7 +136,7 @@ impl Keys {
         self.map.iter()
     }
 
-    /// A key by its whole name, as `rope_scaling.factor`.
+    /// A key's full name, such as `rope_scaling.factor`.
     pub(crate) fn name(&self, key: &str) -> String {
         match self.within {
             Some(within) => format!("{within}.{key}"),
@@ -151,7 +151,7 @@ impl Keys {
     }
 }
 
-/// Whether a value is more than null, false, 0, "" or nothing in brackets.
+/// Whether a value is not null, false, 0, "" or an empty list or object.
 pub(in crate::checkpoint) fn says_something(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -163,7 +163,7 @@ pub(in crate::checkpoint) fn says_something(value: &Value) -> bool {
     }
 }
 
-/// A value in an error, cut where it is long.
+/// A value for an error message, cut if it is long.
 fn shown(value: &Value) -> String {
     const LONGEST: usize = 40;
     let text = value.to_string();

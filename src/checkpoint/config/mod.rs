@@ -1,5 +1,5 @@
-//! config.json of a checkpoint: [`raw`] is what it says, a [`super::family`] what that means, [`NetworkConfig`]
-//! the network that comes of it.
+//! config.json of a checkpoint: [`raw`] is what it says, a [`super::family`] knows what that means,
+//! [`NetworkConfig`] is the network that results.
 
 mod defaults;
 mod json;
@@ -22,7 +22,7 @@ use crate::encoding::ModelRope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
 
-/// The shape of a network and the parts that it is put together from, checked.
+/// The shape of a network and the parts that it is made of, checked.
 #[derive(Debug, Clone)]
 pub struct NetworkConfig {
     /// Rows of the embedding.
@@ -37,13 +37,13 @@ pub struct NetworkConfig {
     pub num_attention_heads: usize,
     /// Key and value heads; divides the query heads.
     pub num_key_value_heads: usize,
-    /// What attention is beside the encoding.
+    /// How attention works, apart from the encoding.
     pub attention: AttentionConfig,
     /// Which norm.
     pub norm: NormKind,
     /// Added to a row's variance in the norms.
     pub norm_epsilon: f64,
-    /// Where a layer's norms stand.
+    /// Where the norms are in a layer.
     pub layer_norms: LayerNorms,
     /// Norms of queries and keys, before they turn.
     pub qk_norm: Option<QkNorm>,
@@ -51,30 +51,32 @@ pub struct NetworkConfig {
     pub feed_forward: FeedForwardKind,
     /// Which linear maps have biases.
     pub biases: Biases,
-    /// Query, key and value maps are one tensor, and so are gate and up.
+    /// Whether query, key and value maps are one tensor, and gate and up another.
     pub fused: bool,
-    /// Factors on what flows through.
+    /// Factors on the data flow.
     pub multipliers: Multipliers,
-    /// The output head is the embedding.
+    /// Whether the output head is the embedding.
     pub tie_word_embeddings: bool,
-    /// Rotary geometry; its `trained_length` is the pretraining length, its `head_dim` what turns of a head.
+    /// Rotary geometry; its `trained_length` is the pretraining length, its `head_dim` the part of a head
+    /// that turns.
     pub rope: ModelRope,
-    /// The token that ends a text of this family, where the config does not say one, be it null.
+    /// The token that ends a text of this family if the config does not give one, not even null.
     pub default_end_of_sequence: Option<u32>,
-    /// What a user must be told of the config: places that differ, keys that are left out.
+    /// What a user must know about the config: places that differ, keys that are ignored.
     pub notes: Vec<String>,
-    /// Keys of the shape that the config leaves out, each with the family's default that is taken for it.
+    /// Keys of the shape that the config leaves out, each with the family's default that is used for it.
     pub assumed: Vec<String>,
 }
 
-/// What a model's attention is beside the encoding.
+/// How a model's attention works, apart from the encoding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttentionConfig {
     /// Dimensions of a head, even.
     pub head_dim: usize,
     /// Factor on every logit.
     pub scale: f64,
-    /// For each layer whether its queries and keys do not turn at all (NoPE); none: in every layer they do.
+    /// For each layer whether its queries and keys do not turn at all (NoPE); none if they turn in every
+    /// layer.
     pub unrotated: Option<Arc<[bool]>>,
 }
 
@@ -88,27 +90,27 @@ impl AttentionConfig {
 /// A norm of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NormKind {
-    /// Over the root mean square (Zhang and Sennrich 2019).
+    /// Divides by the root mean square (Zhang and Sennrich 2019).
     RootMeanSquare,
-    /// Less the mean, over the standard deviation, with a bias (Ba et al. 2016).
+    /// Subtracts the mean, divides by the standard deviation, adds a bias (Ba et al. 2016).
     Layer,
 }
 
-/// Where a layer's norms stand.
+/// Where the norms are in a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayerNorms {
     /// Before attention and before the feed-forward part.
     Before,
-    /// After each, before what it gives is added to the rows.
+    /// After each, before its result is added to the rows.
     After,
 }
 
 /// Norms of queries and keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QkNorm {
-    /// Of each head by itself.
+    /// For each head separately.
     Head,
-    /// Of all heads of a row together.
+    /// Over all heads of a row together.
     Row,
 }
 
@@ -132,14 +134,14 @@ pub struct Biases {
     pub feed_forward: bool,
 }
 
-/// Factors on what flows through; 1 for most families.
+/// Factors on the data flow; 1 for most families.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Multipliers {
-    /// On the embedding's rows.
+    /// Factor on the embedding's rows.
     pub embedding: f64,
-    /// On what attention and the feed-forward part add to the rows.
+    /// Factor on what attention and the feed-forward part add to the rows.
     pub residual: f64,
-    /// On the logits.
+    /// Factor on the logits.
     pub logits: f64,
 }
 
@@ -155,17 +157,17 @@ impl NetworkConfig {
         self.rope.trained_length
     }
 
-    /// Numbers of a row of queries.
+    /// Width of a row of queries.
     pub fn query_width(&self) -> usize {
         self.num_attention_heads * self.attention.head_dim
     }
 
-    /// Numbers of a row of keys, and of one of values.
+    /// Width of a row of keys, and of one of values.
     pub fn key_width(&self) -> usize {
         self.num_key_value_heads * self.attention.head_dim
     }
 
-    /// Refuses parts that training on sequences of `length` tokens has no way through, or cannot write again.
+    /// Refuses parts that training on sequences of `length` tokens does not support, or cannot write.
     ///
     /// # Errors
     /// [`ErrorKind::Model`], naming the part.
@@ -230,12 +232,13 @@ impl NetworkConfig {
         }
     }
 
-    /// Numbers of all weights but the norms' and biases', of numbers within the limits: no product here overflows.
+    /// How many numbers all weights have, without the norms and biases; with numbers within the limits no
+    /// product here overflows.
     pub fn weights(&self) -> u128 {
         self.matrices().iter().map(|(_, rows, columns, times)| rows * columns * times).sum()
     }
 
-    /// The matrices: the keys that say how large they are, rows, columns, and how many there are.
+    /// The matrices: the keys that give their size, rows, columns, and how many there are.
     fn matrices(&self) -> [(&'static str, u128, u128, u128); 3] {
         let wide = |number: usize| number as u128;
         let (hidden, layers) = (wide(self.hidden_size), wide(self.num_hidden_layers));
@@ -249,7 +252,7 @@ impl NetworkConfig {
         ]
     }
 
-    /// Refuses weights beyond what any model has, so that no later product of these numbers overflows.
+    /// Refuses weights larger than any model's, so that no later product of these numbers overflows.
     fn check_size(&self) -> Result<()> {
         let total = self.weights();
         if total <= limits::WEIGHTS {
@@ -264,14 +267,14 @@ impl NetworkConfig {
     }
 }
 
-/// Something is wrong with a field.
+/// The error of a field with something wrong.
 pub(super) fn field_error(field: &str, what: &str) -> Error {
     Error::new(ErrorKind::Model, format!("{field} {what}"))
         .at(format_args!("field `{field}`"))
         .fix("compare it with the model's own config.json")
 }
 
-/// A field has a value that is not supported.
+/// The error of a field with an unsupported value.
 pub(super) fn unsupported(field: &str, value: impl std::fmt::Display, fix: &str) -> Error {
     Error::new(ErrorKind::Model, format!("{field} {value} is not supported"))
         .at(format_args!("field `{field}`"))

@@ -1,11 +1,11 @@
-//! Sliding windows that a checkpoint was trained with, as transformers has them.
+//! Sliding windows that a checkpoint was trained with, as transformers implements them.
 
 use super::{RawConfig, field_error, unsupported};
 use crate::encoding::OwnWindow;
 use crate::error::Result;
 
 impl RawConfig {
-    /// A window in these layers, where any has one.
+    /// A window in these layers, if any has one.
     pub(super) fn own_window(&self, window: Option<usize>, sliding: Vec<bool>) -> Result<Option<OwnWindow>> {
         match window.filter(|_| sliding.contains(&true)) {
             Some(0) => Err(field_error("sliding_window", "is 0")),
@@ -14,15 +14,16 @@ impl RawConfig {
         }
     }
 
-    /// Refuses layers that are named to slide otherwise.
+    /// Refuses layer types that say otherwise.
     pub(super) fn check_layer_types(&self, sliding: &[bool]) -> Result<()> {
-        match self.sliding_layers(sliding.len())?.is_some_and(|named| named != sliding) {
-            true => Err(field_error("layer_types", "does not say what sliding_window and model_type do")),
-            false => Ok(()),
+        if self.sliding_layers(sliding.len())?.is_some_and(|named| named != sliding) {
+            Err(field_error("layer_types", "does not say what sliding_window and model_type do"))
+        } else {
+            Ok(())
         }
     }
 
-    /// Which layers slide by `layer_types`, where it is given.
+    /// Which layers slide by `layer_types`, if given.
     pub(super) fn sliding_layers(&self, layers: usize) -> Result<Option<Vec<bool>>> {
         let Some(types) = self.keys.optional::<Vec<String>>("layer_types")? else { return Ok(None) };
         if types.len() != layers {

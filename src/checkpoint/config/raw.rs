@@ -1,4 +1,4 @@
-//! config.json as it stands in the file, and the parts of it that families share.
+//! config.json as in the file, and the parts of it that families share.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use crate::limits;
 /// A config.json that is being read.
 #[derive(Debug)]
 pub(in crate::checkpoint) struct RawConfig {
-    /// Its keys, which a family reads by what they mean to it.
+    /// Its keys; each family knows what they mean to it.
     pub keys: Keys,
-    /// What a user must be told of it.
+    /// What a user must know about it.
     notes: RefCell<Vec<String>>,
-    /// Keys of the shape that it leaves out, each with what is taken for it.
+    /// Keys of the shape that it leaves out, each with the value used for it.
     assumed: RefCell<Vec<String>>,
 }
 
@@ -30,7 +30,7 @@ impl RawConfig {
     /// The config of a JSON value.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Model`]: no object.
+    /// [`crate::error::ErrorKind::Model`] if it is not an object.
     pub(crate) fn new(value: Value) -> Result<RawConfig> {
         match value {
             Value::Object(map) => Ok(RawConfig {
@@ -42,7 +42,7 @@ impl RawConfig {
         }
     }
 
-    /// Has a user told something, once.
+    /// Adds a note for the user, once.
     pub(crate) fn note(&self, note: impl Into<String>) {
         let (note, mut notes) = (note.into(), self.notes.borrow_mut());
         if !notes.contains(&note) {
@@ -50,13 +50,13 @@ impl RawConfig {
         }
     }
 
-    /// What a user must be told, and the keys of the shape that were taken for granted.
+    /// What a user must know, and the keys of the shape with assumed values.
     pub(crate) fn told(self) -> (Vec<String>, Vec<String>) {
         (self.notes.into_inner(), self.assumed.into_inner())
     }
 
-    /// What two places say of one thing, each by its name: as transformers has it the first, where it says something.
-    /// That the second says something else is told.
+    /// One value given in two places, each with its name: the first if it says something, as in transformers.
+    /// Adds a note if the second says something else.
     pub(crate) fn first_of<T: PartialEq + std::fmt::Display>(
         &self,
         (first, of_first): (&str, Option<T>),
@@ -75,15 +75,15 @@ impl RawConfig {
         }
     }
 
-    /// Tells of a key that says something to other families, and nothing to this one.
+    /// Notes that a key is ignored, which means something to other families but not to this one.
     pub(crate) fn leave_out(&self, key: &str) {
         if self.keys.says(key) {
             self.note(format!("config.json: {key} means nothing to this model_type, as in transformers"));
         }
     }
 
-    /// Plain LLaMA of these keys: root mean square norms before each part, a gated feed-forward part, heads that
-    /// turn whole, no biases, no window. A family changes what is its own.
+    /// Plain LLaMA with these keys: root mean square norms before each part, a gated feed-forward part, heads
+    /// that turn whole, no biases, no window. A family changes what differs.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Model`], naming the field.
@@ -96,7 +96,7 @@ impl RawConfig {
         self.turning(defaults, head_dim, head_dim)
     }
 
-    /// The same of heads of `head_dim` dimensions, of which the first `rotated` turn.
+    /// The same for heads of `head_dim` dimensions, of which the first `rotated` turn.
     ///
     /// # Errors
     /// As [`RawConfig::plain`].
@@ -107,7 +107,7 @@ impl RawConfig {
         rotated: usize,
     ) -> Result<NetworkConfig> {
         self.check_activation(defaults)?;
-        // Of families with learned positions; these have max_position_embeddings.
+        // A key of families with learned positions; these have max_position_embeddings.
         self.leave_out("n_positions");
         let num_attention_heads = self.heads(defaults)?;
         let (epsilon, norm_epsilon) = defaults.norm_epsilon;
@@ -141,7 +141,7 @@ impl RawConfig {
         self.of_shape("num_attention_heads", defaults.num_attention_heads)
     }
 
-    /// A number that is part of the network's shape, within the limits. One that is left out is told of.
+    /// A number that is part of the network's shape, within the limits. A missing one is reported.
     pub(crate) fn of_shape(&self, key: &'static str, default: usize) -> Result<usize> {
         if !self.keys.has(key) {
             let mut assumed = self.assumed.borrow_mut();
@@ -154,7 +154,7 @@ impl RawConfig {
         within_limits(key, number)
     }
 
-    /// A number of the shape that may follow from others: none where it does.
+    /// A number of the shape that may follow from others: none if it does.
     fn or_follows(&self, key: &'static str, missing: Missing) -> Result<Option<usize>> {
         let number = match missing {
             Missing::Follows => self.keys.optional(key)?,
@@ -168,15 +168,16 @@ impl RawConfig {
     /// Dimensions of a head.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Model`] when it is not given and does not follow.
+    /// [`crate::error::ErrorKind::Model`] if it is neither given nor follows.
     pub(crate) fn head_dim(&self, defaults: &Defaults) -> Result<usize> {
         if let Some(head_dim) = self.or_follows("head_dim", defaults.head_dim)? {
             return Ok(head_dim);
         }
         let (hidden, heads) = (self.of_shape("hidden_size", defaults.hidden_size)?, self.heads(defaults)?);
-        match heads > 0 && hidden.is_multiple_of(heads) {
-            true => Ok(hidden / heads),
-            false => Err(field_error("hidden_size", "is not a multiple of num_attention_heads")),
+        if heads > 0 && hidden.is_multiple_of(heads) {
+            Ok(hidden / heads)
+        } else {
+            Err(field_error("hidden_size", "is not a multiple of num_attention_heads"))
         }
     }
 
@@ -192,13 +193,14 @@ impl RawConfig {
     fn check_activation(&self, defaults: &Defaults) -> Result<()> {
         let [name, ..] = defaults.hidden_act else { return Ok(()) };
         let given: String = self.keys.or("hidden_act", name.to_string())?;
-        match defaults.hidden_act.contains(&given.as_str()) {
-            true => Ok(()),
-            false => Err(unsupported("hidden_act", given, &format!("use a checkpoint with {name}"))),
+        if defaults.hidden_act.contains(&given.as_str()) {
+            Ok(())
+        } else {
+            Err(unsupported("hidden_act", given, &format!("use a checkpoint with {name}")))
         }
     }
 
-    /// Refuses weights that are quantised in a way of their own.
+    /// Refuses weights in a quantisation of their own.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Model`].
@@ -212,10 +214,10 @@ impl RawConfig {
         }
     }
 
-    /// A window in every layer, where there is one.
+    /// A window in every layer, if there is one.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Model`], naming the field: a window of 0, or layers that say otherwise.
+    /// [`crate::error::ErrorKind::Model`], naming the field, for a window of 0, or layers that say otherwise.
     pub(crate) fn window_in_all_layers(
         &self,
         layers: usize,
@@ -226,7 +228,7 @@ impl RawConfig {
         self.own_window(window, sliding)
     }
 
-    /// A window in the layers that `layer_types` names, or else those that `slides` says.
+    /// A window in the layers that `layer_types` names, or otherwise those that `slides` picks.
     ///
     /// # Errors
     /// As [`RawConfig::window_in_all_layers`].
@@ -247,7 +249,7 @@ impl RawConfig {
         self.own_window(window, sliding)
     }
 
-    /// Layers whose queries and keys do not turn, by number; none where all do.
+    /// Layers whose queries and keys do not turn, by number; none if all turn.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Model`], naming the field.
@@ -258,7 +260,7 @@ impl RawConfig {
     ) -> Result<Option<Arc<[bool]>>> {
         let interval = self.keys.or("no_rope_layer_interval", default_interval)?;
         let unrotated: Vec<bool> = match self.keys.optional::<Vec<usize>>("no_rope_layers")? {
-            // 1 where a layer turns.
+            // 1 means that a layer turns.
             Some(turns) if turns.len() >= layers => turns[..layers].iter().map(|&turns| turns == 0).collect(),
             Some(_) => return Err(field_error("no_rope_layers", "has fewer than num_hidden_layers entries")),
             None if interval == 0 => return Err(field_error("no_rope_layer_interval", "is 0")),
@@ -268,11 +270,8 @@ impl RawConfig {
     }
 }
 
-/// Refuses a number of the shape that is beyond what any model has.
+/// Refuses a number of the shape larger than any model's.
 pub(in crate::checkpoint) fn within_limits(key: &str, number: usize) -> Result<usize> {
     let most = if key == "num_hidden_layers" { limits::LAYERS } else { limits::WIDTH };
-    match number <= most {
-        true => Ok(number),
-        false => Err(field_error(key, &format!("is {number}, more than {most}"))),
-    }
+    if number <= most { Ok(number) } else { Err(field_error(key, &format!("is {number}, more than {most}"))) }
 }

@@ -1,7 +1,7 @@
 //! Rotary geometry of a checkpoint: its base, its length and its own scaling.
 //!
-//! Old files have `rope_theta` and `rope_scaling`, those of transformers 5 `rope_parameters`, and some have both. Which
-//! place counts where they differ is transformers' rule, and is told.
+//! Old files have `rope_theta` and `rope_scaling`, those of transformers 5 `rope_parameters`, and some have
+//! both. If they differ, transformers' rule decides which counts, and a note says so.
 
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ use crate::encoding::{DynamicNtk, Linear, Llama3, LongRope, ModelRope, SpectrumR
 use crate::error::{ErrorKind, Result};
 use crate::limits;
 
-/// Where scalings of old files stand.
+/// Key of scalings in old files.
 const OLD: &str = "rope_scaling";
-/// Where transformers 5 has everything of the rotary geometry.
+/// Key of the whole rotary geometry in transformers 5.
 const NEW: &str = "rope_parameters";
 const ORIGINAL: &str = "original_max_position_embeddings";
 
-/// Base, length and scaling of heads of which `rotated` dimensions turn. A window is the family's to say.
+/// Base, length and scaling of heads of which `rotated` dimensions turn. A window is up to the family.
 pub(super) fn rope(raw: &RawConfig, defaults: &Defaults, rotated: usize) -> Result<ModelRope> {
     let parameters = parameters(raw)?;
     let longest = longest(raw, defaults)?;
@@ -43,7 +43,7 @@ pub(super) fn rope(raw: &RawConfig, defaults: &Defaults, rotated: usize) -> Resu
     Ok(rope)
 }
 
-/// `max_position_embeddings`. L0 is known by it, so that it is told where it is not there.
+/// `max_position_embeddings`. It gives L0, so a note says if it is missing.
 fn longest(raw: &RawConfig, defaults: &Defaults) -> Result<usize> {
     let key = "max_position_embeddings";
     let longest: usize = raw.keys.or(key, defaults.max_position_embeddings)?;
@@ -52,9 +52,10 @@ fn longest(raw: &RawConfig, defaults: &Defaults) -> Result<usize> {
             "config.json has no {key}: {longest} is taken, as transformers does for this model_type"
         ));
     }
-    match longest <= limits::TRAINED_LENGTH {
-        true => Ok(longest),
-        false => Err(field_error(key, &format!("is {longest}, more than {}", limits::TRAINED_LENGTH))),
+    if longest <= limits::TRAINED_LENGTH {
+        Ok(longest)
+    } else {
+        Err(field_error(key, &format!("is {longest}, more than {}", limits::TRAINED_LENGTH)))
     }
 }
 
@@ -68,7 +69,8 @@ pub(super) fn partial_rotary_factor(raw: &RawConfig) -> Result<Option<f64>> {
     Ok(raw.first_of((&parameters.name(key), parameters.optional(key)?), (key, raw.keys.optional(key)?)))
 }
 
-/// `rope_scaling` where it says something, else `rope_parameters`, else nothing. That both do is told.
+/// `rope_scaling` if it says something, otherwise `rope_parameters`, otherwise nothing. If both do, a note
+/// says so.
 fn parameters(raw: &RawConfig) -> Result<Keys> {
     let of = |key| {
         let map: Option<Map<String, Value>> = raw.keys.optional(key)?;
@@ -90,7 +92,7 @@ fn parameters(raw: &RawConfig) -> Result<Keys> {
     })
 }
 
-/// Whether two places say the same, by whichever name of the kind.
+/// Whether two places say the same, under any name of the kind.
 fn same(one: &Keys, other: &Keys) -> bool {
     let entries = |keys: &Keys| -> Map<String, Value> {
         let name = |key: &String| if key == "type" { "rope_type".to_string() } else { key.clone() };
@@ -99,7 +101,7 @@ fn same(one: &Keys, other: &Keys) -> bool {
     entries(one) == entries(other)
 }
 
-/// The kind of positions: `rope_type`, or `type` by its old name.
+/// The kind of positions: `rope_type`, or `type`, its old name.
 fn kind(raw: &RawConfig, parameters: &Keys) -> Result<String> {
     let [new, old] = ["rope_type", "type"].map(|key| (parameters.name(key), parameters.given::<String>(key)));
     match raw.first_of((&new.0, new.1?), (&old.0, old.1?)) {
@@ -109,7 +111,7 @@ fn kind(raw: &RawConfig, parameters: &Keys) -> Result<String> {
     }
 }
 
-/// The length before the scaling, where it is given: beside the scaling, which counts first in transformers, or in it.
+/// The length before the scaling, if given: next to the scaling, which comes first in transformers, or in it.
 fn original(raw: &RawConfig, defaults: &Defaults, parameters: &Keys, kind: &Kind) -> Result<Option<usize>> {
     let beside = raw.keys.given(ORIGINAL)?;
     let default = defaults.original_max_position_embeddings.filter(|_| kind.takes_original);
@@ -124,18 +126,18 @@ fn original(raw: &RawConfig, defaults: &Defaults, parameters: &Keys, kind: &Kind
     }
 }
 
-/// A model's own scaling; none where it has none.
+/// A model's own scaling, if it has one.
 type Rule = fn(&Keys, &ModelRope, usize) -> Result<Option<Arc<dyn SpectrumRule>>>;
 
 /// A kind of positions.
 struct Kind {
     /// What files call it.
     names: &'static [&'static str],
-    /// Its keys, beside those that all have.
+    /// Its keys, besides those that all have.
     keys: &'static [&'static str],
     /// Whether the length before the scaling is part of it.
     takes_original: bool,
-    /// Its rule, of `max_position_embeddings` too.
+    /// Its rule, which also gets `max_position_embeddings`.
     rule: Rule,
 }
 
@@ -192,7 +194,7 @@ impl Kind {
         },
     };
 
-    /// `su` is what old files of Phi-3 call it.
+    /// Old files of Phi-3 call it `su`.
     const LONG: Kind = Kind {
         names: &["longrope", "su"],
         keys: &["factor", "attention_factor", "short_factor", "long_factor"],
@@ -207,13 +209,13 @@ impl Kind {
             let fix = "use a checkpoint with default, linear, dynamic, yarn, llama3 or longrope positions";
             unsupported(&parameters.name("rope_type"), &name, fix)
         })?;
-        // transformers reads Phi-3's `yarn` as `longrope`, of which it is an old name there.
+        // transformers reads Phi-3's `yarn` as `longrope`; it is an old name there.
         let of_phi3 = named.names == ["yarn"] && defaults.original_max_position_embeddings.is_some();
         Ok(if of_phi3 { &Kind::LONG } else { named })
     }
 
-    /// Tells of keys that this kind does not have, which transformers leaves out too; refuses a geometry of its own for
-    /// each type of layer.
+    /// Notes keys that this kind does not have, which transformers ignores too; refuses a separate geometry
+    /// for each type of layer.
     fn tell_other_keys(&self, raw: &RawConfig, parameters: &Keys) -> Result<()> {
         const OF_ALL: &[&str] = &["rope_type", "type", "rope_theta", "partial_rotary_factor", ORIGINAL];
         if let Some((key, _)) = parameters.iter().find(|(_, value)| value.is_object()) {
@@ -238,11 +240,12 @@ impl Kind {
 
 fn yarn(keys: &Keys, rope: &ModelRope, longest: usize) -> Result<Option<Arc<dyn SpectrumRule>>> {
     let original = rope.trained_length;
-    let factor = match keys.has("factor") {
-        true => keys.optional("factor")?.unwrap_or(longest as f64 / original as f64),
-        false => keys.needed("factor")?,
+    let factor = if keys.has("factor") {
+        keys.optional("factor")?.unwrap_or(longest as f64 / original as f64)
+    } else {
+        keys.needed("factor")?
     };
-    // 0 stands for what is not given, as null does.
+    // 0 means not given, as null does.
     let number = |key: &str| Ok(keys.optional::<f64>(key)?.filter(|&number| number != 0.0));
     let by_mscale = match (number("mscale")?, number("mscale_all_dim")?) {
         (Some(mscale), Some(all_dim)) => {
@@ -264,12 +267,13 @@ fn yarn(keys: &Keys, rope: &ModelRope, longest: usize) -> Result<Option<Arc<dyn 
 fn longrope(keys: &Keys, rope: &ModelRope, longest: usize) -> Result<Option<Arc<dyn SpectrumRule>>> {
     let factors = |key: &str| {
         let numbers: Vec<f64> = keys.needed(key)?;
-        match numbers.len() == rope.pairs() {
-            true => Ok(numbers),
-            false => Err(field_error(
+        if numbers.len() == rope.pairs() {
+            Ok(numbers)
+        } else {
+            Err(field_error(
                 &keys.name(key),
                 &format!("has {} factors for {} pairs", numbers.len(), rope.pairs()),
-            )),
+            ))
         }
     };
     let original = rope.trained_length;

@@ -1,4 +1,4 @@
-//! config.json as transformers 5.24 reads it: what it makes of each of these was asked of transformers itself.
+//! config.json as transformers 5.24 reads it: the expected values come from transformers itself.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::{NetworkConfig, NormKind};
 use crate::encoding::ModelRope;
 use crate::error::Result;
 
-/// The keys that a test needs of a family, with others; a key of `null!` is left out.
+/// The keys that a test needs for a family, with others; a key of `null!` is left out.
 fn config(model_type: &str, others: Value) -> Value {
     let mut config = json!({
         "model_type": model_type, "vocab_size": 64, "hidden_size": 32, "intermediate_size": 64,
@@ -14,9 +14,10 @@ fn config(model_type: &str, others: Value) -> Value {
         "max_position_embeddings": 2048,
     });
     for (key, value) in others.as_object().unwrap() {
-        match value == "left out" {
-            true => drop(config.as_object_mut().unwrap().remove(key)),
-            false => config[key] = value.clone(),
+        if value == "left out" {
+            drop(config.as_object_mut().unwrap().remove(key))
+        } else {
+            config[key] = value.clone()
         }
     }
     config
@@ -26,7 +27,7 @@ fn read(model_type: &str, others: Value) -> Result<NetworkConfig> {
     NetworkConfig::from_json(config(model_type, others))
 }
 
-/// The rope of a llama, and what is told of it.
+/// The rope of a llama, and the notes on it.
 fn rope(others: Value) -> (ModelRope, String) {
     let config = read("llama", others).unwrap();
     (config.rope, config.notes.join("\n"))
@@ -36,7 +37,7 @@ fn is_near(a: f64, b: f64) -> bool {
     (a / b - 1.0).abs() < 1e-6
 }
 
-/// Every key of a family's own, and no other.
+/// Every key with a default of the family's own, and no other.
 #[test]
 fn what_a_family_takes_for_a_key_that_is_not_there() {
     const NUMBERS: [&str; 6] = [
@@ -80,7 +81,7 @@ fn what_a_family_takes_for_a_key_that_is_not_there() {
         );
         assert_eq!((config.norm_epsilon, config.rope.base), (epsilon, theta), "{family}");
         assert_eq!(config.tie_word_embeddings, tied, "{family}");
-        // All but the length, which has a note of its own, are told as what the shape was taken for.
+        // All but the length, which has a note of its own, are listed as assumed.
         assert_eq!(config.assumed.len(), NUMBERS.len() - 1, "{family}: {:?}", config.assumed);
         assert!(config.notes.iter().any(|note| note.contains("no max_position_embeddings")), "{family}");
         let whole = read(family, json!({})).unwrap();
@@ -206,19 +207,19 @@ fn a_value_of_another_type_is_no_default() {
     }
 }
 
-/// What a model card adds to the file of transformers 5.
+/// Model cards add this to the file of transformers 5.
 #[test]
 fn the_old_place_of_a_scaling_goes_first() {
     let yarn = json!({ "type": "yarn", "factor": 4.0, "original_max_position_embeddings": 512 });
     let new = json!({ "rope_type": "default", "rope_theta": 1e6 });
     let (own, told) = rope(json!({ "rope_scaling": yarn, "rope_parameters": new }));
     assert!(own.scaling.is_some() && own.trained_length == 512);
-    // transformers leaves the other one out as a whole.
+    // transformers ignores the other one entirely.
     assert_eq!(own.base, 1e4);
     assert!(told.contains("rope_scaling counts") && told.contains("its rope_theta too"), "{told}");
     let (own, told) = rope(json!({ "rope_scaling": yarn, "rope_parameters": new, "rope_theta": 1e6 }));
     assert!(own.base == 1e6 && !told.contains("rope_theta"), "{told}");
-    // Two that say the same are fine, by either name of the kind, and so is one that says nothing.
+    // Two places that say the same are fine, under either name of the kind, and so is one that says nothing.
     let same = json!({ "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 512 });
     assert_eq!(rope(json!({ "rope_scaling": yarn, "rope_parameters": same })).1, "");
     for nothing in [json!(null), json!({})] {
@@ -237,7 +238,7 @@ fn two_places_of_one_number() {
     );
     let (own, told) = rope(json!({ "rope_parameters": { "rope_theta": 5e5 }, "rope_theta": 5e5 }));
     assert_eq!((own.base, told.as_str()), (5e5, ""));
-    // Beside the scaling first, as transformers does when it computes.
+    // The place next to the scaling comes first, as when transformers computes.
     let yarn = json!({ "rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 32 });
     let (own, told) = rope(json!({ "rope_scaling": yarn, "original_max_position_embeddings": 64 }));
     assert!(own.trained_length == 64 && told.contains("original_max_position_embeddings is 64"), "{told}");
@@ -245,7 +246,7 @@ fn two_places_of_one_number() {
         rope(json!({ "rope_scaling": { "rope_type": "linear", "type": "dynamic", "factor": 2.0 } }));
     assert!(told.contains("rope_scaling.rope_type is linear and rope_scaling.type is dynamic"), "{told}");
     assert!(format!("{:?}", own.scaling).contains("Linear"), "{:?}", own.scaling);
-    // Phi-3's own length, where the file does not give it, is not that of the scaling.
+    // Phi-3's own length, if the file does not give it, is not that of the scaling.
     let factors = json!([1, 1, 1, 1]);
     let scaling = json!({ "type": "longrope", "short_factor": factors, "long_factor": factors });
     let phi3 = |others: Value| read("phi3", others).unwrap();
@@ -276,7 +277,7 @@ fn keys_that_a_kind_does_not_have_are_left_out_and_told() {
     }
     assert_eq!(scaling(json!({ "attention_factor": null, "beta_fast": null, "beta_slow": 0 })).1, "");
     assert!(rope(json!({ "rope_scaling": { "rope_type": "default", "factor": 2.0 } })).1.contains("factor"));
-    // Of a model without a family of its own positions these say nothing.
+    // In a model of a family without learned positions these say nothing.
     let told = read("llama", json!({ "n_positions": 2048 })).unwrap().notes;
     assert!(told.len() == 1 && told.join("").contains("n_positions"), "{told:?}");
     assert!(read("iquestcoder", json!({ "use_sliding_window": true })).is_err());
@@ -318,7 +319,7 @@ fn yarn_by_its_keys() {
     assert!(is_near(scale(json!({ "mscale": 1.0, "mscale_all_dim": 1.0 })), 1.0));
     let both = (0.1 * 0.707 * 4f64.ln() + 1.0) / (0.1 * 0.5 * 4f64.ln() + 1.0);
     assert!(is_near(scale(json!({ "mscale": 0.707, "mscale_all_dim": 0.5 })), both));
-    // One of them alone counts for nothing, and neither does what stands beside an attention_factor.
+    // One of them alone counts for nothing, and neither do they next to an attention_factor.
     assert!(is_near(scale(json!({ "mscale": 0.707 })), 0.1 * 4f64.ln() + 1.0));
     assert!(is_near(scale(json!({ "mscale": 0.7, "mscale_all_dim": 0.5, "attention_factor": 1.5 })), 1.5));
     // A factor of null is the ratio of the lengths.

@@ -1,4 +1,4 @@
-//! Granite 3 (IBM): factors on the embedding, on what layers add, on attention's logits and on the output's.
+//! Granite 3 (IBM): factors on the embedding, on what layers add, on attention logits and on output logits.
 
 use super::{Family, GgufForm};
 use crate::checkpoint::config::{Biases, Defaults, Missing, Multipliers, NetworkConfig, RawConfig, SILU};
@@ -10,7 +10,7 @@ pub(super) const ENTRY: Family = Family {
     read,
 };
 
-/// Those of transformers.
+/// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {
     vocab_size: 32000,
     hidden_size: 4096,

@@ -6,7 +6,7 @@ use crate::error::Result;
 
 pub(super) const ENTRY: Family = Family { model_types: &["iquestcoder"], gguf: None, read };
 
-/// Those of transformers.
+/// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {
     vocab_size: 76_800,
     hidden_size: 5120,
@@ -25,7 +25,7 @@ const DEFAULTS: Defaults = Defaults {
 };
 
 fn read(raw: &RawConfig) -> Result<NetworkConfig> {
-    // Its own code has these; no released checkpoint uses them, and transformers refuses them.
+    // Its own code has these keys; no released checkpoint uses them, and transformers refuses them.
     if let Some(key) = ["use_sliding_window", "clip_qkv"].into_iter().find(|key| raw.keys.says(key)) {
         return Err(unsupported(key, "in an iquestcoder model", "use a checkpoint without it"));
     }

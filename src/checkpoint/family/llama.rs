@@ -1,4 +1,4 @@
-//! LLaMA and what is like it: Code Llama, DeepSeek-Coder, Yi-Coder, OpenCoder, Seed-Coder, SmolLM2, and
+//! LLaMA and models like it: Code Llama, DeepSeek-Coder, Yi-Coder, OpenCoder, Seed-Coder, SmolLM2, and
 //! Granite's code models, which have biases everywhere.
 
 use super::{Family, GgufForm};
@@ -11,7 +11,7 @@ pub(super) const ENTRY: Family = Family {
     read,
 };
 
-/// Those of transformers.
+/// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {
     vocab_size: 32000,
     hidden_size: 4096,
@@ -30,7 +30,7 @@ const DEFAULTS: Defaults = Defaults {
 };
 
 fn read(raw: &RawConfig) -> Result<NetworkConfig> {
-    // transformers reads no such key here; whoever wrote it meant a window.
+    // transformers ignores this key here; whoever wrote it meant a window.
     if raw.keys.says("use_sliding_window") {
         let fix = "use a checkpoint of a family that has sliding windows, as mistral and qwen2";
         return Err(unsupported("use_sliding_window", "in a llama model", fix));
@@ -38,7 +38,7 @@ fn read(raw: &RawConfig) -> Result<NetworkConfig> {
     with_biases(raw, &DEFAULTS)
 }
 
-/// LLaMA with biases where the config has them.
+/// LLaMA with biases if the config has them.
 pub(super) fn with_biases(raw: &RawConfig, defaults: &Defaults) -> Result<NetworkConfig> {
     let mut config = raw.plain(defaults)?;
     let attention = raw.keys.or("attention_bias", false)?;

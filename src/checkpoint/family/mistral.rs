@@ -1,4 +1,5 @@
-//! Mistral (Jiang et al. 2023): LLaMA with a sliding window in every layer where one is set. GGUF files say llama.
+//! Mistral (Jiang et al. 2023): LLaMA with a sliding window in every layer, if one is set. GGUF files say
+//! llama.
 
 use super::Family;
 use crate::checkpoint::config::{Defaults, Missing, NetworkConfig, RawConfig, SILU};
@@ -6,10 +7,10 @@ use crate::error::Result;
 
 pub(super) const ENTRY: Family = Family { model_types: &["mistral"], gguf: None, read };
 
-/// The window of a config without the key; null is full attention.
+/// The window if the config has no such key; null means full attention.
 const WINDOW: usize = 4096;
 
-/// Those of transformers.
+/// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {
     vocab_size: 32000,
     hidden_size: 4096,

@@ -1,7 +1,8 @@
-//! Model families: what each has beyond plain LLaMA, put together from the parts that the network has.
+//! Model families: what each adds to plain LLaMA, made of the network's parts.
 //!
-//! **Adding a family**: write `src/checkpoint/family/NAME.rs` with its `ENTRY`, and add that to [`FAMILIES`]. The exact meaning of a
-//! family is its modelling file in transformers; `scripts/compare_transformers.py` holds it to that.
+//! **Adding a family**: write `src/checkpoint/family/NAME.rs` with its `ENTRY`, and add that to [`FAMILIES`].
+//! The exact meaning of a family is its modelling file in transformers; `scripts/compare_transformers.py`
+//! compares with that.
 
 mod granite;
 mod iquestcoder;
@@ -25,11 +26,11 @@ use crate::files::read_text;
 
 /// A family of models.
 pub(super) struct Family {
-    /// `model_type` in config.json, and the names under which others have the same.
+    /// `model_type` in config.json, and other names for the same architecture.
     pub(super) model_types: &'static [&'static str],
-    /// How llama.cpp stores it; none where it does not, or not by these parts.
+    /// How llama.cpp stores it; none if it does not, or not with these parts.
     pub(super) gguf: Option<GgufForm>,
-    /// The network of a config.
+    /// Makes the network of a config.
     pub(super) read: fn(&RawConfig) -> Result<NetworkConfig>,
 }
 
@@ -56,7 +57,7 @@ const FAMILIES: &[Family] = &[
     seed_oss::ENTRY,
 ];
 
-/// Fields of config.json that stand for what no family here has, with the words for it.
+/// Fields of config.json that mean something no family here has, with words for it.
 const MISSING: &[(&str, &str)] = &[
     ("num_experts", "a mixture of experts"),
     ("num_local_experts", "a mixture of experts"),
@@ -75,16 +76,16 @@ const MISSING: &[(&str, &str)] = &[
     ("per_layer_config", "layers of shapes of their own"),
 ];
 
-/// One that says so only of a family that is not here.
+/// The same, but only in an unknown family.
 const LEARNED_POSITIONS: (&str, &str) = ("n_positions", "learned positions");
 
-/// One that says so where it is false or null.
+/// The same, but only if false or null.
 const TO_BOTH_SIDES: (&str, &str) = ("is_causal", "attention to both sides");
 
 /// The family of a config.json.
 ///
 /// # Errors
-/// [`crate::error::ErrorKind::Model`]: none has that `model_type`, with what of it is missing.
+/// [`crate::error::ErrorKind::Model`] if no family has that `model_type`, with what it would need.
 pub(super) fn of(raw: &Value) -> Result<&'static Family> {
     let Some(model_type) = raw.get("model_type") else {
         return Err(field_error("model_type", "is missing").fix(one_of()));
@@ -101,12 +102,12 @@ pub(super) fn of(raw: &Value) -> Result<&'static Family> {
     }
 }
 
-/// The family that llama.cpp calls so.
+/// The family with this name in llama.cpp.
 pub(super) fn of_architecture(name: &str) -> Option<(&'static Family, &'static GgufForm)> {
     stored().find(|(_, gguf)| gguf.architecture == name)
 }
 
-/// The names of llama.cpp's that can be read.
+/// The architectures of llama.cpp that can be read.
 pub(super) fn architectures() -> Vec<&'static str> {
     stored().map(|(_, gguf)| gguf.architecture).collect()
 }
@@ -120,7 +121,7 @@ fn one_of() -> String {
     format!("use a checkpoint whose model_type is one of: {}", names.join(", "))
 }
 
-/// What a config asks for that is not there, as `num_experts (a mixture of experts)`.
+/// What a config asks for that is not supported, such as `num_experts (a mixture of experts)`.
 fn missing(raw: &Value, known: bool) -> Vec<String> {
     let mut found: Vec<(&str, &str)> = Vec::new();
     for &(field, what) in MISSING.iter().chain((!known).then_some(&LEARNED_POSITIONS)) {
@@ -156,8 +157,8 @@ impl NetworkConfig {
     /// # Errors
     /// As [`NetworkConfig::read`], naming the field.
     pub fn from_json(raw: Value) -> Result<NetworkConfig> {
-        // The family first: another one's config lacks these fields, and naming one of them would hide the
-        // reason.
+        // The family first: the config of another one lacks these fields, and naming one of them would hide
+        // the reason.
         let family = of(&raw)?;
         let raw = RawConfig::new(raw)?;
         raw.refuse_quantised()?;

@@ -1,5 +1,5 @@
-//! OLMo 2 (Walsh et al. 2025): norms after attention and after the feed-forward part, and of all queries and all keys of
-//! a row.
+//! OLMo 2 (Walsh et al. 2025): norms after attention and after the feed-forward part, and over all queries
+//! and all keys of a row.
 
 use super::Family;
 use crate::checkpoint::config::{
@@ -9,7 +9,7 @@ use crate::error::Result;
 
 pub(super) const ENTRY: Family = Family { model_types: &["olmo2"], gguf: None, read };
 
-/// Those of transformers.
+/// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {
     vocab_size: 50304,
     hidden_size: 4096,

@@ -1,4 +1,4 @@
-//! Phi-3, Phi-3.5 and Phi-4-mini (Abdin et al. 2024): fused projections, `longrope`, heads that turn in part.
+//! Phi-3, Phi-3.5 and Phi-4-mini (Abdin et al. 2024): fused projections, `longrope`, heads that partly turn.
 
 use super::{Family, GgufForm};
 use crate::checkpoint::config::{Defaults, Missing, NetworkConfig, RawConfig, SILU, field_error};
@@ -10,7 +10,7 @@ pub(super) const ENTRY: Family = Family {
     read,
 };
 
-/// Those of transformers.
+/// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {
     vocab_size: 32064,
     hidden_size: 3072,

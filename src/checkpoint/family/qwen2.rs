@@ -1,5 +1,5 @@
-//! Qwen2 and Qwen2.5 with its coders (Hui et al. 2024): biases on queries, keys and values; the upper layers slide where
-//! `use_sliding_window` says so.
+//! Qwen2 and Qwen2.5 with its coders (Hui et al. 2024): biases on queries, keys and values; the upper layers
+//! slide if `use_sliding_window` is set.
 
 use super::{Family, GgufForm};
 use crate::checkpoint::config::{Biases, Defaults, Missing, NetworkConfig, RawConfig, SILU};
@@ -12,12 +12,12 @@ pub(super) const ENTRY: Family = Family {
     read,
 };
 
-/// The window of a config without the key, where windows are used.
+/// The window if the config has no such key and windows are used.
 const WINDOW: usize = 4096;
-/// The first layer that slides, of a config without the key.
+/// The first layer that slides, if the config has no such key.
 const WINDOW_LAYERS: usize = 28;
 
-/// Those of transformers.
+/// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {
     vocab_size: 151936,
     hidden_size: 4096,

@@ -1,4 +1,5 @@
-//! Qwen3, dense (Yang et al. 2025): queries and keys are normed by head before they turn; a head's dimensions are given.
+//! Qwen3, dense (Yang et al. 2025): queries and keys are normed per head before they turn; the config gives a
+//! head's dimensions.
 
 use super::{Family, GgufForm, qwen2};
 use crate::checkpoint::config::{Biases, Defaults, Missing, NetworkConfig, QkNorm, RawConfig, SILU};
@@ -10,7 +11,7 @@ pub(super) const ENTRY: Family = Family {
     read,
 };
 
-/// Those of transformers.
+/// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {
     vocab_size: 151936,
     hidden_size: 4096,

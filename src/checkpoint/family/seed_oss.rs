@@ -6,7 +6,7 @@ use crate::error::Result;
 
 pub(super) const ENTRY: Family = Family { model_types: &["seed_oss"], gguf: None, read };
 
-/// Those of transformers.
+/// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {
     vocab_size: 155136,
     hidden_size: 4096,

@@ -10,10 +10,10 @@ pub(super) const ENTRY: Family = Family {
     read,
 };
 
-/// One layer of so many does not turn, where the config does not say which.
+/// One layer in this many does not turn, if the config does not say which.
 const INTERVAL: usize = 4;
 
-/// Those of transformers.
+/// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {
     vocab_size: 128256,
     hidden_size: 2048,

@@ -1,5 +1,5 @@
-//! StarCoder2 (Lozhkov et al. 2024): layer norms, biases everywhere, a feed-forward part without a gate, and a sliding
-//! window in every layer.
+//! StarCoder2 (Lozhkov et al. 2024): layer norms, biases everywhere, a feed-forward part without a gate, and
+//! a sliding window in every layer.
 
 use super::{Family, GgufForm};
 use crate::checkpoint::config::{
@@ -13,7 +13,7 @@ pub(super) const ENTRY: Family = Family {
     read,
 };
 
-/// Those of transformers.
+/// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {
     vocab_size: 49152,
     hidden_size: 3072,

@@ -1,4 +1,4 @@
-//! The metadata of a GGUF file as config.json would say it.
+//! The metadata of a GGUF file, in the words of config.json.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::encoding::{ModelRope, Spectrum, SpectrumRule};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
 
-/// Base of the rotary frequencies that llama.cpp takes where a file has none.
+/// Base of the rotary frequencies that llama.cpp uses if a file has none.
 const FREQ_BASE: f64 = 10_000.0;
-/// Divisors of the rotary frequencies: how llama.cpp stores Llama 3's rule.
+/// Divisors of the rotary frequencies; llama.cpp stores Llama 3's rule this way.
 pub(super) const ROPE_FACTORS: &str = "rope_freqs.weight";
-/// Phi-3's own, for short sequences and for long ones.
+/// Phi-3's divisors, for short sequences and for long ones.
 const LONG_ROPE_FACTORS: [(&str, &str); 2] =
     [("short_factor", "rope_factors_short.weight"), ("long_factor", "rope_factors_long.weight")];
 
@@ -27,8 +27,8 @@ pub(super) fn is_rope_factors(name: &str) -> bool {
 impl Gguf {
     /// The shape of the network.
     ///
-    /// The pretraining length of a file with `rope_freqs.weight` is its `context_length`, as the length before
-    /// Llama 3's rule is not stored.
+    /// The pretraining length of a file with `rope_freqs.weight` is its `context_length`, as the length
+    /// before Llama 3's rule is not stored.
     ///
     /// # Errors
     /// [`ErrorKind::Model`], naming the file and the field: missing, of another type, a value that makes no
@@ -60,7 +60,7 @@ impl Gguf {
         })
     }
 
-    /// A key of the architecture's own, `llama.NAME`.
+    /// The full name of an architecture's key, `llama.NAME`.
     pub(super) fn key(&self, name: &str) -> Result<String> {
         Ok(format!("{}.{name}", self.architecture()?))
     }
@@ -98,7 +98,7 @@ impl Gguf {
         let mut config = json!({
             "model_type": family.model_types[0],
             "vocab_size": self.vocab_size()?,
-            // The tokenizer's to say.
+            // Left to the tokenizer.
             "eos_token_id": null,
             "hidden_size": self.count("embedding_length")?,
             "intermediate_size": self.count("feed_forward_length")?,
@@ -121,7 +121,7 @@ impl Gguf {
             }
             architecture => {
                 config["rms_norm_eps"] = self.epsilon("attention.layer_norm_rms_epsilon")?.into();
-                // Of Qwen2 it is the family's to say.
+                // For Qwen2 it is up to the family.
                 if architecture != "qwen2" {
                     config["attention_bias"] = bias.into();
                 }
@@ -129,7 +129,7 @@ impl Gguf {
         }
         match stored.architecture {
             "granite" => {
-                // What llama.cpp takes for a factor that is not there.
+                // The factor that llama.cpp uses if none is given.
                 let usual = config["head_dim"].as_f64().unwrap_or(1.0).sqrt().recip();
                 for (field, name, default) in [
                     ("embedding_multiplier", "embedding_scale", 1.0),
@@ -152,7 +152,7 @@ impl Gguf {
         Ok(config)
     }
 
-    /// Dimensions of a head; as llama.cpp has them, where the file does not say.
+    /// Dimensions of a head; llama.cpp's default if the file does not say.
     fn head_dim(&self, heads: usize) -> Result<usize> {
         match self.optional_count("attention.key_length")? {
             Some(dim) => Ok(dim),
@@ -182,7 +182,7 @@ impl Gguf {
         }
     }
 
-    /// Refuses what no family here has, where a file says so in a key of its own.
+    /// Refuses what no family here has, if a file says so in a key of its own.
     fn refuse_other_attention(&self) -> Result<()> {
         for (name, what) in [
             ("attn_logit_softcapping", "soft caps on logits"),
@@ -218,14 +218,14 @@ impl Gguf {
         needed(&key, self.decimal(name))
     }
 
-    /// A number, which the file holds as f32, as the decimal number that was meant.
+    /// A number, which the file stores as f32, as the decimal number that was meant.
     fn decimal(&self, name: &str) -> Result<Option<f64>> {
         let number = self.number(&self.key(name)?)?;
         Ok(number.map(|number| (number as f32).to_string().parse().unwrap_or(number)))
     }
 
-    /// The share of a head's dimensions that turns. Refuses one below 1 where the family has none, and heads whose
-    /// values have another width than their keys.
+    /// The share of a head's dimensions that turns. Refuses one below 1 if the family turns whole heads, and
+    /// heads whose values are not as wide as their keys.
     fn turning(&self, config: &Value) -> Result<f64> {
         let head_dim = config["head_dim"].as_u64().unwrap_or(0) as usize;
         let turns_in_part = self.architecture()? == "phi3";
@@ -242,13 +242,13 @@ impl Gguf {
             }
         }
         Ok(match self.optional_count("rope.dimension_count")?.filter(|&dim| dim < head_dim) {
-            // Half a dimension more: their number is this share of all, cut to a whole one.
+            // Half a dimension more, because the number of dimensions is this share of all, rounded down.
             Some(dim) => (dim as f64 + 0.5) / head_dim as f64,
             None => 1.0,
         })
     }
 
-    /// `rope_scaling` of config.json; keys that would change the numbers and are not known are refused there.
+    /// `rope_scaling` of config.json, where unknown keys that would change the numbers are refused.
     fn rope_scaling(&self) -> Result<Option<Map<String, Value>>> {
         let prefix = self.key("rope.scaling.")?;
         let mut scaling = Map::new();
@@ -272,7 +272,8 @@ impl Gguf {
                     scaling.insert("rope_type".into(), if kind == "none" { "default" } else { kind }.into());
                     continue;
                 }
-                // Whether the model was trained further under the scaling; and what stands beside it.
+                // Whether the model was trained further under the scaling, and the length, which is stored
+                // next to it.
                 "finetuned" | "original_context_length" => continue,
                 "factor" => "factor",
                 "attn_factor" if scaling.contains_key("short_factor") => "attention_factor",
@@ -293,7 +294,7 @@ impl Gguf {
         Ok(Some(scaling).filter(|scaling| !scaling.is_empty()))
     }
 
-    /// The values of a tensor that is there.
+    /// The values of a tensor that must be present.
     fn vector(&self, name: &str) -> Result<Vec<f32>> {
         let info = self.info(name)?;
         let mut values = vec![0.0; info.shape.iter().product()];

@@ -1,8 +1,8 @@
-//! Tokens that end a generation, as llama.cpp finds them: by metadata, and by what a token says.
+//! Tokens that end a generation, as llama.cpp finds them: by metadata, and by a token's text.
 
 use crate::error::Result;
 
-/// Keys of tokens that end a generation, with the texts by which they are known where no key names them.
+/// Keys of tokens that end a generation, with the texts that identify them if no key does.
 const KEYS: [(&str, &[&str]); 6] = [
     ("tokenizer.ggml.eos_token_id", &[]),
     ("tokenizer.ggml.eot_token_id", &[]),
@@ -15,7 +15,7 @@ const KEYS: [(&str, &[&str]); 6] = [
     ("tokenizer.ggml.fim_sep_token_id", &["<|file_sep|>"]),
 ];
 
-/// Tokens that end a text or a turn, whoever says them.
+/// Tokens that end a text or a turn in any role.
 const TEXTS: [&str; 22] = [
     "<|eot_id|>",
     "<|im_end|>",
@@ -41,15 +41,15 @@ const TEXTS: [&str; 22] = [
     "[e~[",
 ];
 
-/// Whether a token ends a text or a turn, by what it says.
+/// Whether a token ends a text or a turn, by its text.
 pub(super) fn is_named(token: &str) -> bool {
     TEXTS.contains(&token)
 }
 
-/// The ids that end a generation. `id` gives that of a key.
+/// The ids that end a generation. `id` gives the id under a key.
 ///
 /// # Errors
-/// What `id` gives.
+/// The errors of `id`.
 pub(super) fn ids(tokens: &[&str], id: impl Fn(&str) -> Result<Option<usize>>) -> Result<Vec<u32>> {
     let at = |text: &str| tokens.iter().position(|token| *token == text);
     let has = |text: &str| at(text).is_some();
@@ -57,7 +57,7 @@ pub(super) fn ids(tokens: &[&str], id: impl Fn(&str) -> Result<Option<usize>>) -
     for (key, texts) in KEYS {
         ids.extend(id(key)?.or_else(|| texts.iter().find_map(|text| at(text))));
     }
-    // Where other tokens end a turn, these two only end a part of it.
+    // If other tokens end a turn, these two only end a part of it.
     let parts =
         (has("<|return|>") && has("<|call|>")) || (has("<|flush|>") && (has("<|call|>") || has("<|calls|>")));
     let is_part = |text: &str| (text == "<|end|>" && parts) || (text == "</s>" && has("<|tool_response>"));

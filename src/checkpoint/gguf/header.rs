@@ -1,5 +1,5 @@
-//! The head of a GGUF file: magic, version, metadata, and where each tensor lies. Every count, length and
-//! offset is held against the bytes that are there before it is used.
+//! The head of a GGUF file: magic, version, metadata, and where each tensor is. Every count, length and
+//! offset is checked against the bytes that are there before it is used.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,9 +7,10 @@ use std::ops::Range;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::stored::{FORMATS, Format};
 
-/// Where the data begins, and each tensor in it, is a multiple of this unless `general.alignment` says.
+/// The start of the data, and of each tensor in it, is a multiple of this unless `general.alignment` says
+/// otherwise.
 const ALIGNMENT: usize = 32;
-/// Formats of tensors that are known by name only.
+/// Formats of tensors of which only the name is known.
 const OTHER_FORMATS: &[(u32, &str)] = &[
     (9, "Q8_1"),
     (15, "Q8_K"),
@@ -31,12 +32,12 @@ const OTHER_FORMATS: &[(u32, &str)] = &[
     (35, "TQ2_0"),
     (39, "MXFP4"),
 ];
-/// Value types, by their number in a file.
+/// Value types by their number in a file; this one is a text.
 const TEXT: u32 = 8;
 const ARRAY: u32 = 9;
 const COPY_AGAIN: &str = "the file may be cut short or damaged; download or copy it again";
 
-/// What the head says.
+/// What the head of a file says.
 #[derive(Debug)]
 pub struct Header {
     /// Values by key.
@@ -72,7 +73,7 @@ pub struct Array {
 /// A tensor's place and shape.
 #[derive(Debug)]
 pub struct TensorInfo {
-    /// Rows first, as everywhere but in the file.
+    /// Rows first, as everywhere except in the file.
     pub shape: Vec<usize>,
     /// Format of the data.
     pub format: &'static Format,
@@ -158,7 +159,7 @@ fn alignment(metadata: &BTreeMap<String, MetadataValue>) -> Result<usize> {
     }
 }
 
-/// A tensor as its entry states it.
+/// A tensor as in its entry.
 struct RawInfo {
     name: String,
     /// Columns first.
@@ -182,7 +183,7 @@ impl RawInfo {
         Ok(RawInfo { name, dims, kind, offset })
     }
 
-    /// Holds the entry against the data, which begins at byte `data` of a file of `end` bytes.
+    /// Checks the entry against the data, which begins at byte `data` of a file of `end` bytes.
     fn checked(self, data: usize, alignment: usize, end: usize) -> Result<TensorInfo> {
         let format = FORMATS.iter().find(|format| format.id == self.kind).ok_or_else(|| {
             let known: Vec<_> = FORMATS.iter().map(|format| format.name).collect();
@@ -214,7 +215,7 @@ impl RawInfo {
     }
 }
 
-/// Takes bytes off the front.
+/// Takes bytes from the front.
 struct Reader<'a> {
     file: &'a [u8],
     at: usize,
@@ -249,7 +250,7 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.take(length)?).map_err(|_| damaged("not valid UTF-8"))
     }
 
-    /// A value of a type, by the type's number in the file.
+    /// A value of a type, given by the type's number in the file.
     fn value(&mut self, kind: u32) -> Result<MetadataValue> {
         Ok(match kind {
             0 => MetadataValue::Whole(u8::from_le_bytes(self.array()?).into()),
@@ -269,7 +270,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// An array, walked over element by element.
+    /// An array, whose elements are only skipped over.
     fn elements(&mut self) -> Result<Array> {
         let element = self.u32()?;
         if element == ARRAY {
@@ -286,13 +287,13 @@ impl<'a> Reader<'a> {
 }
 
 impl Array {
-    /// The texts of an array in the file it was read from; none where it holds something else.
+    /// The texts of an array, from the file it was read in; none if it holds something else.
     pub fn texts<'a>(&self, file: &'a [u8]) -> Option<Vec<&'a str>> {
         let mut reader = Reader { file: &file[..self.bytes.end], at: self.bytes.start };
         (self.element == TEXT).then(|| (0..self.len).map_while(|_| reader.text().ok()).collect())
     }
 
-    /// The numbers of an array in the file it was read from; none where it holds something else.
+    /// The numbers of an array, from the file it was read in; none if it holds something else.
     pub fn numbers(&self, file: &[u8]) -> Option<Vec<f64>> {
         let mut reader = Reader { file: &file[..self.bytes.end], at: self.bytes.start };
         let number = |_| match reader.value(self.element) {

@@ -1,9 +1,9 @@
 //! Checkpoints in one GGUF file, the format of llama.cpp (versions 2 and 3): config, tokenizer and
 //! quantised weights.
 //!
-//! [`header`] reads the file's head. The rest says the same things in
-//! Hugging Face's terms, so that nothing else need know of GGUF: [`config`] the config.json that the
-//! metadata amounts to, [`tokenizer`] the tokenizer.json, [`tensors`] the weights by their other names.
+//! [`header`] reads the file's head. The rest says the same in Hugging Face's terms, so that no other module
+//! needs to know GGUF: [`config`] gives the config.json that the metadata amounts to, [`tokenizer`] the
+//! tokenizer.json, [`tensors`] the weights under their other names.
 
 pub mod config;
 pub mod ending;
@@ -140,14 +140,14 @@ impl CheckpointFormat for Gguf {
     }
 }
 
-/// Something is wrong with a metadata key.
+/// The error of a metadata key with something wrong.
 fn key_error(key: &str, what: impl Into<String>) -> Error {
     Error::new(ErrorKind::Model, what)
         .at(format_args!("metadata `{key}`"))
         .fix("convert the model again with llama.cpp's convert_hf_to_gguf.py")
 }
 
-/// A key that must be there.
+/// The value of a key that must be present.
 fn needed<T>(key: &str, value: Result<Option<T>>) -> Result<T> {
     value?.ok_or_else(|| key_error(key, format!("{key} is missing")))
 }

@@ -1,16 +1,17 @@
-//! How a text is cut before merging, by llama.cpp's name for it: the patterns of its llama-vocab.cpp, or of the
-//! tokenizer.json that they stand for where it writes them in another way.
+//! How a text is cut before merging, by llama.cpp's name for it: the patterns of its llama-vocab.cpp, or of
+//! the original tokenizer.json if llama.cpp writes them differently.
 
 use serde_json::{Value, json};
 
 use super::tokenizer::{PRE, unsupported};
 use crate::error::Result;
 
-/// Contractions; words with one leading character; then the number pattern, punctuation, line ends, white space.
+/// Contractions; words with one leading character; then the number pattern, punctuation, line ends, white
+/// space.
 const WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+";
 const SPACE: &str = r"\s*[\r\n]+|\s+(?!\S)|\s+";
 const PUNCTUATION: &str = r" ?[^\s\p{L}\p{N}]+[\r\n]*";
-/// Words in the case that they are in, without contractions.
+/// Words as they are cased, without contractions.
 const CASES: [&str; 2] = [
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+",
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*",
@@ -22,29 +23,29 @@ const DEEPSEEK_3: &str = concat!(
     r"[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 );
 /// Letters of DeepSeek LLM, as its tokenizer lists them.
-// Letters that Unicode has twice are written by number: an editor may make one of the other.
+// Letters that Unicode encodes twice are written by number: an editor may turn one into the other.
 const DEEPSEEK_LETTERS: &str = concat!(
     "\\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-\\x{1f7d}ᾀ-ᾴᾶ-ᾼ\\x{1fbe}ῂ-ῄῆ-ῌ",
     "ῐ-\\x{1fd3}ῖ-\\x{1fdb}ῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤ\\x{2126}ℨ\\x{212a}-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+",
 );
 
-/// How a text is cut, and what goes with it.
+/// How a text is cut, and related settings.
 #[derive(Debug, Clone)]
 pub(super) struct PreTokenizer {
     parts: Vec<Value>,
-    /// A word that is in the vocabulary is a token, without looking for merges.
+    /// Whether a word that is in the vocabulary becomes a token without merges.
     pub takes_whole_words: bool,
-    /// BOS comes first where the file says nothing of it.
+    /// Whether BOS comes first if the file does not say.
     pub adds_bos: bool,
-    /// The text is composed first (NFC), as its tokenizer.json does.
+    /// Whether the text is composed first (NFC), as in its tokenizer.json.
     composes: bool,
 }
 
 impl PreTokenizer {
-    /// By llama.cpp's name.
+    /// The pre-tokenizer with this name in llama.cpp.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Tokenizer`] for a name that is not known here.
+    /// [`crate::error::ErrorKind::Tokenizer`] for an unknown name.
     pub(super) fn named(name: &str) -> Result<PreTokenizer> {
         let digits = || json!({"type": "Digits", "individual_digits": true});
         let words = |numbers: &str| vec![split(&[WORDS, numbers, PUNCTUATION, SPACE].join("|"))];
@@ -92,7 +93,7 @@ impl PreTokenizer {
             }
             other => return Err(unknown(other)),
         };
-        // GPT-2's own pattern comes last where no other cuts words.
+        // GPT-2's own pattern comes last if no other cuts words.
         let use_regex = parts.iter().all(|part| part["type"] == "Digits");
         Ok(PreTokenizer {
             parts: [parts, vec![byte_level_part(use_regex)]].concat(),
@@ -102,7 +103,7 @@ impl PreTokenizer {
         })
     }
 
-    /// As tokenizer.json says it.
+    /// The pre-tokenizer as in tokenizer.json.
     pub(super) fn to_json(&self) -> Value {
         json!({"type": "Sequence", "pretokenizers": self.parts})
     }
@@ -113,7 +114,7 @@ impl PreTokenizer {
     }
 }
 
-/// Llama 3's tokenizer, under the names that llama.cpp knows it by.
+/// Whether this is one of llama.cpp's names for Llama 3's tokenizer.
 fn is_llama_3(name: &str) -> bool {
     matches!(
         name,

@@ -12,7 +12,7 @@ use crate::kernels::stored::{Bytes, StoredTensor};
 /// What llama.cpp calls the parts of the network.
 const PARTS: &[(&str, &str)] =
     &[("model.embed_tokens", "token_embd"), ("model.norm", "output_norm"), ("lm_head", "output")];
-/// What it calls the parts of a layer.
+/// What llama.cpp calls the parts of a layer.
 const LAYER_PARTS: &[(&str, &str)] = &[
     ("input_layernorm", "attn_norm"),
     ("self_attn.q_proj", "attn_q"),
@@ -25,10 +25,10 @@ const LAYER_PARTS: &[(&str, &str)] = &[
     ("mlp.down_proj", "ffn_down"),
     ("self_attn.q_norm", "attn_q_norm"),
     ("self_attn.k_norm", "attn_k_norm"),
-    // Of Phi-3, whose projections are fused.
+    // For Phi-3, whose projections are fused.
     ("self_attn.qkv_proj", "attn_qkv"),
     ("mlp.gate_up_proj", "ffn_up"),
-    // Of StarCoder2, whose feed-forward part has no gate.
+    // For StarCoder2, whose feed-forward part has no gate.
     ("mlp.c_fc", "ffn_up"),
     ("mlp.c_proj", "ffn_down"),
 ];
@@ -87,7 +87,8 @@ impl Gguf {
         })
     }
 
-    /// The heads of a tensor whose rows llama.cpp interleaves: queries and keys, of some architectures.
+    /// The number of heads of a tensor whose rows llama.cpp interleaves: queries and keys in some
+    /// architectures.
     fn interleaved_heads(&self, name: &str, info: &TensorInfo) -> Result<Option<usize>> {
         let part = name.split('.').nth(2);
         let key = match (self.family()?.1.interleaved, part) {
@@ -99,17 +100,18 @@ impl Gguf {
             _ => return Ok(None),
         };
         let heads = self.count(key)?;
-        match heads > 0 && info.shape[0].is_multiple_of(2 * heads) {
-            true => Ok(Some(heads)),
-            false => Err(key_error(&self.key(key)?, format!("{} rows for {heads} heads", info.shape[0]))
-                .at(format_args!("tensor `{name}`"))),
+        if heads > 0 && info.shape[0].is_multiple_of(2 * heads) {
+            Ok(Some(heads))
+        } else {
+            Err(key_error(&self.key(key)?, format!("{} rows for {heads} heads", info.shape[0]))
+                .at(format_args!("tensor `{name}`")))
         }
     }
 }
 
 /// Puts the rows of each head in Hugging Face's order; a row's bytes are whole blocks. llama.cpp rotates
 /// neighbours (2p, 2p + 1) where Hugging Face rotates p and p + h, and reorders the rows of queries and keys
-/// to make up for it.
+/// accordingly.
 fn halves_apart(bytes: &[u8], heads: usize, rows: usize) -> Vec<u8> {
     let (width, pairs) = (bytes.len() / rows, rows / heads / 2);
     let mut apart = Vec::with_capacity(bytes.len());

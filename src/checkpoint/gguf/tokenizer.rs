@@ -1,4 +1,4 @@
-//! The tokenizer of a GGUF file as tokenizer.json and tokenizer_config.json would say it.
+//! The tokenizer of a GGUF file, in the terms of tokenizer.json and tokenizer_config.json.
 
 use std::collections::HashMap;
 
@@ -58,7 +58,7 @@ impl Gguf {
         ending::ids(&vocabulary.tokens, id)
     }
 
-    /// The id that a key names.
+    /// The id under a key.
     fn token_id(&self, key: &str, vocabulary: &Vocabulary<'_>) -> Result<Option<usize>> {
         let Some(id) = self.whole(key)? else { return Ok(None) };
         match vocabulary.token(id) {
@@ -102,7 +102,7 @@ impl Gguf {
         Ok(json)
     }
 
-    /// Byte-level BPE, as GPT-2 and most since.
+    /// Byte-level BPE, as in GPT-2 and most models since.
     fn byte_level(&self, vocabulary: &Vocabulary<'_>) -> Result<Value> {
         let pre = self.pre_tokenizer(vocabulary.tokens.len())?;
         let merges = needed(MERGES, self.texts(MERGES))?;
@@ -119,7 +119,8 @@ impl Gguf {
         }))
     }
 
-    /// SentencePiece BPE with bytes for what it lacks, as Llama 2: spaces become `▁`, and one comes first.
+    /// SentencePiece BPE with bytes for what it lacks, as in Llama 2: spaces become `▁`, and one is put
+    /// first.
     fn sentence_piece(&self, vocabulary: &Vocabulary<'_>) -> Result<Value> {
         let merges = match self.texts(MERGES)? {
             Some(merges) => pairs(&merges)?,
@@ -150,7 +151,7 @@ impl Gguf {
         }))
     }
 
-    /// BOS, EOS, and whether BOS comes first: as the file says, else as llama.cpp takes it.
+    /// BOS, EOS, and whether BOS comes first: as the file says, or otherwise llama.cpp's default.
     fn tokenizer_config(&self) -> Result<Value> {
         let vocabulary = Vocabulary::read(self)?;
         let special = |key: &str| -> Result<Option<&str>> {
@@ -210,10 +211,10 @@ impl<'a> Vocabulary<'a> {
         self.tokens.iter().enumerate().map(|(id, token)| (token.to_string(), id.into())).collect()
     }
 
-    /// Tokens that are found in a text as they stand.
+    /// Tokens that are found in a text verbatim.
     fn added_tokens(&self) -> Value {
         let tokens = self.tokens.iter().zip(&self.types).enumerate();
-        // What ends a generation is a control token, even where its file calls it normal.
+        // What ends a generation is a control token, even if its file calls it normal.
         let added = tokens.filter(|(_, (token, kind))| {
             [UNKNOWN, CONTROL, USER_DEFINED].contains(kind) || ending::is_named(token)
         });
@@ -226,8 +227,8 @@ impl<'a> Vocabulary<'a> {
         added.collect()
     }
 
-    /// The merges that SentencePiece would make: every way to put a token together from two others, the
-    /// token of the highest score first.
+    /// The merges that SentencePiece would make: every way to make a token from two others, the token with
+    /// the highest score first.
     fn merges(&self, scores: &[f64]) -> Result<Vec<Value>> {
         same_length(SCORES, scores.len(), self.tokens.len())?;
         let normal = |id: &usize| self.types[*id] == NORMAL;
@@ -255,8 +256,9 @@ impl<'a> Vocabulary<'a> {
 }
 
 fn same_length(key: &str, length: usize, tokens: usize) -> Result<()> {
-    match length == tokens {
-        true => Ok(()),
-        false => Err(key_error(key, format!("{length} entries for {tokens} tokens"))),
+    if length == tokens {
+        Ok(())
+    } else {
+        Err(key_error(key, format!("{length} entries for {tokens} tokens")))
     }
 }

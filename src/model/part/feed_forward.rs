@@ -13,7 +13,7 @@ use crate::model::MAX_ELEMENTS;
 use crate::model::matrix::Rows;
 use crate::model::weights::{TensorRows, Weights};
 
-/// Most rows that go through it together on the CPU: enough to pay for packing its weights.
+/// Most rows that are computed together on the CPU: enough to pay for packing the weights.
 const CPU_ROWS: usize = 2048;
 
 /// Two forms; fields are named as in Hugging Face.
@@ -21,7 +21,7 @@ const CPU_ROWS: usize = 2048;
 pub(in crate::model) enum FeedForward {
     /// With a gate.
     Gated(Gated),
-    /// Without.
+    /// Without a gate.
     Plain(Plain),
 }
 
@@ -41,7 +41,7 @@ pub(in crate::model) struct Plain {
 }
 
 impl FeedForward {
-    /// The part of that name.
+    /// The part with that name.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Model`], naming the tensor that is missing or has another shape.
@@ -88,7 +88,7 @@ impl FeedForward {
         }
     }
 
-    /// Rows that go through it together: the inner width is the widest tensor of a layer.
+    /// Rows that are computed together: the inner width makes the widest tensor of a layer.
     pub(in crate::model) fn rows_of_block(&self, device: &Device) -> usize {
         let most = if is_cpu_without_gradients(device) { CPU_ROWS } else { usize::MAX };
         let (FeedForward::Gated(Gated { up_proj: widest, .. })
@@ -98,9 +98,10 @@ impl FeedForward {
 }
 
 fn silu_product(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
-    match is_cpu(&gate.device()) {
-        true => Tensor::from_dispatch(Dispatch::silu_product(gate.into_dispatch(), up.into_dispatch())),
-        false => silu(gate) * up,
+    if is_cpu(&gate.device()) {
+        Tensor::from_dispatch(Dispatch::silu_product(gate.into_dispatch(), up.into_dispatch()))
+    } else {
+        silu(gate) * up
     }
 }
 

@@ -15,7 +15,7 @@ pub(in crate::model) struct Linear {
 }
 
 impl Linear {
-    /// The map of that name, `[out, in]`.
+    /// The map with that name, `[out, in]`.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Model`], naming the tensor that is missing or has another shape.
@@ -31,7 +31,7 @@ impl Linear {
         Ok(maps.remove(0))
     }
 
-    /// Maps of the same `inner` numbers whose weights lie one below the other under one name.
+    /// Maps of the same `inner` numbers whose weights are stacked under one name.
     ///
     /// # Errors
     /// As [`Linear::load`].
@@ -44,17 +44,16 @@ impl Linear {
         device: &Device,
     ) -> Result<Vec<Linear>> {
         let matrices = weights.take_matrices(&format!("{path}.weight"), pieces, inner, device)?;
-        let biases = match bias {
-            false => pieces.iter().map(|_| None).collect(),
-            true => {
-                let biases = weights.take_vectors(&format!("{path}.bias"), pieces, device)?;
-                biases.into_iter().map(Some).collect::<Vec<_>>()
-            }
+        let biases = if bias {
+            let biases = weights.take_vectors(&format!("{path}.bias"), pieces, device)?;
+            biases.into_iter().map(Some).collect::<Vec<_>>()
+        } else {
+            pieces.iter().map(|_| None).collect()
         };
         Ok(matrices.into_iter().zip(biases).map(|(weight, bias)| Linear { weight, bias }).collect())
     }
 
-    /// `[rows, out]` of `[rows, in]`.
+    /// Maps `[rows, in]` to `[rows, out]`.
     pub(in crate::model) fn forward(&self, x: &Rows) -> Tensor<2> {
         let y = self.weight.multiply(x);
         match &self.bias {
@@ -63,7 +62,7 @@ impl Linear {
         }
     }
 
-    /// Numbers of a row of its result.
+    /// Width of its result's rows.
     pub(in crate::model) fn width(&self) -> usize {
         self.weight.dims()[0]
     }

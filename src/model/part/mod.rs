@@ -1,4 +1,4 @@
-//! What a layer is put together from, each with the forms that families give it.
+//! The parts of a layer, each with the forms that families need.
 
 mod feed_forward;
 mod linear;

@@ -9,19 +9,19 @@ use crate::error::Result;
 use crate::kernels::{DifferentiableKernels, InferenceKernels, is_cpu, is_cpu_without_gradients};
 use crate::model::weights::Weights;
 
-/// Scales each row to one size, then each of its numbers by a weight.
+/// Scales each row to unit size, then each of its numbers by a weight.
 #[derive(Module, Debug)]
 pub(in crate::model) struct Norm {
     /// `[width]`
     weight: Param<Tensor<1>>,
-    /// Of a layer norm; a root mean square norm has none.
+    /// Bias of a layer norm; a root mean square norm has none.
     bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
     epsilon: f64,
 }
 
 impl Norm {
-    /// The norm of that name, of rows of `width` numbers.
+    /// The norm with that name, for rows of `width` numbers.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Model`], naming the tensor that is missing or has another shape.
@@ -41,8 +41,8 @@ impl Norm {
         Ok(Norm { weight, bias, epsilon })
     }
 
-    /// `[rows, width]` of the same; the width may also be a multiple of the norm's: then each part of a row has
-    /// its own size.
+    /// Norms `[rows, width]`; the width may also be a multiple of the norm's: then each part of a row is
+    /// normed separately.
     pub(in crate::model) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let (shape, width) = (x.dims(), self.weight.dims()[0]);
         if shape[1] == width {
@@ -76,7 +76,7 @@ impl Norm {
         }
     }
 
-    /// Where the weight is.
+    /// The device of the weight.
     pub(in crate::model) fn device(&self) -> Device {
         self.weight.val().device()
     }

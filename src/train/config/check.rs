@@ -5,7 +5,7 @@ use crate::config::check_run_name;
 use crate::error::{Result, refuse};
 use crate::limits;
 
-/// Ids that are no pieces of text, `<s>` and `</s>`, and the 256 bytes.
+/// Ids that are not pieces of text, `<s>` and `</s>`, and the 256 bytes.
 const SMALLEST_VOCABULARY: usize = 258;
 
 /// Refuses values that make no sense, and keys that do not go together.
@@ -40,7 +40,7 @@ pub(super) fn check(config: &TrainConfig) -> Result<()> {
     })
 }
 
-/// Refuses numbers beyond the limits, so that no product of them overflows.
+/// Refuses numbers beyond the limits, so that their products cannot overflow.
 fn check_size(config: &TrainConfig) -> Result<()> {
     for (key, tokens) in [("length", config.length), ("batch", config.batch.saturating_mul(config.length))] {
         need(tokens <= limits::SEQUENCE, key, || {
@@ -281,11 +281,9 @@ mod tests {
             ("budget.steps=0", "not above 0", "budget"),
         ];
         for (set, what, place) in cases {
-            // A section that the smallest config leaves out is made by writing it.
-            let text = match set.starts_with("optimizer") {
-                true => format!("{set}\n{CONFIG}"),
-                false => CONFIG.to_string(),
-            };
+            // A section that the smallest config leaves out is added by writing it.
+            let text =
+                if set.starts_with("optimizer") { format!("{set}\n{CONFIG}") } else { CONFIG.to_string() };
             let set = if set.starts_with("optimizer") { vec![] } else { vec![set.to_string()] };
             let error = TrainConfig::parse(&text, &set).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Config);

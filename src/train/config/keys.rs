@@ -1,4 +1,4 @@
-//! What can stand in a training's config.
+//! The keys of a training's config.
 
 use regex::Regex;
 use serde::{Deserialize, Serialize};
@@ -9,16 +9,16 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Names the output directory, `trained/NAME`.
+    /// Its name, and that of its output directory, `trained/NAME`.
     pub name: String,
-    /// Seeds the first weights, the documents held out and the order of the samples.
+    /// Seed of the first weights, the documents held out and the order of the samples.
     #[serde(default)]
     pub seed: u64,
     /// Tokens of a sample, which is the trained length, at least 2.
     pub length: usize,
     /// Samples of an optimizer step.
     pub batch: usize,
-    /// Samples in memory at a time, a divisor of `batch`; `batch` when not given.
+    /// Samples in memory at a time, a divisor of `batch`; defaults to `batch`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub micro_batch: Option<usize>,
     /// What to train on.
@@ -26,7 +26,7 @@ pub struct TrainConfig {
     /// From scratch only: the vocabulary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<TokenizerKeys>,
-    /// The network: a shape, or a checkpoint to go on from.
+    /// The network: a shape, or a checkpoint to continue from.
     pub model: ModelKeys,
     /// AdamW.
     #[serde(default)]
@@ -47,13 +47,13 @@ pub struct CorpusKeys {
     /// Share of the documents, chosen by the seed, that is kept for the validation loss.
     #[serde(default = "one_percent")]
     pub held_out: f64,
-    /// Whether samples begin where documents do, so that none is cut that is no longer than a sample: for
-    /// documents whose end is about their beginning. The tokenizer must have a BOS.
+    /// Whether samples begin where documents do, so that no document is cut that fits into a sample: for
+    /// documents whose end depends on their beginning. The tokenizer must have a BOS.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub whole_documents: bool,
-    /// A regular expression of what is learned of a document: tokens that its matches touch, or their first
-    /// group where it has one. All tokens when not given. For documents whose answers alone are to be
-    /// learned; it needs `whole_documents`.
+    /// A regular expression for what is learned of a document: tokens that its matches touch, or their first
+    /// group if it has one. By default all tokens. For documents of which only the answers are to be learned;
+    /// it needs `whole_documents`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learned: Option<String>,
 }
@@ -65,8 +65,8 @@ pub struct TokenizerKeys {
     /// Entries of a byte-level BPE made from the corpus, `<s>` and `</s>` included; at least 258.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vocab_size: Option<usize>,
-    /// Beside `vocab_size`: data sets that it is made from instead of the corpus, for a training in lessons whose
-    /// first has not all words yet.
+    /// With `vocab_size`: data sets that it is made from instead of the corpus, for a training in lessons
+    /// whose first does not have all words yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub datasets: Option<Vec<String>>,
     /// A directory with tokenizer.json, or the file.
@@ -78,7 +78,7 @@ pub struct TokenizerKeys {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelKeys {
-    /// Hugging Face directory whose weights and tokenizer to go on from. Its shape cannot be changed.
+    /// Hugging Face directory whose weights and tokenizer to continue from. Its shape cannot be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Width of the residual stream.
@@ -93,21 +93,21 @@ pub struct ModelKeys {
     /// Query heads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_attention_heads: Option<usize>,
-    /// Key and value heads, a divisor of the query heads; as many as those when not given.
+    /// Key and value heads, a divisor of the query heads; by default as many as those.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_key_value_heads: Option<usize>,
-    /// Dimensions of a head, even; `hidden_size / num_attention_heads` when not given.
+    /// Dimensions of a head, even; by default `hidden_size / num_attention_heads`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head_dim: Option<usize>,
-    /// Whether the output head is the embedding; true when not given.
+    /// Whether the output head is the embedding; by default true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tie_word_embeddings: Option<bool>,
-    /// Base of the rotary frequencies; 10000, or the checkpoint's, when not given.
+    /// Base of the rotary frequencies; by default 10000, or the checkpoint's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rope_theta: Option<f64>,
     /// Token `m` gets position `position_scale * m` (reverse position interpolation, Zhang et al. 2024,
-    /// section 6.2, alpha = L0 / length); 1, or the checkpoint's, when not given. It goes into config.json
-    /// as a linear `rope_scaling` whose factor is `1 / position_scale`.
+    /// section 6.2, alpha = L0 / length); by default 1, or the checkpoint's. It goes into config.json as a
+    /// linear `rope_scaling` whose factor is `1 / position_scale`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position_scale: Option<f64>,
 }
@@ -175,7 +175,7 @@ pub struct OutputKeys {
     pub checkpoint_minutes: f64,
     /// Steps between validation losses.
     pub validation_steps: u64,
-    /// Samples of a validation loss, at most.
+    /// Most samples of a validation loss.
     pub validation_samples: usize,
 }
 
@@ -203,7 +203,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    /// As `torch_dtype` of config.json names it.
+    /// Its name for `torch_dtype` of config.json.
     pub fn torch_name(self) -> &'static str {
         match self {
             Dtype::F32 => "float32",
@@ -218,13 +218,13 @@ fn one_percent() -> f64 {
 }
 
 impl CorpusKeys {
-    /// `learned` as an expression.
+    /// `learned` as a compiled expression.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] where it is none.
+    /// [`ErrorKind::Config`] if it is not a valid expression.
     pub fn learned(&self) -> Result<Option<Regex>> {
         let failed = |e: regex::Error| {
-            // Of several lines: the expression, where in it, and what.
+            // The error has several lines: the expression, where in it, and what.
             let text = e.to_string();
             let what = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
             Error::new(ErrorKind::Config, format!("learned is not a regular expression: {what}"))

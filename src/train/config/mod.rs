@@ -1,4 +1,4 @@
-//! A training's config, from TOML: [`keys`] are what can stand in it, [`check`] refuses what makes no sense.
+//! A training's config, from TOML: [`keys`] lists its keys, [`check`] refuses what makes no sense.
 
 mod check;
 mod keys;
@@ -33,14 +33,14 @@ impl TrainConfig {
             Error::new(ErrorKind::Config, what).fix("fix the syntax")
         })?;
         overrides::apply(&mut table, set)?;
-        // Again as text, so that the message has the line with the section and the key.
+        // Back to text, so that the message has the line with the section and the key.
         let config: TrainConfig = toml::from_str(&table.to_string()).map_err(|e| key_error(&e))?;
         check::check(&config)?;
         Ok(config)
     }
 }
 
-/// An unknown or missing key, or a value of the wrong type.
+/// The error of an unknown or missing key, or of a value of the wrong type.
 fn key_error(error: &toml::de::Error) -> Error {
     let fix = "fix the key; configs/train-nano.toml has every key";
     let error_in = |place: Option<&str>| {

@@ -1,4 +1,4 @@
-//! Against servers of every bad kind, on loopback.
+//! Tests with servers that misbehave in every way, on loopback.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,10 +7,10 @@ use std::thread;
 
 use super::*;
 
-/// What a server writes to whoever asks for a path.
+/// What a server writes to a client that asks for a path.
 type Answering = dyn Fn(&str, &mut TcpStream) -> io::Result<()> + Send + Sync;
 
-/// A server and the heads of the requests that it had.
+/// A server and the heads of the requests that it got.
 struct Server {
     endpoint: String,
     heads: Arc<Mutex<Vec<String>>>,
@@ -32,7 +32,7 @@ impl Server {
                         lines.map_while(io::Result::ok).take_while(|line| !line.is_empty()).collect();
                     let path = head[0].split(' ').nth(1).unwrap_or_default().to_string();
                     kept.lock().unwrap().push(head.join("\n").to_lowercase());
-                    // A client that goes away is none of the server's trouble.
+                    // A client that goes away does not matter to the server.
                     answer(&path, &mut stream)
                 });
             }
@@ -40,7 +40,7 @@ impl Server {
         Server { endpoint, heads }
     }
 
-    /// One that writes this, and then no more.
+    /// A server that writes this, and nothing more.
     fn of(answer: &'static str) -> Server {
         Server::start(move |_, stream| stream.write_all(answer.as_bytes()))
     }

@@ -1,6 +1,7 @@
-//! Exact attention of several zones at about the price of one attention, without a score matrix.
+//! Exact attention of several zones at about the cost of one attention, without a score matrix.
 //!
-//! Blocks of query rows of one key head are the parallel tasks ([`Block`]); few rows go another way ([`few_queries`]).
+//! Blocks of query rows of one key head are the parallel tasks ([`Block`]); few rows are handled by
+//! [`few_queries`].
 
 use rayon::prelude::*;
 
@@ -11,7 +12,7 @@ use super::tiled::Packed;
 use super::{few_queries, few_rows};
 use crate::Heads;
 
-/// Query rows, of all heads that share a key head, that a block aims at.
+/// Target number of query rows of a block, over all heads that share a key head.
 const ROWS: usize = 192;
 
 /// `[rows, heads * dim]`.
@@ -30,7 +31,7 @@ pub(super) fn attend(inputs: &Inputs) -> Vec<f32> {
         .flat_map(|key_head| (0..rows).step_by(block).map(move |start| (key_head, start)))
         .map(|(key_head, start)| Block { inputs, packed, key_head, rows: start..(start + block).min(rows) })
         .collect();
-    // One block a task: late blocks see more keys than early ones, and stealing evens that out.
+    // One block for each task: late blocks see more keys than early ones, and work stealing evens that out.
     blocks
         .into_par_iter()
         .with_max_len(1)

@@ -1,8 +1,8 @@
 //! Attention of a block of query rows of one key head: tiles of keys with an online softmax.
 //!
-//! The keys that a block sees fall into stretches, most of one rotation, some of two ([`Sight::stretches`]). Each stretch
-//! goes in tiles (Milakov and Gimelshein 2018; Dao et al. 2022), so that scores live in the cache. The query heads that
-//! share a key head stand below one another in one product.
+//! The keys that a block sees fall into stretches, most with one rotation, some with two
+//! ([`Sight::stretches`]). Each stretch goes in tiles (Milakov and Gimelshein 2018; Dao et al. 2022), so that
+//! scores stay in the cache. The query heads that share a key head are stacked in one product.
 //!
 //! [`Sight::stretches`]: crate::Sight::stretches
 
@@ -24,7 +24,7 @@ const TILE: usize = 256;
 /// Query rows of one key head's query heads, and what their tiles need.
 pub(super) struct Block<'a> {
     pub(super) inputs: &'a Inputs<'a>,
-    /// Keys and values for products in bf16 terms; none where products are f32.
+    /// Keys and values for products in bf16 terms; none if products are f32.
     pub(super) packed: Option<&'a Packed>,
     pub(super) key_head: usize,
     pub(super) rows: Range<usize>,
@@ -33,15 +33,16 @@ pub(super) struct Block<'a> {
 /// Buffers of a block.
 #[derive(Default)]
 pub(super) struct Scratch {
-    /// The block's queries by each rotation, `[group, rows, dim]`; empty where it meets no zone of it.
+    /// The block's queries by each rotation, `[group, rows, dim]`; empty if it meets no zone with that
+    /// rotation.
     queries: [Vec<f32>; MAX_TURNS],
     /// The left sides of products in bf16 terms: queries by each rotation, and weights.
     sides: [Side; MAX_TURNS],
     weights: Side,
     scores: Vec<f32>,
-    /// Scores by another rotation.
+    /// Scores by a second rotation.
     other_scores: Vec<f32>,
-    /// Weighted sum of values so far, by the running maximum, `[height, dim]`.
+    /// Weighted sum of values so far, relative to the running maximum, `[height, dim]`.
     pub(super) mixed: Vec<f32>,
     /// Running maximum and sum of each row.
     pub(super) max: Vec<f32>,
@@ -49,13 +50,13 @@ pub(super) struct Scratch {
 }
 
 impl Block<'_> {
-    /// Attention of the block's rows, into their places in `out [all rows, heads * dim]`.
+    /// Attention of the block's rows, written to their places in `out [all rows, heads * dim]`.
     pub(super) fn attend(&self, scratch: &mut Scratch, out: Shared) {
         self.read(0..usize::MAX, scratch);
         self.write(scratch, out);
     }
 
-    /// Weighted sums of values so far of the keys that lie in a range, and of their weights.
+    /// Weighted sums so far of the values in a range of keys, and of their weights.
     pub(super) fn read(&self, range: Range<usize>, scratch: &mut Scratch) {
         let dim = self.inputs.heads.dim;
         let height = self.height();
@@ -98,7 +99,7 @@ impl Block<'_> {
         self.inputs.heads.queries / self.inputs.heads.keys
     }
 
-    /// The block's rows for each query head of its key head, below one another.
+    /// The block's rows for each query head of its key head, stacked.
     fn height(&self) -> usize {
         self.group() * self.rows.len()
     }
@@ -113,7 +114,7 @@ impl Block<'_> {
         }
     }
 
-    /// Scores of a tile of keys, which the rows see in these zones, and the values they add.
+    /// Scores of a tile of keys, which the rows see in these zones, and the values that they add.
     fn tile(
         &self,
         zones: &[usize],
@@ -129,7 +130,7 @@ impl Block<'_> {
         }
     }
 
-    /// [`Block::tile`] of some of the rows, counted with all their heads.
+    /// [`Block::tile`] for some of the rows, counted with all their heads.
     fn rows_of_tile(
         &self,
         zones: &[usize],
@@ -139,7 +140,7 @@ impl Block<'_> {
         multiplier: Option<&Multiplier>,
     ) {
         let dim = self.inputs.heads.dim;
-        // Whole panels of keys; those beyond the tile's own are masked.
+        // Whole panels of keys; those outside of the tile are masked.
         let tile = self.packed.map_or(keys.clone(), |_| Packed::whole_panels(keys));
         let width = tile.len();
         let Scratch { queries, sides, weights, scores, other_scores, mixed, max, sum } = scratch;
@@ -197,7 +198,7 @@ impl Block<'_> {
         }
     }
 
-    /// Where a tile's keys or values begin, and numbers from one to the next.
+    /// Where a tile's keys or values begin, and how many numbers from one to the next.
     fn place(&self, keys: &Range<usize>) -> (usize, usize) {
         let Heads { keys: heads, dim, .. } = self.inputs.heads;
         (rows_of(keys, &self.inputs.lost).start * heads * dim + self.key_head * dim, heads * dim)
@@ -214,7 +215,7 @@ impl Block<'_> {
         multiply(Matrix::rows(queries, dim), Matrix::columns(there, stride), scores, dims, false);
     }
 
-    /// Adds a tile's values by their weights `[height, keys]`, in f32.
+    /// Adds a tile's values, weighted by `[height, keys]`, in f32.
     fn mix(&self, weights: &[f32], keys: &Range<usize>, mixed: &mut [f32]) {
         let (dim, (first, stride)) = (self.inputs.heads.dim, self.place(keys));
         let values = &self.inputs.value[first..];
@@ -225,7 +226,7 @@ impl Block<'_> {
         multiply(Matrix::rows(weights, keys.len()), Matrix::rows(values, stride), mixed, dims, true);
     }
 
-    /// Takes the scores of the keys that each row, from row `first` on, has in a zone.
+    /// Takes the scores of each row's keys in a zone, from row `first` on.
     fn choose(&self, zone: usize, keys: &Range<usize>, first: usize, scores: &mut [f32], of_zone: &[f32]) {
         let width = keys.len();
         let rows = scores.chunks_exact_mut(width).zip(of_zone.chunks_exact(width));
@@ -235,7 +236,7 @@ impl Block<'_> {
         }
     }
 
-    /// Masks the keys that each row, from row `first` on, does not see.
+    /// Masks the keys that each row does not see, from row `first` on.
     fn mask_unseen(&self, keys: &Range<usize>, first: usize, scores: &mut [f32]) {
         let sight = self.inputs.sight;
         for zone in (0..sight.zones()).filter(|&zone| sight.turn(zone).is_none()) {
@@ -245,21 +246,21 @@ impl Block<'_> {
         }
     }
 
-    /// Columns of a tile that a row of the block, counted with all its heads, has in a zone.
+    /// Columns of a tile that belong to a row's zone; the row is counted with all heads of the block.
     fn columns(&self, zone: usize, row: usize, keys: &Range<usize>) -> Range<usize> {
         let inside = self.inputs.sight.keys(zone, self.rows.start + row % self.rows.len());
         let column = |key: usize| key.clamp(keys.start, keys.end) - keys.start;
         column(inside.start)..column(inside.end)
     }
 
-    /// Divides by the sums and puts the rows where their heads belong.
+    /// Divides by the sums and puts the rows in their heads' places.
     fn write(&self, scratch: &Scratch, out: Shared) {
         let Heads { queries, dim, .. } = self.inputs.heads;
         let rows = self.rows.len();
         for (row, (mixed, sum)) in scratch.mixed.chunks_exact(dim).zip(&scratch.sum).enumerate() {
             let head = self.key_head * self.group() + row / rows;
             let place = ((self.rows.start + row % rows) * queries + head) * dim;
-            // SAFETY: a head of a row, which no other block writes.
+            // SAFETY: one head of one row, which no other block writes.
             let out = unsafe { out.part(place, dim) };
             for (out, mixed) in out.iter_mut().zip(mixed) {
                 *out = mixed / sum;

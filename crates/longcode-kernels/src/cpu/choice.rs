@@ -1,8 +1,9 @@
-//! Whether bf16 numbers are multiplied as such or as f32: by a short measurement, not by the name of an instruction.
+//! Whether bf16 numbers are multiplied as such or as f32: decided by a short measurement, not by the name of
+//! an instruction.
 //!
-//! AMX tiles win by far. `vdpbf16ps` does on some processors and loses on others: on a virtual Intel Xeon without AMX
-//! scoring took 1.4 times as long by it as in f32. So the first product in `bf16` on a processor that has it and no
-//! AMX is preceded by both, and the process keeps what was found.
+//! AMX tiles win by far. `vdpbf16ps` wins on some processors and loses on others: on a virtual Intel Xeon
+//! without AMX, scoring took 1.4 times as long with it as in f32. So the first product in `bf16` on a
+//! processor that has it but no AMX first times both, and the process keeps the result.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -11,21 +12,21 @@ use super::processor::{Bf16Instructions, VARIABLE};
 use super::product::{in_one_term, wide};
 use crate::stored::{Bytes, Format, StoredTensor};
 
-/// Rows, columns and inner numbers of the product that is timed: some 50 million multiplications, a few milliseconds.
+/// Rows, columns and inner numbers of the timed product: some 50 million multiplications, a few milliseconds.
 const SHAPE: [usize; 3] = [128, 768, 512];
 
-/// How often each is timed; the quickest counts.
+/// How often each is timed; the fastest counts.
 const TIMES: usize = 3;
 
-/// How much longer bf16 may take and still be used: what two measurements of the same thing differ by.
+/// How much longer bf16 may take and still be used: the spread between two measurements of the same thing.
 const ALIKE: f64 = 1.1;
 
-/// What a product of bf16 numbers took, over what it took in f32.
+/// How long a product of bf16 numbers took, relative to f32.
 #[derive(Debug, Clone, Copy)]
 pub struct Measured(f64);
 
 impl Measured {
-    /// By these instructions, measured once for the process; none where there is nothing to choose.
+    /// For these instructions, measured once in the process; none if there is nothing to choose.
     pub fn of(products: Bf16Instructions) -> Option<Measured> {
         static FOUND: OnceLock<Measured> = OnceLock::new();
         let is_open = products == Bf16Instructions::Avx512Bf16 && std::env::var_os(VARIABLE).is_none();
@@ -43,7 +44,7 @@ impl Measured {
     }
 }
 
-/// Whether `precision = "bf16"` multiplies in bf16 by these instructions.
+/// Whether `precision = "bf16"` multiplies in bf16 with these instructions.
 pub(super) fn multiplies_in_bf16(products: Bf16Instructions) -> bool {
     products != Bf16Instructions::F32 && Measured::of(products).is_none_or(Measured::pays)
 }
@@ -84,7 +85,7 @@ mod tests {
         assert!(Measured(0.9).pays() && Measured(1.05).pays() && !Measured(1.4).pays());
     }
 
-    /// Both ways give the same product, to what bf16 rounds.
+    /// Both ways give the same product, up to bf16 rounding.
     #[test]
     fn both_are_timed_on_the_same_product() {
         if Bf16Instructions::Avx512Bf16.is_here() {

@@ -1,9 +1,10 @@
-//! Kernels of the CPU backend that have gradients: linear maps, and what else a network is trained through.
+//! Kernels of the CPU backend that have gradients: linear maps, and the other operations that a network is
+//! trained through.
 //!
 //! Burn's own gradients come from its tensor operations, of which a layer needs many, and whose attention
 //! holds a full score matrix for each head. Each operation here is one node of burn's graph with a
-//! backward pass written out (`impl DifferentiableKernels for Autodiff<Flex>`, in [`super::gradients`]); GPUs go
-//! through the tensor operations that stand beside each use.
+//! hand-written backward pass (`impl DifferentiableKernels for Autodiff<Flex>`, in [`super::gradients`]);
+//! GPUs use the tensor operations next to each use.
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Flex, backend_extension};
@@ -18,7 +19,7 @@ use crate::Heads;
 /// Kernels of the CPU backend with gradients. All float tensors are f32.
 #[backend_extension(Flex, Autodiff)]
 pub trait DifferentiableKernels: Backend {
-    /// `x weight^T`, of `x [rows, in]` and `weight [out, in]`.
+    /// `x weight^T`, for `x [rows, in]` and `weight [out, in]`.
     fn linear(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// `silu(gate) * up`, both `[rows, inner]`.
@@ -27,10 +28,10 @@ pub trait DifferentiableKernels: Backend {
     /// Root mean square norm of `x [rows, hidden]` by `weight [hidden]`.
     fn rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, epsilon: f64) -> FloatTensor<Self>;
 
-    /// Causal attention of each of several sequences of one length, one below the other.
+    /// Causal attention of each of several stacked sequences of one length.
     ///
-    /// `query [rows, heads * dim]`, `key` and `value [rows, kv_heads * dim]`, not rotated; `tables
-    /// [4, length, dim / 2]`: cos and sin of queries, the logit scale included, and of keys, which get no
+    /// `query [rows, heads * dim]`, `key` and `value [rows, kv_heads * dim]`, not rotated; `tables [4,
+    /// length, dim / 2]`: cos and sin of queries, including the logit scale, and of keys; they get no
     /// gradient. Query head `n` reads key head `n * kv_heads / heads`. Returns `[rows, heads * dim]`.
     fn causal_attention(
         query: FloatTensor<Self>,
@@ -40,9 +41,9 @@ pub trait DifferentiableKernels: Backend {
         heads: Heads,
     ) -> FloatTensor<Self>;
 
-    /// Mean negative log-likelihood of `targets [rows]` under the logits `hidden head^T`, of
-    /// `hidden [rows, width]` and `head [vocab, width]`; the logits exist a chunk of rows at a time.
-    /// Returns `[1]`.
+    /// Mean negative log-likelihood of `targets [rows]` under the logits `hidden head^T`, for `hidden [rows,
+    /// width]` and `head [vocab, width]`; only a chunk of rows has its logits in memory at a time. Returns
+    /// `[1]`.
     fn cross_entropy(
         hidden: FloatTensor<Self>,
         head: FloatTensor<Self>,

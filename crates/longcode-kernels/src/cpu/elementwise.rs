@@ -16,7 +16,7 @@ pub(in super::super) fn silu_product(gate: &[f32], up: &[f32]) -> Vec<f32> {
                 #[inline(always)]
                 || {
                     for ((out, &gate), &up) in out.iter_mut().zip(gate).zip(up) {
-                        // exp() is good up to 88; silu(-80) is 0 to f32 all the same.
+                        // exp() is valid up to 88; silu(-80) is 0 in f32 anyway.
                         *out = gate / (1.0 + exp((-gate).min(80.0))) * up;
                     }
                 },
@@ -36,7 +36,7 @@ pub(in super::super) fn gelu_tanh(x: &[f32]) -> Vec<f32> {
             || {
                 for (out, &x) in out.iter_mut().zip(x) {
                     let inner = TWICE * (x + 0.044_715 * x * x * x);
-                    // exp() is good up to 88, and gelu is 0 to f32 long before.
+                    // exp() is valid up to 88, and gelu is 0 in f32 long before.
                     *out = x / (1.0 + exp((-inner).min(80.0)));
                 }
             },
@@ -45,7 +45,7 @@ pub(in super::super) fn gelu_tanh(x: &[f32]) -> Vec<f32> {
     out
 }
 
-/// Each row of `x` less its mean, over its standard deviation, times `weight` plus `bias`.
+/// Each row of `x` minus its mean, divided by its standard deviation, times `weight` plus `bias`.
 pub(in super::super) fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32) -> Vec<f32> {
     let width = weight.len();
     let rows = (TASK / width).max(1) * width;
@@ -68,7 +68,7 @@ pub(in super::super) fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], epsi
     out
 }
 
-/// Each row of `x` over its root mean square, times `weight`.
+/// Each row of `x` divided by its root mean square, times `weight`.
 pub(in super::super) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32> {
     let width = weight.len();
     let rows = (TASK / width).max(1) * width;

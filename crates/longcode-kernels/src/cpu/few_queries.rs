@@ -1,5 +1,5 @@
-//! Attention of a few queries, as while decoding: bound by the keys and values that are read, so the threads
-//! share them, by key heads and by ranges of keys.
+//! Attention of a few queries, as when decoding: limited by reading keys and values, so the threads share
+//! them, by key heads and by ranges of keys.
 
 use std::ops::Range;
 
@@ -13,11 +13,11 @@ use crate::Heads;
 /// Keys of a task.
 const KEYS: usize = 512;
 
-/// What some keys add to the rows of a key head's query heads.
+/// What some keys contribute to the rows of a key head's query heads.
 struct Part {
     max: Vec<f32>,
     sum: Vec<f32>,
-    /// `[height, dim]`, by the maxima.
+    /// `[height, dim]`, relative to the maxima.
     mixed: Vec<f32>,
 }
 
@@ -49,7 +49,7 @@ fn part(block: &Block, keys: Range<usize>, scratch: &mut Scratch) -> Part {
     Part { max: scratch.max.clone(), sum: scratch.sum.clone(), mixed: scratch.mixed.clone() }
 }
 
-/// A row of all parts, into `out [dim]`.
+/// Merges a row of all parts into `out [dim]`.
 fn merge(parts: &[Part], row: usize, out: &mut [f32]) {
     let dim = out.len();
     let max = parts.iter().map(|part| part.max[row]).fold(f32::NEG_INFINITY, f32::max);

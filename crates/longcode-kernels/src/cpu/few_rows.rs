@@ -1,16 +1,16 @@
-//! Products of attention for few query rows: keys and values are read once, from where they lie.
+//! Products of attention for few query rows: keys and values are read once, in place.
 
 use pulp::{Simd, WithSimd};
 
 use super::simd::{dots, prefetch};
 
-/// Most query rows that are few.
+/// Most query rows that count as few.
 pub(super) const MOST: usize = 4;
-/// Keys and values that are asked for ahead of their use: what lies beside them is another head's, so the
-/// processor itself does not see the next one coming.
+/// How many keys and values are prefetched: their neighbours belong to another head, so the processor itself
+/// does not predict the next one.
 const AHEAD: usize = 16;
 
-/// Asks for some numbers ahead of their use.
+/// Prefetches some numbers.
 #[inline(always)]
 fn prefetch_row(x: &[f32], first: usize, count: usize) {
     for line in (0..count).step_by(16) {
@@ -57,7 +57,7 @@ impl WithSimd for Scores<'_> {
     }
 }
 
-/// Adds values, `stride` numbers apart, by weights `[height, keys]` to `mixed [height, dim]`.
+/// Adds values, `stride` numbers apart, weighted by `[height, keys]`, to `mixed [height, dim]`.
 pub(super) fn mix(weights: &[f32], values: &[f32], dim: usize, stride: usize, mixed: &mut [f32]) {
     pulp::Arch::new().dispatch(Mix { weights, values, dim, stride, mixed });
 }
@@ -90,7 +90,7 @@ impl WithSimd for Mix<'_> {
 }
 
 impl Mix<'_> {
-    /// `R` rows: two registers of each row's numbers at a time, then one, then what is left of one.
+    /// `R` rows: two registers of each row's numbers at a time, then one, then the rest.
     #[inline(always)]
     fn rows<S: Simd, const R: usize>(mut self, simd: S) {
         let lanes = S::F32_LANES;
@@ -131,7 +131,7 @@ impl Mix<'_> {
         }
     }
 
-    /// Adds the numbers from `first` on, which fill no register, to `R` rows.
+    /// Adds the numbers from `first` on, which do not fill a register, to `R` rows.
     #[inline(always)]
     fn rest<S: Simd, const R: usize>(&mut self, simd: S, first: usize) {
         let width = self.weights.len() / R;

@@ -1,4 +1,4 @@
-//! Kernels of the CPU backend without gradients, and attention there.
+//! Kernels of the CPU backend without gradients, and its attention.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,15 +22,15 @@ pub trait InferenceKernels: Backend {
     /// sin; dimension `p` turns with `p + dim / 2`.
     fn rotate(x: FloatTensor<Self>, table: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// For each row of `logits [tokens, vocab]`: the negative log-likelihood of its target, and 1 where
-    /// the target is the first of the largest logits, else 0. Returns `[tokens, 2]`.
+    /// For each row of `logits [tokens, vocab]`: the negative log-likelihood of its target, and 1 if the
+    /// target is the first of the largest logits, otherwise 0. Returns `[tokens, 2]`.
     fn target_scores(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self>;
 
     /// `x / (1 + exp(-2 sqrt(2 / pi) (x + 0.044715 x^3)))`: gelu by its tanh approximation.
     fn gelu_tanh(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// Each row of `x [rows, width]` less its mean, over its standard deviation, times `weight [width]` plus
-    /// `bias [width]`.
+    /// Each row of `x [rows, width]` minus its mean, divided by its standard deviation, times `weight
+    /// [width]` plus `bias [width]`.
     fn layer_norm(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -38,8 +38,8 @@ pub trait InferenceKernels: Backend {
         epsilon: f64,
     ) -> FloatTensor<Self>;
 
-    /// `x W^T`, `[rows, out]`, of `x [rows, in]` and a weight `[out, in]` as it is stored. `operand` keeps
-    /// what products of the same `x` share.
+    /// `x W^T`, `[rows, out]`, for `x [rows, in]` and a weight `[out, in]` as stored. `operand` keeps what
+    /// products of the same `x` share.
     fn stored_product(
         x: FloatTensor<Self>,
         weight: Arc<StoredTensor>,
@@ -47,7 +47,7 @@ pub trait InferenceKernels: Backend {
         operand: Arc<Operand>,
     ) -> FloatTensor<Self>;
 
-    /// Some rows of a weight as it is stored, `[ids, in]`.
+    /// Some rows of a weight as stored, `[ids, in]`.
     fn stored_rows(ids: IntTensor<Self>, weight: Arc<StoredTensor>) -> FloatTensor<Self>;
 }
 

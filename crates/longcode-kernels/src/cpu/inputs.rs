@@ -1,4 +1,4 @@
-//! What attention is computed of.
+//! The inputs of attention.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ pub(super) struct Inputs<'a> {
     pub(super) value: &'a [f32],
     pub(super) heads: Heads,
     pub(super) sight: &'a Sight,
-    /// Positions that keys and values have no rows for.
+    /// Positions without rows of keys and values.
     pub(super) lost: Range<usize>,
     pub(super) precision: Precision,
 }

@@ -26,7 +26,7 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// `out [m, n] (+)= lhs [m, k] rhs [k, n]`, on this thread.
+/// `out [m, n] (+)= lhs [m, k] rhs [k, n]`, on this thread only.
 pub(in super::super) fn multiply(lhs: Matrix, rhs: Matrix, out: &mut [f32], dims: [usize; 3], add: bool) {
     multiply_on(lhs, rhs, out, dims, add, Parallelism::None);
 }

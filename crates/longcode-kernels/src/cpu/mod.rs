@@ -1,12 +1,15 @@
-//! What the CPU has of its own.
+//! Kernels of the CPU.
 //!
 //! | module | what |
 //! |---|---|
-//! | [`inference`], [`differentiable`] | what burn's CPU backend is extended by, without and with gradients ([`gradients`]: backward passes) |
-//! | [`product`] | the product with a weight ([`row`]: of one row); [`processor`] says what bf16 numbers are multiplied with, [`choice`] whether that pays |
-//! | [`attention`] | relative attention: by [`block`]s of query rows, or of [`few_queries`] ([`few_rows`]: their products), from [`mod@inputs`], with [`softmax`] as tiles come |
-//! | [`tiles`], [`tiled`], [`matrix`] | products in bf16 terms where the processor has them, attention by these; products elsewhere |
-//! | [`elementwise`], [`simd`] | what stands between products, and its loops |
+//! | [`inference`], [`differentiable`] | operations added to burn's CPU backend, without and with gradients
+//! ([`gradients`]) |
+//! | [`product`], [`row`] | the product of a weight with rows, and with one row |
+//! | [`processor`], [`choice`] | which instructions multiply bf16 numbers, and whether that pays |
+//! | [`attention`], [`mod@inputs`] | relative attention: by [`block`]s of query rows, or of [`few_queries`]
+//! ([`few_rows`]), with [`softmax`] by tiles |
+//! | [`tiles`], [`tiled`], [`matrix`] | products in bf16 terms if the processor has them, attention with
+//! these; other products |
 
 mod attention;
 mod block;

@@ -1,10 +1,10 @@
-//! What the processor at hand multiplies bf16 numbers with, found once at run time.
+//! Which instructions this processor multiplies bf16 numbers with, found once at run time.
 
 use std::sync::OnceLock;
 
 use longcode_base::error::{Error, ErrorKind, Result};
 
-/// The environment variable that forces a way: one of [`Bf16Instructions::name`].
+/// The environment variable that forces one: a [`Bf16Instructions::name`].
 pub(super) const VARIABLE: &str = "LONGCODE_CPU";
 
 /// A way to multiply matrices of bf16 numbers.
@@ -14,17 +14,17 @@ pub enum Bf16Instructions {
     Amx,
     /// AVX512-BF16: `vdpbf16ps`, 32 bf16 numbers an instruction.
     Avx512Bf16,
-    /// None: numbers are widened, and f32 products do the work (AVX-512, AVX2, NEON or plain code, as the
-    /// processor has it).
+    /// None: numbers are widened, and f32 products do the work (AVX-512, AVX2, NEON or plain code, depending
+    /// on the processor).
     F32,
 }
 
 impl Bf16Instructions {
-    /// Every way, the fastest first.
+    /// All of them, fastest first.
     pub const ALL: [Bf16Instructions; 3] =
         [Bf16Instructions::Amx, Bf16Instructions::Avx512Bf16, Bf16Instructions::F32];
 
-    /// Its name, as [`VARIABLE`] takes it.
+    /// Its name, as in [`VARIABLE`].
     pub fn name(self) -> &'static str {
         match self {
             Bf16Instructions::Amx => "amx",
@@ -33,7 +33,7 @@ impl Bf16Instructions {
         }
     }
 
-    /// Whether this processor and its system allow it.
+    /// Whether this processor and its system support it.
     pub fn is_here(self) -> bool {
         match self {
             Bf16Instructions::Amx => Bf16Instructions::Avx512Bf16.is_here() && amx_is_here(),
@@ -50,27 +50,28 @@ impl Bf16Instructions {
         }
     }
 
-    /// The ways of this processor.
+    /// Those of this processor.
     pub fn here() -> impl Iterator<Item = Bf16Instructions> {
         Bf16Instructions::ALL.into_iter().filter(|products| products.is_here())
     }
 
-    /// The way in use: what [`VARIABLE`] says, else the fastest of this processor.
+    /// The one in use: what [`VARIABLE`] says, otherwise the fastest of this processor.
     ///
     /// # Errors
-    /// [`ErrorKind::Device`] for a name that is none, or none of this processor.
+    /// [`ErrorKind::Device`] for an unknown name, or one that this processor lacks.
     pub fn checked() -> Result<Bf16Instructions> {
         let Ok(name) = std::env::var(VARIABLE) else { return Ok(Bf16Instructions::chosen()) };
         let here: Vec<_> = Bf16Instructions::here().map(Bf16Instructions::name).collect();
-        match here.contains(&name.as_str()) {
-            true => Ok(Bf16Instructions::chosen()),
-            false => Err(Error::new(ErrorKind::Device, format!("this processor has no `{name}`"))
+        if here.contains(&name.as_str()) {
+            Ok(Bf16Instructions::chosen())
+        } else {
+            Err(Error::new(ErrorKind::Device, format!("this processor has no `{name}`"))
                 .at(format_args!("environment variable {VARIABLE}"))
-                .fix(format!("unset it, or give one of: {}", here.join(", ")))),
+                .fix(format!("unset it, or give one of: {}", here.join(", "))))
         }
     }
 
-    /// The way in use; the fastest where [`Bf16Instructions::checked`] would refuse.
+    /// The one in use; the fastest if [`Bf16Instructions::checked`] would refuse.
     pub fn chosen() -> Bf16Instructions {
         static CHOSEN: OnceLock<Bf16Instructions> = OnceLock::new();
         *CHOSEN.get_or_init(|| {
@@ -82,12 +83,12 @@ impl Bf16Instructions {
     }
 }
 
-/// The processor has AMX with bf16, and the kernel lets this process use its tiles.
+/// Whether the processor has AMX with bf16, and the kernel lets this process use its tiles.
 #[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]
 fn amx_is_here() -> bool {
     static ALLOWED: OnceLock<bool> = OnceLock::new();
     *ALLOWED.get_or_init(|| {
-        /// arch_prctl(2): asks for a state that is switched off by default, for the whole process.
+        /// arch_prctl(2): enables a state that is off by default, for the whole process.
         const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
         /// The tiles' data, by its number in the saved state.
         const XFEATURE_XTILEDATA: libc::c_long = 18;
@@ -112,7 +113,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// Texts between quotes that follow `before`, of all files of a folder.
+    /// Texts in quotes that follow `before`, in all files of a folder.
     fn quoted(folder: &Path, before: &str, found: &mut BTreeSet<String>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -126,7 +127,7 @@ mod tests {
         }
     }
 
-    /// What kernels are compiled for is asked of the processor before one runs.
+    /// The processor is checked for everything that kernels are compiled for before one runs.
     #[test]
     fn every_feature_is_checked() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cpu");

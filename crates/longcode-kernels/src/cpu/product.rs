@@ -1,8 +1,8 @@
-//! Products with weights as they are stored: `y = x W^T`.
+//! Products with weights as stored: `y = x W^T`.
 //!
-//! Of a few rows, each row of weights is read once, decoded, and multiplied with all of them: bound by the
-//! bytes of the weights. Of many, chunks of weights are packed as panels of bf16 terms, or widened to f32,
-//! and multiplied as matrices; which, [`way`] says.
+//! For a few rows, each row of weights is read once, decoded, and multiplied with all of them: limited by the
+//! bytes of the weights. For many, chunks of weights are packed as panels of bf16 terms, or widened to f32,
+//! and multiplied as matrices; [`way`] decides which.
 
 #[cfg(target_arch = "x86_64")]
 use std::{ops::Range, sync::OnceLock};
@@ -23,13 +23,13 @@ use super::tiles::{Multiplier, Panels, SIDE, Strips, Sums, Terms};
 use crate::Precision;
 use crate::stored::{Format, StoredTensor};
 
-/// Most rows of `x` that are multiplied row of weights by row of weights.
+/// Most rows of `x` that are multiplied one row of weights at a time.
 const FEW: usize = 12;
 
-/// Numbers of weights that a task of few rows reads.
+/// Numbers of weights that a task with few rows reads.
 const FEW_TASK: usize = 1 << 16;
 
-/// Columns of the result that a task of many rows makes.
+/// Columns of the result that a task with many rows computes.
 const COLUMNS: usize = 256;
 
 /// The left side of products: rows, and their packed form once a product has needed it.
@@ -51,14 +51,14 @@ enum Way {
     Terms(Terms),
 }
 
-/// The way of a weight's format under a precision: what is as exact as asked, and fastest.
+/// How to multiply a weight of this format in a precision: as exact as asked, and fastest.
 #[cfg(target_arch = "x86_64")]
 fn way(format: &Format, precision: Precision, products: Bf16Instructions) -> Way {
     let is_bf16 = format == Format::bf16();
     match (products, precision) {
         (Bf16Instructions::F32, _) => Way::Wide,
         (_, Precision::Bf16) if multiplies_in_bf16(products) => Way::Terms(Terms::One),
-        // Several terms are faster than f32 products on tiles only.
+        // Several terms are faster than f32 products only on tiles.
         (Bf16Instructions::Avx512Bf16, _) => Way::Wide,
         (Bf16Instructions::Amx, Precision::Split) if is_bf16 => Way::Terms(Terms::Two),
         (Bf16Instructions::Amx, Precision::Split) => Way::Terms(Terms::Cross),
@@ -72,12 +72,12 @@ fn way(_: &Format, _: Precision, _: Bf16Instructions) -> Way {
     Way::Wide
 }
 
-/// `x W^T`, `[rows, out]`, of `x [rows, in]` and a weight `[out, in]`.
+/// `x W^T`, `[rows, out]`, for `x [rows, in]` and a weight `[out, in]`.
 pub(super) fn product(x: &[f32], weight: &StoredTensor, precision: Precision, operand: &Operand) -> Vec<f32> {
     product_by(Bf16Instructions::chosen(), x, weight, precision, operand)
 }
 
-/// [`product`] by a way of multiplying that this processor has.
+/// [`product`] with instructions that this processor has.
 fn product_by(
     products: Bf16Instructions,
     x: &[f32],
@@ -110,8 +110,8 @@ pub(super) fn rows(ids: &[i64], weight: &StoredTensor) -> Vec<f32> {
     values
 }
 
-/// Row of weights by row of weights, without a decoded copy; none where the processor or the format has no
-/// kernel for it.
+/// One row of weights at a time, without a decoded copy; none if the processor or the format has no kernel
+/// for it.
 #[cfg(target_arch = "x86_64")]
 fn one_row(products: Bf16Instructions, x: &[f32], weight: &StoredTensor) -> Option<Vec<f32>> {
     let has_f16c = is_x86_feature_detected!("f16c") && is_x86_feature_detected!("fma");
@@ -121,7 +121,7 @@ fn one_row(products: Bf16Instructions, x: &[f32], weight: &StoredTensor) -> Opti
     let even = weight.shape[0].div_ceil(rayon::current_num_threads());
     let task = (FEW_TASK / weight.columns()).clamp(1, even);
     out.par_chunks_mut(task).enumerate().for_each(|(chunk, out)| {
-        // SAFETY: `Bf16Instructions` is not F32, so AVX-512 is there, and the others were asked for.
+        // SAFETY: `Bf16Instructions` is not F32, so AVX-512 is there, and the other features were checked.
         unsafe { operand.multiply(weight, chunk * task, out) };
     });
     Some(out)
@@ -132,7 +132,7 @@ fn one_row(_: Bf16Instructions, _: &[f32], _: &StoredTensor) -> Option<Vec<f32>>
     None
 }
 
-/// Row of weights by row of weights, some side by side.
+/// One row of weights at a time, with some side by side.
 fn few_rows(x: &[f32], weight: &StoredTensor) -> Vec<f32> {
     /// Rows of weights that are multiplied side by side.
     const BESIDE: usize = 4;
@@ -203,13 +203,13 @@ struct Wide {
     made: Vec<f32>,
 }
 
-/// In one bf16 term, by instructions that this processor has.
+/// In one bf16 term, with instructions that this processor has.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn in_one_term(products: Bf16Instructions, x: &[f32], weight: &StoredTensor) -> Vec<f32> {
     in_terms(products, x, weight, Terms::One, &Operand::default())
 }
 
-/// In f32, as nothing else is there to measure.
+/// In f32, as there is nothing else to measure.
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) fn in_one_term(_: Bf16Instructions, x: &[f32], weight: &StoredTensor) -> Vec<f32> {
     wide(x, weight)
@@ -237,7 +237,7 @@ pub(super) fn wide(x: &[f32], weight: &StoredTensor) -> Vec<f32> {
             let dims = [rows, inner, columns.len()];
             multiply(Matrix::rows(x, inner), Matrix::columns(values, inner), made, dims, false);
             for (row, made) in made.chunks_exact(columns.len()).enumerate() {
-                // SAFETY: the columns of this task, of which no other writes.
+                // SAFETY: the columns of this task, which no other task writes.
                 unsafe { shared.at(row * outer + first).copy_from_nonoverlapping(made.as_ptr(), made.len()) };
             }
         },
@@ -245,7 +245,7 @@ pub(super) fn wide(x: &[f32], weight: &StoredTensor) -> Vec<f32> {
     out
 }
 
-/// Columns that a task makes, so that every thread has some.
+/// Columns of a task, such that every thread has some.
 fn columns_of_task(outer: usize) -> usize {
     let even = outer.div_ceil(4 * rayon::current_num_threads()).next_multiple_of(32);
     even.clamp(32, COLUMNS)
@@ -277,7 +277,7 @@ fn in_terms(
                     for (panel, first) in panels.iter().zip(columns.clone().step_by(SIDE)) {
                         let shape = [rows.len(), (columns.end - first).min(SIDE)];
                         let place = shared.at(rows.start * outer + first);
-                        // SAFETY: rows and columns of the result, of which no other task writes.
+                        // SAFETY: rows and columns of the result, which no other task writes.
                         let sums = unsafe { Sums::at(place, outer, shape) };
                         let sides = [terms.of_strip(strip, &steps), terms.of_panel(panel, &steps)];
                         multiplier.multiply(terms, sides, sums, steps.start > 0);
@@ -291,7 +291,7 @@ fn in_terms(
     out
 }
 
-/// Steps in even blocks, so that a task's panels of a block stay in the cache.
+/// Divides steps into even blocks, so that a task's panels of a block stay in the cache.
 #[cfg(target_arch = "x86_64")]
 fn blocks(steps: usize) -> impl Iterator<Item = Range<usize>> {
     /// 2,048 inner numbers: 1 MiB of panels of one term.
@@ -308,7 +308,7 @@ mod tests {
     use super::*;
     use crate::stored::{Bytes, FORMATS};
 
-    /// A weight of random bytes, of numbers that are no larger than 4.
+    /// A weight of random bytes, whose numbers are no larger than 4.
     fn weight(format: &'static Format, [outer, inner]: [usize; 2], random: &mut ChaCha8Rng) -> StoredTensor {
         let count = format.bytes(outer * inner).expect("whole blocks");
         let plain = format.block_values == 1;
@@ -317,9 +317,12 @@ mod tests {
                 (0..outer * inner).flat_map(|_| random.random_range(-1f32..1.0).to_le_bytes()).collect()
             }
             (true, _) => {
-                let half = |value: f32| match format == Format::f16() {
-                    true => half::f16::from_f32(value).to_le_bytes(),
-                    false => half::bf16::from_f32(value).to_le_bytes(),
+                let half = |value: f32| {
+                    if format == Format::f16() {
+                        half::f16::from_f32(value).to_le_bytes()
+                    } else {
+                        half::bf16::from_f32(value).to_le_bytes()
+                    }
                 };
                 (0..outer * inner).flat_map(|_| half(random.random_range(-1.0..1.0))).collect()
             }
@@ -333,7 +336,7 @@ mod tests {
         StoredTensor { file, shape: vec![outer, inner], format, bytes: Bytes::Owned(bytes.into()) }
     }
 
-    /// The largest error of a product, as a part of the sum of its terms' sizes.
+    /// The largest error of a product, relative to the sum of its terms' absolute values.
     fn error(products: Bf16Instructions, weight: &StoredTensor, precision: Precision, x: &[f32]) -> f64 {
         let (outer, inner) = (weight.shape[0], weight.columns());
         let ours = product_by(products, x, weight, precision, &Operand::default());
@@ -349,8 +352,8 @@ mod tests {
         largest
     }
 
-    /// Every way that this processor has is as exact as its precision says, for every storage and for shapes
-    /// that fill no tile.
+    /// Every way on this processor is as exact as its precision says, for every storage and for shapes that
+    /// do not fill a tile.
     #[test]
     fn products_are_as_exact_as_asked() {
         let mut random = ChaCha8Rng::seed_from_u64(1);
@@ -374,7 +377,7 @@ mod tests {
         }
     }
 
-    /// One row by every format is what its decoded values give.
+    /// One row in every format gives the product of its decoded values.
     #[test]
     fn one_row_of_every_format() {
         let mut random = ChaCha8Rng::seed_from_u64(3);
@@ -382,7 +385,7 @@ mod tests {
         for products in Bf16Instructions::here() {
             for format in FORMATS {
                 let mut weight = weight(format, [9, 512], &mut random);
-                // Random bytes hold scales that are no numbers, or so large that nothing else counts.
+                // Random bytes contain scales that are NaN, or so large that nothing else counts.
                 let tame = |bytes: &[u8]| {
                     let mut bytes = bytes.to_vec();
                     for block in bytes.chunks_exact_mut(format.block_bytes) {
@@ -408,7 +411,7 @@ mod tests {
         }
     }
 
-    /// Inner numbers that fill no line of a tile, which only plain numbers can have.
+    /// Inner sizes that do not fill a line of a tile, which only plain numbers can have.
     #[test]
     fn odd_widths() {
         let mut random = ChaCha8Rng::seed_from_u64(2);

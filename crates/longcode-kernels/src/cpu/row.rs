@@ -1,19 +1,19 @@
-//! A row of weights as it is stored times one row, on AVX-512: each stored byte is read once, and no value is
+//! A row of weights as stored times one row, on AVX-512: each stored byte is read once, and no value is
 //! written.
 //!
-//! Every format is groups of 32 numbers that are `scale * quant + offset`, so a group's part of the product is
-//! `scale * sum(quant * x) + offset * sum(x)`; the sums of x are made once for all rows ([`RowOperand`]).
+//! Every format consists of groups of 32 numbers that are `scale * quant + offset`, so a group's part of the
+//! product is `scale * sum(quant * x) + offset * sum(x)`; the sums of x are computed once for all rows
+//! ([`RowOperand`]).
 
 use std::arch::x86_64::*;
 
 use super::simd::prefetch;
 use crate::stored::{Format, StoredTensor};
 
-/// Bytes that are asked for ahead of their use: a page, as the processor itself looks no farther than the end
-/// of one.
+/// How many bytes are prefetched: a page, as the processor itself does not look beyond the end of one.
 const AHEAD: usize = 4096;
 
-/// Numbers of a group.
+/// Numbers in a group.
 const GROUP: usize = 32;
 
 /// The right side: a row of numbers, and the sum of each group.
@@ -23,7 +23,7 @@ pub(super) struct RowOperand<'a> {
 }
 
 impl<'a> RowOperand<'a> {
-    /// None for a format that is not read here, or where a row is no whole groups.
+    /// None for a format that is not supported here, or if a row is not whole groups.
     pub(super) fn new(format: &Format, x: &'a [f32]) -> Option<RowOperand<'a>> {
         let (groups, rest) = x.as_chunks::<GROUP>();
         let is_read = rest.is_empty() && kernel(format).is_some();
@@ -183,7 +183,7 @@ blocks!(Q6K, 210, true, |block, number| {
     Group { quants, scales: [scale(0), scale(1)], offset: 0.0 }
 });
 
-/// Numbers as they are.
+/// Numbers unchanged.
 fn plain(quants: [__m512; 2]) -> Group {
     Group { quants, scales: [1.0; 2], offset: 0.0 }
 }
@@ -277,7 +277,7 @@ fn widened(numbers: __m256i) -> __m512 {
     _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(numbers)))
 }
 
-/// Of Q4_K and Q5_K.
+/// The scale and offset in Q4_K and Q5_K.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,f16c,fma")]
 #[inline]
 fn scale_and_offset(block: &[u8], number: usize) -> [f32; 2] {

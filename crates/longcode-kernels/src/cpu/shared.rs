@@ -1,16 +1,16 @@
-//! A result that tasks write different parts of, where the parts are no slices.
+//! A result that tasks write different parts of, where the parts are not slices.
 
-/// Where the numbers of a result lie.
+/// Where the numbers of a result are.
 #[derive(Clone, Copy)]
 pub(super) struct Shared(*mut f32);
 
-// SAFETY: tasks write parts that do not meet (who makes a part promises it), and the owner outlives them.
+// SAFETY: tasks write disjoint parts (as whoever makes a part promises), and the owner outlives them.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
 
 impl Shared {
-    /// The numbers of a vector, and the room behind them.
+    /// The numbers of a vector, and its spare capacity.
     pub(super) fn new(out: &mut Vec<f32>) -> Shared {
         Shared(out.as_mut_ptr())
     }
@@ -23,7 +23,7 @@ impl Shared {
     /// Some numbers.
     ///
     /// # Safety
-    /// They lie in the vector, are written already, and nothing else reads or writes them meanwhile.
+    /// They are in the vector, are initialised, and nothing else reads or writes them meanwhile.
     pub(super) unsafe fn part<'a>(self, place: usize, count: usize) -> &'a mut [f32] {
         // SAFETY: the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.at(place), count) }

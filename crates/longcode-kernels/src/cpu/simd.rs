@@ -1,11 +1,11 @@
-//! Loops that the compiler vectorises for the processor at hand.
+//! Loops that the compiler vectorises for this processor.
 //!
 //! The functions are plain loops over lanes, inlined into [`vectorised`], which runs them compiled for
 //! the widest instruction set that this processor has (AVX-512, AVX2, NEON).
 
 use pulp::Simd;
 
-/// Asks for the memory at an address, which need not exist, ahead of its use.
+/// Prefetches the memory at an address, which need not exist.
 #[inline(always)]
 pub(in super::super) fn prefetch<T>(_at: *const T) {
     #[cfg(target_arch = "x86_64")]
@@ -18,15 +18,15 @@ pub(in super::super) fn prefetch<T>(_at: *const T) {
 /// Lanes of a reduction: sums and maxima of floats are only reordered where the code says so.
 const LANES: usize = 16;
 
-/// Runs a closure compiled for the widest instruction set of this processor. What it calls must be
+/// Runs a closure compiled for the widest instruction set of this processor. Whatever it calls must be
 /// `#[inline(always)]`.
 #[inline(always)]
 pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
 }
 
-/// `exp(x)` for `x <= 88`, relative error about 1e-7 (the polynomial of Cephes' `expf`); below -87
-/// it is 0. Of what is not a number it is none.
+/// `exp(x)` for `x <= 88`, relative error about 1e-7 (the polynomial of Cephes' `expf`); below -87 it is 0.
+/// NaN stays NaN.
 #[inline(always)]
 pub(in super::super) fn exp(x: f32) -> f32 {
     exp_by(
@@ -36,7 +36,7 @@ pub(in super::super) fn exp(x: f32) -> f32 {
     )
 }
 
-/// [`exp`] by fused multiply-adds, for processors that are known to have them.
+/// [`exp`] with fused multiply-adds, for processors that are known to have them.
 #[inline(always)]
 pub(in super::super) fn exp_fused(x: f32) -> f32 {
     exp_by(x, f32::mul_add)
@@ -48,7 +48,7 @@ fn exp_by(x: f32, multiply_add: impl Fn(f32, f32, f32) -> f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
-    // Not by f32::max, which makes -87 of what is not a number: a score that overflowed must not become a weight.
+    // Not by f32::max, which turns NaN into -87: a score that overflowed must not become a weight.
     let clamped = if x < -87.0 { -87.0 } else { x };
     let rounded = multiply_add(clamped, std::f32::consts::LOG2_E, ROUND);
     let n = rounded - ROUND;
@@ -62,7 +62,7 @@ fn exp_by(x: f32, multiply_add: impl Fn(f32, f32, f32) -> f32) -> f32 {
     if x < -87.0 { 0.0 } else { value }
 }
 
-/// The largest value; -inf of none.
+/// The largest value; -inf if there is none.
 #[inline(always)]
 pub(in super::super) fn max(values: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
@@ -155,7 +155,7 @@ pub(in super::super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
 }
 
-/// The sums of products of `a` with each of several others, side by side in registers.
+/// The dot products of `a` with each of several others, side by side in registers.
 #[inline(always)]
 pub(in super::super) fn dots<S: Simd, const N: usize>(simd: S, a: &[f32], others: [&[f32]; N]) -> [f32; N] {
     let mut lanes = [simd.splat_f32s(0.0); N];

@@ -2,9 +2,9 @@
 
 use super::simd::{exp, max};
 
-/// Turns scores `[rows, width]` into weights by the running maxima, and rescales what was summed so far, the
-/// values `mixed [rows, dim]` and their weights. `weigh` makes weights of a row's scores, `exp(score - max)`, and
-/// returns their sum.
+/// Turns scores `[rows, width]` into weights relative to the running maxima, and rescales the sums so far, of
+/// values `mixed [rows, dim]` and of their weights. `weigh` turns a row's scores into weights, `exp(score -
+/// max)`, and returns their sum.
 #[inline(always)]
 pub(super) fn online_softmax(
     scores: &mut [f32],
@@ -17,7 +17,7 @@ pub(super) fn online_softmax(
     let rows = scores.chunks_exact_mut(width).zip(mixed.chunks_exact_mut(dim));
     for (row, ((scores, mixed), (max_so_far, sum))) in rows.zip(max_so_far.iter_mut().zip(sum)).enumerate() {
         let new = max(scores).max(*max_so_far);
-        // Of a row that has not seen a key yet every weight is 0.
+        // In a row that has not seen a key yet every weight is 0.
         let added = weigh(row, scores, if new == f32::NEG_INFINITY { 0.0 } else { new });
         if new > *max_so_far {
             let shrink = exp(*max_so_far - new);

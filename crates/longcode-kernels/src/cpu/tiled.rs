@@ -1,4 +1,4 @@
-//! Attention's two products in bf16 terms: keys and values packed once, for every block of queries.
+//! Attention's two products in bf16 terms: keys and values are packed once, for every block of queries.
 
 #[cfg(target_arch = "x86_64")]
 mod there {
@@ -16,10 +16,10 @@ mod there {
     use crate::Heads;
     use crate::Precision;
 
-    /// Fewest query rows that pay for packing keys and values.
+    /// Fewest query rows for which packing keys and values pays.
     const FEWEST: usize = 32;
 
-    /// A left side: queries, or weights.
+    /// A left side: queries or weights.
     pub(crate) type Side = Strips;
 
     /// Keys and values in bf16 terms.
@@ -30,9 +30,9 @@ mod there {
         products: Bf16Instructions,
     }
 
-    /// Those of a key head.
+    /// Keys and values of a key head.
     struct Head {
-        /// By each rotation; a panel is 32 keys.
+        /// Keys by each rotation; a panel is 32 keys.
         keys: Vec<Panels>,
         /// A panel is 32 dimensions, of all keys.
         value: Panels,
@@ -63,7 +63,7 @@ mod there {
     }
 
     impl Packed {
-        /// None where the products are f32, or too few.
+        /// None if the products are f32, or too few.
         pub(crate) fn of(inputs: &Inputs) -> Option<Packed> {
             let products = Bf16Instructions::chosen();
             let terms = match (products, inputs.precision) {
@@ -94,15 +94,15 @@ mod there {
             Some(Packed { heads, dim, terms, products })
         }
 
-        /// Rows of a strip.
+        /// Rows in a strip.
         pub(crate) const STRIP: usize = SIDE;
 
-        /// For a block's products, on this thread.
+        /// A multiplier for a block's products, on this thread.
         pub(crate) fn multiplier(&self) -> Multiplier {
             Multiplier::new(self.products).expect("nothing is packed for who cannot multiply it")
         }
 
-        /// The whole panels that some keys are in.
+        /// The whole panels that contain some keys.
         pub(crate) fn whole_panels(keys: &Range<usize>) -> Range<usize> {
             keys.start / SIDE * SIDE..keys.end.next_multiple_of(SIDE)
         }
@@ -112,7 +112,7 @@ mod there {
             side.repack(x, [rows, width], self.terms.left());
         }
 
-        /// Scores of the keys of whole panels, of a head and a rotation, by a strip of queries: `[rows, keys]`.
+        /// Scores of whole panels of keys of a head and a rotation, with a strip of queries: `[rows, keys]`.
         pub(crate) fn scores(
             &self,
             multiplier: &Multiplier,
@@ -130,7 +130,7 @@ mod there {
             }
         }
 
-        /// [`online_softmax`] of a strip of rows; the weights become a left side at once.
+        /// [`online_softmax`] for a strip of rows; the weights become a left side at once.
         pub(crate) fn softmax(
             &self,
             scores: &mut [f32],
@@ -140,11 +140,11 @@ mod there {
             weights: &mut Side,
         ) {
             let lines = weights.strip_of(scores.len() / width, width, self.terms.left());
-            // SAFETY: nothing is packed where `Bf16Instructions` is F32; the others have these instructions.
+            // SAFETY: nothing is packed if `Bf16Instructions` is F32; the others have these instructions.
             unsafe { softmax(scores, width, mixed, sums, lines, self.terms.left()) };
         }
 
-        /// Adds the values of whole panels' keys by a strip of weights.
+        /// Adds the values of whole panels, weighted by a strip of weights.
         pub(crate) fn mix(
             &self,
             multiplier: &Multiplier,

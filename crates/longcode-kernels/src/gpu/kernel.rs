@@ -1,11 +1,11 @@
-//! The kernel: one workgroup takes a block of query rows of one key head through the keys in tiles.
+//! The kernel: one workgroup processes a block of query rows of one key head, going through the keys in
+//! tiles.
 //!
-//! A row is one query head of one token; the rows of the heads that share a key head stand below one
-//! another, so that each key and value is loaded once for all of them. Units stand in a grid of
-//! [`COLUMNS`] by [`Sizes::lines`]: a unit has every `lines`-th row of the block and [`KEYS_PER_UNIT`]
-//! neighbouring keys of a tile, later one vector of columns in each chunk of the values. Tiles pass
-//! through shared memory in chunks of [`COLUMNS`] vectors of a head, so its use does not grow with the
-//! head. Whatever the type of the inputs, sums are f32.
+//! A row is one query head of one token; the rows of the heads that share a key head are stacked, so that
+//! each key and value is loaded once for all of them. Units form a grid of [`COLUMNS`] by [`Sizes::lines`]: a
+//! unit has every `lines`-th row of the block and [`KEYS_PER_UNIT`] neighbouring keys of a tile, later one
+//! vector of columns in each chunk of the values. Tiles pass through shared memory in chunks of [`COLUMNS`]
+//! vectors of a head, so its use does not grow with the head. Sums are f32, whatever the type of the inputs.
 
 use cubecl::prelude::*;
 
@@ -98,8 +98,8 @@ fn multiply<E: Float, N: Size>(
     }
 }
 
-/// `width` vectors of the queries and keys by one rotation into shared memory, when all units are done with
-/// what is there.
+/// Loads `width` vectors of the queries and keys by one rotation into shared memory, when all units are done
+/// with its current contents.
 #[cube]
 fn load<E: Float, N: Size>(
     queries: &Sequence<Box<[Vector<E, N>]>>,
@@ -153,8 +153,8 @@ fn add_products<E: Float, N: Size>(
     }
 }
 
-/// Takes the products of the keys that each row has in a zone as their scores. `of_zone`: where the
-/// zone's borders are in the plan; the next zone's follow.
+/// Uses the products of the keys that each row has in a zone as their scores. `of_zone` is where the zone's
+/// borders are in the plan; the next zone's follow.
 #[cube]
 fn choose(
     scores: &mut Array<f32>,

@@ -2,9 +2,9 @@
 //!
 //! Queries and keys by each rotation, values and the plan come in and one tensor goes out, each bound whole:
 //! each has to fit the adapter's largest storage binding, which is also the largest tensor that CubeCL
-//! allocates there. At 128 MiB, the least that WebGPU promises, and SmolLM2-135M's width of 576 that is
-//! 58,254 tokens. Rotations that are not there take no binding; with all that any kind has (`dual_chunk`:
-//! three of queries, one of keys) there are eight with the kernel's own, as many as WebGPU promises.
+//! allocates there. At 128 MiB, the minimum in WebGPU, and SmolLM2-135M's width of 576 that is 58,254 tokens.
+//! Unused rotations take no binding; with the most that any kind has (`dual_chunk`: three of queries, one of
+//! keys) there are eight bindings, including the kernel's own, which is what WebGPU guarantees.
 
 mod kernel;
 mod plan;
@@ -109,7 +109,7 @@ fn sizes(rows: usize, heads: Heads, memory: usize) -> Sizes {
         lines,
         rows_per_unit,
     };
-    // Few rows, as in decoding, would leave most of a block empty.
+    // Few rows, as when decoding, would leave most of a block empty.
     let small = [with(8, 1), with(8, 4)].into_iter().find(|sizes| rows <= sizes.rows());
     let large = with(16, 4);
     let fits = large.shared_bytes(vector(heads.dim) * F32) <= memory;
@@ -120,7 +120,7 @@ fn sizes(rows: usize, heads: Heads, memory: usize) -> Sizes {
 mod tests {
     use super::*;
 
-    /// The least shared memory that WebGPU promises.
+    /// The least shared memory that WebGPU guarantees.
     const LEAST: usize = 16 << 10;
 
     #[test]

@@ -1,7 +1,7 @@
-//! The plan of an attention as the kernel reads it: one buffer of numbers.
+//! The plan of an attention in the kernel's form: one buffer of numbers.
 //!
 //! For each zone that is seen, its rotation of queries and, 8 bits up, of keys; for each block, where its
-//! stretches begin, and at last where they end; for each zone and token, the zone's first key; for each
+//! stretches begin, and finally where they end; for each zone and token, the zone's first key; for each
 //! stretch [`PER_STRETCH`] numbers: its first key, the key after its last, the row of its first key in the
 //! tensors, and a bit for each zone that it is seen in.
 
@@ -12,7 +12,7 @@ use crate::sight::{Sight, Turn, rows_of};
 /// Numbers of a stretch.
 pub(super) const PER_STRETCH: usize = 4;
 
-/// The plan for blocks of `rows` rows, of which a token has `group`.
+/// The plan for blocks of `rows` rows; each token has `group` of them.
 pub(super) fn plan(sight: &Sight, lost: &Range<usize>, rows: usize, group: usize) -> Vec<u32> {
     let zones = 0..sight.zones();
     let turn = |zone| sight.turn(zone).map_or(0, |Turn { query, key }| (query | key << 8) as u32);

@@ -7,22 +7,22 @@ use super::tiles::{
     unit_row,
 };
 
-/// The score of a key that is not seen, and the maximum of a row that has seen none: below every score, and
-/// finite, as WGSL has no infinity.
+/// The score of an unseen key, and the maximum of a row that has seen none: below every score, and finite, as
+/// WGSL has no infinity.
 pub(super) const MASKED: f32 = -1.0e30;
 
-/// What a unit knows of its rows.
+/// What a unit keeps about its rows.
 #[derive(CubeType)]
 pub(super) struct Running<N: Size> {
     /// Largest score so far.
     pub(super) max: Array<f32>,
-    /// Sum of the weights of the unit's own keys, by `max`.
+    /// Sum of the weights of the unit's own keys, relative to `max`.
     pub(super) sum: Array<f32>,
-    /// Weighted sum of the values, `[rows_per_unit, chunks]`, by `max`.
+    /// Weighted sum of the values, `[rows_per_unit, chunks]`, relative to `max`.
     pub(super) mixed: Array<Vector<f32, N>>,
 }
 
-/// No key seen.
+/// The state before any key is seen.
 #[cube]
 pub(super) fn start<N: Size>(#[comptime] sizes: Sizes) -> Running<N> {
     let mut running = Running::<N> {
@@ -42,8 +42,8 @@ pub(super) fn start<N: Size>(#[comptime] sizes: Sizes) -> Running<N> {
     running
 }
 
-/// Turns scores into weights in shared memory by the running maxima, and rescales what was summed so
-/// far. A key that is not seen weighs nothing, also where the row has seen none yet.
+/// Turns scores into weights in shared memory, relative to the running maxima, and rescales the sums so far.
+/// An unseen key has weight 0, even if the row has seen none yet.
 #[cube]
 pub(super) fn weigh<E: Float, N: Size>(
     scores: &Array<f32>,
@@ -90,7 +90,7 @@ pub(super) fn weigh<E: Float, N: Size>(
     }
 }
 
-/// Adds a tile's values by their weights.
+/// Adds a tile's values, weighted.
 #[cube]
 pub(super) fn mix<E: Float, N: Size>(
     value: &[Vector<E, N>],
@@ -109,7 +109,7 @@ pub(super) fn mix<E: Float, N: Size>(
             let mut values = Array::<Vector<f32, N>>::new(KEYS_PER_UNIT);
             #[unroll]
             for k in 0..KEYS_PER_UNIT {
-                // In a chunk that is not full, units beyond it mix what nobody writes.
+                // In a chunk that is not full, units beyond it compute values that nobody writes.
                 values[k] = Vector::cast_from(tiles.key[(k * COLUMNS + unit) * STRIDE + UNIT_POS_X as usize]);
             }
             #[unroll]
@@ -124,7 +124,7 @@ pub(super) fn mix<E: Float, N: Size>(
     }
 }
 
-/// Divides by the sums and puts the rows where their heads belong.
+/// Divides by the sums and puts the rows in their heads' places.
 #[cube]
 pub(super) fn finish<E: Float, N: Size>(
     out: &mut [Vector<E, N>],

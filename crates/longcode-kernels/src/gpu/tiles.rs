@@ -11,8 +11,8 @@ pub(super) const KEYS_PER_UNIT: usize = 4;
 /// Keys in a tile.
 pub(super) const KEYS: usize = COLUMNS * KEYS_PER_UNIT;
 
-/// Vectors from one row of a tile to the next. One more than there are, so that rows read at the same
-/// time lie in different banks of the memory.
+/// Vectors from one row of a tile to the next: one more than it has, so that rows read at the same time are
+/// in different banks of the memory.
 pub(super) const STRIDE: usize = COLUMNS + 1;
 
 /// Weights of a unit's keys.
@@ -47,7 +47,7 @@ impl Sizes {
         (self.vectors - chunk * COLUMNS).min(COLUMNS)
     }
 
-    /// Times that all units load a vector to fill `rows` rows of `width` vectors.
+    /// How often all units load a vector to fill `rows` rows of `width` vectors.
     pub(super) fn loads(&self, rows: usize, width: usize) -> usize {
         (rows * width).div_ceil(COLUMNS * self.lines)
     }
@@ -57,7 +57,7 @@ impl Sizes {
         self.rows_per_unit * KEYS_PER_UNIT
     }
 
-    /// Bytes of shared memory with vectors of `vector` bytes; what [`Tiles`] takes.
+    /// Bytes of shared memory that [`Tiles`] takes with vectors of `vector` bytes.
     pub(super) fn shared_bytes(&self, vector: usize) -> usize {
         let tiles = (self.rows() + KEYS) * STRIDE * vector;
         tiles + self.rows() * (STRIDE * KEYS_PER_UNIT + COLUMNS) * size_of::<f32>()
@@ -75,12 +75,12 @@ pub(super) struct Block {
     pub(super) key_heads: usize,
 }
 
-/// Keys that are looked at together.
+/// Keys that are processed together.
 #[derive(CubeType)]
 pub(super) struct KeyTile {
     /// Position of the first.
     pub(super) first: usize,
-    /// Position after the last of its stretch: the keys from there on are none of the tile.
+    /// Position after the last of its stretch: later keys do not belong to the tile.
     pub(super) end: usize,
     /// Row of the first in the tensors.
     pub(super) row: usize,
@@ -91,11 +91,11 @@ pub(super) struct KeyTile {
 pub(super) struct Tiles<E: Float, N: Size> {
     /// `[rows, STRIDE]`
     pub(super) query: Shared<[Vector<E, N>]>,
-    /// `[KEYS, STRIDE]`, of keys or values. Key `4 a + b` of the tile is row `8 b + a`.
+    /// `[KEYS, STRIDE]`, keys or values. Key `4 a + b` of the tile is row `8 b + a`.
     pub(super) key: Shared<[Vector<E, N>]>,
     /// `[rows, STRIDE]`
     pub(super) weights: Shared<[KeyWeights]>,
-    /// What each unit knows of a row, `[rows, COLUMNS]`.
+    /// What each unit knows about a row, `[rows, COLUMNS]`.
     pub(super) partial: Shared<[f32]>,
 }
 
@@ -123,7 +123,7 @@ pub(super) fn query_start(row: usize, block: &Block, #[comptime] sizes: Sizes) -
     (key_head * sizes.group + row % sizes.group) * sizes.vectors
 }
 
-/// `width` vectors of the queries into shared memory.
+/// Loads `width` vectors of the queries into shared memory.
 #[cube]
 pub(super) fn load_queries<E: Float, N: Size>(
     query: &[Vector<E, N>],
@@ -144,8 +144,8 @@ pub(super) fn load_queries<E: Float, N: Size>(
     }
 }
 
-/// `width` vectors of the keys of a tile, or of their values, into shared memory. Places after the end of
-/// the stretch hold its last key, and are left to the mask.
+/// Loads `width` vectors of a tile's keys, or of their values, into shared memory. Places after the end of
+/// the stretch repeat its last key, and are masked later.
 #[cube]
 pub(super) fn load_keys<E: Float, N: Size>(
     key: &[Vector<E, N>],

@@ -1,9 +1,9 @@
-//! The block formats of ggml, as f32: what each byte of a block means.
+//! The block formats of ggml, decoded to f32: what each byte of a block means.
 //!
-//! Every format cuts a row into blocks of 32 or 256 values that share scales. `d` is a block's scale and
-//! `m` (or `dmin`) its offset, both f16; the K formats scale each 16 or 32 of their 256 values once more,
-//! by small integers. Arithmetic is f32 in the order of ggml, so that values agree to the bit. Values that
-//! share a shift and a scale stand next to one another, so the loops over them vectorise.
+//! Every format cuts a row into blocks of 32 or 256 values that share scales. `d` is a block's scale and `m`
+//! (or `dmin`) its offset, both f16; the K formats scale each 16 or 32 of their 256 values once more, by
+//! small integers. Arithmetic is f32 in the order of ggml, so that values agree to the bit. Values that share
+//! a shift and a scale are neighbours, so the loops over them vectorise.
 
 use super::numbers::f16_to_f32;
 
@@ -23,8 +23,8 @@ fn nibbles(bytes: &[u8; 16]) -> [u8; 32] {
     values
 }
 
-/// `N` bytes at a place. To be copied before values are written: of what may be the values' own memory a
-/// compiler reads no 16 bytes at once.
+/// `N` bytes at a place. They are copied before values are written: as the bytes could be the values' own
+/// memory, a compiler would not read 16 of them at once.
 #[inline(always)]
 fn part<const N: usize>(block: &[u8], at: usize) -> &[u8; N] {
     block[at..].first_chunk().expect("a block has its parts")
@@ -107,7 +107,7 @@ fn four_bits(packed: &[u8; 128], n: usize) -> [u8; 32] {
     values
 }
 
-/// Value by value of 32, times a scale for each 16 of them.
+/// Each of 32 values times a scale, one for each 16 of them.
 #[inline(always)]
 fn scaled(values: &mut [f32], quants: [f32; 32], scales: [f32; 2]) {
     for (half, scale) in scales.into_iter().enumerate() {
@@ -135,8 +135,8 @@ pub(super) fn q2_k(block: &[u8; 84], values: &mut [f32; 256]) {
     }
 }
 
-/// 32 bytes of third bits (4 is subtracted where they are unset), 64 bytes of the other two, 12 bytes of
-/// six-bit scales offset by 32 for 16 values each, `d`.
+/// 32 bytes of third bits (4 is subtracted if they are unset), 64 bytes of the other two, 12 bytes of six-bit
+/// scales offset by 32 for 16 values each, `d`.
 #[inline(always)]
 pub(super) fn q3_k(block: &[u8; 110], values: &mut [f32; 256]) {
     let (third, scales): ([u8; 32], [u8; 12]) = (*part(block, 0), *part(block, 96));

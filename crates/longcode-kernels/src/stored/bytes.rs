@@ -1,4 +1,4 @@
-//! Where a tensor's bytes lie: in a file mapped from disk, or in memory.
+//! Where a tensor's bytes are: in a file mapped from disk, or in memory.
 
 use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::fault::{self, Watch};
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::files::{open, unreadable};
 
-/// Bytes that many can hold.
+/// Bytes with shared ownership.
 #[derive(Debug, Clone)]
 pub enum Bytes {
     /// A part of a mapped file.
@@ -20,7 +20,7 @@ pub enum Bytes {
 }
 
 impl Bytes {
-    /// Some of them: where they lie in a mapped file, else copied.
+    /// A part of them: in place in a mapped file, otherwise copied.
     pub fn part(&self, range: Range<usize>) -> Bytes {
         match self {
             Bytes::Mapped(file, whole) => {
@@ -49,7 +49,7 @@ impl Deref for Bytes {
 #[derive(Debug)]
 pub struct Mapped {
     path: PathBuf,
-    // Dropped before the map, so that no other map has its place while it is watched.
+    // Dropped before the map, so that no other map takes its place while it is watched.
     _watch: Watch,
     map: Mmap,
 }
@@ -58,17 +58,17 @@ impl Mapped {
     /// Maps a file, for reading only.
     ///
     /// # Errors
-    /// [`ErrorKind::Model`], naming the file: unreadable.
+    /// [`ErrorKind::Model`], naming a file that cannot be read.
     pub fn open(path: &Path) -> Result<Arc<Mapped>> {
         let unreadable = |e: std::io::Error| unreadable(path, ErrorKind::Model, &e);
         let file = open(path).map_err(unreadable)?;
-        // SAFETY: the map is read only. Of a file that another program writes while it is read the numbers are
-        // wrong; one that is cut short is watched for.
+        // SAFETY: the map is read only. If another program writes the file while it is read, the numbers are
+        // wrong; a file that is cut short is watched for.
         let map = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
         Ok(Arc::new(Mapped { path: path.to_path_buf(), _watch: Watch::new(path, file, &map), map }))
     }
 
-    /// Refuses what was computed with a mapped file that was cut short meanwhile.
+    /// Refuses a result for which a mapped file was read that was cut short meanwhile.
     ///
     /// # Errors
     /// [`ErrorKind::Model`], naming the file.
@@ -81,7 +81,7 @@ impl Mapped {
         }
     }
 
-    /// The file.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }

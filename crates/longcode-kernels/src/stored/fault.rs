@@ -1,18 +1,18 @@
 //! A mapped file that is cut short while it is read: an error instead of a crash.
 //!
-//! Reading beyond the end of a file that was mapped when it was longer raises SIGBUS. The handler puts zeros
-//! where the file is no more, and says so; whoever computed with them asks [`lost`] before the result is
-//! used. Of memory that is no mapped weight, the signal does what it always does.
+//! Reading beyond the end of a file that was longer when it was mapped raises SIGBUS. The handler puts zeros
+//! where the file has ended, and records it; whoever computed with them asks [`lost`] before the result is
+//! used. For memory that is not a mapped weight, the signal does what it always does.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Mapped files that are watched at a time; those beyond them are as unwatched files are.
+/// Mapped files that are watched at a time; any others are not watched.
 const MOST: usize = 256;
 
-/// Where a watched file lies, and whether bytes of it were lost.
+/// Where a watched file is mapped, and whether bytes of it were lost.
 struct Watched {
     start: AtomicUsize,
     end: AtomicUsize,
@@ -23,7 +23,7 @@ static WATCHED: [Watched; MOST] =
     [const { Watched { start: AtomicUsize::new(0), end: AtomicUsize::new(0), lost: AtomicUsize::new(0) } };
         MOST];
 
-/// The files, place by place: name, handle, and bytes that are mapped.
+/// The watched files: name, handle, and bytes that are mapped.
 static FILES: Mutex<Vec<Option<(PathBuf, File, u64)>>> = Mutex::new(Vec::new());
 
 /// A file that is watched until this is dropped.
@@ -31,7 +31,7 @@ static FILES: Mutex<Vec<Option<(PathBuf, File, u64)>>> = Mutex::new(Vec::new());
 pub(super) struct Watch(Option<usize>);
 
 impl Watch {
-    /// Watches a file that is mapped there.
+    /// Watches a file that is mapped at this place.
     pub(super) fn new(path: &Path, file: File, map: &[u8]) -> Watch {
         #[cfg(unix)]
         unix::handle();
@@ -60,8 +60,8 @@ impl Drop for Watch {
     }
 }
 
-/// The first file of which bytes were lost since it was mapped. What is left of a file's last page reads as
-/// zeros without a signal, so its length is asked for as well.
+/// The first file that lost bytes since it was mapped. The rest of a file's last page reads as zeros without
+/// a signal, so its length is checked as well.
 pub(super) fn lost() -> Option<PathBuf> {
     let files = FILES.lock().unwrap_or_else(|e| e.into_inner());
     let is_lost = |(watched, file): &(&Watched, &Option<(PathBuf, File, u64)>)| {
@@ -81,12 +81,12 @@ mod unix {
 
     use super::WATCHED;
 
-    /// Handles SIGBUS, from the first call on.
+    /// Handles SIGBUS from the first call on.
     pub(super) fn handle() {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
             let handler = on_fault as extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
-            // SAFETY: the handler calls what a signal handler may: atomics, sysconf, mmap and sigaction.
+            // SAFETY: the handler only calls what a signal handler may: atomics, sysconf, mmap and sigaction.
             unsafe {
                 let mut action: libc::sigaction = std::mem::zeroed();
                 action.sa_sigaction = handler as usize;
@@ -97,16 +97,16 @@ mod unix {
         });
     }
 
-    /// Puts a page of zeros where a watched file is no more. Elsewhere the signal is raised again, with
-    /// nothing to handle it.
+    /// Puts a page of zeros where a watched file has ended. Elsewhere the signal is raised again, without a
+    /// handler.
     extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
-        // SAFETY: the kernel hands the handler its information; of SIGBUS it holds an address.
+        // SAFETY: the kernel gives the handler its information; for SIGBUS that has an address.
         let address = unsafe { (*info).si_addr() } as usize;
         let inside = WATCHED.iter().find(|watched| {
             let start = watched.start.load(Ordering::SeqCst);
             start > 0 && (start..watched.end.load(Ordering::SeqCst)).contains(&address)
         });
-        // SAFETY: the page lies in a mapping of this process that is read only by way of this program.
+        // SAFETY: the page is in a mapping of this process that is only read through this program.
         let filled = inside.is_some()
             && unsafe {
                 let page = libc::sysconf(libc::_SC_PAGESIZE) as usize;

@@ -13,11 +13,11 @@ pub struct Format {
     pub id: u32,
     /// Its name in llama.cpp.
     pub name: &'static str,
-    /// Values of a block; 1 of plain numbers.
+    /// Values of a block; 1 for plain numbers.
     pub block_values: usize,
     /// Bytes of a block.
     pub block_bytes: usize,
-    /// The values of whole blocks, as many as there are values.
+    /// Decodes whole blocks, as many as fill the values.
     pub decode: fn(&[u8], &mut [f32]),
 }
 
@@ -98,7 +98,7 @@ impl Format {
         &FORMATS[2]
     }
 
-    /// Bytes of that many values; none where they do not fill whole blocks or the count overflows.
+    /// Bytes of this many values; none if they do not fill whole blocks or the count overflows.
     pub fn bytes(&self, values: usize) -> Option<usize> {
         let whole = values.is_multiple_of(self.block_values);
         (values / self.block_values).checked_mul(self.block_bytes).filter(|_| whole)
@@ -131,7 +131,7 @@ fn decode_blocks<const BYTES: usize, const VALUES: usize>(
         #[inline(always)]
         || {
             for (block, values) in blocks.iter().zip(values) {
-                // One block after the other: a compiler that vectorises over blocks gathers and scatters.
+                // One block after another: a compiler that vectorises over blocks gathers and scatters.
                 decode(black_box(block), values);
             }
         },

@@ -1,5 +1,5 @@
-//! Weights in the form in which a checkpoint stores them: [`mod@format`] says what bytes mean, [`bytes`] where
-//! they lie ([`fault`]: and when they no longer do), [`blocks`] holds the block formats of ggml.
+//! Weights in the form in which a checkpoint stores them: [`mod@format`] says what bytes mean, [`bytes`]
+//! where they are ([`fault`] handles those that disappear), [`blocks`] holds the block formats of ggml.
 
 mod blocks;
 mod bytes;
@@ -19,7 +19,7 @@ use rayon::prelude::*;
 /// A tensor as a checkpoint stores it.
 #[derive(Debug, Clone)]
 pub struct StoredTensor {
-    /// The file that it is from.
+    /// The file that it comes from.
     pub file: PathBuf,
     /// Rows first.
     pub shape: Vec<usize>,
@@ -43,7 +43,7 @@ impl StoredTensor {
         values
     }
 
-    /// Numbers of a row.
+    /// How many numbers a row has.
     pub fn columns(&self) -> usize {
         self.shape[1..].iter().product()
     }
@@ -54,14 +54,14 @@ impl StoredTensor {
         &self.bytes[rows.start * row..rows.end * row]
     }
 
-    /// Some rows as a tensor of their own, where they lie.
+    /// Some rows as a separate tensor, without a copy.
     pub fn some_rows(&self, rows: Range<usize>) -> StoredTensor {
         let row = self.row_bytes();
         let bytes = self.bytes.part(rows.start * row..rows.end * row);
         StoredTensor { shape: self.with_rows(rows.len()), bytes, ..self.clone() }
     }
 
-    /// Rows in another order as a tensor of their own, copied.
+    /// Rows in another order as a separate tensor, copied.
     pub fn reordered(&self, rows: impl Iterator<Item = usize>) -> StoredTensor {
         let mut count = 0;
         let mut bytes = Vec::new();
@@ -80,12 +80,12 @@ impl StoredTensor {
         self.columns() / self.format.block_values * self.format.block_bytes
     }
 
-    /// The values of some rows, into `values [rows, columns]`.
+    /// Decodes some rows into `values [rows, columns]`.
     pub fn decode_rows(&self, rows: Range<usize>, values: &mut [f32]) {
         (self.format.decode)(self.rows(rows), values);
     }
 
-    /// The values as they lie, where they are f32 numbers as this machine has them.
+    /// The values in place, if they are f32 numbers in this machine's byte order.
     pub fn as_f32(&self) -> Option<&[f32]> {
         let is_native = self.format == Format::f32() && cfg!(target_endian = "little");
         // SAFETY: every pattern of bits is an f32.

@@ -1,4 +1,4 @@
-//! Values of numbers of 16 bits.
+//! Values of 16-bit numbers.
 
 /// A bf16 number's value.
 #[inline(always)]

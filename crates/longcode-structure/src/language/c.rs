@@ -1,4 +1,4 @@
-//! C. What it shares with C++ is here.
+//! C, with what it shares with C++.
 
 use std::ops::Range;
 
@@ -40,7 +40,7 @@ pub(super) const ENTRY: Entry = Entry {
     end,
 };
 
-/// Definitions of functions with a body. Where a macro hides what is there, the parser may take another
+/// Definitions of functions with a body. If a macro hides what is there, the parser may mistake another
 /// statement for one.
 pub(super) fn is_function(place: &Place) -> bool {
     let node = place.node;
@@ -54,8 +54,8 @@ pub(super) fn is_function(place: &Place) -> bool {
         && name(place).is_some_and(|name| !is_keyword(&place.text[name]))
 }
 
-/// The body of `char *f(a) char *a; { ... }`: where a function of the old style returns a pointer, the grammar
-/// takes its head for a declaration, and the types of the parameters for macros after a prototype.
+/// The body of `char *f(a) char *a; { ... }`: if an old-style function returns a pointer, the grammar takes
+/// its head for a declaration, and the types of the parameters for macros after a prototype.
 fn old_style_body(declaration: Node) -> Option<Node> {
     let mut node = declaration.child_by_field_name("declarator")?;
     while node.kind() == "pointer_declarator" {
@@ -74,17 +74,17 @@ fn old_style_body(declaration: Node) -> Option<Node> {
     Some(next).filter(|next| next.kind() == "compound_statement")
 }
 
-/// Declarations that may stand between the head of a function of the old style and its body: what the standard
-/// promises room for.
+/// Declarations that may come between the head of an old-style function and its body: the standard guarantees
+/// this many.
 const MOST_PARAMETERS: usize = 127;
 
-/// A prototype, a pure virtual function and what is defaulted or deleted have none. In C++ it may be a `try`.
+/// Prototypes, pure virtual functions and defaulted or deleted ones have no body. In C++ it may be a `try`.
 fn has_body(function: Node) -> bool {
     let last = function.child_count().checked_sub(1).and_then(|last| function.child(last as u32));
     function.child_by_field_name("body").is_some() || last.is_some_and(|last| last.kind() == "try_statement")
 }
 
-/// Whether there are parameters: before a body that a macro's name precedes there are none.
+/// Whether there are parameters: there are none before a body that follows a macro's name.
 fn declares_function(declarator: Node) -> bool {
     let mut next = Some(declarator);
     while let Some(node) = next {
@@ -96,7 +96,7 @@ fn declares_function(declarator: Node) -> bool {
     false
 }
 
-/// The macro that stands for the head of a function, `TEST(name)`: the parser takes it for a type.
+/// The macro that replaces the head of a function, `TEST(name)`: the parser takes it for a type.
 fn macro_head(function: Node) -> Option<Node> {
     let kind = |field| function.child_by_field_name(field).map_or("", |node| node.kind());
     let is_head = kind("declarator") == "parenthesized_declarator" && kind("type") == "type_identifier";
@@ -107,13 +107,13 @@ fn is_keyword(name: &str) -> bool {
     matches!(name, "if" | "else" | "for" | "while" | "do" | "switch" | "case" | "return" | "sizeof" | "catch")
 }
 
-/// Structures, unions, enumerations and, in C++, classes, with their members and a name: their own, or that of
-/// their `typedef`. What is declared by the same declaration belongs to it.
+/// Structures, unions, enumerations and, in C++, classes, with their members and a name: their own, or that
+/// of their `typedef`. Whatever the same declaration declares belongs to it.
 pub(super) fn is_class(place: &Place) -> bool {
     specifier(place).is_some() && name(place).is_some()
 }
 
-/// What a declaration is of, if it says what that consists of.
+/// The specifier of a declaration, if it has a body.
 fn specifier<'t>(place: &Place<'t>) -> Option<Node<'t>> {
     let node = match place.kind() {
         "declaration" | "field_declaration" | "type_definition" => place.node.child_by_field_name("type")?,
@@ -127,7 +127,7 @@ fn is_specifier(kind: &str) -> bool {
     matches!(kind, "struct_specifier" | "union_specifier" | "enum_specifier" | "class_specifier")
 }
 
-/// Whether declarations stand in such a node one after the other.
+/// Whether such a node holds a sequence of declarations.
 fn holds_declarations(parent: &str) -> bool {
     matches!(
         parent,
@@ -146,7 +146,7 @@ fn holds_declarations(parent: &str) -> bool {
     )
 }
 
-/// The name that a function's declarator holds, or a class's own or its `typedef`'s.
+/// The name in a function's declarator, or a class's own or its `typedef`'s.
 pub(super) fn name(place: &Place) -> Option<Range<usize>> {
     let node = place.node;
     if let Some(specifier) = specifier(place) {
@@ -171,7 +171,7 @@ fn declared(mut node: Node, text: &str) -> Option<Range<usize>> {
     }
 }
 
-/// What a declarator or a qualified name is around.
+/// What a declarator or a qualified name wraps.
 fn inner(node: Node) -> Option<Node> {
     match node.kind() {
         "qualified_identifier" | "template_function" | "template_method" | "template_type" => {
@@ -206,20 +206,20 @@ fn conversion(cast: Node, text: &str) -> Range<usize> {
     start..start + name.trim_end().len()
 }
 
-/// With the semicolon after it.
+/// The end, including the semicolon.
 pub(super) fn end(place: &Place) -> usize {
     let body = if place.kind() == "declaration" { old_style_body(place.node) } else { None };
     body.map_or_else(|| end_with(place, &[';']), |body| body.end_byte())
 }
 
-/// Statements, declarations, members, and what the preprocessor is told. A `case` is a part of its `switch`,
-/// and so is each branch of a conditional.
+/// Statements, declarations, members, and preprocessor directives. A `case` is a part of its `switch`, and so
+/// is each branch of a conditional.
 pub(super) fn is_statement(place: &Place) -> bool {
     let parent = place.parent();
     match place.kind() {
-        // A body is a part of its statement; standing among statements, a block is one.
+        // A body is a part of its statement; among statements, a block is one.
         "compound_statement" => holds_declarations(parent),
-        // The first part of a `for`, and what a condition declares, is no statement.
+        // The first part of a `for`, and what a condition declares, are not statements.
         "declaration" | "expression_statement" if parent == "for_statement" => is_body(place),
         "declaration" => {
             !matches!(parent, "init_statement" | "condition_clause" | "template_declaration")
@@ -227,7 +227,7 @@ pub(super) fn is_statement(place: &Place) -> bool {
         }
         "expression_statement" | "type_definition" => parent != "init_statement" && !is_held(parent),
         "function_definition" => parent != "template_declaration" && !is_held(parent),
-        // The whole of it, where it holds one.
+        // The whole of it, if it holds one.
         "linkage_specification" => true,
         "attributed_statement"
         | "break_statement"
@@ -253,7 +253,7 @@ pub(super) fn is_statement(place: &Place) -> bool {
     }
 }
 
-/// Whether the parent is the statement that this is the whole of.
+/// Whether this is the whole of the parent statement.
 fn is_held(parent: &str) -> bool {
     matches!(parent, "attributed_statement" | "linkage_specification" | "friend_declaration")
 }

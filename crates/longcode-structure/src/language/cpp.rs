@@ -37,11 +37,11 @@ pub(super) const ENTRY: Entry = Entry {
     end: c::end,
 };
 
-/// Those of C and its own. What a `template` or `friend` precedes is a part of it.
+/// Statements of C and C++. What a `template` or `friend` precedes is a part of it.
 fn is_statement(place: &Place) -> bool {
     let parent = place.parent();
     match place.kind() {
-        // As the body of a function it is none.
+        // Not as the body of a function.
         "try_statement" => parent != "function_definition",
         "alias_declaration" => parent != "init_statement" && parent != "template_declaration",
         "template_declaration" | "concept_definition" | "friend_declaration" => {

@@ -29,7 +29,7 @@ pub(super) const ENTRY: Entry = Entry {
     end: |place| end_with(place, &[';']),
 };
 
-/// Methods, those without a body included, and the functions of a program of statements.
+/// Methods, including those without a body, and the functions of a program of statements.
 fn is_function(place: &Place) -> bool {
     matches!(
         place.kind(),
@@ -67,10 +67,11 @@ fn name(place: &Place) -> Option<Range<usize>> {
     Some(start..node.child_by_field_name(last)?.end_byte())
 }
 
-/// Statements, declarations and members. An accessor is a part of its property, a label of a `switch` of that.
+/// Statements, declarations and members. An accessor is a part of its property, a label of a `switch` a part
+/// of that.
 fn is_statement(place: &Place) -> bool {
     match place.kind() {
-        // A body is a part of its statement; standing among statements, a block is one.
+        // A body is a part of its statement; among statements, a block is one.
         "block" => matches!(place.parent(), "block" | "switch_section" | "global_statement"),
         "break_statement"
         | "checked_statement"

@@ -1,4 +1,4 @@
-//! What a language says about itself.
+//! What defines a language.
 
 use std::ops::Range;
 
@@ -7,37 +7,37 @@ use tree_sitter::Tree;
 use crate::syntax::Place;
 use longcode_base::limits;
 
-/// Everything that is a language's own. Kinds are those of its grammar's nodes.
+/// Everything specific to a language. Kinds are those of its grammar's nodes.
 pub(crate) struct Entry {
-    /// Its names in lower case: how it is written, then the spellings that data sets use.
+    /// Its names in lower case: first the usual one, then the spellings that data sets use.
     pub names: &'static [&'static str],
-    /// Its title, and what is peculiar to how it is read.
+    /// Its title, and peculiarities of how it is read.
     pub about: &'static str,
-    /// Of file names, in lower case, without the dot.
+    /// File extensions, in lower case, without the dot.
     pub extensions: &'static [&'static str],
-    /// What begins a comment that ends with its line.
+    /// The start of a comment that ends with its line.
     pub line_comment: &'static str,
-    /// The grammar of tree-sitter.
+    /// The tree-sitter grammar.
     pub grammar: fn() -> tree_sitter::Language,
     /// What is tried in turn on a text that the grammar cannot read.
     pub mends: &'static [Mend],
-    /// What reads a text instead if it leaves less than half as much of it unread.
+    /// A dialect that reads the text instead if it leaves less than half as much of it unread.
     pub dialect: Option<&'static Entry>,
     /// The kind of a whole file.
     pub root: &'static str,
-    /// Kinds that may stand between a file and what it defines at its top.
+    /// Kinds that may come between a file and what it defines at its top.
     pub passed: &'static [&'static str],
     /// Comments.
     pub comments: &'static [&'static str],
     /// Names of variables, functions, members and types.
     pub identifiers: &'static [&'static str],
-    /// What a definition holds together with what belongs to it: it begins where this does.
+    /// What wraps a definition together with what belongs to it: it begins where this does.
     pub wrappers: &'static [&'static str],
-    /// What stands before a definition and belongs to it; functions inside are none of their own.
+    /// What precedes a definition and belongs to it; functions inside are not separate.
     pub attributes: &'static [&'static str],
-    /// Parents of local classes outside of every function: their methods are no units.
+    /// Parents of local classes outside of every function: their methods are not units.
     pub local_class_parents: &'static [&'static str],
-    /// Class-like kinds that only add to a class: they give no name.
+    /// Class-like kinds that only extend a class: they give no name.
     pub additions: &'static [&'static str],
     /// Function and method definitions.
     pub is_function: fn(&Place) -> bool,
@@ -45,17 +45,17 @@ pub(crate) struct Entry {
     pub is_class: fn(&Place) -> bool,
     /// Statements and declarations at any depth.
     pub is_statement: fn(&Place) -> bool,
-    /// Where the name of a definition is written, unqualified; of a class that something is added to, its.
+    /// Where the name of a definition is written, unqualified; for an extension of a class, that class's.
     pub name: fn(&Place) -> Option<Range<usize>>,
-    /// The byte after the last one of a definition.
+    /// The byte after the end of a definition.
     pub end: fn(&Place) -> usize,
 }
 
 /// A step towards a text that the grammar can read.
 pub(crate) struct Mend {
-    /// Of a text and its tree a text of the same length; `None`: nothing to mend.
+    /// Makes a text of the same length from a text and its tree; `None` if there is nothing to repair.
     pub step: fn(&str, &Tree) -> Option<String>,
-    /// Whether it is tried also on what the grammar reads without an error, and taken if it makes none.
+    /// Whether it is also tried on what the grammar reads without an error, and used if it causes none.
     pub unasked: bool,
 }
 
@@ -77,17 +77,17 @@ impl Entry {
         (self.is_function)(place) || ((self.is_class)(place) && !self.additions.contains(&place.kind()))
     }
 
-    /// Whether it stands at the top of its file, and nothing decorates it.
+    /// Whether it is at the top of its file, undecorated.
     pub(crate) fn is_at_top(&self, place: &Place) -> bool {
         place.is_in_top && place.attributes.is_none()
     }
 
-    /// Whether what stands in a node stands at the top of its file; `is_in_top` says so of the node itself.
+    /// Whether the contents of a node are at the top of its file; `is_in_top` says so of the node itself.
     pub(crate) fn holds_top(&self, node: tree_sitter::Node, depth: usize, is_in_top: bool) -> bool {
         if depth == 0 { node.kind() == self.root } else { is_in_top && self.passed.contains(&node.kind()) }
     }
 
-    /// The name of a definition; `None` where the parser had to make one up.
+    /// The name of a definition; `None` if the parser had to make one up.
     pub(crate) fn name_of(&self, place: &Place) -> Option<String> {
         let name = &place.text[(self.name)(place)?];
         (!name.is_empty()).then(|| name.to_string())
@@ -109,9 +109,9 @@ impl Entry {
     }
 }
 
-/// Where something begins, with what was taken out before it on its line.
+/// Where something begins, including what was taken out before it on its line.
 fn with_taken_out(place: &Place, start: usize) -> usize {
-    // Not from the beginning of the line on: a file of one line would be looked through for every definition.
+    // Not from the start of the line: a file of one line would be searched for every definition.
     let white = place.read[..start].trim_end().len();
     let from = place.read[white..start].rfind('\n').map_or(white, |end| white + end + 1);
     start - place.text[from..start].trim_start().len()
@@ -127,7 +127,7 @@ pub(super) fn node_end(place: &Place) -> usize {
     place.node.end_byte()
 }
 
-/// The end of the node, or of one of the separators if that comes next: it would be a segment of its own.
+/// The end of the node, or of a separator directly after it, which would otherwise be a segment of its own.
 pub(super) fn end_with(place: &Place, separators: &[char]) -> usize {
     let rest = place.text.get(place.node.end_byte()..).unwrap_or_default();
     let next = rest.trim_start();

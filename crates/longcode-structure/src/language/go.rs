@@ -30,13 +30,13 @@ pub(super) const ENTRY: Entry = Entry {
     end: node_end,
 };
 
-/// Functions and methods with a body; one without is written in assembly.
+/// Functions and methods with a body; those without are written in assembly.
 fn is_function(place: &Place) -> bool {
     matches!(place.kind(), "function_declaration" | "method_declaration")
         && place.node.child_by_field_name("body").is_some()
 }
 
-/// The structure or interface that a declaration is of, or one in a declaration of several.
+/// The structure or interface that a declaration declares, or one within a grouped declaration.
 fn type_spec<'t>(place: &Place<'t>) -> Option<Node<'t>> {
     let node = place.node;
     let spec = match place.kind() {
@@ -60,7 +60,7 @@ fn name(place: &Place) -> Option<Range<usize>> {
     }
 }
 
-/// Whatever stands among statements, at the top of a file, or after a label; the fields and methods of types.
+/// Anything among statements, at the top of a file, or after a label; the fields and methods of types.
 fn is_statement(place: &Place) -> bool {
     if !place.node.is_named() || place.kind() == "label_name" {
         return false;

@@ -27,7 +27,7 @@ pub(super) const ENTRY: Entry = Entry {
     end: node_end,
 };
 
-/// An element of an annotation type is no method.
+/// An element of an annotation type is not a method.
 fn is_function(place: &Place) -> bool {
     matches!(
         place.kind(),
@@ -51,12 +51,12 @@ fn is_class(place: &Place) -> bool {
 fn is_statement(place: &Place) -> bool {
     let parent = place.parent();
     match place.kind() {
-        // A body is a part of its statement; standing among statements, a block is one.
+        // A body is a part of its statement; among statements, a block is one.
         "block" => stands_in_sequence(parent) || parent == "class_body" || parent == "enum_body_declarations",
         ";" => stands_in_sequence(parent),
-        // One node for the statement and the expression.
+        // One node kind for the statement and the expression.
         "switch_expression" => stands_in_sequence(parent) || holds_one_statement(parent),
-        // The first part of a `for` is no statement.
+        // The first part of a `for` is not a statement.
         "local_variable_declaration" => parent != "for_statement",
         "annotation_type_declaration"
         | "annotation_type_element_declaration"
@@ -94,7 +94,7 @@ fn is_statement(place: &Place) -> bool {
     }
 }
 
-/// Nodes that hold statements one after the other.
+/// Nodes that hold a sequence of statements.
 fn stands_in_sequence(parent: &str) -> bool {
     matches!(parent, "block" | "constructor_body" | "switch_block_statement_group" | "program")
 }

@@ -1,4 +1,4 @@
-//! JavaScript. What it shares with TypeScript is here.
+//! JavaScript, with what it shares with TypeScript.
 
 use std::ops::Range;
 
@@ -57,14 +57,14 @@ pub(super) fn is_class(place: &Place) -> bool {
     place.kind() == "class_declaration" || bound(place).is_some_and(|bound| bound.value.kind() == "class")
 }
 
-/// A value and the name that it is given, which a default export has none of.
+/// A value and the name that it is given; a default export has no name.
 struct Bound<'t> {
     name: Option<Node<'t>>,
     value: Node<'t>,
 }
 
-/// What a declaration of one variable, one variable of several, an assignment, a property, a field of a class
-/// or a default export binds.
+/// What is bound by a declaration of one variable, one variable of several, an assignment, a property, a
+/// field of a class or a default export.
 fn bound<'t>(place: &Place<'t>) -> Option<Bound<'t>> {
     let node = place.node;
     let field = |name: &str| node.child_by_field_name(name);
@@ -80,7 +80,7 @@ fn bound<'t>(place: &Place<'t>) -> Option<Bound<'t>> {
     }
 }
 
-/// The one variable that a declaration declares.
+/// The only variable of a declaration.
 fn only_declarator(declaration: Node) -> Option<Node> {
     let mut cursor = declaration.walk();
     let mut found =
@@ -94,7 +94,7 @@ fn variable(declarator: Node) -> Option<Bound> {
     Some(Bound { name: Some(name), value: declarator.child_by_field_name("value")? })
 }
 
-/// Of `a = b.c = value` the value, and the name it is assigned to first, `c`.
+/// For `a = b.c = value` the value, and the name it is assigned to first, `c`.
 fn assigned(mut node: Node) -> Option<Bound> {
     let mut name = None;
     while node.kind() == "assignment_expression" {
@@ -109,7 +109,8 @@ fn assigned(mut node: Node) -> Option<Bound> {
     Some(Bound { name: Some(name?), value: node })
 }
 
-/// A function's or class's own name, or the one that it is bound to; of a text only what is between the quotes.
+/// The own name of a function or class, or the one that it is bound to; for a string only what is between the
+/// quotes.
 pub(super) fn name(place: &Place) -> Option<Range<usize>> {
     let name = match bound(place) {
         Some(Bound { name: Some(name), .. }) => name,
@@ -122,17 +123,17 @@ pub(super) fn name(place: &Place) -> Option<Range<usize>> {
     }
 }
 
-/// With the semicolon after it, or the comma where more are declared or follow in an object.
+/// The end, including a semicolon, or a comma if more declarations or members follow.
 pub(super) fn end(place: &Place) -> usize {
     let in_list = place.kind() == "variable_declarator" || place.parent() == "object";
     end_with(place, if in_list { &[',', ';'] } else { &[';'] })
 }
 
-/// Statements, declarations, and the members of classes. What is exported is a part of that.
+/// Statements, declarations, and the members of classes. What is exported is a part of the export.
 pub(super) fn is_statement(place: &Place) -> bool {
     let parent = place.parent();
     match place.kind() {
-        // A body is a part of its statement; standing among statements, a block is one.
+        // A body is a part of its statement; among statements, a block is one.
         "statement_block" => {
             matches!(parent, "program" | "statement_block" | "switch_case" | "switch_default")
         }

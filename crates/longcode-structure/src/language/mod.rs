@@ -1,8 +1,8 @@
-//! The programming languages whose structure is known.
+//! The supported programming languages.
 //!
-//! **Adding a language**: write `src/structure/language/NAME.rs` with its [`Entry`], which says what its grammar
-//! calls things and how it defines functions, and add its lines below. `scripts/check_functions_against_ctags.py`
-//! holds it to another parser.
+//! **Adding a language**: write `src/language/NAME.rs` with its [`Entry`], which says what its grammar calls
+//! things and how it defines functions, and add its lines below. `scripts/check_functions_against_ctags.py`
+//! compares it with another parser.
 
 mod c;
 mod cpp;
@@ -26,8 +26,8 @@ pub(super) use self::entry::Entry;
 
 macro_rules! languages {
     ($($module:ident => $language:ident),* $(,)?) => {
-        /// A language with a grammar. Written in lower case, `python`, `csharp`; data sets' other spellings of
-        /// it are read too, in any case.
+        /// A language with a grammar. Written in lower case, `python`, `csharp`; other spellings from data
+        /// sets are accepted too, in any case.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "lowercase", try_from = "String")]
         pub enum Language {
@@ -41,7 +41,7 @@ macro_rules! languages {
             /// Every language, by name.
             pub const ALL: &[Language] = &[$(Language::$language),*];
 
-            /// Everything that is the language's own.
+            /// Everything specific to the language.
             pub(super) fn entry(self) -> &'static Entry {
                 match self {
                     $(Language::$language => &$module::ENTRY,)*
@@ -63,7 +63,7 @@ languages! {
     typescript => TypeScript,
 }
 
-/// A name that is no [`Language`].
+/// A name that is not a [`Language`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown language `{0}`: expected one of {names}", names = Language::names())]
 pub struct LanguageError(String);
@@ -76,7 +76,7 @@ impl Language {
         Language::ALL.iter().find(has).copied()
     }
 
-    /// As it is written.
+    /// Its name, as written.
     pub fn name(self) -> &'static str {
         self.entry().names[0]
     }
@@ -92,7 +92,7 @@ impl Language {
         extensions.map(|extension| format!(".{extension}")).collect::<Vec<_>>().join(", ")
     }
 
-    /// Its title, and what is peculiar to how it is read.
+    /// Its title, and peculiarities of how it is read.
     pub fn about(self) -> &'static str {
         self.entry().about
     }
@@ -102,7 +102,7 @@ impl Language {
         self.entry().extensions
     }
 
-    /// What begins a comment that ends with its line.
+    /// The start of a comment that ends with its line.
     pub fn line_comment(self) -> &'static str {
         self.entry().line_comment
     }
@@ -221,7 +221,7 @@ mod tests {
                 let (first, last) = (line(region.start), line(region.end));
                 let declared = wanted[1].as_u64().unwrap();
                 assert!((first..=last).contains(&declared), "{name}: {region:?}");
-                // What follows the last function joins it where it is blank.
+                // What follows the last function joins it if it is blank.
                 let ends = wanted[2].as_u64().is_none_or(|end| end == last || region.end == text.len());
                 assert!(ends, "{name}: {region:?}");
             }

@@ -1,8 +1,8 @@
-//! What the preprocessor would have done before a grammar of C, C++ or C# reads a text: these grammars know
-//! directives only between whole declarations and statements, and macros only where a name may stand.
+//! Does the preprocessor's work before a grammar of C, C++ or C# reads a text: these grammars know directives
+//! only between whole declarations and statements, and macros only where a name may be.
 //!
-//! Each step gives a text of the same length in which spaces stand for what was taken out, so that the bytes of
-//! its tree are those of the text. It is meant for texts that the grammar cannot read as they are.
+//! Each step gives a text of the same length in which spaces replace what was taken out, so that the bytes of
+//! its tree are those of the text. It is only for texts that the grammar cannot read unchanged.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use tree_sitter::Tree;
 
 use super::entry::Mend;
 
-/// Of C and C++. A macro may hide another, and the error lie some way from it.
+/// Steps for C and C++. A macro may hide another, and the error may be some way from it.
 pub(super) const MENDS: &[Mend] = &[
     Mend { step: without_class_macros, unasked: true },
     CONDITIONALS,
@@ -22,18 +22,18 @@ pub(super) const MENDS: &[Mend] = &[
     Mend { step: |text, tree| without_macros(text, tree, Near::Error), unasked: false },
 ];
 
-/// Conditionals alone.
+/// Only conditionals.
 pub(super) const CONDITIONALS: Mend = Mend { step: without_broken_conditionals, unasked: false };
 
-/// A line with those that continue it.
+/// A line with its continuation lines.
 struct Line {
     range: Range<usize>,
-    /// What is told to the preprocessor: `if`, `endif`, `define`; empty for code.
+    /// The preprocessor directive: `if`, `endif`, `define`; empty for code.
     directive: &'static str,
 }
 
-/// Takes out directives that go on over several lines, and of a conditional whose branches are no whole
-/// statements all but one branch.
+/// Takes out directives of several lines, and all but one branch of a conditional whose branches are not
+/// whole statements.
 fn without_broken_conditionals(text: &str, _: &Tree) -> Option<String> {
     let lines = lines(text);
     let mut out = Vec::new();
@@ -62,10 +62,10 @@ fn without_broken_conditionals(text: &str, _: &Tree) -> Option<String> {
     blanked(text, out)
 }
 
-/// How deep a conditional may lie that is looked at: what it holds is read once for each that it lies in.
+/// How deeply nested a conditional may be: its contents are read once for each one around it.
 const DEEPEST_CONDITIONAL: usize = 32;
 
-/// What to take out of a conditional, given the lines that begin and end its branches.
+/// What to take out of a conditional, given the lines at which its branches begin and end.
 fn taken_out(text: &str, lines: &[Line], group: &[usize]) -> Vec<Range<usize>> {
     let inside = |pair: &[usize]| lines[pair[0]].range.end..lines[pair[1]].range.start;
     let branches: Vec<Range<usize>> = group.windows(2).map(inside).collect();
@@ -73,7 +73,7 @@ fn taken_out(text: &str, lines: &[Line], group: &[usize]) -> Vec<Range<usize>> {
     if is_whole(text, lines, &before) && branches.iter().all(|branch| is_whole(text, lines, branch)) {
         return Vec::new();
     }
-    // The first one that is not switched off.
+    // The first branch that is not switched off.
     let is_off = text[lines[group[0]].range.clone()].trim_end().ends_with(" 0");
     let kept = usize::from(is_off && branches.len() > 1);
     let directives = group.iter().map(|&number| lines[number].range.clone());
@@ -81,7 +81,7 @@ fn taken_out(text: &str, lines: &[Line], group: &[usize]) -> Vec<Range<usize>> {
     directives.chain(others.map(|(_, branch)| branch.clone())).collect()
 }
 
-/// The lines before one from the last on that ends a statement.
+/// The lines before this one, from the last one on that ends a statement.
 fn statement_before(text: &str, lines: &[Line], number: usize) -> Range<usize> {
     let goes_on = |line: &&Line| {
         let last = Code::of(&text[line.range.clone()]).filter(|c| !c.is_whitespace()).last();
@@ -91,7 +91,7 @@ fn statement_before(text: &str, lines: &[Line], number: usize) -> Range<usize> {
     before.last().map_or(lines[number].range.start, |line| line.range.start)..lines[number].range.start
 }
 
-/// Lines of the longest unfinished statement that is looked for.
+/// Most lines of an unfinished statement.
 const LONGEST_HEAD: usize = 32;
 
 /// Whether a branch is a sequence of whole statements or declarations, or nothing.
@@ -107,19 +107,19 @@ fn is_whole(text: &str, lines: &[Line], branch: &Range<usize>) -> bool {
 /// The last statement of a branch so far.
 #[derive(Default)]
 struct BranchEnd {
-    /// Of brackets of any kind.
+    /// Depth of brackets of any kind.
     depth: usize,
     /// Its words outside of brackets.
     words: Vec<String>,
     /// The last character that is not white space.
     last: Option<char>,
-    /// Colons right before.
+    /// Number of colons right before.
     colons: usize,
     in_word: bool,
 }
 
 impl BranchEnd {
-    /// Takes a character; false where it ends what the branch has not begun.
+    /// Takes a character; false if it ends something that the branch has not begun.
     fn push(&mut self, c: char) -> bool {
         let (is_part, colons) = (is_part(c), self.colons);
         match c {
@@ -129,7 +129,7 @@ impl BranchEnd {
             _ => {}
         }
         self.colons = if c == ':' { self.colons + 1 } else { 0 };
-        // Two stand in a name.
+        // Two are part of a name.
         let is_after_label = colons == 1 && c != ':';
         if self.depth == 0 {
             match (is_part, self.in_word) {
@@ -144,11 +144,11 @@ impl BranchEnd {
         if !c.is_whitespace() {
             self.last = Some(c);
         }
-        // What it goes on with was begun before it.
+        // It continues something begun before it.
         !(self.words.len() == 1 && self.words[0] == "else" && !is_part)
     }
 
-    /// What ends with brackets is the call of a macro, or the head of a statement or function.
+    /// Brackets at the end mean the call of a macro, or the head of a statement or function.
     fn is_whole(&self) -> bool {
         let is_call = || self.words.len() == 1 && !begins_statement(&self.words[0]);
         self.depth == 0
@@ -203,7 +203,7 @@ impl Iterator for Code<'_> {
     }
 }
 
-/// The lines of a text; those in a comment of several lines are one with its first.
+/// The lines of a text; those in a comment of several lines form one line with its first.
 fn lines(text: &str) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut start = 0;
@@ -215,7 +215,7 @@ fn lines(text: &str) -> Vec<Line> {
     lines
 }
 
-/// After the line end that ends what begins at `start`.
+/// The position after the end of the line that begins at `start`.
 fn line_end(text: &str, start: usize) -> usize {
     let mut at = start;
     loop {
@@ -233,11 +233,11 @@ fn line_end(text: &str, start: usize) -> usize {
     }
 }
 
-/// After the sign that opens a comment which the line does not close.
+/// The position after the start of a comment that the line does not close.
 fn open_comment(line: &str) -> Option<usize> {
     let mut code = Code::of(line);
     while code.next().is_some() {
-        // White space before it has been passed, a character at a time.
+        // White space before it has been skipped, a character at a time.
         let rest = code.0.as_str();
         if rest.starts_with("//") {
             return None;
@@ -263,7 +263,7 @@ fn directive(line: &str) -> &'static str {
     }
 }
 
-/// Takes out the macro of `class MACRO Name {`: with it, this is the definition of a function to the grammar.
+/// Takes out the macro of `class MACRO Name {`: with it, the grammar takes this for a function definition.
 fn without_class_macros(text: &str, _: &Tree) -> Option<String> {
     let mut out = Vec::new();
     let brackets = Brackets::of(text);
@@ -293,7 +293,7 @@ fn is_part(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Takes out macros without arguments that stand before a block or after one, `TRY { ... } END`.
+/// Takes out macros without arguments before or after a block, `TRY { ... } END`.
 fn without_block_macros(text: &str, tree: &Tree) -> Option<String> {
     let prose = prose(tree);
     let mut out = Vec::new();
@@ -310,7 +310,7 @@ fn without_block_macros(text: &str, tree: &Tree) -> Option<String> {
     blanked(text, out)
 }
 
-/// Takes out macros that stand where a statement or member would, alone on their lines: `Q_OBJECT`.
+/// Takes out macros that replace a statement or member, alone on their lines: `Q_OBJECT`.
 fn without_lone_macros(text: &str, tree: &Tree) -> Option<String> {
     let (prose, starts, brackets) = (prose(tree), Starts::of(text), Brackets::of(text));
     let mut out = Vec::new();
@@ -328,7 +328,7 @@ fn without_lone_macros(text: &str, tree: &Tree) -> Option<String> {
     blanked(text, out)
 }
 
-/// Which lines macros are looked for on.
+/// On which lines macros are looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Near {
     /// Those on which an error begins or ends.
@@ -339,7 +339,7 @@ enum Near {
     Before,
 }
 
-/// Takes out macros, names in capitals with their arguments, near the errors of the tree.
+/// Takes out macros, which are names in capitals with their arguments, near the errors of the tree.
 fn without_macros(text: &str, tree: &Tree, near: Near) -> Option<String> {
     let (starts, brackets) = (Starts::of(text), Brackets::of(text));
     let mut lines: Vec<Range<usize>> = errors(tree).into_iter().map(|at| starts.line_of(at)).collect();
@@ -383,8 +383,8 @@ fn errors(tree: &Tree) -> Vec<usize> {
     }
 }
 
-/// Where the lines of a text begin. To look for the ends of a line that is the whole file, for each of its names, takes
-/// time quadratic in its length.
+/// Where the lines of a text begin. Searching for the ends of a line that is the whole file, for each of its
+/// names, would take time quadratic in its length.
 struct Starts {
     starts: Vec<usize>,
     len: usize,
@@ -403,8 +403,8 @@ impl Starts {
     }
 }
 
-/// The round brackets of a text that are those of arguments, if they stand behind a name: each opening one, in order,
-/// with what follows its closing one.
+/// The round brackets of a text that are those of arguments, if they follow a name: each opening one, in
+/// order, with the position after its closing one.
 struct Brackets(Vec<(usize, usize)>);
 
 impl Brackets {
@@ -422,7 +422,7 @@ impl Brackets {
         Brackets(pairs)
     }
 
-    /// After the brackets that begin right here, and go on for the length of arguments; `at` where none do.
+    /// The position after the brackets that begin right here, if no longer than arguments; otherwise `at`.
     fn after_arguments(&self, at: usize) -> usize {
         self.0.binary_search_by_key(&at, |(start, _)| *start).map_or(at, |found| self.0[found].1)
     }
@@ -448,7 +448,7 @@ fn macros(text: &str, line: Range<usize>, prose: &[Range<usize>]) -> Vec<Range<u
     found
 }
 
-/// The comments and strings of a text, and what is told to the preprocessor.
+/// The comments and strings of a text, and its preprocessor directives.
 fn prose(tree: &Tree) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut cursor = tree.walk();
@@ -470,14 +470,14 @@ fn prose(tree: &Tree) -> Vec<Range<usize>> {
     }
 }
 
-/// What to take out of a macro and its arguments. One with arguments before a body may stand for the head of a
+/// What to take out for a macro and its arguments. One with arguments before a body may be the head of a
 /// function, and is left.
 fn taken_out_of(text: &str, brackets: &Brackets, name: Range<usize>) -> Vec<Range<usize>> {
     let end = brackets.after_arguments(name.end);
     let (before, after) = (text[..name.start].trim_end(), text[end..].trim_start());
     let mut out = Vec::new();
     if end > name.end && before.ends_with(['(', ',']) {
-        // A parameter, around which the macro stands.
+        // The macro wraps a parameter.
         out.extend([name.start..name.end + 1, end - 1..end]);
     } else if is_no_value(before, after) && (end == name.end || !is_head(before, after)) {
         out.push(name.start..end);
@@ -485,7 +485,7 @@ fn taken_out_of(text: &str, brackets: &Brackets, name: Range<usize>) -> Vec<Rang
     out
 }
 
-/// Whether something between two others is no part of an expression.
+/// Whether something between these two cannot be part of an expression.
 fn is_no_value(before: &str, after: &str) -> bool {
     let is_word =
         |word: &str| before.strip_suffix(word).is_some_and(|rest| !rest.ends_with(char::is_alphanumeric));
@@ -498,7 +498,7 @@ fn is_no_value(before: &str, after: &str) -> bool {
     !(follows_operator || precedes_operator || is_item || is_type)
 }
 
-/// Whether it may stand for the head of a function.
+/// Whether it may be the head of a function.
 fn is_head(before: &str, after: &str) -> bool {
     after.starts_with('{') && !before.ends_with(')')
 }
@@ -510,7 +510,7 @@ fn is_macro(name: &str) -> bool {
         && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
 }
 
-/// The text with spaces for these ranges; none where they are none.
+/// The text with spaces in these ranges; none if there are no ranges.
 fn blanked(text: &str, ranges: Vec<Range<usize>>) -> Option<String> {
     if ranges.is_empty() {
         return None;

@@ -26,7 +26,7 @@ pub(super) const ENTRY: Entry = Entry {
     end,
 };
 
-/// At the last statement: the tree of a definition may go on over comments and a semicolon.
+/// The end of the last statement: the tree of a definition may extend over comments and a semicolon.
 fn end(place: &Place) -> usize {
     let is_code = |child: &tree_sitter::Node| {
         !matches!(child.kind(), "comment" | "line_continuation" | ";")
@@ -41,7 +41,7 @@ fn end(place: &Place) -> usize {
 }
 
 /// Simple and compound statements of the grammar. Clauses (`elif`, `else`, `except`, `case`) are parts of
-/// theirs, and a definition is a part of its decorated one.
+/// their statement, and a definition is a part of its decorated one.
 fn is_statement(place: &Place) -> bool {
     match place.kind() {
         "function_definition" | "class_definition" => place.parent() != "decorated_definition",

@@ -28,7 +28,7 @@ pub(super) const ENTRY: Entry = Entry {
     end: node_end,
 };
 
-/// Functions and methods; of those without a body only what a trait asks for.
+/// Functions and methods; without a body only those that a trait requires.
 fn is_function(place: &Place) -> bool {
     match place.kind() {
         "function_item" => true,
@@ -41,7 +41,7 @@ fn is_class(place: &Place) -> bool {
     matches!(place.kind(), "enum_item" | "impl_item" | "struct_item" | "trait_item" | "union_item")
 }
 
-/// Of an `impl` the type that it is for, without module and arguments.
+/// For an `impl` the type that it is for, without module and arguments.
 fn name(place: &Place) -> Option<Range<usize>> {
     if place.kind() != "impl_item" {
         return name_field(place);
@@ -57,7 +57,7 @@ fn name(place: &Place) -> Option<Range<usize>> {
     }
 }
 
-/// Whatever stands in a block, its value included, at the top of a file, or in a module, trait or `impl`; the
+/// Anything in a block, including its value, at the top of a file, or in a module, trait or `impl`; the
 /// fields of types.
 fn is_statement(place: &Place) -> bool {
     let is_part = matches!(place.kind(), "attribute_item" | "label" | "shebang");

@@ -44,8 +44,8 @@ pub(super) const TSX: Entry = Entry {
     end: javascript::end,
 };
 
-/// Those of JavaScript, and the methods that an interface or an abstract class asks for. The signatures of an
-/// overloaded function, and of one that is declared only, are none.
+/// Functions of JavaScript, and the methods that an interface or an abstract class requires. The signatures
+/// of overloaded or only declared functions do not count.
 fn is_function(place: &Place) -> bool {
     match place.kind() {
         "abstract_method_signature" => true,
@@ -59,7 +59,7 @@ fn is_class(place: &Place) -> bool {
         || javascript::is_class(place)
 }
 
-/// Those of JavaScript, declarations of types, and the members of classes and interfaces.
+/// Statements of JavaScript, declarations of types, and the members of classes and interfaces.
 fn is_statement(place: &Place) -> bool {
     let parent = place.parent();
     match place.kind() {

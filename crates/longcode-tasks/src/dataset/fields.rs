@@ -1,4 +1,5 @@
-//! The fields of a record as they are read: only those that a role may ask for, and no more than a record may take.
+//! Reads the fields of a record: only those that a role may ask for, and no more bytes than a record may
+//! take.
 
 use std::cell::Cell;
 use std::fmt;
@@ -10,13 +11,13 @@ use super::lenient::Mark;
 use super::record::Roles;
 use longcode_base::limits;
 
-/// What a record holds, by the names that its data have.
+/// The fields of a record, by their names in the data.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fields {
     pub values: Map<String, Value>,
-    /// Fields that hold what cannot be kept, and what that is: to be told when such a field is asked for.
+    /// Fields that hold what cannot be kept, and what that is: reported when such a field is asked for.
     pub unreadable: Vec<(String, &'static str)>,
-    /// What they take.
+    /// Bytes that they take.
     pub bytes: usize,
 }
 
@@ -37,7 +38,7 @@ impl Fields {
     }
 }
 
-/// Reads an [`Entry`], leaving out the fields that no role asks for.
+/// Reads an [`Entry`], skipping the fields that no role asks for.
 pub(super) struct EntrySeed<'a> {
     pub roles: &'a Roles,
 }
@@ -101,7 +102,8 @@ impl<'de> Visitor<'de> for EntrySeed<'_> {
     }
 }
 
-/// Takes a value's bytes from what a record may still take. A list of numbers takes many times the bytes of its text.
+/// Subtracts a value's bytes from what a record may still take. A list of numbers takes many times the bytes
+/// of its text.
 fn spend<E: serde::de::Error>(left: &Cell<usize>, bytes: usize) -> Result<(), E> {
     match left.get().checked_sub(bytes.saturating_add(limits::VALUE_COST)) {
         Some(rest) => {
@@ -112,7 +114,7 @@ fn spend<E: serde::de::Error>(left: &Cell<usize>, bytes: usize) -> Result<(), E>
     }
 }
 
-/// Reads a value as serde_json does, within what a record may still take.
+/// Reads a value like serde_json, limited to what a record may still take.
 struct Bounded<'a>(&'a Cell<usize>);
 
 impl<'de> DeserializeSeed<'de> for Bounded<'_> {

@@ -1,4 +1,4 @@
-//! The records of a data set while they are read, held to what a data set may take.
+//! The records of a data set while they are read, limited to what a data set may take.
 
 use std::path::Path;
 
@@ -9,13 +9,13 @@ use longcode_base::limits;
 /// Records so far.
 #[derive(Debug)]
 pub(super) struct Gathered {
-    /// In file order: each, or what is wrong with it.
+    /// In file order: each record, or what is wrong with it.
     pub records: Vec<Result<Record>>,
     bytes: usize,
     most: usize,
 }
 
-/// How much was gathered at some time.
+/// How much had been gathered at some point.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SoFar {
     records: usize,
@@ -29,15 +29,15 @@ impl Default for Gathered {
 }
 
 impl Gathered {
-    /// None yet, and no more than so many bytes.
+    /// No records yet, and a limit in bytes.
     pub(super) fn up_to(most: usize) -> Gathered {
         Gathered { records: Vec::new(), bytes: 0, most }
     }
 
-    /// Takes the next record of a file, whose fields take so many bytes.
+    /// Takes the next record of a file, given the bytes of its fields.
     ///
     /// # Errors
-    /// [`ErrorKind::Dataset`] where all together take more than a data set may.
+    /// [`ErrorKind::Dataset`] if all together take more than a data set may.
     pub(super) fn take(&mut self, record: Result<Record>, bytes: usize, file: &Path) -> Result<()> {
         self.bytes = self.bytes.saturating_add(bytes).saturating_add(limits::RECORD_COST);
         if self.bytes > self.most {
@@ -47,26 +47,27 @@ impl Gathered {
         Ok(())
     }
 
-    /// What there is so far, to go back to.
+    /// The state so far, to go back to.
     pub(super) fn so_far(&self) -> SoFar {
         SoFar { records: self.records.len(), bytes: self.bytes }
     }
 
-    /// Forgets what was taken since.
+    /// Forgets what was taken since then.
     pub(super) fn go_back(&mut self, to: SoFar) {
         self.records.truncate(to.records);
         self.bytes = to.bytes;
     }
 
-    /// Whether so many records of so many bytes together would still be taken.
+    /// Whether this many records with this many bytes together would still be taken.
     ///
     /// # Errors
     /// As [`Gathered::take`].
     pub(super) fn check_room(&self, records: usize, bytes: usize, file: &Path) -> Result<()> {
         let cost = records.saturating_mul(limits::RECORD_COST).saturating_add(bytes);
-        match self.bytes.saturating_add(cost) <= self.most {
-            true => Ok(()),
-            false => Err(too_much(self.records.len() + records, self.most).in_file(file)),
+        if self.bytes.saturating_add(cost) <= self.most {
+            Ok(())
+        } else {
+            Err(too_much(self.records.len() + records, self.most).in_file(file))
         }
     }
 }

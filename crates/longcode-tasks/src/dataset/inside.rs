@@ -1,4 +1,4 @@
-//! Whether what a link leads to stays in the folder that is read.
+//! Whether the target of a link stays in the folder that is read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use super::unreadable;
 use longcode_base::error::Result;
 
-/// A folder, as it lies.
+/// A folder, with links resolved.
 pub(super) struct Inside(PathBuf);
 
 impl Inside {
-    /// The folder `root`; of one in the Hugging Face cache the whole repository, whose files are links into it.
+    /// The folder `root`; in the Hugging Face cache the whole repository, since the files are links into it.
     ///
     /// # Errors
-    /// When it cannot be looked at.
+    /// When it cannot be resolved.
     pub(super) fn of(root: &Path) -> Result<Inside> {
         let root = fs::canonicalize(root).map_err(|e| unreadable(root, &e))?;
         let is_snapshots = |folder: &&Path| folder.file_name().is_some_and(|name| name == "snapshots");
@@ -22,7 +22,7 @@ impl Inside {
         Ok(Inside(of_cache.unwrap_or(root)))
     }
 
-    /// Whether what lies at a path, links followed, is in it.
+    /// Whether a path, with links followed, is in it.
     pub(super) fn holds(&self, path: &Path) -> bool {
         fs::canonicalize(path).is_ok_and(|path| path.starts_with(&self.0))
     }

@@ -1,5 +1,5 @@
-//! One JSON document, plain or gzip: an array whose objects are the records, or an object of such arrays, whose records
-//! have the key of their array as the field `key` (RepoQA's languages).
+//! One JSON document, plain or gzip: an array whose objects are the records, or an object of such arrays,
+//! whose records get the key of their array as the field `key` (RepoQA's languages).
 
 use std::cell::Cell;
 use std::fmt;
@@ -23,7 +23,7 @@ pub(super) const ENTRY: Format = Format { name: "json", takes, read, files: None
 /// The field that holds the key of a record's array.
 const KEY: &str = "key";
 
-/// A file that says `.json` and is an array: an object may as well be the first of JSON lines.
+/// A file named `.json` that is an array: an object may as well be the first of JSON lines.
 fn takes(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.is_file()
@@ -42,7 +42,7 @@ fn read(file: &Path, making: &Making, gathered: &mut Gathered) -> Result<()> {
         Ok(()) => return Ok(()),
         Err(error) => error,
     };
-    // Once more, without what the standard does not have, if it is that.
+    // If that was the reason, try again without what the standard does not allow.
     gathered.go_back(so_far);
     match error.classify() {
         Category::Syntax if lenient(file, making, gathered)? => Ok(()),
@@ -50,14 +50,14 @@ fn read(file: &Path, making: &Making, gathered: &mut Gathered) -> Result<()> {
     }
 }
 
-/// Reads the document as it is; the inner error is the parser's.
+/// Reads the document strictly; the inner error is the parser's.
 fn strict(file: &Path, making: &Making, gathered: &mut Gathered) -> Result<serde_json::Result<()>> {
     let bytes = Metered::new(open::plain_or_gzip(file)?);
     let since = bytes.since.clone();
     document(bytes, Document { file, making, gathered, since, marks: None, failed: None })
 }
 
-/// Whether the document can be read without what the standard does not have.
+/// Whether the document can be read without what the standard does not allow.
 fn lenient(file: &Path, making: &Making, gathered: &mut Gathered) -> Result<bool> {
     let mut bytes = open::plain_or_gzip(file)?;
     let depth = if first_byte(&mut bytes) == Some(b'{') { 2 } else { 1 };
@@ -75,7 +75,7 @@ fn lenient(file: &Path, making: &Making, gathered: &mut Gathered) -> Result<bool
     Ok(document(bytes, Document { file, making, gathered, since, marks, failed: None })?.is_ok())
 }
 
-/// Reads a document; the inner error is the parser's, the outer one that of what it was given to.
+/// Reads a document; the inner error is the parser's, the outer one the recipient's.
 fn document(bytes: impl Read, mut document: Document) -> Result<serde_json::Result<()>> {
     let mut json = serde_json::Deserializer::from_reader(io::BufReader::new(bytes));
     let read = document.deserialize(&mut json).and_then(|()| json.end());
@@ -104,10 +104,10 @@ fn damaged(file: &Path, error: &serde_json::Error) -> Error {
     Error::new(ErrorKind::Dataset, what).at(Origin::line(file, error.line())).fix(fix)
 }
 
-/// Bytes of a document, which end with an error where none of its records ends.
+/// Bytes of a document, which end with an error if no record ends for too long.
 struct Metered<R> {
     inner: R,
-    /// Since the last record.
+    /// Bytes since the last record.
     since: Rc<Cell<usize>>,
 }
 
@@ -121,12 +121,11 @@ impl<R: Read> Read for Metered<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(into)?;
         self.since.set(self.since.get().saturating_add(read));
-        match self.since.get() > limits::RECORD_BYTES {
-            true => {
-                let what = format!("a record has more than {} bytes", limits::RECORD_BYTES);
-                Err(io::Error::new(io::ErrorKind::FileTooLarge, what))
-            }
-            false => Ok(read),
+        if self.since.get() > limits::RECORD_BYTES {
+            let what = format!("a record has more than {} bytes", limits::RECORD_BYTES);
+            Err(io::Error::new(io::ErrorKind::FileTooLarge, what))
+        } else {
+            Ok(read)
         }
     }
 }
@@ -138,14 +137,14 @@ struct Document<'a> {
     gathered: &'a mut Gathered,
     /// Bytes since the last record.
     since: Rc<Cell<usize>>,
-    /// What was taken out of an object or list that stands where a record should, by its number.
+    /// What was taken out of an object or list in the place of a record, by its number.
     marks: Option<Box<dyn FnMut(usize) -> Vec<Mark>>>,
     /// Why no more records are taken.
     failed: Option<Error>,
 }
 
 impl Document<'_> {
-    /// Takes the entry of that number in its list, and of that number of all objects and lists.
+    /// Takes the entry with that number in its list, and that number among all objects and lists.
     fn take<E: serde::de::Error>(
         &mut self,
         entry: Entry,

@@ -1,4 +1,4 @@
-//! JSON lines: one object a line, plain or gzip, whichever the first bytes say. Read line by line.
+//! JSON lines: one object a line, plain or gzip, depending on the first bytes. Read line by line.
 
 use std::io::{BufRead, Read};
 use std::path::Path;
@@ -53,7 +53,7 @@ fn entry(line: &[u8], roles: &Roles) -> serde_json::Result<Entry> {
     json.end().map(|()| entry)
 }
 
-/// What a line holds that has what the standard does not have.
+/// The contents of a line with something that the standard does not allow.
 fn lenient(line: &str, roles: &Roles) -> Option<Entry> {
     let (line, marks) = mended(line.as_bytes())?;
     let mut entry = entry(&line, roles).ok()?;
@@ -82,12 +82,12 @@ fn wrong(origin: &Origin, what: impl Into<String>) -> Error {
     Error::new(ErrorKind::Dataset, what).at(origin)
 }
 
-/// The lines of a file, numbered, without their ends. Blank lines are let pass at the end of the file only.
+/// The lines of a file, numbered, without their ends. Blank lines are accepted only at the end of the file.
 struct Lines<'a> {
     reader: Box<dyn BufRead>,
     file: &'a Path,
     line: usize,
-    /// Bytes that one may have.
+    /// Most bytes of a line.
     longest: usize,
 }
 
@@ -116,7 +116,7 @@ impl Lines<'_> {
     fn read_line(&mut self) -> Result<Option<Vec<u8>>> {
         let mut line = Vec::new();
         self.line += 1;
-        // One byte more than it may have, so that what is too long is seen.
+        // One byte more than allowed, so that an overlong line is noticed.
         let most = self.longest as u64 + 1;
         let origin = Origin::line(self.file, self.line);
         let length = (&mut self.reader)
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(error.place.as_deref(), Some("d.jsonl:3"));
     }
 
-    /// 10 MB of zeros are 10 kB of gzip; so the limits are met by a file of some kB.
+    /// 10 MB of zeros are 10 kB of gzip, so a file of some kB reaches the limits.
     #[test]
     fn what_unpacks_to_far_more_than_it_is_ends() {
         let dir = tempfile::tempdir().unwrap();
@@ -254,7 +254,7 @@ mod tests {
         assert!(error.place.unwrap().ends_with("d.jsonl:3"));
     }
 
-    /// As Python's `json` writes them.
+    /// As written by Python's `json`.
     #[test]
     fn what_json_does_not_have_harms_only_who_asks_for_it() {
         let lines =

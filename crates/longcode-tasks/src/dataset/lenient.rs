@@ -1,6 +1,6 @@
-//! JSON as other programs write it and the standard does not have it: `NaN`, `Infinity` and lone surrogates, which
-//! Python's `json` writes without a word. They are taken out before the parser sees them, and the fields that held
-//! one are marked, so that a record is refused only where such a field is asked for.
+//! JSON that other programs write and the standard does not allow: `NaN`, `Infinity` and lone surrogates,
+//! which Python's `json` writes without complaint. They are taken out before the parser sees them, and the
+//! fields that held one are marked, so that a record is refused only if such a field is asked for.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -10,15 +10,15 @@ use std::rc::Rc;
 /// What was taken out of which field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
-    /// The record, counted from 0 in the order of the text; so are lists that stand where records should.
+    /// The record, counted from 0 in the order of the text; lists in the place of records count too.
     pub record: usize,
     /// Its field.
     pub key: String,
-    /// What that held.
+    /// What the field held.
     pub what: &'static str,
 }
 
-/// A text without what the standard does not have, and what was taken out; none where nothing was.
+/// A text without what the standard does not allow, and what was taken out; none if nothing was.
 pub(super) fn mended(line: &[u8]) -> Option<(Vec<u8>, Vec<Mark>)> {
     let mut filter = Filter::of_records_at(0);
     line.iter().for_each(|&byte| filter.push(byte));
@@ -27,19 +27,19 @@ pub(super) fn mended(line: &[u8]) -> Option<(Vec<u8>, Vec<Mark>)> {
     (!marks.is_empty()).then(|| (filter.out.into(), marks))
 }
 
-/// Reads a document so.
+/// Reads a document this way.
 pub(super) struct Lenient<R> {
     inner: R,
     filter: Filter,
 }
 
 impl<R: BufRead> Lenient<R> {
-    /// Of a document whose records lie so deep: 0 where it is one, 1 in a list, 2 in an object of lists.
+    /// For a document whose records are this deep: 0 if it is one, 1 in a list, 2 in an object of lists.
     pub(super) fn new(inner: R, depth: usize) -> Lenient<R> {
         Lenient { inner, filter: Filter::of_records_at(depth) }
     }
 
-    /// What is taken out, as it is read.
+    /// What is taken out, filled while reading.
     pub(super) fn marks(&self) -> Rc<RefCell<Vec<Mark>>> {
         self.filter.marks.clone()
     }
@@ -61,19 +61,19 @@ impl<R: BufRead> Read for Lenient<R> {
     }
 }
 
-/// Bytes go in one by one and come out with `null` for a number that is none and `\ufffd` for a lone surrogate.
+/// Bytes go in one by one and come out with `null` for NaN or an infinity and `\ufffd` for a lone surrogate.
 struct Filter {
     out: VecDeque<u8>,
     marks: Rc<RefCell<Vec<Mark>>>,
-    /// How many lists and objects are open around a record.
+    /// How many lists and objects enclose a record.
     depth_of_records: usize,
     /// How many are open now.
     depth: usize,
     /// Records that have begun.
     records: usize,
-    /// Whether what comes next in a record is the name of a field.
+    /// Whether the next thing in a record is the name of a field.
     expects_key: bool,
-    /// The name of the field under way, as written.
+    /// The name of the current field, as written.
     key: Vec<u8>,
     state: State,
 }
@@ -81,19 +81,19 @@ struct Filter {
 enum State {
     /// Between values.
     Between,
-    /// In letters, or after a minus.
+    /// In letters, or after a minus sign.
     Word(Vec<u8>),
-    /// In a text; whether it is the name of a record's field.
+    /// In a string; whether it is the name of a record's field.
     Text(bool),
-    /// After a backslash in one.
+    /// After a backslash in a string.
     Escape(bool),
-    /// In the digits behind `\u`, after the first half of a pair if there was one.
+    /// In the digits after `\u`, after the first half of a pair if there was one.
     Digits { is_key: bool, first: Option<[u8; 4]>, digits: Vec<u8> },
-    /// After the first half of a pair: its digits, and how much of the second's `\u` has come.
+    /// After the first half of a pair: its digits, and how much of the second's `\u` has been read.
     Half { is_key: bool, first: [u8; 4], slash: bool },
 }
 
-/// Letters of the longest word that a number may be, `-Infinity`.
+/// Letters of the longest word for a number, `-Infinity`.
 const LONGEST_WORD: usize = 9;
 
 impl Filter {
@@ -146,7 +146,7 @@ impl Filter {
     }
 
     fn end(&mut self) {
-        // Where anything else is under way the text does not end: the parser says so.
+        // If anything else is in progress, the text is incomplete: the parser reports that.
         if let State::Word(word) = std::mem::replace(&mut self.state, State::Between) {
             self.word(&word);
         }
@@ -201,7 +201,7 @@ impl Filter {
 
     fn digits(&mut self, byte: u8, is_key: bool, first: Option<[u8; 4]>, mut digits: Vec<u8>) {
         if !byte.is_ascii_hexdigit() {
-            // No escape at all: the parser says so.
+            // Not an escape at all: the parser reports that.
             self.write(b"\\u", is_key);
             self.write(&digits, is_key);
             self.state = State::Text(is_key);

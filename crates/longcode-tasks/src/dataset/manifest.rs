@@ -1,4 +1,4 @@
-//! A data set's manifest: what it is, under which licence, where its data lie and how to read them.
+//! A data set's manifest: what it is, under which licence, where its data are and how to read them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use longcode_structure::Language;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The name it goes by, the manifest's file name without `.toml`.
+    /// Its name: the manifest's file name without `.toml`.
     pub name: String,
     /// One line on what it holds.
     pub what: String,
@@ -27,16 +27,16 @@ pub struct Manifest {
     pub obtain: String,
     /// How the data are read: `json`, `jsonl`, `parquet` or `source_tree`.
     pub format: String,
-    /// The data, relative to the manifest: a file, a folder of such files, or a pattern of names with `*`, `?` and
-    /// `[...]`.
+    /// The data, relative to the manifest: a file, a folder of such files, or a pattern of names with `*`,
+    /// `?` and `[...]`.
     pub path: PathBuf,
-    /// The language of records that name none.
+    /// The language of records that do not name one.
     pub language: Option<Language>,
-    /// What kind of text it is: records of prose are in no programming language, whatever they name.
+    /// What kind of text it is: records of prose are not in a programming language, whatever they name.
     #[serde(default)]
     pub text_kind: TextKind,
-    /// Role to JSON field. Empty: every field is a role of its own name, and the usual names are understood
-    /// (`content` for `text`; `repo_name` and `path`, or `_id`, for `id`).
+    /// Role to JSON field. If empty, every field is a role with the same name, and the usual names are
+    /// understood (`content` for `text`; `repo_name` and `path`, or `_id`, for `id`).
     #[serde(default)]
     pub fields: BTreeMap<String, String>,
 }
@@ -52,7 +52,7 @@ pub enum TextKind {
     Prose,
 }
 
-/// Every role that something asks a record for.
+/// Every role of a record that anything asks for.
 const ROLES: &[&str] = &[
     "id",
     "_id",
@@ -92,8 +92,8 @@ impl Manifest {
     /// Reads and checks a manifest.
     ///
     /// # Errors
-    /// [`ErrorKind::Dataset`], naming file and line or key: not readable, not TOML, a key unknown, missing or of the
-    /// wrong type, a name that is not the file's, a format there is not.
+    /// [`ErrorKind::Dataset`], naming file and line or key: not readable, not TOML, a key that is unknown,
+    /// missing or of the wrong type, a name that is not the file's, an unknown format.
     pub fn load(path: &Path) -> Result<Manifest> {
         let text = read_text(path, ErrorKind::Dataset)?;
         let manifest: Manifest = toml::from_str(&text).map_err(|e| wrong_toml(path, &text, &e))?;
@@ -101,7 +101,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The manifest of data that have none: everything by default.
+    /// The manifest of data without one: everything by default.
     pub(super) fn of_data(path: &Path, format: &str) -> Manifest {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         Manifest {
@@ -118,7 +118,7 @@ impl Manifest {
         }
     }
 
-    /// How records are made of the data.
+    /// How to make records from the data.
     pub(super) fn making(&self) -> Making {
         let written_in = match self.text_kind {
             TextKind::Code => WrittenIn::Code(self.language),
@@ -127,7 +127,7 @@ impl Manifest {
         Making { roles: Roles::new(&self.fields), written_in, shard: None }
     }
 
-    /// Where the data lie, for a manifest read from `manifest_path`.
+    /// The path of the data, for a manifest read from `manifest_path`.
     pub(super) fn data_path(&self, manifest_path: &Path) -> PathBuf {
         manifest_path.parent().unwrap_or(Path::new("")).join(&self.path)
     }
@@ -155,7 +155,7 @@ impl Manifest {
         self.check_roles()
     }
 
-    /// What a source tree has no use for.
+    /// Refuses keys that do not apply to a source tree.
     fn check_tree(&self) -> Result<()> {
         let language = self.language.map(|_| "language");
         let kind = (self.text_kind == TextKind::Prose).then_some("text_kind");

@@ -1,11 +1,11 @@
 //! Datasets: a reference on the command line or in a config becomes records, in file order.
 //!
-//! A [`Manifest`] (`datasets/NAME.toml`) says what a data set is, where its data lies and in which format; the
+//! A [`Manifest`] (`datasets/NAME.toml`) says what a data set is, where its data are and in which format; the
 //! format's reader gives [`Record`]s; a task makes samples of them, asking for what it needs by role (`text`,
-//! `context`, `answers`, ...), so that a task knows no data set's field names. A path to the data itself works
-//! without a manifest.
+//! `context`, `answers`, ...), so that a task knows no data set's field names. A path to the data itself
+//! works without a manifest.
 //!
-//! To add a format: one file here with a `pub(super) const ENTRY: Format`, and its line in [`FORMATS`].
+//! To add a format, write one file here with a `pub(super) const ENTRY: Format`, and list it in [`FORMATS`].
 
 mod fields;
 mod gathered;
@@ -41,12 +41,12 @@ use longcode_structure::Language;
 struct Format {
     /// Its name in a manifest's `format`.
     name: &'static str,
-    /// Whether it reads this path when no manifest says so.
+    /// Whether it reads this path if no manifest says so.
     takes: fn(&Path) -> bool,
-    /// Gathers the records of a file in its order, or what is wrong with one; may be none, ids not yet checked. Fails
-    /// where the data cannot be told into records.
+    /// Gathers the records of a file in its order, or what is wrong with one; there may be none, and ids are
+    /// not yet checked. Fails if the data cannot be divided into records.
     read: fn(&Path, &Making, &mut Gathered) -> Result<()>,
-    /// Of a format that reads folders, every file that `read` would read, sorted.
+    /// For a format that reads folders, every file that `read` would read, sorted.
     files: Option<Files>,
 }
 
@@ -54,24 +54,24 @@ struct Format {
 type Files = fn(&Path) -> Result<Vec<PathBuf>>;
 
 impl Format {
-    /// Whether it reads a folder with all that lies below it.
+    /// Whether it reads a folder with everything below it.
     fn is_tree(&self) -> bool {
         self.files.is_some()
     }
 }
 
-/// Every format there is.
+/// All formats.
 const FORMATS: &[Format] = &[json::ENTRY, jsonl::ENTRY, parquet::ENTRY, source_tree::ENTRY];
 
 /// The folder of a search directory that holds the manifests.
 const MANIFESTS: &str = "datasets";
 
-/// A data set whose data are there, not yet read.
+/// A data set whose data exist, not yet read.
 #[derive(Debug, Clone)]
 pub struct Dataset {
     /// What it is and how to read it.
     pub manifest: Manifest,
-    /// The manifest's file; none when the data were named directly.
+    /// The manifest's file; none if the data were named directly.
     pub manifest_path: Option<PathBuf>,
     /// The data: a file, a directory, or a pattern of names of files.
     pub path: PathBuf,
@@ -82,30 +82,31 @@ pub struct Dataset {
 pub struct Listed {
     /// The manifest.
     pub manifest: Manifest,
-    /// Where the data lie, or would.
+    /// Where the data are, or would be.
     pub path: PathBuf,
-    /// Whether they are there; if not, `manifest.obtain` says how to get them.
+    /// Whether they exist; if not, `manifest.obtain` says how to get them.
     pub present: bool,
 }
 
 impl Dataset {
-    /// Finds a data set. `reference` is the name of a manifest, looked for as `datasets/NAME.toml` in each directory
-    /// of `search`, or a path, relative to each of them in turn, of a manifest, of a JSON or JSON lines file (plain or
-    /// gzip), of a parquet file, of a directory of source files or of such files, or a pattern of their names. A name
-    /// goes before a path. `hf:org/name/file` is a file of the local Hugging Face cache.
+    /// Finds a data set. `reference` is the name of a manifest, looked for as `datasets/NAME.toml` in each
+    /// directory of `search`, or a path, relative to each of them in turn, of a manifest, of a JSON or JSON
+    /// lines file (plain or gzip), of a parquet file, of a directory of source files or of such files, or a
+    /// pattern of their names. A name takes precedence over a path. `hf:org/name/file` is a file in the local
+    /// Hugging Face cache.
     ///
     /// # Errors
-    /// [`ErrorKind::Dataset`] when nothing has that name (with the names there are), the manifest is wrong (with its
-    /// line), or the data are not there (with how to obtain them).
+    /// [`ErrorKind::Dataset`] when nothing has that name (with the existing names), the manifest is wrong
+    /// (with its line), or the data are missing (with how to obtain them).
     pub fn open(reference: &str, search: &[PathBuf]) -> Result<Dataset> {
         Dataset::find(reference, search)?
     }
 
-    /// As [`Dataset::open`], with data that are known and not there told from what is wrong: the inner error says how to
-    /// obtain them.
+    /// Like [`Dataset::open`], but separates known data that are missing from other errors: the inner error
+    /// says how to obtain them.
     ///
     /// # Errors
-    /// As [`Dataset::open`], but for data that are not there.
+    /// As [`Dataset::open`], except for missing data.
     pub fn find(reference: &str, search: &[PathBuf]) -> Result<Result<Dataset>> {
         if let Some(name) = Name::dataset(reference)? {
             return name.cached().map_or_else(|e| Ok(Err(e)), |path| Dataset::from_data(path).map(Ok));
@@ -113,7 +114,7 @@ impl Dataset {
         if let Some(path) = manifest_named(reference, search) {
             return Dataset::from_manifest(path);
         }
-        // Nothing at all is no path: it would be the search directory itself.
+        // An empty reference is not a path: it would be the search directory itself.
         let paths: Vec<PathBuf> =
             search.iter().map(|dir| dir.join(reference)).filter(|_| !reference.is_empty()).collect();
         let mut found = paths.iter().find(|path| path.exists()).cloned();
@@ -146,20 +147,21 @@ impl Dataset {
     /// Every record, in file order.
     ///
     /// # Errors
-    /// [`ErrorKind::Dataset`], naming file and line: what cannot be read or decoded, a line that is not a JSON object,
-    /// a field that is missing or of the wrong type, an id that occurs twice, or no record at all.
+    /// [`ErrorKind::Dataset`], naming file and line: what cannot be read or decoded, a line that is not a
+    /// JSON object, a field that is missing or of the wrong type, an id that occurs twice, or no record at
+    /// all.
     pub fn records(&self) -> Result<Vec<Record>> {
         let records: Vec<Record> = self.read()?.into_iter().collect::<Result<_>>()?;
         unique_ids(&records)?;
         Ok(records)
     }
 
-    /// Every record that is whole, in file order, and what is wrong with each of the others: a line that is
-    /// not a JSON object, a field that is missing or of the wrong type, a file that is not UTF-8.
+    /// Every complete record, in file order, and what is wrong with each of the others: a line that is not a
+    /// JSON object, a field that is missing or of the wrong type, a file that is not UTF-8.
     ///
     /// # Errors
-    /// [`ErrorKind::Dataset`] as [`Dataset::records`] for what concerns more than one record: data that cannot be read
-    /// or decompressed, an id that occurs twice, or no record at all.
+    /// [`ErrorKind::Dataset`] as [`Dataset::records`] for what concerns more than one record: data that
+    /// cannot be read or decompressed, an id that occurs twice, or no record at all.
     pub fn whole_records(&self) -> Result<(Vec<Record>, Vec<Error>)> {
         let (mut records, mut refused) = (Vec::new(), Vec::new());
         for record in self.read()? {
@@ -191,27 +193,25 @@ impl Dataset {
         Ok(records)
     }
 
-    /// What a reader of figures must know of the data: files that are left out, or not there.
+    /// What a reader of the figures must know about the data: files that are skipped or missing.
     ///
     /// # Errors
     /// [`ErrorKind::Dataset`], naming what cannot be read.
     pub fn notes(&self) -> Result<Vec<String>> {
-        match self.format()?.is_tree() {
-            true => source_tree::notes(&self.path),
-            false => Ok(self.shards()?.notes()),
-        }
+        if self.format()?.is_tree() { source_tree::notes(&self.path) } else { Ok(self.shards()?.notes()) }
     }
 
     /// The files of the data, or the folder of a source tree.
     fn shards(&self) -> Result<Shards> {
-        match self.format()?.is_tree() || self.path.is_file() {
-            true => Ok(Shards { base: PathBuf::new(), files: vec![self.path.clone()] }),
-            false => Shards::of(&self.path, &self.manifest.format),
+        if self.format()?.is_tree() || self.path.is_file() {
+            Ok(Shards { base: PathBuf::new(), files: vec![self.path.clone()] })
+        } else {
+            Shards::of(&self.path, &self.manifest.format)
         }
     }
 
-    /// SHA-256 of the data, in hex: of a file, its bytes as they lie on disk (what `sha256sum` prints); of several, the
-    /// sorted relative paths and contents of the files that are read.
+    /// SHA-256 of the data, in hex: for a file, of its bytes on disk (what `sha256sum` prints); for several,
+    /// of the sorted relative paths and contents of the files that are read.
     ///
     /// # Errors
     /// [`ErrorKind::Dataset`], naming the file that cannot be read.
@@ -224,7 +224,7 @@ impl Dataset {
         for file in &shards.files {
             if *file != self.path {
                 let length = fs::metadata(file).map_err(|e| unreadable(file, &e))?.len();
-                // Name and length before the contents: no two trees give the same stream of bytes.
+                // Name and length before the contents, so that no two trees give the same stream of bytes.
                 hash.update(format!("{}\0{length}\0", shards.name(file)).as_bytes());
             }
             hash.update_file(file).map_err(|e| unreadable(file, &e))?;
@@ -237,8 +237,8 @@ impl Dataset {
     }
 }
 
-/// Every data set with a manifest in `DIR/datasets` of a search directory, sorted by name. Of two with one name the
-/// first directory's counts, as for [`Dataset::open`].
+/// Every data set with a manifest in `DIR/datasets` of a search directory, sorted by name. If two have the
+/// same name, the first directory's counts, as for [`Dataset::open`].
 ///
 /// # Errors
 /// [`ErrorKind::Dataset`] when a manifest is wrong, naming its line, or a directory cannot be read.
@@ -253,15 +253,15 @@ pub fn list(search: &[PathBuf]) -> Result<Vec<Listed>> {
     Ok(listed.into_values().collect())
 }
 
-/// Whether data lie there.
+/// Whether there are data at this path.
 fn is_there(path: &Path) -> Result<bool> {
     Ok(path.exists() || (shards::is_pattern(path) && !shards::matching(path)?.is_empty()))
 }
 
-/// The pattern in the first directory where it names a file.
+/// The pattern in the first directory in which it matches a file.
 fn first_that_matches(pattern: &str, search: &[PathBuf]) -> Result<Option<PathBuf>> {
     for dir in search {
-        // What looks like a pattern in the directory's own name is none.
+        // What looks like a pattern in the directory's own name is not one.
         let dir = dir.to_str().map(glob::Pattern::escape).unwrap_or_default();
         let path = Path::new(&dir).join(pattern);
         if !shards::matching(&path)?.is_empty() {
@@ -271,12 +271,12 @@ fn first_that_matches(pattern: &str, search: &[PathBuf]) -> Result<Option<PathBu
     Ok(None)
 }
 
-/// How data are read that no manifest describes.
+/// How to read data without a manifest.
 fn format_of_data(path: &Path) -> Result<&'static Format> {
     let of_file = |path: &Path| FORMATS.iter().find(|format| (format.takes)(path));
     let found = if path.is_dir() && !source_tree::is_one(path)? {
         match shards::format_of(path)? {
-            // Whether JSON is a document or lines is seen in the first file.
+            // The first file shows whether JSON is a document or lines.
             Some(format) => of_file(&Shards::of(path, format)?.files[0]),
             None => of_file(path),
         }
@@ -349,7 +349,7 @@ fn unique_ids(records: &[Record]) -> Result<()> {
     Ok(())
 }
 
-/// That bytes cannot be read or unpacked.
+/// The error of bytes that cannot be read or unpacked.
 fn unreadable_bytes(error: &io::Error) -> Error {
     use io::ErrorKind::{FileTooLarge, InvalidData, InvalidInput, UnexpectedEof};
     let again = "get the file again";
@@ -370,7 +370,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Error {
         .fix("check the path and its permissions")
 }
 
-/// A relative path with forward slashes on every system: it goes into ids and hashes.
+/// A relative path with forward slashes on every system: it is used in ids and hashes.
 fn slashed(path: &Path) -> String {
     let parts: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy()).collect();
     parts.join("/")

@@ -1,4 +1,4 @@
-//! The bytes of files of data: plain or gzip, whichever their first bytes say, and no bombs.
+//! The bytes of data files: plain or gzip, depending on their first bytes, and protected against bombs.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -10,7 +10,7 @@ use super::unreadable;
 use longcode_base::error::Result;
 use longcode_base::limits;
 
-/// What a gzip file begins with.
+/// First bytes of a gzip file.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// Opens a file of data.
@@ -18,12 +18,13 @@ pub(super) fn file(path: &Path) -> Result<File> {
     longcode_base::files::open(path).map_err(|e| unreadable(path, &e))
 }
 
-/// The bytes of a file, decompressed where they are gzip, whatever its name is.
+/// The bytes of a file, decompressed if they are gzip, whatever its name is.
 pub(super) fn plain_or_gzip(path: &Path) -> Result<Box<dyn BufRead>> {
     plain_or_gzip_up_to(path, limits::GZIP_BYTES, limits::GZIP_RATIO)
 }
 
-/// As [`plain_or_gzip`]; what is unpacked ends with an error behind so many bytes and so many times the file's own.
+/// As [`plain_or_gzip`]; unpacking ends with an error beyond this many bytes and this many times the file's
+/// own.
 pub(super) fn plain_or_gzip_up_to(path: &Path, bytes: u64, ratio: u64) -> Result<Box<dyn BufRead>> {
     let file = file(path)?;
     let length = file.metadata().map_err(|e| unreadable(path, &e))?.len();

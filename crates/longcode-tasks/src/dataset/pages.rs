@@ -1,7 +1,7 @@
-//! What a parquet file says of itself, before any of it is unpacked: the parquet crate makes room for what a header
-//! claims, and unpacks gzip and brotli without an end.
+//! What a parquet file says about itself, read before anything is unpacked: the parquet crate allocates what
+//! a header claims, and unpacks gzip and brotli without a limit.
 //!
-//! Headers are in Thrift's compact protocol; only their whole numbers are looked at.
+//! Headers are in Thrift's compact protocol; only their integers are read.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,7 +16,7 @@ use longcode_base::limits;
 /// What the pages of some columns hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Held {
-    /// Values, those that are null included.
+    /// Values, including nulls.
     pub values: usize,
     /// Bytes, unpacked.
     pub bytes: usize,
@@ -25,7 +25,7 @@ pub(super) struct Held {
 /// Refuses a footer that is too long, or whose columns are nested too deep: the crate recurses over them.
 ///
 /// # Errors
-/// In words, also where it cannot be read.
+/// In words, also if it cannot be read.
 pub(super) fn check_footer(file: &File) -> Result<(), String> {
     const TAIL: u64 = 8;
     let mut file = BufReader::new(file);
@@ -55,10 +55,10 @@ pub(super) fn check_footer(file: &File) -> Result<(), String> {
 /// Groups within groups of columns.
 const DEEPEST_SCHEMA: usize = 64;
 
-/// Looks at every page of the columns that are wanted.
+/// Checks every page of the columns that are wanted.
 ///
 /// # Errors
-/// In words: a page that is too large, or unpacks to something else than its header says.
+/// In words: a page that is too large, or unpacks to something other than its header says.
 pub(super) fn look_at(
     file: &File,
     metadata: &ParquetMetaData,
@@ -102,7 +102,7 @@ fn look_at_column(file: &File, column: &ColumnChunkMetaData, held: &mut Held) ->
     Ok(())
 }
 
-/// Unpacks what would be unpacked without an end, to see where it ends.
+/// Unpacks what the crate would unpack without a limit, to see where it ends.
 fn check_unpacked(file: &mut impl Read, codec: Compression, page: &Page) -> Result<(), String> {
     let wanted = page.unpacked.saturating_sub(page.levels) as u64;
     let is_endless = matches!(codec, Compression::GZIP(_) | Compression::BROTLI(_) | Compression::LZ4);
@@ -122,7 +122,7 @@ fn check_unpacked(file: &mut impl Read, codec: Compression, page: &Page) -> Resu
         Ok(found) if found > wanted => {
             Err(format!("a page unpacks to more than the {wanted} bytes that it should"))
         }
-        // What is wrong otherwise, the crate finds; an old LZ4 page may be in another frame.
+        // Other errors are found by the crate; an old LZ4 page may have another frame.
         _ => Ok(()),
     }
 }
@@ -134,13 +134,13 @@ struct Page {
     packed: usize,
     unpacked: usize,
     values: usize,
-    /// Bytes before what is packed.
+    /// Bytes before the compressed part.
     levels: usize,
     is_packed: bool,
 }
 
 impl Page {
-    /// Of the whole numbers of a `PageHeader`, by its fields.
+    /// From the integers of a `PageHeader`, by its fields.
     fn of(numbers: &HashMap<(i16, i16), i64>) -> Option<Page> {
         let number = |field: (i16, i16)| numbers.get(&field).copied();
         let size = |field| usize::try_from(number(field).unwrap_or(0)).ok();
@@ -167,7 +167,7 @@ impl<R: Read> Thrift<R> {
         Thrift { inner, read: 0 }
     }
 
-    /// The whole numbers of a structure, by field, and by the field that they are in: 0 for its own.
+    /// The integers of a structure, by field, and by the field that they are nested in: 0 for its own.
     fn numbers(&mut self) -> io::Result<HashMap<(i16, i16), i64>> {
         let mut numbers = HashMap::new();
         self.structure(0, 0, &mut numbers)?;
@@ -261,7 +261,7 @@ impl<R: Read> Thrift<R> {
                     self.element(kinds & 15, depth)?;
                 }
             }
-            // Only a structure right in the outermost one says something.
+            // Only a structure directly in the outermost one matters.
             12 if depth == 0 => self.structure(1, id, into)?,
             12 => self.structure(depth + 1, id, &mut HashMap::new())?,
             _ => return Err(nonsense()),
@@ -269,7 +269,7 @@ impl<R: Read> Thrift<R> {
         Ok(None)
     }
 
-    /// A part of a list; a truth is a byte there.
+    /// A list element; a boolean is a byte there.
     fn element(&mut self, kind: u8, depth: usize) -> io::Result<()> {
         match kind {
             1 | 2 => self.skip(1),

@@ -1,7 +1,9 @@
-//! Parquet files, as data sets of the hub are kept: a row is a record. Only the columns that a manifest maps are read.
+//! Parquet files, the form of data sets on the hub: a row is a record. Only the columns that a manifest maps
+//! are read.
 //!
-//! A file of some hundred bytes may stand for gigabytes, by a dictionary or by runs. So headers are looked at before
-//! pages are unpacked (`pages.rs`), and texts are measured, one row at a time, before records are made of them.
+//! A file of some hundred bytes may expand to gigabytes, by a dictionary or by runs. So headers are checked
+//! before pages are unpacked (`pages.rs`), and texts are measured, one row at a time, before records are made
+//! of them.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,9 +52,9 @@ fn read(path: &Path, making: &Making, gathered: &mut Gathered) -> Result<()> {
 
 /// Why a file is not read.
 enum Failure {
-    /// Of the file itself.
+    /// The file itself is damaged.
     Damaged(String),
-    /// Said already.
+    /// An error that is complete already.
     Told(Error),
 }
 
@@ -107,7 +109,8 @@ fn is_wanted(column: &ColumnChunkMetaData, roles: &Roles) -> bool {
     column.column_path().parts().first().is_some_and(|name| roles.ask_for(name))
 }
 
-/// Adds up the bytes of the texts of the columns that are wanted, a row at a time, and asks whether so many may be.
+/// Adds up the bytes of the texts in the wanted columns, a row at a time, and checks whether that many are
+/// allowed.
 fn measure_texts(
     reader: &SerializedFileReader<File>,
     is_wanted: impl Fn(&ColumnChunkMetaData) -> bool,
@@ -159,7 +162,7 @@ where
     }
 }
 
-/// The columns that roles ask for; one that is not there is told with the first record.
+/// The columns that roles ask for; a missing one is reported with the first record.
 fn only(schema: &Type, roles: &Roles) -> std::result::Result<Type, ParquetError> {
     let is_asked = |column: &&Arc<Type>| roles.ask_for(column.name());
     let columns = schema.get_fields().iter().filter(is_asked).cloned().collect();
@@ -178,11 +181,11 @@ fn fields(row: &Row) -> Fields {
     fields
 }
 
-/// What is found of a value on the way.
+/// What is found in a value.
 #[derive(Default)]
 struct Found {
     bytes: usize,
-    /// What of it no JSON value is.
+    /// A part of it that is not a JSON value.
     unreadable: Option<&'static str>,
 }
 
@@ -246,7 +249,7 @@ mod tests {
     use super::super::Dataset;
     use super::*;
 
-    /// A text, a count and a list of texts a row, in two row groups.
+    /// A text, a count and a list of texts in each row, in two row groups.
     fn write(path: &Path, compression: Compression) {
         let schema = "message d { required binary content (utf8); optional int64 length; required group answers \
                       (list) { repeated group list { required binary element (utf8); } } }";
@@ -336,7 +339,7 @@ mod tests {
         read(path, &Making::default(), &mut gathered).map(|()| gathered.records.len())
     }
 
-    /// A dictionary: the file has the text once.
+    /// A dictionary: the file has the text only once.
     #[test]
     fn rows_that_are_far_more_than_the_file_are_counted_before_they_are_made() {
         let dir = tempfile::tempdir().unwrap();
@@ -353,7 +356,7 @@ mod tests {
         }
     }
 
-    /// A page of some kB for 300 MB, by every codec that reaches that.
+    /// A page of some kB for 300 MB, with every codec that achieves that.
     #[test]
     fn a_page_may_not_be_larger_than_pages_are() {
         let dir = tempfile::tempdir().unwrap();
@@ -364,7 +367,7 @@ mod tests {
         assert!(error.what.contains("a page of") && error.what.contains("column text"), "{error}");
     }
 
-    /// The header says a small size, and the page goes on.
+    /// The header states a small size, and the page is longer.
     #[test]
     fn a_page_that_unpacks_to_more_than_it_says_is_refused() {
         let dir = tempfile::tempdir().unwrap();
@@ -418,7 +421,7 @@ mod tests {
         }
     }
 
-    /// Whatever bytes are wrong: rows, or an error in words.
+    /// Whichever bytes are wrong: rows, or an error in words.
     #[test]
     fn damaged_files_do_not_panic() {
         use rand::{Rng, SeedableRng};

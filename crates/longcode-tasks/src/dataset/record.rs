@@ -14,36 +14,36 @@ use longcode_structure::Language;
 /// One document or question of a data set.
 #[derive(Debug, Clone)]
 pub struct Record {
-    /// Unique in the data set, the same at every reading.
+    /// Unique in the data set, and the same whenever it is read.
     pub id: String,
-    /// The language its code is written in, when known and one that can be parsed.
+    /// The language of its code, if known and supported.
     pub language: Option<Language>,
     /// Where it was read.
     pub origin: Origin,
-    /// By their names in the data.
+    /// The fields by their names in the data.
     fields: Map<String, Value>,
     /// Fields that hold what cannot be kept, and what that is.
     unreadable: Vec<(String, &'static str)>,
     roles: Roles,
 }
 
-/// How the records of a data set are made of what is read.
+/// How the records of a data set are made from what is read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Making {
-    /// What plays which role.
+    /// Which field plays which role.
     pub roles: Roles,
-    /// What they are written in.
+    /// What the records are written in.
     pub written_in: WrittenIn,
-    /// Of a data set of several files the one that is read: names that count lines begin with it.
+    /// In a data set of several files, the one that is read: names that count lines begin with it.
     pub shard: Option<String>,
 }
 
 /// What records are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WrittenIn {
-    /// The language that they name, or this one.
+    /// The language that they name, or this default.
     Code(Option<Language>),
-    /// In no programming language, whatever they name.
+    /// Not in a programming language, whatever they name.
     Prose,
 }
 
@@ -67,7 +67,7 @@ pub struct Origin {
 pub enum Location {
     /// A line, or a row of a table, counted from 1.
     Line(usize),
-    /// An entry of a document, as `[3]` or `python[3]`, counted from 0.
+    /// An entry of a document, such as `[3]` or `python[3]`, counted from 0.
     Entry(String),
 }
 
@@ -92,12 +92,12 @@ impl fmt::Display for Origin {
 pub(super) struct Roles(Arc<BTreeMap<String, String>>);
 
 impl Roles {
-    /// The manifest's `[fields]`; empty: the usual names.
+    /// The roles of the manifest's `[fields]`; if empty, the usual names.
     pub(super) fn new(fields: &BTreeMap<String, String>) -> Roles {
         Roles(Arc::new(fields.clone()))
     }
 
-    /// Whether a field of that name may be asked for.
+    /// Whether a field with this name may be asked for.
     pub(super) fn ask_for(&self, key: &str) -> bool {
         self.are_usual() || self.0.values().any(|mapped| mapped == key)
     }
@@ -106,7 +106,7 @@ impl Roles {
         self.0.is_empty()
     }
 
-    /// The fields that may play the role, the best first; none when a manifest leaves the role out.
+    /// The fields that may play the role, best first; none if a manifest leaves the role out.
     fn keys<'r, 's: 'r>(&'s self, role: &'r str) -> Vec<&'r str> {
         match role {
             "text" if self.are_usual() => vec!["content", "text"],
@@ -115,17 +115,17 @@ impl Roles {
         }
     }
 
-    /// Roles that every record must play: those a manifest names, except `language`, which has a default.
+    /// Roles that every record must have: those a manifest names, except `language`, which has a default.
     fn required(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str).filter(|role| *role != "language")
     }
 }
 
 impl Record {
-    /// A record of what was read of it.
+    /// Makes a record of what was read.
     ///
     /// # Errors
-    /// A role that the manifest maps has no value; the id is neither text nor a whole number; the language is not
+    /// A role that the manifest maps has no value; the id is neither text nor an integer; the language is not
     /// text.
     pub(super) fn new(fields: Fields, origin: Origin, making: &Making) -> Result<Record> {
         let Fields { mut values, unreadable, .. } = fields;
@@ -144,27 +144,29 @@ impl Record {
         Ok(record)
     }
 
-    /// The value that plays the role; none when the record has no such field, or null.
+    /// The value of a role; none when the record has no such field, or null.
     ///
     /// # Errors
-    /// [`ErrorKind::Dataset`], naming file, line and field: it holds what cannot be read, as NaN.
+    /// [`ErrorKind::Dataset`], naming file, line and field, if it holds something that cannot be read, such
+    /// as NaN.
     pub fn get(&self, role: &str) -> Result<Option<&Value>> {
         Ok(self.entry(role)?.map(|(_, value)| value))
     }
 
-    /// The text that plays the role.
+    /// The text of a role.
     ///
     /// # Errors
-    /// [`ErrorKind::Dataset`], naming file, line and field: not there, or not text.
+    /// [`ErrorKind::Dataset`], naming file, line and field, if it is missing or not text.
     pub fn text(&self, role: &str) -> Result<&str> {
         let (key, value) = self.required(role)?;
         value.as_str().ok_or_else(|| self.wrong_type(key, value, "text"))
     }
 
-    /// The texts that play the role; a single text counts as a list of one.
+    /// The texts of a role; a single text counts as a list of one.
     ///
     /// # Errors
-    /// [`ErrorKind::Dataset`], naming file, line and field: not there, or neither text nor a list of texts.
+    /// [`ErrorKind::Dataset`], naming file, line and field, if it is missing, or neither text nor a list of
+    /// texts.
     pub fn texts(&self, role: &str) -> Result<Vec<&str>> {
         let (key, value) = self.required(role)?;
         let texts = match value {
@@ -174,17 +176,17 @@ impl Record {
         texts.ok_or_else(|| self.wrong_type(key, value, "a list of texts"))
     }
 
-    /// The whole number, not negative, that plays the role.
+    /// The integer of a role, which must not be negative.
     ///
     /// # Errors
-    /// [`ErrorKind::Dataset`], naming file, line and field: not there, or not such a number.
+    /// [`ErrorKind::Dataset`], naming file, line and field, if it is missing or not such a number.
     pub fn count(&self, role: &str) -> Result<usize> {
         let (key, value) = self.required(role)?;
         let count = value.as_u64().and_then(|n| usize::try_from(n).ok());
         count.ok_or_else(|| self.wrong_type(key, value, "a whole number of at least 0"))
     }
 
-    /// The field that plays the role and is there, or holds what cannot be read.
+    /// The field that plays the role and is present, or holds something that cannot be read.
     fn field<'r, 's: 'r>(&'s self, role: &'r str) -> Option<(&'r str, &'s Value)> {
         let mut fields =
             self.roles.keys(role).into_iter().filter_map(|key| Some((key, self.fields.get(key)?)));
@@ -205,7 +207,7 @@ impl Record {
         }
     }
 
-    /// Refuses a record that lacks the role. What cannot be read is told where it is asked for.
+    /// Refuses a record that lacks the role. What cannot be read is reported when it is asked for.
     fn present(&self, role: &str) -> Result<()> {
         self.field(role).map(|_| ()).ok_or_else(|| self.missing(role))
     }
@@ -243,7 +245,8 @@ impl Record {
     fn find_language(&self, default: Option<Language>) -> Result<Option<Language>> {
         if let Some((key, value)) = self.entry("language")? {
             let name = value.as_str().ok_or_else(|| self.wrong_type(key, value, "text"))?;
-            // A language without a parser here (the Stack has Ruby) is no error: the record has none then.
+            // A language without a parser here (the Stack has Ruby) is not an error: the record then has
+            // none.
             return Ok(name.parse().ok());
         }
         let path = self.get("path")?.and_then(Value::as_str);

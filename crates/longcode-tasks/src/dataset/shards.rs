@@ -1,4 +1,4 @@
-//! Data in several files: a folder of them, or a pattern of names, as `train-*-of-00004.parquet`.
+//! Data in several files: a folder of them, or a pattern of names, such as `train-*-of-00004.parquet`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,11 +9,12 @@ use super::{slashed, unreadable};
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::limits;
 
-/// Endings of the files that hold data, and how they are read: of those in a folder, all have one of a line.
+/// Extensions of files that hold data, and the format they are read as: all files of a folder have those of
+/// one line.
 const ENDINGS: [(&str, &[&str]); 3] =
     [("parquet", &[".parquet"]), ("jsonl", &[".jsonl", ".jsonl.gz"]), ("json", &[".json", ".json.gz"])];
 
-/// The files of a data set, in order, and what their names begin in.
+/// The files of a data set, in order, and the folder that their names are relative to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Shards {
     pub base: PathBuf,
@@ -21,21 +22,22 @@ pub(super) struct Shards {
 }
 
 impl Shards {
-    /// Of a folder those files whose format this may be; all that a pattern names.
+    /// In a folder those files that may have this format; with a pattern all that match.
     ///
     /// # Errors
-    /// [`ErrorKind::Dataset`]: none, too many, a pattern that makes no sense, or a folder that cannot be read.
+    /// [`ErrorKind::Dataset`] for none, too many, an invalid pattern, or a folder that cannot be read.
     pub(super) fn of(path: &Path, format: &str) -> Result<Shards> {
         let shards = if path.is_dir() {
             Shards { base: path.to_path_buf(), files: of_folder(path, format)? }
         } else {
             Shards { base: base(path), files: matching(path)? }
         };
-        match shards.files.is_empty() {
-            true => Err(Error::new(ErrorKind::Dataset, "no file of the data set is there")
+        if shards.files.is_empty() {
+            Err(Error::new(ErrorKind::Dataset, "no file of the data set is there")
                 .in_file(path)
-                .fix("give a folder or a pattern of files of its format")),
-            false => Ok(shards),
+                .fix("give a folder or a pattern of files of its format"))
+        } else {
+            Ok(shards)
         }
     }
 
@@ -44,7 +46,7 @@ impl Shards {
         slashed(file.strip_prefix(&self.base).unwrap_or(file))
     }
 
-    /// What to say of files whose names tell that there are more of them.
+    /// Notes on files whose names show that there should be more of them.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut found: BTreeMap<(String, usize), usize> = BTreeMap::new();
         for name in self.files.iter().map(|file| self.name(file)) {
@@ -59,7 +61,7 @@ impl Shards {
     }
 }
 
-/// What a name like `train-00001-of-00004.parquet` begins with, and how many there are of it.
+/// What a name like `train-00001-of-00004.parquet` begins with, and how many such files there should be.
 fn part_of(name: &str) -> Option<(&str, usize)> {
     let (before, after) = name.split_once("-of-")?;
     let (stem, number) = before.rsplit_once('-')?;
@@ -68,22 +70,22 @@ fn part_of(name: &str) -> Option<(&str, usize)> {
     Some((stem, after[..digits].parse().ok()?))
 }
 
-/// Whether a name that is no path stands for several.
+/// Whether a name is not a path but a pattern.
 pub(super) fn is_pattern(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.contains(['*', '?', '[']))
 }
 
-/// The folders before the first that stands for several.
+/// The folders before the first one with a pattern.
 fn base(pattern: &Path) -> PathBuf {
     let parts: Vec<_> = pattern.components().collect();
     let fixed = parts.iter().take_while(|part| !is_pattern(Path::new(part.as_os_str()))).count();
     parts[..fixed.min(parts.len().saturating_sub(1))].iter().collect()
 }
 
-/// The files that a pattern names, sorted.
+/// The files that match a pattern, sorted.
 ///
 /// # Errors
-/// [`ErrorKind::Dataset`]: it makes no sense, or names too many.
+/// [`ErrorKind::Dataset`] if it is invalid, or matches too many.
 pub(super) fn matching(pattern: &Path) -> Result<Vec<PathBuf>> {
     let wrong = |what: String| Error::new(ErrorKind::Dataset, what).in_file(pattern);
     let text = pattern.to_str().unwrap_or_default();
@@ -95,15 +97,15 @@ pub(super) fn matching(pattern: &Path) -> Result<Vec<PathBuf>> {
         .map_err(|e| wrong(format!("the pattern makes no sense: {e}")).fix("use *, ? and [...]"))?;
     let files: Vec<PathBuf> =
         found.flatten().filter(|path| path.is_file()).take(limits::SHARDS + 1).collect();
-    // A folder that is not there has no place to stay in.
+    // A folder that does not exist cannot be left.
     if files.is_empty() { Ok(files) } else { stay_inside(&base(pattern), files) }
 }
 
-/// The files right in a folder that hold data of a format, sorted.
+/// The files directly in a folder that hold data of a format, sorted.
 fn of_folder(folder: &Path, format: &str) -> Result<Vec<PathBuf>> {
     let files = with_endings(folder, format)?;
     match format {
-        // Lines are called so too.
+        // JSON lines may have this extension too.
         "jsonl" if files.is_empty() => with_endings(folder, "json"),
         _ => Ok(files),
     }
@@ -124,7 +126,7 @@ fn with_endings(folder: &Path, format: &str) -> Result<Vec<PathBuf>> {
     stay_inside(folder, files)
 }
 
-/// Refuses files that are too many, or links that lead out of the folder: they are no data of this data set.
+/// Refuses too many files, or links that lead out of the folder: they do not belong to this data set.
 fn stay_inside(folder: &Path, files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     if files.len() > limits::SHARDS {
@@ -140,13 +142,13 @@ fn stay_inside(folder: &Path, files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// The format of the data that lie in a folder; none where no file holds data.
+/// The format of the data in a folder; none if no file holds data.
 ///
 /// # Errors
-/// [`ErrorKind::Dataset`] where there are files of two formats.
+/// [`ErrorKind::Dataset`] if there are files of two formats.
 pub(super) fn format_of(folder: &Path) -> Result<Option<&'static str>> {
     let mut found = Vec::new();
-    // A folder of other data has a README or a list of its files in JSON beside them.
+    // A folder of other data may also have a README or a list of its files in JSON.
     for (format, _) in ENDINGS {
         if (format != "json" || found.is_empty()) && !with_endings(folder, format)?.is_empty() {
             found.push(format);

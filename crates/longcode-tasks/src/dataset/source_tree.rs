@@ -1,5 +1,5 @@
-//! A directory of source files: every file below it whose extension is one of a [`Language`]'s is a record, by
-//! relative path. What is left out is counted and told.
+//! A directory of source files: every file below it with an extension of a [`Language`] is a record, by
+//! relative path. What is skipped is counted and reported.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirEntry};
@@ -20,8 +20,8 @@ use longcode_structure::Language;
 pub(super) const ENTRY: Format =
     Format { name: "source_tree", takes: Path::is_dir, read, files: Some(files) };
 
-/// Files with nothing in them (an empty `__init__.py`) are left out, as there is nothing to predict, and so is what is
-/// no text.
+/// Files with nothing in them (an empty `__init__.py`) are skipped, as there is nothing to predict, and so is
+/// anything but text.
 fn read(root: &Path, making: &Making, gathered: &mut Gathered) -> Result<()> {
     for file in files(root)? {
         if let Ok(text) = read_text(&file, ErrorKind::Dataset)
@@ -53,10 +53,10 @@ fn files(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(Tree::of(root)?.files)
 }
 
-/// What to say of the files that are left out.
+/// Notes on the files that are skipped.
 ///
 /// # Errors
-/// As those of reading it.
+/// As for reading it.
 pub(super) fn notes(root: &Path) -> Result<Vec<String>> {
     let mut tree = Tree::of(root)?;
     for file in &tree.files {
@@ -76,18 +76,18 @@ pub(super) fn notes(root: &Path) -> Result<Vec<String>> {
 struct Tree {
     /// Sorted by relative path with forward slashes, the same on every system.
     files: Vec<PathBuf>,
-    /// What else there is, by relative path.
+    /// Other entries, by relative path.
     left_out: BTreeMap<Why, Vec<String>>,
 }
 
-/// Why a file is left out.
+/// Why a file is skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Why {
-    /// Its extension is none of a language.
+    /// Its extension belongs to no supported language.
     Language,
-    /// It is a link to what lies outside of the tree, or to nothing.
+    /// It is a link out of the tree, or to nothing.
     Outside,
-    /// It is a link to a folder: what that holds is read where it lies, if it lies in the tree.
+    /// It is a link to a folder: if that is in the tree, its files are read there.
     Folder,
     /// It is neither a file nor a folder.
     Irregular,
@@ -96,7 +96,7 @@ enum Why {
 }
 
 impl Tree {
-    /// Hidden directories are left out without a word.
+    /// Hidden directories are skipped silently.
     fn of(root: &Path) -> Result<Tree> {
         let inside = Inside::of(root)?;
         let mut tree = Tree::default();
@@ -125,7 +125,7 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Takes what is no directory, or says why not.
+    /// Takes anything but a directory, or records why not.
     fn take(&mut self, root: &Path, entry: &DirEntry, inside: &Inside) {
         let path = entry.path();
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
@@ -146,7 +146,8 @@ impl Tree {
 }
 
 impl Why {
-    /// How many are left out for that, and the first names or, of other languages, the most frequent extensions.
+    /// How many are skipped for this reason, and the first names or, for other languages, the most frequent
+    /// extensions.
     fn told(self, names: &[String]) -> String {
         const NAMED: usize = 3;
         let what = match self {

@@ -5,18 +5,18 @@ use serde::{Deserialize, Serialize};
 use super::Span;
 use longcode_base::error::{Error, ErrorKind, Result};
 
-/// Where buckets of lengths begin; the last has no end.
+/// Lower edges of buckets of lengths; the last has no upper edge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Buckets(pub(super) Vec<usize>);
 
 impl Buckets {
-    /// Of prompts whose lengths differ by orders of magnitude, tokens.
+    /// Buckets for prompts whose lengths differ by orders of magnitude, tokens.
     pub(super) fn of_long_prompts() -> Buckets {
         Buckets(vec![0, 16 << 10, 32 << 10, 64 << 10])
     }
 
-    /// Refuses none, and such as do not increase.
+    /// Refuses an empty list, and edges that do not increase.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] at the key `buckets`.
@@ -29,7 +29,7 @@ impl Buckets {
         Ok(())
     }
 
-    /// In order.
+    /// The buckets in order.
     pub(super) fn spans(&self) -> impl Iterator<Item = Span> {
         let ends = self.0[1..].iter().copied().chain([Span::OPEN]);
         self.0.iter().zip(ends).map(|(&from, to)| Span { from, to })

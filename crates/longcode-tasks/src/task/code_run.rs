@@ -1,5 +1,6 @@
-//! `code_run`: InfiniteBench's Code.Run, what a call of a long file's functions returns: OpenBMB/InfiniteBench at 88b3daa,
-//! src/prompt.py (for base models), eval_utils.py and compute_scores.py (docs/tasks.md, "Code.Run").
+//! `code_run`: InfiniteBench's Code.Run, what a call of a long file's functions returns:
+//! OpenBMB/InfiniteBench at 88b3daa, src/prompt.py (for base models), eval_utils.py and compute_scores.py
+//! (docs/tasks.md, "Code.Run").
 
 use serde::{Deserialize, Serialize};
 
@@ -15,22 +16,22 @@ use crate::dataset::{Dataset, Record};
 use longcode_base::error::{Error, ErrorKind, Result, refuse_zeros};
 use longcode_text::{Ended, Limits, PromptFormatter, PromptStyle, TextSide};
 
-/// What follows every title.
+/// Suffix of every title.
 const OVER: &str = ", by the prompt's tokens";
 
 /// Records with `context`, `input` and `answer`; greedy, and the last word counts, if it is a whole number.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CodeRun {
-    /// The longest prompt in the model's tokens, without what a chat template adds; of longer ones the middle is left
-    /// out. It has no default: a model's training length would leave out what is to be tested.
+    /// The longest prompt in the model's tokens, without what a chat template adds; the middle of longer ones
+    /// is left out. It has no default: a model's training length would leave out what is to be tested.
     limit: usize,
-    /// Records.
+    /// Number of records.
     samples: usize,
-    /// Most tokens that are generated: InfiniteBench's.
+    /// Most tokens that are generated: as in InfiniteBench.
     #[serde(default = "number::<5>")]
     max_new_tokens: usize,
-    /// Where the buckets begin, by the prompt's tokens; the last is open.
+    /// Lower edges of the buckets, by the prompt's tokens; the last is open.
     #[serde(default = "Buckets::of_long_prompts")]
     buckets: Buckets,
     /// `raw`, or `chat` for an instruct model.
@@ -38,15 +39,15 @@ pub(super) struct CodeRun {
     prompt: PromptStyle,
 }
 
-/// What a record is held to.
+/// The expected answer.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Reference {
     answer: i64,
-    /// Tokens left out of the middle of the prompt.
+    /// Tokens left out from the middle of the prompt.
     truncated_tokens: usize,
 }
 
-/// What is stored of a record.
+/// What is stored for a record.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Outcome {
     bucket: Span,
@@ -108,7 +109,7 @@ impl Prompts for CodeRun {
 }
 
 impl CodeRun {
-    /// The sample of a record; none where no bucket takes it.
+    /// The sample of a record; none if no bucket takes it.
     ///
     /// # Errors
     /// [`ErrorKind::Dataset`], naming file, line and field.
@@ -159,7 +160,7 @@ fn call(text: &str) -> Option<&str> {
     text.match_indices("func_").find_map(|(start, _)| Some(&text[start..start + length(&text[start..])?]))
 }
 
-/// The number that a record's `answer` is, alone or first in a list.
+/// The number in a record's `answer`, alone or first in a list.
 fn answer(record: &Record) -> Result<i64> {
     let answer = record.get("answer")?.ok_or_else(|| record.text("answer").unwrap_err())?;
     answer.as_i64().or_else(|| answer.get(0)?.as_i64()).ok_or_else(|| {
@@ -172,7 +173,7 @@ fn answer(record: &Record) -> Result<i64> {
     })
 }
 
-/// The last word of a text, as Python's `int` reads it, after marks around words are made spaces.
+/// The last word of a text, parsed like Python's `int`, after marks around words are replaced by spaces.
 fn last_number(text: &str) -> Option<i64> {
     let text = text.replace(['\n', '.', '`', '\'', '"', ':'], " ");
     python::integer(python::split(&text).last()?)
@@ -186,7 +187,7 @@ mod tests {
     use crate::task::Task;
     use crate::task::testing::{dataset, nano};
 
-    /// What InfiniteBench's own code made (scripts/make_benchmark_fixtures.py).
+    /// The output of InfiniteBench's own code (scripts/make_benchmark_fixtures.py).
     fn fixture() -> Value {
         let all: Value =
             serde_json::from_str(include_str!("../../tests/benchmarks/multiple_choice.json")).unwrap();
@@ -228,7 +229,7 @@ mod tests {
         let fixture = fixture();
         let mut right = 0;
         for case in fixture["code_run"].as_array().unwrap() {
-            // A text is equal to no number there; here it is no answer.
+            // There a text equals no number; here it is no answer.
             let label = case["label"].as_i64().or_else(|| case["label"][0].as_i64());
             let is_right = label.is_some() && last_number(case["output"].as_str().unwrap()) == label;
             assert_eq!(is_right, case["score"].as_f64().unwrap() == 1.0, "{case}");

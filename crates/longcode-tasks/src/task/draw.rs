@@ -9,16 +9,16 @@ use super::{LeftOut, Sample, Selection, fewer_than_asked, keep_ok, with_left_out
 use crate::dataset::{Dataset, Record};
 use longcode_base::error::{Error, ErrorKind, Result};
 
-/// Records looked at side by side: some more than are wanted may be.
+/// Records processed in parallel: some more than are wanted may be.
 const TOGETHER: usize = 64;
 
-/// How many samples are wanted, and what to say where there are fewer.
+/// How many samples are wanted, and what to say if there are fewer.
 pub(super) struct Wanted {
-    /// Samples.
+    /// Number of samples.
     pub count: usize,
-    /// What they are called, as "records".
+    /// What they are called, such as "records".
     pub name: &'static str,
-    /// What is missing where there are none, as "no record whose prompt is in a bucket".
+    /// What is missing if there are none, such as "no record whose prompt is in a bucket".
     pub none: String,
     /// What to do then.
     pub fix: &'static str,
@@ -41,11 +41,11 @@ impl Wanted {
     }
 }
 
-/// Up to as many samples as are wanted, of records in random order; `make` gives none for a record that is not asked
-/// for, and an error for one that is wrong.
+/// Up to the wanted number of samples, from records in random order; `make` gives none for a record that is
+/// not to be asked, and an error for one that is wrong.
 ///
 /// # Errors
-/// As [`Dataset::whole_records`]; [`ErrorKind::Dataset`] where there is no sample at all.
+/// As [`Dataset::whole_records`]; [`ErrorKind::Dataset`] if there is no sample at all.
 pub(super) fn draw(
     dataset: &Dataset,
     seed: u64,
@@ -66,8 +66,8 @@ pub(super) fn draw(
     wanted.selection(samples, left_out, dataset)
 }
 
-/// Up to as many samples as are wanted, of the parts of all records in random order. `read` makes something of a
-/// record that has a number of parts, and `make` a sample of it and of a part's number.
+/// Up to the wanted number of samples, from the parts of all records in random order. `read` turns a record
+/// into something with a number of parts, and `make` makes a sample from it and a part's number.
 ///
 /// # Errors
 /// As [`draw`].

@@ -1,4 +1,5 @@
-//! Groups: over which samples or positions a figure is taken, and what tables and curves need to know of them.
+//! Groups: the samples or positions that a figure is taken over, and what tables and curves need to know
+//! about them.
 
 use super::Span;
 
@@ -7,9 +8,9 @@ use super::Span;
 pub enum Group {
     /// Samples of a bucket.
     Bucket(Span),
-    /// Samples of a bucket by the length that their records state, in words.
+    /// Samples of a bucket by the length in words that their records state.
     Words(Span),
-    /// Samples that were made as long as this, in tokens.
+    /// Samples that were made with this length, in tokens.
     Length(usize),
     /// Samples of a part of a benchmark: a language, a class of lines.
     Part(&'static str),
@@ -19,45 +20,45 @@ pub enum Group {
     Position(Span),
     /// Tokens from this position on, of all samples that reach it.
     From(usize),
-    /// Those of them by how far back stands what they could be known from.
+    /// Those of them by the distance to their source.
     Distance {
-        /// The position that they are from on.
+        /// The position from which on they count.
         from: usize,
-        /// What they could be known from.
+        /// The kind of source.
         by: By,
-        /// How far back it stands.
+        /// The distance to it.
         back: Back,
     },
-    /// Samples of one length with what is asked for at one depth: a field of a grid.
+    /// Samples of one length with the question's object at one depth: a cell of a grid.
     Cell {
         /// Tokens.
         length: usize,
         /// Percent of the length.
         depth: u8,
     },
-    /// All samples, by a bar in tenths that an answer must come up to.
+    /// All samples, by a threshold in tenths that an answer must reach.
     Bar(u8),
 }
 
 /// What the groups of one table have in common, in the order of the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Axis {
-    /// They are of whole samples: some, or all.
+    /// Groups of whole samples: some, or all.
     Samples,
-    /// They are the fields of a grid of lengths and depths.
+    /// The cells of a grid of lengths and depths.
     Grid,
-    /// They are of all samples, each by another bar.
+    /// All samples, each group with another threshold.
     Bars,
-    /// They are of positions in the samples.
+    /// Positions in the samples.
     Positions,
-    /// They are of all positions from one on.
+    /// All positions from one on.
     From(usize),
-    /// They are of the same positions by distance.
+    /// The same positions by distance.
     Distance(usize, By),
 }
 
 impl Axis {
-    /// Whether its groups are of positions in the samples, and not of samples.
+    /// Whether its groups consist of positions in the samples, and not of samples.
     pub fn is_of_positions(self) -> bool {
         match self {
             Axis::Samples | Axis::Grid | Axis::Bars => false,
@@ -66,22 +67,22 @@ impl Axis {
     }
 }
 
-/// What a curve's points stand along.
+/// The axis of a curve's points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ruler {
     /// Positions in a sample, tokens.
     Position,
     /// Lengths of samples, tokens.
     Tokens,
-    /// Lengths that records state, words.
+    /// Lengths stated by records, words.
     Words,
 }
 
 impl Ruler {
-    /// In the order of the pictures.
+    /// All of them, in the order of the pictures.
     pub const ALL: [Ruler; 3] = [Ruler::Position, Ruler::Tokens, Ruler::Words];
 
-    /// As in "loss by bucket".
+    /// Its name, as in "loss by bucket".
     pub fn name(self) -> &'static str {
         match self {
             Ruler::Position => "position",
@@ -98,14 +99,14 @@ impl Ruler {
         }
     }
 
-    /// Whether the model's training length stands along it.
+    /// Whether the model's training length can be marked on it.
     pub fn is_in_tokens(self) -> bool {
         self != Ruler::Words
     }
 }
 
 impl Group {
-    /// In which table it is a column.
+    /// The table in which it is a column.
     pub fn axis(self) -> Axis {
         match self {
             Group::Bucket(_) | Group::Words(_) | Group::Length(_) | Group::Part(_) | Group::All => {
@@ -129,7 +130,7 @@ impl Group {
         }
     }
 
-    /// Where it stands in a curve; none of a group that is no range. A length stands for all that is up to it.
+    /// Its place in a curve; none for a group that is not a range. A length stands for everything up to it.
     pub fn place(self) -> Option<(Ruler, Span)> {
         match self {
             Group::Position(span) => Some((Ruler::Position, span)),
@@ -140,8 +141,8 @@ impl Group {
         }
     }
 
-    /// Whether some of its samples or positions lie beyond a training length in tokens. Where all of a table's do, none
-    /// is said to.
+    /// Whether some of its samples or positions are beyond a training length in tokens. If all of a table's
+    /// are, none counts as such.
     pub fn is_beyond(self, trained_length: usize) -> bool {
         match self {
             Group::Bucket(span) => span.to > trained_length,
@@ -153,7 +154,7 @@ impl Group {
         }
     }
 
-    /// Length in tokens and depth in percent of a field of a grid.
+    /// Length in tokens and depth in percent of a cell of a grid.
     pub fn cell(self) -> Option<(usize, u8)> {
         match self {
             Group::Cell { length, depth } => Some((length, depth)),
@@ -171,7 +172,7 @@ impl Group {
 }
 
 impl std::fmt::Display for Group {
-    /// As in summary.csv.
+    /// Its form in summary.csv.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Group::Bucket(span) | Group::Words(span) => write!(f, "{span}"),
@@ -187,7 +188,7 @@ impl std::fmt::Display for Group {
     }
 }
 
-/// What a token could be known from.
+/// A source from which a token could be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum By {
     /// The same pair of tokens.
@@ -199,10 +200,10 @@ pub enum By {
 }
 
 impl By {
-    /// In the order of the tables: first the one that every token has a distance by.
+    /// All of them in the order of the tables: first the one by which every token has a distance.
     pub const ALL: [By; 3] = [By::Copy, By::Reference, By::Definition];
 
-    /// What a distance says, after "by".
+    /// The name of the distance, after "by".
     pub fn distance(self) -> &'static str {
         match self {
             By::Copy => "how many tokens back the same pair of tokens last stood (new: never)",
@@ -213,7 +214,7 @@ impl By {
         }
     }
 
-    /// At which tokens a loss is, after "Loss".
+    /// The tokens of a loss, after "Loss".
     pub(super) fn tokens(self) -> &'static str {
         match self {
             By::Copy => "where the same pair of tokens last stood so many tokens back (new: never)",
@@ -235,14 +236,14 @@ impl std::fmt::Display for By {
     }
 }
 
-/// How far back it stands.
+/// How far back the source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Back {
-    /// Nowhere: this is the first.
+    /// There is none: this is the first occurrence.
     New,
-    /// Tokens.
+    /// At this distance, tokens.
     At(Span),
-    /// There is nothing that the token could be known from in this way, as it is no identifier.
+    /// This kind of source does not apply, as the token is not an identifier.
     Other,
 }
 

@@ -1,21 +1,21 @@
-//! A line that was generated, beside the right one: given the other files of its repository, and without them.
+//! A generated line and the right one: with the other files of its repository, and without them.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Generated, percent};
 use longcode_text::{Ended, Generation};
 
-/// What a generated text makes.
+/// The judgement of a generated text.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Line {
     pub text: String,
     pub ended: Ended,
     /// The line of the text that counts.
     pub line: String,
-    /// Percent, as the next two: 100 where the line is equal apart from white space.
+    /// In percent, like the next two: 100 if the line is equal apart from white space.
     pub exact_match: f64,
     pub edit_similarity: f64,
-    /// None of a benchmark whose edit similarity is this one.
+    /// None for a benchmark whose edit similarity is this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub indel_similarity: Option<f64>,
 }
@@ -25,17 +25,17 @@ pub(super) struct Line {
 pub(super) struct Lines {
     #[serde(flatten)]
     with: Line,
-    /// None where that was not asked.
+    /// None if that was not asked.
     alone: Option<Line>,
 }
 
 impl Lines {
-    /// `judge` makes a line of what was generated.
+    /// `judge` makes a line of the generated text.
     pub(super) fn new(generated: Generated, judge: impl Fn(Generation) -> Line) -> Lines {
         Lines { with: judge(generated.generation), alone: generated.alone.map(judge) }
     }
 
-    /// By metric, in percent. `is_cut`: whether the prompt was.
+    /// Figures by metric, in percent. `is_cut` says whether the prompt was cut.
     pub(super) fn figures(&self, is_cut: bool) -> Vec<(&'static str, f64)> {
         let Line { exact_match, edit_similarity, indel_similarity, .. } = self.with;
         let mut figures = vec![("exact_match", exact_match), ("edit_similarity", edit_similarity)];

@@ -7,33 +7,33 @@ use super::{Axis, Group};
 /// A figure that a task gives.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Metric {
-    /// As in summary.csv.
+    /// Its name in summary.csv.
     pub name: &'static str,
-    /// The metric whose measures it is made of; its own name unless it transforms another's.
+    /// The metric whose measures it uses; its own name unless it transforms another's.
     pub of: &'static str,
-    /// exp() of the mean, as perplexity is of the loss.
+    /// Whether it is exp() of the mean, like the perplexity of a loss.
     pub exponential: bool,
     /// Which direction is better.
     pub better: Better,
-    /// What titles call it; its name where empty.
+    /// Its name in titles; `name` if empty.
     title: &'static str,
-    /// Over what it is taken: what follows in the title of its table.
+    /// What it is taken over: the suffix of its table's title.
     over: &'static str,
     /// The title of its table by position; without one there is no such table.
     by_position: Option<&'static str>,
-    /// What axes of pictures call it; its name where empty.
+    /// Its name on the axes of pictures; `name` if empty.
     axis_title: &'static str,
     /// The most that pictures show.
     pub ceiling: f64,
-    /// What lm-evaluation-harness calls it.
+    /// Its name in lm-evaluation-harness.
     pub lm_eval_name: &'static str,
-    /// What its differences are made of, where that is measured: verdicts and context advantages are taken from it.
+    /// The parts of its differences, if these are measured: verdicts and context advantages use it.
     pub parts: Option<Parts>,
     /// Whether tables show it; summary.csv has every metric that is not a part of others.
     pub in_tables: bool,
-    /// Whether it is only what others are made of, and no figure of its own.
+    /// Whether it is only a part of others, and not a figure itself.
     pub part: bool,
-    /// What a sample's value lies within.
+    /// The range of a sample's value.
     pub range: Range,
 }
 
@@ -68,7 +68,7 @@ impl Metric {
         Metric { range: Range::Percent, ..Metric::mean(name, better) }
     }
 
-    /// One percentage less another.
+    /// One percentage minus another.
     pub const fn percent_gain(name: &'static str, better: Better) -> Metric {
         Metric { range: Range::PercentGain, ..Metric::mean(name, better) }
     }
@@ -83,42 +83,42 @@ impl Metric {
         Metric::percent("truncated", Better::Lower).titled("Prompts that were cut, percent", over)
     }
 
-    /// With a title of its own, and over what it is taken.
+    /// Gives it a title, and what it is taken over.
     pub const fn titled(self, title: &'static str, over: &'static str) -> Metric {
         Metric { title, over, ..self }
     }
 
-    /// With a table by position.
+    /// Gives it a table by position.
     pub const fn by_position(self, title: &'static str) -> Metric {
         Metric { by_position: Some(title), ..self }
     }
 
-    /// With the name that lm-evaluation-harness gives it.
+    /// Gives it a name in lm-evaluation-harness.
     pub const fn in_lm_eval(self, lm_eval_name: &'static str) -> Metric {
         Metric { lm_eval_name, ..self }
     }
 
-    /// With a title on the axes of pictures, and the most that they show.
+    /// Gives it a title on the axes of pictures, and the most that they show.
     pub const fn drawn(self, axis_title: &'static str, ceiling: f64) -> Metric {
         Metric { axis_title, ceiling, ..self }
     }
 
-    /// With what its differences are made of.
+    /// Gives its differences parts.
     pub const fn made_of(self, parts: Parts) -> Metric {
         Metric { parts: Some(parts), ..self }
     }
 
-    /// In summary.csv alone, where others show the same in another weighting or form.
+    /// Only in summary.csv: others show the same with another weighting or form.
     pub const fn not_in_tables(self) -> Metric {
         Metric { in_tables: false, ..self }
     }
 
-    /// In no listing: what others are made of.
+    /// In no listing: others are made of it.
     pub const fn part_of_others(self) -> Metric {
         Metric { in_tables: false, part: true, ..self }
     }
 
-    /// What it makes of a ratio of sums over samples.
+    /// How a figure is made from a ratio of sums over samples.
     pub fn scale(&self) -> Scale {
         match self.range {
             _ if self.exponential => Scale::Exponential,
@@ -129,7 +129,7 @@ impl Metric {
         }
     }
 
-    /// What titles call it.
+    /// Its name in titles.
     pub fn title(&self) -> String {
         match self.title {
             "" => capitalised(&self.words()),
@@ -137,7 +137,7 @@ impl Metric {
         }
     }
 
-    /// What axes of pictures call it.
+    /// Its name on the axes of pictures.
     pub fn axis_title(&self) -> String {
         match self.axis_title {
             "" => self.words(),
@@ -150,7 +150,7 @@ impl Metric {
         self.name.replace('_', " ")
     }
 
-    /// The title of its table on an axis; none where there is no such table.
+    /// The title of its table on an axis; none if there is no such table.
     pub fn table_title(&self, axis: Axis) -> Option<String> {
         match axis {
             Axis::Samples => Some(format!("{}{}.", self.title(), self.over)),
@@ -166,14 +166,14 @@ impl Metric {
     }
 }
 
-/// What the differences of a metric are made of: tokens by how far back stands what they could be known from.
+/// The parts of a metric's differences: tokens by the distance to what they could be known from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parts {
-    /// What titles of tables by distance call the metric.
+    /// The metric's name in titles of tables by distance.
     pub title: &'static str,
     /// The metric of what a group adds to the mean over all tokens.
     pub contribution: &'static str,
-    /// The metric of how many of all tokens are in a group.
+    /// The metric of the share of tokens in a group.
     pub share: &'static str,
 }
 
@@ -182,21 +182,21 @@ fn capitalised(text: &str) -> String {
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// What a sample's value lies within, and so every figure over samples.
+/// The range of a sample's value, and so of every figure over samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Range {
-    /// Losses, and whatever else has no end.
+    /// Losses, and anything else without limits.
     Open,
     /// 0 to 1.
     Share,
     /// 0 to 100.
     Percent,
-    /// One percentage less another: -100 to 100.
+    /// One percentage minus another: -100 to 100.
     PercentGain,
 }
 
 impl Range {
-    /// What a whole is written as: 100 in percent, else 1.
+    /// The value of a whole: 100 in percent, otherwise 1.
     pub fn whole(self) -> f64 {
         match self {
             Range::Open | Range::Share => 1.0,
@@ -214,10 +214,10 @@ pub enum Better {
     Higher,
 }
 
-/// One sample's part in a figure, which is the sum of numerators over the sum of denominators.
+/// One sample's part in a figure, which is the sum of numerators divided by the sum of denominators.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measure {
-    /// Over which samples or positions.
+    /// The samples or positions it belongs to.
     pub group: Group,
     /// The metric.
     pub metric: &'static str,
@@ -228,7 +228,7 @@ pub struct Measure {
 }
 
 impl Measure {
-    /// A sample's figures by metric, over each of the groups that it is in; every sample weighs the same.
+    /// A sample's figures by metric, for each of its groups; every sample has the same weight.
     pub(super) fn of_sample(groups: &[Group], figures: &[(&'static str, f64)]) -> Vec<Measure> {
         let of = |&group: &Group| {
             let measure = move |&(metric, numerator)| Measure { group, metric, numerator, denominator: 1.0 };

@@ -1,13 +1,13 @@
-//! What benchmarks do with a prompt that is too long: the middle of its tokens is left out. What is left becomes text, and is
-//! tokenized again (and may then be some tokens shorter or longer).
+//! How benchmarks shorten a prompt that is too long: the middle of its tokens is left out. The rest becomes
+//! text, and is tokenized again (and may then be some tokens shorter or longer).
 
 use longcode_base::error::{Result, refuse};
 use longcode_text::Tokenizer;
 
-/// Whose way to cut.
+/// Which benchmark's way to cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MiddleCut {
-    /// LongBench's pred.py: two halves, rounded down, that become text each by itself.
+    /// LongBench's pred.py: two halves, rounded down, that become text separately.
     LongBench,
     /// LongBench v2's pred.py: two halves that become text together; the second is rounded up.
     LongBenchV2,
@@ -16,7 +16,7 @@ pub(super) enum MiddleCut {
 }
 
 impl MiddleCut {
-    /// Cuts a text of more than `limit` tokens, BOS counted. Says how many tokens were left out.
+    /// Cuts a text of more than `limit` tokens, including BOS. Says how many tokens were left out.
     ///
     /// # Errors
     /// [`longcode_base::error::ErrorKind::Tokenizer`] when a text cannot be tokenized.
@@ -36,7 +36,7 @@ impl MiddleCut {
     }
 }
 
-/// Refuses a longest prompt of which no two halves are left.
+/// Refuses a limit too small for two halves.
 ///
 /// # Errors
 /// [`longcode_base::error::ErrorKind::Config`] at the key `limit`.
@@ -47,7 +47,7 @@ pub(super) fn check_limit(limit: usize) -> Result<()> {
     }
 }
 
-/// What to say of prompts that were cut.
+/// A note on prompts that were cut.
 pub(super) const LEFT_OUT: &str = "their middle is left out";
 
 #[cfg(test)]
@@ -68,7 +68,7 @@ mod tests {
             assert_eq!(left_out, ids.len() - kept);
             let tokens = tokenizer.encode(&cut).unwrap().ids.len();
             assert!(tokens.abs_diff(kept) <= 2, "{tokens}");
-            // Both halves are the text's own ends.
+            // Both halves are ends of the text itself.
             let same = |a: &mut dyn Iterator<Item = char>, b: &mut dyn Iterator<Item = char>| {
                 a.zip(b).take_while(|(a, b)| a == b).count()
             };

@@ -1,7 +1,8 @@
 //! Tasks: records become samples, samples become outcomes, outcomes become figures.
 //!
-//! **Adding a task**: write `src/task/NAME.rs` with a serde struct whose fields are the task's keys, its `ENTRY`, and an
-//! `impl Prompts` where its samples are prompts, or an `impl Task`; and add the entry to [`TASKS`].
+//! **Adding a task**: write `src/task/NAME.rs` with a serde struct whose fields are the task's keys, its
+//! `ENTRY`, and an `impl Prompts` if its samples are prompts, or an `impl Task`; and add the entry to
+//! [`TASKS`].
 
 mod buckets;
 mod code_run;
@@ -66,11 +67,11 @@ pub trait Task: Debug + Send + Sync {
     /// What is asked of the model about every sample.
     fn ask(&self) -> Ask;
 
-    /// What becomes of the answer about a sample: it is stored, and is all that [`Task::measures`] sees.
-    /// `trained_length` is the model's, in tokens.
+    /// Turns the answer about a sample into an outcome: it is stored, and is all that [`Task::measures`]
+    /// sees. `trained_length` is the model's, in tokens.
     ///
     /// # Panics
-    /// When the answer is not one to [`Task::ask`], or the sample not one of this task.
+    /// When the answer does not belong to [`Task::ask`], or the sample to this task.
     fn outcome(&self, sample: &Sample, answer: Answer, trained_length: usize) -> Value;
 
     /// The figures of this task, the main one first.
@@ -79,7 +80,7 @@ pub trait Task: Debug + Send + Sync {
     /// What a stored outcome contributes to which figure.
     ///
     /// # Errors
-    /// When the outcome is not one that [`Task::outcome`] made.
+    /// When [`Task::outcome`] did not make the outcome.
     fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error>;
 }
 
@@ -99,7 +100,7 @@ pub const TASKS: &[TaskKind] = &[
     project_completion::ENTRY,
 ];
 
-/// The kind that a type is, whose fields are the keys.
+/// The kind made from a type whose fields are the keys.
 const fn kind_of<T: Task + Serialize + DeserializeOwned + 'static>(
     name: &'static str,
     about: &'static str,
@@ -112,7 +113,7 @@ const fn kind_of<T: Task + Serialize + DeserializeOwned + 'static>(
     Kind { name, about, keys, lists: &[], read }
 }
 
-/// Reads the keys of a task of a kind, and gives them back with the defaults filled in.
+/// Reads the keys of a task of a kind, and returns them with the defaults filled in.
 ///
 /// # Errors
 /// [`ErrorKind::Config`] for an unknown key, a value of the wrong type or one that makes no sense.
@@ -126,7 +127,7 @@ pub fn parse(kind: &TaskKind, keys: toml::Table) -> Result<(Arc<dyn Task>, toml:
     Ok((task, keys))
 }
 
-/// The kind of that name.
+/// The kind with this name.
 ///
 /// # Errors
 /// [`ErrorKind::Config`], listing the kinds.

@@ -1,4 +1,4 @@
-//! Tasks whose samples are prompts that a model goes on from, as those of nearly every benchmark.
+//! Tasks whose samples are prompts that a model continues, as in nearly every benchmark.
 
 use std::fmt::Debug;
 
@@ -11,11 +11,11 @@ use crate::dataset::Dataset;
 use longcode_base::error::Result;
 use longcode_text::{Limits, TextSide};
 
-/// A task whose samples are prompts. Implementing it makes a [`Task`]: what is stored is written and read here.
+/// A task whose samples are prompts. Implementing it makes a [`Task`]: outcomes are written and read here.
 pub(super) trait Prompts: Debug + Send + Sync {
-    /// What an answer is held to, as [`Sample::held_to`] keeps it.
+    /// The expected answer, as kept in [`Sample::held_to`].
     type Reference: Serialize + DeserializeOwned;
-    /// What is stored of an answer.
+    /// What is stored for an answer.
     type Outcome: Serialize + DeserializeOwned;
 
     /// The figures, the main one first.
@@ -30,18 +30,18 @@ pub(super) trait Prompts: Debug + Send + Sync {
     /// When the continuation of a prompt ends.
     fn limits(&self) -> Limits;
 
-    /// What becomes of a continuation.
+    /// The outcome of a continuation.
     fn judge(&self, sample: &Sample, reference: Self::Reference, generated: Generated) -> Self::Outcome;
 
     /// What an outcome contributes to which figure.
     fn score(&self, outcome: &Self::Outcome) -> Vec<Measure>;
 
-    /// As [`Task::metrics`], where they depend on the keys.
+    /// As [`Task::metrics`], if they depend on the keys.
     fn metrics_of_keys(&self) -> &'static [Metric] {
         Self::METRICS
     }
 
-    /// Refuses an outcome that [`Prompts::judge`] did not make, where its type alone does not.
+    /// Refuses an outcome that [`Prompts::judge`] did not make, if its type alone does not.
     ///
     /// # Errors
     /// What is wrong with it.

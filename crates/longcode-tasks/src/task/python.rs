@@ -1,10 +1,11 @@
-//! Texts as Python's `str` methods, `int` and regular expressions see them: the official scorers are written in it.
+//! Texts as seen by Python's `str` methods, `int` and regular expressions: the official scorers are written
+//! in Python.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What `str.strip`, `str.split` and `\s` take for white space: beyond Unicode's, the four separators U+001C to U+001F.
+/// White space for `str.strip`, `str.split` and `\s`: Unicode's, and the four separators U+001C to U+001F.
 pub(super) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
@@ -19,13 +20,14 @@ pub(super) fn split(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_space).filter(|word| !word.is_empty())
 }
 
-/// `re.split(r"\s+", text.strip())`: as [`split`], but of nothing one empty word.
+/// `re.split(r"\s+", text.strip())`: like [`split`], but an empty text gives one empty word.
 pub(super) fn words(text: &str) -> Vec<&str> {
     let words: Vec<&str> = split(text).collect();
     if words.is_empty() { vec![""] } else { words }
 }
 
-/// `int(text)`, if it is one that fits: digits of any script after a sign, single underscores between them.
+/// `int(text)`, if it is an integer that fits: digits of any script after a sign, single underscores between
+/// them.
 pub(super) fn integer(text: &str) -> Option<i64> {
     static INTEGER: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"^[+-]?\d+(_\d+)*$").expect("a regular expression"));
@@ -36,8 +38,8 @@ pub(super) fn integer(text: &str) -> Option<i64> {
     text.chars().filter(|&c| c != '_').map(ascii_digit).collect::<String>().parse().ok()
 }
 
-/// A digit of any script as an ASCII one; anything else as it is. The digits of a script stand in a row of ten, and such
-/// rows one after the other.
+/// A digit of any script as an ASCII one; anything else unchanged. The digits of a script are ten consecutive
+/// characters, and such runs may follow each other.
 fn ascii_digit(c: char) -> char {
     static DIGIT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\d$").expect("a regular expression"));
     let is_digit =

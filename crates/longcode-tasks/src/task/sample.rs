@@ -9,19 +9,19 @@ use longcode_base::error::{Error, Result};
 use longcode_structure::Language;
 use longcode_text::{Generation, Limits, Prompt, TokenScores, Tokens};
 
-/// The samples of a task, and what could not be one.
+/// The samples of a task, and the records that could not become one.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// In the order in which they run.
+    /// Samples in the order in which they run.
     pub samples: Vec<Sample>,
-    /// Records that should have become samples and cannot; they are named and counted.
+    /// Records that should have become samples but cannot; they are named and counted.
     pub left_out: Vec<LeftOut>,
-    /// What a reader of the figures must know of the samples; told on stderr and in the report.
+    /// What a reader of the figures must know about the samples; shown on stderr and in the report.
     pub notes: Vec<String>,
 }
 
 impl Selection {
-    /// With a note of how many prompts were cut, if any were. `what` says what is left out of them.
+    /// Adds a note on how many prompts were cut, if any were. `what` says what is left out of them.
     pub(super) fn noting_cuts<R: DeserializeOwned>(
         mut self,
         limit: usize,
@@ -53,12 +53,12 @@ impl From<Error> for LeftOut {
     }
 }
 
-/// What could be made of records; the errors of the others join what is left out.
+/// What could be made from records; the errors of the others are added to those left out.
 pub(super) fn keep_ok<T>(made: impl IntoIterator<Item = Result<T>>, left_out: &mut Vec<LeftOut>) -> Vec<T> {
     made.into_iter().filter_map(|one| one.map_err(|error| left_out.push(error.into())).ok()).collect()
 }
 
-/// Appends to what went wrong that records were left out, and why the first of them was.
+/// Adds to an error message that records were left out, and why the first of them was.
 pub(super) fn with_left_out(what: String, left_out: &[LeftOut]) -> String {
     match left_out.first() {
         None => what,
@@ -68,12 +68,12 @@ pub(super) fn with_left_out(what: String, left_out: &[LeftOut]) -> String {
     }
 }
 
-/// What to say of a group of samples that is smaller than asked for.
+/// A note on a group of samples that is smaller than requested.
 pub(super) fn fewer_than_asked(group: &str, found: usize, asked: usize, of_what: &str) -> Option<String> {
     (found < asked).then(|| format!("{group}: {found} of {asked} {of_what} asked for"))
 }
 
-/// What to say of buckets that stay empty: all of them, and how long what there is is.
+/// An error message about empty buckets: all of them, and how long the existing records are.
 pub(super) fn empty_buckets(what: &str, empty: &[Span], mut lengths: Vec<usize>, unit: &str) -> String {
     lengths.sort_unstable();
     let of = |span: &Span| match span.to {
@@ -98,13 +98,13 @@ pub(super) fn empty_buckets(what: &str, empty: &[Span], mut lengths: Vec<usize>,
 pub enum Ask {
     /// The loss of each of the sample's tokens.
     Score,
-    /// A greedy continuation of the sample's tokens within these limits, the likelihood of its [`Sample::candidates`],
-    /// and a continuation of [`Sample::alone`] where there is one.
+    /// A greedy continuation of the sample's tokens within these limits, the likelihood of its
+    /// [`Sample::candidates`], and a continuation of [`Sample::alone`] if there is one.
     Generate(Limits),
 }
 
 impl Ask {
-    /// Tokens that need room behind a sample's prompt; none where the sample is scored.
+    /// Tokens that need room after a sample's prompt; none if the sample is scored.
     pub fn room(self, sample: &Sample) -> Option<usize> {
         match self {
             Ask::Score => None,
@@ -116,14 +116,14 @@ impl Ask {
 /// What a model answered.
 #[derive(Debug, Clone)]
 pub enum Answer {
-    /// To [`Ask::Score`].
+    /// The answer to [`Ask::Score`].
     Scored(Scored),
-    /// To [`Ask::Generate`].
+    /// The answer to [`Ask::Generate`].
     Generated(Generated),
 }
 
 impl Answer {
-    /// The losses that were asked for.
+    /// The requested losses.
     ///
     /// # Panics
     /// When the answer is a text.
@@ -134,7 +134,7 @@ impl Answer {
         }
     }
 
-    /// The continuation that was asked for.
+    /// The requested continuation.
     ///
     /// # Panics
     /// When the answer is losses.
@@ -151,19 +151,19 @@ impl Answer {
 pub struct Scored {
     /// Per-token losses.
     pub scores: TokenScores,
-    /// Whether early tokens were encoded by the length of the whole sequence, so that one pass does not
-    /// give the loss at shorter contexts.
+    /// Whether the encoding of early tokens depends on the length of the whole sequence, so that one pass
+    /// does not give the loss at shorter contexts.
     pub follows_length: bool,
 }
 
 /// The answer to [`Ask::Generate`].
 #[derive(Debug, Clone)]
 pub struct Generated {
-    /// What the model went on with.
+    /// The model's continuation.
     pub generation: Generation,
     /// Negative log-likelihood of the tokens of each of [`Sample::candidates`], nats.
     pub candidates: Vec<Vec<f64>>,
-    /// What it went on with after [`Sample::alone`].
+    /// Its continuation of [`Sample::alone`].
     pub alone: Option<Generation>,
 }
 
@@ -172,21 +172,22 @@ pub struct Generated {
 pub struct Sample {
     /// The record's id.
     pub id: String,
-    /// Which bucket of the task it falls in.
+    /// The task's bucket that it belongs to.
     pub bucket: Span,
     /// The text.
     pub text: String,
-    /// What it is written in, if that can be parsed.
+    /// Its programming language, if supported.
     pub language: Option<Language>,
-    /// The byte offsets at which its files begin; empty: one file.
+    /// The byte offsets at which its files begin; empty for one file.
     pub file_starts: Vec<usize>,
     /// Ids and byte offsets of the text.
     pub tokens: Tokens,
-    /// Continuations of the prompt whose likelihood is wanted, in tokens.
+    /// Continuations of the prompt whose likelihood is requested, in tokens.
     pub candidates: Vec<Vec<u32>>,
-    /// What the task holds the model's answer to, in the task's own form.
+    /// The expected answer, in the task's own form.
     pub reference: Value,
-    /// The same question without its context, for a task that asks what the context is worth: its text, files and tokens.
+    /// The same question without its context, for a task that measures what the context is worth: its text,
+    /// files and tokens.
     pub alone: Option<Box<Sample>>,
 }
 
@@ -198,25 +199,25 @@ impl From<Prompt> for Sample {
 }
 
 impl Sample {
-    /// With what an answer is held to.
+    /// Adds the expected answer.
     pub(super) fn held_to(self, reference: &impl Serialize) -> Sample {
         Sample { reference: serde_json::to_value(reference).expect("plain data"), ..self }
     }
 
-    /// What [`Sample::held_to`] was given.
+    /// The expected answer that [`Sample::held_to`] was given.
     ///
     /// # Panics
-    /// When it was something else: the sample is another task's.
+    /// When it was of another type: the sample belongs to another task.
     pub(super) fn reference<R: DeserializeOwned>(&self) -> R {
         R::deserialize(&self.reference).expect("a sample of this task")
     }
 
-    /// Tokens that a model reads for it.
+    /// How many tokens a model reads for it.
     pub fn prompt_tokens(&self) -> usize {
         self.tokens.ids.len() + self.alone.as_ref().map_or(0, |alone| alone.tokens.ids.len())
     }
 
-    /// Tokens that need room behind its prompt: as many as may be generated, or as the longest candidate has.
+    /// Tokens that need room after its prompt: as many as may be generated, or as the longest candidate has.
     pub fn room(&self, limits: Limits) -> usize {
         self.candidates.iter().map(Vec::len).fold(limits.max_new_tokens, usize::max)
     }

@@ -1,11 +1,11 @@
-//! How alike two lines are, as `fuzz.ratio` of LongBench and RepoBench says: of fuzzywuzzy over Python's difflib, or over
-//! the Levenshtein library. Which of the two a published number was made with depends on what was
+//! How similar two lines are by `fuzz.ratio` of LongBench and RepoBench: fuzzywuzzy with Python's difflib, or
+//! with the Levenshtein library. Which of the two a published number was made with depends on what was
 //! installed, and they differ by several points.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// `fuzz.ratio(a, b)` over `difflib.SequenceMatcher(None, a, b)`: a whole percent. The order of the two
+/// `fuzz.ratio(a, b)` with `difflib.SequenceMatcher(None, a, b)`: a whole percentage. The order of the two
 /// lines matters.
 pub(super) fn difflib_percent(a: &str, b: &str) -> f64 {
     if a == b {
@@ -16,8 +16,8 @@ pub(super) fn difflib_percent(a: &str, b: &str) -> f64 {
     (100.0 * (2.0 * matched(&a, &b) as f64 / (a.len() + b.len()) as f64)).round_ties_even()
 }
 
-/// `fuzz.ratio(a, b)` over the Levenshtein library, where a substitution is a deletion and an insertion:
-/// a whole percent.
+/// `fuzz.ratio(a, b)` with the Levenshtein library, where a substitution is a deletion and an insertion: a
+/// whole percentage.
 pub(super) fn indel_percent(a: &str, b: &str) -> f64 {
     (100.0 * rapidfuzz::fuzz::ratio(a.chars(), b.chars())).round_ties_even()
 }
@@ -38,8 +38,8 @@ fn matched(a: &[char], b: &[char]) -> usize {
     matched
 }
 
-/// Where each character is in `b`. Of 200 characters or more, those that are more than 1% of it count as
-/// noise that no block is found by (difflib's `autojunk`).
+/// Where each character is in `b`. If it has 200 characters or more, those that are more than 1% of it count
+/// as noise, which does not start a block (difflib's `autojunk`).
 fn places(b: &[char]) -> HashMap<char, Vec<usize>> {
     let mut places: HashMap<char, Vec<usize>> = HashMap::new();
     for (j, &character) in b.iter().enumerate() {
@@ -51,8 +51,8 @@ fn places(b: &[char]) -> HashMap<char, Vec<usize>> {
     places
 }
 
-/// Start in `a`, start in `b` and size of the longest block of both ranges, the first of them in `a` and
-/// then in `b`; frequent characters at its ends belong to it.
+/// Start in `a`, start in `b` and size of the longest block of both ranges, the first of them in `a` and then
+/// in `b`; frequent characters at its ends belong to it.
 fn longest_block(
     a: &[char],
     b: &[char],

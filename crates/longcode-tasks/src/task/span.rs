@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Span {
     /// First included.
     pub from: usize,
-    /// First excluded; [`Span::OPEN`]: none is.
+    /// The first one excluded; [`Span::OPEN`] excludes none.
     pub to: usize,
 }
 
@@ -30,7 +30,7 @@ impl From<Span> for (usize, Option<usize>) {
 }
 
 impl std::fmt::Display for Span {
-    /// As in summary.csv: `0-4000`, `8000+`.
+    /// Its form in summary.csv: `0-4000`, `8000+`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.to {
             Span::OPEN => write!(f, "{}+", self.from),

@@ -19,7 +19,7 @@ pub(super) fn nano() -> TextDirectory {
     TextDirectory::open(&in_repository("models/nano")).unwrap()
 }
 
-/// A data set of lines, which is there as long as its folder; the file is `d.jsonl`.
+/// A data set of lines, which exists as long as its folder; the file is `d.jsonl`.
 pub(super) fn dataset(lines: impl IntoIterator<Item = impl Display>) -> (tempfile::TempDir, Dataset) {
     let dir = tempfile::tempdir().unwrap();
     let lines: String = lines.into_iter().map(|line| format!("{line}\n")).collect();
@@ -28,7 +28,7 @@ pub(super) fn dataset(lines: impl IntoIterator<Item = impl Display>) -> (tempfil
     (dir, dataset)
 }
 
-/// What benchmarks' own code made, of `tests/benchmarks/`.
+/// The output of the benchmarks' own code, from `tests/benchmarks/`.
 pub(super) fn unpacked(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/benchmarks").join(name);
     let mut text = String::new();
@@ -36,7 +36,7 @@ pub(super) fn unpacked(name: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// A generated text, as tokens do not matter to scores.
+/// A generated text; scores do not depend on its tokens.
 pub(super) fn generation(text: impl Into<String>, ended: Ended) -> Generation {
     Generation { ids: Vec::new(), text: text.into(), ended }
 }

@@ -1,4 +1,5 @@
-//! What of a template is looked at before it is parsed: how deep it nests, and its marks of what a model generates.
+//! What is checked in a template before it is parsed: how deep it nests, and its marks of what a model
+//! generates.
 
 use std::collections::HashSet;
 
@@ -7,16 +8,16 @@ use minijinja::syntax::SyntaxConfig;
 
 use longcode_base::limits::{CHAT_TEMPLATE_BYTES, CHAT_TEMPLATE_DEPTH};
 
-/// A template that can be parsed: `{% generation %}`, by which transformers marks what a model says, as a block that
-/// does nothing else.
+/// A template that can be parsed: `{% generation %}`, which marks the model's words for transformers, becomes
+/// a block that does nothing else.
 ///
 /// # Errors
-/// In words, where the template is too long or nests too deep.
+/// In words, if the template is too long or nests too deep.
 pub(super) fn checked(source: &str, syntax: &SyntaxConfig) -> Result<String, String> {
     if source.len() > CHAT_TEMPLATE_BYTES {
         return Err(format!("it has {} bytes; at most {CHAT_TEMPLATE_BYTES} are read", source.len()));
     }
-    // What is no token is told by the parser, which comes no further than this does.
+    // The parser reports what is not a token, and it gets no further than this does.
     let tokens: Vec<_> = tokenize(source, false, syntax.clone()).map_while(Result::ok).collect();
     check_namespaces(&tokens.iter().map(|(token, _)| token).collect::<Vec<_>>())?;
     let mut depth = Depth::default();
@@ -39,14 +40,15 @@ pub(super) fn checked(source: &str, syntax: &SyntaxConfig) -> Result<String, Str
     }
     let mut plain = source.to_string();
     for (at, word) in marks.into_iter().rev() {
-        // A scope of its own, as the call that transformers makes of it.
+        // A scope of its own, like the call that transformers makes of it.
         plain.replace_range(at..at + word.len(), &word.replace("generation", "with"));
     }
     Ok(plain)
 }
 
-/// Refuses namespaces that are more than a name's: one that is given away could come to hold itself, and what goes
-/// through it would never end. Published templates have `{% set ns = namespace(...) %}`, then `ns.name`.
+/// Refuses namespaces that are used for more than their attributes: one that is passed on could come to hold
+/// itself, and walking through it would never end. Published templates have `{% set ns = namespace(...) %}`,
+/// then `ns.name`.
 fn check_namespaces(tokens: &[&Token<'_>]) -> Result<(), String> {
     use Token::*;
     let refused = || Err("it uses a namespace otherwise than by its attributes".to_string());
@@ -80,7 +82,7 @@ fn check_namespaces(tokens: &[&Token<'_>]) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a name stands after a dot, or is a filter's.
+/// Whether a name follows a dot, or is a filter's.
 fn is_attribute(tokens: &[&Token<'_>], at: usize) -> bool {
     matches!(tokens.get(at.wrapping_sub(1)), Some(Token::Dot | Token::Pipe))
 }
@@ -105,7 +107,7 @@ fn closing(tokens: &[&Token<'_>], open: usize) -> Option<usize> {
 /// How deep the expressions of a tag can nest: every token between two commas may nest in the one before.
 #[derive(Debug, Default)]
 struct Depth {
-    /// Of the brackets that are open, the outermost first.
+    /// Levels of the open brackets, outermost first.
     levels: Vec<Level>,
 }
 

@@ -1,11 +1,11 @@
-//! Filters and printing where the library writes otherwise than Jinja2 and Python.
+//! Filters and printing where the library differs from Jinja2 and Python.
 
 use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs, from_args};
 use minijinja::{Error, Output, State, escape_formatter};
 
 use super::python;
 
-/// The filter `indent`: lines end where they do for Python, and the end of the last one stays.
+/// The filter `indent`: lines end as in Python, and the end of the last one stays.
 pub(super) fn indent(
     state: &State<'_, '_>,
     text: &str,
@@ -38,7 +38,7 @@ pub(super) fn indent(
     Ok(made)
 }
 
-/// The filters `escape` and `e`, by the marks that Python's markupsafe has.
+/// The filters `escape` and `e`, with the escapes of Python's markupsafe.
 pub(super) fn escape(state: &State<'_, '_>, value: Value) -> Result<Value, Error> {
     if value.is_safe() {
         return Ok(value);
@@ -75,7 +75,7 @@ mod tests {
 
     use crate::ChatTemplate;
 
-    /// Each as Jinja2 3.1 writes it.
+    /// Compares each with Jinja2 3.1.
     #[test]
     fn as_jinja_writes_them() {
         for (template, expected) in [

@@ -1,4 +1,4 @@
-//! `tojson` of templates: JSON as Python's `json.dumps` writes it.
+//! `tojson` of templates: JSON in the form of Python's `json.dumps`.
 
 use minijinja::value::{Kwargs, Rest, Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
@@ -6,7 +6,7 @@ use minijinja::{Error, ErrorKind, State};
 use super::python::float;
 use longcode_base::limits::CHAT_JSON_DEPTH;
 
-/// The filter, with what transformers' has: `ensure_ascii`, `indent`, `separators`, `sort_keys`.
+/// The filter, with the arguments of transformers': `ensure_ascii`, `indent`, `separators`, `sort_keys`.
 pub(super) fn filter(
     state: &State<'_, '_>,
     value: Value,
@@ -39,9 +39,9 @@ fn invalid(what: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, what.into())
 }
 
-/// The text of one step of indentation, where there is any.
+/// The text of one step of indentation, if any.
 fn indentation(value: &Value) -> Result<Option<String>, Error> {
-    /// Spaces of a step; more has no use.
+    /// Spaces of a step; more are of no use.
     const MOST: i64 = 1000;
     match value.kind() {
         ValueKind::None | ValueKind::Undefined => Ok(None),
@@ -53,7 +53,7 @@ fn indentation(value: &Value) -> Result<Option<String>, Error> {
     }
 }
 
-/// What stands between items, and between key and value.
+/// The separators between items, and between key and value.
 fn separators(value: &Value, indented: bool) -> Result<[String; 2], Error> {
     if value.is_none() || value.is_undefined() {
         return Ok([if indented { "," } else { ", " }.to_string(), ": ".to_string()]);

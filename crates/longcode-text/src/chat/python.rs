@@ -4,12 +4,12 @@ use minijinja::value::{Kwargs, Rest, Value, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State};
 use minijinja_contrib::pycompat;
 
-/// White space as `str.isspace` has it.
+/// White space as defined by `str.isspace`.
 fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 
-/// A float as `repr` writes it.
+/// A float as written by `repr`.
 pub(super) fn float(number: f64) -> String {
     let text = format!("{number:?}");
     match text.split_once('e') {
@@ -24,7 +24,7 @@ pub(super) fn float(number: f64) -> String {
     }
 }
 
-/// Whether `iter` takes a value.
+/// Whether `iter` accepts a value.
 pub(super) fn is_iterable(value: &Value) -> bool {
     use ValueKind::*;
     value.is_undefined() || matches!(value.kind(), String | Bytes | Seq | Map | Iterable)
@@ -44,7 +44,7 @@ pub(super) fn is_callable(value: &Value) -> bool {
     value.is_undefined() || value.kind() == ValueKind::Plain
 }
 
-/// The filter `int`: what is no number is the default.
+/// The filter `int`: anything but a number becomes the default.
 pub(super) fn int(value: Value, default: Option<Value>) -> Value {
     let default = || default.clone().unwrap_or_else(|| 0.into());
     match value.kind() {
@@ -60,13 +60,13 @@ pub(super) fn int(value: Value, default: Option<Value>) -> Value {
     }
 }
 
-/// A float without what follows its point.
+/// A float without its fractional part.
 fn whole(value: &Value) -> Option<Value> {
     let number = f64::try_from(value.clone()).ok().filter(|number| number.is_finite())?;
     Some(Value::from(number as i128))
 }
 
-/// The filter `float`: what is no number is the default.
+/// The filter `float`: anything but a number becomes the default.
 pub(super) fn to_float(value: Value, default: Option<Value>) -> Value {
     let number = match value.kind() {
         ValueKind::Bool => Some(f64::from(u8::from(value.is_true()))),
@@ -77,7 +77,7 @@ pub(super) fn to_float(value: Value, default: Option<Value>) -> Value {
     number.map_or_else(|| default.unwrap_or_else(|| 0.0.into()), Value::from)
 }
 
-/// Methods that are not of the value itself.
+/// Methods that the value itself does not have.
 pub(super) fn method(
     state: &mut State<'_, '_>,
     value: &Value,
@@ -96,7 +96,7 @@ pub(super) fn method(
     pycompat::unknown_method_callback(state, value, method, arguments)
 }
 
-/// Methods of texts that the library lacks, has otherwise than Python, or does not bound.
+/// Methods of strings that the library lacks, implements differently from Python, or does not bound.
 fn text_method(
     state: &State<'_, '_>,
     text: &str,
@@ -150,7 +150,7 @@ fn rsplit(text: &str, arguments: &[Value]) -> Result<Value, Error> {
     Ok(pieces.into_iter().map(Value::from).collect())
 }
 
-/// Lines, by everything that Python takes for the end of one.
+/// Splits lines at everything that Python considers a line end.
 fn splitlines(text: &str, arguments: &[Value]) -> Result<Value, Error> {
     let keeps = match arguments {
         [] => false,
@@ -175,12 +175,13 @@ pub(super) fn lines(text: &str, keeps_ends: bool) -> Vec<&str> {
     lines
 }
 
-/// Python joins texts alone.
+/// Python joins only strings.
 fn check_joined(arguments: &[Value]) -> Result<(), Error> {
     let (values,): (&Value,) = from_args(arguments)?;
-    match values.try_iter()?.all(|value| value.as_str().is_some()) {
-        true => Ok(()),
-        false => Err(invalid("join takes texts")),
+    if values.try_iter()?.all(|value| value.as_str().is_some()) {
+        Ok(())
+    } else {
+        Err(invalid("join takes texts"))
     }
 }
 
@@ -215,10 +216,11 @@ fn sizes(named: &Value) -> Result<u64, Error> {
     Ok(size)
 }
 
-/// Most steps of walking through a value before it is made a text.
+/// Most steps of walking through a value before it is turned into text.
 const WALK: usize = 100_000;
 
-/// Refuses a value that holds so many others, counted as often as they are held, that its text would never end.
+/// Refuses a value that holds so many others, counted as often as they are held, that its text would never
+/// end.
 pub(super) fn check_size(value: &Value) -> Result<(), Error> {
     let (mut left, mut open) = (WALK, vec![value.clone()]);
     while let Some(value) = open.pop() {

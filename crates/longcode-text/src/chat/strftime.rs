@@ -1,8 +1,8 @@
-//! `strftime_now` of templates: a time in words, as Python's `datetime.now().strftime` writes it on Linux.
+//! `strftime_now` of templates: a time in words, in the form of Python's `datetime.now().strftime` on Linux.
 
 use chrono::{Datelike, NaiveDateTime, Timelike};
 
-/// Widest field; more has no use.
+/// Widest field; more is of no use.
 const WIDEST: usize = 1000;
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const MONTHS: [&str; 12] = [
@@ -20,7 +20,7 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 
-/// A time without a zone in the words of a format, in the C locale. Codes that are unknown stand as they are.
+/// Formats a time without a zone, in the C locale. Unknown codes are kept unchanged.
 pub(super) fn strftime(time: NaiveDateTime, format: &str) -> String {
     let mut out = String::new();
     let mut rest = format;
@@ -49,7 +49,7 @@ struct Code {
     swapped: bool,
     width: usize,
     letter: char,
-    /// In bytes.
+    /// Its length in bytes.
     length: usize,
 }
 
@@ -73,7 +73,7 @@ impl Code {
         })
     }
 
-    /// None for a code that is unknown.
+    /// None for an unknown code.
     fn text(&self, time: NaiveDateTime) -> Option<String> {
         if let Some((value, digits, pad)) = self.number(time) {
             return Some(self.padded(value.to_string(), digits, pad));
@@ -108,7 +108,7 @@ impl Code {
         Some(self.padded(text, 0, ' '))
     }
 
-    /// A number, its digits, and what it is padded with.
+    /// A number, its digits, and the padding.
     fn number(&self, time: NaiveDateTime) -> Option<(i64, usize, char)> {
         let hour_12 = i64::from(time.hour12().1);
         let (day, monday) = (time.weekday(), i64::from(time.weekday().num_days_from_monday()));

@@ -1,4 +1,5 @@
-//! Added tokens: those of tokenizer.json, and those that only tokenizer_config.json names, as transformers adds them.
+//! Added tokens: those of tokenizer.json, and those that only tokenizer_config.json names, as transformers
+//! adds them.
 
 use std::collections::{HashMap, HashSet};
 use std::mem::replace;
@@ -10,7 +11,7 @@ use super::Inner;
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::limits::ADDED_TOKENS;
 
-/// Special tokens by the names that tokenizer_config.json has for them, in the order in which they are added.
+/// Special tokens by their names in tokenizer_config.json, in the order in which they are added.
 pub(super) const SPECIAL: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
@@ -20,7 +21,7 @@ struct Named {
     token: AddedToken,
     /// The id that the file gives it.
     id: Option<u32>,
-    /// Where it stands in the file.
+    /// Its place in the file.
     place: String,
 }
 
@@ -38,10 +39,10 @@ pub(super) fn take(json: &mut Value) -> Value {
 /// Adds the tokens of tokenizer.json, then those that tokenizer_config.json names.
 ///
 /// # Errors
-/// [`ErrorKind::Tokenizer`], naming the key: of another type, too many, or with another id than the tokenizer has
-/// for that token.
+/// [`ErrorKind::Tokenizer`], naming the key, for another type, too many tokens, or an id that differs from
+/// the tokenizer's for that token.
 pub(super) fn add(inner: &mut Inner, own: &Value, config: &Value) -> Result<()> {
-    /// The file that `config` is from, as seen from tokenizer.json.
+    /// The file that `config` is from, relative to tokenizer.json.
     const BESIDE: &str = "beside it, tokenizer_config.json";
     let own = own_tokens(own)?;
     let beside = |e: Error| e.at(BESIDE);
@@ -53,7 +54,7 @@ pub(super) fn add(inner: &mut Inner, own: &Value, config: &Value) -> Result<()> 
     }
     add_all(inner, &own);
     add_all(inner, &missing(inner, &decoder, &special, &extra));
-    // What is named as special is so, with the flags that it is named with.
+    // A token named as special is special, with the flags given there.
     add_all(inner, &with_flags_of(&[special, extra].concat(), &[&decoder[..], &own[..]].concat()));
     check_ids(inner, &own)?;
     check_ids(inner, &decoder).map_err(beside)
@@ -64,7 +65,8 @@ fn add_all(inner: &mut Inner, tokens: &[Named]) {
     inner.add_tokens(&tokens);
 }
 
-/// What of tokenizer_config.json is added first: all of its decoder, and what is special and not there yet.
+/// Which tokens of tokenizer_config.json are added first: all of its decoder, and special ones that are
+/// missing.
 fn missing(inner: &Inner, decoder: &[Named], special: &[Named], extra: &[Named]) -> Vec<Named> {
     let is_special: HashSet<&str> = special.iter().map(Named::text).collect();
     let mut add: Vec<Named> = decoder.to_vec();
@@ -75,7 +77,7 @@ fn missing(inner: &Inner, decoder: &[Named], special: &[Named], extra: &[Named])
     let mut seen: HashSet<&str> = decoder.iter().map(Named::text).collect();
     for named in special.iter().chain(extra) {
         if !there.contains_key(named.text()) && seen.insert(named.text()) {
-            // A special one that is named twice is found in the text as it stands, as those of the list are.
+            // A special token that is named twice is found in the text verbatim, like those of the list.
             let in_place_of =
                 |one: &&Named| one.text() == named.text() && named.token.special && named.token.normalized;
             let listed = extra.iter().find(in_place_of);
@@ -85,7 +87,7 @@ fn missing(inner: &Inner, decoder: &[Named], special: &[Named], extra: &[Named])
     add
 }
 
-/// Special tokens with the flags that `known` gives the same text, the first of them.
+/// Special tokens with the flags of the first token in `known` with the same text.
 fn with_flags_of(special: &[Named], known: &[Named]) -> Vec<Named> {
     let known: HashMap<&str, &Named> = known.iter().rev().map(|named| (named.text(), named)).collect();
     let flags = |named: &Named| {
@@ -96,7 +98,7 @@ fn with_flags_of(special: &[Named], known: &[Named]) -> Vec<Named> {
     special.iter().map(flags).collect()
 }
 
-/// Refuses tokens that a file gives another id than the tokenizer has for them.
+/// Refuses tokens whose id in a file differs from the tokenizer's.
 fn check_ids(inner: &Inner, tokens: &[Named]) -> Result<()> {
     for Named { token, id, place } in tokens {
         let has = inner.token_to_id(&token.content);
@@ -152,7 +154,7 @@ fn of_decoder(config: &Value) -> Result<Vec<Named>> {
     Ok(named)
 }
 
-/// Special tokens by name: those that every tokenizer has, then those of the model alone.
+/// Special tokens by name: those that every tokenizer has, then the model's own.
 fn special(config: &Value) -> Result<Vec<Named>> {
     let Some(keys) = config.as_object() else { return Ok(Vec::new()) };
     let mut named = Vec::new();

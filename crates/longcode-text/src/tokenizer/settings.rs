@@ -1,4 +1,4 @@
-//! What of a tokenizer.json is changed before it is read, and what two files say of one thing.
+//! What is changed in a tokenizer.json before it is read, and how two files are reconciled.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,10 @@ use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::limits::{PREPENDED_BYTES, TOKENIZER_GROWTH};
 use longcode_base::messages::note_once;
 
-/// What is never wanted while evaluating: `trim_offsets` of byte-level post-processors (with it a token of white
-/// space alone gets an empty range at its end, and could not be told from the token that follows); truncation and
-/// padding of whoever saved the tokenizer (a text is neither cut nor filled up here, nor by transformers unless
-/// asked); and `dropout` of BPE, by which every run would give other tokens.
+/// Removes what is never wanted in an evaluation: `trim_offsets` of byte-level post-processors (with it a
+/// token of white space alone gets an empty range at its end, and could not be distinguished from the next
+/// token); truncation and padding settings from whoever saved the tokenizer (a text is neither cut nor padded
+/// here, nor by transformers unless asked); and `dropout` of BPE, by which every run would give other tokens.
 pub(super) fn settle(json: &mut Value) {
     fn untrim(processor: &mut Value) {
         if let Some(trim) = processor.get_mut("trim_offsets") {
@@ -41,10 +41,10 @@ pub(super) fn settle(json: &mut Value) {
 }
 
 /// Takes `add_bos_token` and `add_eos_token` out of a directory's tokenizer_config.json, and gives the first:
-/// transformers does not obey them beside a tokenizer.json, whose post-processor alone decides.
+/// with a tokenizer.json transformers does not obey them, as its post-processor alone decides.
 ///
 /// # Errors
-/// [`ErrorKind::Tokenizer`] where one is neither true nor false.
+/// [`ErrorKind::Tokenizer`] if one is neither true nor false.
 pub(super) fn take_adds_bos(config: &mut Value) -> Result<Option<bool>> {
     let mut take = |key: &str| match config.as_object_mut().and_then(|config| config.remove(key)) {
         None | Some(Value::Null) => Ok(None),
@@ -59,10 +59,11 @@ fn wrong(what: String, key: &str) -> Error {
     Error::new(ErrorKind::Tokenizer, what).at_key(key)
 }
 
-/// Files that transformers reads for special and added tokens where tokenizer_config.json has no decoder of them.
+/// Files that transformers reads for special and added tokens if tokenizer_config.json has no decoder of
+/// them.
 const OLDER: [&str; 2] = ["special_tokens_map.json", "added_tokens.json"];
 
-/// Those of a directory that are there and read.
+/// The files of a directory that exist and are read.
 pub(super) fn older_files(config: &Value, dir: &Path) -> Vec<PathBuf> {
     match config.get("added_tokens_decoder") {
         Some(_) => Vec::new(),
@@ -70,11 +71,11 @@ pub(super) fn older_files(config: &Value, dir: &Path) -> Vec<PathBuf> {
     }
 }
 
-/// Special tokens without names of their own, as transformers 5 calls them, and as it was before.
+/// Special tokens without names of their own: the name in transformers 5, and the older one.
 const EXTRA: &str = "extra_special_tokens";
 const EXTRA_OF_OLD: &str = "additional_special_tokens";
 
-/// What a directory's older files say, as part of its tokenizer_config.json, where that has no
+/// What a directory's older files say, as part of its tokenizer_config.json, if that has no
 /// `added_tokens_decoder`: transformers reads them then.
 ///
 /// # Errors
@@ -101,7 +102,7 @@ pub(super) fn with_older_files(config: Value, dir: &Path) -> Result<Value> {
     }
     if let Some(special) = older(&dir.join(OLDER[0]))? {
         for (key, mut value) in special {
-            // The config's list goes before one by the older name, and is added to by one of its own.
+            // The config's list precedes one by the older name, and is extended by one of the same name.
             if key == EXTRA_OF_OLD && config.contains_key(EXTRA) {
                 continue;
             }
@@ -189,7 +190,7 @@ impl Class {
         }
     }
 
-    /// Special tokens that it has where tokenizer_config.json does not name them.
+    /// Special tokens that it has if tokenizer_config.json does not name them.
     fn special(self) -> &'static [(&'static str, &'static str)] {
         const TEXT: &str = "<|endoftext|>";
         match self {
@@ -200,7 +201,7 @@ impl Class {
         }
     }
 
-    /// Whether a pre-tokenizer of tokenizer.json is the one that the class makes, but for the space.
+    /// Whether a pre-tokenizer of tokenizer.json is the one that the class makes, apart from the space.
     fn made(self, pre_tokenizer: &Value) -> bool {
         let kind = |value: &Value| value.get("type").and_then(Value::as_str).map(str::to_string);
         match (self, kind(pre_tokenizer).as_deref()) {
@@ -217,12 +218,12 @@ impl Class {
 
 const PREFIX_SPACE: &str = "add_prefix_space";
 
-/// Does to a tokenizer.json and its tokenizer_config.json what the class of the tokenizer does in transformers: default
-/// special tokens, and whether a space is put before a text, by `add_prefix_space` of tokenizer_config.json for the
-/// tokenizers of GPT-2, Qwen2 and Llama; by tokenizer.json for all others.
+/// Does to a tokenizer.json and its tokenizer_config.json what the tokenizer's class does in transformers:
+/// default special tokens, and whether a space is put before a text, by `add_prefix_space` of
+/// tokenizer_config.json for the tokenizers of GPT-2, Qwen2 and Llama; by tokenizer.json for all others.
 ///
 /// # Errors
-/// [`ErrorKind::Tokenizer`] where the two disagree and the pre-tokenizer is not the one that the class makes.
+/// [`ErrorKind::Tokenizer`] if the two disagree and the pre-tokenizer is not the one that the class makes.
 pub(super) fn settle_class(json: &mut Value, config: &mut Value, model_type: Option<&str>) -> Result<()> {
     let mut class = Class::of(config.get("tokenizer_class").and_then(Value::as_str), model_type);
     if class == Class::Llama && !is_sentence_piece(json) {
@@ -249,7 +250,8 @@ pub(super) fn settle_class(json: &mut Value, config: &mut Value, model_type: Opt
     }
 }
 
-/// Whether a tokenizer.json is BPE, and not of bytes: LlamaTokenizer makes anew what is SentencePiece's alone.
+/// Whether a tokenizer.json is BPE, but not of bytes: LlamaTokenizer only rebuilds those of SentencePiece's
+/// kind.
 fn is_sentence_piece(json: &Value) -> bool {
     fn is_byte_level(part: &Value) -> bool {
         let parts = ["pretokenizers", "decoders"].into_iter().filter_map(|key| part.get(key)?.as_array());
@@ -260,7 +262,7 @@ fn is_sentence_piece(json: &Value) -> bool {
         && !is_byte_level(&json["decoder"])
 }
 
-/// The parts that LlamaTokenizer has beside vocabulary and merges.
+/// The parts of LlamaTokenizer besides vocabulary and merges.
 fn make_llama(json: &mut Value, space: bool, legacy: bool) {
     let scheme = match (space, legacy) {
         (true, true) => "always",
@@ -284,7 +286,7 @@ fn make_llama(json: &mut Value, space: bool, legacy: bool) {
         json!({"type": "BPE", "fuse_unk": true, "byte_fallback": true, "vocab": vocab, "merges": merges});
 }
 
-/// Settles whether a space is put before a text: as wanted.
+/// Makes a space come before a text, or not, as wanted.
 fn settle_prefix_space(json: &mut Value, wanted: bool, class: Class) -> Result<()> {
     const KEY: &str = PREFIX_SPACE;
     let Some(pre_tokenizer) = json.get_mut("pre_tokenizer").filter(|part| !part.is_null()) else {
@@ -321,7 +323,7 @@ fn byte_level_parts(pre_tokenizer: &mut Value) -> Vec<&mut Map<String, Value>> {
     }
 }
 
-/// Refuses normalizers and decoders that can make a text many times as long.
+/// Refuses normalizers and decoders that can make a text many times longer.
 ///
 /// # Errors
 /// [`ErrorKind::Tokenizer`], naming the part.
@@ -343,7 +345,7 @@ pub(super) fn check_growth(json: &Value) -> Result<()> {
 #[derive(Debug, Clone, Copy)]
 struct Growth {
     times: f64,
-    /// Bytes.
+    /// Bytes put before a text.
     prepended: f64,
 }
 
@@ -363,7 +365,7 @@ impl Growth {
             Some("Replace") => {
                 let times = match part["pattern"].get("String").and_then(Value::as_str) {
                     Some(pattern) if !pattern.is_empty() => bytes("content") / pattern.len() as f64,
-                    // A pattern may match nothing, between any two bytes.
+                    // A pattern may match the empty string, between any two bytes.
                     _ => bytes("content") + 1.0,
                 };
                 Growth { times: times.max(1.0), prepended: 0.0 }

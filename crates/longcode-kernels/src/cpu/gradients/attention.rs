@@ -1,9 +1,9 @@
 //! Causal attention of many sequences of one length, and its gradients.
 //!
-//! A sequence's query heads of one key head are a parallel task, so that the sums over queries in the
-//! gradients of keys and values have one order. Within it blocks of queries go one by one; their scores
-//! stay in the cache and are computed again for the gradients, from the logarithm of each row's sum (Dao
-//! et al. 2022, section 3.1). The query heads that share a key head stand below one another in one product.
+//! A sequence's query heads of one key head are one parallel task, so that the sums over queries in the
+//! gradients of keys and values have a fixed order. Within it blocks of queries go one by one; their scores
+//! stay in the cache and are computed again for the gradients, from the logarithm of each row's sum (Dao et
+//! al. 2022, section 3.1). The query heads that share a key head are stacked in one product.
 
 use std::ops::Range;
 
@@ -15,10 +15,10 @@ use super::super::matrix::{Matrix, multiply};
 use super::super::simd::{dot, exp, exp_sum, max, vectorised};
 use crate::Heads;
 
-/// Scores of a block that are aimed at: those and their gradients stay in a core's own cache.
+/// Target number of scores in a block: those and their gradients stay in a core's own cache.
 const SCORES: usize = 1 << 16;
 
-/// Queries, keys and values of the sequences, one below the other.
+/// Queries, keys and values of the stacked sequences.
 pub(in crate::cpu) struct Sequences<'a> {
     /// `[rows, heads * dim]`
     query: &'a [f32],
@@ -68,7 +68,7 @@ impl<'a> Sequences<'a> {
         self.heads.queries / self.heads.keys
     }
 
-    /// `[rows, heads * dim]`, and the logarithm of each row's sum of exponentials, task by task.
+    /// The result `[rows, heads * dim]`, and the logarithm of each row's sum of exponentials, task by task.
     pub(in crate::cpu) fn attend(&self) -> (Vec<f32>, Vec<f32>) {
         let width = self.group() * self.heads.dim;
         let mut out = vec![0.0; self.query.len()];
@@ -83,7 +83,7 @@ impl<'a> Sequences<'a> {
         (self.by_row(out, width), log_sums)
     }
 
-    /// Gradients by `query`, `key` and `value`, of the gradient by the output.
+    /// Gradients with respect to `query`, `key` and `value`, from that with respect to the output.
     pub(in crate::cpu) fn gradients(&self, out: &[f32], log_sums: &[f32], grad: &[f32]) -> [Vec<f32>; 3] {
         let (width, dim, length) = (self.group() * self.heads.dim, self.heads.dim, self.length);
         let mut of_query = vec![0.0; self.query.len()];
@@ -127,7 +127,7 @@ impl<'a> Sequences<'a> {
         by_row
     }
 
-    /// cos and sin of a token: of queries, or of keys.
+    /// cos and sin of a token, for queries or for keys.
     fn angles(&self, keys: bool, token: usize) -> (&[f32], &[f32]) {
         let half = self.heads.dim / 2;
         let table = |n: usize| &self.tables[(n * self.length + token) * half..][..half];
@@ -136,13 +136,13 @@ impl<'a> Sequences<'a> {
     }
 }
 
-/// What the forward pass left, and the gradient by its output.
+/// What the forward pass left, and the gradient with respect to its output.
 struct Done<'a> {
-    /// `[rows, heads * dim]`, of all tasks.
+    /// `[rows, heads * dim]`, for all tasks.
     out: &'a [f32],
-    /// Of this task.
+    /// For this task.
     log_sums: &'a [f32],
-    /// `[rows, heads * dim]`, of all tasks.
+    /// `[rows, heads * dim]`, for all tasks.
     grad: &'a [f32],
 }
 
@@ -161,7 +161,7 @@ impl Task<'_> {
         (0..length).step_by(block).map(move |start| start..(start + block).min(length))
     }
 
-    /// Into `out [length, group * dim]` and `log_sums`, block by block.
+    /// Writes `out [length, group * dim]` and `log_sums`, block by block.
     fn attend(&self, scratch: &mut Scratch, out: &mut [f32], log_sums: &mut [f32]) {
         let (dim, group) = (self.inputs.heads.dim, self.inputs.group());
         self.rotate_keys(&mut scratch.keys);
@@ -180,7 +180,7 @@ impl Task<'_> {
         }
     }
 
-    /// Gradients by the task's queries `[length, group * dim]`, keys and values `[length, dim]`.
+    /// Gradients with respect to the task's queries `[length, group * dim]`, keys and values `[length, dim]`.
     fn gradients(
         &self,
         scratch: &mut Scratch,
@@ -253,7 +253,7 @@ impl Task<'_> {
         }
     }
 
-    /// Scores of the block's queries against the keys up to its last, not yet masked.
+    /// Scores of the block's queries and the keys up to its last, not yet masked.
     fn scores(&self, tokens: &Range<usize>, scratch: &mut Scratch) {
         let dim = self.inputs.heads.dim;
         let Scratch { keys, queries, scores, .. } = scratch;
@@ -273,7 +273,7 @@ impl Task<'_> {
         );
     }
 
-    /// The task's values, from its first token on, and the distance of their rows.
+    /// The task's values, from its first token on, and the stride of their rows.
     fn values(&self) -> (&[f32], usize) {
         let Heads { keys, dim, .. } = self.inputs.heads;
         let first = (self.sequence * self.inputs.length * keys + self.key_head) * dim;
@@ -294,8 +294,8 @@ impl Task<'_> {
         multiply(Matrix::rows(grads, dim), Matrix::columns(values, stride), out, dims, false);
     }
 
-    /// Gradients by the block's rotated queries, `[height, dim]`, turned back into `of_query [length,
-    /// group * dim]`.
+    /// Gradients with respect to the block's rotated queries, `[height, dim]`, turned back into `of_query
+    /// [length, group * dim]`.
     fn turn_back(&self, rotated: &[f32], tokens: &Range<usize>, of_query: &mut [f32]) {
         let (dim, group) = (self.inputs.heads.dim, self.inputs.group());
         for (row, rotated) in rotated.chunks_exact(dim).enumerate() {
@@ -308,7 +308,7 @@ impl Task<'_> {
     }
 }
 
-/// Rotates one vector, dimension `p` with `p + h`; the other way round where `sign` is -1, which is the
+/// Rotates one vector, dimension `p` with `p + h`; in the other direction if `sign` is -1, which is the
 /// transpose.
 fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
     vectorised(
@@ -324,7 +324,7 @@ fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
     );
 }
 
-/// Each row of scores with the number of keys that it sees. Rows are `[group, tokens]`.
+/// Each row of scores, and how many keys it sees. Rows are `[group, tokens]`.
 fn rows<'a>(
     scores: &'a mut [f32],
     tokens: &Range<usize>,
@@ -365,7 +365,8 @@ fn weights(scores: &mut [f32], tokens: &Range<usize>, log_sums: &[f32]) {
     );
 }
 
-/// Turns the gradient by the weights into the one by the scores: `w (g - sum(out grad))`, row by row.
+/// Turns the gradient with respect to the weights into that with respect to the scores: `w (g - sum(out
+/// grad))`, row by row.
 fn softmax_gradient(
     weights: &[f32],
     of_scores: &mut [f32],

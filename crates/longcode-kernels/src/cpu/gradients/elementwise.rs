@@ -8,7 +8,7 @@ use super::super::elementwise::TASK;
 use super::super::simd::{dot, exp, sum_of_squares, vectorised};
 use super::super::tensor;
 
-/// Gradients of `silu(gate) * up` by `gate` and `up`.
+/// Gradients of `silu(gate) * up` with respect to `gate` and `up`.
 pub(super) fn silu_product(gate: &[f32], up: &[f32], grad: &[f32]) -> [Vec<f32>; 2] {
     let (mut of_gate, mut of_up) = (vec![0.0; gate.len()], vec![0.0; gate.len()]);
     let outputs = of_gate.par_chunks_mut(TASK).zip(of_up.par_chunks_mut(TASK));
@@ -19,7 +19,7 @@ pub(super) fn silu_product(gate: &[f32], up: &[f32], grad: &[f32]) -> [Vec<f32>;
             || {
                 let outputs = of_gate.iter_mut().zip(of_up);
                 for ((of_gate, of_up), ((&gate, &up), &grad)) in outputs.zip(gate.iter().zip(up).zip(grad)) {
-                    // As in the forward pass, exp() is good up to 88.
+                    // As in the forward pass, exp() is valid up to 88.
                     let sigmoid = 1.0 / (1.0 + exp((-gate).min(80.0)));
                     *of_gate = grad * up * sigmoid * (1.0 + gate * (1.0 - sigmoid));
                     *of_up = grad * gate * sigmoid;
@@ -30,10 +30,10 @@ pub(super) fn silu_product(gate: &[f32], up: &[f32], grad: &[f32]) -> [Vec<f32>;
     [of_gate, of_up]
 }
 
-/// Gradients of the root mean square norm by `x` and `weight`.
+/// Gradients of the root mean square norm with respect to `x` and `weight`.
 ///
-/// With `r = 1 / sqrt(mean(x^2) + epsilon)`: of `x_i` it is `r (w_i g_i - x_i r^2 mean(w g x))`, of `w_i` the
-/// sum over rows of `g_i x_i r`.
+/// With `r = 1 / sqrt(mean(x^2) + epsilon)`: for `x_i` it is `r (w_i g_i - x_i r^2 mean(w g x))`, for `w_i`
+/// the sum over rows of `g_i x_i r`.
 pub(super) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, grad: &[f32]) -> [Vec<f32>; 2] {
     let width = weight.len();
     let rows = (TASK / width).max(1) * width;
@@ -80,7 +80,7 @@ fn rms_norm_row(
     }
 }
 
-/// The sum of vectors, first to last.
+/// The sum of vectors, from first to last.
 fn sum(parts: Vec<Vec<f32>>, width: usize) -> Vec<f32> {
     let mut total = vec![0.0; width];
     for part in parts {

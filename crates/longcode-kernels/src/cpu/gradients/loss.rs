@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::super::matrix::{Matrix, multiply_in_parallel};
 use super::super::simd::{exp_sum, max, sum_of_exp, vectorised};
 
-/// Rows whose logits exist at a time.
+/// Rows whose logits are in memory at a time.
 const ROWS: usize = 512;
 
 /// Mean negative log-likelihood of targets, and its gradients.
@@ -76,7 +76,7 @@ pub(in crate::cpu) fn cross_entropy_gradients(
     Loss { mean: mean(&losses), of_hidden, of_head }
 }
 
-/// Turns a row of logits into the gradient of its loss by them, times `share`; returns the loss.
+/// Turns a row of logits into the loss's gradient with respect to them, times `share`; returns the loss.
 fn reverse(logits: &mut [f32], target: usize, share: f32) -> f32 {
     vectorised(
         #[inline(always)]

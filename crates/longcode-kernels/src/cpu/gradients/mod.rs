@@ -1,5 +1,5 @@
-//! Backward passes of [`DifferentiableKernels`]: each operation saves what its own reads. Sums over rows go in a fixed
-//! order, so that the same training gives the same weights.
+//! Backward passes of [`DifferentiableKernels`]: each operation saves what its own backward pass reads. Sums
+//! over rows have a fixed order, so that the same training gives the same weights.
 
 pub(super) mod attention;
 mod elementwise;
@@ -99,7 +99,7 @@ impl<C: CheckpointStrategy> DifferentiableKernels for Autodiff<Flex, C> {
         let nodes = [hidden.node(), head.node()];
         let (hidden, head) = (hidden.into_primitive().to_contiguous(), head.into_primitive().to_contiguous());
         let width = dims(&hidden)[1];
-        // The gradients come at once, while a chunk's probabilities are at hand.
+        // The gradients are computed at once, while a chunk's probabilities are available.
         let loss::Loss { mean, of_hidden, of_head } =
             loss::cross_entropy_gradients(hidden.storage(), head.storage(), &ids(targets), width);
         let grads = [

@@ -7,7 +7,7 @@ use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
 
-/// What was saved and the output's gradient, as it lies in memory, to the gradients of the inputs.
+/// Computes the gradients of the inputs from what was saved and the output's gradient, as stored in memory.
 type Reverse<S, const N: usize> = fn(S, FloatTensor<Flex>) -> [FloatTensor<Flex>; N];
 
 #[derive(Debug)]
@@ -29,7 +29,7 @@ where
     }
 }
 
-/// Puts an operation that made `output` from `inputs` on the tape.
+/// Records an operation that made `output` from `inputs` on the tape.
 pub(super) fn record<C: CheckpointStrategy, S, const N: usize>(
     inputs: [NodeGuard; N],
     output: FloatTensor<Flex>,

@@ -1,7 +1,7 @@
-//! A strip by a panel on AMX tiles. The instructions are not in stable Rust's `std::arch`, so they are
-//! written as assembly.
+//! A strip times a panel on AMX tiles. The instructions are not in stable Rust's `std::arch`, so they are
+//! written in assembly.
 //!
-//! Tiles 0 to 3 hold the sums, two by two of 16 by 16; 4 and 5 are 16 rows each of the strip, 6 and 7 16
+//! Tiles 0 to 3 hold the sums, two by two of 16 by 16; 4 and 5 hold 16 rows each of the strip, 6 and 7 16
 //! columns each of the panel.
 
 use std::arch::asm;
@@ -31,16 +31,16 @@ pub(super) unsafe fn configure() {
     unsafe { asm!("ldtilecfg [{}]", in(reg) &configuration, options(nostack, readonly)) };
 }
 
-/// Gives the tile registers back, so that the kernel need not save them any more.
+/// Releases the tile registers, so that the kernel no longer needs to save them.
 ///
 /// # Safety
 /// As [`configure`].
 pub(super) unsafe fn release() {
-    // SAFETY: clears tile registers, which hold nothing any more.
+    // SAFETY: clears tile registers, which hold nothing of use any more.
     unsafe { asm!("tilerelease", options(nostack, nomem)) };
 }
 
-/// The four products of one term of the strip, `$a` bytes from the step's start, by what tiles 6 and 7 hold.
+/// The four products of one term of the strip, `$a` bytes from the step's start, with tiles 6 and 7.
 macro_rules! left_term {
     ($a:literal, $b:literal) => {
         concat!(
@@ -90,8 +90,8 @@ macro_rules! steps {
 /// `out (+)= strip panel`, 32 by 32.
 ///
 /// # Safety
-/// This thread's tiles are configured. The strip and the panel have `steps` steps of these terms, more than
-/// none, and `out` is 32 by 32.
+/// This thread's tiles are configured. The strip and the panel have `steps` steps of these terms, at least
+/// one, and `out` is 32 by 32.
 pub(super) unsafe fn multiply(
     terms: Terms,
     strip: *const Line,

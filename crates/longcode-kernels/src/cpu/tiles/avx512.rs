@@ -1,17 +1,17 @@
-//! A strip by a panel by AVX512-BF16, of the same packed sides as AMX takes.
+//! A strip times a panel with AVX512-BF16, on the same packed sides as AMX.
 
 use std::arch::x86_64::*;
 
 use super::{Line, SIDE, Sums, Terms};
 
-/// Rows whose sums stand in registers: 16 registers of 32, and two for the panel.
+/// Rows whose sums are in registers: 16 registers of 32, and two for the panel.
 const ROWS: usize = 8;
 
 /// `out (+)= strip panel`, 32 by 32.
 ///
 /// # Safety
-/// The processor has AVX512-BF16. The strip and the panel have `steps` steps of these terms, and `out` is 32 by
-/// 32.
+/// The processor has AVX512-BF16. The strip and the panel have `steps` steps of these terms, and `out` is 32
+/// by 32.
 pub(super) unsafe fn multiply(
     terms: Terms,
     strip: *const Line,
@@ -36,7 +36,7 @@ pub(super) unsafe fn multiply(
     }
 }
 
-/// [`multiply`] of some rows.
+/// [`multiply`] for some rows.
 ///
 /// # Safety
 /// As [`multiply`].
@@ -96,7 +96,7 @@ unsafe fn multiply_rows(
     }
 }
 
-/// 32 bf16 numbers, of the type that products take.
+/// 32 bf16 numbers, in the type that products take.
 #[inline(always)]
 fn numbers(bits: __m512i) -> __m512bh {
     // SAFETY: both types are 64 bytes, and every pattern of bits is 32 numbers of 16.

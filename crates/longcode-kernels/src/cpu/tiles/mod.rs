@@ -1,11 +1,11 @@
-//! Matrix products of bf16 numbers with f32 sums, on AMX tiles or by AVX512-BF16.
+//! Matrix products of bf16 numbers with f32 sums, on AMX tiles or with AVX512-BF16.
 //!
-//! A bf16 number is the upper half of an f32: 8 bits of its mantissa. So an f32 is a sum of three of them, to
-//! its last bit or two, and of two to 16 bits; a product of f32 matrices is a sum of products of such terms.
-//! [`Terms`] says which are taken. Accumulation is f32.
+//! A bf16 number is the upper half of an f32: 8 bits of its mantissa. So an f32 is a sum of three of them,
+//! except for its last bit or two, and of two to 16 bits; a product of f32 matrices is a sum of products of
+//! such terms. [`Terms`] says which ones are used. Accumulation is in f32.
 //!
 //! The left side is packed in strips of 32 rows ([`Strips`]), the right one in panels of 32 columns
-//! ([`Panels`]); inner numbers go in steps of 32, filled up with zeros. [`amx`] and [`avx512`] multiply one
+//! ([`Panels`]); inner numbers go in steps of 32, padded with zeros. [`amx`] and [`avx512`] multiply one
 //! strip by one panel.
 
 mod amx;
@@ -22,7 +22,7 @@ use std::ops::Range;
 
 use super::Bf16Instructions;
 
-/// Rows of a strip, columns of a panel, inner numbers of a step.
+/// Rows of a strip, columns of a panel, and inner numbers of a step.
 pub(super) const SIDE: usize = 32;
 
 /// 32 bf16 numbers: a row of a tile.
@@ -39,16 +39,16 @@ impl Line {
 pub(super) enum Terms {
     /// One of each side: bf16 as hardware multiplies it.
     One,
-    /// Two of the left side by one of the right, which is bf16 already.
+    /// Two of the left side times one of the right, which is already bf16.
     Two,
-    /// Three of the left side by one of the right.
+    /// Three of the left side times one of the right.
     Three,
     /// Two of each side, without the product of the small ones: three products.
     Cross,
 }
 
 impl Terms {
-    /// Terms of a number of the left side.
+    /// How many terms a number of the left side has.
     pub(super) fn left(self) -> usize {
         match self {
             Terms::One => 1,
@@ -57,7 +57,7 @@ impl Terms {
         }
     }
 
-    /// Terms of a number of the right side.
+    /// How many terms a number of the right side has.
     pub(super) fn right(self) -> usize {
         match self {
             Terms::Cross => 2,
@@ -80,8 +80,8 @@ impl Terms {
     }
 }
 
-/// Calls `put(number, line)` for each term of up to 32 numbers, zeros behind them: each the nearest to what the
-/// ones before left over, ties to even.
+/// Calls `put(number, line)` for each term of up to 32 numbers, padded with zeros: each term is nearest to
+/// what the earlier ones left over, ties to even.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 #[inline]
 pub(super) fn split_into(values: &[f32], terms: usize, mut put: impl FnMut(usize, Line)) {
@@ -110,7 +110,7 @@ pub(super) fn split_into(values: &[f32], terms: usize, mut put: impl FnMut(usize
     }
 }
 
-/// A part of a matrix of f32 sums, of up to 32 rows and columns, that may be written.
+/// A writable part of a matrix of f32 sums, of up to 32 rows and columns.
 #[derive(Debug)]
 pub(super) struct Sums<'a> {
     first: *mut f32,
@@ -128,14 +128,14 @@ impl<'a> Sums<'a> {
     /// When the slice is too short, or there are no rows or columns or more than 32.
     pub(super) fn of(out: &'a mut [f32], stride: usize, [rows, columns]: [usize; 2]) -> Sums<'a> {
         assert!((rows - 1) * stride + columns <= out.len() && columns <= stride);
-        // SAFETY: the rows lie inside the slice, which is borrowed.
+        // SAFETY: the rows are inside the slice, which is borrowed.
         unsafe { Sums::at(out.as_mut_ptr(), stride, [rows, columns]) }
     }
 
     /// `[rows, columns]` at a place, `stride` numbers from row to row.
     ///
     /// # Safety
-    /// The rows lie in memory that nothing else reads or writes meanwhile.
+    /// The rows are in memory that nothing else reads or writes meanwhile.
     ///
     /// # Panics
     /// When there are no rows or columns, or more than 32.
@@ -144,10 +144,10 @@ impl<'a> Sums<'a> {
         Sums { first, stride, rows, columns, borrowed: PhantomData }
     }
 
-    /// Copies the rows to another place, or from it.
+    /// Copies the rows to another place, or back.
     fn copy(&self, other: &Sums, back: bool) {
         for row in 0..self.rows {
-            // SAFETY: rows of both parts, which are borrowed apart from one another.
+            // SAFETY: rows of both parts, which are disjoint borrows.
             unsafe {
                 let (own, theirs) = (self.first.add(row * self.stride), other.first.add(row * other.stride));
                 let (from, to) = if back { (theirs, own) } else { (own, theirs) };
@@ -157,18 +157,18 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// A thread's readiness to multiply; lets go of the tile registers at its end.
+/// A thread's readiness to multiply; releases the tile registers at its end.
 pub(in crate::cpu) struct Multiplier {
     products: Bf16Instructions,
 }
 
 impl Multiplier {
-    /// Readies this thread. None where the processor has no products of bf16 numbers.
+    /// Prepares this thread. None if the processor has no products of bf16 numbers.
     pub(super) fn new(products: Bf16Instructions) -> Option<Multiplier> {
         match products {
             Bf16Instructions::F32 => return None,
             Bf16Instructions::Avx512Bf16 => {}
-            // SAFETY: `Bf16Instructions::Amx` exists where the processor and the kernel let tiles be used.
+            // SAFETY: `Bf16Instructions::Amx` only exists if the processor and the kernel allow tiles.
             Bf16Instructions::Amx => unsafe { amx::configure() },
         }
         Some(Multiplier { products })
@@ -177,7 +177,7 @@ impl Multiplier {
     /// `out (+)= strip panel`.
     ///
     /// # Panics
-    /// When the sides are not packed for these terms and one another.
+    /// When the sides are not packed for these terms and for each other.
     pub(super) fn multiply(&self, terms: Terms, [strip, panel]: [&[Line]; 2], out: Sums, add: bool) {
         let steps = strip.len() / (SIDE * terms.left());
         assert!(
@@ -187,8 +187,8 @@ impl Multiplier {
             "both sides have {steps} steps of {terms:?}"
         );
         let multiply = |out: &Sums| {
-            // SAFETY: the sides have as many lines as the steps read, the part is of 32 by 32 and may be written,
-            // and `new` has made sure of the instructions.
+            // SAFETY: the sides have as many lines as the steps read, the part is 32 by 32 and writable, and
+            // `new` has checked that the instructions are available.
             unsafe {
                 match self.products {
                     Bf16Instructions::Amx => {
@@ -224,8 +224,8 @@ impl Drop for Multiplier {
 mod tests {
     use super::*;
 
-    /// Memory between two pages that may not be touched; what is taken ends at the second one, or begins at the
-    /// first.
+    /// Memory between two pages that must not be touched; what is taken ends at the second one, or begins at
+    /// the first.
     struct Guarded {
         start: *mut u8,
         bytes: usize,
@@ -237,7 +237,7 @@ mod tests {
         fn new(bytes: usize) -> Guarded {
             let bytes = bytes.next_multiple_of(PAGE);
             let (how, open) = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, libc::PROT_READ | libc::PROT_WRITE);
-            // SAFETY: a mapping of its own, of which the pages between the first and the last are opened.
+            // SAFETY: a separate mapping, of which the pages between the first and the last are opened.
             let start = unsafe {
                 let all = libc::mmap(std::ptr::null_mut(), bytes + 2 * PAGE, libc::PROT_NONE, how, -1, 0);
                 assert_ne!(all, libc::MAP_FAILED);
@@ -256,7 +256,8 @@ mod tests {
         }
     }
 
-    /// No instruction reads or writes beyond its sides and its sums: what it would touch there ends the test.
+    /// No instruction reads or writes beyond its sides and its sums: touching anything there would end the
+    /// test.
     #[test]
     fn nothing_beyond_the_sides_is_touched() {
         for products in Bf16Instructions::here() {

@@ -13,7 +13,7 @@ const TILE: usize = 16;
 /// Bytes of a line.
 const LINE: usize = size_of::<Line>();
 
-/// Up to 32 columns in bf16 terms: of each step of 32 inner numbers, and each term, two tiles of 16 columns.
+/// Up to 32 columns in bf16 terms: for each step of 32 inner numbers, and each term, two tiles of 16 columns.
 /// Line `r` of a tile holds the inner numbers `2r` and `2r + 1` of every column.
 pub(super) type Panel = [Line];
 
@@ -42,7 +42,7 @@ impl Panels {
         for (number, tile) in (0..count).step_by(TILE).enumerate() {
             let rows = rows.start + tile..rows.start + (tile + TILE).min(count);
             let (here, panel) = (rows.len(), &mut lines[number / 2 * *panel..][..*panel]);
-            // Whole lines of bf16 numbers are read where they lie.
+            // Whole lines of bf16 numbers are read in place.
             if weight.format == Format::bf16() && terms == 1 && width.is_multiple_of(SIDE) {
                 turn_into(weight.rows(rows), here, panel, number % 2);
             } else {
@@ -75,9 +75,8 @@ impl Panels {
         self.begin(width, count, terms);
         let panel = self.panel;
         let rows = self.rows.split(x, [count, width], stride, terms);
-        let line = |row: usize, step: usize, term: usize| match row < count {
-            true => rows[(row * width.div_ceil(SIDE) + step) * terms + term],
-            false => Line::ZERO,
+        let line = |row: usize, step: usize, term: usize| {
+            if row < count { rows[(row * width.div_ceil(SIDE) + step) * terms + term] } else { Line::ZERO }
         };
         let lines = &mut self.lines;
         vectorised(
@@ -136,7 +135,7 @@ impl Rows {
         self.values = values;
     }
 
-    /// Rows of bf16 numbers; further terms are zero.
+    /// Rows of bf16 numbers; additional terms are zero.
     fn copy(&mut self, bytes: &[u8], width: usize, terms: usize) {
         self.lines.clear();
         for row in bytes.chunks_exact(2 * width) {
@@ -156,7 +155,8 @@ impl Rows {
         self.lines.resize(count * width.div_ceil(SIDE) * terms, Line::ZERO);
         let rows = (0..count).map(|row| &x[row * stride..][..width]);
         for (x, lines) in rows.zip(self.lines.chunks_exact_mut(width.div_ceil(SIDE) * terms)) {
-            // SAFETY: sides are packed where `Bf16Instructions` is not F32, which has these instructions.
+            // SAFETY: sides are only packed if `Bf16Instructions` is not F32, so these instructions are
+            // available.
             unsafe { split_row(x, terms, lines) };
         }
         &self.lines
@@ -171,9 +171,9 @@ fn split_row(x: &[f32], terms: usize, lines: &mut [Line]) {
     }
 }
 
-/// Lines as the bytes that they are.
+/// Lines as bytes.
 fn bytes(lines: &[Line]) -> &[u8] {
-    // SAFETY: a line is 64 bytes, and nothing between them.
+    // SAFETY: a line is 64 bytes, without padding.
     unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), size_of_val(lines)) }
 }
 
@@ -181,17 +181,20 @@ fn bytes(lines: &[Line]) -> &[u8] {
 fn turn_into(rows: &[u8], count: usize, panel: &mut Panel, tile: usize) {
     let row_bytes = rows.len() / count;
     for n in 0..row_bytes / LINE {
-        let column = |row: usize| match row < count {
-            true => rows[row * row_bytes + n * LINE..].first_chunk().expect("a row is whole lines"),
-            false => &[0; LINE],
+        let column = |row: usize| {
+            if row < count {
+                rows[row * row_bytes + n * LINE..].first_chunk().expect("a row is whole lines")
+            } else {
+                &[0; LINE]
+            }
         };
         let turned = &mut panel[n * SIDE + tile * TILE..][..TILE];
-        // SAFETY: who packs panels has AVX-512: `Bf16Instructions` is not F32.
+        // SAFETY: panels are only packed with AVX-512: `Bf16Instructions` is not F32.
         unsafe { turn(std::array::from_fn(column), turned.try_into().expect("16 lines")) };
     }
 }
 
-/// Turns 16 columns, each of 16 pairs, into 16 lines, each of a pair of every column: a transposition of 16
+/// Turns 16 columns of 16 pairs each into 16 lines, each with one pair of every column: a transposition of 16
 /// by 16 numbers of 32 bits.
 #[target_feature(enable = "avx512f")]
 fn turn(columns: [&[u8; LINE]; TILE], lines: &mut [Line; TILE]) {

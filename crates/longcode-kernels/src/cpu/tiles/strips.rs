@@ -8,7 +8,7 @@ use super::{Line, SIDE, split_into};
 
 /// Rows in strips of 32, in bf16 terms.
 ///
-/// Of a strip, each step of 32 inner numbers has 32 lines of each term, one a row: two tiles.
+/// In a strip, each step of 32 inner numbers has 32 lines of each term, one for each row: two tiles.
 #[derive(Debug, Default)]
 pub(crate) struct Strips {
     lines: Vec<Line>,
@@ -41,7 +41,7 @@ impl Strips {
         (self.terms, self.rows, self.steps) = (terms, rows, steps);
     }
 
-    /// Room for one strip of rows of `width` numbers, to be written.
+    /// Room for one strip of rows of `width` numbers, to be filled.
     pub(crate) fn strip_of(&mut self, rows: usize, width: usize, terms: usize) -> &mut [Line] {
         let steps = width.div_ceil(SIDE);
         self.lines.resize(steps * terms * SIDE, Line::ZERO);
@@ -55,17 +55,17 @@ impl Strips {
         &self.lines[number * strip..][..strip]
     }
 
-    /// Rows of the matrix.
+    /// How many rows the matrix has.
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Terms of a number.
+    /// How many terms a number has.
     pub(crate) fn terms(&self) -> usize {
         self.terms
     }
 
-    /// Steps of inner numbers.
+    /// How many steps of inner numbers there are.
     pub(crate) fn steps(&self) -> usize {
         self.steps
     }
@@ -77,11 +77,11 @@ impl Strips {
     }
 }
 
-/// Packs up to 32 rows. Rows behind them keep what they hold: no row of the product reads them.
+/// Packs up to 32 rows. Later rows keep their contents: no row of the product reads them.
 fn pack_strip(strip: &mut [Line], x: &[f32], width: usize, terms: usize) {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
     fn pack(strip: &mut [Line], x: &[f32], width: usize, terms: usize) {
-        // Step by step, so that lines are written one behind the other.
+        // Step by step, so that lines are written in order.
         for (step, strip) in strip.chunks_exact_mut(terms * SIDE).enumerate() {
             let inner = step * SIDE..((step + 1) * SIDE).min(width);
             for (row, x) in x.chunks_exact(width).enumerate() {
@@ -89,6 +89,6 @@ fn pack_strip(strip: &mut [Line], x: &[f32], width: usize, terms: usize) {
             }
         }
     }
-    // SAFETY: sides are packed where `Bf16Instructions` is not F32, which has these instructions.
+    // SAFETY: sides are only packed if `Bf16Instructions` is not F32, so these instructions are available.
     unsafe { pack(strip, x, width, terms) }
 }

@@ -1,4 +1,4 @@
-//! What of a generated text counts, and its outcome.
+//! The part of a generated text that counts, and its outcome.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,15 +6,15 @@ use crate::task::similarity::{difflib_percent, indel_percent};
 use crate::task::{Span, python};
 use longcode_text::{Ended, Generation};
 
-/// What an answer is held to.
+/// The expected answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::task) struct Reference {
     pub answers: Vec<String>,
-    /// Tokens left out of the middle of the prompt.
+    /// Tokens left out from the middle of the prompt.
     pub truncated_tokens: usize,
 }
 
-/// What is stored of a record.
+/// What is stored for a record.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::task) struct Outcome {
     pub bucket: Span,
@@ -24,11 +24,11 @@ pub(in crate::task) struct Outcome {
     /// The line of the text that counts.
     line: String,
     answers: Vec<String>,
-    /// Percent; the best over the answers, as the next two.
+    /// In percent; the best over the answers, like the next two.
     pub edit_similarity: f64,
-    /// Percent.
+    /// In percent.
     pub indel_similarity: f64,
-    /// Equal apart from white space.
+    /// Whether it is equal apart from white space.
     pub exact_match: bool,
 }
 
@@ -53,13 +53,13 @@ impl Outcome {
     }
 }
 
-/// LongBench's rule: the first line after leading newlines in which there is no backtick, `#` or `//`;
-/// empty if there is none.
+/// LongBench's rule: the first line after leading newlines without a backtick, `#` or `//`; empty if there is
+/// none.
 fn line_of_code(text: &str) -> &str {
     text.trim_start_matches('\n').split('\n').find(|line| is_code(line)).unwrap_or_default()
 }
 
-/// Whether the line that counts is there to its end, so that going on would change nothing.
+/// Whether the line that counts is complete, so that more text would change nothing.
 pub(super) fn has_line_of_code(text: &str) -> bool {
     let whole = text.trim_start_matches('\n').rsplit_once('\n').map(|(whole, _)| whole);
     whole.is_some_and(|whole| whole.split('\n').any(is_code))
@@ -101,7 +101,7 @@ mod tests {
         {
             assert_eq!(has_line_of_code(text), stops, "{text:?}");
         }
-        // LongBench takes an empty line after one that is no code.
+        // LongBench takes an empty line after one that is not code.
         assert!(has_line_of_code("# a\n\n") && line_of_code("# a\n\nx").is_empty());
     }
 

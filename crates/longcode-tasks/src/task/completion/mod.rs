@@ -1,4 +1,4 @@
-//! `completion`: the next line of long code, as LongBench asks for it and scores it (`docs/tasks.md`,
+//! `completion`: the next line of long code, with LongBench's prompts and scores (`docs/tasks.md`,
 //! "completion"; Table 6 of the paper).
 
 mod answer;
@@ -22,31 +22,32 @@ use answer::{Outcome, Reference, has_line_of_code};
 use longcode_base::error::{Error, ErrorKind, Result, refuse_zeros};
 use longcode_text::{Limits, PromptFormatter, TextSide};
 
-/// What follows every title.
+/// Suffix of every title.
 const OVER: &str = ", by the length of the record in words";
 
 /// Records with `context`, `answers`, `length` and, for RepoBench-P, `input`; greedy, and the first line of
 /// code counts. Figures are means over records, in percent: `edit_similarity` is LongBench's (difflib),
-/// `indel_similarity` the same over the Levenshtein library, `truncated` the share of prompts cut.
+/// `indel_similarity` the same with the Levenshtein library, `truncated` the share of prompts that were cut.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Completion {
-    /// `lcc`, `repobench-p`, or `chat`: the one of them that fits the record, in the model's chat template.
+    /// `lcc`, `repobench-p`, or `chat`: whichever of these fits the record, in the model's chat template.
     pub prompt: Wording,
-    /// The longest prompt in the model's tokens, without what a chat template adds; of longer ones the middle is left out. It has no default: a
-    /// model's training length would leave out what is to be tested.
+    /// The longest prompt in the model's tokens, without what a chat template adds; the middle of longer ones
+    /// is left out. It has no default: a model's training length would leave out what is to be tested.
     pub limit: usize,
-    /// Most tokens that are generated: LongBench's.
+    /// Most tokens that are generated: as in LongBench.
     #[serde(default = "number::<64>")]
     pub max_new_tokens: usize,
-    /// Where the buckets begin, by the records' `length` (white-space words in LongBench); the last is open.
+    /// Lower edges of the buckets, by the records' `length` (white-space words in LongBench); the last is
+    /// open.
     #[serde(default = "default_buckets")]
     pub(super) buckets: Buckets,
     /// Records of each bucket.
     pub samples: usize,
 }
 
-/// What LongBench-E reports.
+/// The buckets that LongBench-E reports.
 fn default_buckets() -> Buckets {
     Buckets(vec![0, 4000, 8000])
 }
@@ -55,7 +56,7 @@ fn default_buckets() -> Buckets {
 struct Question<'a> {
     record: &'a Record,
     context: &'a str,
-    /// The file to complete, where the context is other files.
+    /// The file to complete, if the context is other files.
     input: Option<&'a str>,
     answers: Vec<String>,
     length: usize,
@@ -131,7 +132,7 @@ impl Prompts for Completion {
 }
 
 impl Completion {
-    /// What a record asks.
+    /// The question of a record.
     ///
     /// # Errors
     /// [`ErrorKind::Dataset`], naming file, line and field.

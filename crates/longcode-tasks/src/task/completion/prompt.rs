@@ -7,7 +7,7 @@ use longcode_text::PromptStyle;
 const INSTRUCTION: &str = "Please complete the code given below. \n";
 const QUESTION: &str = "Next line of code:\n";
 
-/// Whose prompt. Written `lcc`, `repobench-p`, `chat`.
+/// Which prompt. Written `lcc`, `repobench-p`, `chat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Wording {
@@ -15,7 +15,8 @@ pub(crate) enum Wording {
     Lcc,
     /// Code of other files, the record's `context`, and the file to complete, its `input`.
     RepobenchP,
-    /// The one or, for records with an `input`, the other, put to an instruct model in its chat template.
+    /// The first or, for records with an `input`, the second, given to an instruct model in its chat
+    /// template.
     Chat,
 }
 
@@ -28,13 +29,13 @@ impl Wording {
     }
 }
 
-/// The whole prompt. `input`: empty for LCC.
+/// The whole prompt. `input` is empty for LCC.
 pub(super) fn whole(context: &str, input: &str) -> String {
     format!("{INSTRUCTION}{context}{input}{QUESTION}")
 }
 
-/// Where the files of a prompt of several begin, as far as it can be told from its text: at a line that
-/// names a file's path (`# Path: a/b.py`, `// Path: a/B.java`), and at the file to complete.
+/// Where the files of a prompt of several begin, as far as its text shows: at a line that names a file's path
+/// (`# Path: a/b.py`, `// Path: a/B.java`), and at the file to complete.
 pub(super) fn file_starts(prompt: &str, input: &str) -> Vec<usize> {
     let mut at = 0;
     let mut starts = Vec::new();

@@ -1,4 +1,4 @@
-//! How far back stands what a token could be copied or known from.
+//! How far back the source is that a token could be copied or known from.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::task::{Back, By, Sample, Span};
 use longcode_structure::{Identifier, identifiers};
 use longcode_text::{TokenScores, Tokens};
 
-/// Where the groups of distances begin by default, and double from there on.
+/// The first edges of the groups of distances by default; they double from there on.
 const FIRST_EDGES: [usize; 2] = [1, 128];
 
 /// Edges of the groups of distances: 1, 128, doubled up to `longest`, and the trained length.
@@ -22,23 +22,23 @@ pub(super) fn default_edges(longest: usize, trained_length: usize) -> Vec<usize>
     edges
 }
 
-/// What is stored of a document's tokens at the positions from `from` on, by how far back something stands.
+/// What is stored for a document's tokens at the positions from `from` on, by the distance to a source.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Distances {
     from: usize,
     /// Edges of the groups, tokens; the last group has no end.
     edges: Vec<usize>,
-    /// By the distance at which the same pair of tokens last stood.
+    /// By the distance to the last occurrence of the same pair of tokens.
     copy: Parts,
-    /// At identifiers, by the distance to their last use; none of a text in no known language.
+    /// At identifiers, by the distance to their last use; none for a text in an unknown language.
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<Parts>,
-    /// At names that a function, method or class defined earlier bears, by the distance to that definition.
+    /// At names of functions, methods or classes defined earlier, by the distance to that definition.
     #[serde(skip_serializing_if = "Option::is_none")]
     definition: Option<Parts>,
 }
 
-/// Sums over the groups: those that are new, those at each distance, and the others.
+/// Sums over the groups: new ones, those at each distance, and the others.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Parts {
     tokens: Vec<usize>,
@@ -49,7 +49,7 @@ struct Parts {
 }
 
 impl Distances {
-    /// Of a document's scores; none where it does not reach `from`.
+    /// From a document's scores; none if it does not reach `from`.
     pub(super) fn of(sample: &Sample, scores: &TokenScores, from: usize, edges: Vec<usize>) -> Option<Self> {
         let tokens = &sample.tokens;
         let from = from.max(1);
@@ -106,7 +106,7 @@ impl Parts {
         for token in tokens {
             let group = match back(token) {
                 Place::New => 0,
-                // A distance below the first edge is none that was asked for.
+                // A distance below the first edge was not asked for.
                 Place::At(distance) if distance < edges[0] => count - 1,
                 Place::At(distance) => edges.partition_point(|&edge| edge <= distance),
                 Place::Nowhere => count - 1,
@@ -125,18 +125,18 @@ impl Parts {
     }
 }
 
-/// Where something stands.
+/// Where a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// Nowhere before: this is the first.
+    /// There is none: this is the first occurrence.
     New,
-    /// So many tokens back.
+    /// This many tokens back.
     At(usize),
     /// There is nothing to look for.
     Nowhere,
 }
 
-/// For each token, how far back the same token last stood behind the same one; none where it never did.
+/// For each token, how far back the same token last followed the same one; none if it never did.
 fn copies(ids: &[u32]) -> Vec<Option<usize>> {
     let mut last: HashMap<[u32; 2], usize> = HashMap::new();
     let mut back = vec![None; ids.len()];
@@ -147,11 +147,11 @@ fn copies(ids: &[u32]) -> Vec<Option<usize>> {
     back
 }
 
-/// What is known of each token of a text by the identifiers in it.
+/// What the identifiers in a text say about each token.
 struct Uses {
-    /// At the token that an identifier begins in: where it last began.
+    /// At the token in which an identifier begins: where it last began.
     last_use: Vec<Place>,
-    /// At the token that a defined name begins in: where its definition has it.
+    /// At the token in which a defined name begins: where its definition has it.
     definition: Vec<Place>,
 }
 
@@ -164,7 +164,7 @@ impl Uses {
         let mut taken = None;
         for Identifier { name, at, defines } in names {
             let Some(token) = token_of(tokens, *at) else { continue };
-            // Of several identifiers that begin in one token the first decides.
+            // If several identifiers begin in one token, the first decides.
             let first = taken.replace(token) != Some(token);
             let seen = last.insert(name, token).filter(|&seen| seen < token);
             if first {
@@ -185,7 +185,7 @@ impl Uses {
 fn token_of(tokens: &Tokens, byte: usize) -> Option<usize> {
     let after = tokens.offsets.partition_point(|&(start, _)| start <= byte);
     let holds = |&token: &usize| (tokens.offsets[token].0..tokens.offsets[token].1).contains(&byte);
-    // A token or two may lie between: special ones, and those that share a character.
+    // A token or two may be between: special ones, and those that share a character.
     (after.saturating_sub(4)..after).find(holds)
 }
 
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(back, [None, None, None, None, Some(3), None, None, Some(3)]);
     }
 
-    /// One token a character.
+    /// One token for each character.
     fn sample(text: &str) -> Sample {
         let tokens = Tokens {
             ids: text.bytes().map(u32::from).collect(),

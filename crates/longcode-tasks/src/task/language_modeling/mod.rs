@@ -1,5 +1,6 @@
-//! `language_modeling`: per-token loss of long documents, by document length, by position, and by how far back
-//! stands what a token could be known from (`docs/tasks.md`, "language_modeling"; Tables 4 and 5 of the paper).
+//! `language_modeling`: per-token loss of long documents, by document length, by position, and by the
+//! distance to what a token could be known from (`docs/tasks.md`, "language_modeling"; Tables 4 and 5 of the
+//! paper).
 
 mod distance;
 
@@ -17,7 +18,7 @@ use crate::dataset::{Dataset, Record};
 use longcode_base::error::{Error, ErrorKind, Result, refuse};
 use longcode_text::{TextSide, TokenScores, Tokenizer};
 
-/// Width of the bins that losses are stored in, tokens; bucket edges divide bins further.
+/// Width in tokens of the bins in which losses are stored; bucket edges divide bins further.
 const BIN: usize = 128;
 
 /// Documents tokenized at a time while buckets fill.
@@ -60,32 +61,32 @@ const METRICS: &[Metric] = &[
 /// The loss of a model that guesses evenly among 22,000 tokens, nats a token.
 const GUESSING: f64 = 10.0;
 
-/// A group's losses over all tokens of its document: what it contributes to the mean.
+/// A group's losses divided by all tokens of its document: what it contributes to the mean.
 const LOSS_PART: &str = "loss_part";
 
-/// A group's tokens over all tokens of its document.
+/// A group's tokens divided by all tokens of its document.
 const SHARE: &str = "share";
 
-/// One causal pass a document, BOS if the tokenizer has one and no EOS, loss at every predicted token.
+/// One causal pass for each document, BOS if the tokenizer has one and no EOS, loss at every predicted token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LanguageModeling {
     /// Edges of the document buckets, in the model's tokens, half-open.
     pub buckets: Vec<usize>,
-    /// Edges of the groups of positions; the buckets' where not given.
+    /// Edges of the groups of positions; by default the buckets'.
     pub positions: Option<Vec<usize>>,
     /// Documents of each bucket.
     pub samples: usize,
-    /// Also score the last so many tokens of each document by themselves (2048 in Table 5).
+    /// Also score the last tokens of each document separately, this many (2048 in Table 5).
     pub last: Option<usize>,
-    /// The first position that counts where losses are told apart by distance; the trained length where not given.
+    /// The first position that counts when losses are divided by distance; by default the trained length.
     pub from: Option<usize>,
-    /// Edges of the groups of distances, tokens; 1, 128, doubled from there on, and the trained length where not
-    /// given.
+    /// Edges of the groups of distances, tokens; by default 1, 128, doubled from there on, and the trained
+    /// length.
     pub copies: Option<Vec<usize>>,
 }
 
-/// What is stored of a document.
+/// What is stored for a document.
 #[derive(Debug, Serialize, Deserialize)]
 struct Outcome {
     bucket: [usize; 2],
@@ -97,14 +98,14 @@ struct Outcome {
     nll: Vec<f64>,
     /// Tokens predicted right in each bin.
     correct: Vec<usize>,
-    /// Whether the losses at a position are those of a document that ends there.
+    /// Whether the losses at a position equal those of a document that ends there.
     by_position: bool,
-    /// Bytes of the predicted text; none in results of old.
+    /// Bytes of the predicted text; none in old results.
     bytes: Option<usize>,
-    /// The same over the last tokens alone, where asked for.
+    /// The same over only the last tokens, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<Sums>,
-    /// By how far back stands what tokens could be known from.
+    /// By the distance to what tokens could be known from.
     #[serde(skip_serializing_if = "Option::is_none")]
     distances: Option<Distances>,
 }
@@ -230,7 +231,7 @@ impl Task for LanguageModeling {
     }
 }
 
-/// What the tokens from a position on say, all and by distance.
+/// Measures of the tokens from a position on, all and by distance.
 fn distance_measures(distances: &Distances) -> Vec<Measure> {
     let measure = |group, metric, numerator, denominator| Measure { group, metric, numerator, denominator };
     let total = distances.total();
@@ -260,8 +261,8 @@ impl LanguageModeling {
         self.positions.as_ref().unwrap_or(&self.buckets)
     }
 
-    /// A record's length in tokens, its sample and the number of its bucket; no sample where it falls in no bucket or
-    /// has nothing to predict.
+    /// A record's length in tokens, its sample and the number of its bucket; no sample if no bucket takes it
+    /// or it has nothing to predict.
     fn sample(&self, record: &Record, tokenizer: &Tokenizer) -> Result<(usize, Option<(usize, Sample)>)> {
         let text = record.text("text")?;
         let tokens = tokenizer.encode(text).map_err(|e| e.at(&record.origin))?;
@@ -299,7 +300,7 @@ impl LanguageModeling {
     fn sums(&self, sample: &Sample, scores: &TokenScores, by_position: bool) -> Outcome {
         let length = sample.tokens.ids.len();
         let edges = self.edges(length);
-        // The prediction at index t is of the token at position t + 1; position 0 is never predicted.
+        // The prediction at index t is for the token at position t + 1; position 0 is never predicted.
         let bins: Vec<Sums> = edges
             .windows(2)
             .map(|edge| edge[0].max(1) - 1..edge[1] - 1)
@@ -344,12 +345,13 @@ fn spans(edges: &[usize]) -> Vec<Span> {
 }
 
 impl Outcome {
-    /// Refuses sums that are not between the edges.
+    /// Refuses sums that do not match the edges.
     fn check(&self) -> std::result::Result<(), &'static str> {
         let bins = self.edges.len().saturating_sub(1);
-        match self.edges.is_sorted() && [self.nll.len(), self.correct.len()] == [bins; 2] {
-            true => Ok(()),
-            false => Err("there is not one sum between each two of the rising edges"),
+        if self.edges.is_sorted() && [self.nll.len(), self.correct.len()] == [bins; 2] {
+            Ok(())
+        } else {
+            Err("there is not one sum between each two of the rising edges")
         }
     }
 

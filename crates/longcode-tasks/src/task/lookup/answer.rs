@@ -9,9 +9,9 @@ use longcode_text::Tokenizer;
 
 const THREE_DIGITS: RangeInclusive<i64> = 100..=999;
 
-/// The numbers of three digits whose answers have the commonest number of tokens, in order: sums over the
-/// tokens of answers can then be compared. Answers have few tokens, so that hundreds of numbers are alike
-/// in any vocabulary.
+/// The three-digit numbers whose answers have the most common number of tokens, in order: sums over the
+/// tokens of answers can then be compared. Answers have few tokens, so that hundreds of numbers agree in any
+/// vocabulary.
 ///
 /// # Errors
 /// [`longcode_base::error::ErrorKind::Tokenizer`] when an answer cannot be tokenized.

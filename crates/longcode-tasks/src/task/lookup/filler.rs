@@ -11,7 +11,7 @@ use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_structure::{Region, RegionKind, Source, Unit, parses, regions};
 use longcode_text::Tokenizer;
 
-/// Tokens of the longest function that is taken: with longer ones, lengths and depths would be met less
+/// Tokens of the longest function that is used: with longer ones, lengths and depths would be matched less
 /// closely.
 const LONGEST: usize = 256;
 
@@ -21,7 +21,7 @@ const CHOICE: usize = 16;
 /// Records parsed at a time.
 const PARSE: usize = 64;
 
-/// Functions of a data set's records in an order that the seed gives, no two of one name.
+/// Functions of a data set's records in an order given by the seed, no two with the same name.
 pub(super) struct Pool(Vec<Piece>);
 
 impl Pool {
@@ -62,8 +62,7 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Those to choose from for a prompt of `length` tokens; they do not depend on what other lengths
-    /// there are.
+    /// The functions to choose from for a prompt of `length` tokens; they do not depend on the other lengths.
     pub(super) fn choice(&self, length: usize) -> &[Piece] {
         let mut tokens = 0;
         let last = self.0.iter().position(|piece| {
@@ -78,7 +77,7 @@ fn enough(length: usize) -> usize {
     CHOICE.saturating_mul(length)
 }
 
-/// The functions of a record that stand by themselves, with their names.
+/// The functions of a record that can stand alone, with their names.
 fn functions(
     record: &Record,
     language: PromptLanguage,
@@ -104,11 +103,11 @@ fn functions(
     Ok(found)
 }
 
-/// A function's text as if it stood in no class: from its first line of code, or of a Java comment about it,
-/// with the indentation of that line taken off every line.
+/// A function's text as if it were in no class: from its first line of code, or of a Java comment about it,
+/// with the indentation of that line removed from every line.
 ///
-/// A region may begin at the function's own first byte, behind the indentation of its line, or right behind
-/// other code, whose comment then is its first line.
+/// A region may begin at the function's own first byte, after the indentation of its line, or directly after
+/// other code, whose comment is then its first line.
 fn unindented(text: &str, function: &Region, language: PromptLanguage) -> String {
     let line = text[..function.start].rfind('\n').map_or(0, |end| end + 1);
     let behind_code = !text[line..function.start].trim().is_empty();
@@ -147,7 +146,7 @@ fn has_body(definition: &str, language: PromptLanguage) -> bool {
     language == PromptLanguage::Python || definition.ends_with('}')
 }
 
-/// Whether a class of the file has the function's name: it would be no function elsewhere.
+/// Whether a class of the file has the function's name: elsewhere it would not be a function.
 fn is_constructor(function: &Region, regions: &[Region]) -> bool {
     regions.iter().any(|region| region.kind == RegionKind::Class && region.name == function.name)
 }
@@ -179,7 +178,7 @@ mod tests {
         );
     }
 
-    /// The region of the first begins behind the indentation of its line.
+    /// The region of the first begins after the indentation of its line.
     #[test]
     fn a_method_right_after_the_header_stands_by_itself() {
         let class = "class C(A):\n    @classmethod\n    def f(cls):\n        return 1  # one\n\n    def g(self):\n        pass\n";

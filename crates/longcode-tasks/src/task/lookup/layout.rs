@@ -1,4 +1,4 @@
-//! How definitions and the question about one of them are put together into a source file.
+//! How definitions and a question about one of them are assembled into a source file.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use longcode_base::error::Result;
 use longcode_structure::Language;
 use longcode_text::Tokenizer;
 
-/// What functions and question are written in. Written `python`, `java`.
+/// The language of functions and question. Written `python`, `java`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PromptLanguage {
@@ -34,19 +34,19 @@ impl fmt::Display for PromptLanguage {
     }
 }
 
-/// What the answer stands behind.
+/// What comes directly before the answer.
 pub(super) const EQUALS: &str = "==";
 
-/// A definition as it stands in a prompt, with the blank lines after it.
+/// A definition as in a prompt, with the blank lines after it.
 #[derive(Debug)]
 pub(super) struct Piece {
     pub text: String,
-    /// What it adds to the tokens of a prompt, but for what the tokenizer joins across its ends.
+    /// How many tokens it adds to a prompt, apart from what the tokenizer joins across its ends.
     pub tokens: usize,
 }
 
 impl Piece {
-    /// Of a definition that is not indented.
+    /// A piece from a definition that is not indented.
     ///
     /// # Errors
     /// [`longcode_base::error::ErrorKind::Tokenizer`] when it cannot be tokenized.
@@ -59,7 +59,7 @@ impl Piece {
     }
 }
 
-/// What stands before the definitions.
+/// What precedes the definitions.
 pub(super) fn opening(language: PromptLanguage) -> &'static str {
     match language {
         PromptLanguage::Python => "",
@@ -67,8 +67,8 @@ pub(super) fn opening(language: PromptLanguage) -> &'static str {
     }
 }
 
-/// What stands after the definitions, up to where the answer goes. Most tokenizers join a space to the
-/// number after it, so that the space belongs to the answer.
+/// What follows the definitions, up to where the answer goes. Most tokenizers join a space to the number
+/// after it, so that the space belongs to the answer.
 pub(super) fn question(needles: &Needles, language: PromptLanguage) -> String {
     let call = needles.call(language);
     match language {
@@ -77,12 +77,12 @@ pub(super) fn question(needles: &Needles, language: PromptLanguage) -> String {
     }
 }
 
-/// What follows the question where the function returns this.
+/// The answer if the function returns this.
 pub(super) fn answer(returns: i64) -> String {
     format!(" {returns}")
 }
 
-/// A source file of this definition alone.
+/// A source file with only this definition.
 pub(super) fn module(definition: &str, language: PromptLanguage) -> String {
     let closing = match language {
         PromptLanguage::Python => "",

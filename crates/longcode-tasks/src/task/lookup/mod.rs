@@ -21,8 +21,8 @@
 //! assert scale_values_42() ==             the prompt ends here; " 481" is right
 //! ```
 //!
-//! Every generated function returns something else, so that the answer tells which one was read. With
-//! `body = "arithmetic"` it must be computed as well:
+//! Every generated function returns something else, so that the answer shows which one was read. With `body =
+//! "arithmetic"` it must be computed as well:
 //!
 //! ```text
 //! def scale_values_42(a, b):
@@ -33,7 +33,7 @@
 //! ```
 //!
 //! With two hops the asked function returns what another one does, which is one of the needles. With constant
-//! bodies the distractors then do too, as far as there are others to call, and fewer different numbers are
+//! bodies the distractors then do so too, as far as there are others to call, and fewer different numbers are
 //! returned than there are needles.
 
 mod answer;
@@ -64,33 +64,33 @@ use crate::dataset::Dataset;
 use longcode_base::error::{Error, ErrorKind, Result, refuse, refuse_zeros};
 use longcode_text::{Limits, TextSide};
 
-/// More generated functions than this could hardly be told apart by what they return.
+/// More generated functions than this could hardly have different return values.
 const MOST_NEEDLES: usize = 64;
 
-/// What follows every title.
+/// Suffix of every title.
 const OVER: &str = ", by the length of the prompt in tokens";
 
 /// Prompts of generated functions among real ones, over a grid of lengths and depths.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Lookup {
-    /// Tokens of a prompt at most; it falls short by less than one more real function.
+    /// Most tokens of a prompt; it has fewer by less than one more real function.
     #[serde(deserialize_with = "one_or_more")]
     pub length: Vec<usize>,
-    /// Where the asked function stands, in percent of the tokens of the other functions.
+    /// Where the asked function is, in percent of the tokens of the other functions.
     #[serde(deserialize_with = "one_or_more")]
     pub depth: Vec<u8>,
-    /// Samples of each length and depth.
+    /// Samples for each length and depth.
     pub samples: usize,
     /// Generated functions in all: the asked one, those that it calls, distractors, others.
     pub needles: usize,
-    /// Those whose name differs from the asked one's only in its number.
+    /// How many have a name that differs from the asked one's only in its number.
     pub distractors: usize,
     /// Functions that must be read for the answer: with 2, the asked one calls another.
     pub hops: usize,
     /// What the generated functions return.
     pub body: Body,
-    /// What the functions are written in; the data set must have some of it.
+    /// The language of the functions; the data set must have some of it.
     pub language: PromptLanguage,
     /// Most tokens that are generated.
     pub max_new_tokens: usize,
@@ -205,7 +205,7 @@ impl Prompts for Lookup {
 }
 
 impl Lookup {
-    /// A sample of a field of the grid; it does not depend on what else the grid holds.
+    /// A sample of a cell of the grid; it does not depend on the other cells.
     fn sample(&self, recipe: &Recipe, depth: u8, number: usize, seed: u64) -> Result<Sample> {
         let mut rng = generator([seed, recipe.length as u64, depth.into(), number as u64]);
         let needles = Needles::generate(self, recipe.answers, &mut rng);
@@ -226,7 +226,7 @@ impl Lookup {
         })
     }
 
-    /// An answer's tokens, if as many can be generated.
+    /// An answer's tokens; refuses more than can be generated.
     fn refuse_cut_answer(&self, answer: Vec<u32>) -> Result<Vec<u32>> {
         if answer.len() <= self.max_new_tokens {
             return Ok(answer);
@@ -238,7 +238,7 @@ impl Lookup {
     }
 }
 
-/// A random generator of its own for each list of numbers.
+/// A separate random generator for each list of numbers.
 fn generator(numbers: [u64; 4]) -> ChaCha8Rng {
     let mut seed = [0; 32];
     for (bytes, number) in seed.chunks_exact_mut(8).zip(numbers) {

@@ -1,4 +1,4 @@
-//! Needles: generated functions whose names stand nowhere else, and what each returns.
+//! Needles: generated functions whose names occur nowhere else, and what each returns.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -20,7 +20,7 @@ const NOUNS: [&str; 12] = [
     "values", "weights",
 ];
 
-/// Two digits, so that no name begins another.
+/// Two digits, so that no name is the beginning of another.
 const NUMBERS: RangeInclusive<u8> = 10..=99;
 
 const CONSTANTS: RangeInclusive<i64> = 200..=899;
@@ -34,18 +34,18 @@ const TRIES: usize = 1000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Body {
-    /// A number, or what another function returns: to be found and copied. They take no arguments.
+    /// A number, or what another function returns: to be found and copied. These take no arguments.
     Constant,
-    /// A number, or what another function returns, and a multiple of each of two parameters, added or
-    /// subtracted: to be found and computed.
+    /// A number, or what another function returns, plus or minus a multiple of each of two parameters: to be
+    /// found and computed.
     Arithmetic,
 }
 
 /// The generated functions of one sample. No two return the same unless one returns what the other does, and
-/// no number that is computed with is what one of them returns.
+/// none returns a number that is used in computing.
 #[derive(Debug)]
 pub(super) struct Needles {
-    /// What every function is called with.
+    /// The arguments of every call.
     arguments: Vec<i64>,
     /// The asked one, those that it calls in turn, those with nearly its name, others.
     pub functions: Vec<Needle>,
@@ -56,7 +56,7 @@ pub(super) struct Needles {
 pub(super) struct Needle {
     name: Name,
     base: Base,
-    /// A parameter and its factor, in the order in which they are written; negative: subtracted.
+    /// A parameter and its factor, in the order in which they are written; negative means subtracted.
     terms: Vec<(&'static str, i64)>,
     /// What it returns for the sample's arguments.
     pub returns: i64,
@@ -78,7 +78,7 @@ enum Base {
 }
 
 impl Needles {
-    /// Functions that return some of the numbers in `answers`, which is in order.
+    /// Functions that return some of the numbers in `answers`, which is sorted.
     pub(super) fn generate(task: &Lookup, answers: &[i64], rng: &mut ChaCha8Rng) -> Needles {
         loop {
             if let Some(needles) = Needles::draw(task, answers, rng) {
@@ -87,14 +87,14 @@ impl Needles {
         }
     }
 
-    /// None where the first draws leave too little for the last ones.
+    /// None if the first draws leave too little for the last ones.
     fn draw(task: &Lookup, answers: &[i64], rng: &mut ChaCha8Rng) -> Option<Needles> {
         let arguments = match task.body {
             Body::Constant => vec![],
             Body::Arithmetic => two_different(ARGUMENTS, rng),
         };
         let mut taken = HashSet::new();
-        // Back to front, so that a function is there before the one that calls it.
+        // From back to front, so that a function exists before the one that calls it.
         let mut functions: Vec<Needle> = Vec::new();
         for (number, name) in names(task, rng).into_iter().enumerate().rev() {
             let called = called(task, number).map(|further| &functions[functions.len() - further]);
@@ -125,13 +125,13 @@ impl Needles {
     }
 }
 
-/// How many places further on stands the function that function `number` calls; none where it calls none.
+/// How many places later the function is that function `number` calls; none if it calls none.
 fn called(task: &Lookup, number: usize) -> Option<usize> {
     let Lookup { needles, distractors, hops, body, .. } = *task;
     if number + 1 < hops {
         return Some(1);
     }
-    // Were the asked function the only one that calls another, its name would not have to be read.
+    // If the asked function were the only one that calls another, its name would not have to be read.
     let is_distractor = (hops..hops + distractors).contains(&number);
     let other = number + distractors;
     (body == Body::Constant && hops > 1 && is_distractor && other < needles).then_some(distractors)
@@ -175,8 +175,8 @@ impl Needle {
         self.own_numbers().all(|number| !taken.contains(&number) && own.insert(number))
     }
 
-    /// The number in the body and the one that is returned; of a function that returns one of them as it is, or
-    /// what another one does, without it.
+    /// The number in the body and the one that is returned, unless the function just returns one of them, or
+    /// what another one returns.
     fn own_numbers(&self) -> impl Iterator<Item = i64> {
         let computed = (!self.terms.is_empty()).then_some(self.returns);
         self.number().into_iter().chain(computed)
@@ -242,8 +242,8 @@ impl Name {
 }
 
 /// A name for each function. Those of distractors have the asked one's words and another number; all others
-/// have other words, and the first that is not called by the asked one its number: neither words nor number
-/// tell it from all the others.
+/// have other words, and the first that the asked one does not call has its number: neither words nor number
+/// alone distinguish it from all the others.
 fn names(task: &Lookup, rng: &mut ChaCha8Rng) -> Vec<Name> {
     let mut numbers: Vec<u8> = NUMBERS.collect();
     numbers.shuffle(rng);
@@ -359,9 +359,10 @@ mod tests {
                 };
                 let decoy =
                     task.body == Body::Constant && hops > 1 && (hops..hops + distractors).contains(&n);
-                let expected = match decoy {
-                    true => needles.functions.get(n + distractors).map(|other| other.name),
-                    false => (n + 1 < hops).then(|| needles.functions[n + 1].name),
+                let expected = if decoy {
+                    needles.functions.get(n + distractors).map(|other| other.name)
+                } else {
+                    (n + 1 < hops).then(|| needles.functions[n + 1].name)
                 };
                 assert_eq!(called, expected);
             }

@@ -1,10 +1,10 @@
-//! What a sample is held to, and what became of it.
+//! The expected answer of a sample, and its outcome.
 
 use serde::{Deserialize, Serialize};
 
 use crate::task::Generated;
 
-/// What a sample is held to.
+/// The expected answer.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::task) struct Reference {
     pub length: usize,
@@ -13,13 +13,13 @@ pub(in crate::task) struct Reference {
     pub returns: Vec<i64>,
 }
 
-/// What is stored of a sample.
+/// What is stored for a sample.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::task) struct Outcome {
     #[serde(flatten)]
     pub reference: Reference,
     pub generated: String,
-    /// Of each of `returns` as the answer: the sum over its tokens, nats.
+    /// For each of `returns` as the answer: the sum over its tokens, nats.
     pub log_likelihood: Vec<f64>,
 }
 
@@ -33,7 +33,7 @@ impl Outcome {
         }
     }
 
-    /// Whether the integer that the generated text begins with, white space aside, is the answer.
+    /// Whether the generated text begins with the right integer, after optional white space.
     pub(super) fn is_exact(&self) -> bool {
         let (integer, _) = leading_integer(&self.generated);
         self.reference.returns.first().is_some_and(|returns| integer == returns.to_string())

@@ -1,4 +1,4 @@
-//! A prompt of a wanted length, with the asked function at a wanted depth.
+//! A prompt with the wanted length, and the asked function at the wanted depth.
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -12,11 +12,11 @@ use longcode_text::{Tokenizer, Tokens};
 pub(super) struct Recipe<'a> {
     pub tokenizer: &'a Tokenizer,
     pub language: PromptLanguage,
-    /// Most tokens.
+    /// Most tokens of a prompt.
     pub length: usize,
     /// Real functions to choose from.
     pub fillers: &'a [Piece],
-    /// Numbers to choose from what generated functions return.
+    /// Numbers to choose from for what generated functions return.
     pub answers: &'a [i64],
 }
 
@@ -49,7 +49,7 @@ impl Recipe<'_> {
             if tokens.ids.len() <= self.length {
                 return Ok((text, tokens));
             }
-            // What the pieces have by themselves was too little by what their borders take.
+            // Counted separately, the pieces had fewer tokens than with their borders.
             real.pop();
         }
         Err(self.too_short(needles, taken))
@@ -60,7 +60,7 @@ impl Recipe<'_> {
         needles.functions.iter().map(|needle| piece(needle.definition(self.language))).collect()
     }
 
-    /// Real functions that fit beside `taken` tokens, until no further one does.
+    /// Real functions that fit in addition to `taken` tokens, until no other one does.
     fn choose(&self, needles: &Needles, taken: usize, rng: &mut ChaCha8Rng) -> Result<Vec<&Piece>> {
         let names: Vec<String> = needles.functions.iter().map(|needle| needle.name(self.language)).collect();
         let clashes = |piece: &Piece| names.iter().any(|name| piece.text.contains(name));

@@ -1,4 +1,4 @@
-//! Tests of whole samples, of the bundled functions in the bundled model's tokens.
+//! Tests of whole samples, with the bundled functions in the bundled model's tokens.
 
 use std::ops::Range;
 
@@ -93,7 +93,7 @@ fn a_prompt_and_its_answer_are_a_file_of_functions() {
     }
 }
 
-/// A field of the grid is the same whatever else is asked for.
+/// A cell of the grid is the same whatever else is requested.
 #[test]
 fn samples_depend_on_seed_field_and_number_alone() {
     let whole = samples(&grid(PromptLanguage::Python), 5).unwrap();
@@ -112,7 +112,7 @@ fn samples_depend_on_seed_field_and_number_alone() {
     );
 }
 
-/// Of the most needles too: sums over tokens are compared.
+/// Also for the most needles: sums over tokens are compared.
 #[test]
 fn candidates_are_the_answers_in_as_many_tokens() {
     let tokenizer = Tokenizer::read(&in_repository("models/nano")).unwrap();

@@ -1,4 +1,4 @@
-//! The benchmarks whose questions are asked.
+//! The supported benchmarks.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,13 +8,13 @@ use crate::task::middle_cut::MiddleCut;
 use crate::task::{Better, Metric};
 use longcode_base::error::{Error, ErrorKind, Result};
 
-/// What options are called.
+/// The names of options.
 pub(super) const LETTERS: [&str; 4] = ["A", "B", "C", "D"];
 
-/// What follows every title.
+/// Suffix of every title.
 pub(super) const OVER: &str = ", by the prompt's tokens";
 
-/// A benchmark. To add one: its file with an [`Entry`], and its lines here.
+/// A benchmark. To add one, write its file with an [`Entry`], and list it here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Benchmark {
     #[serde(rename = "longbench-v2")]
@@ -37,17 +37,17 @@ impl Benchmark {
 
 /// How a benchmark asks and scores.
 pub(super) struct Entry {
-    /// In messages.
+    /// Its description in messages.
     pub about: &'static str,
-    /// What a record asks; none where it belongs to another part of the benchmark.
+    /// The question of a record; none if it belongs to another part of the benchmark.
     pub question: fn(&Record) -> Result<Option<Question>>,
-    /// What becomes of a prompt that is too long.
+    /// How a prompt that is too long is cut.
     pub cut: MiddleCut,
     /// Most tokens that are generated.
     pub max_new_tokens: usize,
-    /// Of what is generated, by the benchmark's own code.
+    /// The benchmark's own scores of the generated text.
     pub scores: &'static [Score],
-    /// The scores', and those that every benchmark has.
+    /// The metrics of the scores, and those that every benchmark has.
     pub metrics: &'static [Metric],
 }
 
@@ -56,29 +56,29 @@ pub(super) struct Question {
     pub prompt: String,
     /// How many options there are.
     pub letters: usize,
-    /// Their texts; none where the record does not tell them apart.
+    /// Their texts; none if the record does not separate them.
     pub options: Vec<String>,
     /// Number of the right one.
     pub answer: usize,
-    /// What stands between the prompt and an option's letter, in the form that the benchmark asks for.
+    /// What comes between the prompt and an option's letter, in the form that the benchmark asks for.
     pub before_letter: &'static str,
-    /// And between the prompt and its text.
+    /// What comes between the prompt and an option's text.
     pub before_option: &'static str,
 }
 
-/// A benchmark's own score of what was generated, from 0 to 1.
+/// A benchmark's own score of the generated text, from 0 to 1.
 pub(super) struct Score {
-    /// The figure that it makes.
+    /// The metric that it makes.
     pub metric: &'static str,
     pub of: fn(&Answered) -> f64,
 }
 
-/// What was generated, and what would be right.
+/// The generated text, and what would be right.
 pub(super) struct Answered<'a> {
     pub text: &'a str,
     /// The right option's letter.
     pub letter: &'static str,
-    /// Its text; empty where it is not known.
+    /// Its text; empty if unknown.
     pub option: &'a str,
 }
 
@@ -93,10 +93,10 @@ pub(super) const OPTION_LIKELIEST_PER_BYTE: Metric =
 /// Prompts that were cut, in every benchmark.
 pub(super) const TRUNCATED: Metric = Metric::truncated(OVER);
 
-/// The number of a letter that a record says is right.
+/// The number of the letter that a record gives as right.
 ///
 /// # Errors
-/// [`ErrorKind::Dataset`], naming file, entry and field: it is none of the options'.
+/// [`ErrorKind::Dataset`], naming file, entry and field, if no option has that letter.
 pub(super) fn number_of(letter: &str, role: &str, record: &Record) -> Result<usize> {
     LETTERS.iter().position(|known| *known == letter).ok_or_else(|| {
         Error::new(ErrorKind::Dataset, format!("`{role}` is \"{letter}\", none of {}", LETTERS.join(", ")))

@@ -1,5 +1,6 @@
-//! InfiniteBench's Code.Debug: which function was made to crash. OpenBMB/InfiniteBench at 88b3daa, src/prompt.py (for base
-//! models), eval_utils.py and compute_scores.py; and its scorer after pull request 22.
+//! InfiniteBench's Code.Debug: which function was made to crash. OpenBMB/InfiniteBench at 88b3daa,
+//! src/prompt.py (for base models), eval_utils.py and compute_scores.py; and its scorer after pull request
+//! 22.
 
 use serde_json::Value;
 
@@ -61,7 +62,8 @@ fn question(record: &Record) -> Result<Option<Question>> {
     }))
 }
 
-/// The number of the right option: `answer` is its text, alone or in a list, or a list of its text and its letter.
+/// The number of the right option: `answer` is its text, alone or in a list, or a list of its text and its
+/// letter.
 fn answer(record: &Record, options: &[&str; 4]) -> Result<usize> {
     let answers = record.texts("answer")?;
     match answers[..] {
@@ -103,7 +105,7 @@ fn is_right_since_pull_request(answered: &Answered) -> bool {
         || is_after_announcement(&text, answered)
 }
 
-/// With what is written around words as a space, and one space for several.
+/// Replaces marks around words by spaces, and several spaces by one.
 fn plain(text: &str) -> String {
     let marks = ["\n", "`", "'", "\"", "-", "*", "Option", "option"];
     let mut text = marks.iter().fold(text.to_string(), |text, mark| text.replace(mark, " "));
@@ -113,7 +115,7 @@ fn plain(text: &str) -> String {
     text
 }
 
-/// Whether the letter or the option follows the first of [`BEFORE`] that there is, one character apart.
+/// Whether the letter or the option follows the first of [`BEFORE`] that occurs, one character later.
 fn is_after_announcement(text: &str, answered: &Answered) -> bool {
     let Some((at, before)) = BEFORE.iter().find_map(|before| Some((text.find(before)?, before))) else {
         return false;
@@ -123,8 +125,8 @@ fn is_after_announcement(text: &str, answered: &Answered) -> bool {
         && [answered.letter, answered.option].iter().any(|right| after.as_str().starts_with(right))
 }
 
-/// The last letter from A to J that is a word of its own in the first line that has one, if it is an option's: Python's
-/// `\b[A-J]\b(?!.*\b[A-J]\b)`, whose `.` ends at a line's end.
+/// The last letter from A to J that is a separate word in the first line that has one, if it is an option's:
+/// Python's `\b[A-J]\b(?!.*\b[A-J]\b)`, whose `.` ends at a line's end.
 fn last_lone_letter(text: &str) -> Option<&'static str> {
     let lone = text.split('\n').find_map(|line| {
         let words = line.split(|c: char| !(c.is_alphanumeric() || c == '_'));

@@ -1,5 +1,5 @@
-//! LongBench v2, its domain "Code Repository Understanding": THUDM/LongBench at 2e00731, pred.py, prompts/0shot.txt and
-//! result.py.
+//! LongBench v2, its domain "Code Repository Understanding": THUDM/LongBench at 2e00731, pred.py,
+//! prompts/0shot.txt and result.py.
 
 use super::benchmark::{
     Answered, Entry, LETTER_LIKELIEST, LETTERS, OPTION_LIKELIEST, OPTION_LIKELIEST_PER_BYTE, OVER, Question,
@@ -44,7 +44,7 @@ const TEMPLATE: &str = "Please read the following text and answer the question b
     What is the correct answer to this question: $Q$\nChoices:\n(A) $C_A$\n(B) $C_B$\n(C) $C_C$\n(D) $C_D$\n\n\
     Format your response as follows: \"The correct answer is (insert answer here)\".";
 
-/// What is put where in it.
+/// Its placeholders and the fields that replace them.
 const FIELDS: [(&str, &str); 6] = [
     ("$DOC$", "context"),
     ("$Q$", "question"),
@@ -54,7 +54,7 @@ const FIELDS: [(&str, &str); 6] = [
     ("$C_D$", "choice_D"),
 ];
 
-/// What an answer that can be read begins with.
+/// How a readable answer begins.
 const ANSWER: &str = "The correct answer is ";
 
 fn question(record: &Record) -> Result<Option<Question>> {
@@ -63,7 +63,7 @@ fn question(record: &Record) -> Result<Option<Question>> {
     }
     let mut prompt = TEMPLATE.to_string();
     let mut options = Vec::new();
-    // One after the other, so that a mark inside of an earlier field is filled in too, as there.
+    // One after another, so that a placeholder inside of an earlier field is filled in too, as there.
     for (mark, role) in FIELDS {
         let text = python::strip(record.text(role)?);
         prompt = prompt.replace(mark, text);
@@ -81,7 +81,7 @@ fn question(record: &Record) -> Result<Option<Question>> {
     }))
 }
 
-/// The letter that an answer gives: in brackets or, failing that anywhere, without.
+/// The letter of an answer: in brackets or, if that occurs nowhere, without.
 fn letter(response: &str) -> Option<&'static str> {
     let response = python::strip(response).replace('*', "");
     let find = |open: &str, close: &str| {

@@ -1,5 +1,6 @@
-//! LongCodeQA of LongCodeBench: Zteefano/long-code-bench at c403924, inference/codeqa_eval.py. The record's prompt is asked
-//! as it stands. The runner there loses the end of a prompt that is too long, and the question with it: here the middle.
+//! LongCodeQA of LongCodeBench: Zteefano/long-code-bench at c403924, inference/codeqa_eval.py. The record's
+//! prompt is used unchanged. The runner there cuts the end of a prompt that is too long, and the question
+//! with it; here the middle is cut.
 
 use super::benchmark::{
     Answered, Entry, LETTER_LIKELIEST, LETTERS, OVER, Question, Score, TRUNCATED, number_of,
@@ -28,7 +29,7 @@ fn question(record: &Record) -> Result<Option<Question>> {
     Ok(Some(Question {
         prompt: record.text("prompt")?.to_string(),
         letters: LETTERS.len(),
-        // They stand in the question's text, in no set form.
+        // They are in the question's text, in no fixed form.
         options: Vec::new(),
         answer: number_of(record.text("correct_letter")?, "correct_letter", record)?,
         before_letter: "\nFinal Answer: ",
@@ -40,8 +41,8 @@ fn accuracy(answered: &Answered) -> f64 {
     f64::from(letter(answered.text) == Some(answered.letter))
 }
 
-/// What follows the first `Final Answer:` that a letter follows or, where there is none, the last word, if it is a letter;
-/// in any case.
+/// What follows the first `Final Answer:` that a letter follows or, if there is none, the last word, if it is
+/// a letter; upper or lower case.
 fn letter(response: &str) -> Option<&'static str> {
     let known =
         |found: char| LETTERS.into_iter().find(|letter| letter.eq_ignore_ascii_case(&found.to_string()));

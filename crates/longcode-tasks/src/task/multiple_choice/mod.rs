@@ -1,5 +1,5 @@
-//! `multiple_choice`: questions about long code with lettered options, asked in a benchmark's own words and scored by its
-//! own code, and by how likely each option is to the model (docs/tasks.md, "Multiple choice").
+//! `multiple_choice`: questions about long code with lettered options, asked in a benchmark's own words and
+//! scored by its own code, and by how likely each option is for the model (docs/tasks.md, "Multiple choice").
 
 mod benchmark;
 mod infinite_bench;
@@ -18,22 +18,23 @@ use crate::dataset::{Dataset, Record};
 use longcode_base::error::{Result, refuse_zeros};
 use longcode_text::{Limits, Prompt, PromptFormatter, PromptStyle, TextSide};
 
-/// Questions of a benchmark. Greedy. Beside the benchmark's own score of what is generated stand the shares of questions
-/// whose right letter, or whose right option's text, is the likeliest to go on with: small models rarely answer in form.
+/// Questions of a benchmark; greedy. Besides the benchmark's own score of the generated text there are the
+/// shares of questions whose right letter, or whose right option's text, is the likeliest continuation: small
+/// models rarely answer in the required form.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MultipleChoice {
     /// `longbench-v2`, `long-code-qa` or `infinitebench-code-debug`.
     benchmark: Benchmark,
-    /// The longest prompt in the model's tokens, without what a chat template adds; of longer ones the middle is left
-    /// out. It has no default: a model's training length would leave out what is to be tested.
+    /// The longest prompt in the model's tokens, without what a chat template adds; the middle of longer ones
+    /// is left out. It has no default: a model's training length would leave out what is to be tested.
     limit: usize,
-    /// Questions.
+    /// Number of questions.
     samples: usize,
-    /// Most tokens that are generated; the benchmark's number when left out.
+    /// Most tokens that are generated; by default the benchmark's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     max_new_tokens: Option<usize>,
-    /// Where the buckets begin, by the prompt's tokens; the last is open.
+    /// Lower edges of the buckets, by the prompt's tokens; the last is open.
     #[serde(default = "Buckets::of_long_prompts")]
     buckets: Buckets,
     /// `raw`, or `chat` for an instruct model.
@@ -101,7 +102,7 @@ impl Prompts for MultipleChoice {
 }
 
 impl MultipleChoice {
-    /// What a record asks; none where the benchmark's part is another one, or no bucket takes it.
+    /// The sample of a record; none if it belongs to another part of the benchmark, or no bucket takes it.
     ///
     /// # Errors
     /// [`longcode_base::error::ErrorKind::Dataset`], naming file, entry and field.
@@ -127,7 +128,8 @@ impl MultipleChoice {
     }
 }
 
-/// The letters, and then the options' texts, as they would go on after a prompt, and what an outcome needs to know of them.
+/// The letters, and then the options' texts, as continuations of a prompt, and what an outcome needs to know
+/// about them.
 fn candidates(
     question: &Question,
     prompt: &Prompt,

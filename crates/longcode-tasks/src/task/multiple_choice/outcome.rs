@@ -1,4 +1,4 @@
-//! What a question is held to, and what became of it.
+//! The expected answer of a question, and its outcome.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,24 +7,24 @@ use super::letter;
 use crate::task::{Generated, Span};
 use longcode_text::Ended;
 
-/// What a question is held to.
+/// The expected answer.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::task) struct Reference {
     /// Number of the right option.
     pub answer: usize,
-    /// Its text; empty where it is not known.
+    /// Its text; empty if unknown.
     pub answer_text: String,
     /// How many options there are; their letters are the first candidates.
     pub letters: usize,
-    /// Bytes of each option's text, the candidates after those.
+    /// Bytes of each option's text; these are the candidates after the letters.
     pub option_bytes: Vec<usize>,
-    /// Tokens that a text begins with which are not the option's.
+    /// Tokens at the start of a text that do not belong to the option.
     pub started: usize,
-    /// Tokens left out of the middle of the prompt.
+    /// Tokens left out from the middle of the prompt.
     pub truncated_tokens: usize,
 }
 
-/// What is stored of a question.
+/// What is stored for a question.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::task) struct Outcome {
     pub bucket: Span,
@@ -35,9 +35,9 @@ pub(in crate::task) struct Outcome {
     answer: usize,
     /// The benchmark's own scores of the text, in its order.
     pub official: Vec<f64>,
-    /// Of each letter, nats.
+    /// For each letter, nats.
     letter_log_likelihood: Vec<f64>,
-    /// Of each option's text, nats, where the texts are known.
+    /// For each option's text, nats, if the texts are known.
     option_log_likelihood: Vec<f64>,
     option_bytes: Vec<usize>,
 }
@@ -62,17 +62,18 @@ impl Outcome {
         }
     }
 
-    /// Refuses a right option that is not among those that were asked for.
+    /// Refuses a right option that is not among the requested ones.
     pub(super) fn check(&self) -> Result<(), &'static str> {
         let asked_for = [self.letter_log_likelihood.len(), self.option_log_likelihood.len()];
         let is_there = asked_for.iter().all(|&count| count == 0 || self.answer < count);
-        match is_there && self.option_log_likelihood.len() <= self.option_bytes.len() {
-            true => Ok(()),
-            false => Err("`answer` is not the number of an option"),
+        if is_there && self.option_log_likelihood.len() <= self.option_bytes.len() {
+            Ok(())
+        } else {
+            Err("`answer` is not the number of an option")
         }
     }
 
-    /// By metric, whether the right one is the likeliest; of two alike, neither is.
+    /// By metric, whether the right one is the likeliest; if two are equally likely, neither is.
     pub(super) fn likeliest(&self) -> Vec<(&'static str, f64)> {
         let per_byte = self.option_log_likelihood.iter().zip(&self.option_bytes);
         let per_byte: Vec<f64> = per_byte.map(|(sum, &bytes)| sum / bytes.max(1) as f64).collect();

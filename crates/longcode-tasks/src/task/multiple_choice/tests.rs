@@ -1,4 +1,4 @@
-//! Against what the benchmarks' own code made (scripts/make_benchmark_fixtures.py).
+//! Comparison with the output of the benchmarks' own code (scripts/make_benchmark_fixtures.py).
 
 use serde_json::{Value, json};
 
@@ -146,7 +146,7 @@ fn the_likeliest_option_counts() {
             ("accuracy_pr22", 100.0),
         ]
     );
-    // Of two alike, none.
+    // Two are equally likely, so neither counts.
     assert_eq!(outcome([2.0, 2.0, 4.0, 4.0], [9.0; 4])[0], ("letter_likeliest", 0.0));
 }
 

@@ -1,4 +1,4 @@
-//! What of a generated text counts, and its outcome.
+//! The part of a generated text that counts, and its outcome.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,16 +8,16 @@ use crate::task::similarity::indel_percent;
 use crate::task::{Generated, percent, python};
 use longcode_text::Generation;
 
-/// What a line is held to.
+/// The expected line.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::task) struct Reference {
     pub(super) class: Class,
     pub truth: String,
-    /// Whether the beginning of the prompt was left out.
+    /// Whether the start of the prompt was left out.
     pub is_cut: bool,
 }
 
-/// What is stored of a line.
+/// What is stored for a line.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::task) struct Outcome {
     #[serde(flatten)]
@@ -36,7 +36,7 @@ impl Outcome {
         self.reference.class.name()
     }
 
-    /// By metric, in percent.
+    /// Figures by metric, in percent.
     pub(super) fn figures(&self) -> Vec<(&'static str, f64)> {
         self.lines.figures(self.reference.is_cut)
     }
@@ -54,8 +54,8 @@ pub(super) fn line(text: &str) -> &str {
     text.trim_matches('\n').split('\n').next().unwrap_or_default()
 }
 
-/// Whether it is there to its end. Long Code Arena ends at the first newline after five tokens, which is the same line but
-/// where these are all newlines.
+/// Whether it is complete. Long Code Arena ends at the first newline after five tokens, which gives the same
+/// line unless these are all newlines.
 pub(super) fn has_line(text: &str) -> bool {
     text.trim_start_matches('\n').contains('\n')
 }

@@ -1,16 +1,16 @@
-//! The prompt of Long Code Arena's path distance composer, and what is left of one that is too long.
+//! The prompt of Long Code Arena's path distance composer, and how it is cut if it is too long.
 
 use crate::task::Sample;
 use longcode_base::error::Result;
 use longcode_text::Tokenizer;
 
-/// Stands between what is said of a file and the file.
+/// Separates a file's description from the file.
 const SEPARATOR: &str = "METASEP\n";
 
 /// Files that are not Python have fewer characters than this.
 const LONGEST_OTHER: usize = 16_000;
 
-/// Characters a token of the limit, to be cut off before tokenizing.
+/// Characters for each token of the limit, cut off before tokenizing.
 const CHARACTERS: usize = 6;
 
 /// Other files, far to near, and the head of the file to complete; and the byte offsets at which they begin.
@@ -25,7 +25,7 @@ pub(super) fn context(repository: &str, path: &str, others: &[(&str, &str)]) -> 
     let rest = others.iter().filter(|(path, text)| !is_python(path) && counts(path, text));
     let mut files: Vec<_> = python.chain(rest).collect();
     let longest = files.iter().map(|(other, _)| parts(other).len()).max().unwrap_or(0) + parts(path).len();
-    // One path inside of the other makes it negative, which there counts from the end.
+    // If one path is inside of the other, it is negative, which there counts from the end.
     files.sort_by_key(|(other, _)| distance(path, other).rem_euclid(longest as i64));
     let mut text = format!("{repository}{SEPARATOR}");
     let mut starts = Vec::new();
@@ -45,7 +45,7 @@ fn distance(from: &str, to: &str) -> i64 {
     from.len() as i64 + to.len() as i64 - 2 * common - 2
 }
 
-/// The parts of a path, as `os.path.normpath(path).split("/")` gives them.
+/// The parts of a path, like `os.path.normpath(path).split("/")`.
 fn parts(path: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let is_absolute = path.starts_with('/');
@@ -65,8 +65,8 @@ fn parts(path: &str) -> Vec<&str> {
     parts
 }
 
-/// A prompt of the last `limit` tokens of a text, BOS lost with what is cut; and whether something was. Of a text that is
-/// far longer only the last characters are tokenized, as there.
+/// A prompt of the last `limit` tokens of a text, losing BOS with what is cut; and whether anything was cut.
+/// In a text that is far longer only the last characters are tokenized, as there.
 ///
 /// # Errors
 /// [`longcode_base::error::ErrorKind::Tokenizer`] when the text cannot be tokenized.

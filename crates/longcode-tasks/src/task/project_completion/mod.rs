@@ -1,6 +1,6 @@
-//! `project_completion`: lines of a file, with the project's other files before it: Long Code Arena's project-level code
-//! completion, JetBrains-Research/lca-baselines at 5b1b564, path_distance_composer.py and line_generators.py
-//! (docs/tasks.md, "Long Code Arena").
+//! `project_completion`: lines of a file, preceded by the project's other files: Long Code Arena's
+//! project-level code completion, JetBrains-Research/lca-baselines at 5b1b564, path_distance_composer.py and
+//! line_generators.py (docs/tasks.md, "Long Code Arena").
 
 mod answer;
 mod context;
@@ -18,23 +18,23 @@ use crate::dataset::Dataset;
 use longcode_base::error::{Error, ErrorKind, Result, refuse_zeros};
 use longcode_text::{Limits, TextSide, Tokenizer};
 
-/// What follows every title.
+/// Suffix of every title.
 const OVER: &str = ", by where the line's names are from";
 
-/// Records of Long Code Arena, a sample a line; greedy. Figures are means over lines, in percent.
+/// Records of Long Code Arena, one sample for each line; greedy. Figures are means over lines, in percent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProjectCompletion {
-    /// Tokens of a prompt at most; what stands before them is left out. It has no default: a model's training length would
+    /// Most tokens of a prompt; earlier ones are left out. It has no default: a model's training length would
     /// leave out what is to be tested.
     limit: usize,
-    /// Lines.
+    /// Number of lines.
     samples: usize,
-    /// Most tokens that are generated: Long Code Arena's.
+    /// Most tokens that are generated: as in Long Code Arena.
     #[serde(default = "number::<100>")]
     max_new_tokens: usize,
-    /// Whether each line is asked for without the project's other files too, to see what they are worth, as Long Code
-    /// Arena does.
+    /// Whether each line is also asked for without the project's other files, to see what they are worth, as
+    /// in Long Code Arena.
     #[serde(default = "on")]
     alone: bool,
 }
@@ -96,7 +96,8 @@ impl Prompts for ProjectCompletion {
 
 impl ProjectCompletion {
     /// # Errors
-    /// [`ErrorKind::Tokenizer`], naming the record: a text that cannot be tokenized, or a prompt without a token.
+    /// [`ErrorKind::Tokenizer`], naming the record: a text that cannot be tokenized, or a prompt without a
+    /// token.
     fn sample(&self, project: &Project, line: &Line, tokenizer: &Tokenizer) -> Result<Sample> {
         let sample = |text: String, starts: Vec<usize>| -> Result<(Sample, bool)> {
             let (sample, is_cut) = cropped(text, starts, self.limit, tokenizer)?;

@@ -1,4 +1,4 @@
-//! A project of Long Code Arena: its files, the one to complete, and which of its lines.
+//! A project of Long Code Arena: its files, which one to complete, and which of its lines.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::dataset::{Origin, Record};
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_structure::Language;
 
-/// Where the names of a line are from.
+/// Where the names in a line come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Class {
@@ -18,7 +18,7 @@ pub(super) enum Class {
     Inproject,
     /// As common as `main` or `get`.
     Common,
-    /// Defined in a file that changed in the same commit; spelled as there.
+    /// Defined in a file that changed in the same commit; spelled as in the data.
     Commited,
     /// Lines that are short, comments, imports.
     NonInformative,
@@ -50,7 +50,7 @@ impl Class {
 /// A line to complete.
 pub(super) struct Line {
     pub class: Class,
-    /// From 0.
+    /// Its number, from 0.
     pub number: usize,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Project {
     context: String,
     /// The byte offsets at which its files begin.
     starts: Vec<usize>,
-    /// Of the file to complete.
+    /// Lines of the file to complete.
     text: Vec<String>,
     pub lines: Vec<Line>,
 }
@@ -105,7 +105,7 @@ impl Project {
         &self.text[line.number]
     }
 
-    /// What stands before a line in its file, without a newline at the end.
+    /// What precedes a line in its file, without a newline at the end.
     pub(super) fn before(&self, line: &Line) -> String {
         self.text[..line.number].join("\n")
     }
@@ -129,7 +129,7 @@ fn snapshot(value: &Value) -> Option<Vec<(&str, &str)>> {
     (paths.len() == texts.len()).then(|| files.collect())?
 }
 
-/// The lines of each class; those of a class that is not there are none.
+/// The lines of each class; a missing class has none.
 fn lines(value: &Value, of: usize) -> std::result::Result<Vec<Line>, String> {
     let mut lines = Vec::new();
     for class in Class::ALL {

@@ -1,4 +1,4 @@
-//! Against what Long Code Arena's own code made (scripts/make_benchmark_fixtures.py).
+//! Comparison with the output of Long Code Arena's own code (scripts/make_benchmark_fixtures.py).
 
 use serde_json::{Value, json};
 
@@ -19,8 +19,8 @@ fn text<'v>(value: &'v Value, key: &str) -> &'v str {
 fn contexts_are_the_path_distance_composer_s() {
     let fixture = fixture();
     let cases = fixture["contexts"].as_array().unwrap();
-    // A project without other files stops the composer; here it has the head of the file to complete. The records' own
-    // contexts are in what models are given, below.
+    // A project without other files stops the composer; here it has the head of the file to complete. The
+    // records' own contexts are compared below.
     let composed = |case: &&Value| case["snapshot"].is_array() && case["context"].is_string();
     let cases: Vec<_> = cases.iter().filter(composed).collect();
     for case in &cases {

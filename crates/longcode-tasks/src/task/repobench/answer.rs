@@ -1,4 +1,4 @@
-//! What of a generated text counts, and its outcome.
+//! The part of a generated text that counts, and its outcome.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::task::{Generated, Span, percent, python};
 use longcode_structure::Language;
 use longcode_text::Generation;
 
-/// What a record is held to.
+/// The expected line.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::task) struct Reference {
     pub next_line: String,
@@ -16,7 +16,7 @@ pub(in crate::task) struct Reference {
     pub left_out_lines: usize,
 }
 
-/// What is stored of a record.
+/// What is stored for a record.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::task) struct Outcome {
     pub bucket: Span,
@@ -38,7 +38,7 @@ impl Outcome {
         Outcome { bucket, left_out_lines, lines, next_line }
     }
 
-    /// By metric, in percent.
+    /// Figures by metric, in percent.
     pub(super) fn figures(&self) -> Vec<(&'static str, f64)> {
         self.lines.figures(self.left_out_lines > 0)
     }
@@ -51,15 +51,16 @@ fn line(generation: Generation, next_line: &str, language: Language) -> Line {
     Line { exact_match, edit_similarity, indel_similarity: Some(indel_similarity), line, text, ended }
 }
 
-/// In percent: equality apart from white space, and how alike the two are over difflib and over the Levenshtein library.
+/// In percent: equality apart from white space, and the similarity of the two by difflib and by the
+/// Levenshtein library.
 pub(super) fn scores(line: &str, next_line: &str) -> [f64; 3] {
     let exact = python::split(line).eq(python::split(next_line));
-    // RepoBench's order of the two, which difflib's ratio depends on.
+    // RepoBench's order of the two, on which difflib's ratio depends.
     [percent(exact), difflib_percent(next_line, line), indel_percent(next_line, line)]
 }
 
-/// RepoBench's rule: the first line that is not empty and no comment; a line that begins a comment of several lines begins
-/// one even where it ends it too. The first line where there is none.
+/// RepoBench's rule: the first line that is neither empty nor a comment; a line that begins a comment of
+/// several lines begins one even if it also ends it. The first line if there is none.
 pub(super) fn first_line_of_code(text: &str, language: Language) -> &str {
     let (line_comment, begins, ends): (&str, &[&str], &[&str]) = match language {
         Language::Python => ("#", &["\"\"\"", "'''"], &["\"\"\"", "'''"]),

@@ -1,5 +1,6 @@
-//! `repobench`: the next line of a file, with code of other files of its repository before it: RepoBench v1.1,
-//! Leolty/repobench at 630c865, data/utils.py, run.py and evaluation/metrics.py (docs/tasks.md, "RepoBench v1.1").
+//! `repobench`: the next line of a file, preceded by code of other files of its repository: RepoBench v1.1,
+//! Leolty/repobench at 630c865, data/utils.py, run.py and evaluation/metrics.py (docs/tasks.md, "RepoBench
+//! v1.1").
 
 mod answer;
 mod prompt;
@@ -16,26 +17,27 @@ use crate::dataset::{Dataset, Record};
 use longcode_base::error::{Error, Result, refuse_zeros};
 use longcode_text::{Limits, PromptFormatter, PromptStyle, TextSide};
 
-/// What follows every title.
+/// Suffix of every title.
 const OVER: &str = ", by the prompt's tokens";
 
-/// Records of RepoBench v1.1; greedy, where RepoBench samples at temperature 0.2, and the first line that is no comment
-/// counts. Figures are means over records, in percent.
+/// Records of RepoBench v1.1; greedy, where RepoBench samples at temperature 0.2, and the first line that is
+/// not a comment counts. Figures are means over records, in percent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Repobench {
-    /// Tokens that a prompt is made to fit, by leaving out lines of the other files from their end (RepoBench: 15800). It
-    /// has no default: a model's training length would leave out what is to be tested.
+    /// Tokens that a prompt is cut to, by leaving out lines from the end of the other files (RepoBench:
+    /// 15800). It has no default: a model's training length would leave out what is to be tested.
     limit: usize,
-    /// Records.
+    /// Number of records.
     samples: usize,
-    /// Most tokens that are generated: RepoBench's.
+    /// Most tokens that are generated: as in RepoBench.
     #[serde(default = "number::<128>")]
     max_new_tokens: usize,
-    /// Where the buckets begin, by the prompt's tokens; the last is open.
+    /// Lower edges of the buckets, by the prompt's tokens; the last is open.
     #[serde(default = "default_buckets")]
     buckets: Buckets,
-    /// Whether each line is asked for without the other files too, to see what they are worth: those prompts are short.
+    /// Whether each line is also asked for without the other files, to see what they are worth: those prompts
+    /// are short.
     #[serde(default = "on")]
     alone: bool,
 }
@@ -101,7 +103,7 @@ impl Prompts for Repobench {
 }
 
 impl Repobench {
-    /// The sample of a record; none where no bucket takes it.
+    /// The sample of a record; none if no bucket takes it.
     ///
     /// # Errors
     /// [`longcode_base::error::ErrorKind::Dataset`], naming file, line and field.

@@ -1,4 +1,4 @@
-//! RepoBench's prompt, and what it leaves out of one that is too long.
+//! RepoBench's prompt, and how it is cut if it is too long.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use longcode_text::Tokenizer;
 /// A record's code.
 pub(super) struct Parts {
     pub language: Language,
-    /// Of other files: a line with the repository's name, and snippets under their paths.
+    /// Other files: a line with the repository's name, and snippets under their paths.
     others: String,
     /// The file to complete, under its path.
     file: String,
@@ -36,8 +36,8 @@ impl Parts {
         Ok(Parts { language, others, file: format!("{sign} Path: {path}\n{imports}\n{code}\n") })
     }
 
-    /// The prompt, and how many lines of other files it leaves out: from their end, until the tokens of what is left,
-    /// counted by parts, are fewer than `limit`.
+    /// The prompt, and how many lines of other files it leaves out: from their end, until the remaining
+    /// tokens, counted by parts, are fewer than `limit`.
     ///
     /// # Errors
     /// [`ErrorKind::Tokenizer`] when a text cannot be tokenized.

@@ -1,4 +1,4 @@
-//! Against what RepoBench's own code made (scripts/make_benchmark_fixtures.py).
+//! Comparison with the output of RepoBench's own code (scripts/make_benchmark_fixtures.py).
 
 use serde_json::{Value, json};
 

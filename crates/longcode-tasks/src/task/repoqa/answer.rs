@@ -1,4 +1,4 @@
-//! What of a generated text counts as the function, and which of the repository's it is.
+//! The part of a generated text that counts as the function, and which of the repository's functions it is.
 
 use std::sync::LazyLock;
 
@@ -18,29 +18,29 @@ pub(super) struct Function {
     pub text: String,
 }
 
-/// What an answer is held to.
+/// The expected function.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::task) struct Reference {
     pub language: Language,
-    /// Percent of the context.
+    /// Depth in percent of the context.
     pub depth: u8,
     /// Number of the function asked for.
     pub asked: usize,
-    /// Those of the repository.
+    /// The functions of the repository.
     pub(super) functions: Vec<Function>,
 }
 
-/// What is stored of a needle.
+/// What is stored for a needle.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::task) struct Outcome {
     pub language: Language,
     pub depth: u8,
     text: String,
     ended: Ended,
-    /// What of the text counts.
+    /// The part of the text that counts.
     function: String,
     asked: String,
-    /// The function that it is the most like; none where it shares no word with any.
+    /// The function that it is most similar to; none if it shares no word with any.
     best: Option<String>,
     /// BLEU with that one.
     similarity: f64,
@@ -78,13 +78,14 @@ impl Outcome {
         }
     }
 
-    /// Whether the function is told, and its copy at least that alike.
+    /// Whether the right function is the most similar one, with at least this similarity.
     pub(super) fn passes(&self, similarity: f64) -> bool {
         self.best.as_ref() == Some(&self.asked) && self.similarity >= similarity
     }
 }
 
-/// The first function in a block of code; the first block where none has one, and all of the text where there is no block.
+/// The first function in a code block; the first block if none has one, and the whole text if there is no
+/// block.
 pub(super) fn function(text: &str, language: Language) -> String {
     static BLOCK: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"(?ms)^```(?:\w+)?\s*\n(.*?)^```").expect("a regular expression"));
@@ -96,7 +97,7 @@ pub(super) fn function(text: &str, language: Language) -> String {
     function.unwrap_or_else(|| blocks.first().copied().unwrap_or(text).to_string())
 }
 
-/// What a function is in RepoQA's code (utility.py), of the languages that it knows.
+/// The query for a function in RepoQA's code (utility.py), for the languages that it knows.
 fn query(language: Language) -> Option<&'static str> {
     Some(match language {
         Language::Python => "(function_definition name: (_)) @function",

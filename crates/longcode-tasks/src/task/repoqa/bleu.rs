@@ -1,17 +1,17 @@
-//! BLEU of two texts, as RepoQA takes it: `sentence_bleu` of NLTK 3.10.4 over words between white space, up to four of
-//! them in a row, with its smoothing method 4 (Chen and Cherry 2014).
+//! BLEU of two texts, as in RepoQA: `sentence_bleu` of NLTK 3.10.4 over white-space separated words, with
+//! n-grams up to four and its smoothing method 4 (Chen and Cherry 2014).
 
 use std::collections::HashMap;
 
 use crate::task::python;
 
-/// Words in a row at most.
+/// Longest n-gram.
 const ORDERS: usize = 4;
 
 /// NLTK's `k`.
 const SMOOTHING: f64 = 5.0;
 
-/// How alike a text is to what it should be, from 0 to 1. Not symmetric.
+/// How similar a text is to the expected one, from 0 to 1. Not symmetric.
 pub(super) fn bleu(reference: &str, hypothesis: &str) -> f64 {
     let (reference, hypothesis) = (python::words(reference), python::words(hypothesis));
     let length = hypothesis.len();
@@ -27,20 +27,18 @@ pub(super) fn bleu(reference: &str, hypothesis: &str) -> f64 {
             smoothed += 1;
             numerator = (length as f64).ln() / (f64::from(1 << smoothed) * SMOOTHING);
         }
-        // NLTK leaves an order out that a single word does not have.
+        // NLTK skips an order that a single word does not have.
         if numerator > 0.0 {
             let of = (length + 1).saturating_sub(order).max(1);
             logarithms += (numerator / of as f64).ln() / ORDERS as f64;
         }
     }
-    let brevity = match length > reference.len() {
-        true => 1.0,
-        false => (1.0 - reference.len() as f64 / length as f64).exp(),
-    };
+    let brevity =
+        if length > reference.len() { 1.0 } else { (1.0 - reference.len() as f64 / length as f64).exp() };
     brevity * logarithms.exp()
 }
 
-/// How many of the hypothesis's runs of `order` words are the reference's, each as often as it is there.
+/// How many of the hypothesis's n-grams are the reference's, each at most as often as it occurs there.
 fn matched(reference: &[&str], hypothesis: &[&str], order: usize) -> usize {
     let mut left: HashMap<&[&str], usize> = HashMap::new();
     for run in reference.windows(order) {

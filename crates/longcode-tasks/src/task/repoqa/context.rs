@@ -1,11 +1,11 @@
-//! The code around a needle: whole lines of its file and of the files before and after it, up to a number of tokens that
-//! are counted line by line.
+//! The code around a needle: whole lines of its file and of the files before and after it, up to a number of
+//! tokens that are counted line by line.
 
 use super::repository::{Needle, Repository};
 use longcode_base::error::Result;
 use longcode_structure::Language;
 
-/// What stands where lines of a file were left out.
+/// What replaces lines of a file that were left out.
 const CUT: &str = "...\n";
 
 /// A needle, and the code before and after it.
@@ -13,7 +13,7 @@ pub(super) struct Surroundings {
     /// Texts of files or parts of them, each under its path; the last ends where the needle begins.
     pub before: Vec<String>,
     pub needle: String,
-    /// The first goes on where the needle ends.
+    /// The same; the first continues where the needle ends.
     pub after: Vec<String>,
 }
 
@@ -21,15 +21,16 @@ pub(super) struct Surroundings {
 struct Lines {
     text: String,
     tokens: i64,
-    /// Whether some do not.
+    /// Whether some do not fit.
     is_cut: bool,
 }
 
 impl Surroundings {
-    /// `share`: how much of the context's tokens shall stand before the needle's middle. `count`: the tokens of a text.
+    /// `share` is how much of the context's tokens should come before the needle's middle, `count` gives the
+    /// tokens of a text.
     ///
     /// # Errors
-    /// Those of `count`.
+    /// The errors of `count`.
     pub(super) fn around(
         repository: &Repository,
         needle: &Needle,
@@ -41,7 +42,7 @@ impl Surroundings {
         let (path, text) = &files[needle.file];
         let code = &text[needle.at.clone()];
         let of_needle = count(code)? as i64;
-        // Towards zero, as there.
+        // Rounded towards zero, as there.
         let mut room_before = (tokens as f64 * share - of_needle as f64 / 2.0) as i64;
         let mut room_after = tokens as i64 - of_needle - room_before;
 
@@ -73,7 +74,7 @@ impl Surroundings {
         Ok(Surroundings { before, needle: code.to_string(), after })
     }
 
-    /// The whole, and the byte offsets at which its files begin.
+    /// The whole text, and the byte offsets at which its files begin.
     pub(super) fn text(&self) -> (String, Vec<usize>) {
         let mut text = String::new();
         let mut starts = Vec::new();
@@ -115,7 +116,7 @@ fn first_lines(path: &str, text: &str, room: i64, count: &impl Fn(&str) -> Resul
     first_of(std::iter::once(path).chain(text.split('\n')), room, count)
 }
 
-/// The first lines that fit, and a mark where some do not.
+/// The first lines that fit, and a mark if some do not.
 fn first_of<'t>(
     lines: impl Iterator<Item = &'t str>,
     room: i64,

@@ -1,5 +1,6 @@
-//! `repoqa`: a function of a repository is described, and the model repeats it: RepoQA's search of needle functions,
-//! evalplus/repoqa at ae876de, search_needle_function.py and compute_score.py (docs/tasks.md, "RepoQA").
+//! `repoqa`: a function of a repository is described, and the model repeats it: RepoQA's search of needle
+//! functions, evalplus/repoqa at ae876de, search_needle_function.py and compute_score.py (docs/tasks.md,
+//! "RepoQA").
 
 mod answer;
 mod bleu;
@@ -23,25 +24,26 @@ use crate::dataset::Dataset;
 use longcode_base::error::{Error, Result, refuse_zeros};
 use longcode_text::{Limits, PromptFormatter, PromptStyle, TextSide, Tokenizer};
 
-/// What follows every title.
+/// Suffix of every title.
 const OVER: &str = ", by language";
 
-/// Needles of the repositories in RepoQA's file, one a sample; greedy, and judged by BLEU as NLTK 3.10.4 computes it.
+/// Needles of the repositories in RepoQA's file, one a sample; greedy, and judged by BLEU as NLTK 3.10.4
+/// computes it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RepoQa {
-    /// Tokens of code around and with the needle: RepoQA's.
+    /// Tokens of code around and including the needle: as in RepoQA.
     #[serde(default = "number::<16384>")]
     context_tokens: usize,
-    /// Needles.
+    /// Number of needles.
     samples: usize,
-    /// Most tokens that are generated: RepoQA's.
+    /// Most tokens that are generated: as in RepoQA.
     #[serde(default = "number::<1024>")]
     max_new_tokens: usize,
     /// `raw`: RepoQA's prompt for base models, or `chat`: its prompt for instruct models.
     #[serde(default)]
     prompt: PromptStyle,
-    /// Whose tokens `context_tokens` counts, a model's path or org/name; the run's own model when left out.
+    /// The model whose tokens `context_tokens` counts, a path or org/name; by default the run's own model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tokenizer: Option<String>,
 }

@@ -4,13 +4,13 @@ use super::context::Surroundings;
 use longcode_structure::Language;
 use longcode_text::PromptStyle;
 
-/// What code stands between.
+/// What encloses code.
 pub(super) const FENCE: &str = "```";
 
 const INSTRUCTION: &str = "Based on the function description and code context, please retrieve and repeat the exact \
                            described function from the code context in a code block wrapped by ```:";
 
-/// The prompt, and the byte offsets at which its files begin: what is said around the code is one too.
+/// The prompt, and the byte offsets at which its files begin: the text around the code counts as one too.
 pub(super) fn of(
     context: &Surroundings,
     description: &str,

@@ -1,4 +1,5 @@
-//! A repository of RepoQA's file: its files in the order in which they are shown, and the functions that are asked for.
+//! A repository in RepoQA's file: its files in the order in which they are shown, and the functions that are
+//! asked for.
 
 use std::collections::HashSet;
 
@@ -14,7 +15,7 @@ pub(super) struct Repository {
     pub origin: Origin,
     pub name: String,
     pub language: Language,
-    /// Path and text, those that others depend on first.
+    /// Path and text of the files; those that others depend on come first.
     pub files: Vec<(String, String)>,
     pub needles: Vec<Needle>,
 }
@@ -22,17 +23,17 @@ pub(super) struct Repository {
 /// A function that is asked for.
 pub(super) struct Needle {
     pub name: String,
-    /// Of what it does, in words.
+    /// What it does, in words.
     pub description: String,
     /// Number of its file.
     pub file: usize,
-    /// Where in the file's text it stands, in bytes.
+    /// Its bytes in the file's text.
     pub at: std::ops::Range<usize>,
     /// Its lines.
     pub function: String,
 }
 
-/// A needle as the file has it. What is called bytes there indexes characters, in its code.
+/// A needle as in the file. RepoQA's code indexes characters by what is called bytes there.
 #[derive(Deserialize)]
 struct Raw {
     name: String,
@@ -82,7 +83,7 @@ impl Repository {
 }
 
 impl Needle {
-    /// None where its file or its place is not there.
+    /// None if its file or its place does not exist.
     fn of(raw: Raw, files: &[(String, String)]) -> Option<Needle> {
         let file = files.iter().position(|(path, _)| *path == raw.path)?;
         let text = &files[file].1;
@@ -103,7 +104,7 @@ impl Needle {
     }
 }
 
-/// Paths in depth-first post-order: those that a file depends on stand before it.
+/// Paths in depth-first post-order: those that a file depends on come before it.
 fn order(dependency: &Map<String, Value>) -> Vec<&str> {
     let of = |path: &str| {
         let paths = dependency.get(path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Against what RepoQA's own code made (scripts/make_benchmark_fixtures.py).
+//! Comparison with the output of RepoQA's own code (scripts/make_benchmark_fixtures.py).
 
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ fn prompts_are_repo_qa_s() {
     let fixture = contexts();
     let (_dir, dataset) = dataset(&fixture["dataset"]);
     let mut model = nano();
-    // A template that says nothing: the prompt for instruct models itself.
+    // A template that adds nothing: the prompt for instruct models itself.
     let plain = tempfile::tempdir().unwrap();
     for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
         std::fs::copy(in_repository("models/nano").join(name), plain.path().join(name)).unwrap();
@@ -75,8 +75,8 @@ fn prompts_are_repo_qa_s() {
             for case in of_size {
                 let mut expected = case["prompt"].as_str().unwrap().to_string();
                 if style == "raw" {
-                    // There the block is of the last language of the file for every needle (its loop's variable); here of
-                    // the needle's own.
+                    // There the block has the last language of the file for every needle (its loop's
+                    // variable); here the needle's own.
                     expected.truncate(expected.rfind("```").unwrap() + 3);
                     expected += case["language"].as_str().unwrap();
                 }

@@ -10,11 +10,11 @@ use longcode_text::{Ended, Generation};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::task) struct Symbol {
     pub name: String,
-    /// Token of the prompt at which the definition begins; none where it is not known.
+    /// Token of the prompt at which the definition begins; none if unknown.
     pub position: Option<usize>,
 }
 
-/// What is stored of a file.
+/// What is stored for a file.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::task) struct Outcome {
     text: String,
@@ -22,11 +22,11 @@ pub(in crate::task) struct Outcome {
     pub(super) symbols: Vec<Found>,
     /// Different identifiers that the text lists.
     pub listed: usize,
-    /// Those of them that are symbols.
+    /// How many of them are symbols.
     pub right: usize,
 }
 
-/// What became of a symbol.
+/// The result for a symbol.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Found {
     #[serde(flatten)]
@@ -56,8 +56,9 @@ impl Outcome {
     }
 }
 
-/// The part of an answer that is a list: from an opening bracket to the one that closes it or, where the
-/// answer does not begin with one, up to the first empty line. All of it if there is no such end; whether there is.
+/// The part of an answer that is a list: from an opening bracket to the one that closes it or, if the answer
+/// does not begin with one, up to the first empty line. All of it if there is no such end; also gives whether
+/// there is.
 fn list(answer: &str) -> (&str, bool) {
     let answer = answer.trim_start();
     let closing = match answer.chars().next() {

@@ -21,11 +21,11 @@ use longcode_text::{Limits, Prompt, PromptFormatter, PromptStyle, TextSide};
 const QUESTION: &str = "\n# Task: Extract all defined function names and class names from the above code \
                         snippet.\nextracted_entities = ";
 
-/// What follows every title.
+/// Suffix of every title.
 const OVER: &str = ", mean over files";
 
-/// A prompt a file, greedy, in one go. `recall` is the paper's: a symbol is found if it is a part of the
-/// generated text; `exact_recall` and `exact_precision` compare whole identifiers. Figures are shares,
+/// One prompt for each file, greedy, in one go. `recall` is the paper's: a symbol is found if it is a part of
+/// the generated text; `exact_recall` and `exact_precision` compare whole identifiers. Figures are shares,
 /// means over files; by position they are over all symbols that are defined there.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,13 +39,13 @@ pub(super) struct Symbols {
     /// Files have more symbols than this: the paper's.
     #[serde(default = "number::<10>")]
     pub min_symbols: usize,
-    /// Most tokens that are generated: this project's; the paper is silent.
+    /// Most tokens that are generated: this project's choice; the paper does not say.
     #[serde(default = "number::<128>")]
     pub max_new_tokens: usize,
-    /// Tokens of the prompt that are one column of recall by position: eight columns at the paper's lengths.
+    /// Tokens of the prompt for one column of recall by position: eight columns at the paper's lengths.
     #[serde(default = "number::<2048>")]
     pub position_width: usize,
-    /// Files.
+    /// Number of files.
     pub samples: usize,
     /// `raw`, or `chat` for an instruct model.
     #[serde(default)]
@@ -113,7 +113,7 @@ impl Prompts for Symbols {
         let of_file = [
             ("recall", share(count(|one| one.found), symbols)),
             ("exact_recall", share(count(|one| one.exact), symbols)),
-            // A file of which nothing is listed has precision 0.
+            // A file for which nothing is listed has precision 0.
             ("exact_precision", share(outcome.right, outcome.listed)),
         ];
         let mut measures = Measure::of_sample(&[Group::All], &of_file);
@@ -123,11 +123,11 @@ impl Prompts for Symbols {
 }
 
 impl Symbols {
-    /// The sample of a record; none where a source file is not one that is asked for.
+    /// The sample of a record; none if a source file is not to be asked about.
     ///
     /// # Errors
-    /// [`ErrorKind::Dataset`], naming file and line: a field is missing or wrong, the language has no parser
-    /// here, or a record that lists its symbols is outside of the limits.
+    /// [`ErrorKind::Dataset`], naming file and line: a field is missing or wrong, the language is not
+    /// supported, or a record that lists its symbols is outside of the limits.
     fn sample(&self, record: &Record, asker: &PromptFormatter) -> Result<Option<Sample>> {
         let wrong = |what: String| Error::new(ErrorKind::Dataset, what).at(&record.origin);
         let code = record.text("text")?;
@@ -148,7 +148,7 @@ impl Symbols {
         }
     }
 
-    /// Why a file is not one that is asked for.
+    /// Why a file is not to be asked about.
     fn unfit(&self, tokens: usize, symbols: usize) -> Option<String> {
         if tokens <= self.min_tokens || tokens >= self.max_tokens {
             return Some(format!(
@@ -179,8 +179,8 @@ impl Symbols {
     }
 }
 
-/// The symbols that a record of the paper's authors lists, as often as it lists them; where each is
-/// defined says its metadata or, failing that, the parser.
+/// The symbols that a record of the paper's authors lists, as often as it lists them; its metadata or,
+/// failing that, the parser gives where each is defined.
 fn listed_symbols(record: &Record, asked: &Prompt) -> Result<Vec<Symbol>> {
     let wrong = |what: &str| Error::new(ErrorKind::Dataset, what).at(&record.origin);
     let names = record.texts("answers")?;
@@ -227,7 +227,7 @@ fn parsed_symbols(record: &Record, asked: &Prompt) -> Result<Vec<Symbol>> {
     Ok(symbols)
 }
 
-/// The last token that begins at a byte of what was asked or before it.
+/// The last token that begins at or before a byte of the question.
 fn token_at(asked: &Prompt, at: usize) -> usize {
     let place = asked.place(at);
     asked.tokens.offsets.partition_point(|&(start, _)| start <= place).saturating_sub(1)
