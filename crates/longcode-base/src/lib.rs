@@ -9,6 +9,15 @@
 //! | [`registry`] | kinds that configs name: encodings, tasks |
 //! | [`messages`], [`progress`], [`terminal`] | what a user reads on stderr |
 //! | [`guard`] | panics of libraries as errors |
+//!
+//! ```
+//! use longcode_base::error::{Error, ErrorKind};
+//!
+//! let error = Error::new(ErrorKind::Config, "window is 0").at_key("window").at("run.toml").fix("give at least 1");
+//! assert_eq!(error.to_string(), "error: window is 0\n  in: run.toml: key `window`\n  fix: give at least 1");
+//! ```
+//!
+//! [`error`] is the stable face of this crate; the rest serves the crates above it.
 
 pub mod error;
 pub mod files;

@@ -4,6 +4,16 @@
 //! The cache is `HF_HUB_CACHE`, otherwise `HF_HOME/hub`, otherwise `~/.cache/huggingface/hub`; it holds
 //! `models--ORG--NAME` or `datasets--ORG--NAME`, where `refs/REVISION` holds a commit and `snapshots/COMMIT`
 //! its files ([`layout`]).
+//!
+//! ```
+//! use longcode_hub::Name;
+//!
+//! let name = Name::model("org/model@v1").expect("a name of the hub");
+//! assert_eq!((name.repository.as_str(), name.revision.as_str()), ("org/model", "v1"));
+//! assert!(Name::model("models/nano/config.json/and/more").is_none());
+//! ```
+//!
+//! [`Name`], [`fetch`], [`models`] and [`cache`] are the stable face of this crate.
 
 mod client;
 mod content;

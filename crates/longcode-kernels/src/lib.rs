@@ -4,6 +4,19 @@
 //! its use. Attention has a kernel on every backend; the others exist only on the CPU, and GPUs, whose tensor
 //! operations are fused, use the tensor-op form. On the CPU those of [`DifferentiableKernels`] have gradients
 //! and those of [`InferenceKernels`] have none: [`is_cpu`] and [`is_cpu_without_gradients`] choose.
+//!
+//! ```
+//! use longcode_kernels::{Sight, Turn};
+//!
+//! // Three queries that see everything up to themselves, by one rotation.
+//! let turn = Some(Turn { query: 0, key: 0 });
+//! let sight = Sight::new(0..3, 3).with_zone(vec![0; 3], 0, turn);
+//! assert_eq!(sight.keys(0, 2), 0..3);
+//! // Within a window of 2 tokens the last one no longer sees the first.
+//! assert_eq!(sight.within(2).keys(1, 2), 1..3);
+//! ```
+//!
+//! [`Sight`], [`Precision`], [`stored`] and the traits of kernels are the stable face of this crate.
 
 mod cpu;
 #[cfg(feature = "gpu")]

@@ -3,6 +3,19 @@
 //! [`tokenizer`] reads tokenizer.json as transformers does; [`chat`] renders a model's chat template; [`ask`]
 //! puts a prompt to a model in the one way or the other; [`answer`] is what may come back. [`TextSide`] is
 //! all that a task knows of a model.
+//!
+//! ```
+//! use longcode_text::ChatTemplate;
+//! use longcode_text::chat::Message;
+//!
+//! let source = "{{ bos_token }}{% for message in messages %}[{{ message.role }}] {{ message.content }} {% endfor %}";
+//! let config = serde_json::json!({"bos_token": "<s>"});
+//! let template = ChatTemplate::new(source.into(), &config);
+//! assert_eq!(template.render(&[Message::user("What is 1 + 1?")])?, "<s>[user] What is 1 + 1? ");
+//! # Ok::<(), longcode_base::error::Error>(())
+//! ```
+//!
+//! [`Tokenizer`], [`ChatTemplate`], [`PromptFormatter`], [`TextSide`] and the types of [`answer`] are the stable face of this crate.
 
 pub mod answer;
 pub mod ask;
