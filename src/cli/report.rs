@@ -41,7 +41,7 @@ impl Args {
             let what = "these are the trials of a search, each row on other documents: they make no table";
             return Err(Error::new(ErrorKind::Results, what)
                 .in_file(&self.dirs[0])
-                .fix("read tune.md there, or run `longcode tune` again, which tells it again"));
+                .fix("read tune.md there, or run `longcode tune` again, which reports it again"));
         }
         write(&results, out, self.baseline.as_deref())
     }
