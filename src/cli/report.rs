@@ -21,7 +21,7 @@ pub(super) struct Args {
     /// Where to write; needed with several results directories [default: there]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// The encoding that differences are taken from [default: the first with a context, else the first]
+    /// The encoding that differences are taken from [default: the first with a context, otherwise the first]
     #[arg(long, value_name = "NAME")]
     baseline: Option<String>,
 }

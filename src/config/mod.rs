@@ -307,23 +307,25 @@ fn run_name(table: &mut Table) -> Result<String> {
 
 /// Refuses a name that cannot name a results directory.
 pub(crate) fn check_run_name(name: &str) -> Result<()> {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-    match !name.is_empty() && name.chars().all(plain) && !name.starts_with('.') {
-        true if name.len() > RUN_NAME => refuse(
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || !name.chars().all(is_plain) || name.starts_with('.') {
+        return refuse(
+            "name",
+            format!("name \"{name}\" cannot name a directory"),
+            "use letters, digits, - _ and . only",
+        );
+    }
+    if name.len() > RUN_NAME {
+        return refuse(
             "name",
             format!(
                 "the name has {} bytes, and {RUN_NAME} are the most that a directory's may have here",
                 name.len()
             ),
             "give a shorter one",
-        ),
-        true => Ok(()),
-        false => refuse(
-            "name",
-            format!("name \"{name}\" cannot name a directory"),
-            "use letters, digits, - _ and . only",
-        ),
+        );
     }
+    Ok(())
 }
 
 fn seed(table: &mut Table) -> Result<u64> {
