@@ -76,11 +76,14 @@ pub(super) fn fewer_than_asked(group: &str, found: usize, asked: usize, of_what:
 /// An error message about empty buckets: all of them, and how long the existing records are.
 pub(super) fn empty_buckets(what: &str, empty: &[Span], mut lengths: Vec<usize>, unit: &str) -> String {
     lengths.sort_unstable();
-    let bucket = |span: &Span| match span.to {
-        Span::OPEN => format!("of {} {unit} and more", span.from),
-        to => format!("of {} to {to} {unit}", span.from),
-    };
-    let missing = empty.iter().map(bucket).collect::<Vec<_>>().join(", nor ");
+    let missing = empty
+        .iter()
+        .map(|span| match span.to {
+            Span::OPEN => format!("of {} {unit} and more", span.from),
+            to => format!("of {} to {to} {unit}", span.from),
+        })
+        .collect::<Vec<_>>()
+        .join(", nor ");
     let there_are = match lengths[..] {
         [] => String::new(),
         [only] => format!("; the only one there is has {only}"),
