@@ -72,7 +72,7 @@ fn bytes(file: &str, name: &str) -> Option<f64> {
 /// Bytes of the largest allocation that the system refused; 0 if it refused none.
 static REFUSED: AtomicUsize = AtomicUsize::new(0);
 
-/// The system's allocator; it remembers what it was refused, so that [`tell_aborts`] can say so.
+/// The system's allocator; it remembers what it was refused, so that [`report_aborts`] can say so.
 pub struct Remembering;
 
 // SAFETY: every call goes to the system's allocator unchanged, and so does its answer back.
@@ -107,7 +107,7 @@ fn remembered(block: *mut u8, size: usize) -> *mut u8 {
 
 /// Makes an abort end in an error like any other: when memory that they cannot do without is refused, Rust
 /// and the C libraries abort, at best with words of their own.
-pub fn tell_aborts() {
+pub fn report_aborts() {
     #[cfg(unix)]
     // SAFETY: the handler only calls write and _exit, which a handler may.
     unsafe {

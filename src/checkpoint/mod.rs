@@ -101,12 +101,15 @@ impl Checkpoint {
     /// # Errors
     /// [`ErrorKind::Model`] when one is missing.
     pub fn stored_bytes(&self) -> Result<u64> {
-        let bytes = |path: PathBuf| {
-            std::fs::metadata(&path)
-                .map(|file| file.len())
-                .map_err(|e| Error::new(ErrorKind::Model, format!("cannot read: {e}")).in_file(&path))
-        };
-        self.format.files()?.into_iter().map(bytes).sum()
+        self.format
+            .files()?
+            .into_iter()
+            .map(|path| {
+                std::fs::metadata(&path)
+                    .map(|file| file.len())
+                    .map_err(|e| Error::new(ErrorKind::Model, format!("cannot read: {e}")).in_file(&path))
+            })
+            .sum()
     }
 
     /// sha256 over config, tokenizer and weight files, in hex: what decides the numbers. For a GGUF file it

@@ -146,19 +146,19 @@ mod tests {
 
     #[test]
     fn prefixes() {
-        let of = |names: &[&str]| prefix(&names.iter().map(|name| (name.to_string(), ())).collect());
-        assert_eq!(of(&["model.layers.0.x.weight", "model.norm.weight", "lm_head.weight"]), "model.");
-        assert_eq!(of(&["layers.0.x.weight", "norm.weight", "embed_tokens.weight"]), "");
-        assert_eq!(of(&["transformer.layers.0.x.weight", "transformer.norm.weight"]), "transformer.");
+        let prefix_of = |names: &[&str]| prefix(&names.iter().map(|name| (name.to_string(), ())).collect());
+        assert_eq!(prefix_of(&["model.layers.0.x.weight", "model.norm.weight", "lm_head.weight"]), "model.");
+        assert_eq!(prefix_of(&["layers.0.x.weight", "norm.weight", "embed_tokens.weight"]), "");
+        assert_eq!(prefix_of(&["transformer.layers.0.x.weight", "transformer.norm.weight"]), "transformer.");
         let both = [
             "language_model.model.layers.0.x.weight",
             "language_model.model.norm.weight",
             "vision_tower.encoder.layers.0.x.weight",
         ];
-        assert_eq!(of(&both), "language_model.model.");
-        assert_eq!(of(&[]), "model.");
+        assert_eq!(prefix_of(&both), "language_model.model.");
+        assert_eq!(prefix_of(&[]), "model.");
         assert_eq!(
-            of(&["layers.0.x.weight", "norm.weight", "model.layers.0.x", "model.norm.weight"]),
+            prefix_of(&["layers.0.x.weight", "norm.weight", "model.layers.0.x", "model.norm.weight"]),
             "model."
         );
     }

@@ -101,8 +101,11 @@ impl Args {
         }
         let source = Source { text: &asked, language: Language::of_path(file), file_starts: &file_starts };
         let draw = Draw { seed: 0, hash: &sha256(text.as_bytes()) };
-        let segments_by = |&unit| segments(&source, &tokens.offsets, unit, draw).index;
-        let levels = encoding.units().iter().map(segments_by).collect();
+        let levels = encoding
+            .units()
+            .iter()
+            .map(|&unit| segments(&source, &tokens.offsets, unit, draw).index)
+            .collect();
         let room = self.max_new_tokens;
         let bos = checkpoint.tokenizer.bos()?;
         let under = EncodedModel { model, config: &checkpoint.config, encoding, bos };

@@ -144,7 +144,7 @@ fn check_encoding(encoding: &EncodingSpec, text: &str, model: &ModelRope) -> Res
 pub fn main() -> ExitCode {
     device::quiet_mesa();
     memory::keep_freed();
-    memory::tell_aborts();
+    memory::report_aborts();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => return clap_exit(&e),

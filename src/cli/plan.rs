@@ -38,7 +38,7 @@ pub(super) struct Args {
     /// Part I of N of the samples
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
-    /// Override a key of the config, as task.samples=5
+    /// Override a key of the config, such as task.samples=5
     #[arg(long, value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
     /// Fetch models and data sets that the config names by org/name from the Hugging Face hub, if they are

@@ -21,7 +21,7 @@ pub(super) struct Args {
     /// Where to write; needed with several results directories [default: there]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// The encoding that differences are taken from [default: the first with a context, else the first]
+    /// The encoding that differences are taken from [default: the first with a context, otherwise the first]
     #[arg(long, value_name = "NAME")]
     baseline: Option<String>,
 }
@@ -41,7 +41,7 @@ impl Args {
             let what = "these are the trials of a search, each row on other documents: they make no table";
             return Err(Error::new(ErrorKind::Results, what)
                 .in_file(&self.dirs[0])
-                .fix("read tune.md there, or run `longcode tune` again, which tells it again"));
+                .fix("read tune.md there, or run `longcode tune` again, which reports it again"));
         }
         write(&results, out, self.baseline.as_deref())
     }

@@ -17,7 +17,7 @@ use crate::store::{Results, Shard};
 pub(super) struct Args {
     /// The config, TOML
     config: PathBuf,
-    /// Results directory [default: results/NAME, of a shard results/NAME-I-of-N]
+    /// Results directory [default: results/NAME, for a shard results/NAME-I-of-N]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// auto, cpu, wgpu or wgpu:N; several with commas between, or all for every GPU, share the samples
@@ -37,14 +37,14 @@ pub(super) struct Args {
     /// report of all parts
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
-    /// Override a key of the config, as task.samples=5
+    /// Override a key of the config, such as task.samples=5
     #[arg(long, value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
     /// Fetch models and data sets that the config names by org/name from the Hugging Face hub, if they are
     /// not in the cache
     #[arg(long)]
     download: bool,
-    /// Start over instead of going on
+    /// Start over instead of resuming
     #[arg(long)]
     fresh: bool,
 }

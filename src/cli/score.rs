@@ -45,10 +45,10 @@ pub(super) struct Args {
     /// f32, split or bf16 on the CPU; f32 or f16 on a GPU: what matrix products are made of
     #[arg(long, default_value_t)]
     precision: Precision,
-    /// One JSON object a file on stdout; of a file that is left out, `left_out` says why
+    /// One JSON object a file on stdout; for a skipped file, `left_out` says why
     #[arg(long)]
     json: bool,
-    /// Files to score; what is empty, a folder or no text among several is left out and counted
+    /// Files to score; empty files, folders and files that are not text are skipped and counted if there are several
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }

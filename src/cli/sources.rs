@@ -197,15 +197,15 @@ mod tests {
     #[test]
     fn what_is_nowhere_and_nothing_at_all_are_refused() {
         let folder = folder(&[("a.py", b"x = 1"), ("b.py", b""), ("c.gz", b"")]);
-        let of = |names: &[&str]| {
+        let refusal = |names: &[&str]| {
             let paths: Vec<PathBuf> = names.iter().map(|name| folder.path().join(name)).collect();
             Sources::read(&paths).err().map(|error| error.to_string())
         };
-        assert!(of(&["a.py", "b.py"]).is_none());
-        assert!(of(&["a.py", "no.py"]).unwrap().contains("no.py"));
-        let one = of(&["b.py"]).unwrap();
+        assert!(refusal(&["a.py", "b.py"]).is_none());
+        assert!(refusal(&["a.py", "no.py"]).unwrap().contains("no.py"));
+        let one = refusal(&["b.py"]).unwrap();
         assert!(one.contains("nothing is in it") && one.contains("b.py") && one.contains("fix:"), "{one}");
-        assert!(of(&["c.gz", "b.py"]).unwrap().contains("none of 2 files"));
-        assert!(of(&["no.jsonl"]).unwrap().contains("cannot read"));
+        assert!(refusal(&["c.gz", "b.py"]).unwrap().contains("none of 2 files"));
+        assert!(refusal(&["no.jsonl"]).unwrap().contains("cannot read"));
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Args {
     /// Override a key of the config, as budget.steps=100
     #[arg(long, value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
-    /// Go on with the training in the output directory, or start where there is none
+    /// Continue the training in the output directory, or start if there is none
     #[arg(long, conflicts_with = "fresh")]
     resume: bool,
     /// Remove the training in the output directory and start over

@@ -32,14 +32,14 @@ pub(super) struct Args {
     /// [default: the config's, else f32]
     #[arg(long)]
     precision: Option<Precision>,
-    /// Override a key of the config, as task.samples=5
+    /// Override a key of the config, such as task.samples=5
     #[arg(long, value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
     /// Fetch models and data sets that the config names by org/name from the Hugging Face hub, if they are
     /// not in the cache
     #[arg(long)]
     download: bool,
-    /// Start over instead of going on
+    /// Start over instead of resuming
     #[arg(long)]
     fresh: bool,
 }

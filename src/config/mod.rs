@@ -221,9 +221,9 @@ impl Config {
             }
         }
         for entry in &self.tasks {
-            let place = |e: Error| e.at(format_args!("task \"{}\"", entry.name));
-            if let Some(name) = Name::dataset(&entry.dataset).map_err(place)? {
-                hub::fetch(&name).map_err(place)?;
+            let at_task = |e: Error| e.at(format_args!("task \"{}\"", entry.name));
+            if let Some(name) = Name::dataset(&entry.dataset).map_err(at_task)? {
+                hub::fetch(&name).map_err(at_task)?;
             }
         }
         Ok(())
@@ -307,23 +307,25 @@ fn run_name(table: &mut Table) -> Result<String> {
 
 /// Refuses a name that cannot name a results directory.
 pub(crate) fn check_run_name(name: &str) -> Result<()> {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-    match !name.is_empty() && name.chars().all(plain) && !name.starts_with('.') {
-        true if name.len() > RUN_NAME => refuse(
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || !name.chars().all(is_plain) || name.starts_with('.') {
+        return refuse(
+            "name",
+            format!("name \"{name}\" cannot name a directory"),
+            "use letters, digits, - _ and . only",
+        );
+    }
+    if name.len() > RUN_NAME {
+        return refuse(
             "name",
             format!(
                 "the name has {} bytes, and {RUN_NAME} are the most that a directory's may have here",
                 name.len()
             ),
             "give a shorter one",
-        ),
-        true => Ok(()),
-        false => refuse(
-            "name",
-            format!("name \"{name}\" cannot name a directory"),
-            "use letters, digits, - _ and . only",
-        ),
+        );
     }
+    Ok(())
 }
 
 fn seed(table: &mut Table) -> Result<u64> {
@@ -349,11 +351,10 @@ fn suite(table: &mut Table) -> Result<bool> {
 fn paper(table: &mut Table) -> Result<Option<&'static paper::Exhibit>> {
     let Some(name) = take_text(table, "paper")? else { return Ok(None) };
     let names: Vec<_> = paper::EXHIBITS.iter().map(|exhibit| exhibit.name).collect();
-    let unknown = || {
+    paper::find(&name).map(Some).ok_or_else(|| {
         config_error(format!("paper is \"{name}\""), format!("use one of: {}", names.join(", ")))
             .at_key("paper")
-    };
-    paper::find(&name).map(Some).ok_or_else(unknown)
+    })
 }
 
 /// The entries of `[[key]]`, each table expanded by its sweep.
@@ -415,25 +416,30 @@ fn encoding_entries(mut table: Table) -> Result<Vec<EncodingEntry>> {
             return Err(config_error(what, "take out `sweep`: a list makes a sweep").at_key("sweep"));
         }
     };
-    let entry = |(suffix, keys): (String, Table)| {
-        let spec = EncodingSpec::from_table(&kind, keys)?;
-        Ok(EncodingEntry { name: format!("{name}{suffix}"), spec, sweep: sweep.clone() })
-    };
-    expanded.entries.into_iter().map(entry).collect()
+    expanded
+        .entries
+        .into_iter()
+        .map(|(suffix, keys)| {
+            let spec = EncodingSpec::from_table(&kind, keys)?;
+            Ok(EncodingEntry { name: format!("{name}{suffix}"), spec, sweep: sweep.clone() })
+        })
+        .collect()
 }
 
 /// The sweep that an entry of a resolved config is one value of.
 fn take_sweep(table: &mut Table) -> Result<Option<Sweep>> {
-    let read = |value: Value| {
-        value.try_into().map_err(|e: toml::de::Error| {
-            config_error(
-                format!("sweep: {}", one_line(&e)),
-                "take it out: a list as a key's value makes a sweep",
-            )
-            .at_key("sweep")
+    table
+        .remove("sweep")
+        .map(|value| {
+            value.try_into().map_err(|e: toml::de::Error| {
+                config_error(
+                    format!("sweep: {}", one_line(&e)),
+                    "take it out: a list as a key's value makes a sweep",
+                )
+                .at_key("sweep")
+            })
         })
-    };
-    table.remove("sweep").map(read).transpose()
+        .transpose()
 }
 
 fn task_entries(mut table: Table) -> Result<Vec<TaskEntry>> {
@@ -441,13 +447,15 @@ fn task_entries(mut table: Table) -> Result<Vec<TaskEntry>> {
     let dataset = need_text(&mut table, "dataset")?;
     let name = take_text(&mut table, "name")?.unwrap_or_else(|| format!("{}-{dataset}", kind.name));
     let values = sweep::expand(table, kind.lists)?.entries;
-    let entry = |(suffix, keys): (String, Table)| {
-        check_new_tokens(&keys)?;
-        let (task, keys) = task::parse(kind, keys)?;
-        let name = format!("{name}{suffix}");
-        Ok(TaskEntry { name, kind: kind.name, dataset: dataset.clone(), keys, task })
-    };
-    values.into_iter().map(entry).collect()
+    values
+        .into_iter()
+        .map(|(suffix, keys)| {
+            check_new_tokens(&keys)?;
+            let (task, keys) = task::parse(kind, keys)?;
+            let name = format!("{name}{suffix}");
+            Ok(TaskEntry { name, kind: kind.name, dataset: dataset.clone(), keys, task })
+        })
+        .collect()
 }
 
 /// Refuses more new tokens than any sequence has, in a task of any kind.

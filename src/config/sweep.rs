@@ -50,13 +50,16 @@ pub(super) fn expand(table: Table, lists: &[&str]) -> Result<Expanded> {
             keys.push(key.clone());
         }
         let combine = |(suffix, table): &(String, Table)| -> Vec<(String, Table)> {
-            let with = |value: &Value| {
-                let mut table = table.clone();
-                table.insert(key.clone(), value.clone());
-                let suffix = if swept { format!("{suffix} {key}={}", plain(value)) } else { suffix.clone() };
-                (suffix, table)
-            };
-            values.iter().map(with).collect()
+            values
+                .iter()
+                .map(|value| {
+                    let mut table = table.clone();
+                    table.insert(key.clone(), value.clone());
+                    let suffix =
+                        if swept { format!("{suffix} {key}={}", plain(value)) } else { suffix.clone() };
+                    (suffix, table)
+                })
+                .collect()
         };
         expanded = expanded.iter().flat_map(combine).collect();
     }

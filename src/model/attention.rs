@@ -144,11 +144,13 @@ impl ByHead {
         let device = self.value.device();
         let shape = [1, rows.len(), keys.len()];
         let border = |end: bool| {
-            let of_row = |row| {
-                let keys = self.sight.keys(zone, row);
-                (if end { keys.end } else { keys.start }) as i64
-            };
-            let borders: Vec<i64> = rows.clone().map(of_row).collect();
+            let borders: Vec<i64> = rows
+                .clone()
+                .map(|row| {
+                    let keys = self.sight.keys(zone, row);
+                    (if end { keys.end } else { keys.start }) as i64
+                })
+                .collect();
             Tensor::<1, Int>::from_data(&borders[..], &device).reshape([1, rows.len(), 1]).expand(shape)
         };
         let key = positions(keys, &device).expand(shape);

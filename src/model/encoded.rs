@@ -86,8 +86,10 @@ impl<'a> EncodedModel<'a> {
         };
         let bos = usize::from(self.bos.is_some());
         if context.tokens <= room + bos {
-            let what =
-                format!("a context of {} tokens has no room for a prompt beside {room}", context.tokens);
+            let what = format!(
+                "a context of {} tokens has no room for a prompt in addition to {room}",
+                context.tokens
+            );
             return Err(Error::new(ErrorKind::Encoding, what)
                 .at_key("context")
                 .fix("give a larger context, or generate fewer tokens"));

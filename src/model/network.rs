@@ -222,11 +222,10 @@ impl Attention {
         let mut projections = if config.fused {
             linears("qkv_proj", &pieces, hidden, config.biases.qkv)?
         } else {
-            let one = |(name, piece)| linears(name, &[piece], hidden, config.biases.qkv);
             names
                 .into_iter()
                 .zip(pieces)
-                .map(one)
+                .map(|(name, piece)| linears(name, &[piece], hidden, config.biases.qkv))
                 .collect::<Result<Vec<_>>>()?
                 .into_iter()
                 .flatten()
@@ -276,13 +275,13 @@ fn attend_parts(
         return attend(part, rows);
     }
     let mut start = 0;
-    let attend_own = |part: &mut SequenceRows| {
+    let mixed = parts.iter_mut().map(|part| {
         let own = start..start + part.rotary.rows();
         start = own.end;
         let rows = rows.each_ref().map(|x| x.clone().slice_dim(0, own.clone()));
         attend(part, rows)
-    };
-    Tensor::cat(parts.iter_mut().map(attend_own).collect(), 0)
+    });
+    Tensor::cat(mixed.collect(), 0)
 }
 
 /// Splits `x` into blocks of rows, so that a tensor of `width` columns a row stays within [`MAX_ELEMENTS`].

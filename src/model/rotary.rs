@@ -96,12 +96,13 @@ impl RotaryTables {
     /// sequence's first.
     pub(super) fn kept_rows(&self, layers: usize) -> f64 {
         let turned = self.tables.dims()[0] / 2 - self.queries;
-        let of_layer = |layer: usize| {
-            let alone = self.unrotated.as_ref().is_some_and(|unrotated| unrotated.layers[layer]);
-            let keys = if alone { 1 } else { turned };
-            rows_after(self.sight_of(layer)) as f64 * (keys + 1) as f64
-        };
-        (0..layers).map(of_layer).sum()
+        (0..layers)
+            .map(|layer| {
+                let alone = self.unrotated.as_ref().is_some_and(|unrotated| unrotated.layers[layer]);
+                let keys = if alone { 1 } else { turned };
+                rows_after(self.sight_of(layer)) as f64 * (keys + 1) as f64
+            })
+            .sum()
     }
 
     /// How many different rotations of queries and of keys the tables would have, without making them.

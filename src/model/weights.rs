@@ -103,11 +103,11 @@ impl TensorRows {
     fn order(&self) -> Option<Vec<usize>> {
         let [dim, rotated] = self.heads?;
         let (half, turning) = (dim / 2, rotated / 2);
-        let place = |n: usize| match (n / half, n % half) {
+        let source_row = |n: usize| match (n / half, n % half) {
             (upper, p) if p < turning => upper * turning + p,
             (upper, p) => rotated + upper * (half - turning) + p - turning,
         };
-        Some((0..self.rows).map(|row| row / dim * dim + place(row % dim)).collect())
+        Some((0..self.rows).map(|row| row / dim * dim + source_row(row % dim)).collect())
     }
 }
 
@@ -182,18 +182,21 @@ impl Weights {
                 .map(|piece| Matrix::Tensor(unread([piece.rows, columns], device)))
                 .collect());
         }
-        let hold = |tensor: StoredTensor| {
-            let shape = [tensor.shape[0], columns];
-            Ok(match self.hold {
-                WeightStorage::Stored(precision) => Matrix::Stored(Stored::new(Arc::new(tensor), precision)),
-                WeightStorage::Half => {
-                    let values = TensorData::new(halves(&name, &tensor)?, shape);
-                    Matrix::Tensor(Param::from_tensor(Tensor::from_data(values, (device, DType::F16))))
-                }
-                _ => Matrix::Tensor(parameter(&tensor, shape, device)),
+        cut(self.source.tensor(&name)?, pieces)
+            .map(|tensor| {
+                let shape = [tensor.shape[0], columns];
+                Ok(match self.hold {
+                    WeightStorage::Stored(precision) => {
+                        Matrix::Stored(Stored::new(Arc::new(tensor), precision))
+                    }
+                    WeightStorage::Half => {
+                        let values = TensorData::new(halves(&name, &tensor)?, shape);
+                        Matrix::Tensor(Param::from_tensor(Tensor::from_data(values, (device, DType::F16))))
+                    }
+                    _ => Matrix::Tensor(parameter(&tensor, shape, device)),
+                })
             })
-        };
-        cut(self.source.tensor(&name)?, pieces).map(hold).collect()
+            .collect()
     }
 
     /// Takes the vector of that name and length, as f32 numbers of the device.

@@ -153,8 +153,9 @@ impl Memory {
     /// A note if it is unknown what is free.
     fn note(&self) -> Option<String> {
         let who = if self.on_cpu { "the system" } else { "the adapter" };
-        let note = || format!("The largest sequence is not known: {who} does not tell what memory is free.");
-        self.available.is_none().then(note)
+        self.available.is_none().then(|| {
+            format!("The largest sequence is unknown: {who} does not report how much memory is free.")
+        })
     }
 }
 

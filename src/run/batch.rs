@@ -76,15 +76,19 @@ impl Batch<'_> {
         let measured = self.measure(checkpoint, model)?;
         // Samples that run side by side share the time.
         let seconds = started.elapsed().as_secs_f64() / self.jobs.len() as f64;
-        let line = |(job, measured): (&Job, Measured)| SampleLine {
-            key: self.key(name, job),
-            bucket: job.sample.bucket.to_string(),
-            tokens: job.sample.tokens.ids.len(),
-            sha256: job.draw.hash.to_string(),
-            seconds,
-            measured,
-        };
-        Ok(self.jobs.iter().zip(measured).map(line).collect())
+        Ok(self
+            .jobs
+            .iter()
+            .zip(measured)
+            .map(|(job, measured)| SampleLine {
+                key: self.key(name, job),
+                bucket: job.sample.bucket.to_string(),
+                tokens: job.sample.tokens.ids.len(),
+                sha256: job.draw.hash.to_string(),
+                seconds,
+                measured,
+            })
+            .collect())
     }
 
     /// Scores one sample after another, and generates side by side.

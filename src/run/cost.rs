@@ -160,12 +160,10 @@ impl Account {
         let windows = encoding.spec.context.filter(|context| length > context.tokens);
         match windows.map(|context| context.windows(length)) {
             None => self.reading(encoding, 0..length, length.saturating_sub(1)),
-            Some(windows) => {
-                let window = |window: &crate::encoding::Window| {
-                    self.reading(encoding, 0..window.tokens.len(), window.predicted.len())
-                };
-                windows.iter().map(window).sum()
-            }
+            Some(windows) => windows
+                .iter()
+                .map(|window| self.reading(encoding, 0..window.tokens.len(), window.predicted.len()))
+                .sum(),
         }
     }
 
@@ -241,12 +239,14 @@ fn seen(encoding: &EncodingSpec, config: &NetworkConfig, longest: usize) -> Vec<
     let groups = layer_groups(&rotations, config);
     let mut sum = 0.0;
     let of_token = |token: usize| -> f64 {
-        let keys = |group: &LayerGroup| {
-            let first = group.window.map_or(0, |window| (token + 1).saturating_sub(window));
-            let keys = if group.turned { keys_from(&rotations, token, first) } else { token + 1 - first };
-            (group.layers * keys) as f64
-        };
-        groups.iter().map(keys).sum()
+        groups
+            .iter()
+            .map(|group| {
+                let first = group.window.map_or(0, |window| (token + 1).saturating_sub(window));
+                let keys = if group.turned { keys_from(&rotations, token, first) } else { token + 1 - first };
+                (group.layers * keys) as f64
+            })
+            .sum()
     };
     let sums = (0..longest).map(|token| {
         sum += of_token(token);

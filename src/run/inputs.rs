@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use crate::checkpoint::Checkpoint;
-use crate::config::{Config, ModelEntry};
+use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result, all_or_errors};
 use crate::provenance::ModelHash;
@@ -26,14 +26,14 @@ pub(super) fn find_inputs(config: &Config) -> Result<Inputs> {
     let tasks = config.tasks.iter().filter(|task| seen.insert(&task.dataset));
     let mut missing = Vec::new();
     let datasets = all_or_errors(tasks.filter_map(|task| {
-        let place = |e: Error| e.at(format_args!("task \"{}\"", task.name));
+        let at_task = |e: Error| e.at(format_args!("task \"{}\"", task.name));
         match Dataset::find(&task.dataset, &config.search) {
             Ok(Err(e)) if config.suite => {
                 missing.push(not_run(&task.name, e));
                 None
             }
-            Ok(found) => Some(found.map_err(place).map(|dataset| (task.dataset.clone(), dataset))),
-            Err(e) => Some(Err(place(e))),
+            Ok(found) => Some(found.map_err(at_task).map(|dataset| (task.dataset.clone(), dataset))),
+            Err(e) => Some(Err(at_task(e))),
         }
     }));
     match (models, datasets) {
@@ -82,13 +82,17 @@ pub(super) fn open_checkpoints(
 
 /// What the results record of each model.
 pub(super) fn model_hashes(config: &Config, checkpoints: &[Checkpoint]) -> Result<Vec<ModelHash>> {
-    let hash = |(entry, checkpoint): (&ModelEntry, &Checkpoint)| {
-        Ok(ModelHash {
-            name: entry.name.clone(),
-            sha256: checkpoint.sha256()?,
-            trained_length: checkpoint.config.trained_length(),
-            precision: entry.precision,
+    config
+        .models
+        .iter()
+        .zip(checkpoints)
+        .map(|(entry, checkpoint)| {
+            Ok(ModelHash {
+                name: entry.name.clone(),
+                sha256: checkpoint.sha256()?,
+                trained_length: checkpoint.config.trained_length(),
+                precision: entry.precision,
+            })
         })
-    };
-    config.models.iter().zip(checkpoints).map(hash).collect()
+        .collect()
 }

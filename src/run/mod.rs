@@ -74,7 +74,7 @@ pub fn run(config: &Config, devices: &[OpenDevice], out: &Path, options: RunOpti
         progress.advance_by(batch.tokens(), batch.cost());
         Ok(())
     })?;
-    failures.tell_others();
+    failures.report_others();
     store.finish()?;
     Ok(store.done().len() + left)
 }
@@ -94,7 +94,7 @@ impl Failures {
         }
     }
 
-    fn tell_others(&self) {
+    fn report_others(&self) {
         if self.0 > Failures::NAMED {
             note!("{} failed in all; the report counts them, samples.jsonl names them", self.0);
         }

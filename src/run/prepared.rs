@@ -64,8 +64,10 @@ impl<'a> Prepared<'a> {
     /// Anything wrong with the config's models, data or encodings.
     pub(crate) fn new(config: &'a Config, devices: &[OpenDevice]) -> Result<Prepared<'a>> {
         for entry in &config.models {
-            let place = |e: Error| e.at(format_args!("model \"{}\"", entry.name));
-            devices.iter().try_for_each(|device| entry.precision.check(&device.device)).map_err(place)?;
+            devices
+                .iter()
+                .try_for_each(|device| entry.precision.check(&device.device))
+                .map_err(|e| e.at(format_args!("model \"{}\"", entry.name)))?;
         }
         let Inputs { models, datasets, missing } = find_inputs(config)?;
         let mut notes = notes_of_data(&datasets)?;
@@ -74,10 +76,13 @@ impl<'a> Prepared<'a> {
         of_models.iter().for_each(|note| note!("{note}"));
         notes.extend(of_models);
         let work = work(config, &checkpoints, &datasets)?;
-        let account = |(model, checkpoint): (usize, &Checkpoint)| {
-            Account::new(&checkpoint.config, &config.encodings, longest(model, &work))
-        };
-        let accounts = checkpoints.iter().enumerate().map(account).collect::<Result<_>>()?;
+        let accounts = checkpoints
+            .iter()
+            .enumerate()
+            .map(|(model, checkpoint)| {
+                Account::new(&checkpoint.config, &config.encodings, longest(model, &work))
+            })
+            .collect::<Result<_>>()?;
         Ok(Prepared { config, checkpoints, accounts, datasets, missing, notes, work })
     }
 
@@ -111,8 +116,9 @@ impl<'a> Prepared<'a> {
 
     /// Keeps the first samples of each bucket, counted over the whole run.
     pub(crate) fn keep_limit(&mut self, limit: Option<usize>) {
-        let inside = |one: &WorkSample| limit.is_none_or(|limit| one.rank < limit);
-        self.work.iter_mut().for_each(|work| work.samples.retain(inside));
+        self.work
+            .iter_mut()
+            .for_each(|work| work.samples.retain(|one| limit.is_none_or(|limit| one.rank < limit)));
     }
 
     /// Keeps the samples of a shard. All encodings of a sample are in one shard, so that a shard alone
@@ -131,8 +137,11 @@ impl<'a> Prepared<'a> {
             .fix("get the data, or take the task out of the config on every machine"));
         }
         let cost = |work: &Work, one: &WorkSample| -> f64 {
-            let of = |encoding| Rates::NOMINAL.time(&self.job(work, one, encoding).cost);
-            self.config.encodings.iter().map(of).sum()
+            self.config
+                .encodings
+                .iter()
+                .map(|encoding| Rates::NOMINAL.time(&self.job(work, one, encoding).cost))
+                .sum()
         };
         let cost = &cost;
         let of_work = self.work.iter().map(|work| work.samples.iter().map(move |one| cost(work, one)));
@@ -255,7 +264,7 @@ impl Undivided {
                 ": write language = \"python\" into the data set's manifest, or a field `language` into its records",
             ),
             (Undivided::GivenUp, _) => ("take far more parsing than sources do", ""),
-            (Undivided::NoUnit, _) => ("have none of the units that are asked for", ""),
+            (Undivided::NoUnit, _) => ("have none of the requested units", ""),
         }
     }
 }
@@ -263,22 +272,28 @@ impl Undivided {
 /// What to say of samples whose text is divided by tokens, though an encoding asks for another unit.
 fn without_units(samples: &[WorkSample], config: &Config, of_what: TextKind) -> Vec<String> {
     let why: Vec<Undivided> = samples.par_iter().filter_map(Undivided::of).collect();
-    let by_unit = |encoding: &&EncodingEntry| encoding.spec.units().iter().any(|unit| unit.needs_tree());
-    let names: Vec<&str> = config.encodings.iter().filter(by_unit).map(|entry| &entry.name[..]).collect();
-    let note = |kind: Undivided| {
-        let count = why.iter().filter(|why| **why == kind).count();
-        let (what, fix) = kind.words(of_what);
-        (count > 0).then(|| {
-            format!(
-                "{count} of {} samples {what}, so that {} divide{} them by {}{fix}",
-                samples.len(),
-                listed(&names),
-                if names.len() == 1 { "s" } else { "" },
-                Unit::FALLBACK,
-            )
+    let names: Vec<&str> = config
+        .encodings
+        .iter()
+        .filter(|encoding| encoding.spec.units().iter().any(|unit| unit.needs_tree()))
+        .map(|entry| &entry.name[..])
+        .collect();
+    [Undivided::Language, Undivided::GivenUp, Undivided::NoUnit]
+        .into_iter()
+        .filter_map(|kind| {
+            let count = why.iter().filter(|why| **why == kind).count();
+            let (what, fix) = kind.words(of_what);
+            (count > 0).then(|| {
+                format!(
+                    "{count} of {} samples {what}, so that {} divide{} them by {}{fix}",
+                    samples.len(),
+                    listed(&names),
+                    if names.len() == 1 { "s" } else { "" },
+                    Unit::FALLBACK,
+                )
+            })
         })
-    };
-    [Undivided::Language, Undivided::GivenUp, Undivided::NoUnit].into_iter().filter_map(note).collect()
+        .collect()
 }
 
 /// The first names of a list, and how many more there are.
@@ -294,8 +309,10 @@ fn listed(names: &[&str]) -> String {
 /// Tokens of the longest sequence of a model's work, including all that may be generated.
 fn longest(model: usize, work: &[Work]) -> usize {
     let of_model = work.iter().filter(|work| work.model == model);
-    let of_work = |work: &Work| work.samples.iter().map(|one| longest_of(work.task, &one.sample)).max();
-    of_model.filter_map(of_work).max().unwrap_or(1)
+    of_model
+        .filter_map(|work| work.samples.iter().map(|one| longest_of(work.task, &one.sample)).max())
+        .max()
+        .unwrap_or(1)
 }
 
 /// Tokens of a sample's longest sequence, including all that may be generated.

@@ -303,13 +303,16 @@ fn is_there(path: &Path, file: &File) -> bool {
 
 /// Keys of stored results.
 fn keys(found: &FileOfSamples, config: &Config) -> HashSet<SampleKey> {
-    let key = |sample: &StoredSample| SampleKey {
-        model: config.models[sample.model].name.clone(),
-        encoding: config.encodings[sample.encoding].name.clone(),
-        task: config.tasks[sample.task].name.clone(),
-        sample: sample.sample.to_string(),
-    };
-    found.samples.iter().map(key).collect()
+    found
+        .samples
+        .iter()
+        .map(|sample| SampleKey {
+            model: config.models[sample.model].name.clone(),
+            encoding: config.encodings[sample.encoding].name.clone(),
+            task: config.tasks[sample.task].name.clone(),
+            sample: sample.sample.to_string(),
+        })
+        .collect()
 }
 
 /// Refuses to resume under another config.

@@ -93,12 +93,15 @@ pub(super) fn read_samples(
         }
         let starts = [0].into_iter().chain(ends.iter().copied());
         let bounds: Vec<(usize, usize)> = starts.zip(ends.iter().copied()).collect();
-        let parse = |(n, &(start, end)): (usize, &(usize, usize))| {
-            let fields = line::parse::<IgnoredAny>(&block[start..end]);
-            let numbers = fields.and_then(|fields| Ok((names.numbers(&fields)?, fields)));
-            numbers.map_err(|what| broken_line(path, lines + n + 1, what))
-        };
-        let parsed: Vec<_> = bounds.par_iter().enumerate().map(parse).collect::<Result<_>>()?;
+        let parsed: Vec<_> = bounds
+            .par_iter()
+            .enumerate()
+            .map(|(n, &(start, end))| {
+                let fields = line::parse::<IgnoredAny>(&block[start..end]);
+                let numbers = fields.and_then(|fields| Ok((names.numbers(&fields)?, fields)));
+                numbers.map_err(|what| broken_line(path, lines + n + 1, what))
+            })
+            .collect::<Result<_>>()?;
         for (n, ((start, end), (numbers, fields))) in bounds.iter().zip(parsed).enumerate() {
             let place = Place {
                 file: number,

@@ -77,8 +77,8 @@ impl Checkpoints {
 
     /// The finished checkpoints by step, first to last.
     fn all(&self) -> Result<Vec<(u64, PathBuf)>> {
-        let finished = |(step, path): (String, PathBuf)| Some((step.parse().ok()?, path));
-        let mut all: Vec<_> = self.entries()?.into_iter().filter_map(finished).collect();
+        let mut all: Vec<_> =
+            self.entries()?.into_iter().filter_map(|(step, path)| Some((step.parse().ok()?, path))).collect();
         all.sort();
         Ok(all)
     }

@@ -95,13 +95,15 @@ impl Corpus {
     /// # Errors
     /// [`ErrorKind::Dataset`], as [`Dataset::open`].
     pub fn open(names: &[String], key: &str, search: &[PathBuf]) -> Result<Corpus> {
-        let place = |e: Error| e.at_key(key);
-        let datasets: Vec<Dataset> =
-            names.iter().map(|name| Dataset::open(name, search).map_err(place)).collect::<Result<_>>()?;
-        let hash = |(name, dataset): (&String, &Dataset)| {
-            Ok(DatasetHash { name: name.clone(), sha256: dataset.sha256()? })
-        };
-        let hashes = names.iter().zip(&datasets).map(hash).collect::<Result<_>>()?;
+        let datasets: Vec<Dataset> = names
+            .iter()
+            .map(|name| Dataset::open(name, search).map_err(|e| e.at_key(key)))
+            .collect::<Result<_>>()?;
+        let hashes = names
+            .iter()
+            .zip(&datasets)
+            .map(|(name, dataset)| Ok(DatasetHash { name: name.clone(), sha256: dataset.sha256()? }))
+            .collect::<Result<_>>()?;
         Ok(Corpus { datasets, hashes })
     }
 

@@ -53,8 +53,10 @@ impl Log {
         };
         let kept: Vec<&str> =
             earlier.lines().filter(|line| number(line).is_some_and(|number| number <= step)).collect();
-        let loss = |line: &&str| line.split(',').nth(3).and_then(|loss| loss.parse().ok());
-        let losses = kept.iter().filter_map(loss).collect();
+        let losses = kept
+            .iter()
+            .filter_map(|line| line.split(',').nth(3).and_then(|loss| loss.parse().ok()))
+            .collect();
         let text: String = std::iter::once(&HEADER).chain(&kept).flat_map(|line| [line, "\n"]).collect();
         write_whole(path, text.as_bytes())?;
         Ok(Log { file: append(path)?, path: path.to_path_buf(), losses })

@@ -117,8 +117,11 @@ fn set_rope(json: &mut Value, model: &ModelKeys) -> Result<()> {
     let Some(scale) = model.position_scale else { return Ok(()) };
     let earlier = json[key].get("rope_type").or_else(|| json[key].get("type")).and_then(Value::as_str);
     if earlier.is_some_and(|kind| kind != "default") {
-        return Err(Error::new(ErrorKind::Config, "position_scale beside a checkpoint's own rope_scaling")
-            .fix("leave it out: the checkpoint keeps its scaling"));
+        return Err(Error::new(
+            ErrorKind::Config,
+            "position_scale together with a checkpoint's own rope_scaling",
+        )
+        .fix("leave it out: the checkpoint keeps its scaling"));
     }
     if scale == 1.0 {
         return Ok(());
@@ -142,20 +145,22 @@ fn set_rope(json: &mut Value, model: &ModelKeys) -> Result<()> {
 pub fn first_weights(config: &NetworkConfig, seed: u64) -> Result<Vec<NamedTensor>> {
     let adding = DEVIATION / (2.0 * config.num_hidden_layers as f64).sqrt();
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let first = |(name, shape): (String, Vec<usize>)| {
-        let (count, ends) = (shape.iter().product(), |end: &str| name.ends_with(end));
-        let values = if ends(".bias") {
-            vec![0.0; count]
-        } else if ends("norm.weight") {
-            vec![1.0; count]
-        } else if ["o_proj.weight", "down_proj.weight", "c_proj.weight"].into_iter().any(ends) {
-            normal(&mut random, count, adding)
-        } else {
-            normal(&mut random, count, DEVIATION)
-        };
-        NamedTensor { name, shape, values }
-    };
-    Ok(Network::tensors(config)?.into_iter().map(first).collect())
+    Ok(Network::tensors(config)?
+        .into_iter()
+        .map(|(name, shape)| {
+            let (count, ends) = (shape.iter().product(), |end: &str| name.ends_with(end));
+            let values = if ends(".bias") {
+                vec![0.0; count]
+            } else if ends("norm.weight") {
+                vec![1.0; count]
+            } else if ["o_proj.weight", "down_proj.weight", "c_proj.weight"].into_iter().any(ends) {
+                normal(&mut random, count, adding)
+            } else {
+                normal(&mut random, count, DEVIATION)
+            };
+            NamedTensor { name, shape, values }
+        })
+        .collect())
 }
 
 /// Normal values by Box and Muller.

@@ -54,12 +54,12 @@ pub fn tune(mut config: Config, device: &OpenDevice, out: &Path, fresh: bool) ->
 
 /// Refuses a config with nothing to choose from, or more than one thing to choose by.
 fn check(config: &Config) -> Result<()> {
-    let one = |key: &str, count: usize| match count {
+    let exactly_one = |key: &str, count: usize| match count {
         1 => Ok(()),
         _ => refuse(key, format!("{count} [[{key}]] rows, and a search is on one"), "keep one of them"),
     };
-    one("model", config.models.len())?;
-    one("task", config.tasks.len())?;
+    exactly_one("model", config.models.len())?;
+    exactly_one("task", config.tasks.len())?;
     if config.encodings.len() < LAST {
         let fix = "give a key a list of values, or add rows";
         return refuse("encoding", "one encoding leaves nothing to choose".into(), fix);

@@ -111,7 +111,7 @@ impl<'a> Choice<'a> {
         let [of_best, of_second] = self.checked.map(|e| format!("{} {}", number(e.value), interval(&e)));
         let _ = writeln!(text, "On the {unseen} documents that had no part in the choice:\n");
         let _ = writeln!(text, "- {best}: {of_best}\n- {second}: {of_second}");
-        let _ = writeln!(text, "- less the runner-up's: {}", self.told(&self.to_second));
+        let _ = writeln!(text, "- less the runner-up's: {}", self.difference_in_words(&self.to_second));
         if let Some(to_baseline) = &self.to_baseline {
             let advantage = if self.objective.beyond() {
                 format!(
@@ -121,7 +121,8 @@ impl<'a> Choice<'a> {
             } else {
                 String::new()
             };
-            let _ = writeln!(text, "- less the baseline's: {}{advantage}", self.told(to_baseline));
+            let _ =
+                writeln!(text, "- less the baseline's: {}{advantage}", self.difference_in_words(to_baseline));
         }
         text.push_str(&self.failures());
         let _ = writeln!(text, "\nTo paste:\n\n```toml\n{}```", self.row());
@@ -133,7 +134,7 @@ impl<'a> Choice<'a> {
         let mut text = String::new();
         if self.path.iter().flat_map(|rung| &rung.figures).any(|(_, figure)| figure.is_infinite()) {
             text.push_str(
-                "\nA row with `inf` failed on a document (samples.jsonl says why), and stands last.\n",
+                "\nA row with `inf` failed on a document (samples.jsonl says why), and comes last.\n",
             );
         }
         let names = self.best.map(|row| escape(self.name(row))).into_iter().chain(["the baseline".into()]);
@@ -161,7 +162,7 @@ impl<'a> Choice<'a> {
     }
 
     /// A difference from the chosen row on the other documents, and whether it is significant.
-    fn told(&self, found: &Comparison) -> String {
+    fn difference_in_words(&self, found: &Comparison) -> String {
         let (value, interval) = difference_and_interval(found, self.checked[0].value);
         let shown_as_nothing = value.trim_start_matches(['+', '-']).parse() == Ok(0.0);
         let words = match (found.told_apart(), self.objective.worse(found.estimate.value) < 0.0) {
@@ -212,11 +213,11 @@ impl<'a> Choice<'a> {
     /// How much worse than the chosen row each one was, rung by rung, on the same documents.
     fn picture(&self) -> String {
         let best = self.best[0];
-        let of = |rung: &Compared, row: usize| {
+        let worse_by = |rung: &Compared, row: usize| {
             rung.figures.iter().find(|(other, _)| *other == row).map(|(_, figure)| *figure)
         };
         let worse = |tick: usize, rung: &Compared, row: usize| {
-            let value = self.objective.worse(of(rung, row)? - of(rung, best)?);
+            let value = self.objective.worse(worse_by(rung, row)? - worse_by(rung, best)?);
             Some(DataPoint { tick, value, low: value, high: value })
         };
         let rows = (0..self.path[0].figures.len()).map(|row| {

@@ -27,12 +27,15 @@ pub(super) fn rungs(rows: usize, documents: usize, buckets: usize, factor: usize
         left = left.div_ceil(factor).max(LAST);
         compared.push(left);
     }
-    let of_rung = |(number, &rows): (usize, &usize)| {
-        let above = u32::try_from(compared.len() - 1 - number).unwrap_or(u32::MAX);
-        let share = documents.div_ceil(factor.saturating_pow(above).max(1));
-        Rung { rows, documents: share.next_multiple_of(buckets.max(1)).min(documents) }
-    };
-    let mut rungs: Vec<Rung> = compared.iter().enumerate().map(of_rung).collect();
+    let mut rungs: Vec<Rung> = compared
+        .iter()
+        .enumerate()
+        .map(|(number, &rows)| {
+            let above = u32::try_from(compared.len() - 1 - number).unwrap_or(u32::MAX);
+            let share = documents.div_ceil(factor.saturating_pow(above).max(1));
+            Rung { rows, documents: share.next_multiple_of(buckets.max(1)).min(documents) }
+        })
+        .collect();
     // On the same documents a rung would only repeat the one before.
     rungs.dedup_by_key(|rung| rung.documents);
     rungs

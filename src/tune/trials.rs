@@ -115,12 +115,16 @@ impl<'a, 'p> Trials<'a, 'p> {
             task: self.config.tasks[0].name.clone(),
             sample: self.prepared.work[0].samples[*number].sample.id.clone(),
         };
-        let lost = || {
-            Error::new(ErrorKind::Write, "trials that were stored are gone: something took them away")
-                .in_file(&self.out)
-                .fix("find out what changed samples.jsonl, then run the same command again")
-        };
-        samples.iter().map(|number| self.parts.get(&key(number)).copied().ok_or_else(lost)).collect()
+        samples
+            .iter()
+            .map(|number| {
+                self.parts.get(&key(number)).copied().ok_or_else(|| {
+                    Error::new(ErrorKind::Write, "trials that were stored are gone: something took them away")
+                        .in_file(&self.out)
+                        .fix("find out what changed samples.jsonl, then run the same command again")
+                })
+            })
+            .collect()
     }
 
     /// Notes when the search ended.

@@ -47,10 +47,9 @@ pub fn sha256_base64(bytes: &[u8]) -> String {
     for three in hash.chunks(3) {
         let bits =
             three.iter().enumerate().fold(0, |bits, (n, byte)| bits | u32::from(*byte) << (16 - 8 * n));
-        let digit = |n: usize| {
+        text.extend((0..4).map(|n| {
             if n <= three.len() { char::from(DIGITS[(bits >> (18 - 6 * n)) as usize & 63]) } else { '=' }
-        };
-        text.extend((0..4).map(digit));
+        }));
     }
     text
 }

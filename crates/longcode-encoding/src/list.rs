@@ -36,11 +36,12 @@ impl<'de, T: FromStr<Err: Display> + Deserialize<'de>> Deserialize<'de> for List
         match Written::deserialize(deserializer)? {
             Written::One(value) => Ok(List(vec![value])),
             Written::Several(values) => Ok(List(values)),
-            Written::Text(text) => {
-                let parse = |part: &str| part.trim().parse();
-                let bad = |e: T::Err| serde::de::Error::custom(format!("{text:?} is not a list: {e}"));
-                text.split('/').map(parse).collect::<Result<_, _>>().map(List).map_err(bad)
-            }
+            Written::Text(text) => text
+                .split('/')
+                .map(|part| part.trim().parse())
+                .collect::<Result<_, _>>()
+                .map(List)
+                .map_err(|e| serde::de::Error::custom(format!("{text:?} is not a list: {e}"))),
         }
     }
 }

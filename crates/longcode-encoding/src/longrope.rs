@@ -49,11 +49,14 @@ impl SpectrumRule for LongRope {
             if sequence_length > self.original_max_position { &self.long_factor } else { &self.short_factor };
         let d = model.head_dim as f32;
         // Rounded where transformers rounds: 1 / (lambda * base^(2p/d)), in f32.
-        let frequency = |(p, factor): (usize, &f64)| {
-            let wavelength = model.base.powf(f64::from((2 * p) as f32 / d)) as f32;
-            f64::from(1.0 / (*factor as f32 * wavelength))
-        };
-        let frequencies = factors.iter().enumerate().map(frequency).collect();
+        let frequencies = factors
+            .iter()
+            .enumerate()
+            .map(|(p, factor)| {
+                let wavelength = model.base.powf(f64::from((2 * p) as f32 / d)) as f32;
+                f64::from(1.0 / (*factor as f32 * wavelength))
+            })
+            .collect();
         Spectrum { frequencies, scale: self.attention_factor * self.attention_factor }
     }
 

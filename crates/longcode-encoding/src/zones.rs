@@ -129,8 +129,8 @@ impl Rotations {
     pub fn with_logn(mut self, logn: bool, positions: &Positions, trained_length: usize) -> Rotations {
         if logn {
             let log_trained = (trained_length as f64).ln();
-            let scale = |i: usize| (((i + 1) as f64).ln() / log_trained).max(1.0);
-            self.query_scale = positions.tokens.clone().map(scale).collect();
+            self.query_scale =
+                positions.tokens.clone().map(|i| (((i + 1) as f64).ln() / log_trained).max(1.0)).collect();
         }
         self
     }
@@ -140,8 +140,11 @@ impl Rotations {
     /// together with `logn`.
     pub fn with_temperature(mut self, beta: f64, positions: &Positions, trained_length: usize) -> Rotations {
         if beta != 0.0 {
-            let scale = |i: usize| 1.0 + beta * ((1 + i / trained_length) as f64).ln();
-            self.query_scale = positions.tokens.clone().map(scale).collect();
+            self.query_scale = positions
+                .tokens
+                .clone()
+                .map(|i| 1.0 + beta * ((1 + i / trained_length) as f64).ln())
+                .collect();
         }
         self
     }

@@ -52,7 +52,7 @@ pub(super) struct Client {
 
 /// What the hub says about a file besides its bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct FileInfo {
     /// Its ETag, as in the header.
     etag: Option<String>,
     /// The ETag of a file stored elsewhere, which takes precedence.
@@ -65,7 +65,7 @@ pub(super) struct Told {
 
 /// An answer with a body.
 pub(super) struct Answer {
-    pub told: Told,
+    pub info: FileInfo,
     /// The first byte's place in the file.
     pub start: u64,
     pub body: Body,
@@ -111,7 +111,7 @@ impl Client {
     pub(crate) fn text(&self, path: &str, most: u64) -> Result<Vec<u8>, Failure> {
         let too_long = || Failure::Nonsense(format!("the answer is longer than {most} bytes"));
         let answer = self.get(path, None)?;
-        if answer.told.bytes.is_some_and(|bytes| bytes > most) {
+        if answer.info.bytes.is_some_and(|bytes| bytes > most) {
             return Err(too_long());
         }
         let mut bytes = Vec::new();
@@ -123,8 +123,8 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::get`].
-    pub(crate) fn ask(&self, path: &str) -> Result<Told, Failure> {
-        Ok(self.get(path, Some("bytes=0-0"))?.told)
+    pub(crate) fn ask(&self, path: &str) -> Result<FileInfo, Failure> {
+        Ok(self.get(path, Some("bytes=0-0"))?.info)
     }
 
     /// The file at a path, from a byte on; the answer may begin earlier.
@@ -143,13 +143,13 @@ impl Client {
         let url = format!("{}{path}", self.endpoint.to_string().trim_end_matches('/'));
         let mut url: Uri =
             url.parse().map_err(|_| Failure::Nonsense(format!("`{url}` is not an address")))?;
-        let mut told = Told::default();
+        let mut info = FileInfo::default();
         for _ in 0..=limits::REDIRECTS {
             let is_own = origin(&url) == origin(&self.endpoint);
             let response = self.request(&url, range, is_own)?;
             let (head, body) = response.into_parts();
             if is_own {
-                told.note(&head.headers);
+                info.note(&head.headers);
             }
             let status = head.status.as_u16();
             if matches!(status, 301 | 302 | 303 | 307 | 308) {
@@ -159,7 +159,7 @@ impl Client {
                 url = follow(&url, location)?;
                 continue;
             }
-            return Answer::new(status, &head.headers, body, told, self.patience);
+            return Answer::new(status, &head.headers, body, info, self.patience);
         }
         Err(Failure::Nonsense(format!("more than {} redirects", limits::REDIRECTS)))
     }
@@ -187,7 +187,7 @@ impl Client {
     }
 }
 
-impl Told {
+impl FileInfo {
     /// The name of the file's content on the hub.
     pub(crate) fn etag(&self) -> Option<&str> {
         self.linked_etag.as_deref().or(self.etag.as_deref())
@@ -196,11 +196,11 @@ impl Told {
     /// Takes what the endpoint's own host says: for a file stored elsewhere it gives the hash and the size
     /// beforehand.
     fn note(&mut self, headers: &HeaderMap) {
-        let of = |name: &str| header(headers, name).map(str::to_string);
-        self.etag = of("etag").or(self.etag.take());
-        self.linked_etag = of("x-linked-etag").or(self.linked_etag.take());
-        self.commit = of("x-repo-commit").or(self.commit.take());
-        self.bytes = of("x-linked-size").and_then(|size| size.parse().ok()).or(self.bytes);
+        let value = |name: &str| header(headers, name).map(str::to_string);
+        self.etag = value("etag").or(self.etag.take());
+        self.linked_etag = value("x-linked-etag").or(self.linked_etag.take());
+        self.commit = value("x-repo-commit").or(self.commit.take());
+        self.bytes = value("x-linked-size").and_then(|size| size.parse().ok()).or(self.bytes);
     }
 }
 
@@ -209,7 +209,7 @@ impl Answer {
         status: u16,
         headers: &HeaderMap,
         body: ureq::Body,
-        mut told: Told,
+        mut info: FileInfo,
         patience: Patience,
     ) -> Result<Answer, Failure> {
         if let Some(encoding) = header(headers, "content-encoding").filter(|name| *name != "identity") {
@@ -229,14 +229,14 @@ impl Answer {
         };
         let start = start.ok_or_else(|| Failure::Nonsense("a part of a file does not say which".into()))?;
         let whole = if status == 200 { body.content_length() } else { whole };
-        if let (Some(size), Some(before)) = (whole, told.bytes)
+        if let (Some(size), Some(before)) = (whole, info.bytes)
             && size != before
         {
             return Err(Failure::Nonsense(format!("the file has {size} bytes, the hub says {before}")));
         }
-        told.bytes = whole.or(told.bytes);
+        info.bytes = whole.or(info.bytes);
         let body = Body { inner: body.into_reader(), patience, since: Instant::now(), bytes: 0 };
-        Ok(Answer { told, start, body })
+        Ok(Answer { info, start, body })
     }
 }
 

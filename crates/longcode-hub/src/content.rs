@@ -38,19 +38,19 @@ impl Content<'_> {
         let mut progress = Progress::new(self.bytes, "B");
         let mut tries = 0;
         loop {
-            match self.go_on(&mut file, &mut progress) {
+            match self.receive(&mut file, &mut progress) {
                 Ok(()) => return Ok(()),
                 Err(Failure::Connection(_)) if tries < RETRIES => {
                     tries += 1;
                     thread::sleep(Duration::from_millis(300 << tries));
                 }
                 Err(Failure::Disk(e)) => return Err(unwritable(&e, &self.place.partial)),
-                Err(failure) => return Err(self.hub.told(failure)),
+                Err(failure) => return Err(self.hub.error(failure)),
             }
         }
     }
 
-    fn go_on(&self, file: &mut File, progress: &mut Progress) -> std::result::Result<(), Failure> {
+    fn receive(&self, file: &mut File, progress: &mut Progress) -> std::result::Result<(), Failure> {
         let mut have = file.metadata().map_err(Failure::Disk)?.len();
         if have > self.bytes {
             note!("{}: has more than the file, and is fetched again", self.place.partial.display());
@@ -61,7 +61,7 @@ impl Content<'_> {
             return Ok(());
         }
         let answer = self.hub.client.from(self.path, have)?;
-        if answer.told.bytes.is_some_and(|bytes| bytes != self.bytes) {
+        if answer.info.bytes.is_some_and(|bytes| bytes != self.bytes) {
             return Err(Failure::Nonsense("the file has another size than the hub said".into()));
         }
         match answer.start {

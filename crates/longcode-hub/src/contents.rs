@@ -117,8 +117,8 @@ mod tests {
             (&["config.json", "pytorch_model-00001-of-00002.bin"], "pickled", "safe_serialization"),
         ];
         for (names, what, fix) in cases {
-            let told = instead(names, None).unwrap();
-            assert!(told.0.contains(what) && told.1.contains(fix), "{told:?}");
+            let found = instead(names, None).unwrap();
+            assert!(found.0.contains(what) && found.1.contains(fix), "{found:?}");
         }
         assert_eq!(instead(&["README.md", "one.gguf"], None), None);
     }

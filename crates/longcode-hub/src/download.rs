@@ -58,7 +58,7 @@ pub fn fetch(name: &Name) -> Result<()> {
             note!("the hub cannot be asked ({failure}): {name} is taken as it is in the cache");
             return Ok(());
         }
-        Err(failure) => return Err(hub.told(failure)),
+        Err(failure) => return Err(hub.error(failure)),
     };
     Fetch::new(&hub, listing)?.all()
 }
@@ -91,7 +91,7 @@ impl<'a> Fetch<'a> {
         }
         let (there, odd): (BTreeSet<String>, BTreeSet<String>) = names.partition(|file| is_plain_path(file));
         if let Some(first) = odd.first() {
-            note!("{}: {} file(s) whose names are no paths are left out, as {first:?}", hub.name, odd.len());
+            note!("{}: {} file(s) whose names are not paths are skipped, as {first:?}", hub.name, odd.len());
         }
         let snapshot = hub.name.directory().join("snapshots").join(&commit);
         Ok(Fetch { hub, layout, commit, there, snapshot })
@@ -159,9 +159,9 @@ impl<'a> Fetch<'a> {
         if path.exists() {
             note!("{}: {file} in the cache is not what the hub has, and is fetched again", self.hub.name);
         }
-        let told = |e: Failure| self.hub.told(e).at(file);
+        let in_words = |e: Failure| self.hub.error(e).at(file);
         let place_of = self.hub.path(file);
-        let about = self.hub.client.ask(&place_of).map_err(told)?;
+        let about = self.hub.client.ask(&place_of).map_err(in_words)?;
         if about.commit.as_ref().is_some_and(|commit| !commit.eq_ignore_ascii_case(&self.commit)) {
             let what = format!("{} was changed on the hub while it was fetched", self.hub.name);
             return Err(Error::new(self.hub.name.error_kind(), what)
@@ -170,7 +170,7 @@ impl<'a> Fetch<'a> {
         }
         let bytes =
             about.bytes.ok_or_else(|| Failure::Nonsense("it does not say how large the file is".into()));
-        let bytes = bytes.and_then(|bytes| refuse_too_large(file, bytes)).map_err(told)?;
+        let bytes = bytes.and_then(|bytes| refuse_too_large(file, bytes)).map_err(in_words)?;
         let hash = Hash::of(about.etag(), &format!("{}/{file}", self.commit));
         if let Hash::Unknown(_) = hash {
             note!("{}: the hub has no hash of {file} to check it against", self.hub.name);

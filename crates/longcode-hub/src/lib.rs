@@ -150,11 +150,12 @@ fn of_snapshot(name: Name, path: PathBuf) -> Vec<Cached> {
     if gguf.len() < 2 || files.iter().any(|file| file.ends_with(".safetensors")) {
         return vec![Cached { name, path }];
     }
-    let one = |file: &&str| Cached {
-        name: Name { file: Some((*file).to_string()), ..name.clone() },
-        path: path.join(file),
-    };
-    gguf.iter().map(one).collect()
+    gguf.iter()
+        .map(|file| Cached {
+            name: Name { file: Some((*file).to_string()), ..name.clone() },
+            path: path.join(file),
+        })
+        .collect()
 }
 
 /// The revisions of a repository's directory that have a name, each with its commit.

@@ -85,7 +85,7 @@ impl<'a> Hub<'a> {
     }
 
     /// A failure in words.
-    pub(crate) fn told(&self, failure: Failure) -> Error {
+    pub(crate) fn error(&self, failure: Failure) -> Error {
         let name = self.name;
         let refused = |what: &str, fix: &str| {
             Error::new(name.error_kind(), format!("{name}: {what}")).at(shown_endpoint()).fix(fix)

@@ -58,7 +58,7 @@ pub(crate) fn shard_names(index: &Path) -> Result<BTreeSet<String>> {
     let map = json.weight_map.ok_or_else(|| bad("no weight_map".into()))?;
     let names: BTreeSet<String> = map.into_values().collect();
     match names.iter().find(|name| name.contains('/') || !is_plain_path(name)) {
-        Some(name) => Err(bad(format!("weight_map names {name:?}, which is not a file beside it"))),
+        Some(name) => Err(bad(format!("weight_map names {name:?}, which is not a file next to it"))),
         None if names.is_empty() => Err(bad("weight_map is empty".into())),
         None => Ok(names),
     }

@@ -125,13 +125,15 @@ impl Sight {
         let mut edges: Vec<usize> = met.iter().flat_map(|(_, keys)| [keys.start, keys.end]).collect();
         edges.sort_unstable();
         edges.dedup();
-        let stretch = |edge: &[usize]| {
-            let keys = edge[0]..edge[1];
-            let seen = met.iter().filter(|(_, met)| met.start <= keys.start && keys.end <= met.end);
-            let zones: Vec<usize> = seen.map(|(zone, _)| *zone).collect();
-            Some(Stretch { keys, zones }).filter(|stretch| !stretch.zones.is_empty())
-        };
-        edges.windows(2).filter_map(stretch).collect()
+        edges
+            .windows(2)
+            .filter_map(|edge| {
+                let keys = edge[0]..edge[1];
+                let seen = met.iter().filter(|(_, met)| met.start <= keys.start && keys.end <= met.end);
+                let zones: Vec<usize> = seen.map(|(zone, _)| *zone).collect();
+                Some(Stretch { keys, zones }).filter(|stretch| !stretch.zones.is_empty())
+            })
+            .collect()
     }
 
     /// Whether all these keys are in the zone for each of the rows.

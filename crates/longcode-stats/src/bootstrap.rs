@@ -46,8 +46,9 @@ impl Bootstrap {
         if (FEWEST..=MANY).contains(&n) {
             const { assert!(RESAMPLES.is_multiple_of(LANES)) };
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let draw = |_| std::array::from_fn(|_| rng.random_range(0..n as u16));
-            draws = (0..RESAMPLES / LANES * n).map(draw).collect();
+            draws = (0..RESAMPLES / LANES * n)
+                .map(|_| std::array::from_fn(|_| rng.random_range(0..n as u16)))
+                .collect();
         }
         Bootstrap { design, draws, thresholds: Mutex::default() }
     }

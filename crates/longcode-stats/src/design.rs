@@ -110,11 +110,14 @@ pub(crate) fn paired(pairs: &[Pair], others: &[Pair]) -> Vec<Pair> {
         pairs.iter().map(|pair| ((pair.0 - value * pair.1) / total, pair.1 / total)).collect()
     };
     let difference = ratio(pairs.iter().copied()) - ratio(others.iter().copied());
-    let of = |(a, b): (&(f64, f64), &(f64, f64))| {
-        let weight = (a.1 + b.1) / 2.0;
-        (weight * difference + a.0 - b.0, weight)
-    };
-    linear(pairs).iter().zip(&linear(others)).map(of).collect()
+    linear(pairs)
+        .iter()
+        .zip(&linear(others))
+        .map(|(a, b)| {
+            let weight = (a.1 + b.1) / 2.0;
+            (weight * difference + a.0 - b.0, weight)
+        })
+        .collect()
 }
 
 #[cfg(test)]

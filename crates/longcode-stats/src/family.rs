@@ -64,8 +64,12 @@ pub fn told_apart(
         Some(baseline) if baseline == n || baseline == best => Among::Baseline(rows.len()),
         _ => Among::Others(rows.len()),
     };
-    let apart = |n: usize| n != best && bootstrap.tells_apart(rows[n], rows[best], scale, among(n));
-    Some((best, (0..rows.len()).map(apart).collect()))
+    Some((
+        best,
+        (0..rows.len())
+            .map(|n| n != best && bootstrap.tells_apart(rows[n], rows[best], scale, among(n)))
+            .collect(),
+    ))
 }
 
 /// How many standard errors two rows must be apart.
@@ -178,7 +182,7 @@ impl<'a> Tables<'a> {
 mod tests {
     use super::*;
 
-    fn told(rows: &[Vec<f64>], sign: f64) -> Option<(usize, Vec<bool>)> {
+    fn best_and_apart(rows: &[Vec<f64>], sign: f64) -> Option<(usize, Vec<bool>)> {
         let pairs: Vec<Vec<Pair>> =
             rows.iter().map(|values| values.iter().map(|&value| (value, 1.0)).collect()).collect();
         let pairs: Vec<&[Pair]> = pairs.iter().map(Vec::as_slice).collect();
@@ -197,30 +201,34 @@ mod tests {
     fn the_worse_is_told_apart() {
         for n in [20, 300] {
             let rows = [samples(n, 0.0, 1), samples(n, 3.0, 2), samples(n, 0.0, 3)];
-            let (best, apart) = told(&rows, 1.0).unwrap();
+            let (best, apart) = best_and_apart(&rows, 1.0).unwrap();
             assert!(best != 1 && apart == [false, true, false], "{n}: {apart:?}");
-            assert_eq!(told(&rows, -1.0).unwrap(), (1, vec![true, false, true]), "{n}");
+            assert_eq!(best_and_apart(&rows, -1.0).unwrap(), (1, vec![true, false, true]), "{n}");
         }
-        assert_eq!(told(&[], 1.0), None);
+        assert_eq!(best_and_apart(&[], 1.0), None);
     }
 
     #[test]
     fn few_samples_and_equal_rows_are_not() {
         let few = [samples(5, 0.0, 1), samples(5, 9.0, 2)];
-        assert_eq!(told(&few, 1.0).unwrap(), (0, vec![false, false]));
+        assert_eq!(best_and_apart(&few, 1.0).unwrap(), (0, vec![false, false]));
         let same = samples(20, 0.0, 1);
-        assert_eq!(told(&[same.clone(), same], 1.0).unwrap().1, [false, false]);
+        assert_eq!(best_and_apart(&[same.clone(), same], 1.0).unwrap().1, [false, false]);
     }
 
     #[test]
     fn thresholds_grow_with_rows_and_fall_with_samples() {
-        let of = |n: usize, rows| Thresholds::new(&Design::single(n), &vec![1.0; n], rows);
+        let thresholds = |n: usize, rows| Thresholds::new(&Design::single(n), &vec![1.0; n], rows);
         let larger =
             |one: Thresholds, other: Thresholds| one.baseline > other.baseline && one.others > other.others;
-        assert!(larger(of(10, 16), of(10, 5)) && larger(of(6, 10), of(10, 10)));
-        assert!(larger(of(10, 10), of(50, 10)) && larger(of(50, 10), of(500, 10)));
+        assert!(
+            larger(thresholds(10, 16), thresholds(10, 5)) && larger(thresholds(6, 10), thresholds(10, 10))
+        );
+        assert!(
+            larger(thresholds(10, 10), thresholds(50, 10)) && larger(thresholds(50, 10), thresholds(500, 10))
+        );
         // One document that outweighs all others leaves few degrees of freedom.
         let heavy: Vec<f64> = (0..20).map(|n| if n < 4 { 20.0 } else { 1.0 }).collect();
-        assert!(larger(Thresholds::new(&Design::single(20), &heavy, 10), of(20, 10)));
+        assert!(larger(Thresholds::new(&Design::single(20), &heavy, 10), thresholds(20, 10)));
     }
 }

@@ -19,7 +19,10 @@
 //! use longcode_stats::{Among, Bootstrap, Design, Scale};
 //!
 //! // Two strata of four documents each: loss and tokens of every document, under two encodings.
-//! let one = [(210., 100.), (190., 90.), (260., 120.), (220., 110.), (150., 100.), (140., 90.), (170., 120.), (160., 110.)];
+//! let one: [(f64, f64); 8] = [
+//!     (210., 100.), (190., 90.), (260., 120.), (220., 110.), // the first stratum
+//!     (150., 100.), (140., 90.), (170., 120.), (160., 110.), // the second
+//! ];
 //! let other = one.map(|(loss, tokens)| (loss + 0.05 * tokens + 0.001 * loss, tokens));
 //! let bootstrap = Bootstrap::new(Design::new([4, 4]), 0);
 //! let found = bootstrap.compare(&other, &one, Scale::Plain, Among::Baseline(2));

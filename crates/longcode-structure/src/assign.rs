@@ -20,14 +20,16 @@ impl Segments {
     pub(super) fn numbered(owners: impl IntoIterator<Item = usize>, unit: Unit) -> Self {
         let mut furthest = None;
         let mut count = 0;
-        let number = |owner| {
-            if furthest.is_none_or(|furthest| owner > furthest) {
-                furthest = Some(owner);
-                count += 1;
-            }
-            count - 1
-        };
-        let index: Vec<u32> = owners.into_iter().map(number).collect();
+        let index: Vec<u32> = owners
+            .into_iter()
+            .map(|owner| {
+                if furthest.is_none_or(|furthest| owner > furthest) {
+                    furthest = Some(owner);
+                    count += 1;
+                }
+                count - 1
+            })
+            .collect();
         Segments { index, count: count as usize, unit }
     }
 }

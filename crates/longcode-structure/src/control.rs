@@ -226,13 +226,16 @@ mod tests {
 
     #[test]
     fn files_are_divided_by_what_tokens_begin_with() {
-        let of = |number, tokens| FileTokens { number, tokens };
+        let file_tokens = |number, tokens| FileTokens { number, tokens };
         let source = Source { text: "ab\ncd\n\nef\n", language: None, file_starts: &[0, 3, 6, 7] };
         // The second token is the first file's line end with what follows; the third file has no token of its
         // own; the last token has no text.
         let tokens = [(0, 0), (0, 2), (2, 5), (4, 7), (7, 9), (0, 0)];
-        assert_eq!(files(&source, &tokens), [of(0, 0..2), of(1, 2..4), of(3, 4..6)]);
-        assert_eq!(files(&Source { text: "", ..source }, &[(0, 0)]), [of(0, 0..1)]);
+        assert_eq!(
+            files(&source, &tokens),
+            [file_tokens(0, 0..2), file_tokens(1, 2..4), file_tokens(3, 4..6)]
+        );
+        assert_eq!(files(&Source { text: "", ..source }, &[(0, 0)]), [file_tokens(0, 0..1)]);
         assert!(files(&source, &[]).is_empty());
     }
 

@@ -25,11 +25,11 @@ struct Reading {
     /// The tree of the text itself.
     tree: Tree,
     /// The tree of the text repaired by the entry, if that leaves less unread.
-    mended: Option<Mended>,
+    repaired: Option<Repaired>,
 }
 
 /// A text of the same length, and its tree.
-struct Mended {
+struct Repaired {
     text: String,
     tree: Tree,
 }
@@ -39,7 +39,7 @@ pub(super) struct Parsed<'t> {
     pub tree: &'t Tree,
     pub entry: &'static Entry,
     /// What the grammar read, if not the text itself.
-    mended: Option<&'t str>,
+    repaired: Option<&'t str>,
 }
 
 /// A parser for the language; `None` if the grammar does not fit the parser library.
@@ -58,7 +58,7 @@ pub(super) fn parser(language: Language) -> Option<Parser> {
 impl Parser {
     /// Parses a text.
     pub(crate) fn parse(&mut self, text: &str) -> Trees {
-        self.read(text, None, mended)
+        self.read(text, None, repaired)
     }
 
     /// Parses a growing text without repairs, with `known` the trees so far: repairs would have to be parsed
@@ -67,7 +67,7 @@ impl Parser {
         self.read(text, known, |_, _, _, _| None)
     }
 
-    fn read(&mut self, text: &str, known: Option<&Trees>, mend: Mending) -> Trees {
+    fn read(&mut self, text: &str, known: Option<&Trees>, repair: RepairFn) -> Trees {
         let mut readings = Vec::new();
         for (number, (parser, entry)) in self.0.iter_mut().enumerate() {
             if text.len() > limits::PARSE_LOOK_FROM && estimate(parser, text) > limits::PARSE_WORK {
@@ -75,8 +75,8 @@ impl Parser {
             }
             let known = known.and_then(|known| known.0.get(number)).map(|known| &known.tree);
             let Some(tree) = parse(parser, text, known) else { break };
-            let mended = mend(parser, entry, text, &tree);
-            let reading = Reading { tree, mended };
+            let repaired = repair(parser, entry, text, &tree);
+            let reading = Reading { tree, repaired };
             let is_whole = !reading.best().root_node().has_error();
             readings.push(reading);
             if is_whole {
@@ -93,8 +93,8 @@ impl Parser {
             let tree = reading.best();
             let unread = unread(tree);
             if best.as_ref().is_none_or(|(least, _)| unread < least.div_ceil(2)) {
-                let mended = reading.mended.as_ref().map(|mended| mended.text.as_str());
-                best = Some((unread, Parsed { tree, entry, mended }));
+                let repaired = reading.repaired.as_ref().map(|repaired| repaired.text.as_str());
+                best = Some((unread, Parsed { tree, entry, repaired }));
             }
         }
         best.map(|(_, parsed)| parsed)
@@ -102,26 +102,26 @@ impl Parser {
 }
 
 /// Gives a better tree for a text than the existing one.
-type Mending = fn(&mut tree_sitter::Parser, &Entry, &str, &Tree) -> Option<Mended>;
+type RepairFn = fn(&mut tree_sitter::Parser, &Entry, &str, &Tree) -> Option<Repaired>;
 
 /// The tree of a text repaired by the entry's steps, which its grammar does not read.
-fn mended(parser: &mut tree_sitter::Parser, entry: &Entry, text: &str, tree: &Tree) -> Option<Mended> {
+fn repaired(parser: &mut tree_sitter::Parser, entry: &Entry, text: &str, tree: &Tree) -> Option<Repaired> {
     let mut least = unread(tree);
-    let mut best: Option<Mended> = None;
+    let mut best: Option<Repaired> = None;
     let mut left = None;
-    for mend in entry.mends {
-        if (least == 0 && !mend.unasked) || left == Some(0) {
+    for repair in entry.repairs {
+        if (least == 0 && !repair.always_tried) || left == Some(0) {
             break;
         }
         let (text, tree) = best.as_ref().map_or((text, tree), |best| (best.text.as_str(), &best.tree));
-        let Some(text) = (mend.step)(text, tree) else { continue };
+        let Some(text) = (repair.step)(text, tree) else { continue };
         let parses = left.get_or_insert_with(|| parses_within(parser, &text, entry));
         *parses = parses.saturating_sub(1);
         let Some(tree) = parse(parser, &text, None) else { continue };
         let unread = unread(&tree);
-        if unread < least || (mend.unasked && unread == least) {
+        if unread < least || (repair.always_tried && unread == least) {
             least = unread;
-            best = Some(Mended { text, tree });
+            best = Some(Repaired { text, tree });
         }
     }
     best
@@ -129,7 +129,7 @@ fn mended(parser: &mut tree_sitter::Parser, entry: &Entry, text: &str, tree: &Tr
 
 /// How often a text may be parsed to repair it, at least once.
 fn parses_within(parser: &mut tree_sitter::Parser, text: &str, entry: &Entry) -> usize {
-    let most = entry.mends.len();
+    let most = entry.repairs.len();
     if text.len() <= limits::MEND_LOOK_FROM {
         return most;
     }
@@ -139,7 +139,7 @@ fn parses_within(parser: &mut tree_sitter::Parser, text: &str, entry: &Entry) ->
 
 impl Reading {
     fn best(&self) -> &Tree {
-        self.mended.as_ref().map_or(&self.tree, |mended| &mended.tree)
+        self.repaired.as_ref().map_or(&self.tree, |repaired| &repaired.tree)
     }
 }
 
@@ -174,7 +174,7 @@ pub(super) fn parse(parser: &mut tree_sitter::Parser, text: &str, known: Option<
         let end = if reads.get() > most_reads { 0 } else { text.len() };
         &text.as_bytes()[at.min(end)..(at + READ).min(end)]
     };
-    let mut go_on = |_: &tree_sitter::ParseState| {
+    let mut may_continue = |_: &tree_sitter::ParseState| {
         steps += 1;
         if reads.get() > most_reads || steps > most_steps {
             ControlFlow::Break(())
@@ -182,7 +182,7 @@ pub(super) fn parse(parser: &mut tree_sitter::Parser, text: &str, known: Option<
             ControlFlow::Continue(())
         }
     };
-    let options = ParseOptions::new().progress_callback(&mut go_on);
+    let options = ParseOptions::new().progress_callback(&mut may_continue);
     let tree = parser.parse_with_options(&mut read, known, Some(options));
     // Otherwise the next parse would continue this one.
     parser.reset();
@@ -284,7 +284,7 @@ impl Place<'_> {
 impl Parsed<'_> {
     /// Visits the nodes in the order of the text, parents first.
     pub(crate) fn walk(&self, text: &str, mut visit: impl FnMut(&Place, &'static Entry)) {
-        let read = self.mended.unwrap_or(text);
+        let read = self.repaired.unwrap_or(text);
         let mut cursor = self.tree.walk();
         // The nodes above, and whether their contents are at the top.
         let (mut above, mut tops) = (Vec::new(), Vec::new());

@@ -231,8 +231,8 @@ fn parses_are_given_up() {
     }
 }
 
-/// A hundred thousand parts, nested or one after the other: an end, whatever the parser makes of it, without
-/// recursion. (Ten times as many take the same few seconds: work is looked at before it is done.)
+/// A hundred thousand parts, nested or in sequence, come to an end, whatever the parser makes of them,
+/// without recursion. (Ten times as many take the same few seconds, as work is estimated before it is done.)
 #[test]
 fn a_hundred_thousand_parts_come_to_an_end() {
     const MANY: usize = 100_000;

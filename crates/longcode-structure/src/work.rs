@@ -24,8 +24,8 @@ const ERROR: u64 = 300;
 pub(super) fn estimate(parser: &mut tree_sitter::Parser, text: &str) -> u64 {
     let work = Rc::new(Cell::new(0));
     let counted = work.clone();
-    parser.set_logger(Some(Box::new(move |kind: LogType, told: &str| {
-        let is_error = told.starts_with("resume version");
+    parser.set_logger(Some(Box::new(move |kind: LogType, message: &str| {
+        let is_error = message.starts_with("resume version");
         match kind {
             LogType::Parse => counted.set(counted.get() + if is_error { ERROR } else { 1 }),
             LogType::Lex => {}

@@ -29,15 +29,18 @@ impl RawConfig {
         if types.len() != layers {
             return Err(field_error("layer_types", "does not have num_hidden_layers entries"));
         }
-        let slides = |kind: &String| match kind.as_str() {
-            "sliding_attention" => Ok(true),
-            // `attention` is the older name.
-            "full_attention" | "attention" => Ok(false),
-            other => {
-                let fix = "use a checkpoint whose layers are full_attention or sliding_attention";
-                Err(unsupported("layer_types", other, fix))
-            }
-        };
-        types.iter().map(slides).collect::<Result<_>>().map(Some)
+        types
+            .iter()
+            .map(|kind| match kind.as_str() {
+                "sliding_attention" => Ok(true),
+                // `attention` is the older name.
+                "full_attention" | "attention" => Ok(false),
+                other => {
+                    let fix = "use a checkpoint whose layers are full_attention or sliding_attention";
+                    Err(unsupported("layer_types", other, fix))
+                }
+            })
+            .collect::<Result<_>>()
+            .map(Some)
     }
 }

@@ -51,7 +51,7 @@ impl RawConfig {
     }
 
     /// What a user must know, and the keys of the shape with assumed values.
-    pub(crate) fn told(self) -> (Vec<String>, Vec<String>) {
+    pub(crate) fn into_notes(self) -> (Vec<String>, Vec<String>) {
         (self.notes.into_inner(), self.assumed.into_inner())
     }
 

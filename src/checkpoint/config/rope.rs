@@ -25,7 +25,7 @@ pub(super) fn rope(raw: &RawConfig, defaults: &Defaults, rotated: usize) -> Resu
     let parameters = parameters(raw)?;
     let longest = longest(raw, defaults)?;
     let of_kind = Kind::of(raw, defaults, &parameters)?;
-    of_kind.tell_other_keys(raw, &parameters)?;
+    of_kind.note_other_keys(raw, &parameters)?;
     let theta = raw.first_of(
         (&parameters.name("rope_theta"), parameters.given("rope_theta")?),
         ("rope_theta", raw.keys.given("rope_theta")?),
@@ -72,11 +72,11 @@ pub(super) fn partial_rotary_factor(raw: &RawConfig) -> Result<Option<f64>> {
 /// `rope_scaling` if it says something, otherwise `rope_parameters`, otherwise nothing. If both do, a note
 /// says so.
 fn parameters(raw: &RawConfig) -> Result<Keys> {
-    let of = |key| {
+    let non_empty = |key| {
         let map: Option<Map<String, Value>> = raw.keys.optional(key)?;
         Ok(map.filter(|map| !map.is_empty()).map(|map| Keys::new(map, Some(key))))
     };
-    Ok(match (of(OLD)?, of(NEW)?) {
+    Ok(match (non_empty(OLD)?, non_empty(NEW)?) {
         (Some(old), Some(new)) => {
             if !same(&old, &new) {
                 let theta = new.has("rope_theta") && !old.has("rope_theta") && !raw.keys.has("rope_theta");
@@ -216,17 +216,19 @@ impl Kind {
 
     /// Notes keys that this kind does not have, which transformers ignores too; refuses a separate geometry
     /// for each type of layer.
-    fn tell_other_keys(&self, raw: &RawConfig, parameters: &Keys) -> Result<()> {
+    fn note_other_keys(&self, raw: &RawConfig, parameters: &Keys) -> Result<()> {
         const OF_ALL: &[&str] = &["rope_type", "type", "rope_theta", "partial_rotary_factor", ORIGINAL];
         if let Some((key, _)) = parameters.iter().find(|(_, value)| value.is_object()) {
             let fix = "use a checkpoint whose layers all turn alike";
             return Err(unsupported(&parameters.name(key), "(positions of one type of layer)", fix));
         }
-        let other = |(key, value): (&String, &Value)| {
-            let known = OF_ALL.contains(&key.as_str()) || self.keys.contains(&key.as_str());
-            (!known && !value.is_null()).then(|| key.clone())
-        };
-        let others: Vec<String> = parameters.iter().filter_map(other).collect();
+        let others: Vec<String> = parameters
+            .iter()
+            .filter_map(|(key, value)| {
+                let known = OF_ALL.contains(&key.as_str()) || self.keys.contains(&key.as_str());
+                (!known && !value.is_null()).then(|| key.clone())
+            })
+            .collect();
         if !others.is_empty() {
             raw.note(format!(
                 "config.json: `{}` positions have no {}, which is left out as in transformers",

@@ -212,39 +212,39 @@ fn a_value_of_another_type_is_no_default() {
 fn the_old_place_of_a_scaling_goes_first() {
     let yarn = json!({ "type": "yarn", "factor": 4.0, "original_max_position_embeddings": 512 });
     let new = json!({ "rope_type": "default", "rope_theta": 1e6 });
-    let (own, told) = rope(json!({ "rope_scaling": yarn, "rope_parameters": new }));
+    let (own, notes) = rope(json!({ "rope_scaling": yarn, "rope_parameters": new }));
     assert!(own.scaling.is_some() && own.trained_length == 512);
     // transformers ignores the other one entirely.
     assert_eq!(own.base, 1e4);
-    assert!(told.contains("rope_scaling counts") && told.contains("its rope_theta too"), "{told}");
-    let (own, told) = rope(json!({ "rope_scaling": yarn, "rope_parameters": new, "rope_theta": 1e6 }));
-    assert!(own.base == 1e6 && !told.contains("rope_theta"), "{told}");
+    assert!(notes.contains("rope_scaling counts") && notes.contains("its rope_theta too"), "{notes}");
+    let (own, notes) = rope(json!({ "rope_scaling": yarn, "rope_parameters": new, "rope_theta": 1e6 }));
+    assert!(own.base == 1e6 && !notes.contains("rope_theta"), "{notes}");
     // Two places that say the same are fine, under either name of the kind, and so is one that says nothing.
     let same = json!({ "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 512 });
     assert_eq!(rope(json!({ "rope_scaling": yarn, "rope_parameters": same })).1, "");
     for nothing in [json!(null), json!({})] {
-        let (own, told) = rope(json!({ "rope_scaling": nothing, "rope_parameters": new }));
-        assert_eq!((own.base, told.as_str()), (1e6, ""));
+        let (own, notes) = rope(json!({ "rope_scaling": nothing, "rope_parameters": new }));
+        assert_eq!((own.base, notes.as_str()), (1e6, ""));
     }
 }
 
 #[test]
 fn two_places_of_one_number() {
-    let (own, told) =
+    let (own, notes) =
         rope(json!({ "rope_parameters": { "rope_type": "default", "rope_theta": 5e5 }, "rope_theta": 1e4 }));
     assert!(
-        own.base == 5e5 && told.contains("rope_parameters.rope_theta is 500000 and rope_theta is 10000"),
-        "{told}"
+        own.base == 5e5 && notes.contains("rope_parameters.rope_theta is 500000 and rope_theta is 10000"),
+        "{notes}"
     );
-    let (own, told) = rope(json!({ "rope_parameters": { "rope_theta": 5e5 }, "rope_theta": 5e5 }));
-    assert_eq!((own.base, told.as_str()), (5e5, ""));
+    let (own, notes) = rope(json!({ "rope_parameters": { "rope_theta": 5e5 }, "rope_theta": 5e5 }));
+    assert_eq!((own.base, notes.as_str()), (5e5, ""));
     // The place next to the scaling comes first, as when transformers computes.
     let yarn = json!({ "rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 32 });
-    let (own, told) = rope(json!({ "rope_scaling": yarn, "original_max_position_embeddings": 64 }));
-    assert!(own.trained_length == 64 && told.contains("original_max_position_embeddings is 64"), "{told}");
-    let (own, told) =
+    let (own, notes) = rope(json!({ "rope_scaling": yarn, "original_max_position_embeddings": 64 }));
+    assert!(own.trained_length == 64 && notes.contains("original_max_position_embeddings is 64"), "{notes}");
+    let (own, notes) =
         rope(json!({ "rope_scaling": { "rope_type": "linear", "type": "dynamic", "factor": 2.0 } }));
-    assert!(told.contains("rope_scaling.rope_type is linear and rope_scaling.type is dynamic"), "{told}");
+    assert!(notes.contains("rope_scaling.rope_type is linear and rope_scaling.type is dynamic"), "{notes}");
     assert!(format!("{:?}", own.scaling).contains("Linear"), "{:?}", own.scaling);
     // Phi-3's own length, if the file does not give it, is not that of the scaling.
     let factors = json!([1, 1, 1, 1]);
@@ -271,15 +271,15 @@ fn keys_that_a_kind_does_not_have_are_left_out_and_told() {
         json!({ "finetuned": true, "extrapolation_factor": 1, "attn_factor": 1, "dynamic": false }),
         json!({ "high_freq_factor": 4.0, "short_factor": [1.0], "mrope_section": [16, 24, 24] }),
     ] {
-        let (own, told) = scaling(others.clone());
+        let (own, notes) = scaling(others.clone());
         assert_eq!(format!("{:?}", own.scaling), plain);
-        assert!(others.as_object().unwrap().keys().all(|key| told.contains(key)), "{told}");
+        assert!(others.as_object().unwrap().keys().all(|key| notes.contains(key)), "{notes}");
     }
     assert_eq!(scaling(json!({ "attention_factor": null, "beta_fast": null, "beta_slow": 0 })).1, "");
     assert!(rope(json!({ "rope_scaling": { "rope_type": "default", "factor": 2.0 } })).1.contains("factor"));
     // In a model of a family without learned positions these say nothing.
-    let told = read("llama", json!({ "n_positions": 2048 })).unwrap().notes;
-    assert!(told.len() == 1 && told.join("").contains("n_positions"), "{told:?}");
+    let notes = read("llama", json!({ "n_positions": 2048 })).unwrap().notes;
+    assert!(notes.len() == 1 && notes.join("").contains("n_positions"), "{notes:?}");
     assert!(read("iquestcoder", json!({ "use_sliding_window": true })).is_err());
     assert!(read("iquestcoder", json!({ "clip_qkv": 8.0 })).is_err());
     for (key, value) in [
@@ -296,12 +296,12 @@ fn keys_that_a_kind_does_not_have_are_left_out_and_told() {
 
 #[test]
 fn the_end_of_a_text() {
-    let of = |family, others| read(family, others).unwrap().default_end_of_sequence;
-    assert_eq!(of("llama", json!({})), Some(2));
-    assert_eq!(of("smollm3", json!({})), Some(128_001));
-    assert_eq!(of("qwen2", json!({})), None);
+    let end_of_sequence = |family, others| read(family, others).unwrap().default_end_of_sequence;
+    assert_eq!(end_of_sequence("llama", json!({})), Some(2));
+    assert_eq!(end_of_sequence("smollm3", json!({})), Some(128_001));
+    assert_eq!(end_of_sequence("qwen2", json!({})), None);
     for given in [json!(1), json!(null), json!([1, 2])] {
-        assert_eq!(of("llama", json!({ "eos_token_id": given })), None);
+        assert_eq!(end_of_sequence("llama", json!({ "eos_token_id": given })), None);
     }
 }
 

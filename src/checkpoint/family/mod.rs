@@ -163,7 +163,7 @@ impl NetworkConfig {
         let raw = RawConfig::new(raw)?;
         raw.refuse_quantised()?;
         let mut config = (family.read)(&raw)?;
-        (config.notes, config.assumed) = raw.told();
+        (config.notes, config.assumed) = raw.into_notes();
         config.check_shape()?;
         Ok(config)
     }

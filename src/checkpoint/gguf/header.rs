@@ -102,10 +102,10 @@ impl Header {
         let mut tensors = BTreeMap::new();
         for info in infos {
             let name = info.name.clone();
-            let place = |e: Error| e.at(format_args!("tensor `{name}`"));
-            let info = info.checked(data, alignment, file.len()).map_err(place)?;
+            let at_entry = |e: Error| e.at(format_args!("tensor `{name}`"));
+            let info = info.checked(data, alignment, file.len()).map_err(at_entry)?;
             if tensors.insert(name.clone(), info).is_some() {
-                return Err(place(damaged("the tensor is there twice")));
+                return Err(at_entry(damaged("the tensor is there twice")));
             }
         }
         Ok(Header { metadata, tensors })
@@ -137,11 +137,11 @@ fn read_metadata(reader: &mut Reader<'_>, count: usize) -> Result<BTreeMap<Strin
     let mut metadata = BTreeMap::new();
     for number in 0..count {
         let key = reader.text().map_err(|e| e.at(format_args!("key of metadata entry {number}")))?;
-        let place = |e: Error| e.at(format_args!("metadata `{key}`"));
-        let kind = reader.u32().map_err(place)?;
-        let value = reader.value(kind).map_err(place)?;
+        let at_entry = |e: Error| e.at(format_args!("metadata `{key}`"));
+        let kind = reader.u32().map_err(at_entry)?;
+        let value = reader.value(kind).map_err(at_entry)?;
         if metadata.insert(key.to_string(), value).is_some() {
-            return Err(place(damaged("the key is there twice")));
+            return Err(at_entry(damaged("the key is there twice")));
         }
     }
     Ok(metadata)
@@ -296,11 +296,12 @@ impl Array {
     /// The numbers of an array, from the file it was read in; none if it holds something else.
     pub fn numbers(&self, file: &[u8]) -> Option<Vec<f64>> {
         let mut reader = Reader { file: &file[..self.bytes.end], at: self.bytes.start };
-        let number = |_| match reader.value(self.element) {
-            Ok(MetadataValue::Whole(whole)) => Some(whole as f64),
-            Ok(MetadataValue::Float(float)) => Some(float),
-            _ => None,
-        };
-        (0..self.len).map(number).collect()
+        (0..self.len)
+            .map(|_| match reader.value(self.element) {
+                Ok(MetadataValue::Whole(whole)) => Some(whole as f64),
+                Ok(MetadataValue::Float(float)) => Some(float),
+                _ => None,
+            })
+            .collect()
     }
 }

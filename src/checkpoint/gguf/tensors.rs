@@ -36,12 +36,12 @@ const LAYER_PARTS: &[(&str, &str)] = &[
 /// `blk.3.attn_q.weight` for `model.layers.3.self_attn.q_proj.weight`.
 fn gguf_name(name: &str) -> Option<String> {
     let (part, suffix) = name.rsplit_once('.')?;
-    let of = |parts: &[(&str, &'static str)], part: &str| {
+    let translated = |parts: &[(&str, &'static str)], part: &str| {
         parts.iter().find(|(theirs, _)| *theirs == part).map(|(_, ours)| *ours)
     };
     match part.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.')) {
-        Some((layer, part)) => Some(format!("blk.{layer}.{}.{suffix}", of(LAYER_PARTS, part)?)),
-        None => Some(format!("{}.{suffix}", of(PARTS, part)?)),
+        Some((layer, part)) => Some(format!("blk.{layer}.{}.{suffix}", translated(LAYER_PARTS, part)?)),
+        None => Some(format!("{}.{suffix}", translated(PARTS, part)?)),
     }
 }
 

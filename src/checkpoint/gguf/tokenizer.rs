@@ -180,13 +180,17 @@ pub(super) fn unsupported(key: &str, what: String, fix: &str) -> Error {
 
 /// `["a", "b"]` for `a b`.
 fn pairs(merges: &[&str]) -> Result<Vec<Value>> {
-    let pair = |(number, merge): (usize, &&str)| match merge.split_once(' ') {
-        Some((left, right)) => Ok(json!([left, right])),
-        None => {
-            Err(key_error(MERGES, format!("`{merge}` is not two tokens")).at(format_args!("merge {number}")))
-        }
-    };
-    merges.iter().enumerate().map(pair).collect()
+    merges
+        .iter()
+        .enumerate()
+        .map(|(number, merge)| match merge.split_once(' ') {
+            Some((left, right)) => Ok(json!([left, right])),
+            None => {
+                Err(key_error(MERGES, format!("`{merge}` is not two tokens"))
+                    .at(format_args!("merge {number}")))
+            }
+        })
+        .collect()
 }
 
 /// Tokens and their types, by id.

@@ -91,13 +91,19 @@ fn check_tokenizer(config: &TrainConfig) -> Result<()> {
         }),
         Some(keys) => {
             need(!fine_tuning, "tokenizer", || {
-                ("[tokenizer] beside model.path".into(), "remove it: a checkpoint keeps its own tokenizer")
+                (
+                    "[tokenizer] together with model.path".into(),
+                    "remove it: a checkpoint keeps its own tokenizer",
+                )
             })?;
             need(keys.vocab_size.is_some() != keys.path.is_some(), "tokenizer", || {
                 ("[tokenizer] takes one of vocab_size and path".into(), "give one of the two")
             })?;
             need(keys.datasets.is_none() || keys.vocab_size.is_some(), "tokenizer.datasets", || {
-                ("datasets beside path: a tokenizer that is there is copied".into(), "remove one of the two")
+                (
+                    "datasets together with path: an existing tokenizer is copied".into(),
+                    "remove one of the two",
+                )
             })?;
             need(keys.datasets.as_ref().is_none_or(|names| !names.is_empty()), "tokenizer.datasets", || {
                 ("there is no data set".into(), "name at least one, or remove the key")
@@ -142,7 +148,7 @@ fn check_no_shape(model: &ModelKeys) -> Result<()> {
     match keys.into_iter().find(|(_, given)| *given) {
         None => Ok(()),
         Some((key, _)) => need(false, &format!("model.{key}"), || {
-            (format!("{key} beside path"), "remove it: the checkpoint has its shape")
+            (format!("{key} together with path"), "remove it: the checkpoint has its shape")
         }),
     }
 }
@@ -212,11 +218,11 @@ fn positive(value: f64) -> bool {
     value.is_finite() && value > 0.0
 }
 
-fn need(good: bool, key: &str, told: impl FnOnce() -> (String, &'static str)) -> Result<()> {
+fn need(good: bool, key: &str, message: impl FnOnce() -> (String, &'static str)) -> Result<()> {
     if good {
         return Ok(());
     }
-    let (what, fix) = told();
+    let (what, fix) = message();
     refuse(key, what, fix)
 }
 
@@ -273,7 +279,7 @@ mod tests {
             ("model.hidden_size=0", "missing or 0", "model.hidden_size"),
             ("model.rope_theta=1.0", "rope_theta", "model.rope_theta"),
             ("model.position_scale=0.0", "position_scale", "model.position_scale"),
-            ("model.path='m'", "beside model.path", "tokenizer"),
+            ("model.path='m'", "together with model.path", "tokenizer"),
             ("model.widht=3", "unknown field `widht`", "widht"),
             ("optimizer.learning_rate=-1.0", "learning_rate is -1", "optimizer.learning_rate"),
             ("optimizer.beta_2=1.0", "beta_2 is 1", "optimizer.beta_2"),

@@ -223,15 +223,14 @@ impl CorpusKeys {
     /// # Errors
     /// [`ErrorKind::Config`] if it is not a valid expression.
     pub fn learned(&self) -> Result<Option<Regex>> {
-        let failed = |e: regex::Error| {
+        self.learned.as_deref().map(Regex::new).transpose().map_err(|e| {
             // The error has several lines: the expression, where in it, and what.
             let text = e.to_string();
             let what = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
             Error::new(ErrorKind::Config, format!("learned is not a regular expression: {what}"))
                 .at_key("corpus.learned")
                 .fix("correct it, for example '== (\\d+)'")
-        };
-        self.learned.as_deref().map(Regex::new).transpose().map_err(failed)
+        })
     }
 }
 

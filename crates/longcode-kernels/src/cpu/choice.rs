@@ -61,12 +61,15 @@ fn measure() -> Measured {
         bytes: Bytes::Owned(bytes.collect()),
     };
     let quickest = |product: &dyn Fn() -> Vec<f32>| {
-        let time = |_| {
-            let start = Instant::now();
-            std::hint::black_box(product());
-            start.elapsed()
-        };
-        (0..TIMES).map(time).min().unwrap_or(Duration::MAX).as_secs_f64()
+        (0..TIMES)
+            .map(|_| {
+                let start = Instant::now();
+                std::hint::black_box(product());
+                start.elapsed()
+            })
+            .min()
+            .unwrap_or(Duration::MAX)
+            .as_secs_f64()
     };
     let in_bf16 = quickest(&|| in_one_term(Bf16Instructions::Avx512Bf16, &x, &weight));
     Measured(in_bf16 / quickest(&|| wide(&x, &weight)))

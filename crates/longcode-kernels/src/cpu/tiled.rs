@@ -80,17 +80,19 @@ mod there {
             let (count, stride) = (inputs.sight.first() + inputs.sight.rows(), heads * dim);
             let turns = (0..inputs.sight.zones()).filter_map(|zone| inputs.sight.turn(zone));
             let rotations = turns.map(|turn| turn.key + 1).max().unwrap_or(0);
-            let pack = |head: usize| {
-                let keys = inputs.keys[..rotations].iter().map(|keys| {
-                    let mut panels = Panels::default();
-                    panels.pack_rows(&keys[head * dim..], [count, dim], stride, terms.right());
-                    panels
-                });
-                let mut value = Panels::default();
-                value.pack_columns(&inputs.value[head * dim..], [count, dim], stride, terms.right());
-                Head { keys: keys.collect(), value }
-            };
-            let heads = (0..heads).into_par_iter().map(pack).collect();
+            let heads = (0..heads)
+                .into_par_iter()
+                .map(|head| {
+                    let keys = inputs.keys[..rotations].iter().map(|keys| {
+                        let mut panels = Panels::default();
+                        panels.pack_rows(&keys[head * dim..], [count, dim], stride, terms.right());
+                        panels
+                    });
+                    let mut value = Panels::default();
+                    value.pack_columns(&inputs.value[head * dim..], [count, dim], stride, terms.right());
+                    Head { keys: keys.collect(), value }
+                })
+                .collect();
             Some(Packed { heads, dim, terms, products })
         }
 

@@ -103,17 +103,17 @@ fn vector(dim: usize) -> usize {
 
 /// Sizes for `rows` query rows of a key head, on an adapter with `memory` bytes of shared memory.
 fn sizes(rows: usize, heads: Heads, memory: usize) -> Sizes {
-    let with = |lines, rows_per_unit| Sizes {
+    let sizes_with = |lines, rows_per_unit| Sizes {
         vectors: heads.dim / vector(heads.dim),
         group: heads.queries / heads.keys,
         lines,
         rows_per_unit,
     };
     // Few rows, as when decoding, would leave most of a block empty.
-    let small = [with(8, 1), with(8, 4)].into_iter().find(|sizes| rows <= sizes.rows());
-    let large = with(16, 4);
+    let small = [sizes_with(8, 1), sizes_with(8, 4)].into_iter().find(|sizes| rows <= sizes.rows());
+    let large = sizes_with(16, 4);
     let fits = large.shared_bytes(vector(heads.dim) * F32) <= memory;
-    small.unwrap_or(if fits { large } else { with(8, 4) })
+    small.unwrap_or(if fits { large } else { sizes_with(8, 4) })
 }
 
 #[cfg(test)]

@@ -15,8 +15,10 @@ pub(super) const PER_STRETCH: usize = 4;
 /// The plan for blocks of `rows` rows; each token has `group` of them.
 pub(super) fn plan(sight: &Sight, lost: &Range<usize>, rows: usize, group: usize) -> Vec<u32> {
     let zones = 0..sight.zones();
-    let turn = |zone| sight.turn(zone).map_or(0, |Turn { query, key }| (query | key << 8) as u32);
-    let mut plan: Vec<u32> = zones.clone().map(turn).collect();
+    let mut plan: Vec<u32> = zones
+        .clone()
+        .map(|zone| sight.turn(zone).map_or(0, |Turn { query, key }| (query | key << 8) as u32))
+        .collect();
     let mut stretches = Vec::new();
     for start in (0..sight.rows() * group).step_by(rows) {
         plan.push((stretches.len() / PER_STRETCH) as u32);

@@ -25,7 +25,7 @@ impl Bytes {
         match self {
             Bytes::Mapped(file, whole) => {
                 let range = whole.start + range.start..whole.start + range.end;
-                assert!(range.end <= whole.end, "a part lies inside");
+                assert!(range.end <= whole.end, "a part is inside");
                 Bytes::Mapped(file.clone(), range)
             }
             whole if range == (0..whole.len()) => whole.clone(),

@@ -65,10 +65,10 @@ impl Drop for Watch {
 pub(super) fn lost() -> Option<PathBuf> {
     let files = FILES.lock().unwrap_or_else(|e| e.into_inner());
     let is_lost = |(watched, file): &(&Watched, &Option<(PathBuf, File, u64)>)| {
-        let shorter = |(_, file, mapped): &(PathBuf, File, u64)| {
-            file.metadata().is_ok_and(|metadata| metadata.len() < *mapped)
-        };
-        file.is_some() && watched.lost.load(Ordering::SeqCst) > 0 || file.as_ref().is_some_and(shorter)
+        file.is_some() && watched.lost.load(Ordering::SeqCst) > 0
+            || file.as_ref().is_some_and(|(_, file, mapped)| {
+                file.metadata().is_ok_and(|metadata| metadata.len() < *mapped)
+            })
     };
     let (_, file) = WATCHED.iter().zip(files.iter()).find(is_lost)?;
     file.as_ref().map(|(path, ..)| path.clone())

@@ -15,10 +15,10 @@ pub(super) const ENTRY: Entry = Entry {
     extensions: &["c", "h"],
     line_comment: "//",
     grammar: || tree_sitter_c::LANGUAGE.into(),
-    mends: preprocessor::MENDS,
+    repairs: preprocessor::REPAIRS,
     dialect: Some(&cpp::ENTRY),
     root: "translation_unit",
-    passed: &[
+    transparent: &[
         "declaration_list",
         "linkage_specification",
         "preproc_elif",
@@ -151,8 +151,12 @@ pub(super) fn name(place: &Place) -> Option<Range<usize>> {
     let node = place.node;
     if let Some(specifier) = specifier(place) {
         let own = specifier.child_by_field_name("name");
-        let typedef = || node.child_by_field_name("declarator").filter(|_| place.kind() == "type_definition");
-        return declared(own.or_else(typedef)?, place.text);
+        return declared(
+            own.or_else(|| {
+                node.child_by_field_name("declarator").filter(|_| place.kind() == "type_definition")
+            })?,
+            place.text,
+        );
     }
     let declarator = node.child_by_field_name("declarator")?;
     declared(macro_head(node).filter(|_| !declares_function(declarator)).unwrap_or(declarator), place.text)

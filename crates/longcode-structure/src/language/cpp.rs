@@ -11,10 +11,10 @@ pub(super) const ENTRY: Entry = Entry {
     extensions: &["cc", "cpp", "cxx", "c++", "hh", "hpp", "hxx", "h++", "inl", "ipp", "tpp"],
     line_comment: "//",
     grammar: || tree_sitter_cpp::LANGUAGE.into(),
-    mends: preprocessor::MENDS,
+    repairs: preprocessor::REPAIRS,
     dialect: None,
     root: "translation_unit",
-    passed: &[
+    transparent: &[
         "declaration_list",
         "linkage_specification",
         "preproc_elif",

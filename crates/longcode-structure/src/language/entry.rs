@@ -20,13 +20,13 @@ pub(crate) struct Entry {
     /// The tree-sitter grammar.
     pub grammar: fn() -> tree_sitter::Language,
     /// What is tried in turn on a text that the grammar cannot read.
-    pub mends: &'static [Mend],
+    pub repairs: &'static [Repair],
     /// A dialect that reads the text instead if it leaves less than half as much of it unread.
     pub dialect: Option<&'static Entry>,
     /// The kind of a whole file.
     pub root: &'static str,
     /// Kinds that may come between a file and what it defines at its top.
-    pub passed: &'static [&'static str],
+    pub transparent: &'static [&'static str],
     /// Comments.
     pub comments: &'static [&'static str],
     /// Names of variables, functions, members and types.
@@ -52,11 +52,11 @@ pub(crate) struct Entry {
 }
 
 /// A step towards a text that the grammar can read.
-pub(crate) struct Mend {
+pub(crate) struct Repair {
     /// Makes a text of the same length from a text and its tree; `None` if there is nothing to repair.
     pub step: fn(&str, &Tree) -> Option<String>,
     /// Whether it is also tried on what the grammar reads without an error, and used if it causes none.
-    pub unasked: bool,
+    pub always_tried: bool,
 }
 
 impl Entry {
@@ -84,7 +84,11 @@ impl Entry {
 
     /// Whether the contents of a node are at the top of its file; `is_in_top` says so of the node itself.
     pub(crate) fn holds_top(&self, node: tree_sitter::Node, depth: usize, is_in_top: bool) -> bool {
-        if depth == 0 { node.kind() == self.root } else { is_in_top && self.passed.contains(&node.kind()) }
+        if depth == 0 {
+            node.kind() == self.root
+        } else {
+            is_in_top && self.transparent.contains(&node.kind())
+        }
     }
 
     /// The name of a definition; `None` if the parser had to make one up.

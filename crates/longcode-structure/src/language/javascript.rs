@@ -14,10 +14,10 @@ pub(super) const ENTRY: Entry = Entry {
     extensions: &["js", "cjs", "jsx", "mjs"],
     line_comment: "//",
     grammar: || tree_sitter_javascript::LANGUAGE.into(),
-    mends: &[],
+    repairs: &[],
     dialect: Some(&typescript::TSX),
     root: "program",
-    passed: &["export_statement"],
+    transparent: &["export_statement"],
     comments: &["comment", "html_comment"],
     identifiers: &[
         "identifier",

@@ -8,22 +8,22 @@ use std::ops::Range;
 
 use tree_sitter::Tree;
 
-use super::entry::Mend;
+use super::entry::Repair;
 
 /// Steps for C and C++. A macro may hide another, and the error may be some way from it.
-pub(super) const MENDS: &[Mend] = &[
-    Mend { step: without_class_macros, unasked: true },
+pub(super) const REPAIRS: &[Repair] = &[
+    Repair { step: without_class_macros, always_tried: true },
     CONDITIONALS,
-    Mend { step: without_block_macros, unasked: false },
-    Mend { step: |text, tree| without_macros(text, tree, Near::Error), unasked: false },
-    Mend { step: |text, tree| without_macros(text, tree, Near::After), unasked: false },
-    Mend { step: |text, tree| without_macros(text, tree, Near::Before), unasked: false },
-    Mend { step: without_lone_macros, unasked: false },
-    Mend { step: |text, tree| without_macros(text, tree, Near::Error), unasked: false },
+    Repair { step: without_block_macros, always_tried: false },
+    Repair { step: |text, tree| without_macros(text, tree, Near::Error), always_tried: false },
+    Repair { step: |text, tree| without_macros(text, tree, Near::After), always_tried: false },
+    Repair { step: |text, tree| without_macros(text, tree, Near::Before), always_tried: false },
+    Repair { step: without_lone_macros, always_tried: false },
+    Repair { step: |text, tree| without_macros(text, tree, Near::Error), always_tried: false },
 ];
 
 /// Only conditionals.
-pub(super) const CONDITIONALS: Mend = Mend { step: without_broken_conditionals, unasked: false };
+pub(super) const CONDITIONALS: Repair = Repair { step: without_broken_conditionals, always_tried: false };
 
 /// A line with its continuation lines.
 struct Line {
@@ -67,8 +67,8 @@ const DEEPEST_CONDITIONAL: usize = 32;
 
 /// What to take out of a conditional, given the lines at which its branches begin and end.
 fn taken_out(text: &str, lines: &[Line], group: &[usize]) -> Vec<Range<usize>> {
-    let inside = |pair: &[usize]| lines[pair[0]].range.end..lines[pair[1]].range.start;
-    let branches: Vec<Range<usize>> = group.windows(2).map(inside).collect();
+    let branches: Vec<Range<usize>> =
+        group.windows(2).map(|pair| lines[pair[0]].range.end..lines[pair[1]].range.start).collect();
     let before = statement_before(text, lines, group[0]);
     if is_whole(text, lines, &before) && branches.iter().all(|branch| is_whole(text, lines, branch)) {
         return Vec::new();
@@ -83,11 +83,10 @@ fn taken_out(text: &str, lines: &[Line], group: &[usize]) -> Vec<Range<usize>> {
 
 /// The lines before this one, from the last one on that ends a statement.
 fn statement_before(text: &str, lines: &[Line], number: usize) -> Range<usize> {
-    let goes_on = |line: &&Line| {
+    let before = lines[..number].iter().rev().take(LONGEST_HEAD).take_while(|line| {
         let last = Code::of(&text[line.range.clone()]).filter(|c| !c.is_whitespace()).last();
         line.directive.is_empty() && !matches!(last, Some(';' | '{' | '}' | ':'))
-    };
-    let before = lines[..number].iter().rev().take(LONGEST_HEAD).take_while(goes_on);
+    });
     before.last().map_or(lines[number].range.start, |line| line.range.start)..lines[number].range.start
 }
 
@@ -253,9 +252,9 @@ fn open_comment(line: &str) -> Option<usize> {
 }
 
 fn directive(line: &str) -> &'static str {
-    let Some(told) = line.trim_start().strip_prefix('#') else { return "" };
-    let told = told.trim_start();
-    match &told[..told.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(told.len())] {
+    let Some(rest) = line.trim_start().strip_prefix('#') else { return "" };
+    let rest = rest.trim_start();
+    match &rest[..rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len())] {
         "if" | "ifdef" | "ifndef" => "if",
         "elif" | "elifdef" | "elifndef" | "else" => "else",
         "endif" => "endif",
@@ -344,12 +343,16 @@ fn without_macros(text: &str, tree: &Tree, near: Near) -> Option<String> {
     let (starts, brackets) = (Starts::of(text), Brackets::of(text));
     let mut lines: Vec<Range<usize>> = errors(tree).into_iter().map(|at| starts.line_of(at)).collect();
     sort(&mut lines);
-    let beside = |line: &Range<usize>| match near {
-        Near::Error => None,
-        Near::After => Some(starts.line_of(text.len() - text[line.end..].trim_start().len())),
-        Near::Before => Some(starts.line_of(text[..line.start].trim_end().len())),
-    };
-    lines.extend(lines.iter().filter_map(beside).collect::<Vec<_>>());
+    lines.extend(
+        lines
+            .iter()
+            .filter_map(|line| match near {
+                Near::Error => None,
+                Near::After => Some(starts.line_of(text.len() - text[line.end..].trim_start().len())),
+                Near::Before => Some(starts.line_of(text[..line.start].trim_end().len())),
+            })
+            .collect::<Vec<_>>(),
+    );
     sort(&mut lines);
     let prose = prose(tree);
     let code = lines.into_iter().filter(|line| directive(&text[line.clone()]).is_empty());

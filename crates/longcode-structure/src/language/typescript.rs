@@ -20,10 +20,10 @@ pub(super) const TSX: Entry = Entry {
     extensions: &[],
     line_comment: "//",
     grammar: || tree_sitter_typescript::LANGUAGE_TSX.into(),
-    mends: &[],
+    repairs: &[],
     dialect: None,
     root: "program",
-    passed: &["export_statement"],
+    transparent: &["export_statement"],
     comments: &["comment", "html_comment"],
     identifiers: &[
         "identifier",

@@ -176,9 +176,9 @@ impl Document<'_> {
         bytes: usize,
     ) -> std::result::Result<(), E> {
         self.gathered.take(record, bytes, self.file).map_err(|error| {
-            let told = E::custom(&error.what);
+            let shown = E::custom(&error.what);
             self.failed = Some(error);
-            told
+            shown
         })
     }
 }

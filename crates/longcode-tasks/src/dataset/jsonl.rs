@@ -7,7 +7,7 @@ use serde::de::DeserializeSeed;
 
 use super::fields::{Entry, EntrySeed, Fields};
 use super::gathered::Gathered;
-use super::lenient::mended;
+use super::lenient::cleaned;
 use super::record::{Making, Origin, Record, Roles};
 use super::{Format, open, unreadable_bytes};
 use longcode_base::error::{Error, ErrorKind, Result};
@@ -55,7 +55,7 @@ fn entry(line: &[u8], roles: &Roles) -> serde_json::Result<Entry> {
 
 /// The contents of a line with something that the standard does not allow.
 fn lenient(line: &str, roles: &Roles) -> Option<Entry> {
-    let (line, marks) = mended(line.as_bytes())?;
+    let (line, marks) = cleaned(line.as_bytes())?;
     let mut entry = entry(&line, roles).ok()?;
     if let Entry::Object(fields) = &mut entry {
         marks.into_iter().for_each(|mark| fields.mark(mark));

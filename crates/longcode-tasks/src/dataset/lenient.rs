@@ -19,7 +19,7 @@ pub(super) struct Mark {
 }
 
 /// A text without what the standard does not allow, and what was taken out; none if nothing was.
-pub(super) fn mended(line: &[u8]) -> Option<(Vec<u8>, Vec<Mark>)> {
+pub(super) fn cleaned(line: &[u8]) -> Option<(Vec<u8>, Vec<Mark>)> {
     let mut filter = Filter::of_records_at(0);
     line.iter().for_each(|&byte| filter.push(byte));
     filter.end();
@@ -269,10 +269,10 @@ fn half_of(digits: &[u8; 4]) -> Half {
 mod tests {
     use super::*;
 
-    type Told = Vec<(usize, String, &'static str)>;
+    type Marks = Vec<(usize, String, &'static str)>;
 
-    fn of(text: &str) -> Option<(String, Told)> {
-        let (bytes, marks) = mended(text.as_bytes())?;
+    fn of(text: &str) -> Option<(String, Marks)> {
+        let (bytes, marks) = cleaned(text.as_bytes())?;
         let marks = marks.into_iter().map(|mark| (mark.record, mark.key, mark.what)).collect();
         Some((String::from_utf8(bytes).unwrap(), marks))
     }
@@ -308,9 +308,9 @@ mod tests {
             (r#"{"a":"\ud800\u0041"}"#, r#"{"a":"\ufffd\u0041"}"#),
             (r#"{"a":"\ud800"}"#, r#"{"a":"\ufffd"}"#),
         ] {
-            let (mended, marks) = of(text).unwrap();
-            assert_eq!((&mended[..], &marks[0].1[..]), (expected, "a"), "{text}");
-            assert!(serde_json::from_str::<serde_json::Value>(&mended).is_ok(), "{mended}");
+            let (cleaned, marks) = of(text).unwrap();
+            assert_eq!((&cleaned[..], &marks[0].1[..]), (expected, "a"), "{text}");
+            assert!(serde_json::from_str::<serde_json::Value>(&cleaned).is_ok(), "{cleaned}");
         }
     }
 

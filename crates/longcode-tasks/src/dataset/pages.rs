@@ -29,12 +29,12 @@ pub(super) struct Held {
 pub(super) fn check_footer(file: &File) -> Result<(), String> {
     const TAIL: u64 = 8;
     let mut file = BufReader::new(file);
-    let told = |e: io::Error| e.to_string();
-    let length = file.seek(SeekFrom::End(0)).map_err(told)?;
+    let in_words = |e: io::Error| e.to_string();
+    let length = file.seek(SeekFrom::End(0)).map_err(in_words)?;
     let Some(start_of_tail) = length.checked_sub(TAIL) else { return Err("it is too short".into()) };
-    file.seek(SeekFrom::Start(start_of_tail)).map_err(told)?;
+    file.seek(SeekFrom::Start(start_of_tail)).map_err(in_words)?;
     let mut tail = [0; 4];
-    file.read_exact(&mut tail).map_err(told)?;
+    file.read_exact(&mut tail).map_err(in_words)?;
     let footer = u64::from(u32::from_le_bytes(tail));
     if footer > limits::FOOTER_BYTES {
         return Err(format!("its footer of {footer} bytes has more than {}", limits::FOOTER_BYTES));
@@ -42,7 +42,7 @@ pub(super) fn check_footer(file: &File) -> Result<(), String> {
     let Some(start) = start_of_tail.checked_sub(footer) else {
         return Err("its footer is longer than the file".into());
     };
-    file.seek(SeekFrom::Start(start)).map_err(told)?;
+    file.seek(SeekFrom::Start(start)).map_err(in_words)?;
     match Thrift::new(file.take(footer)).depth_of_schema() {
         Ok(depth) if depth > DEEPEST_SCHEMA => {
             Err(format!("its columns are nested more than {DEEPEST_SCHEMA} deep"))
@@ -80,13 +80,13 @@ pub(super) fn look_at(
 fn look_at_column(file: &File, column: &ColumnChunkMetaData, held: &mut Held) -> Result<(), String> {
     let (start, length) = column.byte_range();
     let mut file = BufReader::new(file);
-    let told = |e: io::Error| format!("a page cannot be read: {e}");
+    let in_words = |e: io::Error| format!("a page cannot be read: {e}");
     let mut at = start;
     while at < start.saturating_add(length) {
-        file.seek(SeekFrom::Start(at)).map_err(told)?;
+        file.seek(SeekFrom::Start(at)).map_err(in_words)?;
         let mut thrift = Thrift::new(&mut file);
-        let page =
-            Page::of(&thrift.numbers().map_err(told)?).ok_or("a page has a header that makes no sense")?;
+        let page = Page::of(&thrift.numbers().map_err(in_words)?)
+            .ok_or("a page has a header that makes no sense")?;
         at = at.saturating_add(thrift.read as u64);
         if page.unpacked > limits::PAGE_BYTES {
             return Err(format!("a page of {} bytes has more than {}", page.unpacked, limits::PAGE_BYTES));
@@ -109,9 +109,9 @@ fn check_unpacked(file: &mut impl Read, codec: Compression, page: &Page) -> Resu
     if !is_endless || !page.is_packed || wanted == 0 {
         return Ok(());
     }
-    let told = |e: io::Error| format!("a page cannot be read: {e}");
+    let in_words = |e: io::Error| format!("a page cannot be read: {e}");
     let mut packed = file.take(page.packed as u64);
-    io::copy(&mut packed.by_ref().take(page.levels as u64), &mut io::sink()).map_err(told)?;
+    io::copy(&mut packed.by_ref().take(page.levels as u64), &mut io::sink()).map_err(in_words)?;
     let unpacked: Box<dyn Read> = match codec {
         Compression::GZIP(_) => Box::new(MultiGzDecoder::new(packed)),
         Compression::BROTLI(_) => Box::new(brotli::Decompressor::new(packed, 1 << 16)),

@@ -45,7 +45,7 @@ fn read(path: &Path, making: &Making, gathered: &mut Gathered) -> Result<()> {
             Failure::Damaged(what) => Error::new(ErrorKind::Dataset, format!("not a whole parquet file: {what}"))
                 .in_file(path)
                 .fix("the file may be cut short, or too large unpacked (SECURITY.md lists the limits); get it again"),
-            Failure::Told(error) => error,
+            Failure::Refused(error) => error,
         }
     })
 }
@@ -55,7 +55,7 @@ enum Failure {
     /// The file itself is damaged.
     Damaged(String),
     /// An error that is complete already.
-    Told(Error),
+    Refused(Error),
 }
 
 impl From<ParquetError> for Failure {
@@ -72,7 +72,7 @@ impl From<String> for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        Failure::Told(error)
+        Failure::Refused(error)
     }
 }
 

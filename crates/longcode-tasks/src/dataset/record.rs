@@ -338,12 +338,12 @@ mod tests {
 
     #[test]
     fn a_language_of_its_own_goes_before_the_default() {
-        let of = |json| record(json, &[], Some(Language::Java)).unwrap().language;
-        assert_eq!(of(r#"{"language":"python"}"#), Some(Language::Python));
-        assert_eq!(of(r#"{"language":"csharp"}"#), Some(Language::CSharp));
-        assert_eq!(of(r#"{"language":"C++"}"#), Some(Language::Cpp));
-        assert_eq!(of(r#"{"language":"ruby"}"#), None);
-        assert_eq!(of(r#"{"path":"a.py"}"#), Some(Language::Java));
+        let language_of = |json| record(json, &[], Some(Language::Java)).unwrap().language;
+        assert_eq!(language_of(r#"{"language":"python"}"#), Some(Language::Python));
+        assert_eq!(language_of(r#"{"language":"csharp"}"#), Some(Language::CSharp));
+        assert_eq!(language_of(r#"{"language":"C++"}"#), Some(Language::Cpp));
+        assert_eq!(language_of(r#"{"language":"ruby"}"#), None);
+        assert_eq!(language_of(r#"{"path":"a.py"}"#), Some(Language::Java));
     }
 
     #[test]

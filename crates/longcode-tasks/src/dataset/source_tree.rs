@@ -68,7 +68,7 @@ pub(super) fn notes(root: &Path) -> Result<Vec<String>> {
         .or_default()
         .push(slashed(file.strip_prefix(root).unwrap_or(file)));
     }
-    Ok(tree.left_out.iter().map(|(why, names)| why.told(names)).collect())
+    Ok(tree.left_out.iter().map(|(why, names)| why.words(names)).collect())
 }
 
 /// The files of a source tree.
@@ -148,7 +148,7 @@ impl Tree {
 impl Why {
     /// How many are skipped for this reason, and the first names or, for other languages, the most frequent
     /// extensions.
-    fn told(self, names: &[String]) -> String {
+    fn words(self, names: &[String]) -> String {
         const NAMED: usize = 3;
         let what = match self {
             Why::Language => return of_other_languages(names),
@@ -174,10 +174,10 @@ fn of_other_languages(names: &[String]) -> String {
     }
     let mut extensions: Vec<(String, usize)> = extensions.into_iter().collect();
     extensions.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let told: Vec<String> =
+    let shown: Vec<String> =
         extensions.iter().take(NAMED).map(|(extension, count)| format!("{count} {extension}")).collect();
     let more = if extensions.len() > NAMED { ", ..." } else { "" };
-    format!("{} files of no language that is known here are left out: {}{more}", names.len(), told.join(", "))
+    format!("{} files in unsupported languages are skipped: {}{more}", names.len(), shown.join(", "))
 }
 
 #[cfg(test)]
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!((java.text("text").unwrap(), java.language), ("class B {}", Some(Language::Java)));
     }
 
-    fn told(root: &Path) -> String {
+    fn note_of(root: &Path) -> String {
         Dataset::open(root.to_str().unwrap(), &[PathBuf::new()]).unwrap().notes().unwrap().join("; ")
     }
 
@@ -234,8 +234,8 @@ mod tests {
         ]);
         assert_eq!(ids(root.path()), ["b.py"]);
         assert_eq!(
-            told(root.path()),
-            "3 files of no language that is known here are left out: 2 .md, 1 without extension; \
+            note_of(root.path()),
+            "3 files in unsupported languages are skipped: 2 .md, 1 without extension; \
              1 files with nothing in them are left out: c/__init__.py; \
              1 files that are not UTF-8 or cannot be read are left out: a.py"
         );
@@ -259,7 +259,7 @@ mod tests {
         symlink("f.py", at("f.py")).unwrap();
         assert_eq!(ids(root.path()), ["a/b.py", "c.py", "d.py"]);
         assert_eq!(
-            told(root.path()),
+            note_of(root.path()),
             "6 links that lead outside of the folder, or nowhere are left out: a/again.py, e.py, f.py, ...; \
              1 links to folders are left out: a/up"
         );

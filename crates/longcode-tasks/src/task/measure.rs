@@ -230,11 +230,14 @@ pub struct Measure {
 impl Measure {
     /// A sample's figures by metric, for each of its groups; every sample has the same weight.
     pub(super) fn of_sample(groups: &[Group], figures: &[(&'static str, f64)]) -> Vec<Measure> {
-        let of = |&group: &Group| {
-            let measure = move |&(metric, numerator)| Measure { group, metric, numerator, denominator: 1.0 };
-            figures.iter().map(measure)
-        };
-        groups.iter().flat_map(of).collect()
+        groups
+            .iter()
+            .flat_map(|&group| {
+                let measure =
+                    move |&(metric, numerator)| Measure { group, metric, numerator, denominator: 1.0 };
+                figures.iter().map(measure)
+            })
+            .collect()
     }
 }
 

@@ -76,11 +76,14 @@ pub(super) fn fewer_than_asked(group: &str, found: usize, asked: usize, of_what:
 /// An error message about empty buckets: all of them, and how long the existing records are.
 pub(super) fn empty_buckets(what: &str, empty: &[Span], mut lengths: Vec<usize>, unit: &str) -> String {
     lengths.sort_unstable();
-    let of = |span: &Span| match span.to {
-        Span::OPEN => format!("of {} {unit} and more", span.from),
-        to => format!("of {} to {to} {unit}", span.from),
-    };
-    let missing = empty.iter().map(of).collect::<Vec<_>>().join(", nor ");
+    let missing = empty
+        .iter()
+        .map(|span| match span.to {
+            Span::OPEN => format!("of {} {unit} and more", span.from),
+            to => format!("of {} to {to} {unit}", span.from),
+        })
+        .collect::<Vec<_>>()
+        .join(", nor ");
     let there_are = match lengths[..] {
         [] => String::new(),
         [only] => format!("; the only one there is has {only}"),
@@ -238,12 +241,12 @@ mod tests {
     #[test]
     fn all_empty_buckets_are_named_with_the_lengths_there_are() {
         let spans = [Span { from: 4, to: 8 }, Span { from: 8, to: Span::OPEN }];
-        let told = |lengths| empty_buckets("document", &spans, lengths, "tokens");
+        let message = |lengths| empty_buckets("document", &spans, lengths, "tokens");
         let empty = "no document of 4 to 8 tokens, nor of 8 tokens and more";
-        assert_eq!(told(vec![]), empty);
-        assert_eq!(told(vec![3]), format!("{empty}; the only one there is has 3"));
+        assert_eq!(message(vec![]), empty);
+        assert_eq!(message(vec![3]), format!("{empty}; the only one there is has 3"));
         assert_eq!(
-            told(vec![3, 1, 2, 900]),
+            message(vec![3, 1, 2, 900]),
             format!("{empty}; the 4 there are have 1 to 900, half of them up to 2")
         );
     }

@@ -90,12 +90,14 @@ fn missing(inner: &Inner, decoder: &[Named], special: &[Named], extra: &[Named])
 /// Special tokens with the flags of the first token in `known` with the same text.
 fn with_flags_of(special: &[Named], known: &[Named]) -> Vec<Named> {
     let known: HashMap<&str, &Named> = known.iter().rev().map(|named| (named.text(), named)).collect();
-    let flags = |named: &Named| {
-        let mut token = known.get(named.text()).copied().unwrap_or(named).token.clone();
-        token.special = true;
-        Named { token, ..named.clone() }
-    };
-    special.iter().map(flags).collect()
+    special
+        .iter()
+        .map(|named| {
+            let mut token = known.get(named.text()).copied().unwrap_or(named).token.clone();
+            token.special = true;
+            Named { token, ..named.clone() }
+        })
+        .collect()
 }
 
 /// Refuses tokens whose id in a file differs from the tokenizer's.
@@ -126,14 +128,16 @@ fn own_tokens(tokens: &Value) -> Result<Vec<Named>> {
         Value::Array(tokens) => tokens,
         _ => return Err(bad("added_tokens is not a list".into(), KEY)),
     };
-    let token = |value: &Value| {
-        let mut named = token(value, KEY)?;
-        let id = value.get("id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
-        let what = || format!("`{}` has no id", named.token.content);
-        named.id = Some(id.ok_or_else(|| bad(what(), KEY))?);
-        Ok(named)
-    };
-    tokens.iter().map(token).collect()
+    tokens
+        .iter()
+        .map(|value| {
+            let mut named = token(value, KEY)?;
+            let id = value.get("id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
+            let what = || format!("`{}` has no id", named.token.content);
+            named.id = Some(id.ok_or_else(|| bad(what(), KEY))?);
+            Ok(named)
+        })
+        .collect()
 }
 
 /// `added_tokens_decoder`, by id.
@@ -179,12 +183,12 @@ fn special(config: &Value) -> Result<Vec<Named>> {
 
 /// Special tokens without names of their own.
 fn extra(config: &Value) -> Result<Vec<Named>> {
-    let given = |key: &&str| match config.get(*key) {
+    let is_given = |key: &&str| match config.get(*key) {
         None | Some(Value::Null) => false,
         Some(Value::Array(tokens)) => !tokens.is_empty(),
         Some(_) => true,
     };
-    let Some(key) = ["extra_special_tokens", "additional_special_tokens"].into_iter().find(given) else {
+    let Some(key) = ["extra_special_tokens", "additional_special_tokens"].into_iter().find(is_given) else {
         return Ok(Vec::new());
     };
     match &config[key] {

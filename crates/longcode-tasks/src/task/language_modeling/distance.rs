@@ -242,17 +242,17 @@ mod tests {
         let text = "def f(a):\n  return f(a)\nb = f\n";
         let (sample, edges) = (sample(text), vec![1, 10, 20]);
         let distances = Distances::of(&sample, &scores(text.len()), 5, edges).unwrap();
-        let of = |by: By, back: Back| {
+        let sums_of = |by: By, back: Back| {
             let found = distances.groups().find(|group| (group.0, group.1) == (by, back)).unwrap().2;
             (found.tokens, found.nll)
         };
         let span = |from, to| Back::At(Span { from, to });
         // The loss at token t is t.
-        assert_eq!(of(By::Reference, span(1, 10)), (1, 28.0));
-        assert_eq!(of(By::Reference, span(10, 20)), (2, 19.0 + 21.0));
-        assert_eq!(of(By::Reference, Back::New), (2, 6.0 + 24.0));
-        assert_eq!(of(By::Definition, span(20, Span::OPEN)), (1, 28.0));
-        assert_eq!(of(By::Definition, Back::New), (0, 0.0));
+        assert_eq!(sums_of(By::Reference, span(1, 10)), (1, 28.0));
+        assert_eq!(sums_of(By::Reference, span(10, 20)), (2, 19.0 + 21.0));
+        assert_eq!(sums_of(By::Reference, Back::New), (2, 6.0 + 24.0));
+        assert_eq!(sums_of(By::Definition, span(20, Span::OPEN)), (1, 28.0));
+        assert_eq!(sums_of(By::Definition, Back::New), (0, 0.0));
         let total = distances.total();
         assert_eq!(total.tokens, text.len() - 5);
         for by in [By::Copy, By::Reference, By::Definition] {

@@ -141,7 +141,7 @@ impl std::ops::Add for Sums {
 
 pub(super) const ENTRY: TaskKind = kind_of::<LanguageModeling>(
     "language_modeling",
-    "the loss of every token, by position and by how far back stands what it could be known from",
+    "the loss of every token, by position and by the distance to what it could be known from",
     "buckets, samples, positions=buckets, last, from=L0, copies=1 to the last bucket",
 )
 .with_lists(&["buckets", "positions", "copies"]);
@@ -191,10 +191,13 @@ impl Task for LanguageModeling {
             }
         }
         self.refuse_empty(&buckets, lengths, dataset)?;
-        let fewer = |(span, bucket): (Span, &Vec<Sample>)| {
-            fewer_than_asked(&format!("bucket {span}"), bucket.len(), self.samples, "documents")
-        };
-        let notes = spans(&self.buckets).into_iter().zip(&buckets).filter_map(fewer).collect();
+        let notes = spans(&self.buckets)
+            .into_iter()
+            .zip(&buckets)
+            .filter_map(|(span, bucket)| {
+                fewer_than_asked(&format!("bucket {span}"), bucket.len(), self.samples, "documents")
+            })
+            .collect();
         Ok(Selection { samples: by_rank(buckets), notes, ..Selection::default() })
     }
 

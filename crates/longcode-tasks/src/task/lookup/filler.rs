@@ -113,11 +113,14 @@ fn unindented(text: &str, function: &Region, language: PromptLanguage) -> String
     let behind_code = !text[line..function.start].trim().is_empty();
     let start = if behind_code { function.start } else { line };
     let own = text[start..function.end].trim_end();
-    let is_before = |(number, own): &(usize, &str)| {
-        let own = own.trim();
-        own.is_empty() || is_of_others(own, language, behind_code && *number == 0)
-    };
-    let mut lines = own.lines().enumerate().skip_while(is_before).peekable();
+    let mut lines = own
+        .lines()
+        .enumerate()
+        .skip_while(|(number, own)| {
+            let own = own.trim();
+            own.is_empty() || is_of_others(own, language, behind_code && *number == 0)
+        })
+        .peekable();
     let indent = match lines.peek() {
         Some((0, _)) => white(&text[line..]),
         first => first.map_or(0, |(_, first)| white(first)),

@@ -95,8 +95,10 @@ fn placed(definition: &str, language: PromptLanguage) -> String {
     match language {
         PromptLanguage::Python => format!("{definition}\n\n\n"),
         PromptLanguage::Java => {
-            let indented = |line: &str| if line.is_empty() { String::new() } else { format!("    {line}") };
-            let lines: Vec<String> = definition.lines().map(indented).collect();
+            let lines: Vec<String> = definition
+                .lines()
+                .map(|line| if line.is_empty() { String::new() } else { format!("    {line}") })
+                .collect();
             format!("{}\n\n", lines.join("\n"))
         }
     }

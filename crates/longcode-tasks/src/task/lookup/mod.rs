@@ -55,7 +55,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use self::filler::Pool;
 use self::needle::Needles;
-use self::outcome::{Outcome, Reference, goes_on_after_integer};
+use self::outcome::{Outcome, Reference, has_whole_integer};
 use self::prompt::Recipe;
 use super::{
     Better, Generated, Group, Measure, Metric, Prompts, Sample, Selection, Span, TaskKind, by_rank, kind_of,
@@ -114,7 +114,7 @@ impl Default for Lookup {
 
 pub(super) const ENTRY: TaskKind = kind_of::<Lookup>(
     "lookup",
-    "what a generated function returns that stands far back, over lengths and depths",
+    "what a generated function far back returns, over lengths and depths",
     "length=[1024,2048,4096], depth=[0,25,50,75,100], samples=10, needles=4, distractors=2, hops=1, \
      body=constant, language=python, max_new_tokens=8",
 )
@@ -176,15 +176,19 @@ impl Prompts for Lookup {
             let fillers = pool.choice(length);
             let recipe = Recipe { tokenizer, language: self.language, length, fillers, answers: &answers };
             for &depth in &self.depth {
-                let sample = |number| self.sample(&recipe, depth, number, seed);
-                cells.push((0..self.samples).into_par_iter().map(sample).collect::<Result<_>>()?);
+                cells.push(
+                    (0..self.samples)
+                        .into_par_iter()
+                        .map(|number| self.sample(&recipe, depth, number, seed))
+                        .collect::<Result<_>>()?,
+                );
             }
         }
         Ok(Selection { samples: by_rank(cells), ..Selection::default() })
     }
 
     fn limits(&self) -> Limits {
-        Limits { max_new_tokens: self.max_new_tokens, stop: goes_on_after_integer }
+        Limits { max_new_tokens: self.max_new_tokens, stop: has_whole_integer }
     }
 
     fn judge(&self, _sample: &Sample, reference: Reference, generated: Generated) -> Outcome {

@@ -104,7 +104,7 @@ impl Needles {
             };
             let mut drawn = std::iter::repeat_with(draw).take(TRIES);
             let is_answer = |needle: &Needle| answers.binary_search(&needle.returns).is_ok();
-            let needle = drawn.find(|needle| is_answer(needle) && needle.is_told_from(&taken))?;
+            let needle = drawn.find(|needle| is_answer(needle) && needle.differs_from(&taken))?;
             taken.extend(needle.own_numbers());
             functions.push(needle);
         }
@@ -170,7 +170,7 @@ impl Needle {
         Needle { name, base, terms, returns: value + added }
     }
 
-    fn is_told_from(&self, taken: &HashSet<i64>) -> bool {
+    fn differs_from(&self, taken: &HashSet<i64>) -> bool {
         let mut own = HashSet::new();
         self.own_numbers().all(|number| !taken.contains(&number) && own.insert(number))
     }
@@ -216,14 +216,17 @@ impl Needle {
                 format!("{}({arguments})", called.text(language))
             }
         };
-        let term = |&(parameter, factor): &(&str, i64)| {
-            let sign = if factor < 0 { '-' } else { '+' };
-            match factor.abs() {
-                1 => format!(" {sign} {parameter}"),
-                times => format!(" {sign} {parameter} * {times}"),
-            }
-        };
-        let terms: String = self.terms.iter().map(term).collect();
+        let terms: String = self
+            .terms
+            .iter()
+            .map(|&(parameter, factor)| {
+                let sign = if factor < 0 { '-' } else { '+' };
+                match factor.abs() {
+                    1 => format!(" {sign} {parameter}"),
+                    times => format!(" {sign} {parameter} * {times}"),
+                }
+            })
+            .collect();
         format!("{base}{terms}")
     }
 }
@@ -336,14 +339,14 @@ mod tests {
                     (stem.to_string(), number.to_string())
                 };
                 let (stem, number) = split(&names[0]);
-                let of = |same: &dyn Fn(&(String, String)) -> bool| -> Vec<usize> {
+                let numbers_of = |same: &dyn Fn(&(String, String)) -> bool| -> Vec<usize> {
                     (0..names.len()).filter(|&n| same(&split(&names[n]))).collect()
                 };
                 let near: Vec<usize> = std::iter::once(0).chain(hops..hops + distractors).collect();
-                assert_eq!(of(&|name| name.0 == stem), near, "{names:?}");
+                assert_eq!(numbers_of(&|name| name.0 == stem), near, "{names:?}");
                 let other = Some(hops + distractors).filter(|&other| other < task.needles);
                 let of_number: Vec<usize> = [0].into_iter().chain(other).collect();
-                assert_eq!(of(&|name| name.1 == number), of_number, "{names:?}");
+                assert_eq!(numbers_of(&|name| name.1 == number), of_number, "{names:?}");
             }
         }
     }

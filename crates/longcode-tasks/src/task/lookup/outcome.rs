@@ -53,7 +53,7 @@ fn leading_integer(text: &str) -> (&str, &str) {
 }
 
 /// Whether nothing that follows can change the integer that a text begins with, or that there is none.
-pub(super) fn goes_on_after_integer(text: &str) -> bool {
+pub(super) fn has_whole_integer(text: &str) -> bool {
     !leading_integer(text).1.is_empty()
 }
 
@@ -79,10 +79,10 @@ mod tests {
     #[test]
     fn a_generation_ends_where_the_integer_cannot_change() {
         for open in ["", " ", " 48", "486"] {
-            assert!(!goes_on_after_integer(open), "{open:?}");
+            assert!(!has_whole_integer(open), "{open:?}");
         }
         for closed in ["486\n", " 486 ", "x", " -", "(4"] {
-            assert!(goes_on_after_integer(closed), "{closed:?}");
+            assert!(has_whole_integer(closed), "{closed:?}");
         }
     }
 

@@ -109,6 +109,5 @@ fn tokens(pieces: &[&Piece]) -> usize {
 /// How many of the pieces come before the border that is nearest to `depth` percent of their tokens.
 fn border_at(depth: u8, pieces: &[&Piece]) -> usize {
     let wanted = tokens(pieces) * usize::from(depth) / 100;
-    let off = |before: &usize| tokens(&pieces[..*before]).abs_diff(wanted);
-    (0..=pieces.len()).min_by_key(off).unwrap_or(0)
+    (0..=pieces.len()).min_by_key(|before| tokens(&pieces[..*before]).abs_diff(wanted)).unwrap_or(0)
 }

@@ -102,16 +102,16 @@ impl ProjectCompletion {
         let sample = |text: String, starts: Vec<usize>| -> Result<(Sample, bool)> {
             let (sample, is_cut) = cropped(text, starts, self.limit, tokenizer)?;
             if sample.tokens.ids.is_empty() {
-                return Err(Error::new(ErrorKind::Tokenizer, "nothing stands before the line, not even BOS")
+                return Err(Error::new(ErrorKind::Tokenizer, "nothing comes before the line, not even BOS")
                     .fix("this tokenizer adds no BOS: the line cannot be asked for"));
             }
             Ok((Sample { language: project.language, ..sample }, is_cut))
         };
-        let place = |e: Error| e.at(&project.origin);
+        let at_project = |e: Error| e.at(&project.origin);
         let (text, starts) = project.prompt(line);
-        let (asked, is_cut) = sample(text, starts).map_err(place)?;
+        let (asked, is_cut) = sample(text, starts).map_err(at_project)?;
         let alone = self.alone.then(|| sample(project.before(line), Vec::new()));
-        let alone = alone.transpose().map_err(place)?.map(|(alone, _)| Box::new(alone));
+        let alone = alone.transpose().map_err(at_project)?.map(|(alone, _)| Box::new(alone));
         let reference = Reference { class: line.class, truth: project.text(line).into(), is_cut };
         Ok(Sample {
             id: format!("{} {} line {}", project.name, line.class.name(), line.number),

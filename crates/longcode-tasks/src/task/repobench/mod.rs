@@ -109,10 +109,10 @@ impl Repobench {
     /// [`longcode_base::error::ErrorKind::Dataset`], naming file, line and field.
     fn sample(&self, record: &Record, asker: &PromptFormatter) -> Result<Option<Sample>> {
         let parts = Parts::of(record)?;
-        let place = |e: Error| e.at(&record.origin);
-        let (text, left_out) = parts.prompt(self.limit, asker.tokenizer()).map_err(place)?;
+        let at_record = |e: Error| e.at(&record.origin);
+        let (text, left_out) = parts.prompt(self.limit, asker.tokenizer()).map_err(at_record)?;
         let sample = |text: String| -> Result<Sample> {
-            let prompt = asker.ask(text, Vec::new()).map_err(place)?;
+            let prompt = asker.ask(text, Vec::new()).map_err(at_record)?;
             Ok(Sample {
                 file_starts: parts.file_starts(&prompt.text),
                 language: Some(parts.language),

@@ -92,8 +92,9 @@ pub(super) fn function(text: &str, language: Language) -> String {
     let text = python::strip(text);
     let blocks: Vec<&str> =
         BLOCK.captures_iter(text).map(|found| found.get(1).expect("a group").as_str()).collect();
-    let of = |block: &&str| Some(block[first_captured(block, language, query(language)?)?].to_string());
-    let function = blocks.iter().find_map(of);
+    let function = blocks
+        .iter()
+        .find_map(|block| Some(block[first_captured(block, language, query(language)?)?].to_string()));
     function.unwrap_or_else(|| blocks.first().copied().unwrap_or(text).to_string())
 }
 

@@ -131,12 +131,12 @@ impl RepoQa {
         let needle = &needles[number];
         // In the middle of its share of the context.
         let share = (number as f64 + 0.5) / needles.len() as f64;
-        let place = |e: Error| e.at(&repository.origin);
+        let at_repository = |e: Error| e.at(&repository.origin);
         let count = |text: &str| Ok(counter.encode_as_it_stands(text)?.ids.len());
-        let context =
-            Surroundings::around(repository, needle, share, self.context_tokens, &count).map_err(place)?;
+        let context = Surroundings::around(repository, needle, share, self.context_tokens, &count)
+            .map_err(at_repository)?;
         let (text, file_starts) = prompt::of(&context, &needle.description, *language, self.prompt);
-        let asked = asker.ask(text, file_starts).map_err(place)?;
+        let asked = asker.ask(text, file_starts).map_err(at_repository)?;
         let function = |needle: &repository::Needle| Function {
             name: needle.name.clone(),
             text: needle.function.clone(),

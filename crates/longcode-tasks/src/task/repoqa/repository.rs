@@ -62,19 +62,22 @@ impl Repository {
             value.as_object().ok_or_else(|| wrong(format!("field `{role}` is not an object")))
         };
         let content = object("content")?;
-        let file = |path: &str| {
-            let text = content.get(path).and_then(Value::as_str);
-            let text = text.ok_or_else(|| wrong(format!("`content` has no text of the file \"{path}\"")))?;
-            Ok((path.to_string(), text.to_string()))
-        };
-        let files: Vec<_> = order(object("dependency")?).into_iter().map(file).collect::<Result<_>>()?;
+        let files: Vec<_> = order(object("dependency")?)
+            .into_iter()
+            .map(|path| {
+                let text = content.get(path).and_then(Value::as_str);
+                let text =
+                    text.ok_or_else(|| wrong(format!("`content` has no text of the file \"{path}\"")))?;
+                Ok((path.to_string(), text.to_string()))
+            })
+            .collect::<Result<_>>()?;
         let needles = record.get("needles")?.ok_or_else(|| wrong("no field `needles`".into()))?;
         let needles: Vec<Raw> =
             Vec::deserialize(needles).map_err(|e| wrong(format!("field `needles`: {e}")))?;
         let needles = needles.into_iter().map(|raw| {
             let name = raw.name.clone();
             Needle::of(raw, &files).ok_or_else(|| {
-                wrong(format!("the needle \"{name}\" stands outside of the files that `dependency` names"))
+                wrong(format!("the needle \"{name}\" is outside of the files that `dependency` names"))
             })
         });
         let needles = needles.collect::<Result<_>>()?;
@@ -106,7 +109,7 @@ impl Needle {
 
 /// Paths in depth-first post-order: those that a file depends on come before it.
 fn order(dependency: &Map<String, Value>) -> Vec<&str> {
-    let of = |path: &str| {
+    let dependencies = |path: &str| {
         let paths = dependency.get(path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         paths.iter().filter_map(Value::as_str)
     };
@@ -115,12 +118,12 @@ fn order(dependency: &Map<String, Value>) -> Vec<&str> {
         if !seen.insert(path.as_str()) {
             continue;
         }
-        let mut open = vec![(path.as_str(), of(path))];
+        let mut open = vec![(path.as_str(), dependencies(path))];
         while let Some((path, neighbours)) = open.last_mut() {
             match neighbours.find(|path| !seen.contains(path)) {
                 Some(next) => {
                     seen.insert(next);
-                    open.push((next, of(next)));
+                    open.push((next, dependencies(next)));
                 }
                 None => {
                     ordered.push(*path);

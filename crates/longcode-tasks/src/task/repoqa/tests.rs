@@ -42,8 +42,8 @@ fn prompt<'s>(samples: &'s [Sample], case: &Value) -> &'s str {
     let text = |key: &str| case[key].as_str().unwrap();
     let start = format!("{}::{}::", text("language"), text("repo"));
     let end = format!("::{}", text("name"));
-    let of = |sample: &&Sample| sample.id.starts_with(&start) && sample.id.ends_with(&end);
-    let found: Vec<_> = samples.iter().filter(of).collect();
+    let is_asked = |sample: &&Sample| sample.id.starts_with(&start) && sample.id.ends_with(&end);
+    let found: Vec<_> = samples.iter().filter(is_asked).collect();
     assert_eq!(found.len(), 1, "{start}{end}");
     &found[0].text
 }

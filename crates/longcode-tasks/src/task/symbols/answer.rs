@@ -46,12 +46,14 @@ impl Outcome {
         let listed = identifiers(if cut { list.trim_end_matches(is_of_word) } else { list });
         let names: BTreeSet<&str> = symbols.iter().map(|symbol| symbol.name.as_str()).collect();
         let (right, listed_count) = (listed.intersection(&names).count(), listed.len());
-        let found = |symbol: &Symbol| Found {
-            symbol: symbol.clone(),
-            found: text.contains(&symbol.name),
-            exact: listed.contains(symbol.name.as_str()),
-        };
-        let symbols = symbols.iter().map(found).collect();
+        let symbols = symbols
+            .iter()
+            .map(|symbol| Found {
+                symbol: symbol.clone(),
+                found: text.contains(&symbol.name),
+                exact: listed.contains(symbol.name.as_str()),
+            })
+            .collect();
         Outcome { symbols, listed: listed_count, right, ended: generation.ended, text }
     }
 }

@@ -194,8 +194,9 @@ fn listed_symbols(record: &Record, asked: &Prompt) -> Result<Vec<Symbol>> {
     let metadata = record.get("metadata")?;
     let parsed = record.language.map(|language| definitions(code, language)).unwrap_or_default();
     let at = |name: &str| {
-        let defined = || Some(parsed.iter().find(|definition| definition.name == name)?.at);
-        byte_location(metadata, name).filter(|&at| at < code.len()).or_else(defined)
+        byte_location(metadata, name)
+            .filter(|&at| at < code.len())
+            .or_else(|| Some(parsed.iter().find(|definition| definition.name == name)?.at))
     };
     let symbol =
         |name: &str| Symbol { name: name.to_string(), position: at(name).map(|at| token_at(asked, at)) };
