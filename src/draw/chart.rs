@@ -5,7 +5,8 @@ use super::svg::{Point, Svg, width_of};
 /// Colours that the colour-blind can tell apart (Okabe and Ito 2008, its yellow left out for want of
 /// contrast). Curves beyond the seventh are dashed, and each has its own marker, so that a print in grey
 /// reads too.
-const COLOURS: [&str; 7] = ["#000000", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"];
+pub(super) const COLOURS: [&str; 7] =
+    ["#000000", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"];
 
 /// Kinds of [`marker`].
 const MARKERS: usize = 10;
@@ -199,7 +200,7 @@ impl Scale {
 }
 
 /// The next of 1, 2 and 5 times a power of ten.
-fn step(least: f64) -> f64 {
+pub(super) fn step(least: f64) -> f64 {
     let power = 10f64.powf(least.log10().floor());
     [1.0, 2.0, 5.0, 10.0].map(|n| n * power).into_iter().find(|step| *step >= least).unwrap_or(power)
 }

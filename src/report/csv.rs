@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use super::structure::Structure;
 use super::{Report, Row, contributions};
 
 /// All figures.
@@ -86,6 +87,12 @@ pub(super) fn contributions(report: &Report) -> Option<Vec<u8>> {
         })
         .collect();
     (!lines.is_empty()).then(|| write(lines.into_iter()))
+}
+
+/// What structure is worth, with the intervals that hold for all comparisons of a section at once; none where nothing is
+/// compared.
+pub(super) fn structure(all: &[Structure]) -> Option<Vec<u8>> {
+    (!all.is_empty()).then(|| write(all.iter().flat_map(Structure::lines)))
 }
 
 fn write(lines: impl Iterator<Item = impl Serialize>) -> Vec<u8> {

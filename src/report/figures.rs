@@ -105,6 +105,11 @@ impl<'a> Measurements<'a> {
         found.map_or(&[], Vec::as_slice)
     }
 
+    /// Differences of pairs of rows by the draws that the rows' own are made of.
+    pub(super) fn paired(&self, seed: u64) -> Paired<'_, 'a> {
+        Paired { measured: self, bootstraps: Bootstraps { seed, made: Mutex::default() } }
+    }
+
     /// The number of a task's sample.
     pub(super) fn number(&self, config: &Config, one: &StoredSample) -> usize {
         number(&self.samples[&config.tasks[one.task].name[..]], one)
@@ -228,10 +233,8 @@ impl Column<'_> {
         }
     }
 
-    /// How these samples were drawn.
     fn design(&self, numbers: &[usize]) -> Design {
-        let bucket = |number: &usize| self.samples[*number].0;
-        Design::new(numbers.chunk_by(|a, b| bucket(a) == bucket(b)).map(<[_]>::len))
+        design(self.samples, numbers)
     }
 
     /// One encoding's figure less another's over the samples that both have, in a table of all encodings; none
@@ -291,6 +294,49 @@ impl Column<'_> {
             Better::Lower => 1.0,
             Better::Higher => -1.0,
         }
+    }
+}
+
+/// How the samples of these numbers were drawn.
+fn design(samples: &[SampleId], numbers: &[usize]) -> Design {
+    let bucket = |number: &usize| samples[*number].0;
+    Design::new(numbers.chunk_by(|a, b| bucket(a) == bucket(b)).map(<[_]>::len))
+}
+
+/// See [`Measurements::paired`].
+pub(super) struct Paired<'m, 'a> {
+    measured: &'m Measurements<'a>,
+    bootstraps: Bootstraps,
+}
+
+/// One row's figure and another's over the samples that both have.
+pub(super) struct Pairing {
+    /// Numbers of these samples; not empty.
+    pub(super) numbers: Vec<usize>,
+    /// The figures as measured.
+    pub(super) values: [f64; 2],
+    /// The first one's figure less the second one's.
+    pub(super) difference: Comparison,
+}
+
+impl Paired<'_, '_> {
+    /// Two encodings' figures of a group on a task; none where no sample has both.
+    pub(super) fn compare(
+        &self,
+        [model, task]: [&str; 2],
+        encodings: [&str; 2],
+        (group, metric): (Group, &Metric),
+        among: Among,
+    ) -> Option<Pairing> {
+        let pairs = encodings.map(|encoding| self.measured.pairs([model, encoding, task], group, metric));
+        let (numbers, both) = shared_by_all(&pairs);
+        if numbers.is_empty() {
+            return None;
+        }
+        let bootstrap = self.bootstraps.of(design(&self.measured.samples[task], &numbers));
+        let value = |n: usize| metric.scale().of(ratio(both[n].iter().copied()));
+        let difference = bootstrap.compare(&both[0], &both[1], metric.scale(), among);
+        Some(Pairing { values: [value(0), value(1)], difference, numbers })
     }
 }
 

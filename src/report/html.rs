@@ -51,8 +51,8 @@ fn section(page: &mut String, number: usize, section: &Section, failed: Option<S
     let _ = writeln!(page, "<section id=\"section-{number}\">\n<h2>{}</h2>", escape(&section.title()));
     // With a verdict what shows it comes first, and the rest folds away.
     let leads = section.verdict.is_some();
-    if let Some(verdict) = &section.verdict {
-        let _ = writeln!(page, "<p class=\"verdict\">{}</p>", escape(verdict));
+    for words in section.words() {
+        let _ = writeln!(page, "<p class=\"verdict\">{}</p>", escape(words));
     }
     let (first_pictures, pictures) = section.pictures.split_at(usize::from(leads));
     let (first_tables, tables) = section.tables.split_at(usize::from(leads));

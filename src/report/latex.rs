@@ -25,12 +25,13 @@ pub(super) fn render(report: &Report) -> String {
             if let Some(failed) = report.failures.of(section) {
                 let _ = writeln!(text, "\n\\paragraph{{{}}} {}", escape(&section.title()), escape(&failed));
             }
-            if let Some(verdict) = &section.verdict {
-                let _ = writeln!(text, "\n\\paragraph{{{}}} {}", escape(&section.title()), escape(verdict));
+            for words in section.words() {
+                let _ = writeln!(text, "\n\\paragraph{{{}}} {}", escape(&section.title()), escape(words));
             }
         }
         for content in [
             Content::Contributions,
+            Content::Structure,
             Content::Samples,
             Content::Positions,
             Content::Differences,

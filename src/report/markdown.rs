@@ -17,8 +17,8 @@ pub(super) fn render(report: &Report) -> String {
     }
     for section in &report.sections {
         let _ = write!(text, "\n## {}\n", escape(&section.title()));
-        if let Some(verdict) = &section.verdict {
-            let _ = write!(text, "\n{}\n", escape(verdict));
+        for words in section.words() {
+            let _ = write!(text, "\n{}\n", escape(words));
         }
         for table in &section.tables {
             let _ = write!(text, "\n{}\n\n{}", escape(&table.title), markdown(table));

@@ -21,6 +21,7 @@ mod overview;
 mod pictures;
 mod samples;
 mod section;
+mod structure;
 mod table;
 pub mod terminal;
 mod verdict;
@@ -38,6 +39,7 @@ use crate::store::Results;
 use failures::Failures;
 use figures::Measurements;
 use pictures::pictures;
+use structure::{Structure, structures};
 
 pub use pictures::Picture;
 
@@ -62,6 +64,8 @@ pub struct Report<'a> {
     measured: Measurements<'a>,
     /// What failed, which no figure is of.
     failures: Failures,
+    /// What structure is worth.
+    structures: Vec<Structure<'a>>,
     /// All figures.
     pub rows: Vec<Row>,
     /// Of a suite: each model's main figure on every task.
@@ -81,16 +85,17 @@ impl<'a> Report<'a> {
         let baseline = find_baseline(&results.config, baseline)?;
         let measured = Measurements::new(results)?;
         let rows = measured.rows(&results.config, baseline);
-        let mut sections = section::sections(results, &rows, baseline);
-        pictures(results, &rows, &mut sections, baseline);
+        let structures = structures(results, &measured, &rows);
+        let mut sections = section::sections(results, &rows, &structures, baseline);
+        pictures(results, &rows, &structures, &mut sections, baseline);
         let overview =
             if results.config.suite { overview::tables(&results.config, &sections) } else { Vec::new() };
         let failures = Failures::new(results);
-        Ok(Report { results, baseline, measured, failures, rows, overview, sections })
+        Ok(Report { results, baseline, measured, failures, structures, rows, overview, sections })
     }
 
-    /// Writes every file into `out`: summary.csv, differences.csv, contributions.csv, report.md, report.tex, report.html, the
-    /// pictures, and `lm_eval/`.
+    /// Writes every file into `out`: summary.csv, differences.csv, contributions.csv, structure.csv, report.md, report.tex,
+    /// report.html, the pictures, and `lm_eval/`.
     ///
     /// # Errors
     /// [`ErrorKind::Write`]; [`ErrorKind::Results`] when stored samples were changed since they were read.
@@ -99,6 +104,9 @@ impl<'a> Report<'a> {
         write_whole(&out.join("differences.csv"), &csv::differences(&self.rows, self.baseline))?;
         if let Some(contributions) = csv::contributions(self) {
             write_whole(&out.join("contributions.csv"), &contributions)?;
+        }
+        if let Some(structure) = csv::structure(&self.structures) {
+            write_whole(&out.join("structure.csv"), &structure)?;
         }
         for picture in self.sections.iter().flat_map(|section| &section.pictures) {
             write_whole(&out.join(picture.svg_file()), picture.svg.as_bytes())?;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use super::structure::Structure;
 use super::{Row, Section, contributions};
 use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::draw::heatmap::{HeatMap, Panel};
@@ -36,7 +37,13 @@ impl Picture {
 }
 
 /// Draws every section's pictures.
-pub(super) fn pictures(results: &Results, rows: &[Row], sections: &mut [Section], baseline: &str) {
+pub(super) fn pictures(
+    results: &Results,
+    rows: &[Row],
+    structures: &[Structure],
+    sections: &mut [Section],
+    baseline: &str,
+) {
     let mut names = FileNames::default();
     for section in sections {
         let rows = rows.iter().filter(|row| row.model == section.model && row.task == section.task);
@@ -45,6 +52,7 @@ pub(super) fn pictures(results: &Results, rows: &[Row], sections: &mut [Section]
             config: &results.config,
             task: task.expect("a section's task is in the config"),
             rows: rows.collect(),
+            structure: structures.iter().find(|one| [one.model, one.task] == [&section.model, &section.task]),
             trained_length: section.trained_length,
             heading: format!("{} on {}", section.model, section.task),
             baseline,
@@ -63,6 +71,8 @@ pub(super) struct ModelOnTask<'a> {
     pub(super) config: &'a Config,
     pub(super) task: &'a TaskEntry,
     pub(super) rows: Vec<&'a Row>,
+    /// Units beside their controls, where there are any.
+    structure: Option<&'a Structure<'a>>,
     pub(super) trained_length: usize,
     /// Model and task.
     heading: String,
@@ -75,7 +85,7 @@ impl<'a> ModelOnTask<'a> {
         let metrics = self.task.task.metrics();
         // Of a perplexity the loss is drawn: a collapse would flatten every other curve.
         let main = metrics.first().and_then(|first| metrics.iter().find(|metric| metric.name == first.of));
-        let mut pictures: Vec<_> = self.contributions().into_iter().collect();
+        let mut pictures: Vec<_> = self.contributions().into_iter().chain(self.structure()).collect();
         if let Some(metric) = main {
             pictures.extend(Ruler::ALL.into_iter().filter_map(|ruler| self.along(ruler, metric)));
             pictures.extend(self.sweeps(metric));
@@ -89,6 +99,13 @@ impl<'a> ModelOnTask<'a> {
         let what = "what a difference is made of".to_string();
         let all = contributions::contributions(&self.rows, &self.config.encodings);
         let svg = contributions::picture(&all, self.baseline, self.title(&what))?;
+        Some((what, svg))
+    }
+
+    /// Size and structure of segments, apart.
+    fn structure(&self) -> Option<(String, String)> {
+        let what = self.structure?.picture_title();
+        let svg = self.structure?.picture(self.title(&what))?;
         Some((what, svg))
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use longcode_stats::FEWEST;
 
 use super::contributions::{self, contributions};
+use super::structure::Structure;
 use super::table::{Content, View};
 use super::verdict::verdict;
 use super::{Picture, Report, Row, Table};
@@ -27,6 +28,8 @@ pub struct Section {
     pub trained_length: usize,
     /// Who uses what lies beyond the baseline's context, in words; none where the baseline has none.
     pub verdict: Option<String>,
+    /// What structure is worth, in words; none where no unit has a control.
+    pub structure: Option<String>,
     /// Where the difference from the baseline comes from, figures, differences, and the paper's numbers.
     pub tables: Vec<Table>,
     /// What its figures look like.
@@ -39,6 +42,11 @@ impl Section {
     /// As a heading.
     pub fn title(&self) -> String {
         format!("{} on {} ({})", self.model, self.task, self.dataset)
+    }
+
+    /// What it says before its tables, a paragraph each.
+    pub(super) fn words(&self) -> impl Iterator<Item = &String> {
+        self.verdict.iter().chain(&self.structure)
     }
 
     /// What the marks in the tables mean; `bold` is the word in bold.
@@ -58,7 +66,12 @@ impl Section {
 }
 
 /// Every model on every task that has figures.
-pub(super) fn sections(results: &Results, rows: &[Row], baseline: &str) -> Vec<Section> {
+pub(super) fn sections(
+    results: &Results,
+    rows: &[Row],
+    structures: &[Structure],
+    baseline: &str,
+) -> Vec<Section> {
     let paper = results.config.paper;
     let published = paper.map(|paper| paper.published()).unwrap_or_default();
     let mut sections = Vec::new();
@@ -82,6 +95,8 @@ pub(super) fn sections(results: &Results, rows: &[Row], baseline: &str) -> Vec<S
             let mut by_distance =
                 By::ALL.into_iter().map(|by| contributions::table(&contributions, by, base));
             let mut tables: Vec<Table> = by_distance.next().flatten().into_iter().collect();
+            let structure = structures.iter().find(|one| [one.model, one.task] == [&model.name, &task.name]);
+            tables.extend(structure.map(Structure::table));
             tables.extend(figures.measured());
             tables.extend(figures.differences(baseline));
             tables.extend(by_distance.flatten());
@@ -92,6 +107,7 @@ pub(super) fn sections(results: &Results, rows: &[Row], baseline: &str) -> Vec<S
                 dataset: task.dataset.clone(),
                 trained_length: model.trained_length,
                 verdict: verdict(&contributions, base),
+                structure: structure.map(Structure::sentence),
                 tables,
                 pictures: Vec::new(),
                 few,

@@ -32,6 +32,8 @@ pub enum Content {
     Positions,
     /// Where the difference from the baseline comes from.
     Contributions,
+    /// Units beside their controls.
+    Structure,
     /// Differences from the baseline.
     Differences,
     /// The paper's numbers beside the measured ones.
@@ -66,7 +68,7 @@ impl Table {
     /// A cell's text, with its interval where that is what the table is about.
     pub fn text(&self, cell: &Cell) -> String {
         match (&cell.interval, self.content) {
-            (Some(interval), Content::Differences | Content::Contributions) => {
+            (Some(interval), Content::Differences | Content::Contributions | Content::Structure) => {
                 format!("{} {interval}", cell.text)
             }
             _ => cell.text.clone(),

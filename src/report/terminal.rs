@@ -24,8 +24,8 @@ pub fn render(report: &Report, styled: bool) -> String {
     }
     for section in &report.sections {
         let _ = write!(text, "\n{}\n", plain(&section.title()));
-        if let Some(verdict) = &section.verdict {
-            let _ = write!(text, "\n{}\n", plain(verdict));
+        for words in section.words() {
+            let _ = write!(text, "\n{}\n", plain(words));
         }
         section.tables.iter().for_each(|table| write_table(&mut text, table, styled));
         let _ = write!(text, "\n{}\n", section.legend(if styled { "Bold" } else { "*" }));

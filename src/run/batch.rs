@@ -84,6 +84,7 @@ impl Batch<'_> {
                 key: self.key(name, job),
                 bucket: job.sample.bucket.to_string(),
                 tokens: job.sample.tokens.ids.len(),
+                segments: self.encoding.spec.units().iter().map(|unit| job.segments[unit].count).collect(),
                 sha256: job.draw.hash.to_string(),
                 seconds,
                 measured,

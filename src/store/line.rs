@@ -20,6 +20,9 @@ pub struct SampleLine {
     pub bucket: String,
     /// Tokens of the sample.
     pub tokens: usize,
+    /// Segments of all of these tokens, one number a level of the encoding; none of an encoding without levels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<usize>,
     /// sha256 of the sample's text.
     pub sha256: String,
     /// Wall time of this sample.
@@ -89,6 +92,9 @@ pub(super) struct Fields<O> {
     pub(super) sample: String,
     pub(super) bucket: String,
     pub(super) tokens: usize,
+    /// None also in results of an earlier longcode.
+    #[serde(default)]
+    pub(super) segments: Vec<usize>,
     pub(super) sha256: String,
     pub(super) seconds: f64,
     #[serde(default = "Option::default")]
@@ -158,7 +164,7 @@ mod tests {
             sample: "a \"b\".py".into(),
         };
         let (bucket, sha256) = ("0-512".into(), "00".repeat(32));
-        SampleLine { key, bucket, tokens: 9, sha256, seconds: 0.25, measured }
+        SampleLine { key, bucket, tokens: 9, segments: vec![3, 1], sha256, seconds: 0.25, measured }
     }
 
     #[test]
@@ -168,6 +174,7 @@ mod tests {
         let fields = parse::<Value>(text.as_bytes()).unwrap();
         assert_eq!((fields.outcome.as_ref(), &fields.failed), (Some(&outcome), &None));
         assert!(fields.is_checked());
+        assert_eq!(fields.segments, [3, 1]);
         let text = line(Measured::Failed("the loss is not finite".into())).text();
         let fields = parse::<IgnoredAny>(text.as_bytes()).unwrap();
         assert!(fields.outcome.is_none() && fields.failed.is_some() && fields.sample == "a \"b\".py");
@@ -189,7 +196,7 @@ mod tests {
         let fields = r#""model":"m","encoding":"e","task":"t","sample":"s","bucket":"b","tokens":1,"sha256":"","seconds":1"#;
         let read = |rest: &str| parse::<IgnoredAny>(format!("{{{fields}{rest}}}").as_bytes());
         assert!(!read(r#","outcome":{}"#).unwrap().is_checked());
-        assert!(read(r#","failed":"why""#).is_ok());
+        assert!(read(r#","failed":"why""#).unwrap().segments.is_empty());
         for (rest, says) in [
             ("", "no `outcome`"),
             (r#","outcome":null"#, "no `outcome`"),

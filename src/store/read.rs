@@ -34,6 +34,9 @@ pub struct StoredSample {
     pub bucket: Arc<str>,
     /// Tokens of the sample.
     pub tokens: usize,
+    /// Segments of these tokens by level of the encoding; none of an encoding without levels, and in results of an
+    /// earlier longcode.
+    pub segments: Box<[usize]>,
     /// sha256 of the sample's text.
     pub sha256: Arc<str>,
     /// Wall time of this sample.
@@ -165,6 +168,7 @@ impl StoredSample {
             sample: kept(fields.sample),
             bucket: kept(fields.bucket),
             tokens: fields.tokens,
+            segments: fields.segments.into(),
             sha256: kept(fields.sha256),
             seconds: fields.seconds,
             failed: fields.failed.map(kept),

@@ -409,6 +409,111 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// A workspace whose config holds functions against each of their controls, beside a baseline that sees 32 tokens.
+fn with_controls() -> Workspace {
+    let space = Workspace::new();
+    space.replace("config.toml", "kind = \"rope\"", "kind = \"rope\"\ncontext = 32");
+    let units = r#"unit = ["function", "even:function", "shuffled:function", "file"]"#;
+    space.replace("config.toml", "split = 0.5", &format!("split = 0.5\n{units}"));
+    space.replace(
+        "config.toml",
+        "buckets = [0, 100, 1000]\nsamples = 3",
+        "buckets = [64, 1000]\nsamples = 8",
+    );
+    space
+}
+
+/// Runs `scripts/check_structure_csv.py` on results and a report of them, where there is a Python; whether it agrees.
+fn recomputed(space: &Workspace, results: &str, report: &str) -> Option<bool> {
+    let mut command = std::process::Command::new("python3");
+    command.arg(repository("scripts/check_structure_csv.py"));
+    let ended = command.args([space.path(results), space.path(report)]).output().ok()?;
+    Some(ended.status.success())
+}
+
+#[test]
+fn units_are_held_against_their_controls_unasked() {
+    let space = with_controls();
+    let shown = space.run("").stdout;
+    let csv = space.text("results/tiny/structure.csv");
+    let mut lines = csv.lines();
+    let header = "model,task,encoding,unit,control,metric,difference,ci_low,ci_high,mean_length";
+    assert_eq!(lines.next(), Some(header));
+    let lines: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+    let names: Vec<&[&str]> = lines.iter().map(|line| &line[..6]).collect();
+    let row = |control| ["tiny", "lm", "HiRoPE unit=function", "function", control, "loss from 64"];
+    assert_eq!(names, [row("file"), row("even:function"), row("shuffled:function")]);
+    for line in &lines {
+        let numbers: Vec<f64> = line[6..].iter().map(|cell| cell.parse().unwrap()).collect();
+        assert!(numbers[1] <= numbers[0] && numbers[0] <= numbers[2] && numbers[3] > 10.0, "{line:?}");
+    }
+    // A unit has the figures of its row: what it is worth is what they differ by.
+    let summary = space.text("results/tiny/summary.csv");
+    let loss = |unit: &str| {
+        let start = format!("tiny,HiRoPE unit={unit},lm,from 64,loss,");
+        let line = summary.lines().find_map(|line| line.strip_prefix(&start)).unwrap();
+        line.split(',').next().unwrap().parse::<f64>().unwrap()
+    };
+    for line in &lines {
+        let worth = loss(line[4]) - loss("function");
+        assert!((worth - line[6].parse::<f64>().unwrap()).abs() < 1e-9, "{line:?}");
+    }
+    let sentence = shown.lines().find(|line| line.starts_with("Structure (functions): ")).unwrap();
+    assert!(sentence.ends_with(
+        ". Loss in nats a token at positions from 64 on, with intervals that hold for all 3 comparisons at once."
+    ));
+    assert!(!sentence.contains("too few"), "{sentence}");
+    for file in ["report.md", "report.html", "report.tex"] {
+        let text = space.text(&format!("results/tiny/{file}"));
+        assert!(text.contains("Structure (functions): "), "{file}");
+        assert!(text.contains("HiRoPE: function against shuffled:function"), "{file}");
+    }
+    assert!(space.text("results/tiny/report.md").lines().any(|line| line == sentence));
+    let picture = space.text("results/tiny/tiny-lm-loss-by-segment-length.svg");
+    assert!(picture.contains(">HiRoPE: function<") && picture.contains(">in the wrong places<"));
+    assert_ne!(recomputed(&space, "results/tiny", "results/tiny"), Some(false));
+    let changed = csv.replacen(lines[1][6], "0.125", 1);
+    fs::create_dir(space.path("changed")).unwrap();
+    space.write("changed/structure.csv", changed);
+    assert_ne!(recomputed(&space, "results/tiny", "changed"), Some(true));
+}
+
+#[test]
+fn results_without_the_number_of_segments_say_what_structure_is_worth_and_no_length() {
+    let space = with_controls();
+    space.run("");
+    let csv = space.text("results/tiny/structure.csv");
+    let samples = without_checksums(&space.text("results/tiny/samples.jsonl"));
+    let without = |line: &str| {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        line.as_object_mut().unwrap().remove("segments");
+        format!("{line}\n")
+    };
+    space.write("results/tiny/samples.jsonl", samples.lines().map(without).collect::<String>());
+    space.longcode("report results/tiny --out again").done();
+    let without_length = |csv: &str| -> Vec<String> {
+        csv.lines().skip(1).map(|line| line.rsplit_once(',').unwrap().0.to_string()).collect()
+    };
+    let again = space.text("again/structure.csv");
+    assert_eq!(without_length(&again), without_length(&csv));
+    assert!(again.lines().skip(1).all(|line| line.ends_with(',')), "{again}");
+    assert!(!space.path("again/tiny-lm-loss-by-segment-length.svg").exists());
+    assert!(!space.text("again/report.md").contains("tokens a segment"));
+    assert_ne!(recomputed(&space, "results/tiny", "again"), Some(false));
+}
+
+#[test]
+fn without_controls_nothing_is_said_of_structure() {
+    let space = Workspace::new();
+    space.run("");
+    assert!(!space.path("results/tiny/structure.csv").exists());
+    assert!(!space.text("results/tiny/report.md").contains("tructure"));
+    // Of fewer than 6 samples nothing is said but that.
+    let space = with_controls();
+    let shown = space.run("--limit 3").stdout;
+    assert!(shown.contains("Structure (functions): fewer than 6 samples, too few to tell"), "{shown}");
+}
+
 /// What is kept says what its stored samples say: made again, every report is the same.
 #[test]
 fn kept_results_are_reported_again() {
@@ -421,7 +526,7 @@ fn kept_results_are_reported_again() {
         let out = tempfile::tempdir().unwrap();
         let results = Results::read_all(std::slice::from_ref(&dir)).unwrap();
         Report::new(&results, None).unwrap().write(out.path()).unwrap();
-        for file in ["report.md", "summary.csv", "differences.csv", "contributions.csv"] {
+        for file in ["report.md", "summary.csv", "differences.csv", "contributions.csv", "structure.csv"] {
             let read = |dir: &Path| fs::read_to_string(dir.join(file)).unwrap_or_default();
             assert!(
                 read(&dir) == read(out.path()),
