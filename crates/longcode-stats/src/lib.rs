@@ -10,6 +10,7 @@
 //! | a share of hits | Clopper and Pearson's exact interval ([`share`]) |
 //! | a paired difference of two shares | Newcombe's square-and-add of exact limits, and McNemar's exact test |
 //! | all rows of a table at once | one threshold for every pair of rows ([`family`]), which marks and sentences share |
+//! | the steps of a curve | the same thresholds, and a step counts only where all before it gain ([`mod@curve`]) |
 //!
 //! Below [`FEWEST`] samples no distribution-free two-sided test reaches 5%, so nothing is told apart there.
 //! What each of these holds to, by simulation, is in `tests/coverage.rs`.
@@ -29,6 +30,7 @@
 //! crate.
 
 mod bootstrap;
+pub mod curve;
 mod design;
 mod estimate;
 pub mod family;
