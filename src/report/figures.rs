@@ -105,6 +105,11 @@ impl<'a> Measurements<'a> {
         found.map_or(&[], Vec::as_slice)
     }
 
+    /// How these samples of a task were drawn.
+    pub(super) fn design(&self, task: &str, numbers: &[usize]) -> Design {
+        design(&self.samples[task], numbers)
+    }
+
     /// The number of a task's sample.
     pub(super) fn number(&self, config: &Config, one: &StoredSample) -> usize {
         number(&self.samples[&config.tasks[one.task].name[..]], one)
@@ -114,7 +119,7 @@ impl<'a> Measurements<'a> {
     /// the encoding named `baseline`.
     pub(super) fn rows(&self, config: &Config, baseline: &str) -> Vec<Row> {
         let columns = columns(config, self);
-        let bootstraps = Bootstraps { seed: config.seed, made: Mutex::default() };
+        let bootstraps = Bootstraps::new(config.seed);
         let rows = columns.par_iter().flat_map_iter(|column| column.rows(&bootstraps, baseline));
         let mut rows: Vec<([usize; 3], Row)> = rows.collect();
         rows.sort_by_key(|(order, row)| (*order, row.group));
@@ -230,8 +235,7 @@ impl Column<'_> {
 
     /// How these samples were drawn.
     fn design(&self, numbers: &[usize]) -> Design {
-        let bucket = |number: &usize| self.samples[*number].0;
-        Design::new(numbers.chunk_by(|a, b| bucket(a) == bucket(b)).map(<[_]>::len))
+        design(self.samples, numbers)
     }
 
     /// One encoding's figure less another's over the samples that both have, in a table of all encodings; none
@@ -294,8 +298,14 @@ impl Column<'_> {
     }
 }
 
+/// How some of a task's samples were drawn.
+fn design(samples: &[SampleId], numbers: &[usize]) -> Design {
+    let bucket = |number: &usize| samples[*number].0;
+    Design::new(numbers.chunk_by(|a, b| bucket(a) == bucket(b)).map(<[_]>::len))
+}
+
 /// The numbers of the samples that all have, and what each has of them.
-fn shared_by_all(all: &[&Pairs]) -> (Vec<usize>, Vec<Vec<Pair>>) {
+pub(super) fn shared_by_all(all: &[&Pairs]) -> (Vec<usize>, Vec<Vec<Pair>>) {
     let Some((first, others)) = all.split_first() else { return Default::default() };
     let of = |pairs: &Pairs, number: usize| {
         let found = pairs.binary_search_by_key(&number, |(number, _)| *number).ok()?;
@@ -309,13 +319,17 @@ fn shared_by_all(all: &[&Pairs]) -> (Vec<usize>, Vec<Vec<Pair>>) {
 }
 
 /// One bootstrap for each design.
-struct Bootstraps {
+pub(super) struct Bootstraps {
     seed: u64,
     made: Mutex<HashMap<Design, Arc<Bootstrap>>>,
 }
 
 impl Bootstraps {
-    fn of(&self, design: Design) -> Arc<Bootstrap> {
+    pub(super) fn new(seed: u64) -> Bootstraps {
+        Bootstraps { seed, made: Mutex::default() }
+    }
+
+    pub(super) fn of(&self, design: Design) -> Arc<Bootstrap> {
         let mut made = self.made.lock().expect("making a bootstrap does not panic");
         let make = || Arc::new(Bootstrap::new(design.clone(), self.seed));
         made.entry(design.clone()).or_insert_with(make).clone()

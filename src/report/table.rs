@@ -32,6 +32,10 @@ pub enum Content {
     Positions,
     /// Where the difference from the baseline comes from.
     Contributions,
+    /// Figures by how much context is read: a row a curve.
+    ByContext,
+    /// What each step of more context gains, and how far all of them do.
+    Gains,
     /// Differences from the baseline.
     Differences,
     /// The paper's numbers beside the measured ones.
@@ -66,7 +70,7 @@ impl Table {
     /// A cell's text, with its interval where that is what the table is about.
     pub fn text(&self, cell: &Cell) -> String {
         match (&cell.interval, self.content) {
-            (Some(interval), Content::Differences | Content::Contributions) => {
+            (Some(interval), Content::Differences | Content::Contributions | Content::Gains) => {
                 format!("{} {interval}", cell.text)
             }
             _ => cell.text.clone(),
