@@ -240,14 +240,14 @@ impl<'a> Maker<'a> {
     fn pairs(&self, encoding: usize, metric: Metric, over: Over) -> Result<Vec<(usize, Pair)>> {
         let of_row = self.samples.iter().copied().filter(|one| one.encoding == encoding);
         let mut pairs = match over {
-            Over::Positions(from) => self.from_position(of_row.collect(), from)?,
+            Over::Positions(from) => self.of_positions(of_row.collect(), from)?,
             Over::LongerThan(tokens) => self.of_whole(of_row, encoding, metric, tokens),
         };
         pairs.sort_unstable_by_key(|(number, _)| *number);
         Ok(pairs)
     }
 
-    fn from_position(&self, samples: Vec<&StoredSample>, from: usize) -> Result<Vec<(usize, Pair)>> {
+    fn of_positions(&self, samples: Vec<&StoredSample>, from: usize) -> Result<Vec<(usize, Pair)>> {
         let of_sample = |one: &&StoredSample| {
             let Some(outcome) = self.results.outcome(one)? else { return Ok(None) };
             let read = self.task.task.measure_from(&outcome, from);

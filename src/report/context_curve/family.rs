@@ -112,15 +112,8 @@ fn alone(encodings: &[EncodingEntry], families: &[Family]) -> Vec<String> {
         families.iter().flat_map(|family| &family.rows).map(|row| row.encoding).collect();
     let note = |(number, row): (usize, &EncodingEntry)| {
         let context = row.spec.context?;
-        let same_point = |other: &EncodingEntry| {
-            other.spec.context == Some(context) && other_keys(other, true) == other_keys(row, true)
-        };
-        if joined.contains(&number)
-            || encodings
-                .iter()
-                .enumerate()
-                .any(|(n, o)| joined.contains(&n) && o.spec.kind == row.spec.kind && same_point(o))
-        {
+        let again = joined.iter().any(|&other| is_same_point(&encodings[other], row));
+        if joined.contains(&number) || again {
             return None;
         }
         let differs = |other: &&EncodingEntry| {
@@ -139,6 +132,11 @@ fn alone(encodings: &[EncodingEntry], families: &[Family]) -> Vec<String> {
     encodings.iter().enumerate().filter_map(note).collect()
 }
 
+/// Whether two rows are the same but for their names.
+fn is_same_point(one: &EncodingEntry, other: &EncodingEntry) -> bool {
+    (one.spec.kind, &one.spec.keys) == (other.spec.kind, &other.spec.keys)
+}
+
 /// The keys that differ.
 fn differing(one: &Table, other: &Table) -> Vec<String> {
     let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
@@ -150,7 +148,10 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    fn found(encodings: &str) -> (Vec<(String, Vec<(usize, String)>)>, Vec<String>) {
+    /// A family's name, and the contexts and names of its rows.
+    type Found = (String, Vec<(usize, String)>);
+
+    fn found(encodings: &str) -> (Vec<Found>, Vec<String>) {
         let text = format!(
             "name = 'a'\n[[model]]\npath = 'm'\n{encodings}\n[[task]]\nkind = 'language_modeling'\ndataset = 'd'\n\
              buckets = [0, 64]\nsamples = 2\n"
