@@ -79,9 +79,14 @@ pub struct EncodingEntry {
 }
 
 impl EncodingEntry {
-    /// The value of a key, without TOML's quotes.
+    /// The value of a key, without TOML's quotes. In a sweep over `context` a row without one has all.
     pub fn value(&self, key: &str) -> Option<String> {
-        self.spec.keys.get(key).map(sweep::plain)
+        let all = || key == "context" && self.is_swept_over(key);
+        self.spec.keys.get(key).map(sweep::plain).or_else(|| all().then(|| sweep::ALL.into()))
+    }
+
+    fn is_swept_over(&self, key: &str) -> bool {
+        self.sweep.iter().flat_map(|sweep| &sweep.keys).any(|swept| swept == key)
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn expand(table: Table, lists: &[&str]) -> Result<Expanded> {
                     let mut table = table.clone();
                     table.insert(key.clone(), value.clone());
                     let suffix =
-                        if swept { format!("{suffix} {key}={}", plain(value)) } else { suffix.clone() };
+                        if swept { format!("{suffix} {key}={}", named(&key, value)) } else { suffix.clone() };
                     (suffix, table)
                 })
                 .collect()
@@ -99,6 +99,17 @@ fn is_list(value: &Value) -> bool {
     value.is_array() || value.is_str()
 }
 
+/// The context that limits nothing: how rows are named that have `context = 0`.
+pub(crate) const ALL: &str = "all";
+
+/// A value as the name of its row has it.
+fn named(key: &str, value: &Value) -> String {
+    match (key, value) {
+        ("context", Value::Integer(0)) => ALL.into(),
+        _ => plain(value),
+    }
+}
+
 /// A value without TOML's quotes.
 pub(super) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_string)
@@ -124,6 +135,12 @@ mod tests {
         assert_eq!(all, expected);
         let keys = expand("window = [32, 64]\nsplit = [0.5]".parse().unwrap(), &[]).unwrap().keys;
         assert_eq!(keys, ["window"], "one value is no sweep");
+    }
+
+    #[test]
+    fn a_context_of_0_is_named_all() {
+        let all = suffixes("context = [64, 0]\nseed = 0", &[]);
+        assert_eq!(all, [" context=64", " context=all"]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::kernels::is_cpu;
 use crate::memory::{available, resident};
 use crate::run::{Cost, Prepared, Work, WorkSample};
 use crate::store::{SampleKey, Shard, stored};
+use crate::task::Ask;
 use memory::Need;
 use rates::{Measured, Seconds, Subject};
 
@@ -128,7 +129,26 @@ pub fn plan(config: &Config, device: &OpenDevice, out: &Path, options: PlanOptio
             plan.rows.extend(config.encodings.iter().map(|encoding| of_model.row(work, encoding)));
         }
     }
+    plan.notes.extend(note_of_windows(&prepared));
     Ok(plan)
+}
+
+/// What windows cost, where a text is longer than a context that it is scored in.
+fn note_of_windows(prepared: &Prepared) -> Option<String> {
+    let scored = prepared.work.iter().filter(|work| matches!(work.task.task.ask(), Ask::Score));
+    let longest = scored.flat_map(|work| &work.samples).map(|one| one.sample.tokens.ids.len()).max()?;
+    let cost = |encoding: &EncodingEntry| {
+        let context = encoding.spec.context.filter(|context| longest > context.tokens)?;
+        Some(format!("{} {}", encoding.name, context.tokens.div_ceil(context.stride)))
+    };
+    let costs: Vec<String> = prepared.config.encodings.iter().filter_map(cost).collect();
+    (!costs.is_empty()).then(|| {
+        format!(
+            "Windows cost: of a text that is longer than its context every token is read about context / stride times, \
+             which `tokens` counts: {}.",
+            costs.join(", ")
+        )
+    })
 }
 
 /// Memory before any weights are loaded, bytes.

@@ -95,6 +95,16 @@ pub(super) fn structure(all: &[Structure]) -> Option<Vec<u8>> {
     (!all.is_empty()).then(|| write(all.iter().flat_map(Structure::lines)))
 }
 
+/// Figures by how much context is read, and what each step gains; none where no rows differ in that alone.
+pub(super) fn context_curves(report: &Report) -> Option<Vec<u8>> {
+    let sections = report.sections.iter();
+    let lines: Vec<_> = sections
+        .filter_map(|section| Some(section.context_curves.as_ref()?.lines(&section.model, &section.task)))
+        .flatten()
+        .collect();
+    (!lines.is_empty()).then(|| write(lines.into_iter()))
+}
+
 fn write(lines: impl Iterator<Item = impl Serialize>) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for line in lines {

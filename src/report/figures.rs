@@ -110,6 +110,11 @@ impl<'a> Measurements<'a> {
         Paired { measured: self, bootstraps: Bootstraps { seed, made: Mutex::default() } }
     }
 
+    /// How these samples of a task were drawn.
+    pub(super) fn design(&self, task: &str, numbers: &[usize]) -> Design {
+        design(&self.samples[task], numbers)
+    }
+
     /// The number of a task's sample.
     pub(super) fn number(&self, config: &Config, one: &StoredSample) -> usize {
         number(&self.samples[&config.tasks[one.task].name[..]], one)
@@ -119,7 +124,7 @@ impl<'a> Measurements<'a> {
     /// the encoding named `baseline`.
     pub(super) fn rows(&self, config: &Config, baseline: &str) -> Vec<Row> {
         let columns = columns(config, self);
-        let bootstraps = Bootstraps { seed: config.seed, made: Mutex::default() };
+        let bootstraps = Bootstraps::new(config.seed);
         let rows = columns.par_iter().flat_map_iter(|column| column.rows(&bootstraps, baseline));
         let mut rows: Vec<([usize; 3], Row)> = rows.collect();
         rows.sort_by_key(|(order, row)| (*order, row.group));
@@ -297,7 +302,7 @@ impl Column<'_> {
     }
 }
 
-/// How the samples of these numbers were drawn.
+/// How some of a task's samples were drawn.
 fn design(samples: &[SampleId], numbers: &[usize]) -> Design {
     let bucket = |number: &usize| samples[*number].0;
     Design::new(numbers.chunk_by(|a, b| bucket(a) == bucket(b)).map(<[_]>::len))
@@ -341,7 +346,7 @@ impl Paired<'_, '_> {
 }
 
 /// The numbers of the samples that all have, and what each has of them.
-fn shared_by_all(all: &[&Pairs]) -> (Vec<usize>, Vec<Vec<Pair>>) {
+pub(super) fn shared_by_all(all: &[&Pairs]) -> (Vec<usize>, Vec<Vec<Pair>>) {
     let Some((first, others)) = all.split_first() else { return Default::default() };
     let of = |pairs: &Pairs, number: usize| {
         let found = pairs.binary_search_by_key(&number, |(number, _)| *number).ok()?;
@@ -355,13 +360,17 @@ fn shared_by_all(all: &[&Pairs]) -> (Vec<usize>, Vec<Vec<Pair>>) {
 }
 
 /// One bootstrap for each design.
-struct Bootstraps {
+pub(super) struct Bootstraps {
     seed: u64,
     made: Mutex<HashMap<Design, Arc<Bootstrap>>>,
 }
 
 impl Bootstraps {
-    fn of(&self, design: Design) -> Arc<Bootstrap> {
+    pub(super) fn new(seed: u64) -> Bootstraps {
+        Bootstraps { seed, made: Mutex::default() }
+    }
+
+    pub(super) fn of(&self, design: Design) -> Arc<Bootstrap> {
         let mut made = self.made.lock().expect("making a bootstrap does not panic");
         let make = || Arc::new(Bootstrap::new(design.clone(), self.seed));
         made.entry(design.clone()).or_insert_with(make).clone()

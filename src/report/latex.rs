@@ -29,11 +29,16 @@ pub(super) fn render(report: &Report) -> String {
                 let _ = writeln!(text, "\n\\paragraph{{{}}} {}", escape(&section.title()), escape(words));
             }
         }
+        for sentence in sections.iter().filter_map(|section| section.reach(report.baseline_entry())) {
+            let _ = writeln!(text, "\n{}", escape(&sentence));
+        }
         for content in [
             Content::Contributions,
             Content::Structure,
             Content::Samples,
             Content::Positions,
+            Content::ByContext,
+            Content::Gains,
             Content::Differences,
             Content::Paper,
         ] {

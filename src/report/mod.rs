@@ -7,6 +7,7 @@
 //! ([`table`]) and pictures ([`mod@pictures`]) -> one file a format: [`csv`], [`markdown`], [`latex`],
 //! [`html`], [`lm_eval`] and the [`terminal`]. A format only renders: what is in a table, and how its numbers
 //! read, is decided once.
+mod context_curve;
 mod contributions;
 pub(crate) mod csv;
 mod curves;
@@ -32,7 +33,7 @@ pub use table::{Cell, Column, Content, Table};
 
 use std::path::Path;
 
-use crate::config::Config;
+use crate::config::{Config, EncodingEntry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::write_whole;
 use crate::store::Results;
@@ -62,6 +63,8 @@ pub struct Report<'a> {
     pub baseline: &'a str,
     /// What its figures are taken from.
     measured: Measurements<'a>,
+    /// What must be said of rows with a `context` that no curve joins.
+    off_curves: Vec<String>,
     /// What failed, which no figure is of.
     failures: Failures,
     /// What structure is worth.
@@ -87,15 +90,22 @@ impl<'a> Report<'a> {
         let rows = measured.rows(&results.config, baseline);
         let structures = structures(results, &measured, &rows);
         let mut sections = section::sections(results, &rows, &structures, baseline);
+        let off_curves = context_curve::add(results, &measured, &mut sections)?;
         pictures(results, &rows, &structures, &mut sections, baseline);
         let overview =
             if results.config.suite { overview::tables(&results.config, &sections) } else { Vec::new() };
         let failures = Failures::new(results);
-        Ok(Report { results, baseline, measured, failures, structures, rows, overview, sections })
+        Ok(Report { results, baseline, measured, off_curves, failures, structures, rows, overview, sections })
     }
 
-    /// Writes every file into `out`: summary.csv, differences.csv, contributions.csv, structure.csv, report.md, report.tex,
-    /// report.html, the pictures, and `lm_eval/`.
+    /// The row that differences are taken from.
+    fn baseline_entry(&self) -> &EncodingEntry {
+        let found = self.results.config.encodings.iter().find(|encoding| encoding.name == self.baseline);
+        found.expect("the baseline is one of the config's encodings")
+    }
+
+    /// Writes every file into `out`: summary.csv, differences.csv, contributions.csv, structure.csv, curve.csv, report.md,
+    /// report.tex, report.html, the pictures, and `lm_eval/`.
     ///
     /// # Errors
     /// [`ErrorKind::Write`]; [`ErrorKind::Results`] when stored samples were changed since they were read.
@@ -107,6 +117,9 @@ impl<'a> Report<'a> {
         }
         if let Some(structure) = csv::structure(&self.structures) {
             write_whole(&out.join("structure.csv"), &structure)?;
+        }
+        if let Some(curves) = csv::context_curves(self) {
+            write_whole(&out.join("curve.csv"), &curves)?;
         }
         for picture in self.sections.iter().flat_map(|section| &section.pictures) {
             write_whole(&out.join(picture.svg_file()), picture.svg.as_bytes())?;

@@ -62,7 +62,12 @@ pub(super) fn pictures(
             svg,
             name: names.unique(&format!("{}-{}-{what}", section.model, section.task)),
         };
-        section.pictures = shown.all().into_iter().map(named).collect();
+        let curves = section.context_curves.as_ref().map(|curves| {
+            let what = curves.picture_name();
+            let svg = curves.picture(shown.title(&what), section.trained_length);
+            (what, svg)
+        });
+        section.pictures = shown.all().into_iter().chain(curves).map(named).collect();
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use longcode_stats::FEWEST;
 
+use super::context_curve::ContextCurves;
 use super::contributions::{self, contributions};
 use super::structure::Structure;
 use super::table::{Content, View};
@@ -34,6 +35,8 @@ pub struct Section {
     pub tables: Vec<Table>,
     /// What its figures look like.
     pub pictures: Vec<Picture>,
+    /// How well each kind does by how much context it is given; none where no rows differ in that alone.
+    pub(super) context_curves: Option<ContextCurves>,
     /// Whether some figure is of fewer than [`FEWEST`] samples.
     few: bool,
 }
@@ -47,6 +50,12 @@ impl Section {
     /// What it says before its tables, a paragraph each.
     pub(super) fn words(&self) -> impl Iterator<Item = &String> {
         self.verdict.iter().chain(&self.structure)
+    }
+
+    /// How much context each kind makes use of, in words; none where no rows differ in that alone.
+    pub(super) fn reach(&self, baseline: &EncodingEntry) -> Option<String> {
+        let curves = self.context_curves.as_ref()?;
+        Some(curves.sentence(&self.model, &self.task, baseline))
     }
 
     /// What the marks in the tables mean; `bold` is the word in bold.
@@ -110,6 +119,7 @@ pub(super) fn sections(
                 structure: structure.map(Structure::sentence),
                 tables,
                 pictures: Vec::new(),
+                context_curves: None,
                 few,
             });
         }
@@ -216,6 +226,8 @@ pub fn caption(report: &Report) -> Vec<String> {
         lines
             .push(format!("Without the model's own sliding window (full_attention): {}.", lifted.join(", ")));
     }
+    lines.extend(report.sections.iter().filter_map(|section| section.reach(report.baseline_entry())));
+    lines.extend(report.off_curves.iter().cloned());
     lines.extend(environment.notes.iter().map(|note| format!("{note}.")));
     if results.repeated > 0 {
         lines.push(format!(

@@ -34,6 +34,10 @@ pub enum Content {
     Contributions,
     /// Units beside their controls.
     Structure,
+    /// Figures by how much context is read: a row a curve.
+    ByContext,
+    /// What each step of more context gains, and how far all of them do.
+    Gains,
     /// Differences from the baseline.
     Differences,
     /// The paper's numbers beside the measured ones.
@@ -68,7 +72,10 @@ impl Table {
     /// A cell's text, with its interval where that is what the table is about.
     pub fn text(&self, cell: &Cell) -> String {
         match (&cell.interval, self.content) {
-            (Some(interval), Content::Differences | Content::Contributions | Content::Structure) => {
+            (
+                Some(interval),
+                Content::Differences | Content::Contributions | Content::Structure | Content::Gains,
+            ) => {
                 format!("{} {interval}", cell.text)
             }
             _ => cell.text.clone(),

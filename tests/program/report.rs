@@ -3,11 +3,12 @@
 //! After a wanted change, `LONGCODE_GOLDEN=write cargo test --release --test program report` writes those files
 //! anew, to be read before they are committed.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::common::cli::Workspace;
+use crate::common::cli::{Workspace, documents};
 use crate::common::repository;
 use longcode::dataset::Dataset;
 use longcode::error::Result;
@@ -535,4 +536,163 @@ fn kept_results_are_reported_again() {
             );
         }
     }
+}
+
+/// The tiny checkpoint under two kinds by context; positions have a border at 64.
+fn with_contexts(space: &Workspace) {
+    space.write("docs.jsonl", documents(48));
+    space.replace("config.toml", "kind = \"rope\"", "kind = \"rope\"\ncontext = [16, 32, 64, 0]");
+    space.replace("config.toml", "window = 8", "window = 8\ncontext = [32, 64, 0]");
+    space.replace("config.toml", "samples = 3", "samples = 6\npositions = [0, 64, 1000]");
+}
+
+/// The lines of a CSV file, by column.
+fn csv_lines(text: &str) -> Vec<HashMap<String, String>> {
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    reader.deserialize().map(|line| line.unwrap()).collect()
+}
+
+#[test]
+fn a_context_curve_is_of_the_same_tokens() {
+    let space = Workspace::new();
+    with_contexts(&space);
+    space.run("--out out");
+    let lines = csv_lines(&space.text("out/curve.csv"));
+    let points: Vec<[&str; 3]> =
+        lines.iter().map(|line| ["curve", "encoding", "context"].map(|key| line[key].as_str())).collect();
+    assert_eq!(
+        points,
+        [
+            ["RoPE", "RoPE context=16", "16"],
+            ["RoPE", "RoPE context=32", "32"],
+            ["RoPE", "RoPE context=64", "64"],
+            ["RoPE", "RoPE context=all", "all"],
+            ["HiRoPE", "HiRoPE context=32", "32"],
+            ["HiRoPE", "HiRoPE context=64", "64"],
+            ["HiRoPE", "HiRoPE context=all", "all"],
+        ]
+    );
+    // Again from the stored samples: sums of the bins at 64 and beyond.
+    let number = |line: &HashMap<String, String>, key: &str| line[key].parse::<f64>().unwrap();
+    let mut before = f64::NAN;
+    for line in &lines {
+        let (mut nll, mut tokens, mut documents) = (0.0, 0, 0);
+        for stored in space.text("out/samples.jsonl").lines() {
+            let stored: Value = serde_json::from_str(stored).unwrap();
+            let outcome = &stored["outcome"];
+            let edges: Vec<u64> = serde_json::from_value(outcome["edges"].clone()).unwrap();
+            if stored["encoding"] != line["encoding"] || *edges.last().unwrap() <= 64 {
+                continue;
+            }
+            let beyond = (0..edges.len() - 1).filter(|&bin| edges[bin] >= 64);
+            nll += beyond.map(|bin| outcome["nll"][bin].as_f64().unwrap()).sum::<f64>();
+            tokens += edges.last().unwrap() - 64;
+            documents += 1;
+        }
+        let value = nll / tokens as f64;
+        assert!((number(line, "value") - value).abs() < 1e-9, "{line:?}: {value}");
+        assert_eq!(number(line, "n"), f64::from(documents));
+        assert_eq!(line["over"], "at positions from 64 on");
+        match line["before"].as_str() {
+            "" => assert!(line["gain"].is_empty()),
+            _ => assert!((number(line, "gain") - (before - value)).abs() < 1e-9, "{line:?}"),
+        }
+        before = value;
+    }
+    let report = space.text("out/report.md");
+    assert!(
+        report.contains("\nEffective context of tiny on lm, by loss at positions from 64 on (n "),
+        "{report}"
+    );
+    assert!(report.contains("| effective context |") && report.contains("32 to 64"), "{report}");
+    assert!(space.path("out/tiny-lm-loss-by-context.svg").exists());
+    for file in ["out/report.html", "out/report.tex"] {
+        assert!(space.text(file).contains("Effective context of tiny on lm"), "{file}");
+    }
+}
+
+#[test]
+fn without_contexts_there_is_no_curve() {
+    let space = Workspace::new();
+    space.run("--out out");
+    assert!(
+        !space.path("out/curve.csv").exists() && !space.text("out/report.md").contains("ffective context")
+    );
+}
+
+#[test]
+fn what_no_curve_joins_is_said() {
+    let space = Workspace::new();
+    space.replace("config.toml", "kind = \"rope\"", "kind = \"rope\"\ncontext = [16, 32, 100000, 0]");
+    space.replace(
+        "config.toml",
+        "split = 0.5",
+        "split = 0.5\ncontext = 16\n\n[[encoding]]\nname = \"other\"\nkind = \"hirope\"\nwindow = 4\ncontext = 32",
+    );
+    let ended = space.run("--out out");
+    for said in [
+        "HiRoPE is in no context curve: other has another context, and another window too.",
+        "No curve of tiny on lm has a point at a context of 100,000: the longest sample has ",
+    ] {
+        assert!(ended.stdout.contains(said), "{ended:?}");
+    }
+    let lines = csv_lines(&space.text("out/curve.csv"));
+    let contexts: Vec<&str> = lines.iter().map(|line| line["context"].as_str()).collect();
+    assert_eq!(contexts, ["16", "32", "all"]);
+    let ended = space.longcode("plan config.toml --device cpu").done();
+    assert!(ended.stdout.contains("RoPE context=16 4"), "{ended:?}");
+}
+
+/// A results directory whose rows are RoPE at three contexts.
+fn by_context(outcome: fn(usize, &str) -> Option<Value>) -> TempDir {
+    let dir = made_up();
+    let (before, after) = (CONFIG.find("[[encoding]]").unwrap(), CONFIG.find("[[task]]").unwrap());
+    let encodings = "[[encoding]]\nname = \"R\"\nkind = \"rope\"\ncontext = [1024, 2048, 0]\n\n";
+    let config = format!("{}{encodings}{}", &CONFIG[..before], &CONFIG[after..]);
+    fs::write(dir.path().join("config.toml"), config).unwrap();
+    let mut lines = String::new();
+    for number in 0..30 {
+        for (context, loss) in [("1024", 1.5), ("2048", 1.2), ("all", 1.2)] {
+            let mut line = line(number, &format!("R context={context}"), [loss; 3]);
+            if let Some(outcome) = outcome(number, context) {
+                line["outcome"] = outcome;
+            }
+            lines += &format!("{line}\n");
+        }
+    }
+    fs::write(dir.path().join("samples.jsonl"), lines).unwrap();
+    dir
+}
+
+#[test]
+fn the_effective_context_of_a_curve_that_stops_gaining() {
+    let dir = by_context(|_, _| None);
+    let results = Results::read_all(&[dir.path().to_path_buf()]).unwrap();
+    let report = Report::new(&results, None).unwrap();
+    let text = terminal::render(&report, false);
+    let sentence = "Effective context of TinyLlama on code lm, by loss at positions from 2048 on (n 20): R at least 2,048.";
+    assert!(text.contains(sentence), "{text}");
+    let table = report.sections[0].tables.iter().find(|table| table.title.starts_with("What each step"));
+    let names: Vec<&str> = table.unwrap().columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["effective context", "1024 to 2048", "2048 to all"]);
+}
+
+#[test]
+fn hits_make_a_curve_over_the_longer_samples() {
+    let dir = by_context(|number, context| {
+        let found = u8::from(context != "1024" || number % 10 == 1);
+        Some(json!({"length": 1024, "depth": 50, "found": found}))
+    });
+    let mut results = Results::read_all(&[dir.path().to_path_buf()]).unwrap();
+    results.config.tasks[0].task = Arc::new(Lookup);
+    let report = Report::new(&results, None).unwrap();
+    let text = terminal::render(&report, false);
+    let sentence = "by exact match over samples of more than 2048 tokens (n 20): R at least 2,048.";
+    assert!(text.contains(sentence), "{text}");
+    let out = tempfile::tempdir().unwrap();
+    report.write(out.path()).unwrap();
+    let lines = csv_lines(&fs::read_to_string(out.path().join("curve.csv")).unwrap());
+    let values: Vec<[&str; 3]> =
+        lines.iter().map(|line| ["value", "gain", "told_apart"].map(|key| line[key].as_str())).collect();
+    assert_eq!(values, [["0.1", "", ""], ["1.0", "0.9", "true"], ["1.0", "0.0", "false"]]);
 }

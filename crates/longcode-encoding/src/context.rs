@@ -27,7 +27,8 @@ pub struct Window {
 }
 
 impl Context {
-    /// Takes the two keys out of an encoding's; puts them back with the default filled in.
+    /// Takes the two keys out of an encoding's; puts them back with the default filled in. A context of 0 is none, so
+    /// that a list can end with it, and a stride beside it means nothing.
     ///
     /// # Errors
     /// [`longcode_base::error::ErrorKind::Encoding`], naming the key.
@@ -40,9 +41,12 @@ impl Context {
                 Some(_) => Err(key_error("stride", "stride without a context", "give `context` too")),
             };
         };
+        if tokens == 0 {
+            return Ok(None);
+        }
         if tokens < 2 {
-            let what = format!("a context of {tokens} tokens has nothing to predict from");
-            return Err(key_error("context", what, "give at least 2 tokens"));
+            let what = format!("a context of {tokens} token has nothing to predict from");
+            return Err(key_error("context", what, "give at least 2 tokens, or 0 for all"));
         }
         let stride = stride.unwrap_or((tokens / 4).max(1));
         if !(1..tokens).contains(&stride) {
@@ -99,6 +103,18 @@ mod tests {
                 let before = window.predicted.start - window.tokens.start;
                 prop_assert!(window.tokens.start == 0 || before == tokens - stride);
             }
+        }
+    }
+
+    #[test]
+    fn a_context_of_0_is_none() {
+        for keys in ["context = 0", "context = 0\nstride = 32"] {
+            let mut keys = keys.parse().unwrap();
+            assert_eq!(Context::take(&mut keys).unwrap(), None);
+            assert!(keys.is_empty());
+        }
+        for keys in ["context = 1", "context = 0\nstride = -1", "stride = 4"] {
+            assert!(Context::take(&mut keys.parse().unwrap()).is_err(), "{keys}");
         }
     }
 

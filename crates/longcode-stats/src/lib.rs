@@ -11,6 +11,7 @@
 //! | a share of hits | Clopper and Pearson's exact interval ([`share`]) |
 //! | a paired difference of two shares | Newcombe's square-and-add of exact limits, McNemar's exact test |
 //! | all rows of a table at once | one threshold for every pair of rows, marks and sentences ([`family`]) |
+//! | the steps of a curve | the same thresholds; a step counts only where all before it gain ([`mod@curve`]) |
 //!
 //! Below [`FEWEST`] samples no distribution-free two-sided test reaches 5%, so nothing is told apart there.
 //! `tests/coverage.rs` checks by simulation how often each of these holds.
@@ -33,6 +34,7 @@
 //! stable face of this crate.
 
 mod bootstrap;
+pub mod curve;
 mod design;
 mod estimate;
 pub mod family;

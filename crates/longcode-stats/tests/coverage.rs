@@ -3,6 +3,7 @@
 //! `cargo test` takes a few hundred tables a cell; `LONGCODE_TABLES=4000 cargo test --release -p longcode-stats --test
 //! coverage -- --nocapture` takes more, and prints what docs/reports.md says of skewed noise and rare failures.
 
+use longcode_stats::curve::{gaining, gains};
 use longcode_stats::share::{Hits, clopper_pearson};
 use longcode_stats::{Among, Bootstrap, Design, Pair, Scale, told_apart};
 use rand::{Rng, SeedableRng};
@@ -332,4 +333,46 @@ fn strata_cost_little_power() {
     let [ours, student] = [0, 1].map(|n| widths.iter().map(|pair| [pair.0, pair.1][n]).sum::<f64>());
     println!("five strata of four: {:.3} times Student's interval", ours / student);
     assert!(ours <= 1.2 * student, "{}", ours / student);
+}
+
+/// Percent of curves of equal points behind the first `rising` steps, which gain much, in which a further step is said
+/// to gain. The first point's noise is the others' or, as of one that never fails, none.
+fn false_reach(strata: &[usize], points: usize, rising: usize, noise: Noise, quiet: bool) -> (f64, f64) {
+    let bootstrap = bootstrap(strata);
+    percent(tables(150), |seed| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let documents = documents(strata, &mut rng);
+        let mut row = |point: usize| {
+            let level = 5.0 * rising.saturating_sub(point) as f64;
+            let silent = quiet && point == rising;
+            let mut off = || if silent { 0.0 } else { 0.1 * noise.draw(&mut rng) };
+            pairs(documents.iter().map(|loss| level + loss + off()))
+        };
+        let rows: Vec<Vec<Pair>> = (0..points).map(&mut row).collect();
+        let rows: Vec<&[Pair]> = rows.iter().map(Vec::as_slice).collect();
+        gaining(&gains(&bootstrap, &rows, Scale::Plain, 1.0)) > rising
+    })
+}
+
+#[test]
+fn a_curve_of_equal_points_is_seldom_said_to_gain() {
+    for strata in [&[6][..], &[10], &[4; 5]] {
+        for points in [3, 7] {
+            for (noise, quiet) in [
+                (Noise::Normal, false),
+                (Noise::Heavy, false),
+                (Noise::Exponential, false),
+                (Noise::Exponential, true),
+                (Noise::ExponentialDown, true),
+            ] {
+                for rising in [0, 1] {
+                    let (claimed, chance) = false_reach(strata, points, rising, noise, quiet);
+                    let name =
+                        format!("{points} points, {rising} rising, {strata:?} {noise:?}, quiet {quiet}");
+                    println!("{name}: {claimed:.1}%");
+                    assert!(claimed <= 5.0 + chance, "{name}: {claimed}");
+                }
+            }
+        }
+    }
 }

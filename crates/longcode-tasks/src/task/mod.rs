@@ -82,6 +82,25 @@ pub trait Task: Debug + Send + Sync {
     /// # Errors
     /// When [`Task::outcome`] did not make the outcome.
     fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error>;
+
+    /// The first position in a sample, at or beyond one, from which on every stored outcome has sums of the metric that
+    /// the main one is made of; none of a task whose figures are of whole samples.
+    fn border(&self, _position: usize) -> Option<usize> {
+        None
+    }
+
+    /// What a stored outcome contributes to that metric over the positions from a [`Task::border`] on; none of a sample
+    /// that ends before it.
+    ///
+    /// # Errors
+    /// When the outcome is not one that [`Task::outcome`] made, or has no sums from there on.
+    fn measure_from(
+        &self,
+        _outcome: &Value,
+        _from: usize,
+    ) -> std::result::Result<Option<Measure>, serde_json::Error> {
+        Ok(None)
+    }
 }
 
 /// An entry of the registry of tasks: a kind's file has one.

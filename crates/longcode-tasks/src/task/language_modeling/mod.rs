@@ -232,6 +232,20 @@ impl Task for LanguageModeling {
         measures.extend(outcome.distances.iter().flat_map(distance_measures));
         Ok(measures)
     }
+
+    fn border(&self, position: usize) -> Option<usize> {
+        let edges = self.position_edges().iter().copied().filter(|&edge| edge >= position);
+        edges.chain([position.next_multiple_of(BIN)]).min()
+    }
+
+    fn measure_from(
+        &self,
+        outcome: &Value,
+        from: usize,
+    ) -> std::result::Result<Option<Measure>, serde_json::Error> {
+        let outcome = Outcome::deserialize(outcome)?;
+        outcome.check().and_then(|()| outcome.loss_from(from)).map_err(serde::de::Error::custom)
+    }
 }
 
 /// Measures of the tokens from a position on, all and by distance.
@@ -358,6 +372,23 @@ impl Outcome {
         }
     }
 
+    /// The loss of the tokens from a position on; none where there are none.
+    fn loss_from(&self, from: usize) -> std::result::Result<Option<Measure>, &'static str> {
+        let length = self.edges.last().copied().unwrap_or_default();
+        if length <= from.max(1) {
+            return Ok(None);
+        }
+        let Some(first) = self.edges.iter().position(|&edge| edge == from) else {
+            return Err("no sum of losses begins at the position that a context curve is over");
+        };
+        Ok(Some(Measure {
+            group: Group::From(from),
+            metric: "loss",
+            numerator: self.nll[first..].iter().sum(),
+            denominator: (length - from.max(1)) as f64,
+        }))
+    }
+
     fn document_measures(&self, group: Group) -> Vec<Measure> {
         let measure = |metric, numerator, denominator| Measure { group, metric, numerator, denominator };
         let (nll, tokens) = (self.nll.iter().sum::<f64>(), self.tokens as f64);
@@ -465,6 +496,24 @@ mod tests {
         assert_eq!(at(200, 1000), None);
         let down = LanguageModeling { positions: Some(vec![50, 50]), ..task.clone() };
         assert!(down.check().is_err());
+    }
+
+    #[test]
+    fn the_loss_from_a_border_on() {
+        let task = task(&[0, 100, 1000], None);
+        assert_eq!(
+            [0, 1, 100, 101, 128, 129].map(|at| task.border(at).unwrap()),
+            [0, 100, 100, 128, 128, 256]
+        );
+        let outcome =
+            |length| serde_json::to_value(task.sums(&sample(length), &scores(length), true)).unwrap();
+        for from in [100, 128, 256] {
+            let found = task.measure_from(&outcome(301), from).unwrap().unwrap();
+            let expected: usize = (from..301).sum();
+            assert_eq!((found.numerator, found.denominator), (expected as f64, (301 - from) as f64));
+        }
+        assert!(task.measure_from(&outcome(256), 256).unwrap().is_none(), "no token is that far back");
+        assert!(task.measure_from(&outcome(301), 130).is_err(), "no sum begins there");
     }
 
     #[test]
