@@ -48,7 +48,8 @@ pub(super) struct Args {
     /// One JSON object a file on stdout; for a skipped file, `left_out` says why
     #[arg(long)]
     json: bool,
-    /// Files to score; empty files, folders and files that are not text are skipped and counted if there are several
+    /// Files to score; if there are several, empty files, folders and files that are not text are skipped and
+    /// counted
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }

@@ -74,7 +74,7 @@ const OVER: &str = ", by the length of the prompt in tokens";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Lookup {
-    /// Most tokens of a prompt; it has fewer by less than one more real function.
+    /// Most tokens of a prompt; one more real function would not fit.
     #[serde(deserialize_with = "one_or_more")]
     pub length: Vec<usize>,
     /// Where the asked function is, in percent of the tokens of the other functions.

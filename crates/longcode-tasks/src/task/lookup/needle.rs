@@ -175,8 +175,7 @@ impl Needle {
         self.own_numbers().all(|number| !taken.contains(&number) && own.insert(number))
     }
 
-    /// The number in the body and the one that is returned, unless the function just returns one of them, or
-    /// what another one returns.
+    /// The number in the body, if there is one, and the returned number, if it is computed.
     fn own_numbers(&self) -> impl Iterator<Item = i64> {
         let computed = (!self.terms.is_empty()).then_some(self.returns);
         self.number().into_iter().chain(computed)
