@@ -36,7 +36,6 @@ impl Placebo {
     /// What `other` is to a unit; none where it is no control of it.
     fn of(unit: Unit, other: Unit) -> Option<Placebo> {
         match other.control() {
-            _ if unit == Unit::FILE => None,
             None => (other == Unit::FILE).then_some(Placebo::File),
             Some(_) if other.without_control() != unit => None,
             Some(Control::Even) => Some(Placebo::Even),
@@ -54,6 +53,11 @@ impl Placebo {
     }
 }
 
+/// Whether a unit is no control, as a whole file is one too.
+fn is_real(unit: Unit) -> bool {
+    unit.control().is_none() && unit != Unit::FILE
+}
+
 /// Where the units of a control's row differ from those of a real one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Replaced {
@@ -65,10 +69,10 @@ struct Replaced {
 }
 
 impl Replaced {
-    /// None where the second row's units are no control of the first one's: in one level or in all, by one kind of
-    /// control.
+    /// None where the first row's units are controls themselves, or the second row's are no control of them: in one level
+    /// or in all, by one kind of control.
     fn of(units: &[Unit], others: &[Unit]) -> Option<Replaced> {
-        if units.len() != others.len() || units.iter().any(|unit| unit.control().is_some()) {
+        if units.len() != others.len() || !units.iter().copied().all(is_real) {
             return None;
         }
         let levels: Vec<usize> = (0..units.len()).filter(|&level| units[level] != others[level]).collect();
@@ -624,8 +628,6 @@ mod tests {
             "statement/function statement/file",
             "statement/function even:statement/even:function",
             "statement/function statement/shuffled:function",
-            // A level that is a whole file has no control.
-            "statement/file file/file",
             "function/function file/file",
         ];
         assert_eq!(found(&encodings(&rows)), expected);
