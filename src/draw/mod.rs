@@ -7,6 +7,7 @@
 //! | [`heatmap`] | values over two axes |
 //! | [`stack`] | parts of a whole, side by side |
 //! | [`svg`], [`mod@colour`], [`png`] | what these are made of, and turned into |
+//! | [`mod@quote`] | names as cells of CSV and Markdown |
 //! | [`number`] | digits by what an interval leaves certain |
 
 pub(crate) mod chart;
@@ -15,5 +16,6 @@ pub(crate) mod dots;
 pub(crate) mod heatmap;
 pub(crate) mod number;
 pub(crate) mod png;
+pub(crate) mod quote;
 pub(crate) mod stack;
 pub(crate) mod svg;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::grid::Grid;
 use super::{Mark, Report, Table, caption};
-use crate::terminal::visible_line;
+use crate::draw::quote::markdown as escape;
 
 /// The report's text.
 pub(super) fn render(report: &Report) -> String {
@@ -56,52 +56,5 @@ fn marked(text: String, mark: Mark) -> String {
         Mark::Best => format!("**{text}**"),
         Mark::Tie => format!("≈ {text}"),
         Mark::Plain => text,
-    }
-}
-
-/// A text as Markdown reads it back: what would mark, link, break a table or begin HTML is escaped. An underscore
-/// between letters or digits marks nothing; brackets do only as links, `](`.
-pub(crate) fn escape(text: &str) -> String {
-    let text = visible_line(text);
-    let mut escaped = String::with_capacity(text.len());
-    let mut before = ' ';
-    for (at, c) in text.char_indices() {
-        let after = text[at + c.len_utf8()..].chars().next().unwrap_or(' ');
-        let marks = match c {
-            '|' | '`' | '*' | '<' | '\\' | '~' => true,
-            '_' => !(before.is_alphanumeric() && after.is_alphanumeric()),
-            ']' => matches!(after, '(' | '[' | ':'),
-            '!' => after == '[',
-            '&' => after == '#' || after.is_alphabetic(),
-            _ => false,
-        };
-        if marks {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-        before = c;
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_markdown_reads_otherwise_is_escaped() {
-        for (text, escaped) in [
-            ("a|b", "a\\|b"),
-            ("`x` *y* <z>", "\\`x\\` \\*y\\* \\<z>"),
-            ("_a_ dynamic_ntk", "\\_a\\_ dynamic_ntk"),
-            ("a\nb\u{1b}", "a\\\\u000ab\\\\u001b"),
-            ("[x](y) ![z]", "[x\\](y) \\![z]"),
-            ("a\\b ~~c~~ &lt; R&D", "a\\\\b \\~\\~c\\~\\~ \\&lt; R\\&D"),
-            ("-0.01 [-0.02, +0.01]", "-0.01 [-0.02, +0.01]"),
-            ("-", "-"),
-            ("HiRoPE window=256", "HiRoPE window=256"),
-        ] {
-            assert_eq!(escape(text), escaped, "{text}");
-        }
     }
 }

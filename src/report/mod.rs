@@ -9,7 +9,7 @@
 //! read, is decided once.
 mod context_curve;
 mod contributions;
-pub(crate) mod csv;
+mod csv;
 mod curves;
 mod failures;
 mod figures;
@@ -17,7 +17,7 @@ mod grid;
 mod html;
 mod latex;
 mod lm_eval;
-pub(crate) mod markdown;
+mod markdown;
 mod overview;
 mod pictures;
 mod samples;

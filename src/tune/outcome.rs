@@ -10,10 +10,9 @@ use crate::config::{Config, EncodingEntry};
 use crate::draw::chart::{Chart, Curve, DataPoint};
 use crate::draw::number::{difference, difference_and_interval, interval, number};
 use crate::draw::png::png;
+use crate::draw::quote::{csv_cell, markdown as escape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::write_whole;
-use crate::report::csv;
-use crate::report::markdown::escape;
 
 /// Rows of a rung that are named in words.
 const NAMED: usize = 3;
@@ -189,7 +188,7 @@ impl<'a> Choice<'a> {
     /// Every row on every rung.
     fn csv(&self) -> String {
         let mut text = String::from("rung,documents,encoding,value,place,kept\n");
-        let quoted = |name: &str| format!("\"{}\"", csv::text(name).replace('"', "\"\""));
+        let quoted = |name: &str| format!("\"{}\"", csv_cell(name).replace('"', "\"\""));
         for (number, rung) in self.path.iter().enumerate() {
             for (place, (row, figure)) in rung.figures.iter().enumerate() {
                 let (documents, kept) = (rung.documents, place < rung.kept);
