@@ -94,9 +94,10 @@ impl Chart {
         let every = self.ticks.len().div_ceil(MOST_TICKS);
         for (number, tick) in self.ticks.iter().enumerate().step_by(every.max(1)) {
             let at = (scale.x(number as f64), scale.bottom + 20.0);
-            match scale.turned {
-                true => svg.turned_text((at.0 + 6.0, at.1 - 4.0), "end", 30.0, tick),
-                false => svg.text(at, "middle", tick),
+            if scale.turned {
+                svg.turned_text((at.0 + 6.0, at.1 - 4.0), "end", 30.0, tick);
+            } else {
+                svg.text(at, "middle", tick);
             }
         }
         svg.text(((LEFT + RIGHT) / 2.0, label), "middle", &self.x);
@@ -116,9 +117,10 @@ impl Chart {
             "stroke=\"#555555\" stroke-width=\"1.5\" stroke-dasharray=\"3 3\"",
         );
         // On whichever side there is room.
-        match x - LEFT > width_of(words) + 12.0 {
-            true => svg.text((x - 6.0, TOP + 12.0), "end", words),
-            false => svg.text((x + 6.0, TOP + 12.0), "start", words),
+        if x - LEFT > width_of(words) + 12.0 {
+            svg.text((x - 6.0, TOP + 12.0), "end", words);
+        } else {
+            svg.text((x + 6.0, TOP + 12.0), "start", words);
         }
     }
 

@@ -11,10 +11,7 @@ pub(crate) fn number(value: f64) -> String {
 pub(crate) fn difference(value: f64, of: f64) -> String {
     // Rounded to nothing, a difference has no sign.
     let text = format!("{value:+.*}", decimals(of));
-    match text.trim_matches(['+', '-', '0', '.']).is_empty() {
-        true => text[1..].into(),
-        false => text,
-    }
+    if text.trim_matches(['+', '-', '0', '.']).is_empty() { text[1..].into() } else { text }
 }
 
 /// An interval in the decimals of a figure.

@@ -232,9 +232,10 @@ impl Column<'_> {
     /// The figure and its interval; of a part of others, whose differences alone are asked for, as measured.
     fn estimate(&self, bootstraps: &Bootstraps, pairs: &Pairs) -> Estimate {
         let (numbers, pairs): (Vec<usize>, Vec<Pair>) = pairs.iter().copied().unzip();
-        match self.metric.part {
-            true => Estimate::as_measured(ratio(pairs.iter().copied()), pairs.len()),
-            false => bootstraps.of(self.design(&numbers)).estimate(&pairs, self.metric.scale()),
+        if self.metric.part {
+            Estimate::as_measured(ratio(pairs.iter().copied()), pairs.len())
+        } else {
+            bootstraps.of(self.design(&numbers)).estimate(&pairs, self.metric.scale())
         }
     }
 

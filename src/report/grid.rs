@@ -20,9 +20,9 @@ impl Grid {
     ) -> Grid {
         let start = |name: &str| vec![plain(name)];
         let mut header = start("encoding");
-        header.extend(table.columns.iter().map(|column| match column.beyond {
-            true => format!("{} {BEYOND}", plain(&column.name)),
-            false => plain(&column.name),
+        header.extend(table.columns.iter().map(|column| {
+            let name = plain(&column.name);
+            if column.beyond { format!("{name} {BEYOND}") } else { name }
         }));
         let mut counts = start("n");
         counts.extend(table.columns.iter().map(|column| column.samples.clone()));

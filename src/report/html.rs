@@ -77,10 +77,10 @@ fn picture(page: &mut String, picture: &Picture) {
 
 fn table(page: &mut String, table: &Table) {
     let _ = writeln!(page, "<div class=\"wide\"><table>\n<caption>{}</caption>", escape(&table.title));
-    let columns = table.columns.iter().map(|column| match column.beyond {
-        true => head(&format!("{} †", column.name)),
-        false => head(&column.name),
-    });
+    let columns = table
+        .columns
+        .iter()
+        .map(|column| if column.beyond { head(&format!("{} †", column.name)) } else { head(&column.name) });
     let _ = writeln!(
         page,
         "<thead><tr>{}{}</tr></thead>\n<tbody>",

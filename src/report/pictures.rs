@@ -182,13 +182,12 @@ impl FileNames {
             _ => other,
         };
         let plain: String = name.chars().enumerate().map(plain).collect();
-        let name = match plain.len() <= FILE_NAME {
-            true => plain,
+        let name = if plain.len() <= FILE_NAME {
+            plain
+        } else {
             // The hash is of all of it, so that names that begin alike stay apart.
-            false => {
-                let hash = &sha256(name.as_bytes())[..8];
-                format!("{}{other}{hash}", &plain[..plain.floor_char_boundary(FILE_NAME - 9)])
-            }
+            let hash = &sha256(name.as_bytes())[..8];
+            format!("{}{other}{hash}", &plain[..plain.floor_char_boundary(FILE_NAME - 9)])
         };
         let mut names = [name.clone()].into_iter().chain((2..).map(|n| format!("{name}{other}{n}")));
         names.find(|name| self.0.insert(name.to_lowercase())).expect("there is always another number")

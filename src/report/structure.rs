@@ -436,10 +436,12 @@ impl Against<'_> {
 
     fn row(&self, has_lengths: bool) -> (String, Vec<Cell>) {
         let (worth, interval) = difference_and_interval(&self.worth, self.values[0]);
-        let apart = match self.worth.told_apart() {
-            _ if self.has_too_few() => "too few samples",
-            true => "yes",
-            false => "no",
+        let apart = if self.has_too_few() {
+            "too few samples"
+        } else if self.worth.told_apart() {
+            "yes"
+        } else {
+            "no"
         };
         let lengths = self.mean_lengths[0].filter(|_| has_lengths).map(measured);
         let worth = Cell { interval: Some(interval), ..cell(worth, Some(self.worth.estimate.value)) };

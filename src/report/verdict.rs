@@ -37,12 +37,14 @@ enum Verdict {
 impl Verdict {
     fn of(total: &Comparison) -> Verdict {
         let value = total.estimate.value;
-        match total.told_apart() && value.abs() >= SMALLEST {
-            _ if total.estimate.n < FEWEST => Verdict::TooFew,
-            true if value < 0.0 => Verdict::Uses,
-            true => Verdict::Worse,
-            false if total.low > -MARGIN && total.high < MARGIN => Verdict::Survives,
-            false => Verdict::Undecided,
+        if total.estimate.n < FEWEST {
+            Verdict::TooFew
+        } else if total.told_apart() && value.abs() >= SMALLEST {
+            if value < 0.0 { Verdict::Uses } else { Verdict::Worse }
+        } else if total.low > -MARGIN && total.high < MARGIN {
+            Verdict::Survives
+        } else {
+            Verdict::Undecided
         }
     }
 

@@ -79,10 +79,11 @@ impl One<'_> {
     fn date(&self) -> String {
         let date = self.started().trim_end_matches('Z').replace(':', "-");
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '+');
-        match date.len() < 64 && date.chars().all(plain) {
-            true => date,
+        if date.len() < 64 && date.chars().all(plain) {
+            date
+        } else {
             // From a file that something else wrote.
-            false => "undated".into(),
+            "undated".into()
         }
     }
 
