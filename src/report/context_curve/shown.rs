@@ -170,7 +170,7 @@ impl ContextCurves {
             .curves
             .iter()
             .filter(known)
-            .map(|curve| format!("{} {}", curve.name, curve.effective()))
+            .map(|curve| format!("{} {}{}", curve.name, curve.effective(), curve.later_gains()))
             .collect();
         let unknown = |why: Effective| -> Vec<&str> {
             let of = self.curves.iter().filter(move |curve| curve.effective() == why);
@@ -261,6 +261,18 @@ impl ContextCurves {
 impl ContextCurve {
     fn at(&self, wanted: Place) -> Option<&Point> {
         self.points.iter().find(|point| place(point.context) == wanted)
+    }
+
+    /// The steps beyond the effective context that gain all the same, in words: it must not read as if nothing did.
+    fn later_gains(&self) -> String {
+        let reach = self.effective().value().unwrap_or_default();
+        let gains =
+            |point: &Point| point.gain.is_some_and(|gain| gain.told_apart() && gain.estimate.value > 0.0);
+        let later = self.points.windows(2).zip(self.steps());
+        let later = later.filter(|(pair, (from, _))| *from as f64 >= reach && gains(&pair[1]));
+        let later: Vec<String> =
+            later.map(|(_, (from, to))| format!("{} to {}", words(from), words(to))).collect();
+        if later.is_empty() { String::new() } else { format!(" (later steps gain: {})", later.join(", ")) }
     }
 
     /// From each context to the next.
