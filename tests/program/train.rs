@@ -222,7 +222,7 @@ fn from_a_checkpoint_with_stretched_positions() {
     assert_ne!(loss("rope"), loss("linear:factor=1"));
     // Going on from it keeps its positions; another scale on top is refused.
     space.replace("train.toml", "\"base\"", "\"short\"");
-    train(&space, "--out again").failed(2, &["position_scale beside", "key `model.path`"]);
+    train(&space, "--out again").failed(2, &["position_scale together with", "key `model.path`"]);
     space.replace("train.toml", "position_scale = 4.0\n", "");
     train(&space, "--out other").done();
     let config: Value = serde_json::from_str(&space.text("other/config.json")).unwrap();
