@@ -23,7 +23,7 @@
 //! let spec = EncodingSpec::parse("rerope:window=4")?;
 //! spec.check(&model)?;
 //! let rotations = spec.rotations(&model, &Positions::whole(10, Vec::new()));
-//! Exact within the window, and equal to the window beyond.
+//! // Exact within the window, and equal to the window beyond.
 //! assert_eq!(rotations.delta(0, 9, 7), Some(2.0));
 //! assert_eq!(rotations.delta(0, 9, 0), Some(4.0));
 //! # Ok::<(), longcode_base::error::Error>(())

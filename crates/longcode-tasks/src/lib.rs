@@ -9,7 +9,7 @@
 //!
 //! let keys = "buckets = [0, 64]\nsamples = 2".parse().expect("TOML");
 //! let (task, keys) = parse(find_kind("language_modeling")?, keys)?;
-//! assert_eq!(task.metrics()[0].name, "loss");
+//! assert_eq!(task.metrics()[0].name, "ppl");
 //! assert!(keys.contains_key("positions") && TASKS.len() >= 9);
 //! # Ok::<(), longcode_base::error::Error>(())
 //! ```
