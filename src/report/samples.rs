@@ -11,10 +11,6 @@ use crate::error::Result;
 use crate::store::{Results, StoredSample, StoredText};
 use crate::task::{Group, Metric};
 
-/// Most samples of a task and bucket, and of a report.
-const OF_A_BUCKET: usize = 2;
-const OF_A_REPORT: usize = 40;
-
 /// A sample of a task under all models and encodings.
 pub(super) struct Shown<'a> {
     /// Its first result; all have the same text.
@@ -65,13 +61,13 @@ fn chosen(results: &Results) -> (Vec<&StoredSample>, usize) {
         }
         let count = of_bucket.entry((one.task, &one.bucket)).or_default();
         *count += 1;
-        if *count <= OF_A_BUCKET {
+        if *count <= StoredText::OF_A_BUCKET {
             chosen.push((*count, one));
         }
     }
     // First one of every bucket, then a second one.
     chosen.sort_by_key(|(count, _)| *count);
-    (chosen.into_iter().map(|(_, one)| one).take(OF_A_REPORT).collect(), seen.len())
+    (chosen.into_iter().map(|(_, one)| one).take(StoredText::OF_A_REPORT).collect(), seen.len())
 }
 
 /// What came of a sample, with the figures over the whole sample.

@@ -1,15 +1,12 @@
 //! The texts that a run keeps for its reports.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use super::{Prepared, WorkSample, sample_segments};
+use super::{Prepared, Work, WorkSample, sample_segments};
 use crate::store::StoredText;
-use crate::structure::{Draw, Unit};
+use crate::structure::{Draw, Segments, Unit};
 use crate::task::{Sample, Span};
-
-/// Most samples whose text is kept: of a model, task and bucket, and of a model in all.
-const OF_A_BUCKET: usize = 2;
-const OF_A_MODEL: usize = 40;
 
 /// Most bytes of a text that are kept.
 const LONGEST: usize = 100_000;
@@ -18,36 +15,46 @@ const LONGEST: usize = 100_000;
 pub(super) fn kept(prepared: &Prepared) -> Vec<StoredText> {
     let unit = prepared.config.encodings.iter().flat_map(|encoding| encoding.spec.units()).next();
     let unit = unit.copied().unwrap_or(Unit::FUNCTION);
+    let mut first: Vec<(usize, &Work, &WorkSample)> =
+        prepared.work.iter().flat_map(first_of_buckets).collect();
+    // As in a report: one of every bucket, then a second one.
+    first.sort_by_key(|(number, ..)| *number);
     let mut of_model: HashMap<usize, usize> = HashMap::new();
     let mut known: HashSet<(&str, &str, &str)> = HashSet::new();
     let mut kept = Vec::new();
-    for work in &prepared.work {
+    for (_, work, one) in first {
         let count = of_model.entry(work.model).or_default();
-        for one in first_of_buckets(&work.samples) {
-            let id = one.sample.id.as_str();
-            if *count < OF_A_MODEL && known.insert((&work.task.name, id, &one.sha256)) {
-                *count += 1;
-                let draw = Draw { seed: prepared.config.seed, hash: &one.sha256 };
-                kept.push(stored(&work.task.name, &one.sample, unit, draw));
-            }
+        let key = (work.task.name.as_str(), one.sample.id.as_str(), one.sha256.as_str());
+        if *count < StoredText::OF_A_REPORT && known.insert(key) {
+            *count += 1;
+            let draw = Draw { seed: prepared.config.seed, hash: &one.sha256 };
+            let segments = one
+                .segments
+                .get(&unit)
+                .map_or_else(|| Cow::Owned(sample_segments(&one.sample, unit, draw)), Cow::Borrowed);
+            kept.push(stored(&work.task.name, &one.sample, &segments, &one.sha256));
         }
     }
     kept
 }
 
-fn first_of_buckets(samples: &[WorkSample]) -> impl Iterator<Item = &WorkSample> {
+/// The first samples of every bucket, each with its number among those that are run here.
+fn first_of_buckets<'a>(work: &'a Work) -> Vec<(usize, &'a Work<'a>, &'a WorkSample)> {
     let mut of_bucket: HashMap<Span, usize> = HashMap::new();
-    samples.iter().filter(move |one| {
+    let mut first = Vec::new();
+    for one in &work.samples {
         let count = of_bucket.entry(one.sample.bucket).or_default();
         *count += 1;
-        *count <= OF_A_BUCKET
-    })
+        if *count <= StoredText::OF_A_BUCKET {
+            first.push((*count, work, one));
+        }
+    }
+    first
 }
 
 /// A sample's text with the segments of its tokens.
-fn stored(task: &str, sample: &Sample, unit: Unit, draw: Draw) -> StoredText {
+fn stored(task: &str, sample: &Sample, segments: &Segments, sha256: &str) -> StoredText {
     let end = sample.text.floor_char_boundary(LONGEST);
-    let segments = sample_segments(sample, unit, draw);
     let firsts = (1..segments.index.len()).filter(|&t| segments.index[t] != segments.index[t - 1]);
     let mut starts: Vec<usize> =
         firsts.map(|t| sample.text.floor_char_boundary(sample.tokens.offsets[t].0)).collect();
@@ -58,7 +65,7 @@ fn stored(task: &str, sample: &Sample, unit: Unit, draw: Draw) -> StoredText {
     StoredText {
         task: task.into(),
         sample: sample.id.clone(),
-        sha256: draw.hash.into(),
+        sha256: sha256.into(),
         text: sample.text[..end].into(),
         cut: sample.text.len() - end,
         unit: segments.unit,

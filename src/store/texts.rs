@@ -35,6 +35,12 @@ pub struct StoredText {
 }
 
 impl StoredText {
+    /// Most samples of a task and bucket whose text is kept and shown: the first ones.
+    pub(crate) const OF_A_BUCKET: usize = 2;
+
+    /// Most samples that a report shows, and so most texts that are kept of a model.
+    pub(crate) const OF_A_REPORT: usize = 40;
+
     /// The segments in order.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         let ends = self.starts.iter().skip(1).copied().chain([self.text.len()]);
