@@ -36,6 +36,8 @@ fn check_two_blocks(device: &Device) {
             head_dim: 16,
             turning: 12,
             unrotated: false,
+            cap: (read > 0).then_some(4.0),
+            sinks: read > 300,
             seed: 3,
             read,
         };

@@ -51,7 +51,7 @@ impl<'a> Need<'a> {
         let config = account.config();
         let levels = encoding.spec.units().iter().map(|_| vec![0; length]).collect();
         let positions = Positions::whole(length, levels);
-        let rotations = encoding.spec.rotations(&config.rope, &positions);
+        let rotations = encoding.spec.by_layer(&config.rope, &positions);
         Need { config, account, encoding, turns: RotaryTables::turns(&rotations, &positions), room }
     }
 

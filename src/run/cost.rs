@@ -6,7 +6,7 @@ use std::ops::Add;
 
 use crate::checkpoint::NetworkConfig;
 use crate::config::{EncodingEntry, TaskEntry};
-use crate::encoding::{EncodingSpec, Positions, Rotations};
+use crate::encoding::{EncodingSpec, LayerRotations, Positions, Rotations};
 use crate::error::Result;
 use crate::model::Network;
 use crate::task::{Ask, Sample};
@@ -235,15 +235,18 @@ pub(crate) fn kept(encoding: &EncodingSpec, length: usize, room: usize) -> usize
 /// token sees depends neither on segments nor on what follows.
 fn seen(encoding: &EncodingSpec, config: &NetworkConfig, longest: usize) -> Vec<f64> {
     let levels = encoding.units().iter().map(|_| vec![0; longest]).collect();
-    let rotations = encoding.rotations(&config.rope, &Positions::whole(longest, levels));
-    let groups = layer_groups(&rotations, config);
+    let layers = encoding.by_layer(&config.rope, &Positions::whole(longest, levels));
+    let groups = layer_groups(&layers);
     let mut sum = 0.0;
     let of_token = |token: usize| -> f64 {
         groups
             .iter()
             .map(|group| {
                 let first = group.window.map_or(0, |window| (token + 1).saturating_sub(window));
-                let keys = if group.turned { keys_from(&rotations, token, first) } else { token + 1 - first };
+                let keys = match group.rotation {
+                    Some(rotation) => keys_from(&layers.rotations[rotation], token, first),
+                    None => token + 1 - first,
+                };
                 (group.layers * keys) as f64
             })
             .sum()
@@ -258,21 +261,20 @@ fn seen(encoding: &EncodingSpec, config: &NetworkConfig, longest: usize) -> Vec<
 /// Layers whose tokens see the same.
 struct LayerGroup {
     layers: usize,
-    /// Whether they see by the encoding's zones, or all keys.
-    turned: bool,
+    /// The rotations by whose zones they see; none if they see all keys.
+    rotation: Option<usize>,
     /// The checkpoint's own limit.
     window: Option<usize>,
 }
 
-fn layer_groups(rotations: &Rotations, config: &NetworkConfig) -> Vec<LayerGroup> {
+fn layer_groups(layers: &LayerRotations) -> Vec<LayerGroup> {
     let mut groups: Vec<LayerGroup> = Vec::new();
-    for layer in 0..config.num_hidden_layers {
-        let turned = !config.attention.unrotated.as_ref().is_some_and(|layers| layers[layer]);
-        let own = rotations.own_window.as_ref().filter(|own| own.layers[layer]);
+    for (layer, &rotation) in layers.of_layer.iter().enumerate() {
+        let own = layers.own_window.as_ref().filter(|own| own.layers[layer]);
         let window = own.map(|own| own.window);
-        match groups.iter_mut().find(|group| group.turned == turned && group.window == window) {
+        match groups.iter_mut().find(|group| group.rotation == rotation && group.window == window) {
             Some(group) => group.layers += 1,
-            None => groups.push(LayerGroup { layers: 1, turned, window }),
+            None => groups.push(LayerGroup { layers: 1, rotation, window }),
         }
     }
     groups

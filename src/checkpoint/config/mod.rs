@@ -10,8 +10,6 @@ mod rope;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
 pub(super) use json::Unique;
 
 pub(super) use defaults::{Defaults, GELU_TANH, Missing, SILU};
@@ -75,15 +73,12 @@ pub struct AttentionConfig {
     pub head_dim: usize,
     /// Factor on every logit.
     pub scale: f64,
-    /// For each layer whether its queries and keys do not turn at all (NoPE); none if they turn in every
-    /// layer.
-    pub unrotated: Option<Arc<[bool]>>,
 }
 
 impl AttentionConfig {
-    /// Heads that turn in every layer, with the usual scale, `1 / sqrt(head_dim)`.
+    /// With the usual scale, `1 / sqrt(head_dim)`.
     pub fn plain(head_dim: usize) -> AttentionConfig {
-        AttentionConfig { head_dim, scale: (head_dim as f64).sqrt().recip(), unrotated: None }
+        AttentionConfig { head_dim, scale: (head_dim as f64).sqrt().recip() }
     }
 }
 
@@ -178,7 +173,7 @@ impl NetworkConfig {
             _ if self.rope.head_dim < self.attention.head_dim => {
                 "heads that turn in part (partial_rotary_factor)"
             }
-            _ if self.attention.unrotated.is_some() => "layers that do not turn (no_rope_layers)",
+            _ if self.rope.unrotated.is_some() => "layers that do not turn (no_rope_layers)",
             _ if slides => "a sliding window that is shorter than the samples (sliding_window)",
             _ => return Ok(()),
         };

@@ -38,6 +38,9 @@ pub(super) fn rope(raw: &RawConfig, defaults: &Defaults, rotated: usize) -> Resu
         trained_length,
         scaling: None,
         own_window: None,
+        layers: raw.of_shape("num_hidden_layers", defaults.num_hidden_layers)?,
+        others: Vec::new(),
+        unrotated: None,
     };
     rope.scaling = (of_kind.rule)(&parameters, &rope, longest)?;
     Ok(rope)

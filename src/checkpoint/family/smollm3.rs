@@ -42,6 +42,6 @@ fn read(raw: &RawConfig) -> Result<NetworkConfig> {
     let used = raw.keys.or("use_sliding_window", false)?;
     let window = raw.keys.optional("sliding_window")?.filter(|_| used);
     config.rope.own_window = raw.window_in_layers(layers, window, slides)?;
-    config.attention.unrotated = unrotated;
+    config.rope.unrotated = unrotated;
     Ok(config)
 }

@@ -13,7 +13,7 @@ use super::{attention, elementwise, product, tensor};
 use crate::Precision;
 use crate::sight::Sight;
 use crate::stored::StoredTensor;
-use crate::{AttentionKernel, Heads, MAX_TURNS};
+use crate::{AttentionKernel, Heads, MAX_TURNS, Softmax};
 
 /// Kernels of the CPU backend without gradients. All tensors are f32.
 #[backend_extension(Flex)]
@@ -28,6 +28,9 @@ pub trait InferenceKernels: Backend {
 
     /// `x / (1 + exp(-2 sqrt(2 / pi) (x + 0.044715 x^3)))`: gelu by its tanh approximation.
     fn gelu_tanh(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `cap tanh(x / cap)`.
+    fn soft_cap(x: FloatTensor<Self>, cap: f64) -> FloatTensor<Self>;
 
     /// Each row of `x [rows, width]` minus its mean, divided by its standard deviation, times `weight
     /// [width]` plus `bias [width]`.
@@ -62,6 +65,7 @@ impl AttentionKernel for Flex {
         value: FloatTensor<Self>,
         heads: Heads,
         sight: Arc<Sight>,
+        softmax: Softmax,
         lost: Range<usize>,
         precision: Precision,
     ) -> FloatTensor<Self> {
@@ -76,6 +80,7 @@ impl AttentionKernel for Flex {
             value: value.storage(),
             heads,
             sight: &sight,
+            softmax,
             lost,
             precision,
         };
@@ -101,6 +106,12 @@ impl InferenceKernels for Flex {
         let x = x.to_contiguous();
         let shape = x.layout().shape().clone();
         tensor(elementwise::gelu_tanh(x.storage()), shape)
+    }
+
+    fn soft_cap(x: FloatTensor<Self>, cap: f64) -> FloatTensor<Self> {
+        let x = x.to_contiguous();
+        let shape = x.layout().shape().clone();
+        tensor(elementwise::soft_cap(x.storage(), cap as f32), shape)
     }
 
     fn layer_norm(
