@@ -80,12 +80,14 @@ pub struct ModelRope {
     pub scaling: Option<Arc<dyn SpectrumRule>>,
     /// The sliding window that the model was trained with, in the layers that have one.
     pub own_window: Option<OwnWindow>,
+    /// `beta` of [`Rotations::with_temperature`] that the model was trained with; 0 is none.
+    pub own_temperature: f64,
 }
 
 impl ModelRope {
     /// A model without its own scaling or window.
     pub fn plain(head_dim: usize, base: f64, trained_length: usize) -> ModelRope {
-        ModelRope { head_dim, base, trained_length, scaling: None, own_window: None }
+        ModelRope { head_dim, base, trained_length, scaling: None, own_window: None, own_temperature: 0.0 }
     }
 
     /// Frequency pairs, `h`.
