@@ -43,6 +43,18 @@ NANO_TEXT = REPOSITORY / "scripts/build_bundled_datasets.py"
 TOLERANCE = 1e-4
 SPLIT_TOLERANCE = 1e-3  # of a token
 TRAINED = 128
+
+
+def mistral3_config(tie_word_embeddings, bos_token_id, eos_token_id, **text):
+    """A text model inside a model of text and images."""
+    vision = dict(model_type="pixtral", hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
+                  head_dim=4, image_size=16, patch_size=8)  # fmt: skip
+    text = dict(text, model_type="ministral3", eos_token_id=eos_token_id)
+    return transformers.Mistral3Config(
+        text_config=text, vision_config=vision, tie_word_embeddings=tie_word_embeddings, image_token_index=7
+    )
+
+
 FAMILIES = {
     "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
     "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
@@ -54,6 +66,8 @@ FAMILIES = {
     "starcoder2": (transformers.Starcoder2Config, transformers.Starcoder2ForCausalLM),
     "olmo2": (transformers.Olmo2Config, transformers.Olmo2ForCausalLM),
     "seed_oss": (transformers.SeedOssConfig, transformers.SeedOssForCausalLM),
+    "ministral3": (transformers.Ministral3Config, transformers.Ministral3ForCausalLM),
+    "mistral3": (mistral3_config, transformers.Mistral3ForConditionalGeneration),
 }
 SHAPE = dict(
     vocab_size=512, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
@@ -109,6 +123,25 @@ LLAMA3 = dict(
     rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
     original_max_position_embeddings=TRAINED,
 )  # fmt: skip
+# Ministral 3: YaRN whose two factors on the logits cancel out, or do not, and a temperature by the query's position.
+MINISTRAL3 = dict(
+    EXTENDED, head_dim=16, sliding_window=None, rope_theta=None,
+    rope_parameters=dict(
+        YARN, rope_theta=10000.0, beta_fast=32.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0, llama_4_scaling_beta=0.3
+    ),
+)  # fmt: skip
+MODELS |= {
+    "ministral3": ("ministral3", "float32", dict(MINISTRAL3, **GROUPED)),
+    "ministral3-mscale-bfloat16": (
+        "ministral3", "bfloat16",
+        dict(
+            MINISTRAL3,
+            rope_parameters=dict(MINISTRAL3["rope_parameters"], mscale=0.7, truncate=False), tie_word_embeddings=True,
+        ),
+    ),
+    "mistral3-inside": ("mistral3", "float32", dict(MINISTRAL3, **GROUPED)),
+    "mistral3-inside-tied": ("mistral3", "float16", dict(MINISTRAL3, tie_word_embeddings=True, **GROUPED)),
+}  # fmt: skip
 # name: (rope_scaling, other config, the same as a longcode encoding of the model without it)
 SCALINGS = {
     "linear": (dict(rope_type="linear", factor=4.0), {}, "linear:factor=4"),
@@ -254,21 +287,22 @@ def parse_arguments():
 def randomise(model):
     """Fills in weights that make attention and logits far from flat; linear maps keep the variance of their input."""
     for name, parameter in model.named_parameters():
-        if "norm" in name and name.endswith(".weight"):
+        if parameter.dim() == 1 and name.endswith(".weight"):
             parameter.uniform_(0.5, 1.5)
         elif name.endswith(".bias"):
             parameter.normal_(0, 0.3)
         elif "embed_tokens" in name or "lm_head" in name:
-            parameter.normal_(0, 2.5 * parameter.shape[1] ** -0.5)
+            parameter.normal_(0, 2.5 * parameter.shape[-1] ** -0.5)
         else:
-            parameter.normal_(0, 1.2 * parameter.shape[1] ** -0.5)
+            parameter.normal_(0, 1.2 * parameter.shape[-1] ** -0.5)
 
 
 def make_checkpoint(directory, family, dtype="float32", config=None, shard_size=None):
     """A random checkpoint as `save_pretrained` leaves it, with the test tokenizer."""
     torch.manual_seed(0)
     config_class, model_class = FAMILIES[family]
-    model = model_class(config_class(**dict(SHAPE, **(config or {}))))
+    config = {key: value for key, value in dict(SHAPE, **(config or {})).items() if value is not None or key != "rope_theta"}
+    model = model_class(config_class(**config))
     with torch.no_grad():
         randomise(model)
     shards = {"max_shard_size": shard_size} if shard_size else {}
@@ -305,9 +339,16 @@ def encode(directory, text):
     return ids if ids[0] == bos or not config.get("add_bos_token") else [bos, *ids]
 
 
+def reference(directory, dtype):
+    """The model as transformers loads it, anew: `dynamic` keeps a state."""
+    inside = "text_config" in json.loads((directory / "config.json").read_text())
+    auto = transformers.AutoModelForImageTextToText if inside else transformers.AutoModelForCausalLM
+    return auto.from_pretrained(directory, dtype=dtype, attn_implementation="eager")
+
+
 def transformers_scores(directory, ids, dtype=torch.float32):
-    """nll and top-1 hits of every token but the first, of a model that is loaded anew: `dynamic` keeps a state."""
-    model = transformers.AutoModelForCausalLM.from_pretrained(directory, dtype=dtype, attn_implementation="eager")
+    """nll and top-1 hits of every token but the first."""
+    model = reference(directory, dtype)
     with torch.no_grad():
         logits = model.eval()(torch.tensor([ids])).logits[0, :-1].float()
     targets = torch.tensor(ids[1:])
@@ -317,9 +358,7 @@ def transformers_scores(directory, ids, dtype=torch.float32):
 
 def transformers_greedy(directory, ids):
     """The tokens that greedy decoding goes on with; none ends it."""
-    model = transformers.AutoModelForCausalLM.from_pretrained(
-        directory, dtype=torch.float32, attn_implementation="eager"
-    )
+    model = reference(directory, torch.float32)
     model.generation_config = transformers.GenerationConfig(
         max_new_tokens=GENERATED, do_sample=False, pad_token_id=0, eos_token_id=None
     )
@@ -421,6 +460,8 @@ def check_models(comparison, scratch):
         comparison.losses(name, directory)
         if comparison.precision == "f32":
             comparison.greedy(name, directory)
+        if "rope_parameters" in config:
+            continue
         old = move_rope_to_old_place(directory, scratch / f"{name}-old", None, "rope_type")
         comparison.losses(f"{name}, old config", old, texts=comparison.texts[:1])
     sharded = make_checkpoint(scratch / "sharded", "llama", "float32", GROUPED, "100KB")

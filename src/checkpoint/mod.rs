@@ -18,7 +18,7 @@ mod tied;
 pub use config::{AttentionConfig, NetworkConfig};
 pub(crate) use config::{FeedForwardKind, LayerNorms, NormKind, QkNorm};
 pub(crate) use source::TensorSource;
-pub(crate) use tied::{EMBEDDING, HEAD};
+pub(crate) use tied::{EMBEDDING, HEAD, PARTS};
 
 use std::path::{Path, PathBuf};
 

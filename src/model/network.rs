@@ -96,7 +96,7 @@ impl Network {
         Ok(Network {
             embed_tokens: weights.take_matrix(name, embedding, device)?,
             layers: (0..config.num_hidden_layers)
-                .map(|n| Layer::load(&format!("model.layers.{n}"), config, weights, device))
+                .map(|n| Layer::load(n, config, weights, device))
                 .collect::<Result<_>>()?,
             norm: layer_norm("model.norm", config, weights, device)?,
             lm_head: if tied { None } else { Some(weights.take_matrix(HEAD, embedding, device)?) },
@@ -161,7 +161,9 @@ impl Network {
 }
 
 impl Layer {
-    fn load(path: &str, config: &NetworkConfig, weights: &mut Weights, device: &Device) -> Result<Layer> {
+    /// The layer with this number.
+    fn load(number: usize, config: &NetworkConfig, weights: &mut Weights, device: &Device) -> Result<Layer> {
+        let path = format!("model.layers.{number}");
         let after = config.layer_norms == LayerNorms::After;
         let mut norm = |name: &str| layer_norm(&format!("{path}.{name}"), config, weights, device);
         Ok(Layer {
@@ -169,7 +171,7 @@ impl Layer {
             post_attention_layernorm: norm("post_attention_layernorm")?,
             post_feedforward_layernorm: if after { Some(norm("post_feedforward_layernorm")?) } else { None },
             self_attn: Attention::load(&format!("{path}.self_attn"), config, weights, device)?,
-            mlp: FeedForward::load(&format!("{path}.mlp"), config, weights, device)?,
+            mlp: FeedForward::load(&path, number, config, weights, device)?,
             residual: config.multipliers.residual,
         })
     }

@@ -9,7 +9,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use half::f16;
 
 use super::matrix::{Matrix, Stored};
-use crate::checkpoint::{HEAD, TensorSource};
+use crate::checkpoint::{HEAD, NetworkConfig, PARTS, TensorSource};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::stored::StoredTensor;
 use crate::kernels::{Precision, is_cpu};
@@ -256,16 +256,20 @@ impl Weights {
         Error::new(ErrorKind::Model, what).fix(fix)
     }
 
-    /// Refuses tensors that nothing took: they belong to a part of the model that would be ignored.
+    /// Refuses tensors that nothing took: they belong to a part of the model that would be ignored. Those
+    /// beside a text model inside a larger one are parts of that.
     ///
     /// # Errors
     /// [`ErrorKind::Model`], naming the tensors.
-    pub fn finish(mut self, tied: bool) -> Result<()> {
+    pub fn finish(mut self, config: &NetworkConfig) -> Result<()> {
         // Buffers that older exports hold, and the copy of a tied head.
         const BUFFERS: [&str; 3] = ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached"];
-        let head = self.source.own_name(HEAD);
-        let ignored =
-            |name: &str| BUFFERS.iter().any(|buffer| name.ends_with(buffer)) || (tied && name == head);
+        let (head, inside) = (self.source.own_name(HEAD), self.source.own_name(PARTS));
+        let ignored = |name: &str| {
+            BUFFERS.iter().any(|buffer| name.ends_with(buffer))
+                || (config.tie_word_embeddings && name == head)
+                || (config.is_inside && !name.starts_with(&inside))
+        };
         self.left.retain(|name| !ignored(name));
         if self.left.is_empty() {
             return Ok(());

@@ -7,8 +7,6 @@ use std::ops::Add;
 use crate::checkpoint::NetworkConfig;
 use crate::config::{EncodingEntry, TaskEntry};
 use crate::encoding::{EncodingSpec, LayerRotations, Positions, Rotations};
-use crate::error::Result;
-use crate::model::Network;
 use crate::task::{Ask, Sample};
 
 /// What some work takes, in counts that are the same on every machine. A product is one multiplication and
@@ -97,25 +95,16 @@ pub(crate) struct Account {
 
 impl Account {
     /// The account for sequences of up to `longest` tokens, including generated ones.
-    ///
-    /// # Errors
-    /// None for a config that was checked.
-    pub(crate) fn new(
-        config: &NetworkConfig,
-        encodings: &[EncodingEntry],
-        longest: usize,
-    ) -> Result<Account> {
+    pub(crate) fn new(config: &NetworkConfig, encodings: &[EncodingEntry], longest: usize) -> Account {
         let config = config.clone();
         let longest = longest.max(SHORTEST);
-        let tensors = Network::tensors(&config)?;
-        let matrices = tensors.iter().filter(|(name, shape)| name.contains(".layers.") && shape.len() == 2);
         let seen = |entry: &EncodingEntry| (entry.name.clone(), seen(&entry.spec, &config, longest));
-        Ok(Account {
-            layers: matrices.map(|(_, shape)| (shape[0] * shape[1]) as f64).sum(),
+        Account {
+            layers: config.layer_products(),
             head: (config.vocab_size * config.hidden_size) as f64,
             seen: encodings.iter().map(seen).collect(),
             config,
-        })
+        }
     }
 
     /// The model's shape.
@@ -293,6 +282,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::checkpoint::config::Parameters;
+    use crate::model::Network;
 
     /// Two layers of 480 products a token, and a head of 80.
     fn account(model: &str, spec: &str) -> (Account, EncodingEntry) {
@@ -305,13 +296,32 @@ mod tests {
         let config = NetworkConfig::from_json(config).unwrap();
         let spec = EncodingSpec::parse(spec).unwrap();
         let entry = EncodingEntry { name: "one".into(), spec, sweep: None };
-        (Account::new(&config, std::slice::from_ref(&entry), 8).unwrap(), entry)
+        (Account::new(&config, std::slice::from_ref(&entry), 8), entry)
     }
 
     /// Keys that a layer's tokens see, of 5 scored tokens.
     fn keys(model: &str, spec: &str) -> f64 {
         let (account, entry) = account(model, spec);
         account.scoring(&entry, 5).attention / (2.0 * 8.0 * 2.0)
+    }
+
+    /// The matrices that a network has, as it asks a checkpoint for them.
+    #[test]
+    fn products_are_those_of_the_matrices() {
+        for model in ["llama", "qwen3", "starcoder2", "phi3"] {
+            let activation = if model == "starcoder2" { "gelu_pytorch_tanh" } else { "silu" };
+            let config = NetworkConfig::from_json(json!({
+                "model_type": model, "vocab_size": 10, "hidden_size": 8, "intermediate_size": 12,
+                "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4,
+                "hidden_act": activation, "tie_word_embeddings": true,
+            }))
+            .unwrap();
+            let matrices =
+                Network::tensors(&config).unwrap().into_iter().filter(|(_, shape)| shape.len() == 2);
+            let numbers: usize = matrices.map(|(_, shape)| shape[0] * shape[1]).sum();
+            assert_eq!(config.layer_products(), (numbers - 80) as f64, "{model}");
+            assert_eq!(config.parameters(), Parameters { total: numbers as u128, active: numbers as u128 });
+        }
     }
 
     #[test]

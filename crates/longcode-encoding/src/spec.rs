@@ -24,7 +24,7 @@ pub struct EncodingSpec {
     /// Lifts the model's own sliding window; every kind takes it, for models that have one.
     pub full_attention: bool,
     /// `beta` of [`Rotations::with_temperature`], at least 0; every kind takes it. It replaces a checkpoint's
-    /// own (no supported checkpoint has one); 0 means none, and without it the checkpoint's own applies.
+    /// own; 0 means none, and without it the checkpoint's own applies.
     pub temperature: Option<f64>,
     /// The layers that it replaces; every kind takes it. Without it, those that see everything.
     pub layers: Option<Layers>,
@@ -105,6 +105,11 @@ impl EncodingSpec {
             let what = "full_attention lifts a model's own sliding window, and this model has none";
             return Err(key_error("full_attention", what, "leave it out"));
         }
+        if self.temperature.is_none() && model.own_temperature > 0.0 && has_logn(&self.keys) {
+            let what = "logn together with the temperature that this model was trained with: both scale the \
+                        logits by the query's position";
+            return Err(key_error("logn", what, "leave it out, or set temperature=0"));
+        }
         let replaced = self.replaced(model)?;
         let ropes: BTreeSet<usize> = replaced.iter().filter_map(|&layer| model.rope_of(layer)).collect();
         ropes.into_iter().try_for_each(|rope| self.encoding.check(&self.model(&model.by_rope(rope))))
@@ -164,7 +169,7 @@ impl EncodingSpec {
     /// The rotations of the given tokens in the layers that it replaces, if they turn by the model's first rope.
     pub fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
         self.encoding.rotations(&self.model(model), positions).with_temperature(
-            self.temperature.unwrap_or(0.0),
+            self.temperature.unwrap_or(model.own_temperature),
             positions,
             model.trained_length,
         )
@@ -179,7 +184,11 @@ impl EncodingSpec {
         let own_window = model.own_window.clone().filter(|_| !self.full_attention);
         LayerRotations::new(model, own_window, &replaced, |rope, replaced| {
             let model = model.by_rope(rope);
-            if replaced { self.rotations(&model, positions) } else { Rope {}.rotations(&model, positions) }
+            if replaced {
+                return self.rotations(&model, positions);
+            }
+            let own = Rope {}.rotations(&model, positions);
+            own.with_temperature(model.own_temperature, positions, model.trained_length)
         })
     }
 
@@ -258,9 +267,8 @@ fn temperature_error(value: &dyn fmt::Display) -> Error {
 /// Both scale the logits of far queries, each in its own way: a temperature above 0 and `logn` together are
 /// refused.
 fn refuse_both_scales(temperature: Option<f64>, keys: &toml::Table) -> Result<()> {
-    let logn = keys.get("logn") == Some(&toml::Value::Boolean(true));
     match temperature {
-        Some(beta) if beta > 0.0 && logn => {
+        Some(beta) if beta > 0.0 && has_logn(keys) => {
             let what = format!(
                 "temperature {beta} together with logn: both scale the logits by the query's position"
             );
@@ -268,6 +276,10 @@ fn refuse_both_scales(temperature: Option<f64>, keys: &toml::Table) -> Result<()
         }
         _ => Ok(()),
     }
+}
+
+fn has_logn(keys: &toml::Table) -> bool {
+    keys.get("logn") == Some(&toml::Value::Boolean(true))
 }
 
 /// toml's message about a bad key or value, on one line.

@@ -80,6 +80,8 @@ pub struct ModelRope {
     pub scaling: Option<Arc<dyn SpectrumRule>>,
     /// The sliding window that the model was trained with, in the layers that have one.
     pub own_window: Option<OwnWindow>,
+    /// `beta` of [`Rotations::with_temperature`] that the model was trained with; 0 is none.
+    pub own_temperature: f64,
     /// Decoder layers.
     pub layers: usize,
     /// The ropes of layers that turn by another than this one; most models have none.
@@ -108,6 +110,7 @@ impl ModelRope {
             trained_length,
             scaling: None,
             own_window: None,
+            own_temperature: 0.0,
             layers: 1,
             others: Vec::new(),
             unrotated: None,

@@ -5,6 +5,7 @@ mod defaults;
 mod json;
 mod keys;
 mod own_window;
+mod parameters;
 mod raw;
 mod rope;
 #[cfg(test)]
@@ -14,11 +15,11 @@ pub(super) use json::Unique;
 
 pub(super) use defaults::{Defaults, GELU_TANH, Missing, SILU};
 pub(super) use keys::says_something;
+pub use parameters::Parameters;
 pub(super) use raw::RawConfig;
 
 use crate::encoding::ModelRope;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits;
 
 /// The shape of a network and the parts that it is made of, checked.
 #[derive(Debug, Clone)]
@@ -45,8 +46,8 @@ pub struct NetworkConfig {
     pub layer_norms: LayerNorms,
     /// Norms of queries and keys, before they turn.
     pub qk_norm: Option<QkNorm>,
-    /// Which feed-forward part.
-    pub feed_forward: FeedForwardKind,
+    /// The feed-forward part of each layer.
+    pub feed_forward: Vec<FeedForwardKind>,
     /// Which linear maps have biases.
     pub biases: Biases,
     /// Whether query, key and value maps are one tensor, and gate and up another.
@@ -58,6 +59,8 @@ pub struct NetworkConfig {
     /// Rotary geometry; its `trained_length` is the pretraining length, its `head_dim` the part of a head
     /// that turns.
     pub rope: ModelRope,
+    /// Whether it is the text model inside a larger one, whose other tensors are not read.
+    pub is_inside: bool,
     /// The token that ends a text of this family if the config does not give one, not even null.
     pub default_end_of_sequence: Option<u32>,
     /// What a user must know about the config: places that differ, keys that are ignored.
@@ -225,40 +228,6 @@ impl NetworkConfig {
             Some((field, _)) => Err(field_error(field, "is 0 or no finite number")),
             None => Ok(()),
         }
-    }
-
-    /// How many numbers all weights have, without the norms and biases; with numbers within the limits no
-    /// product here overflows.
-    pub fn weights(&self) -> u128 {
-        self.matrices().iter().map(|(_, rows, columns, times)| rows * columns * times).sum()
-    }
-
-    /// The matrices: the keys that give their size, rows, columns, and how many there are.
-    fn matrices(&self) -> [(&'static str, u128, u128, u128); 3] {
-        let wide = |number: usize| number as u128;
-        let (hidden, layers) = (wide(self.hidden_size), wide(self.num_hidden_layers));
-        let heads = 2 * wide(self.num_attention_heads) + 2 * wide(self.num_key_value_heads);
-        let embeddings = if self.tie_word_embeddings { 1 } else { 2 };
-        let maps = if self.feed_forward == FeedForwardKind::Gated { 3 } else { 2 };
-        [
-            ("vocab_size", wide(self.vocab_size), hidden, embeddings),
-            ("num_attention_heads", heads * wide(self.attention.head_dim), hidden, layers),
-            ("intermediate_size", wide(self.intermediate_size), hidden, maps * layers),
-        ]
-    }
-
-    /// Refuses weights larger than any model's, so that no later product of these numbers overflows.
-    fn check_size(&self) -> Result<()> {
-        let total = self.weights();
-        if total <= limits::WEIGHTS {
-            return Ok(());
-        }
-        let largest =
-            self.matrices().into_iter().max_by_key(|(_, rows, columns, times)| rows * columns * times);
-        let (field, ..) = largest.expect("three kinds");
-        let what =
-            format!("and hidden_size, num_hidden_layers make {total} weights, more than {}", limits::WEIGHTS);
-        Err(field_error(field, &what))
     }
 }
 

@@ -1,6 +1,6 @@
 //! config.json as in the file, and the parts of it that families share.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -20,6 +20,8 @@ use crate::limits;
 pub(in crate::checkpoint) struct RawConfig {
     /// Its keys; each family knows what they mean to it.
     pub keys: Keys,
+    /// Keys of the scaling that mean something to the family, besides those that its kind has.
+    rope_keys: Cell<&'static [&'static str]>,
     /// What a user must know about it.
     notes: RefCell<Vec<String>>,
     /// Keys of the shape that it leaves out, each with the value used for it.
@@ -35,6 +37,7 @@ impl RawConfig {
         match value {
             Value::Object(map) => Ok(RawConfig {
                 keys: Keys::new(map, None),
+                rope_keys: Cell::default(),
                 notes: RefCell::default(),
                 assumed: RefCell::default(),
             }),
@@ -110,12 +113,13 @@ impl RawConfig {
         // A key of families with learned positions; these have max_position_embeddings.
         self.leave_out("n_positions");
         let num_attention_heads = self.heads(defaults)?;
+        let num_hidden_layers = self.of_shape("num_hidden_layers", defaults.num_hidden_layers)?;
         let (epsilon, norm_epsilon) = defaults.norm_epsilon;
         Ok(NetworkConfig {
             vocab_size: self.of_shape("vocab_size", defaults.vocab_size)?,
             hidden_size: self.of_shape("hidden_size", defaults.hidden_size)?,
             intermediate_size: self.of_shape("intermediate_size", defaults.intermediate_size)?,
-            num_hidden_layers: self.of_shape("num_hidden_layers", defaults.num_hidden_layers)?,
+            num_hidden_layers,
             num_attention_heads,
             num_key_value_heads: self
                 .or_follows("num_key_value_heads", defaults.num_key_value_heads)?
@@ -125,12 +129,13 @@ impl RawConfig {
             norm_epsilon: self.keys.or(epsilon, norm_epsilon)?,
             layer_norms: LayerNorms::Before,
             qk_norm: None,
-            feed_forward: FeedForwardKind::Gated,
+            feed_forward: vec![FeedForwardKind::Gated; num_hidden_layers],
             biases: Biases::default(),
             fused: false,
             multipliers: Multipliers::default(),
             tie_word_embeddings: self.keys.or("tie_word_embeddings", defaults.tie_word_embeddings)?,
             rope: rope::rope(self, defaults, rotated)?,
+            is_inside: false,
             default_end_of_sequence: defaults.eos_token_id.filter(|_| !self.keys.has("eos_token_id")),
             notes: Vec::new(),
             assumed: Vec::new(),
@@ -187,6 +192,24 @@ impl RawConfig {
     /// [`crate::error::ErrorKind::Model`], naming the field.
     pub(crate) fn partial_rotary_factor(&self) -> Result<Option<f64>> {
         rope::partial_rotary_factor(self)
+    }
+
+    /// Says which other keys of the scaling the family knows, before [`RawConfig::plain`] reads it.
+    pub(crate) fn knows_in_rope(&self, keys: &'static [&'static str]) {
+        self.rope_keys.set(keys);
+    }
+
+    /// See [`RawConfig::knows_in_rope`].
+    pub(super) fn rope_keys(&self) -> &'static [&'static str] {
+        self.rope_keys.get()
+    }
+
+    /// `beta` of the temperature of queries by their position, with which the model was trained.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`], naming the field.
+    pub(crate) fn temperature(&self) -> Result<f64> {
+        rope::temperature(self)
     }
 
     /// Refuses another activation.

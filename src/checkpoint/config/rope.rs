@@ -38,6 +38,7 @@ pub(super) fn rope(raw: &RawConfig, defaults: &Defaults, rotated: usize) -> Resu
         trained_length,
         scaling: None,
         own_window: None,
+        own_temperature: 0.0,
         layers: raw.of_shape("num_hidden_layers", defaults.num_hidden_layers)?,
         others: Vec::new(),
         unrotated: None,
@@ -70,6 +71,21 @@ pub(super) fn partial_rotary_factor(raw: &RawConfig) -> Result<Option<f64>> {
     let parameters = parameters(raw)?;
     let key = "partial_rotary_factor";
     Ok(raw.first_of((&parameters.name(key), parameters.optional(key)?), (key, raw.keys.optional(key)?)))
+}
+
+/// `beta` of the temperature of queries by their position, `llama_4_scaling_beta`, which must be there with
+/// the length that it counts in.
+///
+/// # Errors
+/// [`ErrorKind::Model`], naming the field.
+pub(super) fn temperature(raw: &RawConfig) -> Result<f64> {
+    let parameters = parameters(raw)?;
+    if raw.keys.given::<usize>(ORIGINAL)?.is_none() {
+        parameters.needed::<usize>(ORIGINAL)?;
+    }
+    let key = "llama_4_scaling_beta";
+    let beta: f64 = parameters.needed(key)?;
+    if beta >= 0.0 { Ok(beta) } else { Err(field_error(&parameters.name(key), "is below 0")) }
 }
 
 /// `rope_scaling` if it says something, otherwise `rope_parameters`, otherwise nothing. If both do, a note
@@ -228,7 +244,8 @@ impl Kind {
         let others: Vec<String> = parameters
             .iter()
             .filter_map(|(key, value)| {
-                let known = OF_ALL.contains(&key.as_str()) || self.keys.contains(&key.as_str());
+                let known =
+                    [OF_ALL, self.keys, raw.rope_keys()].iter().any(|keys| keys.contains(&key.as_str()));
                 (!known && !value.is_null()).then(|| key.clone())
             })
             .collect();

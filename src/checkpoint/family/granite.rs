@@ -7,6 +7,7 @@ use crate::error::Result;
 pub(super) const ENTRY: Family = Family {
     model_types: &["granite"],
     gguf: Some(GgufForm { architecture: "granite", interleaved: true }),
+    lifts: &[],
     read,
 };
 

@@ -8,6 +8,7 @@ use crate::error::Result;
 pub(super) const ENTRY: Family = Family {
     model_types: &["llama"],
     gguf: Some(GgufForm { architecture: "llama", interleaved: true }),
+    lifts: &[],
     read,
 };
 

@@ -7,7 +7,9 @@
 mod granite;
 mod iquestcoder;
 mod llama;
+mod ministral3;
 mod mistral;
+mod multimodal;
 mod olmo2;
 mod phi3;
 mod qwen2;
@@ -30,6 +32,8 @@ pub(super) struct Family {
     pub(super) model_types: &'static [&'static str],
     /// How llama.cpp stores it; none if it does not, or not with these parts.
     pub(super) gguf: Option<GgufForm>,
+    /// Fields of [`MISSING`] that mean something to it.
+    pub(super) lifts: &'static [&'static str],
     /// Makes the network of a config.
     pub(super) read: fn(&RawConfig) -> Result<NetworkConfig>,
 }
@@ -47,6 +51,7 @@ const FAMILIES: &[Family] = &[
     llama::ENTRY,
     iquestcoder::ENTRY,
     mistral::ENTRY,
+    ministral3::ENTRY,
     qwen2::ENTRY,
     qwen3::ENTRY,
     granite::ENTRY,
@@ -91,7 +96,7 @@ pub(super) fn of(raw: &Value) -> Result<&'static Family> {
         return Err(field_error("model_type", "is missing").fix(one_of()));
     };
     let known = FAMILIES.iter().find(|family| family.model_types.iter().any(|name| model_type == name));
-    let missing = missing(raw, known.is_some());
+    let missing = missing(raw, known);
     match (known, &missing[..]) {
         (Some(family), []) => Ok(family),
         (None, []) => Err(unsupported("model_type", model_type, &one_of())),
@@ -122,9 +127,11 @@ fn one_of() -> String {
 }
 
 /// What a config asks for that is not supported, such as `num_experts (a mixture of experts)`.
-fn missing(raw: &Value, known: bool) -> Vec<String> {
+fn missing(raw: &Value, known: Option<&Family>) -> Vec<String> {
     let mut found: Vec<(&str, &str)> = Vec::new();
-    for &(field, what) in MISSING.iter().chain((!known).then_some(&LEARNED_POSITIONS)) {
+    let lifted = known.map_or(&[][..], |family| family.lifts);
+    let asked = MISSING.iter().filter(|(field, _)| !lifted.contains(field));
+    for &(field, what) in asked.chain(known.is_none().then_some(&LEARNED_POSITIONS)) {
         if raw.get(field).is_some_and(says_something) && found.iter().all(|(_, other)| *other != what) {
             found.push((field, what));
         }
@@ -157,6 +164,20 @@ impl NetworkConfig {
     /// # Errors
     /// As [`NetworkConfig::read`], naming the field.
     pub fn from_json(raw: Value) -> Result<NetworkConfig> {
+        match multimodal::text_model(&raw) {
+            None => NetworkConfig::of_text_model(raw),
+            Some(text) => {
+                let what = text.what();
+                let read = text.config().and_then(NetworkConfig::of_text_model);
+                let mut config = read.map_err(|e| e.at("text_config"))?;
+                config.notes.insert(0, what);
+                config.is_inside = true;
+                Ok(config)
+            }
+        }
+    }
+
+    fn of_text_model(raw: Value) -> Result<NetworkConfig> {
         // The family first: the config of another one lacks these fields, and naming one of them would hide
         // the reason.
         let family = of(&raw)?;

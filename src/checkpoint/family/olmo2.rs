@@ -7,7 +7,7 @@ use crate::checkpoint::config::{
 };
 use crate::error::Result;
 
-pub(super) const ENTRY: Family = Family { model_types: &["olmo2"], gguf: None, read };
+pub(super) const ENTRY: Family = Family { model_types: &["olmo2"], gguf: None, lifts: &[], read };
 
 /// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {

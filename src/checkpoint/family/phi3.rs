@@ -7,6 +7,7 @@ use crate::error::Result;
 pub(super) const ENTRY: Family = Family {
     model_types: &["phi3"],
     gguf: Some(GgufForm { architecture: "phi3", interleaved: false }),
+    lifts: &[],
     read,
 };
 

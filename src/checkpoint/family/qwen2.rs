@@ -9,6 +9,7 @@ use crate::error::Result;
 pub(super) const ENTRY: Family = Family {
     model_types: &["qwen2"],
     gguf: Some(GgufForm { architecture: "qwen2", interleaved: false }),
+    lifts: &[],
     read,
 };
 

@@ -8,6 +8,7 @@ use crate::error::Result;
 pub(super) const ENTRY: Family = Family {
     model_types: &["qwen3"],
     gguf: Some(GgufForm { architecture: "qwen3", interleaved: false }),
+    lifts: &[],
     read,
 };
 

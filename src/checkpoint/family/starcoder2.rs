@@ -10,6 +10,7 @@ use crate::error::Result;
 pub(super) const ENTRY: Family = Family {
     model_types: &["starcoder2"],
     gguf: Some(GgufForm { architecture: "starcoder2", interleaved: false }),
+    lifts: &[],
     read,
 };
 
@@ -36,7 +37,7 @@ fn read(raw: &RawConfig) -> Result<NetworkConfig> {
     let bias = raw.keys.or("use_bias", true)?;
     config.biases = Biases { qkv: bias, output: bias, feed_forward: bias };
     config.norm = NormKind::Layer;
-    config.feed_forward = FeedForwardKind::Plain;
+    config.feed_forward.fill(FeedForwardKind::Plain);
     config.rope.own_window =
         raw.window_in_all_layers(config.num_hidden_layers, raw.keys.optional("sliding_window")?)?;
     Ok(config)

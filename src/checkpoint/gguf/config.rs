@@ -146,10 +146,32 @@ impl Gguf {
                 config["partial_rotary_factor"] = turning.into();
                 return Ok(config);
             }
+            "mistral3" => self.add_temperature(&mut config)?,
             _ => (),
         }
         self.refuse_sliding_window()?;
         Ok(config)
+    }
+
+    /// The temperature of queries by their position. Without it the text model is Mistral.
+    fn add_temperature(&self, config: &mut Value) -> Result<()> {
+        let Some(beta) = self.decimal("attention.temperature_scale")?.filter(|&beta| beta != 0.0) else {
+            config["model_type"] = "mistral".into();
+            config["sliding_window"] = Value::Null;
+            return Ok(());
+        };
+        let original = config["original_max_position_embeddings"].as_u64();
+        match self.optional_count("attention.temperature_length")? {
+            Some(length) if Some(length as u64) != original => {
+                let what = format!("a temperature in steps of {length} tokens is not supported");
+                let key = self.key("attention.temperature_length")?;
+                Err(unsupported(&key, what, "use the model's Hugging Face directory"))
+            }
+            _ => {
+                config["rope_scaling"]["llama_4_scaling_beta"] = beta.into();
+                Ok(())
+            }
+        }
     }
 
     /// Dimensions of a head; llama.cpp's default if the file does not say.
@@ -279,6 +301,11 @@ impl Gguf {
                 "attn_factor" if scaling.contains_key("short_factor") => "attention_factor",
                 "yarn_beta_fast" => "beta_fast",
                 "yarn_beta_slow" => "beta_slow",
+                // llama.cpp takes mscale for 1.
+                "yarn_log_multiplier" if self.architecture()? == "mistral3" => {
+                    scaling.insert("mscale".into(), 1.0.into());
+                    "mscale_all_dim"
+                }
                 _ => return Err(unsupported(key, format!("{key} is not supported"), "use another model")),
             };
             scaling.insert(name.into(), self.number(key)?.into());

@@ -41,21 +41,23 @@ pub(in crate::model) struct Plain {
 }
 
 impl FeedForward {
-    /// The part with that name.
+    /// The part of a layer, given by its name and number.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Model`], naming the tensor that is missing or has another shape.
     pub(in crate::model) fn load(
-        path: &str,
+        layer: &str,
+        number: usize,
         config: &NetworkConfig,
         weights: &mut Weights,
         device: &Device,
     ) -> Result<FeedForward> {
+        let path = format!("{layer}.mlp");
         let (hidden, inner, bias) =
             (config.hidden_size, config.intermediate_size, config.biases.feed_forward);
         let mut linear =
             |name: &str, shape| Linear::load(&format!("{path}.{name}"), shape, bias, weights, device);
-        Ok(match config.feed_forward {
+        Ok(match &config.feed_forward[number] {
             FeedForwardKind::Plain => FeedForward::Plain(Plain {
                 c_fc: linear("c_fc", [inner, hidden])?,
                 c_proj: linear("c_proj", [hidden, inner])?,
