@@ -16,7 +16,7 @@ mod source;
 mod tied;
 
 pub use config::{AttentionConfig, NetworkConfig};
-pub(crate) use config::{FeedForwardKind, LayerNorms, NormKind, QkNorm};
+pub(crate) use config::{FeedForwardKind, GateActivation, LayerNorms, NormKind, QkNorm};
 pub(crate) use source::TensorSource;
 pub(crate) use tied::{EMBEDDING, HEAD, PARTS};
 

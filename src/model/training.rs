@@ -21,7 +21,7 @@ impl Network {
         targets: Tensor<1, Int>,
         rotary: &RotaryTables,
     ) -> Tensor<1> {
-        let mut hidden = self.forward_with(inputs, &mut |_, rows| attend_each(rotary, rows));
+        let mut hidden = self.forward_with(inputs, &mut |_, rows, _| attend_each(rotary, rows));
         if let Some(predicted) = predicted {
             hidden = hidden.select(0, predicted);
         }

@@ -81,8 +81,18 @@ impl TensorSource for Nothing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TensorRows {
     rows: usize,
-    /// For heads that are rotated in part: their dimensions, and how many of them turn.
-    heads: Option<[usize; 2]>,
+    /// For heads whose dimensions are put in another order.
+    heads: Option<Turning>,
+}
+
+/// Which dimensions of a head turn, and with which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Turning {
+    head_dim: usize,
+    /// The first so many turn.
+    rotated: usize,
+    /// Dimension `2p` with `2p + 1`, instead of `p` with `p + rotated / 2`.
+    neighbours: bool,
 }
 
 impl TensorRows {
@@ -91,19 +101,21 @@ impl TensorRows {
         TensorRows { rows, heads: None }
     }
 
-    /// Rows of heads of `head_dim` dimensions, of which the first `rotated` turn, dimension `p` with `p +
-    /// rotated / 2`. They are put in the order in which heads turn here, `p` with `p + head_dim / 2`, with
-    /// the dimensions that do not turn after each half: queries and keys in the same order have the same
+    /// Rows of heads of `head_dim` dimensions, of which the first `rotated` turn: dimension `p` with `p +
+    /// rotated / 2`, or neighbours. They are put in the order in which heads turn here, `p` with `p + head_dim /
+    /// 2`, with the dimensions that do not turn after each half: queries and keys in the same order have the same
     /// products.
-    pub fn heads(rows: usize, head_dim: usize, rotated: usize) -> TensorRows {
-        TensorRows { rows, heads: (rotated < head_dim).then_some([head_dim, rotated]) }
+    pub fn heads(rows: usize, head_dim: usize, rotated: usize, neighbours: bool) -> TensorRows {
+        let turning = Turning { head_dim, rotated, neighbours };
+        TensorRows { rows, heads: (rotated < head_dim || neighbours).then_some(turning) }
     }
 
     /// Which row of the piece each row becomes, if they are put in another order.
     fn order(&self) -> Option<Vec<usize>> {
-        let [dim, rotated] = self.heads?;
+        let Turning { head_dim: dim, rotated, neighbours } = self.heads?;
         let (half, turning) = (dim / 2, rotated / 2);
         let source_row = |n: usize| match (n / half, n % half) {
+            (upper, p) if p < turning && neighbours => 2 * p + upper,
             (upper, p) if p < turning => upper * turning + p,
             (upper, p) => rotated + upper * (half - turning) + p - turning,
         };
@@ -230,6 +242,18 @@ impl Weights {
         Ok(pieces.map(|piece| parameter(&piece, [piece.shape[0]], device)).collect())
     }
 
+    /// Takes the numbers of that name.
+    ///
+    /// # Errors
+    /// As [`Weights::take_matrix`].
+    pub(super) fn take_numbers(&mut self, name: &str, length: usize) -> Result<Vec<f32>> {
+        let name = self.find(name, &[length])?;
+        if self.hold == WeightStorage::Headers {
+            return Ok(vec![0.0; length]);
+        }
+        Ok(self.source.tensor(&name)?.values())
+    }
+
     /// The source's name for a tensor that is there, has this shape, and has not been taken yet.
     fn find(&mut self, name: &str, shape: &[usize]) -> Result<String> {
         if let Some(asked) = &mut self.asked {
@@ -315,9 +339,13 @@ mod tests {
 
     #[test]
     fn dimensions_that_turn_come_first_in_each_half() {
-        assert_eq!(TensorRows::heads(16, 8, 8).order(), None);
-        let order = TensorRows::heads(16, 8, 4).order().unwrap();
+        assert_eq!(TensorRows::heads(16, 8, 8, false).order(), None);
+        let order = TensorRows::heads(16, 8, 4, false).order().unwrap();
         assert_eq!(order, [0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15]);
+        let order = TensorRows::heads(8, 8, 8, true).order().unwrap();
+        assert_eq!(order, [0, 2, 4, 6, 1, 3, 5, 7]);
+        let order = TensorRows::heads(8, 8, 4, true).order().unwrap();
+        assert_eq!(order, [0, 2, 4, 5, 1, 3, 6, 7]);
     }
 
     #[test]

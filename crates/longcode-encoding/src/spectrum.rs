@@ -117,6 +117,21 @@ impl ModelRope {
         }
     }
 
+    /// Gives the sliding layers another rope. If all layers slide it becomes the first.
+    pub fn set_rope_of_sliding(&mut self, sliding: &[bool], rope: ModelRope) {
+        if !sliding.contains(&true) {
+            return;
+        }
+        if !sliding.contains(&false) {
+            (self.base, self.scaling) = (rope.base, rope.scaling);
+            return;
+        }
+        let (base, scaling) = (rope.base, rope.scaling);
+        if base != self.base || scaling.is_some() || self.scaling.is_some() {
+            self.others.push(OtherRope { base, scaling, layers: sliding.into() });
+        }
+    }
+
     /// Which rope a layer turns by: 0 is this one, and the others follow; none if it does not turn.
     pub fn rope_of(&self, layer: usize) -> Option<usize> {
         if self.unrotated.as_ref().is_some_and(|unrotated| unrotated[layer]) {

@@ -13,10 +13,11 @@ mod tests;
 
 pub(super) use json::Unique;
 
-pub(super) use defaults::{Defaults, GELU_TANH, Missing, SILU};
+pub(super) use defaults::{Defaults, GELU_TANH, Missing, NO_ACTIVATION, SILU};
 pub(super) use keys::says_something;
 pub use parameters::Parameters;
 pub(super) use raw::RawConfig;
+pub(super) use rope::SlidingRope;
 
 use crate::encoding::ModelRope;
 use crate::error::{Error, ErrorKind, Result};
@@ -48,12 +49,16 @@ pub struct NetworkConfig {
     pub qk_norm: Option<QkNorm>,
     /// The feed-forward part of each layer.
     pub feed_forward: Vec<FeedForwardKind>,
+    /// The activation of gates.
+    pub gate: GateActivation,
     /// Which linear maps have biases.
     pub biases: Biases,
-    /// Whether query, key and value maps are one tensor, and gate and up another.
-    pub fused: bool,
+    /// Which linear maps are one tensor.
+    pub fused: Fused,
     /// Factors on the data flow.
     pub multipliers: Multipliers,
+    /// `c`: each output logit `x` becomes `c tanh(x / c)`.
+    pub logit_cap: Option<f64>,
     /// Whether the output head is the embedding.
     pub tie_word_embeddings: bool,
     /// Rotary geometry; its `trained_length` is the pretraining length, its `head_dim` the part of a head
@@ -76,12 +81,24 @@ pub struct AttentionConfig {
     pub head_dim: usize,
     /// Factor on every logit.
     pub scale: f64,
+    /// `c`: each logit `x` becomes `c tanh(x / c)`.
+    pub cap: Option<f64>,
+    /// Whether each query head has a sink: a logit in the softmax without a value.
+    pub sinks: bool,
+    /// Whether dimension `2p` turns with `2p + 1` in the files; here `p` turns with `p + h`.
+    pub neighbours: bool,
 }
 
 impl AttentionConfig {
     /// With the usual scale, `1 / sqrt(head_dim)`.
     pub fn plain(head_dim: usize) -> AttentionConfig {
-        AttentionConfig { head_dim, scale: (head_dim as f64).sqrt().recip() }
+        AttentionConfig {
+            head_dim,
+            scale: (head_dim as f64).sqrt().recip(),
+            cap: None,
+            sinks: false,
+            neighbours: false,
+        }
     }
 }
 
@@ -90,8 +107,12 @@ impl AttentionConfig {
 pub enum NormKind {
     /// Divides by the root mean square (Zhang and Sennrich 2019).
     RootMeanSquare,
+    /// The same, with weights that are stored less 1 (Gemma).
+    ZeroCentred,
     /// Subtracts the mean, divides by the standard deviation, adds a bias (Ba et al. 2016).
     Layer,
+    /// The same without a bias (Cohere).
+    LayerWithoutBias,
 }
 
 /// Where the norms are in a layer.
@@ -101,6 +122,10 @@ pub enum LayerNorms {
     Before,
     /// After each, before its result is added to the rows.
     After,
+    /// Before and after each; the names of those after attention, before the feed-forward part and after it.
+    Around([&'static str; 3]),
+    /// One, which both parts read side by side.
+    Beside,
 }
 
 /// Norms of queries and keys.
@@ -112,10 +137,19 @@ pub enum QkNorm {
     Row,
 }
 
+/// The activation of a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateActivation {
+    /// `x / (1 + exp(-x))`.
+    Silu,
+    /// GELU by its tanh approximation.
+    GeluTanh,
+}
+
 /// A feed-forward part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FeedForwardKind {
-    /// With a gate and SiLU.
+    /// With a gate.
     Gated,
     /// Without a gate, with GELU by its tanh approximation.
     Plain,
@@ -130,6 +164,15 @@ pub struct Biases {
     pub output: bool,
     /// The feed-forward part's.
     pub feed_forward: bool,
+}
+
+/// Which linear maps are one tensor.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fused {
+    /// Query, key and value.
+    pub qkv: bool,
+    /// Gate and up.
+    pub gate_up: bool,
 }
 
 /// Factors on the data flow; 1 for most families.
@@ -172,11 +215,19 @@ impl NetworkConfig {
     pub fn check_trainable(&self, length: usize) -> Result<()> {
         let slides = self.rope.own_window.as_ref().is_some_and(|own| own.window < length);
         let what = match self {
-            _ if self.fused => "fused projections (qkv_proj, gate_up_proj)",
+            _ if self.fused != Fused::default() => "fused projections (qkv_proj, gate_up_proj)",
             _ if self.rope.head_dim < self.attention.head_dim => {
                 "heads that turn in part (partial_rotary_factor)"
             }
             _ if self.rope.unrotated.is_some() => "layers that do not turn (no_rope_layers)",
+            _ if !self.rope.others.is_empty() => "layers with ropes of their own (rope_parameters)",
+            _ if self.attention.neighbours => "neighbouring dimensions that turn together",
+            _ if self.attention.sinks => "sinks in the softmax",
+            _ if self.attention.cap.or(self.logit_cap).is_some() => "soft caps on logits",
+            _ if self.norm == NormKind::ZeroCentred => "norms whose weights are stored less 1",
+            _ if !matches!(self.layer_norms, LayerNorms::Before | LayerNorms::After) => {
+                "norms around the parts of a layer, or parts side by side"
+            }
             _ if slides => "a sliding window that is shorter than the samples (sliding_window)",
             _ => return Ok(()),
         };
@@ -224,8 +275,13 @@ impl NetworkConfig {
             ("logits_scaling", logits),
             ("attention_multiplier", self.attention.scale),
         ];
-        match factors.iter().find(|(_, factor)| !(factor.is_finite() && *factor != 0.0)) {
-            Some((field, _)) => Err(field_error(field, "is 0 or no finite number")),
+        if let Some((field, _)) = factors.iter().find(|(_, factor)| !(factor.is_finite() && *factor != 0.0)) {
+            return Err(field_error(field, "is 0 or no finite number"));
+        }
+        let caps =
+            [("attn_logit_softcapping", self.attention.cap), ("final_logit_softcapping", self.logit_cap)];
+        match caps.iter().find(|(_, cap)| cap.is_some_and(|cap| !(cap.is_finite() && cap > 0.0))) {
+            Some((field, _)) => Err(field_error(field, "is not a finite number above 0")),
             None => Ok(()),
         }
     }

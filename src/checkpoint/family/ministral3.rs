@@ -7,7 +7,7 @@ use crate::error::Result;
 
 pub(super) const ENTRY: Family = Family {
     model_types: &["ministral3"],
-    gguf: Some(GgufForm { architecture: "mistral3", interleaved: true }),
+    gguf: Some(GgufForm { interleaved: true, ..GgufForm::plain("mistral3") }),
     lifts: &[],
     read,
 };

@@ -4,13 +4,20 @@
 //! The exact meaning of a family is its modelling file in transformers; `scripts/compare_transformers.py`
 //! compares with that.
 
+mod cohere2;
+mod ernie4_5;
+mod gemma2;
+mod gemma3;
+mod glm4;
 mod granite;
+mod granite_swa;
 mod iquestcoder;
 mod llama;
 mod ministral3;
 mod mistral;
 mod multimodal;
 mod olmo2;
+mod olmo3;
 mod phi3;
 mod qwen2;
 mod qwen3;
@@ -44,6 +51,15 @@ pub(super) struct GgufForm {
     pub(super) architecture: &'static str,
     /// Whether it turns neighbouring dimensions, and stores the rows of queries and keys in that order.
     pub(super) interleaved: bool,
+    /// Parts of a layer that it calls otherwise than most.
+    pub(super) parts: &'static [(&'static str, &'static str)],
+}
+
+impl GgufForm {
+    /// Rows as in Hugging Face, and the usual names.
+    const fn plain(architecture: &'static str) -> GgufForm {
+        GgufForm { architecture, interleaved: false, parts: &[] }
+    }
 }
 
 /// Every family.
@@ -60,6 +76,13 @@ const FAMILIES: &[Family] = &[
     starcoder2::ENTRY,
     olmo2::ENTRY,
     seed_oss::ENTRY,
+    olmo3::ENTRY,
+    gemma2::ENTRY,
+    gemma3::ENTRY,
+    cohere2::ENTRY,
+    glm4::ENTRY,
+    ernie4_5::ENTRY,
+    granite_swa::ENTRY,
 ];
 
 /// Fields of config.json that mean something no family here has, with words for it.

@@ -6,7 +6,7 @@ use crate::error::Result;
 
 pub(super) const ENTRY: Family = Family {
     model_types: &["smollm3"],
-    gguf: Some(GgufForm { architecture: "smollm3", interleaved: true }),
+    gguf: Some(GgufForm { interleaved: true, ..GgufForm::plain("smollm3") }),
     lifts: &[],
     read,
 };

@@ -7,12 +7,8 @@ use crate::checkpoint::config::{
 };
 use crate::error::Result;
 
-pub(super) const ENTRY: Family = Family {
-    model_types: &["starcoder2"],
-    gguf: Some(GgufForm { architecture: "starcoder2", interleaved: false }),
-    lifts: &[],
-    read,
-};
+pub(super) const ENTRY: Family =
+    Family { model_types: &["starcoder2"], gguf: Some(GgufForm::plain("starcoder2")), lifts: &[], read };
 
 /// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{Gguf, key_error, needed};
-use crate::checkpoint::NetworkConfig;
 use crate::checkpoint::family::{self, Family, GgufForm};
+use crate::checkpoint::{NetworkConfig, NormKind};
 use crate::encoding::{ModelRope, Spectrum, SpectrumRule};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
@@ -36,6 +36,10 @@ impl Gguf {
     pub(super) fn network_config(&self) -> Result<NetworkConfig> {
         let read = || {
             let mut config = NetworkConfig::from_json(self.config_json()?)?;
+            // llama.cpp stores the weights of such norms as they are used.
+            if config.norm == NormKind::ZeroCentred {
+                config.norm = NormKind::RootMeanSquare;
+            }
             if let Some(rule) = self.rope_factors(&config.rope)? {
                 config.rope.scaling = Some(Arc::new(rule));
             }
@@ -71,7 +75,7 @@ impl Gguf {
     }
 
     /// A count, within what any model has.
-    fn optional_count(&self, name: &str) -> Result<Option<usize>> {
+    pub(super) fn optional_count(&self, name: &str) -> Result<Option<usize>> {
         let key = self.key(name)?;
         let most = match name {
             "block_count" => limits::LAYERS,
@@ -119,6 +123,10 @@ impl Gguf {
                 config["norm_epsilon"] = self.epsilon("attention.layer_norm_epsilon")?.into();
                 config["use_bias"] = bias.into();
             }
+            "cohere2" => {
+                config["layer_norm_eps"] = self.epsilon("attention.layer_norm_epsilon")?.into();
+                config["attention_bias"] = bias.into();
+            }
             architecture => {
                 config["rms_norm_eps"] = self.epsilon("attention.layer_norm_rms_epsilon")?.into();
                 // For Qwen2 it is up to the family.
@@ -147,6 +155,12 @@ impl Gguf {
                 return Ok(config);
             }
             "mistral3" => self.add_temperature(&mut config)?,
+            "glm4" => config["partial_rotary_factor"] = turning.into(),
+            "ernie4_5" => config["use_bias"] = bias.into(),
+            "gemma2" | "gemma3" | "olmo2" | "cohere2" => {
+                self.add_windows(&mut config)?;
+                return Ok(config);
+            }
             _ => (),
         }
         self.refuse_sliding_window()?;
@@ -213,6 +227,9 @@ impl Gguf {
             ("attention.max_alibi_bias", "biases in place of rotations"),
         ] {
             let key = self.key(name)?;
+            if name.ends_with("softcapping") && self.architecture()? == "gemma2" {
+                continue;
+            }
             if self.number(&key)?.is_some_and(|number| number != 0.0) {
                 return Err(unsupported(&key, format!("{what} are not supported"), "use another model"));
             }
@@ -241,7 +258,7 @@ impl Gguf {
     }
 
     /// A number, which the file stores as f32, as the decimal number that was meant.
-    fn decimal(&self, name: &str) -> Result<Option<f64>> {
+    pub(super) fn decimal(&self, name: &str) -> Result<Option<f64>> {
         let number = self.number(&self.key(name)?)?;
         Ok(number.map(|number| (number as f32).to_string().parse().unwrap_or(number)))
     }
@@ -250,7 +267,7 @@ impl Gguf {
     /// heads whose values are not as wide as their keys.
     fn turning(&self, config: &Value) -> Result<f64> {
         let head_dim = config["head_dim"].as_u64().unwrap_or(0) as usize;
-        let turns_in_part = self.architecture()? == "phi3";
+        let turns_in_part = ["phi3", "glm4"].contains(&self.architecture()?);
         for (name, may_be_less) in
             [("rope.dimension_count", turns_in_part), ("attention.value_length", false)]
         {
@@ -298,7 +315,9 @@ impl Gguf {
                 // next to it.
                 "finetuned" | "original_context_length" => continue,
                 "factor" => "factor",
-                "attn_factor" if scaling.contains_key("short_factor") => "attention_factor",
+                "attn_factor" if scaling.contains_key("short_factor") || self.architecture()? == "olmo2" => {
+                    "attention_factor"
+                }
                 "yarn_beta_fast" => "beta_fast",
                 "yarn_beta_slow" => "beta_slow",
                 // llama.cpp takes mscale for 1.

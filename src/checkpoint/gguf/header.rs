@@ -293,6 +293,17 @@ impl Array {
         (self.element == TEXT).then(|| (0..self.len).map_while(|_| reader.text().ok()).collect())
     }
 
+    /// The booleans of an array, from the file it was read in; none if it holds something else.
+    pub fn flags(&self, file: &[u8]) -> Option<Vec<bool>> {
+        let mut reader = Reader { file: &file[..self.bytes.end], at: self.bytes.start };
+        (0..self.len)
+            .map(|_| match reader.value(self.element) {
+                Ok(MetadataValue::Flag(flag)) => Some(flag),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// The numbers of an array, from the file it was read in; none if it holds something else.
     pub fn numbers(&self, file: &[u8]) -> Option<Vec<f64>> {
         let mut reader = Reader { file: &file[..self.bytes.end], at: self.bytes.start };

@@ -11,6 +11,7 @@ pub mod header;
 mod pre_tokenizer;
 pub mod tensors;
 mod tokenizer;
+mod windows;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

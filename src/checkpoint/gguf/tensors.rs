@@ -33,14 +33,18 @@ const LAYER_PARTS: &[(&str, &str)] = &[
     ("mlp.c_proj", "ffn_down"),
 ];
 
-/// `blk.3.attn_q.weight` for `model.layers.3.self_attn.q_proj.weight`.
-fn gguf_name(name: &str) -> Option<String> {
+/// `blk.3.attn_q.weight` for `model.layers.3.self_attn.q_proj.weight`; `own` are parts that the family calls
+/// otherwise.
+fn gguf_name(name: &str, own: &[(&str, &'static str)]) -> Option<String> {
     let (part, suffix) = name.rsplit_once('.')?;
     let translated = |parts: &[(&str, &'static str)], part: &str| {
         parts.iter().find(|(theirs, _)| *theirs == part).map(|(_, ours)| *ours)
     };
     match part.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.')) {
-        Some((layer, part)) => Some(format!("blk.{layer}.{}.{suffix}", translated(LAYER_PARTS, part)?)),
+        Some((layer, part)) => {
+            let part = translated(own, part).or_else(|| translated(LAYER_PARTS, part))?;
+            Some(format!("blk.{layer}.{part}.{suffix}"))
+        }
         None => Some(format!("{}.{suffix}", translated(PARTS, part)?)),
     }
 }
@@ -51,7 +55,8 @@ impl TensorSource for Gguf {
     }
 
     fn own_name(&self, name: &str) -> String {
-        gguf_name(name).unwrap_or_else(|| name.to_string())
+        let own = self.family().map_or(&[][..], |(_, form)| form.parts);
+        gguf_name(name, own).unwrap_or_else(|| name.to_string())
     }
 
     fn shape(&self, own_name: &str) -> Result<(Vec<usize>, &Path)> {

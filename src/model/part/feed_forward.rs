@@ -6,7 +6,7 @@ use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
 use super::Linear;
-use crate::checkpoint::{FeedForwardKind, NetworkConfig};
+use crate::checkpoint::{FeedForwardKind, GateActivation, NetworkConfig};
 use crate::error::Result;
 use crate::kernels::{DifferentiableKernels, InferenceKernels, is_cpu, is_cpu_without_gradients};
 use crate::model::MAX_ELEMENTS;
@@ -25,12 +25,14 @@ pub(in crate::model) enum FeedForward {
     Plain(Plain),
 }
 
-/// `down(silu(gate(x)) * up(x))` (Shazeer 2020).
+/// `down(a(gate(x)) * up(x))` with an activation `a` (Shazeer 2020).
 #[derive(Module, Debug)]
 pub(in crate::model) struct Gated {
     gate_proj: Linear,
     up_proj: Linear,
     down_proj: Linear,
+    #[module(skip)]
+    activation: GateActivation,
 }
 
 /// `c_proj(gelu(c_fc(x)))`, gelu by its tanh approximation.
@@ -62,18 +64,19 @@ impl FeedForward {
                 c_fc: linear("c_fc", [inner, hidden])?,
                 c_proj: linear("c_proj", [hidden, inner])?,
             }),
-            FeedForwardKind::Gated if config.fused => {
+            FeedForwardKind::Gated if config.fused.gate_up => {
                 let down_proj = linear("down_proj", [hidden, inner])?;
                 let (path, pieces) =
                     (format!("{path}.gate_up_proj"), [TensorRows::rows(inner), TensorRows::rows(inner)]);
                 let both = Linear::load_fused(&path, &pieces, hidden, bias, weights, device)?;
                 let [gate_proj, up_proj] = both.try_into().expect("one map a piece");
-                FeedForward::Gated(Gated { gate_proj, up_proj, down_proj })
+                FeedForward::Gated(Gated { gate_proj, up_proj, down_proj, activation: config.gate })
             }
             FeedForwardKind::Gated => FeedForward::Gated(Gated {
                 gate_proj: linear("gate_proj", [inner, hidden])?,
                 up_proj: linear("up_proj", [inner, hidden])?,
                 down_proj: linear("down_proj", [hidden, inner])?,
+                activation: config.gate,
             }),
         })
     }
@@ -82,8 +85,12 @@ impl FeedForward {
     pub(in crate::model) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let x = Rows::new(x);
         match self {
-            FeedForward::Gated(Gated { gate_proj, up_proj, down_proj }) => {
-                let inner = silu_product(gate_proj.forward(&x), up_proj.forward(&x));
+            FeedForward::Gated(Gated { gate_proj, up_proj, down_proj, activation }) => {
+                let (gate, up) = (gate_proj.forward(&x), up_proj.forward(&x));
+                let inner = match activation {
+                    GateActivation::Silu => silu_product(gate, up),
+                    GateActivation::GeluTanh => gelu(gate) * up,
+                };
                 down_proj.forward(&Rows::new(inner))
             }
             FeedForward::Plain(Plain { c_fc, c_proj }) => c_proj.forward(&Rows::new(gelu(c_fc.forward(&x)))),

@@ -33,10 +33,14 @@ impl Norm {
         weights: &mut Weights,
         device: &Device,
     ) -> Result<Norm> {
-        let weight = weights.take_vector(&format!("{path}.weight"), width, device)?;
+        let mut weight = weights.take_vector(&format!("{path}.weight"), width, device)?;
+        if kind == NormKind::ZeroCentred {
+            weight = Param::from_tensor(weight.val().add_scalar(1.0));
+        }
         let bias = match kind {
-            NormKind::RootMeanSquare => None,
+            NormKind::RootMeanSquare | NormKind::ZeroCentred => None,
             NormKind::Layer => Some(weights.take_vector(&format!("{path}.bias"), width, device)?),
+            NormKind::LayerWithoutBias => Some(Param::from_tensor(Tensor::zeros([width], device))),
         };
         Ok(Norm { weight, bias, epsilon })
     }
