@@ -66,6 +66,13 @@ FAMILIES = {
     "starcoder2": (transformers.Starcoder2Config, transformers.Starcoder2ForCausalLM),
     "olmo2": (transformers.Olmo2Config, transformers.Olmo2ForCausalLM),
     "seed_oss": (transformers.SeedOssConfig, transformers.SeedOssForCausalLM),
+    "olmo3": (transformers.Olmo3Config, transformers.Olmo3ForCausalLM),
+    "gemma2": (transformers.Gemma2Config, transformers.Gemma2ForCausalLM),
+    "gemma3_text": (transformers.Gemma3TextConfig, transformers.Gemma3ForCausalLM),
+    "cohere2": (transformers.Cohere2Config, transformers.Cohere2ForCausalLM),
+    "glm4": (transformers.Glm4Config, transformers.Glm4ForCausalLM),
+    "ernie4_5": (transformers.Ernie4_5Config, transformers.Ernie4_5ForCausalLM),
+    "granite_swa": (transformers.GraniteSWAConfig, transformers.GraniteSWAForCausalLM),
     "ministral3": (transformers.Ministral3Config, transformers.Ministral3ForCausalLM),
     "mistral3": (mistral3_config, transformers.Mistral3ForConditionalGeneration),
 }
@@ -78,6 +85,11 @@ GROUPED = dict(num_key_value_heads=2)
 GRANITE = dict(embedding_multiplier=12.0, attention_multiplier=0.09, residual_multiplier=0.22, logits_scaling=1.7)
 PHI3 = dict(pad_token_id=None, original_max_position_embeddings=TRAINED)
 STARCODER2 = dict(norm_epsilon=1e-4)
+# Steep enough that caps and sinks count.
+GEMMA = dict(head_dim=24, query_pre_attn_scalar=9, pad_token_id=None)
+GEMMA2 = dict(GEMMA, attn_logit_softcapping=3.0, final_logit_softcapping=5.0)
+LOCAL = dict(rope_local_base_freq=300.0)
+SINKS = dict(layer_rope_theta=[500.0, 10000.0, 0.0, 10000.0, 500.0], num_hidden_layers=5)
 # name: (family, dtype, config)
 MODELS = {
     "mha": ("llama", "float32", {}),
@@ -115,6 +127,20 @@ MODELS = {
     "olmo2": ("olmo2", "float32", GROUPED),
     "olmo2-bias-bfloat16": ("olmo2", "bfloat16", dict(attention_bias=True, tie_word_embeddings=True)),
     "seed-oss": ("seed_oss", "float32", dict(head_dim=24, **GROUPED)),
+    "gemma2-tied": ("gemma2", "float32", dict(GEMMA2, tie_word_embeddings=True, **GROUPED)),
+    "gemma3-bias-bfloat16": (
+        "gemma3_text", "bfloat16", dict(GEMMA, attention_bias=True, final_logit_softcapping=4.0, num_key_value_heads=1)
+    ),
+    "cohere2-bias-float16": (
+        "cohere2", "float16", dict(attention_bias=True, tie_word_embeddings=True, logit_scale=0.3, **GROUPED)
+    ),
+    "glm4": ("glm4", "float32", dict(head_dim=24, pad_token_id=None, **GROUPED)),
+    "glm4-no-bias-bfloat16": (
+        "glm4", "bfloat16",
+        dict(head_dim=16, attention_bias=False, partial_rotary_factor=0.75, pad_token_id=None, num_key_value_heads=1),
+    ),
+    "ernie4-5": ("ernie4_5", "float32", dict(head_dim=24, use_bias=True, **GROUPED)),
+    "ernie4-5-tied-float16": ("ernie4_5", "float16", dict(head_dim=16, tie_word_embeddings=True)),
     "mistral-head-dim-float16": ("mistral", "float16", dict(sliding_window=None, head_dim=32, **GROUPED)),
 }
 EXTENDED = dict(max_position_embeddings=4 * TRAINED)
@@ -167,6 +193,8 @@ SCALINGS = {
     "ntk": (None, dict(rope_theta=10000.0 * 8 ** (16 / 14)), "ntk:factor=8"),
     "base": (None, dict(rope_theta=500000.0), "rope:base=500000"),
 }
+# Families whose `rope_parameters` have one for each type of layer.
+ROPE_BY_LAYER_TYPE = ["olmo3", "gemma3_text"]
 WINDOW = 48
 SLIDING_LAYERS = ["sliding_attention", "full_attention", "sliding_attention"]
 # name: (family, config): sliding windows of the model's own
@@ -190,6 +218,36 @@ SLIDING = {
     ),
     "phi3-sliding-partial": ("phi3", dict(PHI3, sliding_window=WINDOW, partial_rotary_factor=0.5, **GROUPED)),
     "starcoder2-sliding": ("starcoder2", dict(STARCODER2, sliding_window=WINDOW, **GROUPED)),
+    "olmo3": ("olmo3", dict(sliding_window=WINDOW, num_hidden_layers=4, pad_token_id=None, **GROUPED)),
+    "olmo3-layer-types-yarn": (
+        "olmo3",
+        dict(
+            sliding_window=WINDOW, layer_types=SLIDING_LAYERS, attention_bias=True, rope_scaling=YARN, pad_token_id=None,
+            **EXTENDED,
+        ),
+    ),
+    "gemma2": ("gemma2", dict(GEMMA2, sliding_window=WINDOW, attention_bias=True, **GROUPED)),
+    "gemma2-no-caps": (
+        "gemma2",
+        dict(GEMMA, attn_logit_softcapping=None, final_logit_softcapping=None, layer_types=SLIDING_LAYERS, sliding_window=WINDOW),
+    ),
+    "gemma3": ("gemma3_text", dict(GEMMA, **LOCAL, sliding_window=WINDOW, sliding_window_pattern=3, **GROUPED)),
+    "gemma3-linear-tied": (
+        "gemma3_text",
+        dict(
+            GEMMA, **LOCAL, sliding_window=WINDOW, layer_types=SLIDING_LAYERS, tie_word_embeddings=True,
+            rope_scaling=dict(rope_type="linear", factor=8.0),
+        ),
+    ),
+    "cohere2": ("cohere2", dict(sliding_window=WINDOW, layer_types=SLIDING_LAYERS, logit_scale=0.5, **GROUPED)),
+    "granite-swa": ("granite_swa", dict(GRANITE, **SINKS, sliding_window=WINDOW, mlp_bias=True, **GROUPED)),
+    "granite-swa-yarn": (
+        "granite_swa",
+        dict(
+            GRANITE, **SINKS, sliding_window=WINDOW, attention_bias=True, tie_word_embeddings=True, rope_scaling=YARN,
+            **EXTENDED,
+        ),
+    ),
     "mistral-sliding-yarn": (
         "mistral", dict(sliding_window=2 * WINDOW, rope_scaling=YARN, **EXTENDED, **GROUPED)
     ),
@@ -263,6 +321,45 @@ FIXTURES = {
         None,
     ),
     "olmo2-float16": ("olmo2", "float16", dict(SMALLEST, tie_word_embeddings=True, **GROUPED), None),
+    "olmo3-yarn-bfloat16": (
+        "olmo3", "bfloat16",
+        dict(
+            SMALLEST, sliding_window=WINDOW, layer_types=SLIDING_LAYERS[:2], rope_scaling=YARN, pad_token_id=None,
+            tie_word_embeddings=True, **EXTENDED,
+        ),
+        None,
+    ),
+    "gemma2-float16": (
+        "gemma2", "float16", dict(GEMMA2 | SMALLEST, head_dim=12, sliding_window=WINDOW, tie_word_embeddings=True, **GROUPED), None
+    ),
+    "gemma3-bfloat16": (
+        "gemma3_text", "bfloat16",
+        dict(
+            GEMMA | SMALLEST | LOCAL, head_dim=12, sliding_window=WINDOW, layer_types=SLIDING_LAYERS[:2],
+            tie_word_embeddings=True, **GROUPED,
+        ),
+        None,
+    ),
+    "cohere2-float16": (
+        "cohere2", "float16",
+        dict(
+            SMALLEST, sliding_window=WINDOW, layer_types=SLIDING_LAYERS[:2], logit_scale=0.5, tie_word_embeddings=True,
+            **GROUPED,
+        ),
+        None,
+    ),
+    "glm4-bfloat16": (
+        "glm4", "bfloat16", dict(SMALLEST, head_dim=12, pad_token_id=None, tie_word_embeddings=True, **GROUPED), None
+    ),
+    "ernie4-5-float16": ("ernie4_5", "float16", dict(SMALLEST, head_dim=12, tie_word_embeddings=True, **GROUPED), None),
+    "granite-swa-bfloat16": (
+        "granite_swa", "bfloat16",
+        dict(
+            SMALLEST, **GRANITE, **GROUPED, sliding_window=WINDOW, num_hidden_layers=3, tie_word_embeddings=True,
+            layer_rope_theta=[500.0, 10000.0, 0.0],
+        ),
+        None,
+    ),
 }  # fmt: skip
 # Of these the losses of shorter sequences are kept too: they do not follow from those of the whole.
 FOLLOWS_LENGTH = dict.fromkeys(
@@ -289,7 +386,12 @@ def randomise(model):
     for name, parameter in model.named_parameters():
         if parameter.dim() == 1 and name.endswith(".weight"):
             parameter.uniform_(0.5, 1.5)
-        elif name.endswith(".bias"):
+            if "Gemma" in type(model).__name__:
+                # These are stored less 1.
+                parameter -= 1
+        elif name.endswith(".sinks"):
+            parameter.normal_(0, 1.5)
+        elif name.endswith("bias"):
             parameter.normal_(0, 0.3)
         elif "embed_tokens" in name or "lm_head" in name:
             parameter.normal_(0, 2.5 * parameter.shape[-1] ** -0.5)
@@ -460,7 +562,7 @@ def check_models(comparison, scratch):
         comparison.losses(name, directory)
         if comparison.precision == "f32":
             comparison.greedy(name, directory)
-        if "rope_parameters" in config:
+        if "rope_parameters" in config or family in ROPE_BY_LAYER_TYPE:
             continue
         old = move_rope_to_old_place(directory, scratch / f"{name}-old", None, "rope_type")
         comparison.losses(f"{name}, old config", old, texts=comparison.texts[:1])

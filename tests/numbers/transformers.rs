@@ -176,6 +176,41 @@ fn olmo2_norms_after_and_of_whole_rows() {
 }
 
 #[test]
+fn olmo3_a_rope_for_each_type_of_layer() {
+    check("olmo3-yarn-bfloat16");
+}
+
+#[test]
+fn gemma2_soft_caps_and_norms_around() {
+    check("gemma2-float16");
+}
+
+#[test]
+fn gemma3_a_base_for_each_type_of_layer() {
+    check("gemma3-bfloat16");
+}
+
+#[test]
+fn cohere2_parts_side_by_side() {
+    check("cohere2-float16");
+}
+
+#[test]
+fn glm4_neighbouring_pairs_of_half_a_head() {
+    check("glm4-bfloat16");
+}
+
+#[test]
+fn ernie_neighbouring_pairs() {
+    check("ernie4-5-float16");
+}
+
+#[test]
+fn granite_sinks_and_a_base_for_each_layer() {
+    check("granite-swa-bfloat16");
+}
+
+#[test]
 fn greedy_tokens_of_every_family() {
     let mut checked = 0;
     for entry in std::fs::read_dir(common::repository("tests/transformers")).unwrap() {
@@ -185,7 +220,7 @@ fn greedy_tokens_of_every_family() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 12);
+    assert_eq!(checked, 19);
 }
 
 /// Longer than a mask can hide: with full attention the same weights give other losses beyond the window.

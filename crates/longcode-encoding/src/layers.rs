@@ -95,6 +95,16 @@ impl Layers {
     }
 }
 
+/// Numbers of layers, in order, as words: `0, 4 to 7, 9`.
+pub fn in_words(layers: &[usize]) -> String {
+    let runs = layers.chunk_by(|a, b| a + 1 == *b).map(|run| match run {
+        [one] => one.to_string(),
+        [one, .., last] => format!("{one} to {last}"),
+        [] => String::new(),
+    });
+    runs.collect::<Vec<_>>().join(", ")
+}
+
 /// What every layer of a model does with some tokens under an encoding.
 #[derive(Debug, Clone)]
 pub struct LayerRotations {

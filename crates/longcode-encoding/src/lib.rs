@@ -65,7 +65,7 @@ mod zones;
 
 pub use context::{Context, Window};
 pub use dynamic_ntk::DynamicNtk;
-pub use layers::{LayerRotations, Layers};
+pub use layers::{LayerRotations, Layers, in_words};
 pub use linear::Linear;
 pub use llama3::Llama3;
 pub use longrope::LongRope;

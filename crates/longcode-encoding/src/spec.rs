@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use super::layers;
 use super::rope::Rope;
 use super::{
     Context, Encoding, EncodingKind, KINDS, LayerRotations, Layers, ModelRope, Positions, Rotations,
@@ -155,7 +156,7 @@ impl EncodingSpec {
             format!(
                 "replaces {} of {all} layers: {}; the others keep their own",
                 replaced.len(),
-                ranges(&replaced)
+                layers::in_words(&replaced)
             )
         })
     }
@@ -210,16 +211,6 @@ impl fmt::Display for EncodingSpec {
         }
         Ok(())
     }
-}
-
-/// Layers as words: `0, 4 to 7, 9`.
-fn ranges(layers: &[usize]) -> String {
-    let runs = layers.chunk_by(|a, b| a + 1 == *b).map(|run| match run {
-        [one] => one.to_string(),
-        [one, .., last] => format!("{one} to {last}"),
-        [] => String::new(),
-    });
-    runs.collect::<Vec<_>>().join(", ")
 }
 
 /// The kind with this name.

@@ -15,6 +15,7 @@ pub(super) use json::Unique;
 
 pub(super) use defaults::{Defaults, GELU_TANH, Missing, NO_ACTIVATION, SILU};
 pub(super) use keys::says_something;
+pub(super) use own_window::other_types;
 pub use parameters::Parameters;
 pub(super) use raw::RawConfig;
 pub(super) use rope::SlidingRope;

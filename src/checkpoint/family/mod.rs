@@ -29,7 +29,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::config::{NetworkConfig, RawConfig, Unique, field_error, says_something, unsupported};
+use super::config::{
+    NetworkConfig, RawConfig, Unique, field_error, other_types, says_something, unsupported,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
 
@@ -161,7 +163,10 @@ fn missing(raw: &Value, known: Option<&Family>) -> Vec<String> {
     }
     let (is_causal, _) = TO_BOTH_SIDES;
     found.extend(raw.get(is_causal).filter(|value| !says_something(value)).map(|_| TO_BOTH_SIDES));
-    found.into_iter().map(|(field, what)| format!("{field} ({what})")).collect()
+    let types =
+        raw.get("layer_types").and_then(|types| serde_json::from_value::<Vec<String>>(types.clone()).ok());
+    let layers = types.and_then(|types| other_types(&types)).map(|layers| format!("layer_types ({layers})"));
+    found.into_iter().map(|(field, what)| format!("{field} ({what})")).chain(layers).collect()
 }
 
 impl NetworkConfig {

@@ -30,7 +30,6 @@ const OTHER_FORMATS: &[(u32, &str)] = &[
     (29, "IQ1_M"),
     (34, "TQ1_0"),
     (35, "TQ2_0"),
-    (39, "MXFP4"),
 ];
 /// Value types by their number in a file; this one is a text.
 const TEXT: u32 = 8;

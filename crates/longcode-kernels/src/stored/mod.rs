@@ -7,7 +7,7 @@ mod fault;
 mod format;
 mod numbers;
 
-pub(crate) use blocks::scale_and_min;
+pub(crate) use blocks::{TWICE_FP4, half_scale, scale_and_min};
 pub use bytes::{Bytes, Mapped};
 pub use format::{FORMATS, Format};
 
