@@ -71,10 +71,20 @@ FAMILIES = {
     "gemma3_text": (transformers.Gemma3TextConfig, transformers.Gemma3ForCausalLM),
     "cohere2": (transformers.Cohere2Config, transformers.Cohere2ForCausalLM),
     "glm4": (transformers.Glm4Config, transformers.Glm4ForCausalLM),
+    "ernie4_5_moe": (transformers.Ernie4_5_MoeConfig, transformers.Ernie4_5_MoeForCausalLM),
+    "deepseek_v2": (transformers.DeepseekV2Config, transformers.DeepseekV2ForCausalLM),
+    "deepseek_v3": (transformers.DeepseekV3Config, transformers.DeepseekV3ForCausalLM),
+    "glm4_moe_lite": (transformers.Glm4MoeLiteConfig, transformers.Glm4MoeLiteForCausalLM),
+    "glm4_moe": (transformers.Glm4MoeConfig, transformers.Glm4MoeForCausalLM),
     "ernie4_5": (transformers.Ernie4_5Config, transformers.Ernie4_5ForCausalLM),
     "granite_swa": (transformers.GraniteSWAConfig, transformers.GraniteSWAForCausalLM),
     "ministral3": (transformers.Ministral3Config, transformers.Ministral3ForCausalLM),
     "mistral3": (mistral3_config, transformers.Mistral3ForConditionalGeneration),
+    "qwen3_moe": (transformers.Qwen3MoeConfig, transformers.Qwen3MoeForCausalLM),
+    "qwen2_moe": (transformers.Qwen2MoeConfig, transformers.Qwen2MoeForCausalLM),
+    "mixtral": (transformers.MixtralConfig, transformers.MixtralForCausalLM),
+    "olmoe": (transformers.OlmoeConfig, transformers.OlmoeForCausalLM),
+    "granitemoe": (transformers.GraniteMoeConfig, transformers.GraniteMoeForCausalLM),
 }
 SHAPE = dict(
     vocab_size=512, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
@@ -167,6 +177,79 @@ MODELS |= {
     ),
     "mistral3-inside": ("mistral3", "float32", dict(MINISTRAL3, **GROUPED)),
     "mistral3-inside-tied": ("mistral3", "float16", dict(MINISTRAL3, tie_word_embeddings=True, **GROUPED)),
+}  # fmt: skip
+# Experts: more than a short text has rows for, and alike ones. `stacked`: all experts of a layer in one tensor;
+# `twins`: two experts that are the same, router and all.
+EXPERTS = dict(num_experts=24, num_experts_per_tok=3, moe_intermediate_size=40, pad_token_id=None)
+LOCAL_EXPERTS = dict(num_local_experts=8, num_experts_per_tok=2, pad_token_id=None)
+ERNIE_EXPERTS = dict(moe_num_experts=16, moe_k=3, moe_intermediate_size=40, moe_num_shared_experts=2, pad_token_id=None)
+ROUTED_EXPERTS = dict(
+    n_routed_experts=16, num_experts_per_tok=3, moe_intermediate_size=40, n_shared_experts=2, routed_scaling_factor=1.7,
+    pad_token_id=None,
+)  # fmt: skip
+# Latent attention: values narrower than keys, or as wide.
+LATENT = dict(q_lora_rank=24, kv_lora_rank=20, qk_nope_head_dim=12, qk_rope_head_dim=8, v_head_dim=10)
+LATENT_YARN = dict(EXTENDED, rope_scaling=dict(YARN, mscale=1.0, mscale_all_dim=0.7))
+SHARED_EXPERT = dict(shared_expert_intermediate_size=56)
+MODELS |= {
+    "qwen3-moe": ("qwen3_moe", "float32", dict(EXPERTS, head_dim=24, norm_topk_prob=True, **GROUPED)),
+    "qwen3-moe-layers-bfloat16": (
+        "qwen3_moe", "bfloat16",
+        dict(EXPERTS, mlp_only_layers=[1], attention_bias=True, stacked=True, tie_word_embeddings=True),
+    ),
+    "qwen3-moe-step-float16": ("qwen3_moe", "float16", dict(EXPERTS, decoder_sparse_step=2, twins=True, **GROUPED)),
+    "qwen3-moe-all": ("qwen3_moe", "float32", dict(EXPERTS, num_experts=3, norm_topk_prob=True, stacked=True)),
+    "qwen2-moe": ("qwen2_moe", "float32", dict(EXPERTS, **SHARED_EXPERT, **GROUPED)),
+    "qwen2-moe-layers-bfloat16": (
+        "qwen2_moe", "bfloat16",
+        dict(EXPERTS, **SHARED_EXPERT, norm_topk_prob=True, mlp_only_layers=[0], qkv_bias=False, stacked=True),
+    ),
+    "mixtral": ("mixtral", "float32", dict(LOCAL_EXPERTS, **GROUPED)),
+    "mixtral-stacked-bfloat16": ("mixtral", "bfloat16", dict(LOCAL_EXPERTS, stacked=True, twins=True)),
+    "olmoe": ("olmoe", "float32", dict(EXPERTS, **GROUPED)),
+    "olmoe-tied-float16": (
+        "olmoe", "float16", dict(EXPERTS, norm_topk_prob=True, attention_bias=True, tie_word_embeddings=True)
+    ),
+    "granitemoe": ("granitemoe", "float32", dict(LOCAL_EXPERTS, **GRANITE, **GROUPED)),
+    "ernie4-5-moe": ("ernie4_5_moe", "float32", dict(ERNIE_EXPERTS, **GROUPED)),
+    "ernie4-5-moe-layers-bfloat16": (
+        "ernie4_5_moe", "bfloat16",
+        dict(ERNIE_EXPERTS, moe_num_shared_experts=0, moe_layer_interval=2, moe_layer_end_index=1, stacked=True),
+    ),
+    "deepseek-v2": (
+        "deepseek_v2", "float32",
+        dict(ROUTED_EXPERTS, **LATENT | dict(q_lora_rank=None), topk_method="greedy", first_k_dense_replace=1),
+    ),
+    "deepseek-v2-groups-bfloat16": (
+        "deepseek_v2", "bfloat16",
+        dict(ROUTED_EXPERTS, **LATENT, topk_method="group_limited_greedy", n_group=4, topk_group=2, stacked=True),
+    ),
+    "deepseek-v2-yarn": ("deepseek_v2", "float32", dict(ROUTED_EXPERTS, **LATENT, **LATENT_YARN)),
+    "deepseek-v3": (
+        "deepseek_v3", "float32",
+        dict(ROUTED_EXPERTS, **LATENT, n_group=4, topk_group=2, first_k_dense_replace=1, attention_bias=True),
+    ),
+    "deepseek-v3-yarn-halves-float16": (
+        "deepseek_v3", "float16",
+        dict(
+            ROUTED_EXPERTS, **LATENT, **LATENT_YARN, n_group=1, topk_group=1, rope_interleave=False, norm_topk_prob=False
+        ),
+    ),
+    "glm4-moe-lite": (
+        "glm4_moe_lite", "float32", dict(ROUTED_EXPERTS, **LATENT | dict(v_head_dim=20), tie_word_embeddings=True)
+    ),
+    "glm4-moe": ("glm4_moe", "float32", dict(ROUTED_EXPERTS, use_qk_norm=True, **GROUPED)),
+    "glm4-moe-groups-bfloat16": (
+        "glm4_moe", "bfloat16",
+        dict(
+            ROUTED_EXPERTS, n_group=4, topk_group=2, norm_topk_prob=False, attention_bias=True, first_k_dense_replace=0,
+            stacked=True,
+        ),
+    ),
+    "granitemoe-stacked-bfloat16": (
+        "granitemoe", "bfloat16",
+        dict(LOCAL_EXPERTS, **GRANITE, attention_bias=True, stacked=True, tie_word_embeddings=True),
+    ),
 }  # fmt: skip
 # name: (rope_scaling, other config, the same as a longcode encoding of the model without it)
 SCALINGS = {
@@ -278,6 +361,12 @@ PHI_LONG_ROPES = {
 }
 SMALL = dict(hidden_size=32, intermediate_size=48, num_attention_heads=4, head_dim=8)
 SMALLEST = dict(hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4)
+FEWEST = dict(
+    hidden_size=24, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, tie_word_embeddings=True
+)
+FEW_EXPERTS = dict(
+    FEWEST, intermediate_size=28, num_experts=10, num_experts_per_tok=3, moe_intermediate_size=12, pad_token_id=None
+)
 SMALLER = dict(hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2, head_dim=16)
 # name: (family, dtype, config, shard size)
 FIXTURES = {
@@ -319,6 +408,69 @@ FIXTURES = {
         "starcoder2", "float16",
         dict(SMALLEST, **STARCODER2, sliding_window=WINDOW, tie_word_embeddings=True, **GROUPED),
         None,
+    ),
+    "ministral3-float16": (
+        "ministral3", "float16",
+        dict(MINISTRAL3, hidden_size=32, intermediate_size=40, num_hidden_layers=2, head_dim=8), None,
+    ),
+    "mistral3-inside-bfloat16": (
+        "mistral3", "bfloat16",
+        dict(
+            MINISTRAL3, hidden_size=24, intermediate_size=32, num_hidden_layers=2, head_dim=12, num_attention_heads=2,
+            num_key_value_heads=1, tie_word_embeddings=True,
+            rope_parameters=dict(MINISTRAL3["rope_parameters"], mscale=0.7, truncate=False),
+        ),
+    ),
+    "qwen3-moe-float16": (
+        "qwen3_moe", "float16", dict(FEW_EXPERTS, norm_topk_prob=True, mlp_only_layers=[1], num_hidden_layers=3)
+    ),
+    "qwen3-moe-stacked-bfloat16": ("qwen3_moe", "bfloat16", dict(FEW_EXPERTS, twins=True, stacked=True)),
+    "qwen2-moe-bfloat16": ("qwen2_moe", "bfloat16", dict(FEW_EXPERTS, shared_expert_intermediate_size=20)),
+    "mixtral-float32": (
+        "mixtral", "float32",
+        dict(FEWEST, num_local_experts=4, intermediate_size=12, pad_token_id=None, sliding_window=WINDOW),
+    ),
+    "olmoe-float16": ("olmoe", "float16", dict(FEWEST, num_experts=6, intermediate_size=12, num_experts_per_tok=3)),
+    "granitemoe-sharded-float16": (
+        "granitemoe", "float16",
+        dict(FEWEST, **GRANITE, num_local_experts=6, num_experts_per_tok=2, intermediate_size=16, pad_token_id=None),
+        "30KB",
+    ),
+    "ernie4-5-moe-float16": (
+        "ernie4_5_moe", "float16",
+        dict(
+            FEWEST, intermediate_size=28, moe_num_experts=8, moe_k=3, moe_intermediate_size=12, moe_num_shared_experts=2,
+            pad_token_id=None,
+        ),
+    ),
+    "deepseek-v2-float16": (
+        "deepseek_v2", "float16",
+        dict(
+            FEWEST, num_key_value_heads=2, intermediate_size=28, n_routed_experts=8, num_experts_per_tok=3,
+            moe_intermediate_size=12, first_k_dense_replace=1, topk_method="greedy", pad_token_id=None,
+            **LATENT | dict(q_lora_rank=None), **LATENT_YARN,
+        ),
+    ),
+    "deepseek-v3-bfloat16": (
+        "deepseek_v3", "bfloat16",
+        dict(
+            FEWEST, num_key_value_heads=2, intermediate_size=28, n_routed_experts=8, num_experts_per_tok=2,
+            moe_intermediate_size=12, first_k_dense_replace=1, n_group=4, topk_group=2, pad_token_id=None, **LATENT,
+        ),
+    ),
+    "glm4-moe-lite-bfloat16": (
+        "glm4_moe_lite", "bfloat16",
+        dict(
+            FEWEST, num_key_value_heads=2, intermediate_size=28, n_routed_experts=8, num_experts_per_tok=2,
+            moe_intermediate_size=12, pad_token_id=None, **LATENT | dict(v_head_dim=20),
+        ),
+    ),
+    "glm4-moe-bfloat16": (
+        "glm4_moe", "bfloat16",
+        dict(
+            FEWEST, head_dim=12, intermediate_size=28, n_routed_experts=8, num_experts_per_tok=2, moe_intermediate_size=12,
+            n_group=4, topk_group=2, routed_scaling_factor=1.7, use_qk_norm=True, attention_bias=True, pad_token_id=None,
+        ),
     ),
     "olmo2-float16": ("olmo2", "float16", dict(SMALLEST, tie_word_embeddings=True, **GROUPED), None),
     "olmo3-yarn-bfloat16": (
@@ -399,16 +551,35 @@ def randomise(model):
             parameter.normal_(0, 1.2 * parameter.shape[-1] ** -0.5)
 
 
+def correct_scores(model):
+    """Fills in what routers add to scores to choose by them, a buffer or a parameter of its own."""
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if name.endswith("e_score_correction_bias"):
+            tensor.uniform_(-0.2, 0.2)
+
+
+def make_twins(model):
+    """Makes the first two experts of every layer the same, so that their scores are equal and either may be chosen."""
+    for name, parameter in model.named_parameters():
+        if ".experts." in name or name.endswith((".mlp.gate.weight", ".router.weight")):
+            parameter[1] = parameter[0]
+
+
 def make_checkpoint(directory, family, dtype="float32", config=None, shard_size=None):
     """A random checkpoint as `save_pretrained` leaves it, with the test tokenizer."""
     torch.manual_seed(0)
     config_class, model_class = FAMILIES[family]
+    config = dict(config or {})
+    stacked, twins = config.pop("stacked", False), config.pop("twins", False)
     config = {key: value for key, value in dict(SHAPE, **(config or {})).items() if value is not None or key != "rope_theta"}
     model = model_class(config_class(**config))
     with torch.no_grad():
         randomise(model)
+        correct_scores(model)
+        if twins:
+            make_twins(model)
     shards = {"max_shard_size": shard_size} if shard_size else {}
-    model.to(getattr(torch, dtype)).save_pretrained(directory, **shards)
+    model.to(getattr(torch, dtype)).save_pretrained(directory, **shards, save_original_format=not stacked)
     for name in ["tokenizer.json", "tokenizer_config.json"]:
         shutil.copy(TOKENIZER / name, directory)
     return directory
@@ -445,7 +616,7 @@ def reference(directory, dtype):
     """The model as transformers loads it, anew: `dynamic` keeps a state."""
     inside = "text_config" in json.loads((directory / "config.json").read_text())
     auto = transformers.AutoModelForImageTextToText if inside else transformers.AutoModelForCausalLM
-    return auto.from_pretrained(directory, dtype=dtype, attn_implementation="eager")
+    return auto.from_pretrained(directory, dtype=dtype, attn_implementation="eager", experts_implementation="eager")
 
 
 def transformers_scores(directory, ids, dtype=torch.float32):

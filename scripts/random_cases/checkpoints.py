@@ -16,6 +16,7 @@ from .common import Refusal, chance, code, longcode, read_json, reason, write_js
 TOLERANCE = 1e-4
 FAMILIES = [
     "llama", "mistral", "qwen2", "qwen3", "granite", "smollm3", "phi3", "starcoder2", "olmo2", "seed_oss", "iquestcoder",
+    "ministral3", "qwen3_moe", "qwen2_moe", "mixtral", "olmoe", "granitemoe",
 ]  # fmt: skip
 CHARACTERS = [chr(c) for c in range(32, 127)] + ["\n", "\t", "\r"]
 SPECIAL = ["<s>", "</s>", "<unk>"]
@@ -39,7 +40,8 @@ OPTIONAL = [
     "tie_word_embeddings", "rope_theta", "attention_bias", "mlp_bias", "use_bias", "sliding_window",
     "use_sliding_window", "embedding_multiplier", "logits_scaling", "residual_multiplier", "attention_multiplier",
     "no_rope_layers", "no_rope_layer_interval", "max_window_layers", "layer_types", "partial_rotary_factor",
-    "original_max_position_embeddings", "attention_out_bias",
+    "original_max_position_embeddings", "attention_out_bias", "num_experts_per_tok", "norm_topk_prob",
+    "decoder_sparse_step", "mlp_only_layers", "qkv_bias",
 ]  # fmt: skip
 # Keys that files have as null.
 NULLABLE = [
@@ -50,9 +52,10 @@ NULLABLE = [
 NULL_ONLY_IN = {
     "head_dim": ["llama", "mistral", "seed_oss", "iquestcoder"],
     "layer_types": [family for family in FAMILIES if family != "mistral"],
+    "num_key_value_heads": [family for family in FAMILIES if family not in ("ministral3", "mixtral", "qwen3_moe")],
 }
 # Families that have eight key heads or more where the config does not say: more than there are query heads here.
-MANY_KEY_HEADS = ["mistral", "qwen2", "qwen3", "seed_oss", "iquestcoder"]
+MANY_KEY_HEADS = ["mistral", "qwen2", "qwen3", "seed_oss", "iquestcoder", "ministral3", "mixtral", "qwen2_moe", "qwen3_moe"]
 
 
 # Config
@@ -63,7 +66,7 @@ def shape(random, family):
     heads = random.choice([2, 4])
     head_dim = random.choice([4, 8, 8, 12])
     hidden = heads * random.choice([head_dim, head_dim, 8])
-    own_dim = family in ("llama", "mistral", "qwen3", "seed_oss", "smollm3", "iquestcoder") and (
+    own_dim = family in ("llama", "mistral", "qwen3", "seed_oss", "smollm3", "iquestcoder", "ministral3", "qwen3_moe") and (
         hidden != heads * head_dim
     )
     config = {
@@ -80,7 +83,7 @@ def shape(random, family):
         "rope_theta": random.choice([10000, 10000.0, 500000.0, 1000000, 5e6]),
         "norm_epsilon" if family == "starcoder2" else "rms_norm_eps": random.choice([1e-6, 1e-5, 1e-2]),
     }
-    if own_dim or family in ("qwen3", "seed_oss", "iquestcoder") or chance(random, 0.2):
+    if own_dim or family in ("qwen3", "seed_oss", "iquestcoder", "ministral3") or chance(random, 0.2):
         config["head_dim"] = head_dim
     config.update(own_keys(random, family, config))
     return config
@@ -122,14 +125,64 @@ def own_keys(random, family, config):
             return part | original | {"sliding_window": window, "pad_token_id": None, "attention_bias": False}
         case "starcoder2":
             return {"use_bias": flag(), "sliding_window": window}
+        case "ministral3":
+            return {"sliding_window": window, "pad_token_id": None}
+        case "qwen3_moe":
+            return experts(random, layers) | {
+                "attention_bias": flag(), "use_sliding_window": flag(), "sliding_window": window,
+            }  # fmt: skip
+        case "qwen2_moe":
+            shared = {"shared_expert_intermediate_size": random.choice([8, 12]), "qkv_bias": flag()}
+            return experts(random, layers) | upper | shared
+        case "olmoe":
+            own = {key: value for key, value in experts(random, layers).items() if key in OLMOE}
+            return own | {"attention_bias": flag(), "pad_token_id": None}
+        case "mixtral":
+            return local_experts(random) | {"sliding_window": window}
+        case "granitemoe":
+            granite = own_keys(random, "granite", config)
+            del granite["mlp_bias"]
+            return local_experts(random) | granite | {"pad_token_id": None}
         case "olmo2":
             return {"attention_bias": flag(), "pad_token_id": None}
         case "seed_oss":
             return {"attention_bias": flag(), "attention_out_bias": flag(), "mlp_bias": flag(), "pad_token_id": None}
 
 
+# Keys of experts that OLMoE has too.
+OLMOE = ["num_experts", "num_experts_per_tok", "norm_topk_prob"]
+
+
+def experts(random, layers):
+    """Keys of Qwen's experts."""
+    count = random.choice([3, 5, 6])
+    keys = {
+        "num_experts": count, "num_experts_per_tok": random.choice([1, 2, 3]), "norm_topk_prob": chance(random, 0.5),
+        "moe_intermediate_size": random.choice([8, 12]), "pad_token_id": None,
+    }  # fmt: skip
+    keys |= {"decoder_sparse_step": random.choice([1, 2])} if chance(random, 0.4) else {}
+    return keys | ({"mlp_only_layers": [random.randrange(layers)]} if chance(random, 0.4) else {})
+
+
+def local_experts(random):
+    return {"num_local_experts": random.choice([3, 4]), "num_experts_per_tok": random.choice([1, 2])}
+
+
+def temperature(random, config):
+    """The scaling of Ministral 3."""
+    length = config["max_position_embeddings"]
+    return {
+        "rope_type": "yarn", "factor": random.choice([4.0, 16.0]), "beta_fast": 32.0, "beta_slow": 1.0,
+        "original_max_position_embeddings": random.choice([length // 2, length // 4, 16]),
+        "llama_4_scaling_beta": random.choice([0.1, 0.5]),
+    } | random.choice([{}, {"mscale": 1.0, "mscale_all_dim": 1.0}, {"mscale": 1.0, "mscale_all_dim": 0.5},
+                       {"max_position_embeddings": length}])  # fmt: skip
+
+
 def scaling(random, config):
     """A rotary scaling; none and `default` among them."""
+    if config["model_type"] == "ministral3":
+        return temperature(random, config)
     length = config["max_position_embeddings"]
     dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
     pairs = int(dim * config.get("partial_rotary_factor", 1.0)) // 2
@@ -268,8 +321,44 @@ def arrange_head(random, state, tied, said):
         del state["model.embed_tokens.weight"]
 
 
-def arrange(random, state, tied, said):
+# Names of an expert's gate, up and down maps in files with a tensor an expert.
+EACH = {"mixtral": ["w1", "w3", "w2"]}
+# Other names of stacked experts and their routers.
+STACKED = {"router.weight": "router.layer.weight", "experts.gate_up_proj": "input_linear.weight",
+           "experts.down_proj": "output_linear.weight"}  # fmt: skip
+
+
+def arrange_experts(random, family, state, said):
+    """Experts as published files have them, an expert a tensor or in Granite's stacks; or as transformers 5 has them."""
+    if not any(".experts." in name for name in state):
+        return
+    if chance(random, 0.3):
+        said.append("experts as in transformers 5")
+        return
+    for name in [name for name in state if "experts." in name or "mlp.gate." in name or ".router." in name]:
+        tensor = state.pop(name)
+        if family == "granitemoe":
+            start = name[: name.index("block_sparse_moe.") + len("block_sparse_moe.")]
+            state[start + STACKED[name.removeprefix(start)]] = tensor
+            continue
+        renamed = name.replace(".mlp.", ".block_sparse_moe.") if family == "mixtral" else name
+        if "experts." not in name:
+            state[renamed] = tensor
+            continue
+        gate, up, down = EACH.get(family, ["gate_proj", "up_proj", "down_proj"])
+        path, kind = renamed.rsplit(".", 1)
+        for number, expert in enumerate(tensor):
+            maps = {down: expert} if kind == "down_proj" else dict(zip([gate, up], expert.chunk(2)))
+            state |= {f"{path}.{number}.{map}.weight": values.contiguous() for map, values in maps.items()}
+    if chance(random, 0.08):
+        gone = random.choice(sorted(name for name in state if "experts." in name or "_linear." in name))
+        said.append(f"without {gone}")
+        del state[gone]
+
+
+def arrange(random, family, state, tied, said):
     """Names, leftovers and types of tensors as files have them."""
+    arrange_experts(random, family, state, said)
     arrange_head(random, state, tied, said)
     if chance(random, 0.15):
         said.append("names without model.")
@@ -341,7 +430,7 @@ def make(random, directory, odd=True):
         # transformers refuses the config: weights as it would have them without the odd keys.
         said.append("(transformers refuses the config)")
     state = random_state(model, np.random.default_rng(random.randrange(2**32)))
-    state = arrange(random, state, model.config.tie_word_embeddings, said)
+    state = arrange(random, family, state, model.config.tie_word_embeddings, said)
     save(random, state, directory, said)
     if chance(random, 0.3):
         write_json(directory / "generation_config.json", {"eos_token_id": random.choice([1, [1, 2], None])})
@@ -376,7 +465,8 @@ def losses(directory, ids):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model, info = transformers.AutoModelForCausalLM.from_pretrained(
-                directory, dtype=torch.float32, attn_implementation="eager", output_loading_info=True
+                directory, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager",
+                output_loading_info=True
             )
         if info["missing_keys"] or info.get("mismatched_keys"):
             raise Refusal(f"weights at random: {sorted(info['missing_keys'])[:4]}")

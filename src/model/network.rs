@@ -9,7 +9,7 @@ use burn::tensor::{Device, Int, Tensor};
 use super::attention::RelativeAttention;
 use super::cache::{Cache, LayerCache};
 use super::matrix::{Matrix, Rows};
-use super::part::{FeedForward, Linear, Norm};
+use super::part::{FeedForward, Latent, Linear, Norm};
 use super::weights::{TensorRows, WeightStorage, Weights};
 use super::{MAX_ELEMENTS, RotaryTables};
 use crate::checkpoint::{AttentionConfig, EMBEDDING, HEAD, LayerNorms, NetworkConfig, QkNorm};
@@ -64,7 +64,7 @@ impl<'a> SequenceRows<'a> {
 pub(super) type Attend<'a> = &'a mut dyn FnMut(usize, [Tensor<2>; 3], &Softmax) -> Tensor<2>;
 
 /// [`Attend`] for one layer.
-type AttendRows<'a> = &'a mut dyn FnMut([Tensor<2>; 3], &Softmax) -> Tensor<2>;
+pub(super) type AttendRows<'a> = &'a mut dyn FnMut([Tensor<2>; 3], &Softmax) -> Tensor<2>;
 
 #[derive(Module, Debug)]
 struct Layer {
@@ -87,7 +87,15 @@ struct Layer {
 }
 
 #[derive(Module, Debug)]
-struct Attention {
+enum Attention {
+    /// With maps of queries, keys and values.
+    Plain(PlainAttention),
+    /// With narrow rows between.
+    Latent(Latent),
+}
+
+#[derive(Module, Debug)]
+struct PlainAttention {
     q_proj: Linear,
     k_proj: Linear,
     v_proj: Linear,
@@ -262,7 +270,7 @@ fn normed(norm: &Option<Norm>, x: Tensor<2>) -> Tensor<2> {
 
 /// A norm of whole rows.
 fn layer_norm(path: &str, config: &NetworkConfig, weights: &mut Weights, device: &Device) -> Result<Norm> {
-    Norm::load(path, config.hidden_size, config.norm, config.norm_epsilon, weights, device)
+    Norm::load(path, TensorRows::rows(config.hidden_size), config.norm, config.norm_epsilon, weights, device)
 }
 
 fn times(x: Tensor<2>, factor: f64) -> Tensor<2> {
@@ -271,6 +279,28 @@ fn times(x: Tensor<2>, factor: f64) -> Tensor<2> {
 
 impl Attention {
     fn load(path: &str, config: &NetworkConfig, weights: &mut Weights, device: &Device) -> Result<Attention> {
+        Ok(match &config.latent {
+            None => Attention::Plain(PlainAttention::load(path, config, weights, device)?),
+            Some(latent) => Attention::Latent(Latent::load(path, config, latent, weights, device)?),
+        })
+    }
+
+    /// `x` and the result are `[rows, hidden]`.
+    fn forward(&self, x: Tensor<2>, attend: AttendRows) -> Tensor<2> {
+        match self {
+            Attention::Plain(attention) => attention.forward(x, attend),
+            Attention::Latent(latent) => latent.forward(x, attend),
+        }
+    }
+}
+
+impl PlainAttention {
+    fn load(
+        path: &str,
+        config: &NetworkConfig,
+        weights: &mut Weights,
+        device: &Device,
+    ) -> Result<PlainAttention> {
         let hidden = config.hidden_size;
         let (queries, keys) = (config.query_width(), config.key_width());
         let AttentionConfig { head_dim, neighbours, cap, sinks, .. } = config.attention;
@@ -297,19 +327,19 @@ impl Attention {
         let mut norm = |name: &str, whole| match config.qk_norm {
             None => Ok(None),
             Some(kind) => {
-                let width = if kind == QkNorm::Head { config.attention.head_dim } else { whole };
+                let width = turned(if kind == QkNorm::Head { head_dim } else { whole });
                 let path = format!("{path}.{name}");
                 Norm::load(&path, width, config.norm, config.norm_epsilon, weights, device).map(Some)
             }
         };
         let (q_norm, k_norm) = (norm("q_norm", queries)?, norm("k_norm", keys)?);
         let sinks = if sinks {
-            Some(weights.take_numbers(&format!("{path}.sinks"), config.num_attention_heads)?)
+            Some(weights.take_numbers(&format!("{path}.sinks"), &[config.num_attention_heads])?)
         } else {
             None
         };
         let softmax = Softmax { cap: cap.map(|cap| cap as f32), sinks: sinks.map(Arc::from) };
-        Ok(Attention { q_proj, k_proj, v_proj, o_proj, q_norm, k_norm, softmax })
+        Ok(PlainAttention { q_proj, k_proj, v_proj, o_proj, q_norm, k_norm, softmax })
     }
 
     /// `x` and the result are `[rows, hidden]`.

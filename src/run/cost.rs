@@ -308,14 +308,21 @@ mod tests {
     /// The matrices that a network has, as it asks a checkpoint for them.
     #[test]
     fn products_are_those_of_the_matrices() {
-        for model in ["llama", "qwen3", "starcoder2", "phi3"] {
+        for model in ["llama", "qwen3", "starcoder2", "phi3", "qwen2_moe"] {
             let activation = if model == "starcoder2" { "gelu_pytorch_tanh" } else { "silu" };
-            let config = NetworkConfig::from_json(json!({
+            let mut config = json!({
                 "model_type": model, "vocab_size": 10, "hidden_size": 8, "intermediate_size": 12,
                 "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4,
                 "hidden_act": activation, "tie_word_embeddings": true,
-            }))
-            .unwrap();
+            });
+            if model == "qwen2_moe" {
+                let experts = json!({
+                    "num_experts": 4, "num_experts_per_tok": 4, "moe_intermediate_size": 6,
+                    "shared_expert_intermediate_size": 10,
+                });
+                config.as_object_mut().unwrap().extend(experts.as_object().unwrap().clone());
+            }
+            let config = NetworkConfig::from_json(config).unwrap();
             let matrices =
                 Network::tensors(&config).unwrap().into_iter().filter(|(_, shape)| shape.len() == 2);
             let numbers: usize = matrices.map(|(_, shape)| shape[0] * shape[1]).sum();

@@ -211,6 +211,71 @@ fn granite_sinks_and_a_base_for_each_layer() {
 }
 
 #[test]
+fn ministral3_temperature_beyond_the_original_length() {
+    check("ministral3-float16");
+}
+
+#[test]
+fn ministral3_inside_a_model_of_images() {
+    check("mistral3-inside-bfloat16");
+}
+
+#[test]
+fn qwen3_experts_in_some_layers() {
+    check("qwen3-moe-float16");
+}
+
+#[test]
+fn qwen3_experts_stacked_and_two_of_them_alike() {
+    check("qwen3-moe-stacked-bfloat16");
+}
+
+#[test]
+fn qwen2_experts_and_a_shared_one_with_a_gate() {
+    check("qwen2-moe-bfloat16");
+}
+
+#[test]
+fn mixtral_experts_within_a_window() {
+    check("mixtral-float32");
+}
+
+#[test]
+fn olmoe_experts_not_normalised() {
+    check("olmoe-float16");
+}
+
+#[test]
+fn granite_experts_stacked_in_shards() {
+    check("granitemoe-sharded-float16");
+}
+
+#[test]
+fn ernie_experts_by_corrected_scores() {
+    check("ernie4-5-moe-float16");
+}
+
+#[test]
+fn glm_experts_by_corrected_sigmoids_in_groups() {
+    check("glm4-moe-bfloat16");
+}
+
+#[test]
+fn deepseek_v2_latent_attention_under_yarn() {
+    check("deepseek-v2-float16");
+}
+
+#[test]
+fn deepseek_v3_latent_queries_and_experts_in_groups() {
+    check("deepseek-v3-bfloat16");
+}
+
+#[test]
+fn glm_flash_values_as_wide_as_keys() {
+    check("glm4-moe-lite-bfloat16");
+}
+
+#[test]
 fn greedy_tokens_of_every_family() {
     let mut checked = 0;
     for entry in std::fs::read_dir(common::repository("tests/transformers")).unwrap() {
@@ -220,7 +285,7 @@ fn greedy_tokens_of_every_family() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 19);
+    assert_eq!(checked, 32);
 }
 
 /// Longer than a mask can hide: with full attention the same weights give other losses beyond the window.
@@ -246,4 +311,70 @@ fn full_attention_lifts_the_window() {
     // A window as wide as the model's own, in every layer, is the model's own.
     let sliding = score(&format!("sliding_window:full_attention=true,window={window}"));
     assert!(!sliding.iter().zip(&whole).any(|(a, b)| (a - b).abs() > 1e-4));
+}
+
+/// Experts and routers that config.json does not describe, each named before any weight is used.
+#[test]
+fn experts_that_differ_from_the_config_are_named() {
+    const EACH: &str = "qwen3-moe-float16";
+    const STACKED: &str = "qwen3-moe-stacked-bfloat16";
+    const GROUPS: &str = "glm4-moe-bfloat16";
+    let cases: [(&str, &str, &str, &[&str]); 11] = [
+        (
+            EACH,
+            "\"num_local_experts\": 10",
+            "\"num_local_experts\": 9",
+            &["gate.weight", "[10, 24]", "[9, 24]"],
+        ),
+        (
+            EACH,
+            "\"moe_intermediate_size\": 12",
+            "\"moe_intermediate_size\": 13",
+            &["experts.0.gate_proj", "[13, 24]"],
+        ),
+        (
+            EACH,
+            "\"num_experts_per_tok\": 3",
+            "\"num_experts_per_tok\": 11",
+            &["num_experts_per_tok", "10 experts"],
+        ),
+        (EACH, "\"num_experts_per_tok\": 3", "\"num_experts_per_tok\": 0", &["num_experts_per_tok", "is 0"]),
+        (EACH, "\"mlp_only_layers\": [", "\"mlp_only_layers\": [0,", &["layers.0.mlp.gate_proj", "missing"]),
+        (EACH, "\"qwen3_moe\"", "\"qwen3\"", &["num_local_experts (a mixture of experts)"]),
+        (EACH, "\"qwen3_moe\"", "\"qwen3_moe\", \"n_group\": 2", &["n_group"]),
+        (EACH, "\"qwen3_moe\"", "\"qwen3_moe\", \"scoring_func\": \"sigmoid\"", &["scoring_func", "sigmoid"]),
+        (
+            STACKED,
+            "\"moe_intermediate_size\": 12",
+            "\"moe_intermediate_size\": 13",
+            &["gate_up_proj", "[10, 26, 24]"],
+        ),
+        (GROUPS, "\"n_group\": 4", "\"n_group\": 3", &["n_group", "8 experts"]),
+        (GROUPS, "\"topk_group\": 2", "\"topk_group\": 5", &["topk_group", "4 groups"]),
+    ];
+    for (name, from, to, named) in cases {
+        let error = refused(name, |config| config.replacen(from, to, 1));
+        assert!(named.iter().all(|part| error.contains(part)) && error.contains("fix:"), "{to}: {error}");
+    }
+    // An expert more than the router knows, and a shared one in a family without.
+    let error = refused(EACH, |config| {
+        config.replace("\"num_hidden_layers\": 3", "\"num_hidden_layers\": 1").replace("[\n    1\n  ]", "[]")
+    });
+    assert!(error.contains("does not account for") && error.contains("layers.1."), "{error}");
+}
+
+/// What a stored checkpoint is refused with when its config is changed.
+fn refused(name: &str, change: impl Fn(&str) -> String) -> String {
+    let (stored, space) = (common::repository("tests/transformers").join(name), tempfile::tempdir().unwrap());
+    for file in std::fs::read_dir(&stored).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), space.path().join(file.file_name())).unwrap();
+    }
+    let path = space.path().join("config.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let changed = change(&text);
+    assert_ne!(text, changed, "{name}");
+    std::fs::write(&path, changed).unwrap();
+    let checked = Checkpoint::open(space.path()).and_then(|checkpoint| checkpoint.check_weights());
+    checked.expect_err(name).to_string()
 }

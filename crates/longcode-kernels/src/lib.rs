@@ -26,7 +26,7 @@ pub mod sight;
 pub mod stored;
 
 use cpu::vectorised;
-pub use cpu::{Bf16Instructions, DifferentiableKernels, InferenceKernels, Measured, Operand};
+pub use cpu::{Bf16Instructions, DifferentiableKernels, InferenceKernels, Measured, Operand, StoredExpert};
 pub use precision::Precision;
 pub use sight::{Sight, Stretch, Turn};
 
@@ -59,6 +59,17 @@ pub struct Softmax {
     /// A logit for each query head that takes part in the sum of each row's softmax and has no value: what a head
     /// gives it, it gives to no key (gpt-oss).
     pub sinks: Option<Arc<[f32]>>,
+}
+
+/// The rows that go through one expert of a mixture.
+#[derive(Debug, Clone)]
+pub struct Assigned {
+    /// Which expert.
+    pub expert: usize,
+    /// The rows, in order, each once.
+    pub rows: Vec<usize>,
+    /// For each of the rows, the factor on the expert's result.
+    pub weights: Vec<f32>,
 }
 
 /// Attention on the CPU backend and on wgpu.

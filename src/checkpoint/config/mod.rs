@@ -2,8 +2,10 @@
 //! [`NetworkConfig`] is the network that results.
 
 mod defaults;
+mod experts;
 mod json;
 mod keys;
+mod latent;
 mod own_window;
 mod parameters;
 mod raw;
@@ -11,10 +13,14 @@ mod rope;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 pub(super) use json::Unique;
 
 pub(super) use defaults::{Defaults, GELU_TANH, Missing, NO_ACTIVATION, SILU};
+pub use experts::{ExpertGroups, ExpertsConfig, RouterConfig, RouterScores, SharedExpertConfig};
 pub(super) use keys::says_something;
+pub(super) use latent::LatentDefaults;
 pub(super) use own_window::other_types;
 pub use parameters::Parameters;
 pub(super) use raw::RawConfig;
@@ -40,6 +46,8 @@ pub struct NetworkConfig {
     pub num_key_value_heads: usize,
     /// How attention works, apart from the encoding.
     pub attention: AttentionConfig,
+    /// Latent attention, in the place of maps of queries, keys and values.
+    pub latent: Option<LatentConfig>,
     /// Which norm.
     pub norm: NormKind,
     /// Added to a row's variance in the norms.
@@ -67,6 +75,8 @@ pub struct NetworkConfig {
     pub rope: ModelRope,
     /// Whether it is the text model inside a larger one, whose other tensors are not read.
     pub is_inside: bool,
+    /// Layers after the others that draft further tokens, which are not read.
+    pub drafting_layers: usize,
     /// The token that ends a text of this family if the config does not give one, not even null.
     pub default_end_of_sequence: Option<u32>,
     /// What a user must know about the config: places that differ, keys that are ignored.
@@ -101,6 +111,17 @@ impl AttentionConfig {
             neighbours: false,
         }
     }
+}
+
+/// Latent attention: keys and values of all heads are made of one narrow row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LatentConfig {
+    /// Width of the row that queries are made of; none if they are made of the hidden state.
+    pub queries: Option<usize>,
+    /// Width of the row that keys and values are made of.
+    pub keys_values: usize,
+    /// Dimensions of a head's values, at most those of its keys.
+    pub value_dim: usize,
 }
 
 /// A norm of rows.
@@ -148,12 +169,14 @@ pub enum GateActivation {
 }
 
 /// A feed-forward part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum FeedForwardKind {
     /// With a gate.
     Gated,
     /// Without a gate, with GELU by its tanh approximation.
     Plain,
+    /// A few of many gated ones.
+    Experts(Arc<ExpertsConfig>),
 }
 
 /// Which linear maps have biases.
@@ -217,6 +240,7 @@ impl NetworkConfig {
         let slides = self.rope.own_window.as_ref().is_some_and(|own| own.window < length);
         let what = match self {
             _ if self.fused != Fused::default() => "fused projections (qkv_proj, gate_up_proj)",
+            _ if self.latent.is_some() => "latent attention (kv_lora_rank)",
             _ if self.rope.head_dim < self.attention.head_dim => {
                 "heads that turn in part (partial_rotary_factor)"
             }
@@ -228,6 +252,9 @@ impl NetworkConfig {
             _ if self.norm == NormKind::ZeroCentred => "norms whose weights are stored less 1",
             _ if !matches!(self.layer_norms, LayerNorms::Before | LayerNorms::After) => {
                 "norms around the parts of a layer, or parts side by side"
+            }
+            _ if self.feed_forward.iter().any(|part| matches!(part, FeedForwardKind::Experts(_))) => {
+                "mixtures of experts (num_experts)"
             }
             _ if slides => "a sliding window that is shorter than the samples (sliding_window)",
             _ => return Ok(()),

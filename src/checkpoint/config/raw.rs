@@ -136,6 +136,7 @@ impl RawConfig {
                 .or_follows("num_key_value_heads", defaults.num_key_value_heads)?
                 .unwrap_or(num_attention_heads),
             attention: AttentionConfig::plain(head_dim),
+            latent: None,
             norm: NormKind::RootMeanSquare,
             norm_epsilon: self.keys.or(epsilon, norm_epsilon)?,
             layer_norms: LayerNorms::Before,
@@ -149,6 +150,7 @@ impl RawConfig {
             tie_word_embeddings: self.keys.or("tie_word_embeddings", defaults.tie_word_embeddings)?,
             rope: rope()?,
             is_inside: false,
+            drafting_layers: 0,
             default_end_of_sequence: defaults.eos_token_id.filter(|_| !self.keys.has("eos_token_id")),
             notes: Vec::new(),
             assumed: Vec::new(),

@@ -169,6 +169,20 @@ pub(super) fn temperature(raw: &RawConfig) -> Result<f64> {
     if beta >= 0.0 { Ok(beta) } else { Err(field_error(&parameters.name(key), "is below 0")) }
 }
 
+/// The factor on the logits of latent attention under the scaling of `rope_scaling`: the square of YaRN's, weighed
+/// by `mscale_all_dim`.
+///
+/// # Errors
+/// [`ErrorKind::Model`], naming the field.
+pub(super) fn latent_factor(raw: &RawConfig) -> Result<f64> {
+    let parameters = parameters(raw)?;
+    let weight = parameters.optional::<f64>("mscale_all_dim")?.filter(|&weight| weight != 0.0);
+    match weight.filter(|_| !matches!(kind(raw, &parameters).as_deref(), Ok("default"))) {
+        None => Ok(1.0),
+        Some(weight) => Ok(Yarn::attention_factor(parameters.needed("factor")?, weight).powi(2)),
+    }
+}
+
 /// `rope_scaling` if it says something, otherwise `rope_parameters`, otherwise nothing. If both do, a note
 /// says so.
 fn parameters(raw: &RawConfig) -> Result<Keys> {

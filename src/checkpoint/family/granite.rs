@@ -29,7 +29,8 @@ const DEFAULTS: Defaults = Defaults {
     hidden_act: SILU,
 };
 
-fn read(raw: &RawConfig) -> Result<NetworkConfig> {
+/// Granite without experts; those with experts have its defaults too.
+pub(super) fn read(raw: &RawConfig) -> Result<NetworkConfig> {
     let mut config = raw.plain(&DEFAULTS)?;
     set_parts(raw, &mut config)?;
     config.rope.own_window = raw.window_in_all_layers(config.num_hidden_layers, None)?;

@@ -5,22 +5,32 @@
 //! compares with that.
 
 mod cohere2;
+mod deepseek_v2;
+mod deepseek_v3;
 mod ernie4_5;
+mod ernie4_5_moe;
 mod gemma2;
 mod gemma3;
 mod glm4;
+mod glm4_moe;
+mod glm4_moe_lite;
 mod granite;
 mod granite_swa;
+mod granitemoe;
 mod iquestcoder;
 mod llama;
 mod ministral3;
 mod mistral;
+mod mixtral;
 mod multimodal;
 mod olmo2;
 mod olmo3;
+mod olmoe;
 mod phi3;
 mod qwen2;
+mod qwen2_moe;
 mod qwen3;
+mod qwen3_moe;
 mod seed_oss;
 mod smollm3;
 mod starcoder2;
@@ -72,7 +82,12 @@ const FAMILIES: &[Family] = &[
     ministral3::ENTRY,
     qwen2::ENTRY,
     qwen3::ENTRY,
+    qwen3_moe::ENTRY,
+    qwen2_moe::ENTRY,
+    mixtral::ENTRY,
+    olmoe::ENTRY,
     granite::ENTRY,
+    granitemoe::ENTRY,
     smollm3::ENTRY,
     phi3::ENTRY,
     starcoder2::ENTRY,
@@ -83,9 +98,24 @@ const FAMILIES: &[Family] = &[
     gemma3::ENTRY,
     cohere2::ENTRY,
     glm4::ENTRY,
+    glm4_moe::ENTRY,
+    glm4_moe_lite::ENTRY,
+    deepseek_v2::ENTRY,
+    deepseek_v3::ENTRY,
     ernie4_5::ENTRY,
+    ernie4_5_moe::ENTRY,
     granite_swa::ENTRY,
 ];
+
+/// Fields of [`MISSING`] that families with experts know.
+const EXPERTS: &[&str] = &["num_experts", "num_local_experts", "n_routed_experts", "moe_intermediate_size"];
+
+/// The same of families with latent attention.
+const LATENT_EXPERTS: &[&str] =
+    &["num_experts", "num_local_experts", "n_routed_experts", "moe_intermediate_size", "kv_lora_rank"];
+
+/// The key of how many experts work for a row, in most families.
+const CHOSEN: &[&str] = &["num_experts_per_tok"];
 
 /// Fields of config.json that mean something no family here has, with words for it.
 const MISSING: &[(&str, &str)] = &[
@@ -132,9 +162,10 @@ pub(super) fn of(raw: &Value) -> Result<&'static Family> {
     }
 }
 
-/// The family with this name in llama.cpp.
-pub(super) fn of_architecture(name: &str) -> Option<(&'static Family, &'static GgufForm)> {
-    stored().find(|(_, gguf)| gguf.architecture == name)
+/// The family with this name in llama.cpp, with experts or without.
+pub(super) fn of_architecture(name: &str, experts: bool) -> Option<(&'static Family, &'static GgufForm)> {
+    let has_experts = |family: &Family| family.lifts.contains(&EXPERTS[0]);
+    stored().find(|(family, gguf)| gguf.architecture == name && has_experts(family) == experts)
 }
 
 /// The architectures of llama.cpp that can be read.

@@ -57,7 +57,14 @@ impl Gguf {
     pub(super) fn family(&self) -> Result<(&'static Family, &'static GgufForm)> {
         let key = "general.architecture";
         let name = needed(key, self.text(key))?;
-        family::of_architecture(name).ok_or_else(|| {
+        let key_of_experts = format!("{name}.expert_count");
+        let experts = self.whole(&key_of_experts)?.unwrap_or(0);
+        let found = family::of_architecture(name, experts > 0);
+        if found.is_none() && family::of_architecture(name, experts == 0).is_some() {
+            let what = format!("{name} with {experts} experts is not supported");
+            return Err(unsupported(&key_of_experts, what, "use another model, or convert it again"));
+        }
+        found.ok_or_else(|| {
             let fix =
                 format!("use a model whose architecture is one of: {}", family::architectures().join(", "));
             unsupported(key, format!("architecture {name} is not supported"), &fix)
@@ -91,7 +98,6 @@ impl Gguf {
     }
 
     fn config_json(&self) -> Result<Value> {
-        self.refuse_experts()?;
         self.refuse_other_attention()?;
         let there = |tensor: &str| self.header.tensors.contains_key(tensor);
         let (family, stored) = self.family()?;
@@ -117,6 +123,9 @@ impl Gguf {
             "rope_scaling": self.rope_scaling()?,
             "mlp_bias": there("blk.0.ffn_up.bias"),
         });
+        if self.optional_count("expert_count")?.is_some_and(|count| count > 0) {
+            self.add_experts(&mut config)?;
+        }
         let turning = self.turning(&config)?;
         match stored.architecture {
             "starcoder2" => {
@@ -129,14 +138,16 @@ impl Gguf {
             }
             architecture => {
                 config["rms_norm_eps"] = self.epsilon("attention.layer_norm_rms_epsilon")?.into();
-                // For Qwen2 it is up to the family.
-                if architecture != "qwen2" {
-                    config["attention_bias"] = bias.into();
+                match architecture {
+                    // It is up to the family.
+                    "qwen2" => (),
+                    "qwen2moe" => config["qkv_bias"] = bias.into(),
+                    _ => config["attention_bias"] = bias.into(),
                 }
             }
         }
         match stored.architecture {
-            "granite" => {
+            "granite" | "granitemoe" => {
                 // The factor that llama.cpp uses if none is given.
                 let usual = config["head_dim"].as_f64().unwrap_or(1.0).sqrt().recip();
                 for (field, name, default) in [
@@ -203,17 +214,6 @@ impl Gguf {
                 &self.key("attention.sliding_window")?,
                 format!("a sliding_window of {window} tokens is not supported in GGUF files"),
                 "use the model's Hugging Face directory",
-            )),
-        }
-    }
-
-    fn refuse_experts(&self) -> Result<()> {
-        match self.optional_count("expert_count")? {
-            None | Some(0) => Ok(()),
-            Some(count) => Err(unsupported(
-                &self.key("expert_count")?,
-                format!("a mixture of {count} experts is not supported"),
-                "use a dense model",
             )),
         }
     }
@@ -367,7 +367,7 @@ impl Gguf {
     }
 }
 
-fn unsupported(key: &str, what: String, fix: &str) -> Error {
+pub(super) fn unsupported(key: &str, what: String, fix: &str) -> Error {
     Error::new(ErrorKind::Model, what).at(format_args!("metadata `{key}`")).fix(fix)
 }
 

@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod ending;
+mod experts;
 pub mod header;
 mod pre_tokenizer;
 pub mod tensors;

@@ -7,13 +7,14 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Flex, backend_extension};
 use burn::tensor::Shape;
 
+use super::experts::StoredExpert;
 use super::inputs::Inputs;
 use super::product::Operand;
-use super::{attention, elementwise, product, tensor};
+use super::{attention, elementwise, experts, product, tensor};
 use crate::Precision;
 use crate::sight::Sight;
 use crate::stored::StoredTensor;
-use crate::{AttentionKernel, Heads, MAX_TURNS, Softmax};
+use crate::{Assigned, AttentionKernel, Heads, MAX_TURNS, Softmax};
 
 /// Kernels of the CPU backend without gradients. All tensors are f32.
 #[backend_extension(Flex)]
@@ -52,6 +53,14 @@ pub trait InferenceKernels: Backend {
 
     /// Some rows of a weight as stored, `[ids, in]`.
     fn stored_rows(ids: IntTensor<Self>, weight: Arc<StoredTensor>) -> FloatTensor<Self>;
+
+    /// For each row of `x [rows, width]` the sum of the experts that it is assigned to, by their weights.
+    fn experts(
+        x: FloatTensor<Self>,
+        assigned: Arc<[Assigned]>,
+        experts: Arc<[StoredExpert]>,
+        precision: Precision,
+    ) -> FloatTensor<Self>;
 }
 
 impl AttentionKernel for Flex {
@@ -140,5 +149,16 @@ impl InferenceKernels for Flex {
         let ids: Vec<i64> = ids.to_contiguous().into_data().iter().collect();
         let shape = Shape::new([ids.len(), weight.columns()]);
         tensor(product::rows(&ids, &weight), shape)
+    }
+
+    fn experts(
+        x: FloatTensor<Self>,
+        assigned: Arc<[Assigned]>,
+        experts: Arc<[StoredExpert]>,
+        precision: Precision,
+    ) -> FloatTensor<Self> {
+        let x = x.to_contiguous();
+        let shape = x.layout().shape().clone();
+        tensor(experts::experts(x.storage(), shape[1], &assigned, &experts, precision), shape)
     }
 }

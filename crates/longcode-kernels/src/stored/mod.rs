@@ -61,6 +61,12 @@ impl StoredTensor {
         StoredTensor { shape: self.with_rows(rows.len()), bytes, ..self.clone() }
     }
 
+    /// The matrix with this number of a stack `[count, rows, columns]`, without a copy.
+    pub fn matrix(&self, number: usize) -> StoredTensor {
+        let one = self.some_rows(number..number + 1);
+        StoredTensor { shape: one.shape[1..].to_vec(), ..one }
+    }
+
     /// Rows in another order as a separate tensor, copied.
     pub fn reordered(&self, rows: impl Iterator<Item = usize>) -> StoredTensor {
         let mut count = 0;
