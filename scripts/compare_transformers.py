@@ -781,6 +781,21 @@ def check_own_rules(comparison, scratch):
         comparison.losses(f"{name} in old config as su", own, old, texts=comparison.texts[:1])
 
 
+def check_layers(comparison, scratch):
+    """An encoding of some layers is a scaling of their type in config.json."""
+    config = dict(GEMMA, **LOCAL, sliding_window=WINDOW, layer_types=SLIDING_LAYERS, **GROUPED)
+    plain = make_checkpoint(scratch / "layers", "gemma3_text", "float32", config)
+    both = ["full_attention", "sliding_attention"]
+    for layers, types in {"": both[:1], ",layers=full": both[:1], ",layers=all": both, ",layers=0/2": both[1:]}.items():
+        own = scratch / f"layers{layers.replace('/', '-')}"
+        shutil.copytree(plain, own)
+        changed = json.loads((own / "config.json").read_text())
+        for kind in types:
+            changed["rope_parameters"][kind] |= YARN
+        (own / "config.json").write_text(json.dumps(changed))
+        comparison.losses(f"--encoding yarn:factor=4{layers}", own, plain, f"yarn:factor=4{layers}")
+
+
 def check_phi_long_ropes(comparison, scratch):
     for name, config in PHI_LONG_ROPES.items():
         directory = make_checkpoint(scratch / name, "phi3", "float32", dict(config, **GROUPED))
@@ -892,6 +907,7 @@ def main():
             check_models(comparison, scratch)
             check_scalings(comparison, scratch)
             check_own_rules(comparison, scratch)
+            check_layers(comparison, scratch)
             check_phi_long_ropes(comparison, scratch)
             comparison.losses("models/nano", NANO, texts=[NANO_TEXT], max_tokens=2000)
             check_tokenizers(comparison, scratch)

@@ -377,4 +377,88 @@ fn refused(name: &str, change: impl Fn(&str) -> String) -> String {
     std::fs::write(&path, changed).unwrap();
     let checked = Checkpoint::open(space.path()).and_then(|checkpoint| checkpoint.check_weights());
     checked.expect_err(name).to_string()
+
+/// A checkpoint of tests/transformers, a model of it, and its losses under an encoding.
+fn losses(dir: &Path, ids: &[u32], spec: &str) -> Vec<f32> {
+    let checkpoint = Checkpoint::open(dir).unwrap();
+    let model = checkpoint.load(&Device::flex(), Precision::F32).unwrap();
+    let encoding = EncodingSpec::parse(spec).unwrap();
+    encoding.check(&checkpoint.config.rope).unwrap();
+    let under = EncodedModel { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None };
+    let level: Vec<u32> = (0..ids.len()).map(|n| (n / 30) as u32).collect();
+    under.score(ids, encoding.units().iter().map(|_| level.clone()).collect()).unwrap().nll
+}
+
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// Gemma 3's first layer slides, the second sees everything: an encoding is a scaling of its layers' type in
+/// config.json, which transformers confirms (scripts/compare_transformers.py).
+#[test]
+fn an_encoding_is_a_scaling_of_the_layers_that_it_replaces() {
+    let dir = common::repository("tests/transformers/gemma3-bfloat16");
+    let expected = Expected::read(&dir);
+    let config = std::fs::read_to_string(dir.join("config.json")).unwrap();
+    let scaled = |types: &[&str]| {
+        let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+        for kind in types {
+            let rope = config["rope_parameters"][kind].as_object_mut().unwrap();
+            rope.insert("rope_type".into(), "yarn".into());
+            rope.insert("factor".into(), 4.0.into());
+        }
+        let copy = tempfile::tempdir().unwrap();
+        for name in ["model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
+            std::fs::copy(dir.join(name), copy.path().join(name)).unwrap();
+        }
+        std::fs::write(copy.path().join("config.json"), config.to_string()).unwrap();
+        losses(copy.path(), &expected.ids, "rope")
+    };
+    let both = ["full_attention", "sliding_attention"];
+    for (layers, types) in
+        [("", &both[..1]), (",layers=full", &both[..1]), (",layers=all", &both), (",layers=0", &both[1..])]
+    {
+        let ours = losses(&dir, &expected.ids, &format!("yarn:factor=4{layers}"));
+        assert_eq!(largest_difference(&ours, &scaled(types)), 0.0, "{layers}");
+        assert!(largest_difference(&ours, &expected.nll) > 1e-3, "{layers} changes something");
+    }
+}
+
+/// Every kind runs on every checkpoint, layers of whatever sort; one that changes nothing below its window changes
+/// nothing, and truncation is the model on the last tokens.
+#[test]
+fn every_checkpoint_runs_under_every_sort_of_encoding() {
+    for entry in std::fs::read_dir(common::repository("tests/transformers")).unwrap() {
+        let dir = entry.unwrap().path();
+        if !dir.is_dir() {
+            continue;
+        }
+        let expected = Expected::read(&dir);
+        let ids = &expected.ids[..150];
+        let own = losses(&dir, ids, "rope");
+        let checkpoint = Checkpoint::open(&dir).unwrap();
+        let replaces = |layers: &str| {
+            let spec = EncodingSpec::parse(&format!("rerope:window=20{layers}")).unwrap();
+            spec.replaced(&checkpoint.config.rope).is_ok()
+        };
+        for layers in ["", ",layers=all"].into_iter().filter(|layers| replaces(layers)) {
+            for kind in ["hirope:window=150", "rerope:window=150", "dual_chunk:chunk=200,local=20"] {
+                let spec = format!("{kind}{layers}");
+                let difference = largest_difference(&losses(&dir, ids, &spec), &own);
+                assert!(difference < 1e-4, "{} {spec}: {difference}", dir.display());
+            }
+            let others =
+                ["hirope:window=20", "rerope:window=20", "yarn:factor=3", "streaming_llm:window=30,sinks=4"];
+            for kind in others {
+                let spec = format!("{kind}{layers}");
+                let losses = losses(&dir, ids, &spec);
+                assert!(losses.iter().all(|loss| loss.is_finite()), "{} {spec}", dir.display());
+                assert!(largest_difference(&losses, &own) > 1e-4, "{} {spec}", dir.display());
+            }
+        }
+        // The last window begins at 96 and predicts from 128 on.
+        let truncated = losses(&dir, ids, "rope:context=64,stride=32");
+        let last = losses(&dir, &ids[96..], "rope");
+        assert!(largest_difference(&truncated[127..], &last[31..]) < 1e-4, "{}", dir.display());
+    }
 }
