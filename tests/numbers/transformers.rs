@@ -377,6 +377,7 @@ fn refused(name: &str, change: impl Fn(&str) -> String) -> String {
     std::fs::write(&path, changed).unwrap();
     let checked = Checkpoint::open(space.path()).and_then(|checkpoint| checkpoint.check_weights());
     checked.expect_err(name).to_string()
+}
 
 /// A checkpoint of tests/transformers, a model of it, and its losses under an encoding.
 fn losses(dir: &Path, ids: &[u32], spec: &str) -> Vec<f32> {
