@@ -82,6 +82,10 @@ fn check_families(device: &Device) {
         "smollm3-sharded-float16",
         "starcoder2-sliding-float16",
         "olmo2-float16",
+        "qwen3-moe-stacked-bfloat16",
+        "qwen2-moe-bfloat16",
+        "glm4-moe-bfloat16",
+        "deepseek-v2-float16",
     ] {
         check_first_losses(name, Precision::F32, device);
     }

@@ -260,6 +260,21 @@ fn glm_experts_by_corrected_sigmoids_in_groups() {
     check("glm4-moe-bfloat16");
 }
 
+/// As GPUs compute them: weights as f32 tensors, rows gathered and added by tensor operations.
+#[test]
+fn experts_in_tensor_operations() {
+    for name in ["qwen3-moe-float16", "qwen2-moe-bfloat16", "glm4-moe-bfloat16", "deepseek-v3-bfloat16"] {
+        let dir = common::repository("tests/transformers").join(name);
+        let expected = Expected::read(&dir);
+        let checkpoint = Checkpoint::open(&dir).unwrap();
+        let model = checkpoint.load_to_train(&Device::flex()).unwrap();
+        let rope = EncodingSpec::parse("rope").unwrap();
+        let under = EncodedModel { model: &model, config: &checkpoint.config, encoding: &rope, bos: None };
+        let difference = Difference::of(&under.score(&expected.ids, Vec::new()).unwrap().nll, &expected.nll);
+        assert!(difference.worst < 1e-4, "{name}: {difference:?}");
+    }
+}
+
 #[test]
 fn deepseek_v2_latent_attention_under_yarn() {
     check("deepseek-v2-float16");
