@@ -82,7 +82,7 @@ impl<'a> Prepared<'a> {
             .map(|(model, checkpoint)| {
                 Account::new(&checkpoint.config, &config.encodings, longest(model, &work))
             })
-            .collect::<Result<_>>()?;
+            .collect();
         Ok(Prepared { config, checkpoints, accounts, datasets, missing, notes, work })
     }
 

@@ -385,3 +385,71 @@ fn keys_stand_once() {
     let deep = format!("{{\"x\": {}1{}, {}", "[".repeat(100_000), "]".repeat(100_000), &text[1..]);
     assert!(NetworkConfig::parse(&deep).unwrap_err().what.contains("not valid JSON"));
 }
+
+/// Devstral Small 2's figures.
+fn ministral3(others: Value) -> Value {
+    let mut rope = json!({
+        "type": "yarn", "rope_type": "yarn", "rope_theta": 1e8, "factor": 48.0, "beta_fast": 32.0, "beta_slow": 1.0,
+        "original_max_position_embeddings": 8192, "max_position_embeddings": 393_216, "mscale": 1.0,
+        "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.1,
+    });
+    rope.as_object_mut().unwrap().extend(others.as_object().unwrap().clone());
+    config("ministral3", json!({ "max_position_embeddings": 393_216, "rope_parameters": rope }))
+}
+
+#[test]
+fn a_temperature_of_the_models_own() {
+    let read = |others| NetworkConfig::from_json(ministral3(others));
+    let config = read(json!({})).unwrap();
+    assert_eq!((config.rope.own_temperature, config.trained_length(), config.rope.base), (0.1, 8192, 1e8));
+    assert_eq!(config.notes, Vec::<String>::new());
+    let scale = config.rope.own_spectrum(512).scale;
+    assert!(is_near(scale, 1.0), "{scale}");
+    for (key, value) in [
+        ("llama_4_scaling_beta", json!(null)),
+        ("llama_4_scaling_beta", json!("0.1")),
+        ("llama_4_scaling_beta", json!(-0.1)),
+        ("original_max_position_embeddings", json!(null)),
+    ] {
+        let error = read(json!({ key: value })).unwrap_err();
+        assert!(error.to_string().contains(key) && error.fix.is_some(), "{error}");
+    }
+    // To other families the key means nothing, as in transformers.
+    let scaling = json!({ "rope_type": "yarn", "factor": 4.0, "llama_4_scaling_beta": 0.1 });
+    let config = self::read("llama", json!({ "rope_scaling": scaling })).unwrap();
+    assert_eq!(config.rope.own_temperature, 0.0);
+    assert!(config.notes.join("").contains("llama_4_scaling_beta"), "{:?}", config.notes);
+}
+
+#[test]
+fn the_text_model_inside_a_larger_one() {
+    let whole = |text: Value, others: Value| {
+        let mut whole =
+            json!({ "model_type": "mistral3", "vision_config": { "hidden_size": 8 }, "text_config": text });
+        whole.as_object_mut().unwrap().extend(others.as_object().unwrap().clone());
+        NetworkConfig::from_json(whole)
+    };
+    let config = whole(ministral3(json!({})), json!({ "tie_word_embeddings": false })).unwrap();
+    assert!(config.is_inside && !config.tie_word_embeddings && config.rope.own_temperature == 0.1);
+    assert!(
+        config.notes[0].contains("mistral3") && config.notes[0].contains("ministral3"),
+        "{:?}",
+        config.notes
+    );
+    // Whether the head is the embedding is up to the whole, which says yes where it says nothing.
+    assert!(whole(ministral3(json!({})), json!({})).unwrap().tie_word_embeddings);
+    for (text, others, named) in [
+        (ministral3(json!({ "factor": "4" })), json!({}), "text_config"),
+        (ministral3(json!({})), json!({ "tie_word_embeddings": 1 }), "tie_word_embeddings"),
+        (
+            ministral3(json!({})),
+            json!({ "quantization_config": { "quant_method": "fp8" } }),
+            "quantization_config",
+        ),
+        (json!({ "model_type": "qwen3_5_text" }), json!({}), "vision_config (images)"),
+        (json!({ "hidden_size": 8 }), json!({}), "vision_config (images)"),
+    ] {
+        let error = whole(text, others).unwrap_err();
+        assert!(error.to_string().contains(named) && error.fix.is_some(), "{error}");
+    }
+}
