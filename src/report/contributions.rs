@@ -12,8 +12,8 @@ use crate::task::{Axis, By, Group, Metric};
 /// What one encoding's groups of tokens contribute to the difference of its loss from the baseline's, over the
 /// positions from `from` on.
 #[derive(Debug)]
-pub(super) struct Contributions<'a> {
-    pub(super) encoding: &'a str,
+pub(super) struct Contributions {
+    pub(super) encoding: String,
     /// What the difference is of.
     metric: Metric,
     /// The first position that counts.
@@ -46,11 +46,11 @@ impl Part {
 
 /// Of the encodings of one model on one task that have differences from the baseline, in the order of the config; none
 /// where no metric has parts.
-pub(super) fn contributions<'a>(rows: &[&'a Row], encodings: &'a [EncodingEntry]) -> Vec<Contributions<'a>> {
+pub(super) fn contributions(rows: &[&Row], encodings: &[EncodingEntry]) -> Vec<Contributions> {
     let Some((metric, parts)) = rows.iter().find_map(|row| Some((row.metric, row.metric.parts?))) else {
         return Vec::new();
     };
-    let of = |encoding: &'a EncodingEntry| {
+    let of = |encoding: &EncodingEntry| {
         let own: Vec<&Row> = rows.iter().filter(|row| row.encoding == encoding.name).copied().collect();
         let (from, total, sensitivity) = own.iter().find_map(|row| {
             let from = row.group.from().filter(|_| row.metric.name == metric.name)?;
@@ -70,7 +70,7 @@ pub(super) fn contributions<'a>(rows: &[&'a Row], encodings: &'a [EncodingEntry]
             })
         };
         let parts = own.iter().filter(|row| row.metric.name == parts.contribution).filter_map(part).collect();
-        Some(Contributions { encoding: &encoding.name, metric, from, total, sensitivity, parts })
+        Some(Contributions { encoding: encoding.name.clone(), metric, from, total, sensitivity, parts })
     };
     encodings.iter().filter_map(of).collect()
 }
@@ -106,7 +106,7 @@ pub(super) fn table(all: &[Contributions], by: By, baseline: &EncodingEntry) -> 
         let parts = groups.iter().map(|group| one.part(group).map(|part| cell(&part.contribution)));
         let lead = [Some(cell(&one.total)), one.better_on()];
         let cells = lead.into_iter().chain(parts).map(Option::unwrap_or_default).collect();
-        (one.encoding.to_string(), cells)
+        (one.encoding.clone(), cells)
     };
     let title = format!(
         "Nats a token gained over {} at positions from {} on, all and by {}: a group's share of the tokens times what \
@@ -120,7 +120,7 @@ pub(super) fn table(all: &[Contributions], by: By, baseline: &EncodingEntry) -> 
     Some(Table { title, metric: first.metric, content: Content::Contributions, columns, rows })
 }
 
-impl Contributions<'_> {
+impl Contributions {
     fn part(&self, group: &Group) -> Option<&Part> {
         self.parts.iter().find(|part| part.group == *group)
     }
@@ -154,7 +154,11 @@ pub(super) fn picture(all: &[Contributions], baseline: &str, title: String) -> O
     let groups = used(all, By::Copy);
     let bar = |one: &Contributions| {
         let part = |group: &Group| one.part(group).map_or(0.0, |part| part.contribution.estimate.value);
-        Bar { name: one.encoding.into(), parts: groups.iter().map(part).collect(), total: one.total.estimate }
+        Bar {
+            name: one.encoding.clone(),
+            parts: groups.iter().map(part).collect(),
+            total: one.total.estimate,
+        }
     };
     let stack = Stack {
         title,
@@ -186,7 +190,7 @@ pub(super) struct Line<'a> {
 
 /// The parts of every kind, and after each their total.
 pub(super) fn lines<'a>(
-    one: &Contributions<'a>,
+    one: &'a Contributions,
     model: &'a str,
     task: &'a str,
     baseline: &'a str,
@@ -194,7 +198,7 @@ pub(super) fn lines<'a>(
     let line = |by: By, group: String, share: f64, difference: Option<f64>, found: &Comparison| Line {
         model,
         task,
-        encoding: one.encoding,
+        encoding: &one.encoding,
         baseline,
         by: by.to_string(),
         group,

@@ -78,11 +78,8 @@ pub(super) fn contributions(report: &Report) -> Option<Vec<u8>> {
         .sections
         .iter()
         .flat_map(|section| {
-            let of = |row: &&Row| row.model == section.model && row.task == section.task;
-            let rows: Vec<&Row> = report.rows.iter().filter(of).collect();
-            let all = contributions::contributions(&rows, &report.results.config.encodings);
             let line = |one| contributions::lines(one, &section.model, &section.task, report.baseline);
-            all.iter().flat_map(line).collect::<Vec<_>>()
+            section.contributions.iter().flat_map(line)
         })
         .collect();
     (!lines.is_empty()).then(|| write(lines.into_iter()))

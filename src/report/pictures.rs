@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use super::contributions::{self, Contributions};
 use super::structure::Structure;
-use super::{Row, Section, contributions};
+use super::{Row, Section};
 use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::draw::heatmap::{HeatMap, Panel};
 use crate::hash::sha256;
@@ -52,6 +53,7 @@ pub(super) fn pictures(
             config: &results.config,
             task: task.expect("a section's task is in the config"),
             rows: rows.collect(),
+            contributions: &section.contributions,
             structure: structures.iter().find(|one| [one.model, one.task] == [&section.model, &section.task]),
             trained_length: section.trained_length,
             heading: format!("{} on {}", section.model, section.task),
@@ -76,6 +78,8 @@ pub(super) struct ModelOnTask<'a> {
     pub(super) config: &'a Config,
     pub(super) task: &'a TaskEntry,
     pub(super) rows: Vec<&'a Row>,
+    /// What its differences are made of.
+    contributions: &'a [Contributions],
     /// Units beside their controls, where there are any.
     structure: Option<&'a Structure<'a>>,
     pub(super) trained_length: usize,
@@ -102,8 +106,7 @@ impl<'a> ModelOnTask<'a> {
     /// Where the differences of the loss from the baseline come from.
     fn contributions(&self) -> Option<(String, String)> {
         let what = "what a difference is made of".to_string();
-        let all = contributions::contributions(&self.rows, &self.config.encodings);
-        let svg = contributions::picture(&all, self.baseline, self.title(&what))?;
+        let svg = contributions::picture(self.contributions, self.baseline, self.title(&what))?;
         Some((what, svg))
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use longcode_stats::FEWEST;
 
 use super::context_curve::ContextCurves;
-use super::contributions::{self, contributions};
+use super::contributions::{self, Contributions, contributions};
 use super::structure::Structure;
 use super::table::{Content, View};
 use super::verdict::verdict;
@@ -35,6 +35,8 @@ pub struct Section {
     pub tables: Vec<Table>,
     /// What its figures look like.
     pub pictures: Vec<Picture>,
+    /// What its rows' differences from the baseline are made of.
+    pub(super) contributions: Vec<Contributions>,
     /// How well each kind does by how much context it is given; none where no rows differ in that alone.
     pub(super) context_curves: Option<ContextCurves>,
     /// Whether some figure is of fewer than [`FEWEST`] samples.
@@ -119,6 +121,7 @@ pub(super) fn sections(
                 structure: structure.map(Structure::sentence),
                 tables,
                 pictures: Vec::new(),
+                contributions,
                 context_curves: None,
                 few,
             });
