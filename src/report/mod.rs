@@ -13,6 +13,7 @@ mod csv;
 mod curves;
 mod failures;
 mod figures;
+mod finding;
 mod grid;
 mod html;
 mod latex;
@@ -22,6 +23,7 @@ mod overview;
 mod pictures;
 mod samples;
 mod section;
+mod standings;
 mod structure;
 mod table;
 pub mod terminal;
@@ -29,8 +31,10 @@ mod verdict;
 
 pub use figures::{Mark, Row};
 pub use section::{Section, caption};
+pub use standings::{OfTask, Standing, Standings};
 pub use table::{Cell, Column, Content, Table};
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::config::{Config, EncodingEntry};
@@ -69,8 +73,12 @@ pub struct Report<'a> {
     failures: Failures,
     /// What structure is worth.
     structures: Vec<Structure<'a>>,
+    /// The metrics that report.tex has tables of; without any, the main ones.
+    in_latex: Vec<String>,
     /// All figures.
     pub rows: Vec<Row>,
+    /// All rows on all tasks in one table; none without figures.
+    pub standings: Option<Standings>,
     /// Of a suite: each model's main figure on every task.
     pub overview: Vec<Table>,
     /// Every model on every task that has figures, in the order of the config.
@@ -94,8 +102,39 @@ impl<'a> Report<'a> {
         pictures(results, &rows, &structures, &mut sections, baseline);
         let overview =
             if results.config.suite { overview::tables(&results.config, &sections) } else { Vec::new() };
+        let standings = standings::standings(&results.config, &sections, baseline, false);
         let failures = Failures::new(results);
-        Ok(Report { results, baseline, measured, off_curves, failures, structures, rows, overview, sections })
+        let in_latex = Vec::new();
+        Ok(Report {
+            in_latex,
+            results,
+            baseline,
+            measured,
+            off_curves,
+            failures,
+            structures,
+            rows,
+            standings,
+            overview,
+            sections,
+        })
+    }
+
+    /// Gives report.tex tables of these metrics alone; without any, of the main ones.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for a name that no table has.
+    pub fn show_in_latex(&mut self, metrics: &[String]) -> Result<()> {
+        let tables = || self.sections.iter().flat_map(|section| &section.tables);
+        let known: BTreeSet<&str> = tables().map(|table| table.metric.name).collect();
+        if let Some(unknown) = metrics.iter().find(|name| !known.contains(&name[..])) {
+            let known: Vec<&str> = known.into_iter().collect();
+            return Err(Error::new(ErrorKind::Usage, format!("no table is of \"{unknown}\""))
+                .at("--metric")
+                .fix(format!("use one of: {}", known.join(", "))));
+        }
+        self.in_latex = metrics.to_vec();
+        Ok(())
     }
 
     /// The row that differences are taken from.

@@ -119,7 +119,7 @@ fn every_format() {
     let report = Report::new(&results, None).unwrap();
     let out = tempfile::tempdir().unwrap();
     report.write(out.path()).unwrap();
-    fs::write(out.path().join("terminal.txt"), terminal::render(&report, false)).unwrap();
+    fs::write(out.path().join("terminal.txt"), terminal::full(&report, false)).unwrap();
     let files = [
         "terminal.txt",
         "summary.csv",
@@ -669,7 +669,7 @@ fn the_effective_context_of_a_curve_that_stops_gaining() {
     let dir = by_context(|_, _| None);
     let results = Results::read_all(&[dir.path().to_path_buf()]).unwrap();
     let report = Report::new(&results, None).unwrap();
-    let text = terminal::render(&report, false);
+    let text = terminal::full(&report, false);
     let sentence = "Effective context of TinyLlama on code lm, by loss at positions from 2048 on (n 20): R at least 2,048.";
     assert!(text.contains(sentence), "{text}");
     let table = report.sections[0].tables.iter().find(|table| table.title.starts_with("What each step"));
@@ -686,7 +686,7 @@ fn hits_make_a_curve_over_the_longer_samples() {
     let mut results = Results::read_all(&[dir.path().to_path_buf()]).unwrap();
     results.config.tasks[0].task = Arc::new(Lookup);
     let report = Report::new(&results, None).unwrap();
-    let text = terminal::render(&report, false);
+    let text = terminal::full(&report, false);
     let sentence = "by exact match over samples of more than 2048 tokens (n 20): R at least 2,048.";
     assert!(text.contains(sentence), "{text}");
     let out = tempfile::tempdir().unwrap();

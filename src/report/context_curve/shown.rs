@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{ContextCurve, ContextCurves, Effective, Over, Point};
 use crate::config::EncodingEntry;
 use crate::draw::chart::{Chart, Curve, DataPoint};
-use crate::draw::number::{difference, interval, number};
+use crate::draw::number::{difference, grouped, interval, number};
 use crate::report::{Cell, Column, Content, Mark, Section, Table};
 
 /// A column of its own, and beside the context advantage.
@@ -25,14 +25,6 @@ fn place(context: Option<usize>) -> Place {
 
 fn words(place: Place) -> String {
     if place == ALL { "all".into() } else { place.to_string() }
-}
-
-/// A number of tokens with commas, as 4,096.
-pub(super) fn grouped(tokens: usize) -> String {
-    let digits = tokens.to_string();
-    let comma = |n: usize| n > 0 && (digits.len() - n).is_multiple_of(3);
-    let with = |(n, digit): (usize, char)| [comma(n).then_some(','), Some(digit)];
-    digits.chars().enumerate().flat_map(with).flatten().collect()
 }
 
 impl std::fmt::Display for Effective {
@@ -75,16 +67,17 @@ pub(super) fn add_tables(curves: &ContextCurves, section: &mut Section) {
 impl ContextCurves {
     /// A curve's effective context stands in the row that is given most.
     fn add_column(&self, table: &mut Table) {
-        let of = |row: &str| {
-            let ends_in =
-                |curve: &&ContextCurve| curve.points.last().is_some_and(|last| last.encoding == row);
-            self.curves.iter().find(ends_in).map(|curve| curve.effective().cell())
-        };
         let samples = self.samples(|_| true);
         table.columns.insert(1, Column { name: EFFECTIVE.into(), beyond: false, samples });
         for (name, cells) in &mut table.rows {
-            cells.insert(1, of(name).unwrap_or_default());
+            cells.insert(1, self.effective(name).unwrap_or_default());
         }
+    }
+
+    /// The effective context of the curve that ends in a row.
+    pub(in crate::report) fn effective(&self, row: &str) -> Option<Cell> {
+        let ends_in = |curve: &&ContextCurve| curve.points.last().is_some_and(|last| last.encoding == row);
+        self.curves.iter().find(ends_in).map(|curve| curve.effective().cell())
     }
 
     /// Samples of the curves for which something is so; a range where they have different ones.
@@ -369,11 +362,6 @@ impl Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn thousands_have_commas() {
-        assert_eq!([5, 512, 4096, 1_048_576].map(grouped), ["5", "512", "4,096", "1,048,576"]);
-    }
 
     #[test]
     fn the_axis_has_a_place_a_doubling() {
