@@ -12,13 +12,13 @@ use crate::store::Results;
 use crate::terminal::visible_line;
 
 /// Make tables and pictures of stored results, finished or not; several directories of one config are
-/// reported as one
+/// reported as one, other runs beside each other on the tasks that they share
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  longcode report results/quickstart --baseline ReRoPE\n  \
     longcode report results/machine-1 results/machine-2 --out results/both\n  \
     longcode report results/quickstart --metric ppl --json")]
 pub(super) struct Args {
-    /// Results directories of the same config, models and data
+    /// Results directories: parts of one run, or runs to compare
     #[arg(required = true, value_name = "RESULTS_DIR")]
     dirs: Vec<PathBuf>,
     /// Where to write; needed with several results directories [default: there]
@@ -30,6 +30,9 @@ pub(super) struct Args {
     /// Of report.tex: tables of this metric alone; several times for several [default: each task's main one]
     #[arg(long, value_name = "NAME")]
     metric: Vec<String>,
+    /// Keep the models of each run apart, also where they are the same: before and after a change of longcode
+    #[arg(long)]
+    apart: bool,
     #[command(flatten)]
     show: Show,
 }
@@ -51,11 +54,11 @@ impl Args {
             (Some(out), _) => out,
             (None, [dir]) => dir,
             (None, _) => {
-                let what = "several results directories make one report, and it has no place";
+                let what = "several results directories make one report, which needs a place";
                 return Err(Error::new(ErrorKind::Usage, what).at("--out").fix("add --out DIR"));
             }
         };
-        let results = Results::read_all(&self.dirs)?;
+        let results = Results::read_all(&self.dirs, self.apart)?;
         if results.config.tune.is_some() {
             let what = "these are the trials of a search, each row on other documents: they make no table";
             return Err(Error::new(ErrorKind::Results, what)

@@ -3,11 +3,11 @@
 use longcode_stats::{Comparison, Sensitivity};
 use serde::Serialize;
 
+use super::Row;
 use super::table::{Cell, Column, Content, Table};
-use super::{Mark, Row};
 use crate::config::EncodingEntry;
 use crate::draw::stack::{Bar, Stack};
-use crate::task::{Axis, By, Group, Metric};
+use crate::task::{Axis, Back, By, Group, Metric};
 
 /// What one encoding's groups of tokens contribute to the difference of its loss from the baseline's, over the
 /// positions from `from` on.
@@ -99,7 +99,7 @@ pub(super) fn table(all: &[Contributions], by: By, baseline: &EncodingEntry) -> 
             text: value,
             value: Some(gained[0]),
             interval: Some(format!("[{low}, {high}]")),
-            mark: Mark::Plain,
+            ..Cell::default()
         }
     };
     let row = |one: &Contributions| {
@@ -129,7 +129,7 @@ impl Contributions {
     fn better_on(&self) -> Option<Cell> {
         let (less, n) = (self.sensitivity?.less, self.total.estimate.n);
         let value = less as f64 / n as f64;
-        Some(Cell { text: format!("{less} of {n}"), value: Some(value), interval: None, mark: Mark::Plain })
+        Some(Cell { text: format!("{less} of {n}"), value: Some(value), ..Cell::default() })
     }
 }
 
@@ -153,20 +153,20 @@ pub(super) fn picture(all: &[Contributions], baseline: &str, title: String) -> O
     let first = all.first()?;
     let groups = used(all, By::Copy);
     let bar = |one: &Contributions| {
-        let part = |group: &Group| one.part(group).map_or(0.0, |part| part.contribution.estimate.value);
-        Bar {
-            name: one.encoding.clone(),
-            parts: groups.iter().map(part).collect(),
-            total: one.total.estimate,
-        }
+        // A gain is what the loss falls by.
+        let part = |group: &Group| one.part(group).map_or(0.0, |part| -part.contribution.estimate.value);
+        let parts = groups.iter().map(part).collect();
+        Bar { name: one.encoding.clone(), parts, total: one.total.reversed().estimate }
+    };
+    let name = |group: &Group| match group {
+        Group::Distance { back: Back::New, .. } => "never before".into(),
+        group => format!("{} tokens back", group.heading()),
     };
     let stack = Stack {
         title,
-        axis: format!(
-            "loss less that of {baseline} from position {} on, nats: above 0 is damage",
-            first.from
-        ),
-        groups: groups.iter().map(|group| format!("pair last stood: {}", group.heading())).collect(),
+        axis: format!("nats a token gained over {baseline}, at positions from {} on", first.from),
+        parts: "tokens that last followed the same token".into(),
+        groups: groups.iter().map(name).collect(),
         bars: all.iter().map(bar).collect(),
     };
     Some(stack.svg())

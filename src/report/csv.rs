@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::changes::Changes;
 use super::structure::Structure;
 use super::{Report, Row, contributions};
 use crate::draw::quote::csv_cell;
@@ -99,6 +100,11 @@ pub(super) fn context_curves(report: &Report) -> Option<Vec<u8>> {
         .flatten()
         .collect();
     (!lines.is_empty()).then(|| write(lines.into_iter()))
+}
+
+/// What changed between rows of one name; none where each name has one row.
+pub(super) fn changes(all: &[Changes]) -> Option<Vec<u8>> {
+    (!all.is_empty()).then(|| write(all.iter().flat_map(Changes::lines)))
 }
 
 fn write(lines: impl Iterator<Item = impl Serialize>) -> Vec<u8> {

@@ -15,7 +15,7 @@ const FIT: usize = 96;
 /// task's main one.
 pub(super) fn render(report: &Report) -> String {
     let mut writer = Writer { text: String::from("% \\usepackage{booktabs}\n"), labels: HashSet::new() };
-    for overview in &report.overview {
+    for overview in &report.leading() {
         let block = Block { model: String::new(), tables: vec![overview.clone()] };
         writer.table(&report.results.config.name, "overview", vec![block], "");
     }

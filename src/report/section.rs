@@ -256,14 +256,18 @@ pub fn caption(report: &Report) -> Vec<String> {
             devices.push(device);
         }
     }
-    let mut lines = vec![format!(
+    let mut lines = Vec::new();
+    if let Some(compared) = &results.compared {
+        lines.push(format!("Runs beside each other: {}.", compared.runs.join(", ")));
+    }
+    lines.push(format!(
         "{}; {} of {} samples x encodings, seed {}; differences from {}.",
         devices.join("; "),
         results.samples.len(),
         environment.planned,
         results.config.seed,
         report.baseline
-    )];
+    ));
     if results.samples.len() < environment.planned {
         lines.push(unfinished(results));
     }

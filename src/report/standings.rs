@@ -10,8 +10,9 @@ use super::finding::Reached;
 use super::section::shown;
 use super::table::{Cell, Content};
 use super::verdict::Verdict;
-use super::{Column, Mark, Section, Table};
+use super::{Column, Section, Table};
 use crate::config::{Config, TaskEntry};
+use crate::draw::forest::{Forest, Panel};
 use crate::draw::number::{difference, difference_and_interval, grouped, number};
 use crate::task::{Group, Metric};
 
@@ -63,6 +64,9 @@ impl Rank {
         })
     }
 }
+
+/// The column of gains.
+const GAINED: &str = "gained";
 
 /// What a task's columns can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,7 +168,7 @@ impl<'a> Task<'a> {
     fn words(&self, kind: Kind) -> String {
         match kind {
             Kind::Main => self.metric.words(),
-            Kind::Gained => "gained".into(),
+            Kind::Gained => GAINED.into(),
             Kind::Verdict => "verdict".into(),
             Kind::Effective => "effective".into(),
             Kind::Longest => {
@@ -208,13 +212,14 @@ fn main(section: &Section, metric: &Metric, encoding: &str) -> Option<Cell> {
 }
 
 fn plain(text: String, value: Option<f64>, interval: Option<String>) -> Cell {
-    Cell { text, value, interval, mark: Mark::Plain }
+    Cell { text, value, interval, ..Cell::default() }
 }
 
 /// What the loss falls by.
 fn gained(total: &Comparison) -> Cell {
     let (text, interval) = difference_and_interval(&total.reversed(), 1.0);
-    plain(text, Some(-total.estimate.value), Some(interval))
+    let ends = Some((-total.high, -total.low));
+    Cell { ends, ..plain(text, Some(-total.estimate.value), Some(interval)) }
 }
 
 fn verdict(total: &Comparison) -> Cell {
@@ -275,6 +280,38 @@ fn first_lower(text: &str) -> String {
 }
 
 impl Standings {
+    /// What rows gain on every task, or their main figures; a colour for each model.
+    pub(super) fn picture(&self, title: String) -> String {
+        let mut models: Vec<&str> = Vec::new();
+        let group =
+            |row: &Standing, models: &mut Vec<&str>| models.iter().position(|name| *name == row.model);
+        let mut rows = Vec::new();
+        for row in &self.rows {
+            let number = group(row, &mut models).unwrap_or(models.len());
+            if number == models.len() {
+                models.push(&row.model);
+            }
+            rows.push((self.name(row), number));
+        }
+        let panel = |(number, task): (usize, &OfTask)| {
+            let column = task.columns.iter().position(|name| name == GAINED).unwrap_or(0);
+            let point = |row: &Standing| {
+                let cell = &row.cells[number][column];
+                let (low, high) = cell.ends?;
+                Some([cell.value?, low, high])
+            };
+            Panel {
+                name: task.name.clone(),
+                axis: match &task.columns[column][..] {
+                    GAINED => "nats a token gained".into(),
+                    name => name.into(),
+                },
+                points: self.rows.iter().map(point).collect(),
+            }
+        };
+        Forest { title, rows, panels: self.tasks.iter().enumerate().map(panel).collect() }.svg()
+    }
+
     /// The same as a table, for formats whose columns have one name.
     pub(super) fn flat(&self, metric: Metric) -> Table {
         let name = |task: &OfTask, column: &String| match self.tasks.len() {

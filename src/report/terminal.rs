@@ -94,8 +94,9 @@ fn of_cell(cell: &Cell) -> Value {
 /// Everything that the report's files hold too, table by table.
 pub fn full(report: &Report, styled: bool) -> String {
     let mut text = format!("{}\n", plain(&report.results.config.name));
-    report.overview.iter().for_each(|table| write_table(&mut text, table, styled));
-    if !report.overview.is_empty() {
+    let leading = report.leading();
+    leading.iter().for_each(|table| write_table(&mut text, table, styled));
+    if !leading.is_empty() {
         text.push('\n');
     }
     for line in caption(report) {
@@ -227,16 +228,16 @@ fn room(cell: &str) -> usize {
 
 /// A text in lines that fit, each after the first set in by two columns more than `indent`.
 fn wrapped(text: &str, indent: &str) -> String {
-    let mut lines = vec![indent.to_string()];
+    let mut lines = Vec::new();
+    let mut line = indent.to_string();
     for word in text.split(' ') {
-        let last = lines.last().expect("there is a first line");
-        let length = last.chars().count() + word.chars().count();
-        if length > WIDTH && !last.trim().is_empty() {
-            lines.last_mut().expect("the same").truncate(last.trim_end().len());
-            lines.push(format!("{indent}  "));
+        if line.chars().count() + word.chars().count() > WIDTH && !line.trim().is_empty() {
+            lines.push(std::mem::replace(&mut line, format!("{indent}  ")));
         }
-        *lines.last_mut().expect("the same") += &format!("{word} ");
+        line += word;
+        line.push(' ');
     }
+    lines.push(line);
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 

@@ -44,7 +44,7 @@ fn failed(lines: &[Value]) -> Vec<&Value> {
 #[test]
 fn the_others_are_done_and_the_failures_told() {
     let space = with_a_broken_letter();
-    let ended = space.run("");
+    let ended = space.run("--full");
     let stored = lines(&space, "results/tiny");
     let failures = failed(&stored);
     let count = failures.len();

@@ -13,6 +13,7 @@ mod faults;
 mod hub;
 mod mutations;
 mod names;
+mod page;
 mod report;
 mod resume;
 mod stand_ins;

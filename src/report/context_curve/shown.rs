@@ -9,7 +9,7 @@ use super::{ContextCurve, ContextCurves, Effective, Over, Point};
 use crate::config::EncodingEntry;
 use crate::draw::chart::{Chart, Curve, DataPoint};
 use crate::draw::number::{difference, grouped, interval, number};
-use crate::report::{Cell, Column, Content, Mark, Section, Table};
+use crate::report::{Cell, Column, Content, Section, Table};
 
 /// A column of its own, and beside the context advantage.
 const EFFECTIVE: &str = "effective context";
@@ -40,7 +40,7 @@ impl std::fmt::Display for Effective {
 
 impl Effective {
     fn cell(self) -> Cell {
-        Cell { text: self.to_string(), value: self.value(), interval: None, mark: Mark::Plain }
+        Cell { text: self.to_string(), value: self.value(), ..Cell::default() }
     }
 }
 
@@ -216,6 +216,7 @@ impl ContextCurves {
             y: self.metric.axis_title(),
             limit: axis.limit(trained_length),
             highest: self.metric.ceiling,
+            lowest: f64::NEG_INFINITY,
             curves: self.curves.iter().enumerate().map(curve).collect(),
             ticks: axis.ticks.iter().copied().map(words).collect(),
         }
@@ -279,7 +280,7 @@ fn figure(point: &Point) -> Cell {
         text: number(point.estimate.value),
         value: Some(point.estimate.value),
         interval: Some(interval(&point.estimate)),
-        mark: Mark::Plain,
+        ..Cell::default()
     }
 }
 
@@ -288,7 +289,7 @@ fn gain(point: &Point) -> Option<Cell> {
     let [text, low, high] =
         [gain.estimate.value, gain.low, gain.high].map(|value| difference(value, point.estimate.value));
     let interval = Some(format!("[{low}, {high}]"));
-    Some(Cell { text, value: Some(gain.estimate.value), interval, mark: Mark::Plain })
+    Some(Cell { text, value: Some(gain.estimate.value), interval, ..Cell::default() })
 }
 
 /// One line of curve.csv. `gain_low` and `gain_high` hold for all steps of the curve at once.

@@ -6,7 +6,6 @@ use super::controls::{Placebo, family, unit};
 use super::{Against, Structure, is_of_one_row};
 use crate::draw::dots::{Dots, Link, Star};
 use crate::draw::number::{difference_and_interval, number};
-use crate::report::Mark;
 use crate::report::table::{Cell, Column, Content, Table};
 use crate::task::Group;
 
@@ -131,7 +130,7 @@ impl Against<'_> {
 }
 
 fn cell(text: String, value: Option<f64>) -> Cell {
-    Cell { text, value, interval: None, mark: Mark::Plain }
+    Cell { text, value, ..Cell::default() }
 }
 
 fn measured(value: f64) -> Cell {

@@ -1,0 +1,82 @@
+//! report.html in a browser: nothing is wider than the page at any width. Needs Chromium; where there is none, a test says
+//! so and checks nothing.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::common::repository;
+use longcode::report::Report;
+use longcode::store::Results;
+
+/// Widths of a desk, a tablet and a phone, pixels.
+const WIDTHS: [u32; 3] = [1400, 800, 390];
+
+/// Bytes that the page of 24 rows and 6 tasks may have.
+const MOST: u64 = 3_000_000;
+
+/// Sends its window's width, how wide the page is, and what reaches beyond it, to the page that it stands in.
+const MEASURE: &str = r#"<script>addEventListener("load", () => {
+  const inside = ".wide, figure.picture, pre";
+  for (const one of document.querySelectorAll("details")) one.open = true;
+  const wide = [...document.querySelectorAll("body *")]
+    .filter((one) => one.getBoundingClientRect().right > innerWidth + 1 && !one.closest(inside));
+  const names = wide.slice(0, 3).map((one) => one.tagName + " " + one.textContent.slice(0, 30));
+  parent.postMessage(`${innerWidth} ${document.documentElement.scrollWidth} ${names.join(", ")}`, "*");
+})</script>"#;
+
+/// A browser that runs without a screen.
+fn browser() -> Option<&'static str> {
+    let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+    names.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success()))
+}
+
+/// The page with a script that measures it, in frames of every width; what each says.
+fn measured(browser: &str, page: &str, dir: &Path) -> Vec<String> {
+    // The page itself lets no other script run.
+    let start = page.find("<meta http-equiv=\"Content-Security-Policy\"").unwrap();
+    let end = start + page[start..].find('>').unwrap() + 1;
+    let open = format!("{}{}", &page[..start], &page[end..]).replace("</body>", &format!("{MEASURE}</body>"));
+    fs::write(dir.join("measured.html"), open).unwrap();
+    let frame = |width| format!("<iframe src=\"measured.html\" width=\"{width}\" height=\"900\" style=\"border:0\"></iframe>");
+    let frames: String = WIDTHS.map(frame).concat();
+    let listen = "<script>addEventListener(\"message\", (e) => { said.textContent += e.data + \"|\" })</script>";
+    let all = format!("<body><p id=\"said\"></p>{listen}{frames}");
+    fs::write(dir.join("all.html"), all).unwrap();
+    let url = format!("file://{}", dir.join("all.html").display());
+    let mut command = Command::new(browser);
+    command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]);
+    command.arg(format!("--user-data-dir={}", dir.join("profile").display()));
+    let ended = command.args(["--virtual-time-budget=8000", "--dump-dom", &url]).output().unwrap();
+    let dom = String::from_utf8_lossy(&ended.stdout).into_owned();
+    let said = dom.split("<p id=\"said\">").nth(1).and_then(|rest| rest.split("</p>").next());
+    said.unwrap_or_default().split('|').filter(|line| !line.is_empty()).map(str::to_string).collect()
+}
+
+#[test]
+fn nothing_is_wider_than_the_page() {
+    let Some(browser) = browser() else {
+        eprintln!("skipped: no Chromium to look at report.html with");
+        return;
+    };
+    for kept in ["quickstart", "encodings"] {
+        let results = Results::read_all(&[repository("results/kept").join(kept)], false).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        Report::new(&results, None).unwrap().write(dir.path()).unwrap();
+        let page = fs::read_to_string(dir.path().join("report.html")).unwrap();
+        let mut said = measured(browser, &page, dir.path());
+        said.sort_by_key(|line| line.split(' ').next().and_then(|width| width.parse::<u32>().ok()));
+        let expected: Vec<String> = WIDTHS.iter().rev().map(|width| format!("{width} {width} ")).collect();
+        assert_eq!(said, expected, "{kept}: window, page, and what is beyond");
+    }
+}
+
+/// 23 rows on 2 tasks, whose sections take all but a few kilobytes: of 24 rows and 6 tasks there are about three times.
+#[test]
+fn the_page_stays_small() {
+    let results = Results::read_all(&[repository("results/kept/encodings")], false).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    Report::new(&results, None).unwrap().write(dir.path()).unwrap();
+    let bytes = fs::metadata(dir.path().join("report.html")).unwrap().len();
+    assert!(3 * bytes * 24 / 23 < MOST, "{bytes}");
+}
