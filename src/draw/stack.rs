@@ -121,10 +121,11 @@ impl Stack {
             }
         }
         let (low, high) = bar.reach();
-        for (is_cut, x) in [(low < place.low, place.x(place.low)), (high > place.high, place.x(place.high))] {
-            if is_cut {
-                break_mark(svg, (x, top));
-            }
+        if low < place.low {
+            break_mark(svg, (place.x(place.low) + 10.0, top));
+        }
+        if high > place.high {
+            break_mark(svg, (place.x(place.high) - 15.0, top));
         }
         total(svg, bar, top + BAR + 7.0, place);
     }
@@ -175,12 +176,10 @@ fn total(svg: &mut Svg, bar: &Bar, y: f64, place: &Place) {
     svg.end();
 }
 
-/// Two slanted white lines through the end of a bar that goes on.
+/// Two slanted white lines through a bar that goes on.
 fn break_mark(svg: &mut Svg, (x, top): (f64, f64)) {
-    let inwards = if x > WIDTH / 2.0 { -10.0 } else { 10.0 };
-    for shift in [inwards, inwards + 5.0] {
-        let (from, to) = ((x + shift - 3.0, top + BAR + 2.0), (x + shift + 3.0, top - 2.0));
-        svg.line(from, to, "stroke=\"white\" stroke-width=\"2.5\"");
+    for x in [x, x + 5.0] {
+        svg.line((x - 3.0, top + BAR + 2.0), (x + 3.0, top - 2.0), "stroke=\"white\" stroke-width=\"2.5\"");
     }
 }
 

@@ -83,11 +83,9 @@ fn standings(page: &mut String, all: &Standings) {
     let heads: String = names.iter().copied().chain(columns).map(head).collect();
     let _ = writeln!(page, "</tr>\n<tr>{heads}</tr></thead>\n<tbody>");
     for row in &all.rows {
-        let names = [&row.model, &row.encoding];
-        let names: String = names[2 - if all.several_models { 2 } else { 1 }..]
-            .iter()
-            .map(|name| format!("<th scope=\"row\">{}</th>", escape(name)))
-            .collect();
+        let model = Some(&row.model).filter(|_| all.several_models);
+        let names = model.into_iter().chain([&row.encoding]);
+        let names: String = names.map(|name| format!("<th scope=\"row\">{}</th>", escape(name))).collect();
         let cells: String = row.cells.iter().flatten().map(cell).collect();
         let _ = writeln!(page, "<tr>{names}{cells}</tr>");
     }

@@ -61,9 +61,10 @@ pub(super) fn chosen<'a>(report: &Report<'a>) -> Result<(Vec<Chosen<'a>>, usize)
         let expected = rows.iter().find_map(|row| task.expected(row.outcome.as_ref()?));
         Ok(Shown { first, results: rows, text: text(results, first), expected })
     };
-    let chosen = chosen.into_iter().map(|(why, samples)| {
-        Ok(Chosen { why, samples: samples.into_iter().map(shown).collect::<Result<_>>()? })
-    });
+    let of_why = |(why, samples): (String, Vec<&'a StoredSample>)| -> Result<Chosen<'a>> {
+        Ok(Chosen { why, samples: samples.into_iter().map(&shown).collect::<Result<_>>()? })
+    };
+    let chosen = chosen.into_iter().map(of_why);
     Ok((chosen.collect::<Result<_>>()?, all))
 }
 

@@ -283,15 +283,11 @@ impl Standings {
     /// What rows gain on every task, or their main figures; a colour for each model.
     pub(super) fn picture(&self, title: String) -> String {
         let mut models: Vec<&str> = Vec::new();
-        let group =
-            |row: &Standing, models: &mut Vec<&str>| models.iter().position(|name| *name == row.model);
         let mut rows = Vec::new();
         for row in &self.rows {
-            let number = group(row, &mut models).unwrap_or(models.len());
-            if number == models.len() {
-                models.push(&row.model);
-            }
-            rows.push((self.name(row), number));
+            let known = models.iter().position(|name| *name == row.model);
+            rows.push((self.name(row), known.unwrap_or(models.len())));
+            models.extend(known.is_none().then_some(&row.model[..]));
         }
         let panel = |(number, task): (usize, &OfTask)| {
             let column = task.columns.iter().position(|name| name == GAINED).unwrap_or(0);

@@ -28,7 +28,9 @@ const MEASURE: &str = r#"<script>addEventListener("load", () => {
 /// A browser that runs without a screen.
 fn browser() -> Option<&'static str> {
     let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
-    names.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success()))
+    names
+        .into_iter()
+        .find(|name| Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success()))
 }
 
 /// The page with a script that measures it, in frames of every width; what each says.
@@ -38,9 +40,12 @@ fn measured(browser: &str, page: &str, dir: &Path) -> Vec<String> {
     let end = start + page[start..].find('>').unwrap() + 1;
     let open = format!("{}{}", &page[..start], &page[end..]).replace("</body>", &format!("{MEASURE}</body>"));
     fs::write(dir.join("measured.html"), open).unwrap();
-    let frame = |width| format!("<iframe src=\"measured.html\" width=\"{width}\" height=\"900\" style=\"border:0\"></iframe>");
+    let frame = |width| {
+        format!("<iframe src=\"measured.html\" width=\"{width}\" height=\"900\" style=\"border:0\"></iframe>")
+    };
     let frames: String = WIDTHS.map(frame).concat();
-    let listen = "<script>addEventListener(\"message\", (e) => { said.textContent += e.data + \"|\" })</script>";
+    let listen =
+        "<script>addEventListener(\"message\", (e) => { said.textContent += e.data + \"|\" })</script>";
     let all = format!("<body><p id=\"said\"></p>{listen}{frames}");
     fs::write(dir.join("all.html"), all).unwrap();
     let url = format!("file://{}", dir.join("all.html").display());
