@@ -323,7 +323,6 @@ mod tests {
                 limit: None,
                 highest: f64::INFINITY,
                 lowest: f64::NEG_INFINITY,
-                lowest: f64::NEG_INFINITY,
                 curves: vec![curve],
             };
             let scale = Scale::new(&chart);

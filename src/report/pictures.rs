@@ -96,7 +96,7 @@ pub(super) struct ModelOnTask<'a> {
     /// Model and task.
     heading: String,
     /// The encoding that differences are taken from.
-    baseline: &'a str,
+    pub(super) baseline: &'a str,
 }
 
 impl<'a> ModelOnTask<'a> {

@@ -47,7 +47,7 @@ struct Numbers {
 /// [`ErrorKind::Results`] for runs that have no task in common, with what differs; for a task of the same name that is
 /// another; for one model in several precisions.
 pub(super) fn together(runs: Vec<(PathBuf, Results)>, apart: bool) -> Result<Results> {
-    let labels = labels(&runs.iter().map(|(dir, _)| &dir[..]).collect::<Vec<_>>());
+    let labels = labels(&runs.iter().map(|(dir, _)| dir.as_path()).collect::<Vec<_>>());
     let runs: Vec<Run> =
         runs.into_iter().zip(labels).map(|((dir, results), label)| Run { dir, label, results }).collect();
     if !apart {
@@ -101,7 +101,8 @@ fn joined(
         let old = &results.config.tasks;
         let task = |name: &str| old.iter().position(|task| task.name == *name).map(|n| numbers.tasks[n]);
         let texts = results.texts.into_iter().filter_map(|mut text| {
-            text.task.clone_from(&all.config.tasks[task(&text.task)?].name);
+            let number = task(&text.task)?;
+            text.task.clone_from(&all.config.tasks[number].name);
             Some(text)
         });
         all.texts.extend(texts.collect::<Vec<_>>());
@@ -139,10 +140,10 @@ fn labels(dirs: &[&Path]) -> Vec<String> {
 
 /// Refuses one model in several precisions: which of the two a row is of could not be seen.
 fn refuse_precisions(runs: &[Run]) -> Result<()> {
-    let mut known: HashMap<&str, (&ModelHash, &Run)> = HashMap::new();
+    let mut known: HashMap<[&str; 2], (&ModelHash, &Run)> = HashMap::new();
     for run in runs {
         for model in &run.results.environment().models {
-            let (first, of) = *known.entry(&model.sha256).or_insert((model, run));
+            let (first, of) = *known.entry([&model.name, &model.sha256]).or_insert((model, run));
             if first.precision != model.precision {
                 let what = format!(
                     "runs that cannot be compared: precision of model \"{}\" is {} in {}, {} in {}",
@@ -169,9 +170,10 @@ fn tasks(runs: &[Run]) -> Result<(Vec<TaskEntry>, Vec<Vec<usize>>)> {
         let mut of_run = Vec::new();
         let mut shared = 0;
         for task in &run.results.config.tasks {
-            let same = |(other, of): &(&TaskEntry, &Run)| task_difference((other, of), (task, run)).is_none();
+            let same =
+                |&(other, of): &(&TaskEntry, &Run)| task_difference((other, of), (task, run)).is_none();
             let found = all.iter().position(|one| one.0.name == task.name && same(one));
-            let found = found.or_else(|| all.iter().position(same));
+            let found = found.or_else(|| all.iter().position(&same));
             shared += usize::from(found.is_some());
             of_run.push(found.unwrap_or(all.len()));
             if found.is_none() {
@@ -204,7 +206,7 @@ fn nothing_in_common(all: &[(&TaskEntry, &Run)], run: &Run) -> Error {
         let others = all.iter().filter(|(_, of)| of.label != run.label);
         let named = others.clone().find(|(other, _)| other.name == task.name);
         let alike = others.clone().find(|(other, _)| other.kind == task.kind);
-        let (other, of) = named.or(alike)?;
+        let &(other, of) = named.or(alike)?;
         Some(format!(": task \"{}\": {}", task.name, task_difference((other, of), (task, run))?))
     });
     let what =
@@ -264,14 +266,23 @@ fn models(runs: &[Run], apart: bool) -> (Vec<ModelEntry>, Vec<ModelHash>, Vec<Ve
     let (mut entries, mut hashes): (Vec<ModelEntry>, Vec<ModelHash>) = (Vec::new(), Vec::new());
     let mut numbers = Vec::new();
     let all = || runs.iter().flat_map(|run| &run.results.environment().models);
-    let ambiguous =
-        |hash: &ModelHash| apart || all().any(|other| other.name == hash.name && other.sha256 != hash.sha256);
+    let ambiguous = |hash: &ModelHash| {
+        let is_other = |other: &ModelHash| {
+            other.name == hash.name && (&other.sha256, other.precision) != (&hash.sha256, hash.precision)
+        };
+        apart || all().any(is_other)
+    };
     let mut names = Names(Vec::new());
     for run in runs {
-        let mut of_run = Vec::new();
+        let mut of_run: Vec<usize> = Vec::new();
         for (entry, hash) in run.results.config.models.iter().zip(&run.results.environment().models) {
-            let same = |other: &ModelHash| other.sha256 == hash.sha256 && !apart;
-            let number = hashes.iter().position(same).unwrap_or(hashes.len());
+            // One run may have a model in several precisions.
+            let same = |&number: &usize| {
+                let other: &ModelHash = &hashes[number];
+                (&other.sha256, other.precision) == (&hash.sha256, hash.precision)
+                    && !of_run.contains(&number)
+            };
+            let number = (0..hashes.len()).find(same).filter(|_| !apart).unwrap_or(hashes.len());
             if number == hashes.len() {
                 let labelled = format!("{} ({})", hash.name, run.label);
                 let name = names.give(if ambiguous(hash) { &labelled } else { &hash.name }, &run.label);
