@@ -24,6 +24,7 @@ mod overview;
 mod pictures;
 mod samples;
 mod section;
+mod side;
 mod standings;
 mod structure;
 mod table;
@@ -32,6 +33,7 @@ mod verdict;
 
 pub use figures::{Mark, Row};
 pub use section::{Section, caption};
+pub use side::{find_row, side};
 pub use standings::{OfTask, Standing, Standings};
 pub use table::{Cell, Column, Content, Table};
 

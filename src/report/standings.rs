@@ -129,7 +129,12 @@ fn standing(tasks: &[Task], model: &str, encoding: &str) -> Option<Standing> {
         let values: Vec<f64> = tasks.iter().zip(&found).filter_map(of).collect();
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
     };
-    let rank = Rank([Kind::Gained, Kind::Effective, Kind::Holds].map(mean));
+    let mut rank = Rank([Kind::Gained, Kind::Effective, Kind::Holds].map(mean));
+    let is_baseline = |task: &Task| task.baseline == encoding && task.kinds.contains(&Kind::Gained);
+    if tasks.iter().any(is_baseline) {
+        // Over itself it gains nothing.
+        rank.0[0] = Some(0.0);
+    }
     let empty = |task: &Task| vec![Cell::default(); task.kinds.len()];
     let cells = tasks.iter().zip(found).map(|(task, cells)| cells.unwrap_or_else(|| empty(task))).collect();
     Some(Standing { model: model.into(), encoding: encoding.into(), cells, rank })

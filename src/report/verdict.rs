@@ -123,13 +123,13 @@ pub(super) fn short(all: &[Contributions], baseline: &EncodingEntry) -> Option<S
         .into_iter()
         .map(|kind| (of(kind).count(), kind.word()))
         .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{count} {word}"))
+        .map(|(count, word)| format!("{word}: {count}"))
         .collect();
     if !counted.is_empty() {
-        text += &format!(" Of the others {}.", counted.join(", "));
+        text += &format!(" Of the others, {}.", counted.join(", "));
     }
     if let Some(fewest) = of(Verdict::Undecided).map(|one| would_decide(&one.total)).min() {
-        text += &format!(" From about {fewest} documents on some of the undecided would be decided.");
+        text += &format!(" About {fewest} documents would decide the first of the undecided.");
     }
     Some(text)
 }

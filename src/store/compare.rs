@@ -47,6 +47,10 @@ struct Numbers {
 /// [`ErrorKind::Results`] for runs that have no task in common, with what differs; for a task of the same name that is
 /// another; for one model in several precisions.
 pub(super) fn together(runs: Vec<(PathBuf, Results)>, apart: bool) -> Result<Results> {
+    if let Some((dir, _)) = runs.iter().find(|(_, run)| run.config.tune.is_some()) {
+        let what = "these are the trials of a search, each row on other documents: they cannot be compared";
+        return Err(Error::new(ErrorKind::Results, what).in_file(dir).fix("leave this directory out"));
+    }
     let labels = labels(&runs.iter().map(|(dir, _)| dir.as_path()).collect::<Vec<_>>());
     let runs: Vec<Run> =
         runs.into_iter().zip(labels).map(|((dir, results), label)| Run { dir, label, results }).collect();
@@ -206,7 +210,7 @@ fn nothing_in_common(all: &[(&TaskEntry, &Run)], run: &Run) -> Error {
         let others = all.iter().filter(|(_, of)| of.label != run.label);
         let named = others.clone().find(|(other, _)| other.name == task.name);
         let alike = others.clone().find(|(other, _)| other.kind == task.kind);
-        let &(other, of) = named.or(alike)?;
+        let &(other, of) = named.or(alike).or(others.clone().next())?;
         Some(format!(": task \"{}\": {}", task.name, task_difference((other, of), (task, run))?))
     });
     let what =

@@ -13,6 +13,8 @@
 //! | rows of different samples | square-and-add of both intervals ([`unpaired`]) |
 //! | all rows of a table at once | one threshold for every pair of rows, marks and sentences ([`family`]) |
 //! | the steps of a curve | the same thresholds; a step counts only where all before it gain ([`mod@curve`]) |
+//! | a pair of rows alone, without an interval | the paired permutation test ([`permutation()`]) |
+//! | how few samples carry a difference | those that pull its way most, left out ([`decisive()`]) |
 //!
 //! Below [`FEWEST`] samples no distribution-free two-sided test reaches 5%, so nothing is told apart there.
 //! `tests/coverage.rs` checks by simulation how often each of these holds.
@@ -36,18 +38,22 @@
 
 mod bootstrap;
 pub mod curve;
+mod decisive;
 mod design;
 mod estimate;
 pub mod family;
+mod permutation;
 mod sensitivity;
 pub mod share;
 mod student;
 mod unpaired;
 
 pub use bootstrap::{Bootstrap, RESAMPLES};
+pub use decisive::{Decisive, decisive};
 pub use design::{Design, Pair, ratio};
 pub use estimate::{Comparison, Estimate, Scale};
 pub use family::{Among, told_apart};
+pub use permutation::permutation;
 pub use sensitivity::{Sensitivity, sensitivity};
 pub use unpaired::unpaired;
 
