@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::ops::Range;
 
-use super::{Column, Content, Mark, Report, Section, Table};
+use super::{Cell, Column, Content, Mark, Report, Section, Table};
 use crate::terminal::visible_line;
 
 /// Characters that fit side by side on a page, in small letters; a wider table is divided.
@@ -68,22 +68,29 @@ fn parts(report: &Report, sections: &[&Section], content: Content) -> Vec<Range<
     }
 }
 
-/// A section's tables of some content and of the metrics that are shown.
+/// A section's tables of some content: those of the metrics that were asked for, else the first, which is the main one.
 fn wanted<'a>(report: &'a Report, section: &'a Section, content: Content) -> impl Iterator<Item = &'a Table> {
-    let main =
-        section.tables.iter().find(|table| table.content == Content::Samples).map(|table| table.metric.name);
-    let is_shown = move |table: &&Table| match &report.in_latex[..] {
-        [] => !matches!(content, Content::Samples | Content::Paper) || main == Some(table.metric.name),
-        names => names.iter().any(|name| name == table.metric.name),
+    let most = if report.in_latex.is_empty() { 1 } else { usize::MAX };
+    let is_shown = move |table: &&Table| {
+        report.in_latex.is_empty() || report.in_latex.iter().any(|name| name == table.metric.name)
     };
-    section.tables.iter().filter(move |table| table.content == content).filter(is_shown)
+    section.tables.iter().filter(move |table| table.content == content).filter(is_shown).take(most)
 }
 
-/// Characters of a column's widest cell.
+/// Characters of a column's widest cell, in whose second line letters are smaller.
 fn width(table: &Table, column: &Column) -> usize {
     let Some(place) = table.columns.iter().position(|own| own.name == column.name) else { return 1 };
-    let cells = table.rows.iter().map(|(_, cells)| table.text(&cells[place]).chars().count());
+    let of_cell = |cell: &Cell| {
+        let second = interval(table, cell).map_or(0, |found| found.chars().count() * 3 / 5);
+        second.max(cell.text.chars().count())
+    };
+    let cells = table.rows.iter().map(|(_, cells)| of_cell(&cells[place]));
     cells.chain([column.name.chars().count()]).max().unwrap_or(1)
+}
+
+/// A cell's interval where its table shows them: it stands below the value.
+fn interval<'a>(table: &Table, cell: &'a Cell) -> Option<&'a str> {
+    cell.interval.as_deref().filter(|_| table.text(cell) != cell.text)
 }
 
 /// A model's tables over the same columns.
@@ -224,7 +231,7 @@ fn rows(text: &mut String, block: &Block, columns: &[Column]) {
         let cell = |table: &Table, column: &Column| {
             let place = table.columns.iter().position(|own| own.name == column.name)?;
             let (_, cells) = table.rows.iter().find(|(own, _)| own == name)?;
-            Some(marked(&table.text(&cells[place]), cells[place].mark))
+            Some(shown(table, &cells[place]))
         };
         let cells = columns.iter().flat_map(|column| {
             block.tables.iter().map(move |table| cell(table, column).unwrap_or("-".into()))
@@ -233,12 +240,17 @@ fn rows(text: &mut String, block: &Block, columns: &[Column]) {
     }
 }
 
-fn marked(text: &str, mark: Mark) -> String {
-    let text = escape(text);
-    match mark {
+/// A cell with its mark, and its interval below.
+fn shown(table: &Table, cell: &Cell) -> String {
+    let text = escape(&cell.text);
+    let text = match cell.mark {
         Mark::Best => format!("\\textbf{{{text}}}"),
         Mark::Tie => format!("$\\approx$ {text}"),
         Mark::Plain => text,
+    };
+    match interval(table, cell) {
+        Some(found) => format!("\\shortstack[r]{{{text} \\\\ {{\\tiny {}}}}}", escape(found)),
+        None => text,
     }
 }
 
