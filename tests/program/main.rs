@@ -13,7 +13,6 @@ mod faults;
 mod hub;
 mod mutations;
 mod names;
-mod page;
 mod report;
 mod resume;
 mod stand_ins;
