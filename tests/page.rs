@@ -78,7 +78,7 @@ fn nothing_is_wider_than_the_page(browser: &str) {
             let (window, width) = (number(), number());
             // A scroll bar takes a part of the window.
             assert!(
-                page <= window && words.next() == Some(""),
+                width <= window && words.next() == Some(""),
                 "{kept}: window, page, what is beyond: {line}"
             );
             widths.push(window);
