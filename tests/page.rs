@@ -1,6 +1,8 @@
 //! report.html in a browser: nothing is wider than the page at any width. Without Chromium that check is counted as
 //! ignored, and the output says so.
 
+#![allow(clippy::disallowed_macros, reason = "a test has no messages of the program's")]
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
