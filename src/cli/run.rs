@@ -47,6 +47,8 @@ pub(super) struct Args {
     /// Start over instead of resuming
     #[arg(long)]
     fresh: bool,
+    #[command(flatten)]
+    show: report::Show,
 }
 
 impl Args {
@@ -60,7 +62,7 @@ impl Args {
         let out = self.out.unwrap_or_else(|| results_directory(&config, shard));
         let stored = run(&config, &devices, &out, options)?;
         let results = Results::read(&out)?;
-        report::write(&results, &out, None)?;
+        report::write(&results, &out, None, &[], self.show)?;
         refuse_lost(&results, stored, &out)?;
         refuse_all_failed(&results)
     }

@@ -83,6 +83,11 @@ pub trait Task: Debug + Send + Sync {
     /// When [`Task::outcome`] did not make the outcome.
     fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error>;
 
+    /// The right answer to a sample, for people to read beside what a model answered; none of a task without one.
+    fn expected(&self, _outcome: &Value) -> Option<String> {
+        None
+    }
+
     /// The first position in a sample, at or beyond one, from which on every stored outcome has sums of the metric that
     /// the main one is made of; none of a task whose figures are of whole samples.
     fn border(&self, _position: usize) -> Option<usize> {

@@ -87,6 +87,10 @@ impl Prompts for MultipleChoice {
         self.benchmark.entry().metrics
     }
 
+    fn expected(outcome: &Outcome) -> Option<String> {
+        Some(outcome.expected())
+    }
+
     fn score(&self, outcome: &Outcome) -> Vec<Measure> {
         let mut figures = outcome.likeliest();
         figures.push(("truncated", f64::from(outcome.truncated_tokens > 0)));

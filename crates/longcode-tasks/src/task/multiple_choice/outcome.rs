@@ -43,6 +43,11 @@ pub(in crate::task) struct Outcome {
 }
 
 impl Outcome {
+    /// The right answer, for people to read.
+    pub(super) fn expected(&self) -> String {
+        super::benchmark::LETTERS.get(self.answer).map_or_else(String::new, ToString::to_string)
+    }
+
     pub(super) fn new(bucket: Span, reference: Reference, generated: Generated, scores: &[Score]) -> Outcome {
         let (letters, options) = generated.candidates.split_at(reference.letters);
         let text = generated.generation.text;

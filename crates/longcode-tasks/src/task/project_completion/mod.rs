@@ -89,6 +89,10 @@ impl Prompts for ProjectCompletion {
         Outcome::new(reference, generated)
     }
 
+    fn expected(outcome: &Outcome) -> Option<String> {
+        Some(outcome.expected())
+    }
+
     fn score(&self, outcome: &Outcome) -> Vec<Measure> {
         Measure::of_sample(&[Group::Part(outcome.class()), Group::All], &outcome.figures())
     }

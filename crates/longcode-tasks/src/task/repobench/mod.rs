@@ -97,6 +97,10 @@ impl Prompts for Repobench {
         Outcome::new(sample.bucket, reference, language, generated)
     }
 
+    fn expected(outcome: &Outcome) -> Option<String> {
+        Some(outcome.expected())
+    }
+
     fn score(&self, outcome: &Outcome) -> Vec<Measure> {
         Measure::of_sample(&[Group::Bucket(outcome.bucket), Group::All], &outcome.figures())
     }
