@@ -13,7 +13,7 @@ use common::attention::{Case, Form, check_definition, check_forms, check_half};
 use common::cli::Workspace;
 use libtest_mimic::{Arguments, Failed, Trial};
 use longcode::checkpoint::Checkpoint;
-use longcode::device::DeviceChoice;
+use longcode::device::{DeviceChoice, Wanted};
 use longcode::encoding::EncodingSpec;
 use longcode::kernels::Precision;
 use longcode::model::EncodedModel;
@@ -147,7 +147,7 @@ fn on_random_cases(cases: u32, check: impl Fn(&Case)) {
 
 #[expect(clippy::print_stderr, reason = "a test says why it is skipped")]
 fn main() {
-    let adapter = DeviceChoice::Wgpu(None).open();
+    let adapter = DeviceChoice::Wgpu(None).open(Wanted::default);
     match &adapter {
         Ok(adapter) => eprintln!("adapter: {}", adapter.name),
         Err(e) if std::env::var_os("LONGCODE_REQUIRE_ADAPTER").is_some() => {

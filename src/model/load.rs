@@ -36,6 +36,16 @@ impl Checkpoint {
         self.take_all(Weights::open(self.tensors()?, WeightStorage::Headers), &Device::flex()).map(drop)
     }
 
+    /// Bytes of the weights on a GPU in a precision.
+    ///
+    /// # Errors
+    /// None for a config that was checked.
+    pub fn bytes_on_gpu(&self, precision: Precision) -> Result<f64> {
+        let tensors = Network::tensors(&self.config)?;
+        let numbers: usize = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        Ok(numbers as f64 * if precision == Precision::F16 { 2.0 } else { 4.0 })
+    }
+
     fn take_all(&self, mut weights: Weights, device: &Device) -> Result<Network> {
         let model = Network::load(&self.config, &mut weights, device).map_err(|mut e| {
             if !self.config.assumed.is_empty() {

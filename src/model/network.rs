@@ -103,8 +103,7 @@ impl Network {
             embedding: config.multipliers.embedding,
             logits: config.multipliers.logits,
             precision: match weights.hold() {
-                WeightStorage::Stored(precision) => precision,
-                WeightStorage::Half => Precision::F16,
+                WeightStorage::Stored(precision) | WeightStorage::OnGpu(precision) => precision,
                 WeightStorage::Tensors | WeightStorage::Headers => Precision::F32,
             },
         })

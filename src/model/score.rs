@@ -5,6 +5,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::network::row_blocks;
 use super::{Network, RotaryTables, SequenceRows};
+use crate::device::failure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::stored::Mapped;
 use crate::kernels::{InferenceKernels, is_cpu_without_gradients};
@@ -100,9 +101,6 @@ fn chunk_scores(logits: Tensor<2>, targets: Tensor<1, Int>) -> Result<(Vec<f32>,
 pub(super) fn read<E: burn::tensor::Element, X: std::fmt::Debug>(
     data: std::result::Result<TensorData, X>,
 ) -> Result<Vec<E>> {
-    let failed = |what: String| Error::new(ErrorKind::Compute, what).fix("try again, or use --device cpu");
-    let data = data.map_err(|e| failed(format!("the device failed: {e:?}")))?;
-    data.convert::<E>()
-        .try_into_vec()
-        .map_err(|e| failed(format!("the device gave back other values: {e:?}")))
+    let data = data.map_err(|e| failure(&format!("{e:?}")))?;
+    data.convert::<E>().try_into_vec().map_err(|e| failure(&format!("it gave back other values: {e:?}")))
 }

@@ -90,3 +90,20 @@ pub fn is_cpu(device: &Device) -> bool {
 pub fn is_cpu_without_gradients(device: &Device) -> bool {
     is_cpu(device) && !device.is_autodiff()
 }
+
+/// Bytes of the largest tensor that a device can bind to a kernel; none on the CPU, which binds nothing.
+pub fn largest_binding(device: &Device) -> Option<usize> {
+    #[cfg(feature = "gpu")]
+    return gpu::client(device).map(|client| client.properties().memory.max_page_size as usize);
+    #[cfg(not(feature = "gpu"))]
+    {
+        let _ = device;
+        None
+    }
+}
+
+/// What compiles the kernels of a GPU, as CubeCL names it: `wgpu<wgsl>`.
+#[cfg(feature = "gpu")]
+pub fn compiler_of(device: &Device) -> String {
+    gpu::client(device).map_or_else(String::new, |client| client.name().into())
+}

@@ -14,12 +14,14 @@ mod tiles;
 use std::ops::Range;
 use std::sync::Arc;
 
+use burn::backend::DispatchDevice;
 use burn::backend::cubecl::dtype_to_storage_type;
-use burn::tensor::Shape;
+use burn::tensor::{Device, Shape};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
+use cubecl::client::Client;
 use cubecl::prelude::{BufferArg, CubeCount, CubeDim, CubeElement};
 
 use super::{AttentionKernel, Heads, MAX_TURNS};
@@ -93,6 +95,18 @@ impl AttentionKernel for CubeBackend {
             );
         }
         out
+    }
+}
+
+/// What launches kernels on a device; none for the CPU.
+pub(super) fn client(device: &Device) -> Option<Client> {
+    let of = |device: &DispatchDevice| match device {
+        DispatchDevice::Cube(device) => Some(device.client()),
+        _ => None,
+    };
+    match device.as_dispatch() {
+        DispatchDevice::Autodiff(device) => of(&device.clone().inner()),
+        device => of(device),
     }
 }
 
