@@ -108,7 +108,7 @@ pub struct Wanted {
 
 /// The share of an adapter's memory that weights may take: the rest is for a sequence's own tensors, and for
 /// whatever else uses the adapter.
-const FOR_WEIGHTS: f64 = 0.9;
+pub(crate) const FOR_WEIGHTS: f64 = 0.9;
 
 impl Wanted {
     /// Why a device cannot do it, in words; none if it can.
@@ -258,5 +258,23 @@ impl fmt::Display for DeviceChoice {
             DeviceChoice::Wgpu(None) => f.write_str("wgpu"),
             DeviceChoice::Wgpu(Some(number)) => write!(f, "wgpu:{number}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_takes_what_can_do_what_is_wanted() {
+        let open = |memory| OpenDevice { memory, ..cpu() };
+        let wanted = |weights| Wanted { precisions: vec![Precision::F32], weights };
+        assert_eq!(wanted(8e9).refusal(&open(Some(10_000_000_000))), None);
+        assert_eq!(wanted(8e9).refusal(&open(None)), None);
+        let why = wanted(9.5e9).refusal(&open(Some(10_000_000_000))).unwrap();
+        assert!(why.contains("9.5 GB") && why.contains("10.0 GB"), "{why}");
+        let half = Wanted { precisions: vec![Precision::F32, Precision::F16], weights: 0.0 };
+        assert!(half.refusal(&open(None)).unwrap().contains("f16"));
+        assert_eq!(open_automatic(&[], || panic!("nobody asks")).name, "cpu");
     }
 }

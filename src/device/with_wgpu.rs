@@ -188,5 +188,8 @@ mod tests {
             DeviceKind::Cpu,
         ];
         assert_eq!(kinds(&types), expected);
+        let all = numbered(WgpuBackend::Vulkan, expected.to_vec());
+        let own: Vec<usize> = all.iter().filter(|one| one.has_own_memory()).map(Adapter::number).collect();
+        assert_eq!(own, [0, 1], "what `all` takes");
     }
 }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use burn::backend::Dispatch;
 use burn::module::{Module, Param};
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use half::f16;
 
-use super::MAX_ELEMENTS;
+use super::network::row_blocks;
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::stored::StoredTensor;
-use crate::kernels::{DifferentiableKernels, InferenceKernels, Operand, Precision, is_cpu, largest_binding};
+use crate::kernels::packed::{GROUP, head_parts};
+use crate::kernels::stored::{Format, StoredTensor};
+use crate::kernels::{
+    DifferentiableKernels, GpuKernels, InferenceKernels, Kept, Operand, Precision, is_cpu, largest_binding,
+};
 
 /// A weight, `[out, in]` as Hugging Face keeps it.
 #[derive(Module, Debug)]
@@ -59,7 +62,7 @@ impl Matrix {
     pub(super) fn dims(&self) -> [usize; 2] {
         match self {
             Matrix::Tensor(weight) => weight.dims(),
-            Matrix::Parts(parts) => [parts.outer, parts.parts[0].dims()[1]],
+            Matrix::Parts(parts) => parts.dims,
             Matrix::Stored(Stored { weight, .. }) => [weight.shape[0], weight.shape[1]],
         }
     }
@@ -86,19 +89,20 @@ impl Matrix {
     pub(super) fn rows(&self, ids: Tensor<1, Int>) -> Tensor<2> {
         match self {
             Matrix::Tensor(weight) => weight.val().select(0, ids),
-            Matrix::Parts(parts) => parts.rows(ids),
+            Matrix::Parts(parts) => parts.rows(&ids),
             Matrix::Stored(Stored { weight, .. }) => {
                 Tensor::from_dispatch(Dispatch::stored_rows(ids.into_dispatch(), weight.clone()))
             }
         }
     }
 
-    /// The weight as a tensor of the device; a stored weight is decoded.
+    /// The weight as a tensor of f32 numbers, which training has. A stored one is decoded.
     pub(super) fn tensor(&self) -> Tensor<2> {
         match self {
             Matrix::Tensor(weight) => weight.val(),
             Matrix::Parts(parts) => {
-                Tensor::cat(parts.parts.iter().map(|part| part.clone().cast(DType::F32)).collect(), 0)
+                let rows = Tensor::arange(0..parts.dims[0] as i64, &parts.parts[0].device());
+                parts.rows(&rows)
             }
             Matrix::Stored(Stored { weight, .. }) => {
                 let values = TensorData::new(weight.values(), weight.shape.clone());
@@ -108,20 +112,23 @@ impl Matrix {
     }
 }
 
-/// A weight on a GPU, in parts of rows that it can bind to a kernel: an embedding of 152,064 x 3,584 f32
-/// numbers is beyond the 2^31 - 1 bytes that Vulkan and DX12 bind at once, and others bind less.
+/// A weight on a GPU, packed in parts of rows that it can bind to a kernel: an embedding of 152,064 x 3,584
+/// f32 numbers is beyond the 2^31 - 1 bytes that Vulkan and DX12 bind at once, and others bind less.
 #[derive(Module, Debug)]
 pub(super) struct Parts {
-    /// `[rows, in]` each, of as many rows but for the last.
+    /// `[rows, words]` each, of as many rows but for the last.
     #[module(skip)]
-    parts: Vec<Tensor<2>>,
-    /// Rows of all.
+    parts: Vec<Tensor<2, Int>>,
     #[module(skip)]
-    outer: usize,
+    kept: Kept,
+    /// Rows of all, and numbers in a row.
+    #[module(skip)]
+    dims: [usize; 2],
 }
 
 impl Parts {
-    /// A weight of two dimensions, as f16 numbers or as f32 numbers by its precision.
+    /// A weight of two dimensions: as it is stored where that is 16 bits a number, as f16 numbers where that
+    /// is the precision, else as f32 numbers.
     ///
     /// # Errors
     /// [`ErrorKind::Model`] for a number beyond what f16 holds.
@@ -131,55 +138,90 @@ impl Parts {
         precision: Precision,
         device: &Device,
     ) -> Result<Parts> {
-        let (outer, inner) = (weight.shape[0], weight.columns());
-        let half = precision == Precision::F16;
-        let row_bytes = inner * if half { size_of::<f16>() } else { size_of::<f32>() };
-        let rows = rows_of_part(outer, row_bytes, largest_binding(device).unwrap_or(usize::MAX));
+        let dims @ [outer, inner] = [weight.shape[0], weight.columns()];
+        let kept = Parts::kept(weight.format, precision);
+        if kept == Kept::F16 && weight.format != Format::f16() {
+            refuse_beyond_f16(name, weight)?;
+        }
+        let words = inner.next_multiple_of(GROUP) / kept.values_per_word();
+        let rows =
+            rows_of_part(outer, words * size_of::<u32>(), largest_binding(device).unwrap_or(usize::MAX));
         let part = |first| {
             let part = weight.some_rows(first..(first + rows).min(outer));
-            let shape = [part.shape[0], inner];
-            Ok(if half {
-                Tensor::from_data(TensorData::new(halves(name, &part)?, shape), (device, DType::F16))
-            } else {
-                Tensor::from_data(TensorData::new(part.values(), shape), device)
-            })
+            Tensor::from_data(TensorData::new(kept.words(&part), [part.shape[0], words]), device)
         };
-        Ok(Parts { parts: (0..outer).step_by(rows).map(part).collect::<Result<_>>()?, outer })
+        Ok(Parts { parts: (0..outer).step_by(rows).map(part).collect(), kept, dims })
+    }
+
+    /// How numbers of a format are kept in a precision.
+    pub(super) fn kept(format: &Format, precision: Precision) -> Kept {
+        match Kept::of(format) {
+            Kept::F32 | Kept::Bf16 if precision == Precision::F16 => Kept::F16,
+            kept => kept,
+        }
     }
 
     /// `x W^T`, `[rows, out]`.
     fn multiply(&self, x: &Tensor<2>) -> Tensor<2> {
-        let products = self.parts.iter().flat_map(|part| {
-            let [outer, inner] = part.dims();
-            // What is not f32 is widened for each product, some rows at a time.
-            let block = if part.dtype() == DType::F32 { outer } else { (MAX_ELEMENTS / inner).max(1) };
-            part.clone()
-                .split(block, 0)
-                .into_iter()
-                .map(|rows| x.clone().matmul(rows.cast(DType::F32).transpose()))
-        });
-        joined(products.collect(), 1)
+        let x = filled(x.clone());
+        let product = |part: &Tensor<2, Int>| {
+            let (x, part) = (x.clone().into_dispatch(), part.clone().into_dispatch());
+            Tensor::from_dispatch(Dispatch::packed_product(x, part, self.kept))
+        };
+        joined(self.parts.iter().map(product).collect(), 1)
     }
 
     /// The rows with these numbers, `[ids, in]`.
-    fn rows(&self, ids: Tensor<1, Int>) -> Tensor<2> {
-        let mut first = 0;
-        let mut found: Option<Tensor<2>> = None;
-        for part in &self.parts {
-            let [rows, inner] = part.dims();
-            let (start, last) = (first as i64, (first + rows - 1) as i64);
-            first += rows;
-            let own = ids.clone().clamp(start, last).sub_scalar(start);
-            let selected = part.clone().select(0, own).cast(DType::F32);
-            found = Some(match found {
-                None => selected,
-                Some(before) => {
-                    let here = ids.clone().greater_equal_elem(start).unsqueeze_dim::<2>(1);
-                    before.mask_where(here.expand([ids.dims()[0], inner]), selected)
-                }
+    fn rows(&self, ids: &Tensor<1, Int>) -> Tensor<2> {
+        // A number is in one part; the others give zeros.
+        let found = self.with_first().map(|(first, part)| {
+            let (ids, part) = (ids.clone().into_dispatch(), part.clone().into_dispatch());
+            Tensor::<2>::from_dispatch(Dispatch::packed_rows(ids, part, self.kept, first))
+        });
+        let found = found.reduce(|one, other| one + other).expect("a weight has a part");
+        let inner = self.dims[1];
+        if found.dims()[1] == inner { found } else { found.slice_dim(1, 0..inner) }
+    }
+
+    /// For each of `x [rows, in]` the negative log-likelihood of its target under the logits `x W^T`, and 1
+    /// if the target is the first of the largest, `[rows, 2]`.
+    pub(super) fn target_scores(&self, x: Tensor<2>, targets: &Tensor<1, Int>) -> Tensor<2> {
+        let width: usize = self.parts.iter().map(|part| 4 * head_parts(part.dims()[0])).sum();
+        let mut start = 0;
+        let scores = row_blocks(filled(x), width).into_iter().map(|x| {
+            let end = start + x.dims()[0];
+            let targets = targets.clone().slice_dim(0, start..end);
+            start = end;
+            let partial = self.with_first().map(|(first, part)| {
+                let (x, part) = (x.clone().into_dispatch(), part.clone().into_dispatch());
+                let targets = targets.clone().into_dispatch();
+                Tensor::<2>::from_dispatch(Dispatch::packed_head(x, part, targets, self.kept, first))
             });
+            let partial = joined(partial.collect(), 1).into_dispatch();
+            Tensor::from_dispatch(Dispatch::joined_head(partial, targets.into_dispatch()))
+        });
+        joined(scores.collect(), 0)
+    }
+
+    /// The parts, each with the number of its first row.
+    fn with_first(&self) -> impl Iterator<Item = (usize, &Tensor<2, Int>)> {
+        self.parts.iter().scan(0, |next, part| {
+            let first = *next;
+            *next += part.dims()[0];
+            Some((first, part))
+        })
+    }
+}
+
+/// Rows of whole groups of numbers, filled up with zeros.
+fn filled(x: Tensor<2>) -> Tensor<2> {
+    let [rows, width] = x.dims();
+    match width.next_multiple_of(GROUP) - width {
+        0 => x,
+        more => {
+            let zeros = Tensor::zeros([rows, more], &x.device());
+            Tensor::cat(vec![x, zeros], 1)
         }
-        found.expect("a weight has a part")
     }
 }
 
@@ -194,12 +236,11 @@ fn rows_of_part(rows: usize, row_bytes: usize, most: usize) -> usize {
     rows.div_ceil(rows.div_ceil(at_most))
 }
 
-/// A stored tensor's values as f16 numbers.
-fn halves(name: &str, tensor: &StoredTensor) -> Result<Vec<f16>> {
-    let values = tensor.values();
-    let beyond = values.iter().find(|value| value.is_finite() && !f16::from_f32(**value).is_finite());
-    match beyond {
-        None => Ok(values.into_iter().map(f16::from_f32).collect()),
+/// Refuses a tensor with a number beyond what f16 holds.
+fn refuse_beyond_f16(name: &str, tensor: &StoredTensor) -> Result<()> {
+    let beyond = |value: &f32| value.is_finite() && !f16::from_f32(*value).is_finite();
+    match tensor.values().into_iter().find(beyond) {
+        None => Ok(()),
         Some(value) => {
             Err(Error::new(ErrorKind::Model, format!("tensor `{name}` holds {value}, beyond what f16 holds"))
                 .in_file(&tensor.file)
@@ -233,8 +274,8 @@ mod tests {
             format: Format::f32(),
             bytes: Bytes::Owned([1.0, value].into_iter().flat_map(f32::to_le_bytes).collect()),
         };
-        assert_eq!(halves("w", &tensor(-65504.0)).unwrap()[1].to_f32(), -65504.0);
-        let error = halves("w", &tensor(1e5)).unwrap_err().to_string();
+        refuse_beyond_f16("w", &tensor(-65504.0)).unwrap();
+        let error = refuse_beyond_f16("w", &tensor(1e5)).unwrap_err().to_string();
         assert!(
             ["`w`", "100000", "f16", "model.safetensors", "f32"].iter().all(|part| error.contains(part)),
             "{error}"

@@ -18,8 +18,7 @@ use crate::kernels::{Precision, is_cpu, largest_binding};
 pub enum WeightStorage {
     /// As the checkpoint stores them, multiplied by the CPU's own kernels.
     Stored(Precision),
-    /// On a GPU, in as many parts as it takes to bind them: as f32 numbers, or as f16 numbers with that
-    /// precision.
+    /// On a GPU, packed, in as many parts as it takes to bind them.
     OnGpu(Precision),
     /// As f32 tensors of the device, which can have gradients.
     Tensors,

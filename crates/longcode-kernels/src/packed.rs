@@ -91,8 +91,8 @@ pub trait GpuKernels: Backend {
         first: usize,
     ) -> FloatTensor<Self>;
 
-    /// What the losses of `targets [rows]` need of their logits `x W^T`, in [`HEAD_PARTS`] partial results a
-    /// row of four numbers each. The ids of the weight's rows start at `first`.
+    /// What the losses of `targets [rows]` need of their logits `x W^T`: partial results of four numbers,
+    /// [`head_parts`] a row. The ids of the weight's rows start at `first`.
     #[fusion(dtype = x, shape = one_row_each(x, 4 * head_parts(weight[0])))]
     fn packed_head(
         x: FloatTensor<Self>,
@@ -134,17 +134,14 @@ fn one_row_each(x: &Shape, width: usize) -> Shape {
 }
 
 /// Partial results of a row of [`GpuKernels::packed_head`] for a weight of `outer` rows.
-#[cfg(feature = "gpu")]
-pub(crate) fn head_parts(outer: usize) -> usize {
+pub fn head_parts(outer: usize) -> usize {
     outer.div_ceil(HEAD_COLUMNS) * HEAD_UNITS
 }
 
 /// Columns of logits that a workgroup reduces.
-#[cfg(feature = "gpu")]
 pub(crate) const HEAD_COLUMNS: usize = 1024;
 
 /// Units that share a row of them, each with a partial result.
-#[cfg(feature = "gpu")]
 pub(crate) const HEAD_UNITS: usize = 16;
 
 #[cfg(test)]

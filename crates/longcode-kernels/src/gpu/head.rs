@@ -10,8 +10,8 @@ use crate::packed::{HEAD_COLUMNS, HEAD_UNITS, Kept};
 
 /// Partial results of every row: a workgroup has [`TILE`] rows, from tile `first` of the rows on, and
 /// [`HEAD_COLUMNS`] columns; `first_id` is the id of column 0.
-#[cube(launch_unchecked, create_dummy_kernel)]
-pub fn partial<W: Size>(
+#[cube(launch_unchecked)]
+pub(super) fn partial<W: Size>(
     x: &[Four],
     weight: &[Vector<u32, W>],
     targets: &[i32],
@@ -37,8 +37,7 @@ pub fn partial<W: Size>(
         wanted[n] = u32::cast_from(targets[own]) - first_id;
     }
     for tile in 0..min(HEAD_COLUMNS, outer - column).div_ceil(TILE) {
-        let place =
-            Place { row, column: column + tile * TILE, rows, outer, vectors: vectors as usize };
+        let place = Place { row, column: column + tile * TILE, rows, outer, vectors: vectors as usize };
         multiply::<W>(x, weight, &place, &mut shared, &mut sums, kept);
         #[unroll]
         for n in 0..EACH {
@@ -48,10 +47,10 @@ pub fn partial<W: Size>(
                 if own < outer {
                     let logit = added(sums[n * EACH + k]);
                     let mut one = Four::empty();
-                    one.insert(0, logit);
-                    one.insert(1, 1.0f32);
-                    one.insert(2, f32::cast_from(own as u32 + first_id));
-                    one.insert(3, select(own as u32 == wanted[n], logit, MASKED));
+                    one.insert(0usize, logit);
+                    one.insert(1usize, 1.0f32);
+                    one.insert(2usize, f32::cast_from(own as u32 + first_id));
+                    one.insert(3usize, select(own as u32 == wanted[n], logit, MASKED));
                     found[n] = both(found[n], one);
                 }
             }
@@ -71,22 +70,25 @@ pub fn partial<W: Size>(
 #[cube]
 fn nothing() -> Four {
     let mut nothing = Four::new(0.0f32);
-    nothing.insert(0, MASKED);
-    nothing.insert(3, MASKED);
+    nothing.insert(0usize, MASKED);
+    nothing.insert(3usize, MASKED);
     nothing
 }
 
 /// The result of the columns of two.
 #[cube]
 fn both(one: Four, other: Four) -> Four {
-    let (left, right) = (one.extract(0), other.extract(0));
+    let (left, right) = (one.extract(0usize), other.extract(0usize));
     let largest = max(left, right);
     let mut both = Four::empty();
-    both.insert(0, largest);
-    both.insert(1, one.extract(1) * (left - largest).exp() + other.extract(1) * (right - largest).exp());
-    let earlier = left > right || (left == right && one.extract(2) < other.extract(2));
-    both.insert(2, select(earlier, one.extract(2), other.extract(2)));
-    both.insert(3, max(one.extract(3), other.extract(3)));
+    both.insert(0usize, largest);
+    both.insert(
+        1usize,
+        one.extract(1usize) * (left - largest).exp() + other.extract(1usize) * (right - largest).exp(),
+    );
+    let earlier = left > right || (left == right && one.extract(2usize) < other.extract(2usize));
+    both.insert(2usize, select(earlier, one.extract(2usize), other.extract(2usize)));
+    both.insert(3usize, max(one.extract(3usize), other.extract(3usize)));
     both
 }
 
@@ -95,9 +97,9 @@ pub(super) const TOGETHER: usize = 32;
 
 /// The results of all columns, one row a workgroup: the negative log-likelihood of the target, and whether it
 /// is the first of the largest.
-#[cube(launch_unchecked, create_dummy_kernel)]
-pub fn joined(parts: &[Four], targets: &[i32], out: &mut [f32], rows: u32, of_row: u32) {
-    let row = min(CUBE_POS as usize, rows as usize - 1);
+#[cube(launch_unchecked)]
+pub(super) fn joined(parts: &[Four], targets: &[i32], out: &mut [f32], rows: u32, of_row: u32) {
+    let row = min(CUBE_POS, rows as usize - 1);
     let of_row = of_row as usize;
     let mut found = nothing();
     for step in 0..of_row.div_ceil(TOGETHER) {
@@ -109,12 +111,13 @@ pub fn joined(parts: &[Four], targets: &[i32], out: &mut [f32], rows: u32, of_ro
     let mut shared = Shared::<[Four]>::new_slice(TOGETHER);
     shared[UNIT_POS as usize] = found;
     sync_cube();
-    if UNIT_POS == 0 {
+    if UNIT_POS == 0u32 {
         for unit in 1..TOGETHER {
             found = both(found, shared[unit]);
         }
-        let nll = found.extract(1).ln() + (found.extract(0) - found.extract(3));
+        let nll = found.extract(1usize).ln() + (found.extract(0usize) - found.extract(3usize));
         out[2 * row] = nll;
-        out[2 * row + 1] = select(u32::cast_from(found.extract(2)) == u32::cast_from(targets[row]), 1.0f32, 0.0f32);
+        out[2 * row + 1] =
+            select(u32::cast_from(found.extract(2usize)) == u32::cast_from(targets[row]), 1.0f32, 0.0f32);
     }
 }

@@ -34,6 +34,8 @@ struct Rate {
     rate: f64,
     /// Products of the largest dispatch that was measured.
     largest: f64,
+    /// Seconds of the longest one, after the first, which also compiles the kernel.
+    longest: f64,
     measured: usize,
 }
 
@@ -43,7 +45,14 @@ impl Rate {
     fn of(device: &CubeDevice, work: Work) -> Rate {
         let rates = RATES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let known = rates.iter().find(|rate| rate.work == work && rate.device == *device).cloned();
-        known.unwrap_or(Rate { device: device.clone(), work, rate: 0.0, largest: 0.0, measured: 0 })
+        known.unwrap_or(Rate {
+            device: device.clone(),
+            work,
+            rate: 0.0,
+            largest: 0.0,
+            longest: 0.0,
+            measured: 0,
+        })
     }
 
     fn keep(&self) {
@@ -65,8 +74,18 @@ impl Rate {
     fn note(&mut self, products: f64, seconds: f64) {
         self.rate = self.rate.max(products / seconds.max(1e-9));
         self.largest = self.largest.max(products);
+        if self.measured > 0 {
+            self.longest = self.longest.max(seconds);
+        }
         self.measured += 1;
     }
+}
+
+/// Seconds of the longest dispatch that was measured on a device; none if none was.
+pub(super) fn longest(device: &CubeDevice) -> Option<f64> {
+    let rates = RATES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let of_device = rates.iter().filter(|rate| rate.device == *device && rate.measured > 1);
+    of_device.map(|rate| rate.longest).reduce(f64::max)
 }
 
 /// Launches a kernel for all of `count` groups of work, of `products` each, in as few dispatches as the time

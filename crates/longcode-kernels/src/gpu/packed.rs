@@ -47,25 +47,32 @@ impl GpuKernels for CubeBackend {
         let across = outer.div_ceil(product::TILE) as u32;
         let each = (product::TILE * outer * inner) as f64;
         let tiles = rows.div_ceil(product::TILE);
-        in_dispatches(&x.client, &x.device, Work::Products, tiles, |_| each, |some| {
-            // SAFETY: as above.
-            unsafe {
-                product::many_rows::launch_unchecked(
-                    &x.client,
-                    CubeCount::Static(across, some.len() as u32, 1),
-                    side_by_side(),
-                    words(kept),
-                    x.clone().into_buffer_arg(),
-                    weight.clone().into_buffer_arg(),
-                    out.clone().into_buffer_arg(),
-                    some.start as u32,
-                    rows as u32,
-                    outer as u32,
-                    vectors,
-                    kept,
-                );
-            }
-        });
+        in_dispatches(
+            &x.client,
+            &x.device,
+            Work::Products,
+            tiles,
+            |_| each,
+            |some| {
+                // SAFETY: as above.
+                unsafe {
+                    product::many_rows::launch_unchecked(
+                        &x.client,
+                        CubeCount::Static(across, some.len() as u32, 1),
+                        side_by_side(),
+                        words(kept),
+                        x.clone().into_buffer_arg(),
+                        weight.clone().into_buffer_arg(),
+                        out.clone().into_buffer_arg(),
+                        some.start as u32,
+                        rows as u32,
+                        outer as u32,
+                        vectors,
+                        kept,
+                    );
+                }
+            },
+        );
         out
     }
 
@@ -115,27 +122,34 @@ impl GpuKernels for CubeBackend {
         let across = outer.div_ceil(HEAD_COLUMNS) as u32;
         let each = (product::TILE * outer * inner) as f64;
         let tiles = rows.div_ceil(product::TILE);
-        in_dispatches(&x.client, &x.device, Work::Products, tiles, |_| each, |some| {
-            // SAFETY: the shapes are those that the kernel reads and writes.
-            unsafe {
-                head::partial::launch_unchecked(
-                    &x.client,
-                    CubeCount::Static(across, some.len() as u32, 1),
-                    side_by_side(),
-                    words(kept),
-                    x.clone().into_buffer_arg(),
-                    weight.clone().into_buffer_arg(),
-                    targets.clone().into_buffer_arg(),
-                    out.clone().into_buffer_arg(),
-                    some.start as u32,
-                    rows as u32,
-                    outer as u32,
-                    (inner / AT_ONCE) as u32,
-                    first as u32,
-                    kept,
-                );
-            }
-        });
+        in_dispatches(
+            &x.client,
+            &x.device,
+            Work::Products,
+            tiles,
+            |_| each,
+            |some| {
+                // SAFETY: the shapes are those that the kernel reads and writes.
+                unsafe {
+                    head::partial::launch_unchecked(
+                        &x.client,
+                        CubeCount::Static(across, some.len() as u32, 1),
+                        side_by_side(),
+                        words(kept),
+                        x.clone().into_buffer_arg(),
+                        weight.clone().into_buffer_arg(),
+                        targets.clone().into_buffer_arg(),
+                        out.clone().into_buffer_arg(),
+                        some.start as u32,
+                        rows as u32,
+                        outer as u32,
+                        (inner / AT_ONCE) as u32,
+                        first as u32,
+                        kept,
+                    );
+                }
+            },
+        );
         out
     }
 

@@ -72,9 +72,10 @@ pub(super) fn multiply<W: Size>(
     for chunk in 0..place.vectors.div_ceil(DEPTH) {
         let at = chunk * DEPTH + part;
         let within = min(at, place.vectors - 1);
-        let mut of_x = x[row + within];
-        if at >= place.vectors {
-            of_x = Four::new(0.0f32);
+        // Beyond the rows' end the products are with 0.
+        let mut of_x = Four::new(0.0f32);
+        if at < place.vectors {
+            of_x = x[row + at];
         }
         let of_weight = decoded::<W>(weight[column + within], kept);
         sync_cube();
@@ -102,12 +103,12 @@ pub(super) fn multiply<W: Size>(
 /// The sum of a vector's parts.
 #[cube]
 pub(super) fn added(sum: Four) -> f32 {
-    (sum.extract(0) + sum.extract(1)) + (sum.extract(2) + sum.extract(3))
+    (sum.extract(0usize) + sum.extract(1usize)) + (sum.extract(2usize) + sum.extract(3usize))
 }
 
 /// `x W^T` of many rows: each workgroup has a tile of the result, from tile `first` of the rows on.
-#[cube(launch_unchecked, create_dummy_kernel)]
-pub fn many_rows<W: Size>(
+#[cube(launch_unchecked)]
+pub(super) fn many_rows<W: Size>(
     x: &[Four],
     weight: &[Vector<u32, W>],
     out: &mut [f32],
@@ -143,6 +144,9 @@ pub fn many_rows<W: Size>(
 /// Units that share the products of one line.
 pub(super) const ACROSS: usize = 32;
 
+/// How often they are halved until one is left.
+const HALVINGS: usize = ACROSS.ilog2() as usize;
+
 /// Lines of a workgroup.
 pub(super) const LINES: usize = 8;
 
@@ -154,8 +158,8 @@ pub(super) const FEW: usize = 8;
 
 /// `x W^T` of a few rows: each line of a workgroup has some columns of the result, and reads their weights
 /// once for all rows.
-#[cube(launch_unchecked, create_dummy_kernel)]
-pub fn few_rows<W: Size>(
+#[cube(launch_unchecked)]
+pub(super) fn few_rows<W: Size>(
     x: &[Four],
     weight: &[Vector<u32, W>],
     out: &mut [f32],
@@ -198,7 +202,7 @@ pub fn few_rows<W: Size>(
         shared[UNIT_POS as usize] = sums[row];
         sync_cube();
         #[unroll]
-        for step in 0..ACROSS.ilog2() as usize {
+        for step in 0..HALVINGS {
             let other = comptime!(ACROSS >> (step + 1));
             if (UNIT_POS_X as usize) < other {
                 let more = shared[UNIT_POS as usize + other];
@@ -206,7 +210,7 @@ pub fn few_rows<W: Size>(
             }
             sync_cube();
         }
-        if UNIT_POS_X == 0 {
+        if UNIT_POS_X == 0u32 {
             let sum = shared[UNIT_POS as usize];
             #[unroll]
             for n in 0..COLUMNS {
@@ -219,8 +223,8 @@ pub fn few_rows<W: Size>(
 }
 
 /// Rows of a weight by their numbers, `[ids, vectors]`; zeros for ids outside of the weight.
-#[cube(launch_unchecked, create_dummy_kernel)]
-pub fn rows_of<W: Size>(
+#[cube(launch_unchecked)]
+pub(super) fn rows_of<W: Size>(
     ids: &[i32],
     weight: &[Vector<u32, W>],
     out: &mut [Four],
@@ -230,7 +234,7 @@ pub fn rows_of<W: Size>(
     count: u32,
     #[comptime] kept: Kept,
 ) {
-    let at = CUBE_POS as usize * (SIDE * SIDE) + UNIT_POS as usize;
+    let at = CUBE_POS * (SIDE * SIDE) + UNIT_POS as usize;
     let vectors = vectors as usize;
     if at < count as usize {
         // A number below the first wraps around, and is as far outside as one beyond the last.

@@ -5,9 +5,12 @@ use cubecl::prelude::*;
 /// Units of [`norm`], which share a row.
 pub(super) const UNITS: usize = 64;
 
+/// How often they are halved until one is left.
+const HALVINGS: usize = UNITS.ilog2() as usize;
+
 /// Norms a row a workgroup: with its mean taken out if `centred`, and only then with the bias.
-#[cube(launch_unchecked, create_dummy_kernel)]
-pub fn norm<N: Size>(
+#[cube(launch_unchecked)]
+pub(super) fn norm<N: Size>(
     x: &[Vector<f32, N>],
     weight: &[Vector<f32, N>],
     bias: &[Vector<f32, N>],
@@ -18,7 +21,7 @@ pub fn norm<N: Size>(
     epsilon: f32,
     #[comptime] centred: bool,
 ) {
-    let row = min(CUBE_POS as usize, rows as usize - 1);
+    let row = min(CUBE_POS, rows as usize - 1);
     let vectors = vectors as usize;
     let mut shared = Shared::<[f32]>::new_slice(UNITS);
     let ones = Vector::<f32, N>::new(1.0f32);
@@ -62,7 +65,7 @@ fn of_all(own: f32, shared: &mut Shared<[f32]>) -> f32 {
     shared[UNIT_POS as usize] = own;
     sync_cube();
     #[unroll]
-    for step in 0..UNITS.ilog2() as usize {
+    for step in 0..HALVINGS {
         let other = comptime!(UNITS >> (step + 1));
         if (UNIT_POS as usize) < other {
             let more = shared[UNIT_POS as usize + other];
@@ -78,8 +81,8 @@ pub(super) const TURNING: usize = 256;
 
 /// Rotates the heads of rows, one vector of each half a unit. `half` are the vectors in half a head, `pairs`
 /// those in all halves, `table` is where the vectors of cos start.
-#[cube(launch_unchecked, create_dummy_kernel)]
-pub fn turn<N: Size>(
+#[cube(launch_unchecked)]
+pub(super) fn turn<N: Size>(
     x: &[Vector<f32, N>],
     tables: &[Vector<f32, N>],
     out: &mut [Vector<f32, N>],
@@ -89,7 +92,7 @@ pub fn turn<N: Size>(
     rows: u32,
     table: u32,
 ) {
-    let at = CUBE_POS as usize * TURNING + UNIT_POS as usize;
+    let at = CUBE_POS * TURNING + UNIT_POS as usize;
     let half = half as usize;
     if at < pairs as usize {
         let (head, part) = (at / half, at % half);
