@@ -64,7 +64,9 @@ fn device_with_small_limits(binding: u64) -> Device {
         ..adapter.limits()
     };
     let asked = DeviceDescriptor {
-        required_features: adapter.features().difference(Features::MAPPABLE_PRIMARY_BUFFERS),
+        required_features: adapter
+            .features()
+            .difference(Features::MAPPABLE_PRIMARY_BUFFERS | Features::all_experimental_mask()),
         required_limits: limits,
         ..DeviceDescriptor::default()
     };
