@@ -23,6 +23,9 @@ impl GpuKernels for CubeBackend {
         check_weight(&x, &weight, kept);
         let vectors = (inner / AT_ONCE) as u32;
         let out = empty_like(&x, [rows, outer], DType::F32);
+        if rows == 0 {
+            return out;
+        }
         if rows <= product::FEW {
             let groups = outer.div_ceil(product::COLUMNS * product::LINES);
             let dim = CubeDim::new_2d(product::ACROSS as u32, product::LINES as u32);
