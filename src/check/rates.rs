@@ -8,7 +8,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::Rate;
 use crate::error::Result;
-use crate::kernels::{GpuKernels, Heads, Kept, Precision, Sight, Turn, is_gpu_without_gradients};
+use crate::kernels::{GpuKernels, Heads, Kept, Precision, Sight, Softmax, Turn, is_gpu_without_gradients};
 use crate::model::attention::RelativeAttention;
 use crate::model::read;
 
@@ -101,6 +101,7 @@ fn attention(device: &Device, first: usize, tokens: usize) -> Result<f64> {
         value: ones(keys, HEADS.keys),
         heads: HEADS,
         sight,
+        softmax: Softmax::default(),
         lost: 0..0,
     };
     until_read(|| attention.compute(Precision::F32))

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use super::Held;
 use crate::error::Result;
 use crate::kernels::stored::{Bytes, Format, StoredTensor};
-use crate::kernels::{GpuKernels, Heads, Kept, Precision, Sight, Turn, is_gpu_without_gradients};
+use crate::kernels::{GpuKernels, Heads, Kept, Precision, Sight, Softmax, Turn, is_gpu_without_gradients};
 use crate::model::attention::RelativeAttention;
 use crate::model::read;
 
@@ -202,6 +202,7 @@ fn attention(device: &Device, dim: usize, first: usize, tokens: usize, group: us
         value: tensor(&value, [keys, kv_heads * dim], device),
         heads,
         sight,
+        softmax: Softmax::default(),
         lost: 0..0,
     }
     .compute(Precision::F32);

@@ -1,6 +1,7 @@
 //! The command line: one file for each command, errors in words, exit codes.
 
 mod bench;
+mod compare;
 mod datasets;
 mod devices;
 mod generate;
@@ -97,6 +98,7 @@ enum Command {
     Run(run::Args),
     Plan(plan::Args),
     Report(report::Args),
+    Compare(compare::Args),
     Score(score::Args),
     Generate(generate::Args),
     Inspect(inspect::Args),
@@ -195,6 +197,7 @@ impl Command {
             Command::Run(args) => args.execute(),
             Command::Plan(args) => args.execute(),
             Command::Report(args) => args.execute(),
+            Command::Compare(args) => args.execute(),
             Command::Score(args) => args.execute(),
             Command::Generate(args) => args.execute(),
             Command::Inspect(args) => args.execute(),
@@ -272,7 +275,8 @@ fn kinds_help(example: &str) -> String {
     help.push_str(
         "Every kind also takes\n  base            the model's rope_theta when not given\n  context, stride never \
          more than the last tokens are read (0: all), in windows that begin every stride (context/4)\n  \
-         full_attention  true lifts a model's own sliding window\n  temperature     beta: logits of query i times 1 + \
+         full_attention  true lifts a model's own sliding window\n  layers          the layers that it replaces: full \
+         (those that see everything), all, or 0/4/8\n  temperature     beta: logits of query i times 1 + \
          beta ln(1 + floor(i / L0)); not with logn\n",
     );
     help

@@ -31,7 +31,7 @@ use burn_cubecl::{CubeBackend, CubeDevice};
 use cubecl::client::Client;
 use cubecl::prelude::{BufferArg, CubeCount, CubeDim};
 
-use super::{AttentionKernel, Heads, MAX_TURNS};
+use super::{AttentionKernel, Heads, MAX_TURNS, Softmax};
 use crate::Precision;
 use crate::sight::{Sight, Turn};
 use pace::{Work, in_dispatches};
@@ -52,6 +52,7 @@ impl AttentionKernel for CubeBackend {
         value: CubeTensor,
         heads: Heads,
         sight: Arc<Sight>,
+        softmax: Softmax,
         lost: Range<usize>,
         _precision: Precision,
     ) -> CubeTensor {
@@ -75,7 +76,7 @@ impl AttentionKernel for CubeBackend {
                 && keys.iter().chain([&value]).all(|key| covers(key, kept, heads.keys)),
             "the tensors have the shapes and the type that the kernel reads"
         );
-        let attention = Attention { queries, keys, value, heads, sight, lost };
+        let attention = Attention { queries, keys, value, heads, sight, softmax, lost };
         attention.compute()
     }
 }
@@ -87,6 +88,7 @@ struct Attention {
     value: CubeTensor,
     heads: Heads,
     sight: Arc<Sight>,
+    softmax: Softmax,
     lost: Range<usize>,
 }
 
@@ -97,12 +99,14 @@ impl Attention {
         let tokens = self.sight.rows();
         let rows = tokens * heads.queries / heads.keys;
         let memory = client.properties().hardware.max_shared_memory_size;
-        let sizes = sizes(rows, heads, memory);
-        let plan = plan::on_device(&client, &device, &self.sight, &self.lost, sizes);
+        let sizes = Sizes { sinks: self.softmax.sinks.is_some(), ..sizes(rows, heads, memory) };
+        let plan =
+            plan::on_device(&client, &device, &self.sight, &self.lost, self.softmax.sinks.as_ref(), sizes);
         let blocks = rows.div_ceil(sizes.rows());
         let width = heads.queries * heads.dim;
         let shares = match dtype {
-            DType::F32 => split::shares(blocks * heads.keys, self.sight.first() + tokens),
+            // A sink counts once in a row.
+            DType::F32 if !sizes.sinks => split::shares(blocks * heads.keys, self.sight.first() + tokens),
             _ => 1,
         };
         let parts = if shares == 1 { tokens } else { split::rows_of_parts(shares, tokens, heads) };
@@ -149,6 +153,8 @@ impl Attention {
                 first as u32,
                 rows as u32,
                 self.sight.zones() as u32,
+                plan.sinks as u32,
+                self.softmax.cap.unwrap_or(0.0),
                 sizes,
                 dtype_to_storage_type(dtype),
             );
@@ -190,6 +196,7 @@ fn sizes(rows: usize, heads: Heads, memory: usize) -> Sizes {
         group: heads.queries / heads.keys,
         lines,
         rows_per_unit,
+        sinks: false,
     };
     // Few rows, as when decoding, would leave most of a block empty.
     let small = [sizes_with(8, 1), sizes_with(8, 4)].into_iter().find(|sizes| rows <= sizes.rows());

@@ -46,8 +46,10 @@ pub(super) fn plan(sight: &Sight, lost: &Range<usize>, rows: usize, group: usize
 #[derive(Debug)]
 pub(super) struct Planned {
     pub(super) buffer: Handle,
-    /// How many numbers it has.
+    /// How many numbers it has, with the sinks.
     pub(super) numbers: usize,
+    /// Where the bits of the query heads' sinks are, if there are any.
+    pub(super) sinks: usize,
     /// How many keys each block meets, once for each zone.
     pub(super) keys: Vec<usize>,
 }
@@ -56,6 +58,7 @@ pub(super) struct Planned {
 struct Known {
     sight: Weak<Sight>,
     lost: Range<usize>,
+    sinks: Option<Arc<[f32]>>,
     /// Rows of a block, and of a token.
     rows: [usize; 2],
     device: CubeDevice,
@@ -71,6 +74,7 @@ pub(super) fn on_device(
     device: &CubeDevice,
     sight: &Arc<Sight>,
     lost: &Range<usize>,
+    sinks: Option<&Arc<[f32]>>,
     sizes: Sizes,
 ) -> Arc<Planned> {
     let mut known = KNOWN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -79,21 +83,27 @@ pub(super) fn on_device(
     let is_same = |known: &&Known| {
         std::ptr::eq(known.sight.as_ptr(), Arc::as_ptr(sight))
             && known.lost == *lost
+            && known.sinks.as_ref() == sinks
             && known.rows == rows
             && known.device == *device
     };
     if let Some(known) = known.iter().find(is_same) {
         return known.plan.clone();
     }
-    let numbers = plan(sight, lost, sizes.rows(), sizes.group);
+    let mut numbers = plan(sight, lost, sizes.rows(), sizes.group);
+    let keys = keys_of_blocks(sight, &numbers, sizes);
+    let first_sink = numbers.len();
+    numbers.extend(sinks.iter().flat_map(|sinks| sinks.iter().map(|sink| sink.to_bits())));
     let plan = Arc::new(Planned {
         buffer: client.create_from_slice(u32::as_bytes(&numbers)),
         numbers: numbers.len(),
-        keys: keys_of_blocks(sight, &numbers, sizes),
+        sinks: first_sink,
+        keys,
     });
     known.push(Known {
         sight: Arc::downgrade(sight),
         lost: lost.clone(),
+        sinks: sinks.cloned(),
         rows,
         device: device.clone(),
         plan: plan.clone(),
@@ -122,7 +132,7 @@ mod tests {
     fn keys_of_causal_blocks() {
         let turn = Some(Turn { query: 0, key: 0 });
         let sight = Sight::new(0..20, 20).with_zone(vec![0; 20], 0, turn);
-        let sizes = Sizes { vectors: 4, group: 2, lines: 8, rows_per_unit: 1 };
+        let sizes = Sizes { vectors: 4, group: 2, lines: 8, rows_per_unit: 1, sinks: false };
         let plan = plan(&sight, &(0..0), sizes.rows(), sizes.group);
         assert_eq!(keys_of_blocks(&sight, &plan, sizes), [4, 8, 12, 16, 20]);
     }
