@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::sources::{SourceFile, Sources, name};
-use super::{check_encoding, kinds_help, open_model, print};
+use super::{check_encoding, kinds_help, open_model, print, wanted};
 use crate::checkpoint::Checkpoint;
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
@@ -66,7 +66,7 @@ impl Args {
         let checkpoint = open_model(&self.model, self.download)?;
         check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let mut sources = Sources::read(&self.files)?;
-        let device = self.device.open()?;
+        let device = self.device.open(|| wanted(&checkpoint, self.precision))?;
         status!("device: {}", device.name);
         let model = checkpoint.load(&device.device, self.precision)?;
         let mut scored = 0;

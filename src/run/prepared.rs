@@ -160,7 +160,7 @@ impl<'a> Prepared<'a> {
     /// When a file cannot be read.
     pub(crate) fn environment(
         &self,
-        device: &str,
+        devices: &[OpenDevice],
         planned: usize,
         shard: Option<Shard>,
     ) -> Result<Environment> {
@@ -169,7 +169,7 @@ impl<'a> Prepared<'a> {
         };
         let of_work = self.work.iter().flat_map(|work| &work.notes);
         Ok(Environment::new(
-            device,
+            devices,
             planned,
             shard,
             identities(self.config, &self.subjects)?,
