@@ -8,6 +8,7 @@ mod buckets;
 mod code_run;
 mod completion;
 mod draw;
+mod fill_in;
 mod group;
 mod keys;
 mod language_modeling;
@@ -116,6 +117,7 @@ pub const TASKS: &[TaskKind] = &[
     code_run::ENTRY,
     repoqa::ENTRY,
     repobench::ENTRY,
+    fill_in::ENTRY,
     project_completion::ENTRY,
 ];
 
