@@ -130,7 +130,7 @@ fn the_likeliest_option_counts() {
     let outcome = |letters: [f64; 4], options: [f64; 4]| {
         let generation = generation(" B. ", Ended::MaxNewTokens);
         let candidates = letters.into_iter().chain(options).map(|nll| vec![nll / 2.0; 2]).collect();
-        let answer = Answer::Generated(Generated { generation, candidates, alone: None });
+        let answer = Answer::Generated(Generated { generation, candidates, others: Vec::new() });
         let measures = task.measures(&task.outcome(&sample, answer, 512)).unwrap();
         let all = measures.into_iter().filter(|measure| measure.group == Group::All);
         all.map(|measure| (measure.metric, measure.numerator)).collect::<Vec<_>>()
