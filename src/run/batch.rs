@@ -35,10 +35,8 @@ pub(crate) struct Job<'a> {
 
 /// A prompt that has been read.
 struct Begun<'a> {
-    own: Decoder<'a>,
+    decoder: Decoder<'a>,
     candidates: Vec<Vec<f64>>,
-    /// The decoder of the sample without its context.
-    alone: Option<Decoder<'a>>,
 }
 
 impl Batch<'_> {
@@ -118,8 +116,12 @@ impl Batch<'_> {
         let (mut sequences, mut begun) = (Vec::new(), Vec::new());
         for job in &self.jobs {
             begun.push(match self.begin(job, checkpoint, model, limits) {
-                Ok(Begun { own, candidates, alone }) => {
-                    sequences.extend([own].into_iter().chain(alone).map(|one| (one, limits)));
+                Ok(read) => {
+                    let mut candidates = Vec::new();
+                    for (one, asked) in read.into_iter().zip(job.sample.asked()) {
+                        sequences.push((one.decoder, limits, &asked.ends[..]));
+                        candidates.push(one.candidates);
+                    }
                     Ok(candidates)
                 }
                 Err(e) if e.kind.is_of_sample() => Err(e),
@@ -132,8 +134,12 @@ impl Batch<'_> {
         let jobs = self.jobs.iter().zip(begun);
         jobs.map(|(job, candidates)| {
             let generated = candidates.and_then(|candidates| {
-                let (own, alone) = (next(), job.sample.alone.as_ref().map(|_| next()));
-                Ok(Generated { generation: own?, candidates, alone: alone.transpose()? })
+                let all: Vec<_> = candidates.into_iter().map(|candidates| (next(), candidates)).collect();
+                let mut all = all.into_iter().map(|(generation, candidates)| {
+                    Ok(Generated { generation: generation?, candidates, others: Vec::new() })
+                });
+                let own = all.next().expect("a sample is asked itself")?;
+                Ok(Generated { others: all.collect::<Result<_>>()?, ..own })
             });
             self.measured(job, generated.map(Answer::Generated), checkpoint)
         })
@@ -155,22 +161,22 @@ impl Batch<'_> {
         }
     }
 
-    /// Reads a sample's prompt, and scores its candidates.
+    /// Reads a sample's prompts, and scores the candidates of each.
     fn begin<'m>(
         &'m self,
         job: &Job,
         checkpoint: &'m Checkpoint,
         model: &'m Network,
         limits: Limits,
-    ) -> Result<Begun<'m>> {
+    ) -> Result<Vec<Begun<'m>>> {
         let room = job.sample.room(limits);
-        let read =
-            |sample: &Sample, levels| self.under(checkpoint, model)?.read(&sample.tokens.ids, levels, room);
-        let mut own = read(job.sample, self.levels(job))?;
-        let candidates = job.sample.candidates.iter().map(|ids| own.score(ids)).collect::<Result<_>>()?;
-        let alone = job.sample.alone.as_deref();
-        let alone = alone.map(|alone| read(alone, self.levels_of(alone, job.draw))).transpose()?;
-        Ok(Begun { own, candidates, alone })
+        let read = |(number, sample): (usize, &Sample)| {
+            let levels = if number == 0 { self.levels(job) } else { self.levels_of(sample, job.draw) };
+            let mut decoder = self.under(checkpoint, model)?.read(&sample.tokens.ids, levels, room)?;
+            let candidates = sample.candidates.iter().map(|ids| decoder.score(ids)).collect::<Result<_>>()?;
+            Ok(Begun { decoder, candidates })
+        };
+        job.sample.asked().enumerate().map(read).collect()
     }
 
     /// Adds the job's name to its error.
@@ -196,9 +202,9 @@ impl Batch<'_> {
         self.encoding.spec.units().iter().map(|unit| job.segments[unit].index.clone()).collect()
     }
 
-    /// The same for a sample without its context, whose segments are not found yet. Draws use the hash of the
-    /// whole sample, which is in `samples.jsonl`.
-    fn levels_of(&self, alone: &Sample, draw: Draw) -> Vec<Vec<u32>> {
-        self.encoding.spec.units().iter().map(|&unit| sample_segments(alone, unit, draw).index).collect()
+    /// The same for a sample asked otherwise, whose segments are not found yet. Draws use the hash of the sample's own
+    /// text, which is in `samples.jsonl`.
+    fn levels_of(&self, other: &Sample, draw: Draw) -> Vec<Vec<u32>> {
+        self.encoding.spec.units().iter().map(|&unit| sample_segments(other, unit, draw).index).collect()
     }
 }

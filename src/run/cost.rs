@@ -144,13 +144,12 @@ impl Account {
         match task.task.ask() {
             Ask::Score => self.scoring(encoding, sample.tokens.ids.len()),
             Ask::Generate(limits) => {
-                let lengths: Vec<usize> = sample.candidates.iter().map(Vec::len).collect();
-                let own = self.generating(encoding, sample.tokens.ids.len(), limits.max_new_tokens, &lengths);
-                let alone = sample.alone.as_ref().map(|alone| {
-                    let room = room(limits.max_new_tokens, &lengths);
-                    self.with_room(encoding, alone.tokens.ids.len(), limits.max_new_tokens, room)
-                });
-                own + alone.unwrap_or_default()
+                let room = sample.room(limits);
+                let of = |asked: &Sample| {
+                    let lengths: Vec<usize> = asked.candidates.iter().map(Vec::len).collect();
+                    self.asked(encoding, asked.tokens.ids.len(), limits.max_new_tokens, &lengths, room)
+                };
+                sample.asked().map(of).sum()
             }
         }
     }
@@ -175,7 +174,18 @@ impl Account {
         max_new_tokens: usize,
         candidates: &[usize],
     ) -> Cost {
-        let room = room(max_new_tokens, candidates);
+        self.asked(encoding, length, max_new_tokens, candidates, room(max_new_tokens, candidates))
+    }
+
+    /// The same with room for `room` tokens after the prompt.
+    fn asked(
+        &self,
+        encoding: &EncodingEntry,
+        length: usize,
+        max_new_tokens: usize,
+        candidates: &[usize],
+        room: usize,
+    ) -> Cost {
         let read = kept(&encoding.spec, length, room);
         let scored = candidates.iter().map(|tokens| {
             let read_of_it = tokens.saturating_sub(1);

@@ -317,8 +317,8 @@ fn longest(model: usize, work: &[Work]) -> usize {
 
 /// Tokens of a sample's longest sequence, including all that may be generated.
 fn longest_of(task: &TaskEntry, sample: &Sample) -> usize {
-    let alone = sample.alone.as_ref().map_or(0, |alone| alone.tokens.ids.len());
-    sample.tokens.ids.len().max(alone) + task.task.ask().room(sample).unwrap_or(0)
+    let longest = sample.asked().map(|asked| asked.tokens.ids.len()).max().unwrap_or(0);
+    longest + task.task.ask().room(sample).unwrap_or(0)
 }
 
 /// The records that became no samples; the first few are named on stderr, all go into the results.

@@ -124,7 +124,8 @@ mod tests {
     #[test]
     fn bodies_of_functions_at_any_depth() {
         let mut reader = GapReader::new(Language::Python).unwrap();
-        let text = "def f():\n    def g():\n        pass\n    return g\nclass A:\n    def m(self): return 1\n";
+        let text =
+            "def f():\n    def g():\n        pass\n    return g\nclass A:\n    def m(self): return 1\n";
         let bodies = reader.bodies(text, "function_definition", "block").unwrap();
         let texts: Vec<&str> = bodies.into_iter().map(|body| &text[body]).collect();
         assert_eq!(texts, ["def g():\n        pass\n    return g", "pass", "return 1"]);

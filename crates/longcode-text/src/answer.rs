@@ -9,6 +9,17 @@ pub struct TokenScores {
     pub nll: Vec<f32>,
     /// `correct[t]`: whether token `t + 1` was the most likely one.
     pub correct: Vec<bool>,
+    /// More about each, if it was asked for.
+    pub details: Option<TokenDetails>,
+}
+
+/// More about each token of a sequence but the first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TokenDetails {
+    /// `rank[t]`: one more than the tokens that were more likely than token `t + 1`.
+    pub rank: Vec<u32>,
+    /// `entropy[t]`: of the distribution that token `t + 1` was predicted by, nats.
+    pub entropy: Vec<f32>,
 }
 
 impl TokenScores {

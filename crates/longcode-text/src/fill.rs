@@ -57,9 +57,19 @@ type Known = [&'static str; 6];
 const KNOWN: [(&str, Known); 6] = [
     (
         "Qwen's",
-        ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>"],
+        [
+            "<|fim_prefix|>",
+            "<|fim_suffix|>",
+            "<|fim_middle|>",
+            "<|fim_pad|>",
+            "<|repo_name|>",
+            "<|file_sep|>",
+        ],
     ),
-    ("StarCoder's", ["<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<fim_pad>", "<repo_name>", "<file_sep>"]),
+    (
+        "StarCoder's",
+        ["<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<fim_pad>", "<repo_name>", "<file_sep>"],
+    ),
     ("SantaCoder's", ["<fim-prefix>", "<fim-suffix>", "<fim-middle>", "<fim-pad>", "", ""]),
     ("DeepSeek's", ["<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>", "", "", ""]),
     ("Code Llama's", ["▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>", "", ""]),
@@ -84,7 +94,8 @@ impl FillMarkers {
         for marker in markers.all() {
             let ids = tokenizer.encode_as_it_stands(marker)?.ids;
             if ids.len() != 1 || Some(ids[0]) != tokenizer.id(marker) {
-                let what = format!("the marker {marker} is not one token: a text with it has {} tokens", ids.len());
+                let what =
+                    format!("the marker {marker} is not one token: a text with it has {} tokens", ids.len());
                 let fix = "add it to the tokenizer as an added token, as the model was trained";
                 return Err(tokenizer.named(Error::new(ErrorKind::Tokenizer, what)).fix(fix));
             }
@@ -135,8 +146,7 @@ fn by_names(tokenizer: &Tokenizer, known: &Known) -> Option<FillMarkers> {
 }
 
 fn without(tokenizer: &Tokenizer) -> Error {
-    let known: Vec<String> =
-        KNOWN.iter().map(|(name, [prefix, ..])| format!("{name} ({prefix})")).collect();
+    let known: Vec<String> = KNOWN.iter().map(|(name, [prefix, ..])| format!("{name} ({prefix})")).collect();
     let what = format!("the model has no markers of fill-in-the-middle: neither {}", known.join(", nor "));
     tokenizer
         .named(Error::new(ErrorKind::Tokenizer, what))
@@ -173,14 +183,25 @@ mod tests {
         for (name, known) in KNOWN {
             let added: Vec<&str> = known.into_iter().filter(|marker| !marker.is_empty()).collect();
             let found = FillMarkers::of(&tokenizer(&added, &[])).unwrap();
-            assert_eq!((&found.prefix[..], &found.suffix[..], &found.middle[..]), (known[0], known[1], known[2]), "{name}");
+            assert_eq!(
+                (&found.prefix[..], &found.suffix[..], &found.middle[..]),
+                (known[0], known[1], known[2]),
+                "{name}"
+            );
             let optional = |text: &str| (!text.is_empty()).then(|| text.to_string());
-            assert_eq!([found.pad, found.repository, found.separator], [known[3], known[4], known[5]].map(optional), "{name}");
+            assert_eq!(
+                [found.pad, found.repository, found.separator],
+                [known[3], known[4], known[5]].map(optional),
+                "{name}"
+            );
             assert_eq!(found.order == FillOrder::SuffixFirst, name == "Codestral's");
         }
         let older = ["<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<reponame>", "<filename>"];
         let found = FillMarkers::of(&tokenizer(&older, &[])).unwrap();
-        assert_eq!((found.repository.as_deref(), found.separator.as_deref()), (Some("<reponame>"), Some("<filename>")));
+        assert_eq!(
+            (found.repository.as_deref(), found.separator.as_deref()),
+            (Some("<reponame>"), Some("<filename>"))
+        );
     }
 
     #[test]
@@ -188,7 +209,8 @@ mod tests {
         let added = ["<pre>", "<suf>", "<mid>", "<fim_prefix>", "<fim_suffix>", "<fim_middle>"];
         let tokenizer = tokenizer(&added, &[]);
         let id = |text: &str| tokenizer.id(text);
-        let ids = FillIds { prefix: id("<pre>"), suffix: id("<suf>"), middle: id("<mid>"), ..FillIds::default() };
+        let ids =
+            FillIds { prefix: id("<pre>"), suffix: id("<suf>"), middle: id("<mid>"), ..FillIds::default() };
         let found = FillMarkers::of(&tokenizer.with_fill_ids(ids)).unwrap();
         assert_eq!((&found.prefix[..], &found.middle[..]), ("<pre>", "<mid>"));
     }

@@ -25,7 +25,7 @@ mod fill;
 mod side;
 pub mod tokenizer;
 
-pub use answer::{Ended, Generation, Limits, TokenScores};
+pub use answer::{Ended, Generation, Limits, TokenDetails, TokenScores};
 pub use ask::{Prompt, PromptFormatter, PromptStyle};
 pub use chat::ChatTemplate;
 pub use fill::{FillIds, FillMarkers, FillOrder};

@@ -113,7 +113,14 @@ impl Tokenizer {
         if adds_bos && bos.is_none() {
             return Err(bad("add_bos_token is true and bos_token is not in the vocabulary".into()));
         }
-        Ok(Tokenizer { bos, eos: special("eos_token"), inner, file: None, embeddings: usize::MAX, fill_ids: None })
+        Ok(Tokenizer {
+            bos,
+            eos: special("eos_token"),
+            inner,
+            file: None,
+            embeddings: usize::MAX,
+            fill_ids: None,
+        })
     }
 
     /// The same, named by its file in errors.

@@ -39,7 +39,8 @@ impl Gap {
             Error::new(ErrorKind::Dataset, what).at(&record.origin).fix(fix.to_string())
         };
         let metadata = record.get("metadata")?;
-        let named = |key: &str| metadata.and_then(|data| data.get(key)?.as_str()).unwrap_or_default().to_string();
+        let named =
+            |key: &str| metadata.and_then(|data| data.get(key)?.as_str()).unwrap_or_default().to_string();
         let task_id = named("task_id");
         let truth = record.text("groundtruth")?.to_string();
         if python::strip(&truth).is_empty() {
@@ -129,7 +130,8 @@ fn fragment(text: &str) -> (String, String) {
     let mut lines = text.lines().skip(1).map(uncommented);
     let path = lines.next().unwrap_or_default().trim().to_string();
     // RepoCoder puts rules of dashes around a path.
-    let code: Vec<&str> = lines.filter(|line| !(line.len() > 9 && line.bytes().all(|byte| byte == b'-'))).collect();
+    let code: Vec<&str> =
+        lines.filter(|line| !(line.len() > 9 && line.bytes().all(|byte| byte == b'-'))).collect();
     (path, code.join("\n").trim_matches('\n').to_string() + "\n")
 }
 

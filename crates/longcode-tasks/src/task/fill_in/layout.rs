@@ -93,8 +93,14 @@ impl<'a> Parts<'a> {
             Form::LeftOnly => Default::default(),
             Form::Markers(..) => first_tokens(&gap.right, budget.right, tokenizer)?,
         };
-        let mut parts =
-            Parts { gap, left, right, cross: String::new(), files: Vec::new(), is_cut: left_cut || right_cut };
+        let mut parts = Parts {
+            gap,
+            left,
+            right,
+            cross: String::new(),
+            files: Vec::new(),
+            is_cut: left_cut || right_cut,
+        };
         match form {
             Form::Markers(_, Layout::Repository) => parts.cut_files(budget.cross, tokenizer)?,
             _ if gap.cross.is_empty() => {}
@@ -231,8 +237,11 @@ pub(super) fn form(left_only: bool, layout: Layout, tokenizer: &Tokenizer) -> Re
     }
     let markers = FillMarkers::of(tokenizer)?;
     if layout == Layout::Repository && (markers.repository.is_none() || markers.separator.is_none()) {
-        let what = format!("the model has no markers of a repository and its files beside {}", markers.prefix);
-        return Err(Error::new(ErrorKind::Tokenizer, what).at_key("layout").fix("use layout = \"published\""));
+        let what =
+            format!("the model has no markers of a repository and its files beside {}", markers.prefix);
+        return Err(Error::new(ErrorKind::Tokenizer, what)
+            .at_key("layout")
+            .fix("use layout = \"published\""));
     }
     Ok(Form::Markers(Box::new(markers), layout))
 }

@@ -122,12 +122,16 @@ impl Prompts for FillIn {
         let form = form(self.left_only, self.layout, model.tokenizer())?;
         let fix = "change `buckets`, or use a file of RepoEval, CCLongEval or CrossCodeEval";
         let wanted = Wanted::records_in_buckets(self.samples, fix);
-        let drawn = draw(dataset, seed, wanted, |record| self.sample(record, &form, model.tokenizer(), seed))?;
+        let drawn =
+            draw(dataset, seed, wanted, |record| self.sample(record, &form, model.tokenizer(), seed))?;
         let single = |of: &Reference| of.files < 2;
         let count = drawn.samples.iter().filter(|sample| single(&sample.reference())).count();
-        let mut drawn = drawn.noting_cuts(self.limit, "parts of them are left out", |of: &Reference| of.is_cut);
+        let mut drawn =
+            drawn.noting_cuts(self.limit, "parts of them are left out", |of: &Reference| of.is_cut);
         if self.shuffled_files && count > 0 {
-            drawn.notes.push(format!("{count} prompts have fewer than two other files: shuffled_files changes nothing there"));
+            drawn.notes.push(format!(
+                "{count} prompts have fewer than two other files: shuffled_files changes nothing there"
+            ));
         }
         Ok(drawn)
     }
@@ -171,13 +175,22 @@ impl FillIn {
     ///
     /// # Errors
     /// [`longcode_base::error::ErrorKind::Dataset`], naming file, line and field.
-    fn sample(&self, record: &Record, form: &Form, tokenizer: &Tokenizer, seed: u64) -> Result<Option<Sample>> {
+    fn sample(
+        &self,
+        record: &Record,
+        form: &Form,
+        tokenizer: &Tokenizer,
+        seed: u64,
+    ) -> Result<Option<Sample>> {
         let gap = Gap::of(record)?;
         let at_record = |e: Error| e.at(&record.origin);
         let budget = self.budget().expect("checked with the keys");
         let parts = Parts::new(&gap, form, budget, tokenizer).map_err(at_record)?;
-        let seed = seed ^ u64::from_str_radix(&sha256(gap.id.as_bytes())[..16], 16).expect("hexadecimal digits");
-        let ask = |change: Option<Change>| self.asked(&gap, &parts, form, change, seed, tokenizer).map_err(at_record);
+        let seed =
+            seed ^ u64::from_str_radix(&sha256(gap.id.as_bytes())[..16], 16).expect("hexadecimal digits");
+        let ask = |change: Option<Change>| {
+            self.asked(&gap, &parts, form, change, seed, tokenizer).map_err(at_record)
+        };
         let whole = ask(None)?;
         let Some(bucket) = self.buckets.of(whole.tokens.ids.len()) else { return Ok(None) };
         let changes = self.changes();
@@ -208,9 +221,12 @@ impl FillIn {
             false => Vec::new(),
         };
         let ends = match form {
-            Form::Markers(markers, _) => {
-                markers.pad.iter().chain(&markers.separator).filter_map(|marker| tokenizer.id(marker)).collect()
-            }
+            Form::Markers(markers, _) => markers
+                .pad
+                .iter()
+                .chain(&markers.separator)
+                .filter_map(|marker| tokenizer.id(marker))
+                .collect(),
             Form::LeftOnly => Vec::new(),
         };
         Ok(Sample {

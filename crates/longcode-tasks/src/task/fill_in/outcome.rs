@@ -50,11 +50,13 @@ struct Answer {
 
 pub(super) const METRICS: &[Metric] = &[
     Metric::percent("exact_match", Better::Higher).titled("Exact match, percent", OVER),
-    Metric::percent("edit_similarity", Better::Higher).titled("Edit similarity (Levenshtein's ratio), percent", OVER),
+    Metric::percent("edit_similarity", Better::Higher)
+        .titled("Edit similarity (Levenshtein's ratio), percent", OVER),
     Metric::percent("repoeval_similarity", Better::Higher)
         .titled("Edit similarity as RepoEval has it, percent", OVER)
         .not_in_tables(),
-    Metric::percent("identifier_exact_match", Better::Higher).titled("Names that match exactly, percent", OVER),
+    Metric::percent("identifier_exact_match", Better::Higher)
+        .titled("Names that match exactly, percent", OVER),
     Metric::percent("identifier_f1", Better::Higher).titled("F1 of names, percent", OVER),
     Metric::mean("target_loss", Better::Lower).titled("Loss of what fills the gap, nats a token", OVER),
     Metric::percent_gain("exact_match_gain", Better::Higher)
@@ -108,12 +110,23 @@ impl Answer {
 }
 
 impl Outcome {
-    pub(super) fn new(sample: &Sample, reference: Reference, mut generated: Generated, scoring: Scoring) -> Outcome {
+    pub(super) fn new(
+        sample: &Sample,
+        reference: Reference,
+        mut generated: Generated,
+        scoring: Scoring,
+    ) -> Outcome {
         let others = std::mem::take(&mut generated.others);
         let answer = |generated: Generated| Answer::new(sample, &reference, generated, scoring);
         let with = answer(generated);
         let changed = reference.changes.iter().copied().zip(others.into_iter().map(answer)).collect();
-        Outcome { bucket: sample.bucket, is_cut: reference.is_cut, truth: reference.truth.clone(), with, changed }
+        Outcome {
+            bucket: sample.bucket,
+            is_cut: reference.is_cut,
+            truth: reference.truth.clone(),
+            with,
+            changed,
+        }
     }
 
     /// Every sample weighs the same, in losses every token.
@@ -157,7 +170,9 @@ impl Outcome {
 
     /// Sums over the target's tokens, and their number.
     fn losses(&self) -> Vec<(&'static str, f64, usize)> {
-        let Some((nll, tokens)) = self.with.target_nll.filter(|(_, tokens)| *tokens > 0) else { return Vec::new() };
+        let Some((nll, tokens)) = self.with.target_nll.filter(|(_, tokens)| *tokens > 0) else {
+            return Vec::new();
+        };
         let mut losses = vec![("target_loss", nll, tokens)];
         for (change, without) in &self.changed {
             // A target has the same tokens after every prompt that ends in a marker.

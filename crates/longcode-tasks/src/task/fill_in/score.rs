@@ -87,8 +87,10 @@ fn first_lines(text: &str, target: &str) -> String {
 /// Code in tokens: what is no letter, digit or underscore stands by itself, camel case is divided, and all quotes are
 /// alike.
 pub(super) fn tokens(code: &str) -> Vec<String> {
-    static APART: LazyLock<Regex> = LazyLock::new(|| Regex::new("[^A-Za-z0-9_]").expect("a regular expression"));
-    static CAMEL: LazyLock<Regex> = LazyLock::new(|| Regex::new("([a-z])([A-Z])").expect("a regular expression"));
+    static APART: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new("[^A-Za-z0-9_]").expect("a regular expression"));
+    static CAMEL: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new("([a-z])([A-Z])").expect("a regular expression"));
     let code = APART.replace_all(code, " $0 ");
     let code = CAMEL.replace_all(&code, "$1 $2");
     python::split(&code).map(|token| token.replace(['"', '\''], "`")).collect()
@@ -192,14 +194,22 @@ pub(super) fn identifiers(code: &str, language: Option<Language>) -> Vec<String>
     let words = code.split(|c: char| !(c.is_alphanumeric() || c == '_'));
     let begins = |word: &&str| word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let keywords = keywords(language);
-    words.filter(begins).filter(|word| !keywords.split(' ').any(|keyword| keyword == *word)).map(String::from).collect()
+    words
+        .filter(begins)
+        .filter(|word| !keywords.split(' ').any(|keyword| keyword == *word))
+        .map(String::from)
+        .collect()
 }
 
 /// F1 of two sets of names.
 fn f1(ours: &[String], right: &[String]) -> f64 {
     let [ours, right] = [ours, right].map(|names| names.iter().collect::<HashSet<_>>());
     let both = ours.intersection(&right).count();
-    if ours.is_empty() && right.is_empty() { 0.0 } else { 2.0 * both as f64 / (ours.len() + right.len()) as f64 }
+    if ours.is_empty() && right.is_empty() {
+        0.0
+    } else {
+        2.0 * both as f64 / (ours.len() + right.len()) as f64
+    }
 }
 
 /// CrossCodeEval's keywords: Python's without True and False, and its lists for the other languages.

@@ -51,7 +51,8 @@ fn prompts_are_those_of_the_benchmarks() {
     for case in cases(&fixture, "prompts") {
         let number = |key: &str| case[key].as_u64().unwrap() as usize;
         let cross = case["cross"].as_str();
-        let mut record = json!({"prompt": case["prompt"], "right_context": case["right_context"], "groundtruth": "x"});
+        let mut record =
+            json!({"prompt": case["prompt"], "right_context": case["right_context"], "groundtruth": "x"});
         if let Some(cross) = cross {
             record["crossfile_context"] = cross.into();
         }
@@ -68,8 +69,11 @@ fn prompts_are_those_of_the_benchmarks() {
         [found.prefix, found.suffix, found.middle] = [0, 1, 2].map(|n| markers[n].to_string());
         let new = if text(case, "task") == "function_completion" { 256 } else { number("max_new_tokens") };
         let others = new + number("right_tokens") + cross.map_or(0, |_| number("cross_tokens"));
-        let budget =
-            Budget { left: number("limit") - others, right: number("right_tokens"), cross: number("cross_tokens") };
+        let budget = Budget {
+            left: number("limit") - others,
+            right: number("right_tokens"),
+            cross: number("cross_tokens"),
+        };
         let parts = Parts::new(&gap, &form, budget, model.tokenizer()).unwrap();
         let mut made = parts.prompt(&form, None, 0).text;
         if cross == Some("") {
@@ -133,7 +137,9 @@ fn statements_are_scored_as_crosscodeeval_scores_them() {
         assert_eq!(scores.counted, text(case, "pred"), "{case}");
         let names: Vec<String> = serde_json::from_value(case["pred_ids"].clone()).unwrap();
         assert_eq!(identifiers(&scores.counted, Some(language)), names, "{case}");
-        let near = |ours: f64, key: &str| assert!((ours - case[key].as_f64().unwrap()).abs() < 1e-9, "{key} {ours} {case}");
+        let near = |ours: f64, key: &str| {
+            assert!((ours - case[key].as_f64().unwrap()).abs() < 1e-9, "{key} {ours} {case}")
+        };
         near(scores.exact_match, "em");
         near(100.0 * scores.edit_similarity, "es");
         near(scores.identifier_exact_match.unwrap(), "id_em");
@@ -171,7 +177,16 @@ fn each_part_is_a_file_of_its_own() {
     let (file, next) = other.split_at(other.rfind("# the below").unwrap());
     assert_eq!(
         parts(&sample),
-        ["<|fim_prefix|>", "import f\n\ny = ", "<|fim_suffix|>", "\nz = y\n", &format!("\n\n{one}"), file, next, "<|fim_middle|>"]
+        [
+            "<|fim_prefix|>",
+            "import f\n\ny = ",
+            "<|fim_suffix|>",
+            "\nz = y\n",
+            &format!("\n\n{one}"),
+            file,
+            next,
+            "<|fim_middle|>"
+        ]
     );
     assert_eq!(sample.others[0].text, "<|fim_prefix|>import f\n\ny = <|fim_suffix|>\nz = y\n<|fim_middle|>");
     let id = |marker: &str| model.tokenizer().id(marker).unwrap();
@@ -229,9 +244,14 @@ fn bad_records_and_models_are_named() {
     let mut why: Vec<&str> = found.left_out.iter().map(|one| &one.why[..]).collect();
     why.sort_unstable();
     assert_eq!(found.samples.len(), 1);
-    assert!(why[0].contains("neither text nor an object") && why[1].contains("`groundtruth` has no line"), "{why:?}");
+    assert!(
+        why[0].contains("neither text nor an object") && why[1].contains("`groundtruth` has no line"),
+        "{why:?}"
+    );
     let error = task("").samples(&dataset, &nano(), 0).unwrap_err();
-    assert!(error.what.contains("no markers of fill-in-the-middle") && error.fix.unwrap().contains("left_only"));
+    assert!(
+        error.what.contains("no markers of fill-in-the-middle") && error.fix.unwrap().contains("left_only")
+    );
     let error = task("layout = \"repository\"").samples(&dataset, &model, 0).unwrap_err();
     assert!(error.what.contains("no markers of a repository"), "{error}");
     for (keys, key) in [

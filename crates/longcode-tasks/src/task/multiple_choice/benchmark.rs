@@ -42,8 +42,12 @@ impl Benchmark {
 
     /// Its metrics, with those of several orders if there are any.
     pub(super) fn metrics(self, has_orders: bool) -> &'static [Metric] {
-        const ALL: [Benchmark; 4] =
-            [Benchmark::LongBenchV2, Benchmark::LongCodeQa, Benchmark::LongContextCodeQa, Benchmark::CodeDebug];
+        const ALL: [Benchmark; 4] = [
+            Benchmark::LongBenchV2,
+            Benchmark::LongCodeQa,
+            Benchmark::LongContextCodeQa,
+            Benchmark::CodeDebug,
+        ];
         static WITH_ORDERS: LazyLock<Vec<Vec<Metric>>> = LazyLock::new(|| {
             ALL.iter().map(|one| [one.entry().metrics, &orders::METRICS].concat()).collect()
         });

@@ -4,7 +4,8 @@
 //! the letter of the right one, `answer`. The prompt is LongCodeBench's.
 
 use super::benchmark::{
-    Entry, LETTER_LIKELIEST, OPTION_LIKELIEST, OPTION_LIKELIEST_PER_BYTE, OVER, Question, Score, TRUNCATED, number_of,
+    Entry, LETTER_LIKELIEST, OPTION_LIKELIEST, OPTION_LIKELIEST_PER_BYTE, OVER, Question, Score, TRUNCATED,
+    number_of,
 };
 use super::long_code_qa::accuracy;
 use super::orders::places;

@@ -122,9 +122,12 @@ impl MultipleChoice {
         let mut others = Vec::new();
         for order in &orders[1..] {
             let moved = question.reordered(order).ok_or_else(|| {
-                Error::new(ErrorKind::Dataset, "its options cannot be moved: their places in the prompt are not known")
-                    .at(&record.origin)
-                    .fix("leave `orders` out, or fix the record: options on lines that begin with A) to D)")
+                Error::new(
+                    ErrorKind::Dataset,
+                    "its options cannot be moved: their places in the prompt are not known",
+                )
+                .at(&record.origin)
+                .fix("leave `orders` out, or fix the record: options on lines that begin with A) to D)")
             })?;
             let (asked, reference) = self.asked(&moved, record, asker)?;
             others.push(asked.held_to(&reference));
@@ -139,7 +142,12 @@ impl MultipleChoice {
     ///
     /// # Errors
     /// As [`MultipleChoice::sample`].
-    fn asked(&self, question: &Question, record: &Record, asker: &PromptFormatter) -> Result<(Sample, Reference)> {
+    fn asked(
+        &self,
+        question: &Question,
+        record: &Record,
+        asker: &PromptFormatter,
+    ) -> Result<(Sample, Reference)> {
         let entry = self.benchmark.entry();
         let asked = || -> Result<(Prompt, Vec<Vec<u32>>, Reference)> {
             let (text, truncated_tokens) =

@@ -15,8 +15,10 @@ pub(super) const MOST: usize = 24;
 
 /// Figures of a question asked in several orders, besides the means of the others.
 pub(super) const METRICS: [Metric; 3] = [
-    Metric::percent("answered_alike", Better::Higher)
-        .titled("Questions for which the same option's letter is the likeliest in every order, percent", super::benchmark::OVER),
+    Metric::percent("answered_alike", Better::Higher).titled(
+        "Questions for which the same option's letter is the likeliest in every order, percent",
+        super::benchmark::OVER,
+    ),
     Metric::percent("right_in_all_orders", Better::Higher)
         .titled("Questions answered right in every order, percent", super::benchmark::OVER),
     Metric::percent("right_in_some_order", Better::Higher)
@@ -64,7 +66,8 @@ impl Question {
 
 /// Where the options stand that a prompt has in these words, the last time it has them: each after what is put before it.
 pub(super) fn places(prompt: &str, before: [&str; 4], options: &[&str]) -> Option<Vec<Range<usize>>> {
-    let list: String = before.iter().zip(options).map(|(before, option)| format!("{before}{option}")).collect();
+    let list: String =
+        before.iter().zip(options).map(|(before, option)| format!("{before}{option}")).collect();
     let mut at = prompt.rfind(&list)?;
     let place = |(before, option): (&&str, &&str)| {
         let start = at + before.len();
@@ -138,7 +141,11 @@ mod tests {
                 before_option: "",
             };
             let moved = asked.reordered(&[3, 0, 1, 2]).unwrap();
-            assert!(moved.prompt.ends_with("Which?\nA) four\nB) one\nC) two\nlines\nD) three\n\nAnswer:"), "{}", moved.prompt);
+            assert!(
+                moved.prompt.ends_with("Which?\nA) four\nB) one\nC) two\nlines\nD) three\n\nAnswer:"),
+                "{}",
+                moved.prompt
+            );
             assert_eq!(moved.answer, 2);
         }
         assert_eq!(places_of_lines("A) a\nB) b", None), None);

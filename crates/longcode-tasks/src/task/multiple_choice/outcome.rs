@@ -53,7 +53,12 @@ pub(in crate::task) struct Outcome {
 
 impl Outcome {
     /// The outcome of a question, and of the same in other orders.
-    pub(super) fn of_all(sample: &Sample, reference: Reference, mut generated: Generated, scores: &[Score]) -> Outcome {
+    pub(super) fn of_all(
+        sample: &Sample,
+        reference: Reference,
+        mut generated: Generated,
+        scores: &[Score],
+    ) -> Outcome {
         let others = std::mem::take(&mut generated.others);
         let mut orders = reference.orders.clone().into_iter();
         let mut outcome = Outcome::new(sample.bucket, reference, generated, scores);
@@ -102,7 +107,8 @@ impl Outcome {
         let figures: Vec<Vec<(&'static str, f64)>> = self.all().map(|one| one.figures(scores)).collect();
         let count = figures.len() as f64;
         let mean = |n: usize| figures.iter().map(|of_order| of_order[n].1).sum::<f64>() / count;
-        let mut means: Vec<_> = figures[0].iter().enumerate().map(|(n, (metric, _))| (*metric, mean(n))).collect();
+        let mut means: Vec<_> =
+            figures[0].iter().enumerate().map(|(n, (metric, _))| (*metric, mean(n))).collect();
         let mut measures = Vec::new();
         if !self.others.is_empty() {
             means.extend(self.alike());

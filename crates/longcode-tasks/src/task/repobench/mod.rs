@@ -123,7 +123,12 @@ impl Repobench {
         let Some(bucket) = self.buckets.of(asked.tokens.ids.len()) else { return Ok(None) };
         let alone = self.alone.then(|| sample(parts.alone())).transpose()?;
         let reference = Reference { next_line: record.text("next_line")?.into(), left_out_lines: left_out };
-        Ok(Some(Sample { id: record.id.clone(), bucket, others: alone.into_iter().collect(), ..asked.held_to(&reference) }))
+        Ok(Some(Sample {
+            id: record.id.clone(),
+            bucket,
+            others: alone.into_iter().collect(),
+            ..asked.held_to(&reference)
+        }))
     }
 }
 
