@@ -8,7 +8,7 @@ use super::{Network, RotaryTables, SequenceRows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::stored::Mapped;
 use crate::kernels::{InferenceKernels, is_cpu_without_gradients};
-use crate::text::TokenScores;
+use crate::text::{TokenDetails, TokenScores};
 
 impl Network {
     /// Scores a sequence of token ids in one causal pass.
@@ -16,22 +16,40 @@ impl Network {
     /// # Errors
     /// [`ErrorKind::Compute`] when the device fails, [`ErrorKind::NotFinite`] when a loss is not finite.
     pub fn score(&self, ids: &[u32], rotary: &RotaryTables) -> Result<TokenScores> {
+        self.score_as(ids, rotary, false)
+    }
+
+    /// The same, with ranks and entropies if they are asked for.
+    pub(super) fn score_as(&self, ids: &[u32], rotary: &RotaryTables, detailed: bool) -> Result<TokenScores> {
         if ids.len() < 2 {
             return Ok(TokenScores::default());
         }
         let hidden =
             self.forward(self.ids(ids)?, &mut [SequenceRows::whole(rotary)]).slice_dim(0, 0..ids.len() - 1);
-        self.losses(hidden, &ids[1..], 1)
+        self.losses(hidden, &ids[1..], 1, detailed)
     }
 
     /// Losses of `targets` by the hidden states that predict them, `[targets, hidden]`; `first` is the
     /// position of the first target, for the error message.
-    pub(super) fn losses(&self, hidden: Tensor<2>, targets: &[u32], first: usize) -> Result<TokenScores> {
-        let mut scores = TokenScores::default();
+    pub(super) fn losses(
+        &self,
+        hidden: Tensor<2>,
+        targets: &[u32],
+        first: usize,
+        detailed: bool,
+    ) -> Result<TokenScores> {
+        let mut scores =
+            TokenScores { details: detailed.then(TokenDetails::default), ..TokenScores::default() };
         let mut rest = targets;
         for rows in row_blocks(hidden, self.vocab_size()) {
             let targets = rest.split_off(..rows.dims()[0]).expect("a target a row");
-            let (nll, correct) = chunk_scores(self.logits(rows), self.ids(targets)?)?;
+            let (logits, targets) = (self.logits(rows), self.ids(targets)?);
+            if let Some(details) = &mut scores.details {
+                let (rank, entropy) = chunk_details(logits.clone(), targets.clone())?;
+                details.rank.extend(rank);
+                details.entropy.extend(entropy);
+            }
+            let (nll, correct) = chunk_scores(logits, targets)?;
             scores.nll.extend(nll);
             scores.correct.extend(correct);
         }
@@ -91,6 +109,20 @@ fn chunk_scores(logits: Tensor<2>, targets: Tensor<1, Int>) -> Result<(Vec<f32>,
         read(nll.try_into_data())?,
         read::<i32, _>(correct.try_into_data())?.iter().map(|&hit| hit != 0).collect(),
     ))
+}
+
+/// Ranks of `targets [rows]` under `logits [rows, vocab]`, the most likely token's being 1, and the entropies of the rows,
+/// nats.
+fn chunk_details(logits: Tensor<2>, targets: Tensor<1, Int>) -> Result<(Vec<u32>, Vec<f32>)> {
+    let target = logits.clone().gather(1, targets.unsqueeze_dim(1));
+    let above = logits.clone().greater(target).int().sum_dim(1).squeeze_dim::<1>(1);
+    let shifted = logits.clone() - logits.max_dim(1);
+    let weights = shifted.clone().exp();
+    let sum = weights.clone().sum_dim(1);
+    // -sum p ln p with p = weight / sum.
+    let entropy = (sum.clone().log() - (weights * shifted).sum_dim(1) / sum).squeeze_dim::<1>(1);
+    let above: Vec<i32> = read(above.try_into_data())?;
+    Ok((above.into_iter().map(|above| above as u32 + 1).collect(), read(entropy.try_into_data())?))
 }
 
 /// The values of a tensor, read from the device.

@@ -19,6 +19,7 @@ mod latex;
 mod lm_eval;
 mod markdown;
 mod overview;
+mod per_token;
 mod pictures;
 mod samples;
 mod section;
@@ -107,7 +108,7 @@ impl<'a> Report<'a> {
     }
 
     /// Writes every file into `out`: summary.csv, differences.csv, contributions.csv, structure.csv, curve.csv, report.md,
-    /// report.tex, report.html, the pictures, and `lm_eval/`.
+    /// report.tex, report.html, the pictures, `lm_eval/`, and per_token.parquet where a task keeps the scores of tokens.
     ///
     /// # Errors
     /// [`ErrorKind::Write`]; [`ErrorKind::Results`] when stored samples were changed since they were read.
@@ -136,6 +137,7 @@ impl<'a> Report<'a> {
         for (file, render) in FORMATS {
             write_whole(&out.join(file), render(self)?.as_bytes())?;
         }
+        per_token::write(self.results, out)?;
         lm_eval::write(self, out)
     }
 }

@@ -100,9 +100,9 @@ impl Account {
     ///
     /// # Errors
     /// None for a config that was checked.
-    pub(crate) fn new(
+    pub(crate) fn new<'e>(
         config: &NetworkConfig,
-        encodings: &[EncodingEntry],
+        encodings: impl IntoIterator<Item = &'e EncodingEntry>,
         longest: usize,
     ) -> Result<Account> {
         let config = config.clone();
@@ -113,7 +113,7 @@ impl Account {
         Ok(Account {
             layers: matrices.map(|(_, shape)| (shape[0] * shape[1]) as f64).sum(),
             head: (config.vocab_size * config.hidden_size) as f64,
-            seen: encodings.iter().map(seen).collect(),
+            seen: encodings.into_iter().map(seen).collect(),
             config,
         })
     }

@@ -23,6 +23,17 @@ pub struct TokenDetails {
 }
 
 impl TokenScores {
+    /// Adds the scores of the tokens after these.
+    pub fn extend(&mut self, more: TokenScores) {
+        self.nll.extend(more.nll);
+        self.correct.extend(more.correct);
+        if let Some(more) = more.details {
+            let details = self.details.get_or_insert_default();
+            details.rank.extend(more.rank);
+            details.entropy.extend(more.entropy);
+        }
+    }
+
     /// Mean negative log-likelihood, nats a token; NaN for a sequence with nothing to predict.
     pub fn loss(&self) -> f64 {
         self.nll.iter().map(|&nll| f64::from(nll)).sum::<f64>() / self.nll.len() as f64
