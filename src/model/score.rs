@@ -115,7 +115,7 @@ fn chunk_scores(logits: Tensor<2>, targets: Tensor<1, Int>) -> Result<(Vec<f32>,
 /// nats.
 fn chunk_details(logits: Tensor<2>, targets: Tensor<1, Int>) -> Result<(Vec<u32>, Vec<f32>)> {
     let target = logits.clone().gather(1, targets.unsqueeze_dim(1));
-    let above = logits.clone().greater(target).int().sum_dim(1).squeeze_dim::<1>(1);
+    let above = (logits.clone() - target).greater_elem(0.0).int().sum_dim(1).squeeze_dim::<1>(1);
     let shifted = logits.clone() - logits.max_dim(1);
     let weights = shifted.clone().exp();
     let sum = weights.clone().sum_dim(1);
@@ -137,4 +137,30 @@ pub(super) fn read<E: burn::tensor::Element, X: std::fmt::Debug>(
     data.convert::<E>()
         .try_into_vec()
         .map_err(|e| failed(format!("the device gave back other values: {e:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn ranks_and_entropies_are_those_of_their_definitions() {
+        let logits = [[0.5f32, -1.0, 3.0, 0.25], [2.0, 2.0, -30.0, 1.0], [80.0, 0.0, 0.0, -80.0]];
+        let targets = [0i32, 1, 3];
+        let device = Device::flex();
+        let rows = Tensor::from_data(TensorData::new(logits.concat(), [3, 4]), &device);
+        let ids = Tensor::from_data(TensorData::new(targets.to_vec(), [3]), &device);
+        let (rank, entropy) = chunk_details(rows, ids).unwrap();
+        // Two tokens share the second row's largest logit: neither is below the other.
+        assert_eq!(rank, [2, 1, 4]);
+        for (row, entropy) in logits.iter().zip(entropy) {
+            let weights: Vec<f64> = row.iter().map(|&logit| f64::from(logit).exp()).collect();
+            let sum: f64 = weights.iter().sum();
+            let of = |weight: &f64| if *weight > 0.0 { -(weight / sum) * (weight / sum).ln() } else { 0.0 };
+            let expected: f64 = weights.iter().map(of).sum();
+            assert!((f64::from(entropy) - expected).abs() < 1e-6, "{entropy} {expected}");
+        }
+    }
 }

@@ -568,6 +568,7 @@ mod tests {
             "long-context-code-qa",
             "longbench-v2",
             "longbench-v2-look-alike",
+            "longcodeu-cu-p",
             "repobench-p",
             "repobench-p-substitute",
             "repobench-v1.1-java",
