@@ -216,10 +216,8 @@ impl FillIn {
     ) -> Result<Sample> {
         let prompt = parts.prompt(form, change, seed);
         let tokens = tokenizer.encode(&prompt.text)?;
-        let candidates = match self.target_loss {
-            true => vec![tokenizer.continuation(&prompt.text, &gap.truth)?],
-            false => Vec::new(),
-        };
+        let truth = self.target_loss.then(|| tokenizer.continuation(&prompt.text, &gap.truth));
+        let candidates = truth.transpose()?.into_iter().collect();
         let ends = match form {
             Form::Markers(markers, _) => markers
                 .pad

@@ -157,7 +157,7 @@ impl Outcome {
             ("repoeval_similarity", of.repoeval_similarity),
             ("identifier_exact_match", of.identifier_exact_match),
             ("identifier_f1", of.identifier_f1),
-            ("unparsed", of.unparsed.map(|unparsed| f64::from(unparsed))),
+            ("unparsed", of.unparsed.map(f64::from)),
         ];
         figures.extend(some.into_iter().filter_map(|(metric, value)| Some((metric, 100.0 * value?))));
         for (change, without) in &self.changed {

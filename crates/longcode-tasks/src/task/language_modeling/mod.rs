@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use self::distance::{Distances, default_edges};
 use super::draw::shuffle;
+use super::keys::is_off;
 use super::{
     Answer, Ask, Better, Group, Measure, Metric, Parts, Sample, Scored, Selection, Span, Task, TaskKind,
     by_rank, empty_buckets, fewer_than_asked, kind_of,
@@ -88,7 +89,7 @@ pub(super) struct LanguageModeling {
     /// length.
     pub copies: Option<Vec<usize>>,
     /// Whether the scores of every token are kept, which the report writes into per_token.parquet.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_off")]
     pub per_token: bool,
 }
 

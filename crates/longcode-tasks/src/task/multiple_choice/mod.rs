@@ -15,7 +15,7 @@ use self::benchmark::{Benchmark, Question};
 use self::outcome::{Outcome, Reference};
 use super::buckets::Buckets;
 use super::draw::{Wanted, draw};
-use super::keys::number;
+use super::keys::{is_one, number};
 use super::{Generated, Measure, Metric, Prompts, Sample, Selection, TaskKind, kind_of, middle_cut};
 use crate::dataset::{Dataset, Record};
 use longcode_base::error::{Error, ErrorKind, Result, refuse, refuse_zeros};
@@ -44,7 +44,7 @@ pub(super) struct MultipleChoice {
     #[serde(default)]
     prompt: PromptStyle,
     /// In how many orders of its options each question is asked: the published one, and others that the seed draws.
-    #[serde(default = "number::<1>")]
+    #[serde(default = "number::<1>", skip_serializing_if = "is_one")]
     orders: usize,
 }
 
