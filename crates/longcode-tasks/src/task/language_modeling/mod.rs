@@ -219,10 +219,9 @@ impl Task for LanguageModeling {
         let Scored { scores, follows_length } = answer.scored();
         let from = self.from.unwrap_or(trained_length);
         let distances = Distances::of(sample, &scores, from, self.edges_of_copies(trained_length));
-        let per_token = self.per_token.then(|| {
-            PerToken::of(&sample.text, sample.language, &sample.file_starts, &sample.tokens, &scores)
-                .expect("details were asked for")
-        });
+        let of_tokens =
+            || PerToken::of(&sample.text, sample.language, &sample.file_starts, &sample.tokens, &scores);
+        let per_token = self.per_token.then(of_tokens).flatten();
         let outcome = Outcome { distances, per_token, ..self.sums(sample, &scores, !follows_length) };
         serde_json::to_value(outcome).expect("plain data")
     }

@@ -109,14 +109,15 @@ impl Outcome {
         let mean = |n: usize| figures.iter().map(|of_order| of_order[n].1).sum::<f64>() / count;
         let mut means: Vec<_> =
             figures[0].iter().enumerate().map(|(n, (metric, _))| (*metric, mean(n))).collect();
-        let mut measures = Vec::new();
         if !self.others.is_empty() {
             means.extend(self.alike());
+        }
+        let mut measures = Measure::of_sample(&[Group::Bucket(self.bucket), Group::All], &means);
+        if !self.others.is_empty() {
             for (number, of_order) in figures.iter().enumerate() {
                 measures.extend(Measure::of_sample(&[Group::Order(number as u8 + 1)], of_order));
             }
         }
-        measures.splice(0..0, Measure::of_sample(&[Group::Bucket(self.bucket), Group::All], &means));
         measures
     }
 
