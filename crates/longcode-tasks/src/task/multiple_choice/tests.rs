@@ -196,7 +196,7 @@ fn keys_that_make_no_sense_are_refused() {
 fn options_that_move() {
     let options = ["f", "gg", "hhh", "iiii"];
     let record = json!({"context": "def f(): pass", "options": options, "answer": ["gg", "B"]});
-    let task = task("infinitebench-code-debug", "limit = 100\norders = 24").unwrap();
+    let task = task("infinitebench-code-debug", "limit = 1000\norders = 24").unwrap();
     let sample = one(&task, &record);
     let orders = sample.reference::<Reference>().orders;
     assert_eq!((sample.others.len(), orders.len()), (23, 24));
