@@ -16,7 +16,7 @@ use self::score::Scoring;
 use super::buckets::Buckets;
 use super::draw::{Wanted, draw};
 use super::keys::{number, on};
-use super::{Better, Generated, Group, Measure, Metric, Prompts, Sample, Selection, TaskKind, kind_of};
+use super::{Generated, Group, Measure, Metric, Prompts, Sample, Selection, TaskKind, kind_of};
 use crate::dataset::{Dataset, Record};
 use longcode_base::error::{Error, Result, refuse, refuse_zeros};
 use longcode_base::hash::sha256;

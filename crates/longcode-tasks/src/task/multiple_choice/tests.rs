@@ -6,7 +6,7 @@ use super::benchmark::{Answered, LETTERS};
 
 use super::*;
 use crate::task::testing::{dataset, generation, nano};
-use crate::task::{Answer, Task};
+use crate::task::{Answer, Group, Task};
 use longcode_base::error::{Error, ErrorKind};
 use longcode_text::Ended;
 
