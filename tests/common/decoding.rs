@@ -163,7 +163,7 @@ pub(crate) fn check_batches(device: &Device) {
             (
                 Decoder::read(&model, &checkpoint.config, &encoding, &ids, levels, room).unwrap(),
                 limits,
-                &[][..],
+                &[] as &[u32],
             )
         };
         let go_on = |sequences| -> Vec<longcode::text::Generation> {
