@@ -78,8 +78,8 @@ fn what_stored_them_is_named() {
 
 /// A file of one task, with some of its lines changed.
 fn changed(dir: &Path, change: impl Fn(usize, &str) -> String) -> Side {
-    let found = fs::read_dir(logs("lm_eval/careful")).unwrap().flatten().map(|entry| entry.path());
-    let path = found.filter(|path| path.to_string_lossy().contains("samples_choices")).next().unwrap();
+    let mut found = fs::read_dir(logs("lm_eval/careful")).unwrap().flatten().map(|entry| entry.path());
+    let path = found.find(|path| path.to_string_lossy().contains("samples_choices")).unwrap();
     let lines = fs::read_to_string(path).unwrap();
     let lines: String = lines.lines().enumerate().map(|(n, line)| change(n, line) + "\n").collect();
     let path = dir.join("samples_choices_2020-01-01T00-00-00.000000.jsonl");
