@@ -44,7 +44,7 @@ pub(super) struct Parts<'a> {
 /// What is left out of a prompt, or moved, to see what it is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Change {
+pub(in crate::task) enum Change {
     /// All other files.
     Alone,
     /// None, but the other files are in another order.
