@@ -43,6 +43,18 @@ NANO_TEXT = REPOSITORY / "scripts/build_bundled_datasets.py"
 TOLERANCE = 1e-4
 SPLIT_TOLERANCE = 1e-3  # of a token
 TRAINED = 128
+
+
+def mistral3_config(tie_word_embeddings, bos_token_id, eos_token_id, **text):
+    """A text model inside a model of text and images."""
+    vision = dict(model_type="pixtral", hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
+                  head_dim=4, image_size=16, patch_size=8)  # fmt: skip
+    text = dict(text, model_type="ministral3", eos_token_id=eos_token_id)
+    return transformers.Mistral3Config(
+        text_config=text, vision_config=vision, tie_word_embeddings=tie_word_embeddings, image_token_index=7
+    )
+
+
 FAMILIES = {
     "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
     "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
@@ -54,6 +66,25 @@ FAMILIES = {
     "starcoder2": (transformers.Starcoder2Config, transformers.Starcoder2ForCausalLM),
     "olmo2": (transformers.Olmo2Config, transformers.Olmo2ForCausalLM),
     "seed_oss": (transformers.SeedOssConfig, transformers.SeedOssForCausalLM),
+    "olmo3": (transformers.Olmo3Config, transformers.Olmo3ForCausalLM),
+    "gemma2": (transformers.Gemma2Config, transformers.Gemma2ForCausalLM),
+    "gemma3_text": (transformers.Gemma3TextConfig, transformers.Gemma3ForCausalLM),
+    "cohere2": (transformers.Cohere2Config, transformers.Cohere2ForCausalLM),
+    "glm4": (transformers.Glm4Config, transformers.Glm4ForCausalLM),
+    "ernie4_5_moe": (transformers.Ernie4_5_MoeConfig, transformers.Ernie4_5_MoeForCausalLM),
+    "deepseek_v2": (transformers.DeepseekV2Config, transformers.DeepseekV2ForCausalLM),
+    "deepseek_v3": (transformers.DeepseekV3Config, transformers.DeepseekV3ForCausalLM),
+    "glm4_moe_lite": (transformers.Glm4MoeLiteConfig, transformers.Glm4MoeLiteForCausalLM),
+    "glm4_moe": (transformers.Glm4MoeConfig, transformers.Glm4MoeForCausalLM),
+    "ernie4_5": (transformers.Ernie4_5Config, transformers.Ernie4_5ForCausalLM),
+    "granite_swa": (transformers.GraniteSWAConfig, transformers.GraniteSWAForCausalLM),
+    "ministral3": (transformers.Ministral3Config, transformers.Ministral3ForCausalLM),
+    "mistral3": (mistral3_config, transformers.Mistral3ForConditionalGeneration),
+    "qwen3_moe": (transformers.Qwen3MoeConfig, transformers.Qwen3MoeForCausalLM),
+    "qwen2_moe": (transformers.Qwen2MoeConfig, transformers.Qwen2MoeForCausalLM),
+    "mixtral": (transformers.MixtralConfig, transformers.MixtralForCausalLM),
+    "olmoe": (transformers.OlmoeConfig, transformers.OlmoeForCausalLM),
+    "granitemoe": (transformers.GraniteMoeConfig, transformers.GraniteMoeForCausalLM),
 }
 SHAPE = dict(
     vocab_size=512, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
@@ -64,6 +95,11 @@ GROUPED = dict(num_key_value_heads=2)
 GRANITE = dict(embedding_multiplier=12.0, attention_multiplier=0.09, residual_multiplier=0.22, logits_scaling=1.7)
 PHI3 = dict(pad_token_id=None, original_max_position_embeddings=TRAINED)
 STARCODER2 = dict(norm_epsilon=1e-4)
+# Steep enough that caps and sinks count.
+GEMMA = dict(head_dim=24, query_pre_attn_scalar=9, pad_token_id=None)
+GEMMA2 = dict(GEMMA, attn_logit_softcapping=3.0, final_logit_softcapping=5.0)
+LOCAL = dict(rope_local_base_freq=300.0)
+SINKS = dict(layer_rope_theta=[500.0, 10000.0, 0.0, 10000.0, 500.0], num_hidden_layers=5)
 # name: (family, dtype, config)
 MODELS = {
     "mha": ("llama", "float32", {}),
@@ -101,6 +137,20 @@ MODELS = {
     "olmo2": ("olmo2", "float32", GROUPED),
     "olmo2-bias-bfloat16": ("olmo2", "bfloat16", dict(attention_bias=True, tie_word_embeddings=True)),
     "seed-oss": ("seed_oss", "float32", dict(head_dim=24, **GROUPED)),
+    "gemma2-tied": ("gemma2", "float32", dict(GEMMA2, tie_word_embeddings=True, **GROUPED)),
+    "gemma3-bias-bfloat16": (
+        "gemma3_text", "bfloat16", dict(GEMMA, attention_bias=True, final_logit_softcapping=4.0, num_key_value_heads=1)
+    ),
+    "cohere2-bias-float16": (
+        "cohere2", "float16", dict(attention_bias=True, tie_word_embeddings=True, logit_scale=0.3, **GROUPED)
+    ),
+    "glm4": ("glm4", "float32", dict(head_dim=24, pad_token_id=None, **GROUPED)),
+    "glm4-no-bias-bfloat16": (
+        "glm4", "bfloat16",
+        dict(head_dim=16, attention_bias=False, partial_rotary_factor=0.75, pad_token_id=None, num_key_value_heads=1),
+    ),
+    "ernie4-5": ("ernie4_5", "float32", dict(head_dim=24, use_bias=True, **GROUPED)),
+    "ernie4-5-tied-float16": ("ernie4_5", "float16", dict(head_dim=16, tie_word_embeddings=True)),
     "mistral-head-dim-float16": ("mistral", "float16", dict(sliding_window=None, head_dim=32, **GROUPED)),
 }
 EXTENDED = dict(max_position_embeddings=4 * TRAINED)
@@ -109,6 +159,98 @@ LLAMA3 = dict(
     rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
     original_max_position_embeddings=TRAINED,
 )  # fmt: skip
+# Ministral 3: YaRN whose two factors on the logits cancel out, or do not, and a temperature by the query's position.
+MINISTRAL3 = dict(
+    EXTENDED, head_dim=16, sliding_window=None, rope_theta=None,
+    rope_parameters=dict(
+        YARN, rope_theta=10000.0, beta_fast=32.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0, llama_4_scaling_beta=0.3
+    ),
+)  # fmt: skip
+MODELS |= {
+    "ministral3": ("ministral3", "float32", dict(MINISTRAL3, **GROUPED)),
+    "ministral3-mscale-bfloat16": (
+        "ministral3", "bfloat16",
+        dict(
+            MINISTRAL3,
+            rope_parameters=dict(MINISTRAL3["rope_parameters"], mscale=0.7, truncate=False), tie_word_embeddings=True,
+        ),
+    ),
+    "mistral3-inside": ("mistral3", "float32", dict(MINISTRAL3, **GROUPED)),
+    "mistral3-inside-tied": ("mistral3", "float16", dict(MINISTRAL3, tie_word_embeddings=True, **GROUPED)),
+}  # fmt: skip
+# Experts: more than a short text has rows for, and alike ones. `stacked`: all experts of a layer in one tensor;
+# `twins`: two experts that are the same, router and all.
+EXPERTS = dict(num_experts=24, num_experts_per_tok=3, moe_intermediate_size=40, pad_token_id=None)
+LOCAL_EXPERTS = dict(num_local_experts=8, num_experts_per_tok=2, pad_token_id=None)
+ERNIE_EXPERTS = dict(moe_num_experts=16, moe_k=3, moe_intermediate_size=40, moe_num_shared_experts=2, pad_token_id=None)
+ROUTED_EXPERTS = dict(
+    n_routed_experts=16, num_experts_per_tok=3, moe_intermediate_size=40, n_shared_experts=2, routed_scaling_factor=1.7,
+    pad_token_id=None,
+)  # fmt: skip
+# Latent attention: values narrower than keys, or as wide.
+LATENT = dict(q_lora_rank=24, kv_lora_rank=20, qk_nope_head_dim=12, qk_rope_head_dim=8, v_head_dim=10)
+LATENT_YARN = dict(EXTENDED, rope_scaling=dict(YARN, mscale=1.0, mscale_all_dim=0.7))
+SHARED_EXPERT = dict(shared_expert_intermediate_size=56)
+MODELS |= {
+    "qwen3-moe": ("qwen3_moe", "float32", dict(EXPERTS, head_dim=24, norm_topk_prob=True, **GROUPED)),
+    "qwen3-moe-layers-bfloat16": (
+        "qwen3_moe", "bfloat16",
+        dict(EXPERTS, mlp_only_layers=[1], attention_bias=True, stacked=True, tie_word_embeddings=True),
+    ),
+    "qwen3-moe-step-float16": ("qwen3_moe", "float16", dict(EXPERTS, decoder_sparse_step=2, twins=True, **GROUPED)),
+    "qwen3-moe-all": ("qwen3_moe", "float32", dict(EXPERTS, num_experts=3, norm_topk_prob=True, stacked=True)),
+    "qwen2-moe": ("qwen2_moe", "float32", dict(EXPERTS, **SHARED_EXPERT, **GROUPED)),
+    "qwen2-moe-layers-bfloat16": (
+        "qwen2_moe", "bfloat16",
+        dict(EXPERTS, **SHARED_EXPERT, norm_topk_prob=True, mlp_only_layers=[0], qkv_bias=False, stacked=True),
+    ),
+    "mixtral": ("mixtral", "float32", dict(LOCAL_EXPERTS, **GROUPED)),
+    "mixtral-stacked-bfloat16": ("mixtral", "bfloat16", dict(LOCAL_EXPERTS, stacked=True, twins=True)),
+    "olmoe": ("olmoe", "float32", dict(EXPERTS, **GROUPED)),
+    "olmoe-tied-float16": (
+        "olmoe", "float16", dict(EXPERTS, norm_topk_prob=True, attention_bias=True, tie_word_embeddings=True)
+    ),
+    "granitemoe": ("granitemoe", "float32", dict(LOCAL_EXPERTS, **GRANITE, **GROUPED)),
+    "ernie4-5-moe": ("ernie4_5_moe", "float32", dict(ERNIE_EXPERTS, **GROUPED)),
+    "ernie4-5-moe-layers-bfloat16": (
+        "ernie4_5_moe", "bfloat16",
+        dict(ERNIE_EXPERTS, moe_num_shared_experts=0, moe_layer_interval=2, moe_layer_end_index=1, stacked=True),
+    ),
+    "deepseek-v2": (
+        "deepseek_v2", "float32",
+        dict(ROUTED_EXPERTS, **LATENT | dict(q_lora_rank=None), topk_method="greedy", first_k_dense_replace=1),
+    ),
+    "deepseek-v2-groups-bfloat16": (
+        "deepseek_v2", "bfloat16",
+        dict(ROUTED_EXPERTS, **LATENT, topk_method="group_limited_greedy", n_group=4, topk_group=2, stacked=True),
+    ),
+    "deepseek-v2-yarn": ("deepseek_v2", "float32", dict(ROUTED_EXPERTS, **LATENT, **LATENT_YARN)),
+    "deepseek-v3": (
+        "deepseek_v3", "float32",
+        dict(ROUTED_EXPERTS, **LATENT, n_group=4, topk_group=2, first_k_dense_replace=1, attention_bias=True),
+    ),
+    "deepseek-v3-yarn-halves-float16": (
+        "deepseek_v3", "float16",
+        dict(
+            ROUTED_EXPERTS, **LATENT, **LATENT_YARN, n_group=1, topk_group=1, rope_interleave=False, norm_topk_prob=False
+        ),
+    ),
+    "glm4-moe-lite": (
+        "glm4_moe_lite", "float32", dict(ROUTED_EXPERTS, **LATENT | dict(v_head_dim=20), tie_word_embeddings=True)
+    ),
+    "glm4-moe": ("glm4_moe", "float32", dict(ROUTED_EXPERTS, use_qk_norm=True, **GROUPED)),
+    "glm4-moe-groups-bfloat16": (
+        "glm4_moe", "bfloat16",
+        dict(
+            ROUTED_EXPERTS, n_group=4, topk_group=2, norm_topk_prob=False, attention_bias=True, first_k_dense_replace=0,
+            stacked=True,
+        ),
+    ),
+    "granitemoe-stacked-bfloat16": (
+        "granitemoe", "bfloat16",
+        dict(LOCAL_EXPERTS, **GRANITE, attention_bias=True, stacked=True, tie_word_embeddings=True),
+    ),
+}  # fmt: skip
 # name: (rope_scaling, other config, the same as a longcode encoding of the model without it)
 SCALINGS = {
     "linear": (dict(rope_type="linear", factor=4.0), {}, "linear:factor=4"),
@@ -134,6 +276,8 @@ SCALINGS = {
     "ntk": (None, dict(rope_theta=10000.0 * 8 ** (16 / 14)), "ntk:factor=8"),
     "base": (None, dict(rope_theta=500000.0), "rope:base=500000"),
 }
+# Families whose `rope_parameters` have one for each type of layer.
+ROPE_BY_LAYER_TYPE = ["olmo3", "gemma3_text"]
 WINDOW = 48
 SLIDING_LAYERS = ["sliding_attention", "full_attention", "sliding_attention"]
 # name: (family, config): sliding windows of the model's own
@@ -157,6 +301,36 @@ SLIDING = {
     ),
     "phi3-sliding-partial": ("phi3", dict(PHI3, sliding_window=WINDOW, partial_rotary_factor=0.5, **GROUPED)),
     "starcoder2-sliding": ("starcoder2", dict(STARCODER2, sliding_window=WINDOW, **GROUPED)),
+    "olmo3": ("olmo3", dict(sliding_window=WINDOW, num_hidden_layers=4, pad_token_id=None, **GROUPED)),
+    "olmo3-layer-types-yarn": (
+        "olmo3",
+        dict(
+            sliding_window=WINDOW, layer_types=SLIDING_LAYERS, attention_bias=True, rope_scaling=YARN, pad_token_id=None,
+            **EXTENDED,
+        ),
+    ),
+    "gemma2": ("gemma2", dict(GEMMA2, sliding_window=WINDOW, attention_bias=True, **GROUPED)),
+    "gemma2-no-caps": (
+        "gemma2",
+        dict(GEMMA, attn_logit_softcapping=None, final_logit_softcapping=None, layer_types=SLIDING_LAYERS, sliding_window=WINDOW),
+    ),
+    "gemma3": ("gemma3_text", dict(GEMMA, **LOCAL, sliding_window=WINDOW, sliding_window_pattern=3, **GROUPED)),
+    "gemma3-linear-tied": (
+        "gemma3_text",
+        dict(
+            GEMMA, **LOCAL, sliding_window=WINDOW, layer_types=SLIDING_LAYERS, tie_word_embeddings=True,
+            rope_scaling=dict(rope_type="linear", factor=8.0),
+        ),
+    ),
+    "cohere2": ("cohere2", dict(sliding_window=WINDOW, layer_types=SLIDING_LAYERS, logit_scale=0.5, **GROUPED)),
+    "granite-swa": ("granite_swa", dict(GRANITE, **SINKS, sliding_window=WINDOW, mlp_bias=True, **GROUPED)),
+    "granite-swa-yarn": (
+        "granite_swa",
+        dict(
+            GRANITE, **SINKS, sliding_window=WINDOW, attention_bias=True, tie_word_embeddings=True, rope_scaling=YARN,
+            **EXTENDED,
+        ),
+    ),
     "mistral-sliding-yarn": (
         "mistral", dict(sliding_window=2 * WINDOW, rope_scaling=YARN, **EXTENDED, **GROUPED)
     ),
@@ -187,6 +361,12 @@ PHI_LONG_ROPES = {
 }
 SMALL = dict(hidden_size=32, intermediate_size=48, num_attention_heads=4, head_dim=8)
 SMALLEST = dict(hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4)
+FEWEST = dict(
+    hidden_size=24, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, tie_word_embeddings=True
+)
+FEW_EXPERTS = dict(
+    FEWEST, intermediate_size=28, num_experts=10, num_experts_per_tok=3, moe_intermediate_size=12, pad_token_id=None
+)
 SMALLER = dict(hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2, head_dim=16)
 # name: (family, dtype, config, shard size)
 FIXTURES = {
@@ -229,7 +409,109 @@ FIXTURES = {
         dict(SMALLEST, **STARCODER2, sliding_window=WINDOW, tie_word_embeddings=True, **GROUPED),
         None,
     ),
+    "ministral3-float16": (
+        "ministral3", "float16",
+        dict(MINISTRAL3, hidden_size=32, intermediate_size=40, num_hidden_layers=2, head_dim=8), None,
+    ),
+    "mistral3-inside-bfloat16": (
+        "mistral3", "bfloat16",
+        dict(
+            MINISTRAL3, hidden_size=24, intermediate_size=32, num_hidden_layers=2, head_dim=12, num_attention_heads=2,
+            num_key_value_heads=1, tie_word_embeddings=True,
+            rope_parameters=dict(MINISTRAL3["rope_parameters"], mscale=0.7, truncate=False),
+        ),
+    ),
+    "qwen3-moe-float16": (
+        "qwen3_moe", "float16", dict(FEW_EXPERTS, norm_topk_prob=True, mlp_only_layers=[1], num_hidden_layers=3)
+    ),
+    "qwen3-moe-stacked-bfloat16": ("qwen3_moe", "bfloat16", dict(FEW_EXPERTS, twins=True, stacked=True)),
+    "qwen2-moe-bfloat16": ("qwen2_moe", "bfloat16", dict(FEW_EXPERTS, shared_expert_intermediate_size=20)),
+    "mixtral-float32": (
+        "mixtral", "float32",
+        dict(FEWEST, num_local_experts=4, intermediate_size=12, pad_token_id=None, sliding_window=WINDOW),
+    ),
+    "olmoe-float16": ("olmoe", "float16", dict(FEWEST, num_experts=6, intermediate_size=12, num_experts_per_tok=3)),
+    "granitemoe-sharded-float16": (
+        "granitemoe", "float16",
+        dict(FEWEST, **GRANITE, num_local_experts=6, num_experts_per_tok=2, intermediate_size=16, pad_token_id=None),
+        "30KB",
+    ),
+    "ernie4-5-moe-float16": (
+        "ernie4_5_moe", "float16",
+        dict(
+            FEWEST, intermediate_size=28, moe_num_experts=8, moe_k=3, moe_intermediate_size=12, moe_num_shared_experts=2,
+            pad_token_id=None,
+        ),
+    ),
+    "deepseek-v2-float16": (
+        "deepseek_v2", "float16",
+        dict(
+            FEWEST, num_key_value_heads=2, intermediate_size=28, n_routed_experts=8, num_experts_per_tok=3,
+            moe_intermediate_size=12, first_k_dense_replace=1, topk_method="greedy", pad_token_id=None,
+            **LATENT | dict(q_lora_rank=None), **LATENT_YARN,
+        ),
+    ),
+    "deepseek-v3-bfloat16": (
+        "deepseek_v3", "bfloat16",
+        dict(
+            FEWEST, num_key_value_heads=2, intermediate_size=28, n_routed_experts=8, num_experts_per_tok=2,
+            moe_intermediate_size=12, first_k_dense_replace=1, n_group=4, topk_group=2, pad_token_id=None, **LATENT,
+        ),
+    ),
+    "glm4-moe-lite-bfloat16": (
+        "glm4_moe_lite", "bfloat16",
+        dict(
+            FEWEST, num_key_value_heads=2, intermediate_size=28, n_routed_experts=8, num_experts_per_tok=2,
+            moe_intermediate_size=12, pad_token_id=None, **LATENT | dict(v_head_dim=20),
+        ),
+    ),
+    "glm4-moe-bfloat16": (
+        "glm4_moe", "bfloat16",
+        dict(
+            FEWEST, head_dim=12, intermediate_size=28, n_routed_experts=8, num_experts_per_tok=2, moe_intermediate_size=12,
+            n_group=4, topk_group=2, routed_scaling_factor=1.7, use_qk_norm=True, attention_bias=True, pad_token_id=None,
+        ),
+    ),
     "olmo2-float16": ("olmo2", "float16", dict(SMALLEST, tie_word_embeddings=True, **GROUPED), None),
+    "olmo3-yarn-bfloat16": (
+        "olmo3", "bfloat16",
+        dict(
+            SMALLEST, sliding_window=WINDOW, layer_types=SLIDING_LAYERS[:2], rope_scaling=YARN, pad_token_id=None,
+            tie_word_embeddings=True, **EXTENDED,
+        ),
+        None,
+    ),
+    "gemma2-float16": (
+        "gemma2", "float16", dict(GEMMA2 | SMALLEST, head_dim=12, sliding_window=WINDOW, tie_word_embeddings=True, **GROUPED), None
+    ),
+    "gemma3-bfloat16": (
+        "gemma3_text", "bfloat16",
+        dict(
+            GEMMA | SMALLEST | LOCAL, head_dim=12, sliding_window=WINDOW, layer_types=SLIDING_LAYERS[:2],
+            tie_word_embeddings=True, **GROUPED,
+        ),
+        None,
+    ),
+    "cohere2-float16": (
+        "cohere2", "float16",
+        dict(
+            SMALLEST, sliding_window=WINDOW, layer_types=SLIDING_LAYERS[:2], logit_scale=0.5, tie_word_embeddings=True,
+            **GROUPED,
+        ),
+        None,
+    ),
+    "glm4-bfloat16": (
+        "glm4", "bfloat16", dict(SMALLEST, head_dim=12, pad_token_id=None, tie_word_embeddings=True, **GROUPED), None
+    ),
+    "ernie4-5-float16": ("ernie4_5", "float16", dict(SMALLEST, head_dim=12, tie_word_embeddings=True, **GROUPED), None),
+    "granite-swa-bfloat16": (
+        "granite_swa", "bfloat16",
+        dict(
+            SMALLEST, **GRANITE, **GROUPED, sliding_window=WINDOW, num_hidden_layers=3, tie_word_embeddings=True,
+            layer_rope_theta=[500.0, 10000.0, 0.0],
+        ),
+        None,
+    ),
 }  # fmt: skip
 # Of these the losses of shorter sequences are kept too: they do not follow from those of the whole.
 FOLLOWS_LENGTH = dict.fromkeys(
@@ -254,25 +536,50 @@ def parse_arguments():
 def randomise(model):
     """Fills in weights that make attention and logits far from flat; linear maps keep the variance of their input."""
     for name, parameter in model.named_parameters():
-        if "norm" in name and name.endswith(".weight"):
+        if parameter.dim() == 1 and name.endswith(".weight"):
             parameter.uniform_(0.5, 1.5)
-        elif name.endswith(".bias"):
+            if "Gemma" in type(model).__name__:
+                # These are stored less 1.
+                parameter -= 1
+        elif name.endswith(".sinks"):
+            parameter.normal_(0, 1.5)
+        elif name.endswith("bias"):
             parameter.normal_(0, 0.3)
         elif "embed_tokens" in name or "lm_head" in name:
-            parameter.normal_(0, 2.5 * parameter.shape[1] ** -0.5)
+            parameter.normal_(0, 2.5 * parameter.shape[-1] ** -0.5)
         else:
-            parameter.normal_(0, 1.2 * parameter.shape[1] ** -0.5)
+            parameter.normal_(0, 1.2 * parameter.shape[-1] ** -0.5)
+
+
+def correct_scores(model):
+    """Fills in what routers add to scores to choose by them, a buffer or a parameter of its own."""
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if name.endswith("e_score_correction_bias"):
+            tensor.uniform_(-0.2, 0.2)
+
+
+def make_twins(model):
+    """Makes the first two experts of every layer the same, so that their scores are equal and either may be chosen."""
+    for name, parameter in model.named_parameters():
+        if ".experts." in name or name.endswith((".mlp.gate.weight", ".router.weight")):
+            parameter[1] = parameter[0]
 
 
 def make_checkpoint(directory, family, dtype="float32", config=None, shard_size=None):
     """A random checkpoint as `save_pretrained` leaves it, with the test tokenizer."""
     torch.manual_seed(0)
     config_class, model_class = FAMILIES[family]
-    model = model_class(config_class(**dict(SHAPE, **(config or {}))))
+    config = dict(config or {})
+    stacked, twins = config.pop("stacked", False), config.pop("twins", False)
+    config = {key: value for key, value in dict(SHAPE, **(config or {})).items() if value is not None or key != "rope_theta"}
+    model = model_class(config_class(**config))
     with torch.no_grad():
         randomise(model)
+        correct_scores(model)
+        if twins:
+            make_twins(model)
     shards = {"max_shard_size": shard_size} if shard_size else {}
-    model.to(getattr(torch, dtype)).save_pretrained(directory, **shards)
+    model.to(getattr(torch, dtype)).save_pretrained(directory, **shards, save_original_format=not stacked)
     for name in ["tokenizer.json", "tokenizer_config.json"]:
         shutil.copy(TOKENIZER / name, directory)
     return directory
@@ -305,9 +612,16 @@ def encode(directory, text):
     return ids if ids[0] == bos or not config.get("add_bos_token") else [bos, *ids]
 
 
+def reference(directory, dtype):
+    """The model as transformers loads it, anew: `dynamic` keeps a state."""
+    inside = "text_config" in json.loads((directory / "config.json").read_text())
+    auto = transformers.AutoModelForImageTextToText if inside else transformers.AutoModelForCausalLM
+    return auto.from_pretrained(directory, dtype=dtype, attn_implementation="eager", experts_implementation="eager")
+
+
 def transformers_scores(directory, ids, dtype=torch.float32):
-    """nll and top-1 hits of every token but the first, of a model that is loaded anew: `dynamic` keeps a state."""
-    model = transformers.AutoModelForCausalLM.from_pretrained(directory, dtype=dtype, attn_implementation="eager")
+    """nll and top-1 hits of every token but the first."""
+    model = reference(directory, dtype)
     with torch.no_grad():
         logits = model.eval()(torch.tensor([ids])).logits[0, :-1].float()
     targets = torch.tensor(ids[1:])
@@ -317,9 +631,7 @@ def transformers_scores(directory, ids, dtype=torch.float32):
 
 def transformers_greedy(directory, ids):
     """The tokens that greedy decoding goes on with; none ends it."""
-    model = transformers.AutoModelForCausalLM.from_pretrained(
-        directory, dtype=torch.float32, attn_implementation="eager"
-    )
+    model = reference(directory, torch.float32)
     model.generation_config = transformers.GenerationConfig(
         max_new_tokens=GENERATED, do_sample=False, pad_token_id=0, eos_token_id=None
     )
@@ -421,6 +733,8 @@ def check_models(comparison, scratch):
         comparison.losses(name, directory)
         if comparison.precision == "f32":
             comparison.greedy(name, directory)
+        if "rope_parameters" in config or family in ROPE_BY_LAYER_TYPE:
+            continue
         old = move_rope_to_old_place(directory, scratch / f"{name}-old", None, "rope_type")
         comparison.losses(f"{name}, old config", old, texts=comparison.texts[:1])
     sharded = make_checkpoint(scratch / "sharded", "llama", "float32", GROUPED, "100KB")
@@ -465,6 +779,21 @@ def check_own_rules(comparison, scratch):
             comparison.losses(name, own, texts=comparison.texts[:1], max_tokens=tokens)
         old = move_rope_to_old_place(own, scratch / f"{name}-su", dict(rope_scaling, rope_type="su"), "type")
         comparison.losses(f"{name} in old config as su", own, old, texts=comparison.texts[:1])
+
+
+def check_layers(comparison, scratch):
+    """An encoding of some layers is a scaling of their type in config.json."""
+    config = dict(GEMMA, **LOCAL, sliding_window=WINDOW, layer_types=SLIDING_LAYERS, **GROUPED)
+    plain = make_checkpoint(scratch / "layers", "gemma3_text", "float32", config)
+    both = ["full_attention", "sliding_attention"]
+    for layers, types in {"": both[:1], ",layers=full": both[:1], ",layers=all": both, ",layers=0/2": both[1:]}.items():
+        own = scratch / f"layers{layers.replace('/', '-')}"
+        shutil.copytree(plain, own)
+        changed = json.loads((own / "config.json").read_text())
+        for kind in types:
+            changed["rope_parameters"][kind] |= YARN
+        (own / "config.json").write_text(json.dumps(changed))
+        comparison.losses(f"--encoding yarn:factor=4{layers}", own, plain, f"yarn:factor=4{layers}")
 
 
 def check_phi_long_ropes(comparison, scratch):
@@ -578,6 +907,7 @@ def main():
             check_models(comparison, scratch)
             check_scalings(comparison, scratch)
             check_own_rules(comparison, scratch)
+            check_layers(comparison, scratch)
             check_phi_long_ropes(comparison, scratch)
             comparison.losses("models/nano", NANO, texts=[NANO_TEXT], max_tokens=2000)
             check_tokenizers(comparison, scratch)

@@ -36,6 +36,8 @@ fn check_two_blocks(device: &Device) {
             head_dim: 16,
             turning: 12,
             unrotated: false,
+            cap: (read > 0).then_some(4.0),
+            sinks: read > 300,
             seed: 3,
             read,
         };
@@ -80,6 +82,10 @@ fn check_families(device: &Device) {
         "smollm3-sharded-float16",
         "starcoder2-sliding-float16",
         "olmo2-float16",
+        "qwen3-moe-stacked-bfloat16",
+        "qwen2-moe-bfloat16",
+        "glm4-moe-bfloat16",
+        "deepseek-v2-float16",
     ] {
         check_first_losses(name, Precision::F32, device);
     }

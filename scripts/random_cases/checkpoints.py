@@ -16,6 +16,8 @@ from .common import Refusal, chance, code, longcode, read_json, reason, write_js
 TOLERANCE = 1e-4
 FAMILIES = [
     "llama", "mistral", "qwen2", "qwen3", "granite", "smollm3", "phi3", "starcoder2", "olmo2", "seed_oss", "iquestcoder",
+    "ministral3", "qwen3_moe", "qwen2_moe", "mixtral", "olmoe", "granitemoe",
+    "olmo3", "gemma2", "gemma3_text", "cohere2", "glm4", "ernie4_5", "granite_swa",
 ]  # fmt: skip
 CHARACTERS = [chr(c) for c in range(32, 127)] + ["\n", "\t", "\r"]
 SPECIAL = ["<s>", "</s>", "<unk>"]
@@ -39,7 +41,10 @@ OPTIONAL = [
     "tie_word_embeddings", "rope_theta", "attention_bias", "mlp_bias", "use_bias", "sliding_window",
     "use_sliding_window", "embedding_multiplier", "logits_scaling", "residual_multiplier", "attention_multiplier",
     "no_rope_layers", "no_rope_layer_interval", "max_window_layers", "layer_types", "partial_rotary_factor",
-    "original_max_position_embeddings", "attention_out_bias",
+    "original_max_position_embeddings", "attention_out_bias", "num_experts_per_tok", "norm_topk_prob",
+    "decoder_sparse_step", "mlp_only_layers", "qkv_bias", "layer_norm_eps", "hidden_activation",
+    "query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping", "logit_scale",
+    "sliding_window_pattern", "rope_local_base_freq", "layer_rope_theta",
 ]  # fmt: skip
 # Keys that files have as null.
 NULLABLE = [
@@ -50,9 +55,24 @@ NULLABLE = [
 NULL_ONLY_IN = {
     "head_dim": ["llama", "mistral", "seed_oss", "iquestcoder"],
     "layer_types": [family for family in FAMILIES if family != "mistral"],
-}
+    "num_key_value_heads": [family for family in FAMILIES if family not in ("ministral3", "mixtral", "qwen3_moe")],
+    # Layers that slide without a window: transformers fails over them, or does not.
+    "sliding_window": [
+        family for family in FAMILIES
+        if family not in ("olmo3", "gemma2", "gemma3_text", "cohere2", "granite_swa")
+    ],
+    "rope_parameters": [family for family in FAMILIES if family not in ("olmo3", "gemma3_text")],
+}  # fmt: skip
 # Families that have eight key heads or more where the config does not say: more than there are query heads here.
-MANY_KEY_HEADS = ["mistral", "qwen2", "qwen3", "seed_oss", "iquestcoder"]
+MANY_KEY_HEADS = [
+    "mistral", "qwen2", "qwen3", "seed_oss", "iquestcoder", "gemma2", "gemma3_text", "granite_swa", "ministral3",
+    "mixtral", "qwen2_moe", "qwen3_moe",
+]  # fmt: skip
+GEMMAS = ["gemma2", "gemma3_text"]
+# Families whose `rope_parameters` have one for each type of layer.
+ROPE_BY_LAYER_TYPE = ["olmo3", "gemma3_text"]
+OWN_DIM = ["qwen3", "seed_oss", "iquestcoder", *GEMMAS, "glm4", "ernie4_5", "ministral3"]
+NORM_EPSILON = {"starcoder2": "norm_epsilon", "cohere2": "layer_norm_eps"}
 
 
 # Config
@@ -63,9 +83,12 @@ def shape(random, family):
     heads = random.choice([2, 4])
     head_dim = random.choice([4, 8, 8, 12])
     hidden = heads * random.choice([head_dim, head_dim, 8])
-    own_dim = family in ("llama", "mistral", "qwen3", "seed_oss", "smollm3", "iquestcoder") and (
-        hidden != heads * head_dim
-    )
+    own_dim = family in ("llama", "mistral", "smollm3", "qwen3_moe", *OWN_DIM) and hidden != heads * head_dim
+    if family == "gemma2" or family == "gemma3_text":
+        # Their configs refuse a width that the heads do not divide.
+        hidden = heads * (hidden // heads)
+    if family == "glm4":
+        head_dim = max(head_dim, 8)
     config = {
         "model_type": family,
         "vocab_size": len(VOCABULARY),
@@ -75,12 +98,14 @@ def shape(random, family):
         "num_attention_heads": heads,
         "num_key_value_heads": random.choice([1, heads // 2, heads]),
         "max_position_embeddings": random.choice([64, 128, 256, 4096]),
-        "hidden_act": "gelu_pytorch_tanh" if family == "starcoder2" else "silu",
+        "hidden_activation" if family in GEMMAS else "hidden_act": (
+            "gelu_pytorch_tanh" if family in ("starcoder2", *GEMMAS) else "silu"
+        ),
         "tie_word_embeddings": chance(random, 0.5),
         "rope_theta": random.choice([10000, 10000.0, 500000.0, 1000000, 5e6]),
-        "norm_epsilon" if family == "starcoder2" else "rms_norm_eps": random.choice([1e-6, 1e-5, 1e-2]),
+        NORM_EPSILON.get(family, "rms_norm_eps"): random.choice([1e-6, 1e-5, 1e-2]),
     }
-    if own_dim or family in ("qwen3", "seed_oss", "iquestcoder") or chance(random, 0.2):
+    if own_dim or family in OWN_DIM or (family not in ("cohere2", "granite_swa") and chance(random, 0.2)):
         config["head_dim"] = head_dim
     config.update(own_keys(random, family, config))
     return config
@@ -94,6 +119,8 @@ def own_keys(random, family, config):
     upper = {"use_sliding_window": flag(), "sliding_window": window, "max_window_layers": random.randrange(layers + 1)}
     if flag():
         upper["layer_types"] = types
+    sliding = {"sliding_window": random.choice([24, 48, 4096])} | ({"layer_types": types} if flag() else {})
+    gemma = {"query_pre_attn_scalar": random.choice([1, 4, 16]), "attention_bias": flag(), "pad_token_id": None}
     match family:
         case "llama" | "iquestcoder":
             return {"attention_bias": flag(), "mlp_bias": flag()}
@@ -103,14 +130,40 @@ def own_keys(random, family, config):
             return upper | ({"attention_bias": flag()} if chance(random, 0.3) else {})
         case "qwen3":
             return upper | {"attention_bias": flag()}
-        case "granite":
+        case "granite" | "granite_swa":
             factors = {
                 "embedding_multiplier": random.choice([1, 0.22, 12.0]),
                 "residual_multiplier": random.choice([1, 0.22, 1.7]),
                 "attention_multiplier": random.choice([1.0, 0.22, 0.0883883476]),
                 "logits_scaling": random.choice([1, 1.7, 8.0]),
             }
-            return factors | {"attention_bias": flag(), "mlp_bias": flag()}
+            biases = {"attention_bias": flag(), "mlp_bias": flag()}
+            if family == "granite":
+                return factors | biases
+            bases = {"layer_rope_theta": [random.choice([0, 500, 10000.0]) for _ in range(layers)]} if flag() else {}
+            return factors | biases | sliding | bases
+        case "olmo3":
+            return sliding | {"attention_bias": flag(), "pad_token_id": None}
+        case "gemma2":
+            caps = {
+                "attn_logit_softcapping": random.choice([None, 2.0, 50.0]),
+                "final_logit_softcapping": random.choice([None, 4.0, 30.0]),
+            }
+            return sliding | caps | gemma
+        case "gemma3_text":
+            cap = {"final_logit_softcapping": random.choice([None, 4.0])} if flag() else {}
+            pattern = {"sliding_window_pattern": random.choice([2, 3])} if flag() else {}
+            return sliding | cap | gemma | pattern
+        case "cohere2":
+            pattern = {"sliding_window_pattern": random.choice([2, 3])} if flag() else {}
+            scale = {"logit_scale": random.choice([0.0625, 0.25, 1.0])}
+            return sliding | pattern | scale | {"attention_bias": flag(), "pad_token_id": None}
+        case "glm4":
+            return {"attention_bias": flag(), "pad_token_id": None} | (
+                {"partial_rotary_factor": random.choice([0.5, 1.0])} if flag() else {}
+            )
+        case "ernie4_5":
+            return {"use_bias": flag(), "pad_token_id": None}
         case "smollm3":
             turns = {"no_rope_layers": [random.randrange(2) for _ in range(layers)]} if flag() else {}
             interval = {"no_rope_layer_interval": random.choice([2, 3, 4])} if flag() else {}
@@ -122,20 +175,72 @@ def own_keys(random, family, config):
             return part | original | {"sliding_window": window, "pad_token_id": None, "attention_bias": False}
         case "starcoder2":
             return {"use_bias": flag(), "sliding_window": window}
+        case "ministral3":
+            return {"sliding_window": window, "pad_token_id": None}
+        case "qwen3_moe":
+            return experts(random, layers) | {
+                "attention_bias": flag(), "use_sliding_window": flag(), "sliding_window": window,
+            }  # fmt: skip
+        case "qwen2_moe":
+            shared = {"shared_expert_intermediate_size": random.choice([8, 12]), "qkv_bias": flag()}
+            return experts(random, layers) | upper | shared
+        case "olmoe":
+            own = {key: value for key, value in experts(random, layers).items() if key in OLMOE}
+            return own | {"attention_bias": flag(), "pad_token_id": None}
+        case "mixtral":
+            return local_experts(random) | {"sliding_window": window}
+        case "granitemoe":
+            granite = own_keys(random, "granite", config)
+            del granite["mlp_bias"]
+            return local_experts(random) | granite | {"pad_token_id": None}
         case "olmo2":
             return {"attention_bias": flag(), "pad_token_id": None}
         case "seed_oss":
             return {"attention_bias": flag(), "attention_out_bias": flag(), "mlp_bias": flag(), "pad_token_id": None}
 
 
+# Keys of experts that OLMoE has too.
+OLMOE = ["num_experts", "num_experts_per_tok", "norm_topk_prob"]
+
+
+def experts(random, layers):
+    """Keys of Qwen's experts."""
+    count = random.choice([3, 5, 6])
+    keys = {
+        "num_experts": count, "num_experts_per_tok": random.choice([1, 2, 3]), "norm_topk_prob": chance(random, 0.5),
+        "moe_intermediate_size": random.choice([8, 12]), "pad_token_id": None,
+    }  # fmt: skip
+    keys |= {"decoder_sparse_step": random.choice([1, 2])} if chance(random, 0.4) else {}
+    return keys | ({"mlp_only_layers": [random.randrange(layers)]} if chance(random, 0.4) else {})
+
+
+def local_experts(random):
+    return {"num_local_experts": random.choice([3, 4]), "num_experts_per_tok": random.choice([1, 2])}
+
+
+def temperature(random, config):
+    """The scaling of Ministral 3."""
+    length = config["max_position_embeddings"]
+    return {
+        "rope_type": "yarn", "factor": random.choice([4.0, 16.0]), "beta_fast": 32.0, "beta_slow": 1.0,
+        "original_max_position_embeddings": random.choice([length // 2, length // 4, 16]),
+        "llama_4_scaling_beta": random.choice([0.1, 0.5]),
+    } | random.choice([{}, {"mscale": 1.0, "mscale_all_dim": 1.0}, {"mscale": 1.0, "mscale_all_dim": 0.5},
+                       {"max_position_embeddings": length}])  # fmt: skip
+
+
 def scaling(random, config):
     """A rotary scaling; none and `default` among them."""
+    if config["model_type"] == "ministral3":
+        return temperature(random, config)
     length = config["max_position_embeddings"]
     dim = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
-    pairs = int(dim * config.get("partial_rotary_factor", 1.0)) // 2
+    pairs = int(dim * config.get("partial_rotary_factor", 0.5 if config["model_type"] == "glm4" else 1.0)) // 2
     original = {"original_max_position_embeddings": random.choice([length // 2, length // 4, 32])}
     maybe = lambda keys, probability=0.5: keys if chance(random, probability) else {}
     kinds = ["none", "none", "default", "linear", "dynamic", "yarn", "yarn", "llama3", "longrope"]
+    if config["model_type"] in ROPE_BY_LAYER_TYPE:
+        kinds = ["none", "none", "default", "linear", "yarn", "yarn", "llama3"]
     kind = random.choice(["none", "longrope", "default"] if config["model_type"] == "phi3" else kinds)
     factor = {"factor": random.choice([2, 4.0, 8.0, 1.5])}
     match kind:
@@ -168,6 +273,8 @@ def scaling(random, config):
 def spell_rope(random, config, rule):
     """The base and the scaling as one version or another writes them."""
     theta = config.pop("rope_theta")
+    if config["model_type"] in ROPE_BY_LAYER_TYPE:
+        return spell_two_ropes(random, config, rule, theta)
     style = random.choice(["old", "old", "old both", "new", "new", "beside", "beside old", "bare"])
     as_type = {"type" if key == "rope_type" else key: value for key, value in (rule or {}).items()}
     if as_type.get("type") == "longrope" and config["model_type"] == "phi3" and chance(random, 0.3):
@@ -188,6 +295,29 @@ def spell_rope(random, config, rule):
             config["rope_theta"] = random.choice([theta, 7000.0])
         case "bare":
             config |= {"rope_scaling": rule} if rule else {}
+    return style
+
+
+def spell_two_ropes(random, config, rule, theta):
+    """A base and a scaling for each type of layer."""
+    local = random.choice([300.0, 10000, 10000.0])
+    style = random.choice(["old", "old", "new", "new", "new in part", "bare"])
+    as_type = {"type" if key == "rope_type" else key: value for key, value in (rule or {}).items()}
+    match style:
+        case "old":
+            config |= {"rope_theta": theta, "rope_scaling": random.choice([rule, as_type or None])}
+            if config["model_type"] == "gemma3_text":
+                config["rope_local_base_freq"] = local
+        case "bare":
+            config |= {"rope_scaling": rule} if rule else {}
+        case _:
+            full = dict(rule or {"rope_type": "default"}, rope_theta=theta)
+            sliding = {"rope_type": "default", "rope_theta": local}
+            if chance(random, 0.2):
+                sliding |= {"rope_type": "linear", "factor": 2.0}
+            config["rope_parameters"] = {"full_attention": full, "sliding_attention": sliding}
+            if style == "new in part":
+                del config["rope_parameters"][random.choice(["full_attention", "sliding_attention"])]
     return style
 
 
@@ -238,9 +368,10 @@ def random_state(model, generator):
     state = {}
     for name, tensor in model.state_dict().items():
         if "norm" in name and name.endswith(".weight"):
-            values = generator.integers(4, 13, tensor.shape) / 8
+            # Gemma's are stored less 1.
+            values = generator.integers(4, 13, tensor.shape) / 8 - ("Gemma" in type(model).__name__)
         else:
-            scale = 0.3 if name.endswith(".bias") else 0.8 * tensor.shape[-1] ** -0.5
+            scale = 1.5 if name.endswith(".sinks") else 0.3 if name.endswith(".bias") else 0.8 * tensor.shape[-1] ** -0.5
             step = 2.0 ** round(math.log2(scale / 2))
             values = generator.integers(-4, 5, tensor.shape) * step
         state[name] = torch.tensor(values, dtype=torch.float32)
@@ -268,8 +399,44 @@ def arrange_head(random, state, tied, said):
         del state["model.embed_tokens.weight"]
 
 
-def arrange(random, state, tied, said):
+# Names of an expert's gate, up and down maps in files with a tensor an expert.
+EACH = {"mixtral": ["w1", "w3", "w2"]}
+# Other names of stacked experts and their routers.
+STACKED = {"router.weight": "router.layer.weight", "experts.gate_up_proj": "input_linear.weight",
+           "experts.down_proj": "output_linear.weight"}  # fmt: skip
+
+
+def arrange_experts(random, family, state, said):
+    """Experts as published files have them, an expert a tensor or in Granite's stacks; or as transformers 5 has them."""
+    if not any(".experts." in name for name in state):
+        return
+    if chance(random, 0.3):
+        said.append("experts as in transformers 5")
+        return
+    for name in [name for name in state if "experts." in name or "mlp.gate." in name or ".router." in name]:
+        tensor = state.pop(name)
+        if family == "granitemoe":
+            start = name[: name.index("block_sparse_moe.") + len("block_sparse_moe.")]
+            state[start + STACKED[name.removeprefix(start)]] = tensor
+            continue
+        renamed = name.replace(".mlp.", ".block_sparse_moe.") if family == "mixtral" else name
+        if "experts." not in name:
+            state[renamed] = tensor
+            continue
+        gate, up, down = EACH.get(family, ["gate_proj", "up_proj", "down_proj"])
+        path, kind = renamed.rsplit(".", 1)
+        for number, expert in enumerate(tensor):
+            maps = {down: expert} if kind == "down_proj" else dict(zip([gate, up], expert.chunk(2)))
+            state |= {f"{path}.{number}.{map}.weight": values.contiguous() for map, values in maps.items()}
+    if chance(random, 0.08):
+        gone = random.choice(sorted(name for name in state if "experts." in name or "_linear." in name))
+        said.append(f"without {gone}")
+        del state[gone]
+
+
+def arrange(random, family, state, tied, said):
     """Names, leftovers and types of tensors as files have them."""
+    arrange_experts(random, family, state, said)
     arrange_head(random, state, tied, said)
     if chance(random, 0.15):
         said.append("names without model.")
@@ -341,7 +508,7 @@ def make(random, directory, odd=True):
         # transformers refuses the config: weights as it would have them without the odd keys.
         said.append("(transformers refuses the config)")
     state = random_state(model, np.random.default_rng(random.randrange(2**32)))
-    state = arrange(random, state, model.config.tie_word_embeddings, said)
+    state = arrange(random, family, state, model.config.tie_word_embeddings, said)
     save(random, state, directory, said)
     if chance(random, 0.3):
         write_json(directory / "generation_config.json", {"eos_token_id": random.choice([1, [1, 2], None])})
@@ -376,7 +543,8 @@ def losses(directory, ids):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model, info = transformers.AutoModelForCausalLM.from_pretrained(
-                directory, dtype=torch.float32, attn_implementation="eager", output_loading_info=True
+                directory, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager",
+                output_loading_info=True
             )
         if info["missing_keys"] or info.get("mismatched_keys"):
             raise Refusal(f"weights at random: {sorted(info['missing_keys'])[:4]}")

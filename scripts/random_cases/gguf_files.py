@@ -19,9 +19,12 @@ from .common import chance, read_json, write_json
 STORED, STORED_CASES = ["model.gguf", "text.txt"], 50
 ARCHITECTURES = {
     "llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "granite": "granite", "smollm3": "smollm3",
-    "phi3": "phi3", "starcoder2": "starcoder2",
+    "phi3": "phi3", "starcoder2": "starcoder2", "ministral3": "mistral3", "qwen3_moe": "qwen3moe",
+    "qwen2_moe": "qwen2moe", "mixtral": "llama", "olmoe": "olmoe", "granitemoe": "granitemoe",
 }  # fmt: skip
-INTERLEAVED = ["llama", "granite", "smollm3"]
+INTERLEAVED = ["llama", "granite", "smollm3", "mistral3", "granitemoe"]
+# What llama.cpp knows of an architecture's router, and does not store.
+NORMALISED = {"qwen3_moe": True, "qwen2_moe": False, "olmoe": False}
 # style of the tokenizer: llama.cpp's names for its pre-tokenizer
 PRE = {
     "gpt2": ["gpt-2"], "smollm": ["smollm", "starcoder", "refact"], "qwen2": ["qwen2"],
@@ -54,23 +57,34 @@ def model_config(random, size):
         "no_rope_layer_interval",
         "use_sliding_window",
         "max_window_layers",
+        "decoder_sparse_step",
+        "mlp_only_layers",
     ]:
         config.pop(key, None)
-    if family == "qwen3" or (family in ("llama", "mistral") and chance(random, 0.3)):
+    if "moe_intermediate_size" in config:
+        config["moe_intermediate_size"] = random.choice([32, 64])
+    if "shared_expert_intermediate_size" in config:
+        config["shared_expert_intermediate_size"] = random.choice([32, 64])
+    if family in NORMALISED:
+        config["norm_topk_prob"] = NORMALISED[family]
+    if family in ("qwen3", "ministral3", "qwen3_moe") or (family in ("llama", "mistral") and chance(random, 0.3)):
         config["head_dim"] = random.choice([8, 16, 32 // heads * 2])
     # The converter of Mistral and StarCoder2 stores no window, that of Phi-3 does.
     config["sliding_window"] = random.choice([None, 24]) if family == "phi3" else None
-    for key in ["attention_bias"] if family in ("qwen2", "mistral") else []:
+    for key in ["attention_bias", "layer_types"] if family in ("qwen2", "mistral", "qwen2_moe") else []:
         config.pop(key, None)
     head_dim = config.get("head_dim", width // heads)
     # A matrix' rows are as long as blocks: attention's output has a column a dimension of the heads.
     if (heads * head_dim) % 32:
-        config["head_dim"] = head_dim = 32 // heads if family in ("qwen3", "llama", "mistral") else head_dim
+        own = family in ("qwen3", "llama", "mistral", "ministral3", "qwen3_moe")
+        config["head_dim"] = head_dim = 32 // heads if own else head_dim
     rule = None
     while (
         rule is None
         or rule.get("rope_type") == "dynamic"
-        or set(rule) & {"finetuned", "mscale", "truncate", "attn_factor", "extrapolation_factor", "attention_factor"}
+        or (rule.get("mscale", 1.0) != 1.0)
+        or (family != "ministral3" and "mscale" in rule)
+        or set(rule) & {"finetuned", "truncate", "attn_factor", "extrapolation_factor", "attention_factor"}
     ):
         rule = checkpoints.scaling(random, config) or {"rope_type": "default"}
         if rule["rope_type"] == "longrope" and family != "phi3":
@@ -141,9 +155,23 @@ class File:
                           ("logit_scale", "logits_scaling"), ("attention.scale", "attention_multiplier")]:  # fmt: skip
             if key in config:
                 self.number(name, config[key])
+        self.add_experts(config)
+        if "llama_4_scaling_beta" in config["rope_parameters"]:
+            self.number("attention.temperature_scale", config["rope_parameters"]["llama_4_scaling_beta"])
         if config["sliding_window"]:
             self.whole("attention.sliding_window", config["sliding_window"])
         self.add_scaling(config, turning)
+
+    def add_experts(self, config):
+        count = config.get("num_experts", config.get("num_local_experts"))
+        if count is None:
+            return
+        self.whole("expert_count", count)
+        self.whole("expert_used_count", config["num_experts_per_tok"])
+        if "moe_intermediate_size" in config:
+            self.whole("expert_feed_forward_length", config["moe_intermediate_size"])
+        if "shared_expert_intermediate_size" in config:
+            self.whole("expert_shared_feed_forward_length", config["shared_expert_intermediate_size"])
 
     def add_scaling(self, config, turning):
         rule, length = config["rope_parameters"], config["max_position_embeddings"]
@@ -162,6 +190,8 @@ class File:
                 self.whole("rope.scaling.original_context_length", original)
                 if self.maybe(0.2):
                     self.writer.add_bool(f"{self.architecture}.rope.scaling.finetuned", self.maybe(0.5))
+                if "mscale_all_dim" in rule:
+                    self.number("rope.scaling.yarn_log_multiplier", rule["mscale_all_dim"])
                 for key in ["beta_fast", "beta_slow"]:
                     if key in rule:
                         self.number(f"rope.scaling.yarn_{key}", rule[key])
@@ -178,13 +208,14 @@ class File:
     def add_weights(self, config, state):
         """Writes them, and returns them as the file has them."""
         of_matrices = self.random.choice(TYPES)
-        names = gguf.get_tensor_name_map(
-            getattr(gguf.MODEL_ARCH, self.architecture.upper()), config["num_hidden_layers"]
-        )
+        architecture = next(arch for arch, name in gguf.MODEL_ARCH_NAMES.items() if name == self.architecture)
+        names = gguf.get_tensor_name_map(architecture, config["num_hidden_layers"])
         stored = {}
-        for name, tensor in state.items():
+        for name, tensor in apart_experts(state):
             values = tensor.numpy()
-            kind = of_matrices if values.ndim == 2 and not self.maybe(0.1) else "F32"
+            kind = of_matrices if values.ndim > 1 and not self.maybe(0.1) else "F32"
+            if is_router(name):
+                kind = "F32"
             if "embed" in name and self.maybe(0.3):
                 kind = "F16"
             kind = gguf.GGMLQuantizationType[kind]
@@ -193,14 +224,47 @@ class File:
             data = quantize(interleaved(values, config[heads]) if turned else values, kind)
             back = dequantize(data, kind).astype(np.float32)
             stored[name] = torch.tensor(apart(back, config[heads]) if turned else back).contiguous()
-            self.writer.add_tensor(names.get_name(name, try_suffixes=(".weight", ".bias")), data, raw_dtype=kind)
-        return stored
+            self.writer.add_tensor(gguf_name(names, name), data, raw_dtype=kind)
+        return together(stored)
 
     def write(self):
         self.writer.write_header_to_file()
         self.writer.write_kv_data_to_file()
         self.writer.write_tensors_to_file()
         self.writer.close()
+
+
+def is_router(name):
+    return name.endswith((".mlp.gate.weight", ".router.weight", "shared_expert_gate.weight"))
+
+
+def apart_experts(state):
+    """The gate and up maps of experts, which transformers stacks, as two tensors."""
+    for name, tensor in state.items():
+        if name.endswith("experts.gate_up_proj"):
+            for part, values in zip(["gate_proj", "up_proj"], tensor.chunk(2, dim=1)):
+                yield name.replace("gate_up_proj", part), values.contiguous()
+        else:
+            yield name, tensor
+
+
+def together(state):
+    """Undoes `apart_experts`."""
+    for name in [name for name in state if name.endswith("experts.gate_proj")]:
+        up = name.replace("gate_proj", "up_proj")
+        state[name.replace("gate_proj", "gate_up_proj")] = torch.cat([state.pop(name), state.pop(up)], dim=1)
+    return state
+
+
+def gguf_name(names, name):
+    """llama.cpp's name of a tensor of transformers'."""
+    layer, _, part = name.removeprefix("model.layers.").partition(".")
+    for expert in ["gate", "up", "down"]:
+        if part.endswith(f".experts.{expert}_proj"):
+            return f"blk.{layer}.ffn_{expert}_exps.weight"
+    if part.endswith(".router.weight"):
+        return f"blk.{layer}.ffn_gate_inp.weight"
+    return names.get_name(name, try_suffixes=(".weight", ".bias"))
 
 
 def interleaved(values, heads):

@@ -64,11 +64,12 @@ impl CheckpointFormat for HuggingFace {
     }
 }
 
-/// `eos_token_id` of a config: none, one or several.
+/// `eos_token_id` of a config, or of the text model in it: none, one or several.
 fn end_of_sequence(path: &Path) -> Result<Vec<u32>> {
     #[derive(Deserialize)]
     struct Config {
         eos_token_id: Option<OneOrSeveral>,
+        text_config: Option<Box<Config>>,
     }
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "eos_token_id is neither an id nor a list of ids")]
@@ -79,7 +80,8 @@ fn end_of_sequence(path: &Path) -> Result<Vec<u32>> {
     let config: Config = serde_json::from_str(&read_text(path, ErrorKind::Model)?).map_err(|e| {
         Error::new(ErrorKind::Model, e.to_string()).in_file(path).fix("compare it with the model's own file")
     })?;
-    Ok(match config.eos_token_id {
+    let of_text = config.text_config.and_then(|text| text.eos_token_id);
+    Ok(match config.eos_token_id.or(of_text) {
         None => Vec::new(),
         Some(OneOrSeveral::One(id)) => vec![id],
         Some(OneOrSeveral::Several(ids)) => ids,

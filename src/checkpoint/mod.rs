@@ -16,9 +16,12 @@ mod source;
 mod tied;
 
 pub use config::{AttentionConfig, NetworkConfig};
-pub(crate) use config::{FeedForwardKind, LayerNorms, NormKind, QkNorm};
+pub(crate) use config::{
+    ExpertGroups, ExpertsConfig, FeedForwardKind, GateActivation, LatentConfig, LayerNorms, NormKind, QkNorm,
+    RouterConfig, RouterScores, SharedExpertConfig,
+};
 pub(crate) use source::TensorSource;
-pub(crate) use tied::{EMBEDDING, HEAD};
+pub(crate) use tied::{EMBEDDING, HEAD, PARTS};
 
 use std::path::{Path, PathBuf};
 

@@ -7,13 +7,10 @@ use std::sync::Arc;
 
 use safetensors::tensor::{Dtype, SafeTensors};
 
-use super::TensorSource;
+use super::{PARTS as USUAL_PREFIX, TensorSource};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::weight_files;
 use crate::kernels::stored::{Bytes, Format, Mapped, StoredTensor};
-
-/// Usual prefix of the names of a network's parts: it was saved with its head.
-const USUAL_PREFIX: &str = "model.";
 
 /// The weight files of a directory, mapped from disk.
 pub struct SafetensorsDir {
@@ -71,12 +68,13 @@ impl SafetensorsDir {
 }
 
 /// Prefix of the names of layers and of the last norm: `model.`; empty if the network was saved without its
-/// head, `language_model.model.` and others if it was a part of something.
+/// head, `language_model.model.`, `model.language_model.` and others if it was a part of something.
 fn prefix<T>(places: &BTreeMap<String, T>) -> String {
     let of_layers = places.keys().filter_map(|name| name.split_once("layers.0.")).map(|(before, _)| before);
     let with_norm = of_layers.filter(|prefix| places.contains_key(&format!("{prefix}norm.weight")));
     let found: BTreeSet<&str> = with_norm.collect();
-    match found.first() {
+    let of_text = found.iter().find(|prefix| prefix.contains("language_model"));
+    match of_text.or(found.first()) {
         Some(first) if !found.contains(USUAL_PREFIX) => first.to_string(),
         _ => USUAL_PREFIX.to_string(),
     }

@@ -7,6 +7,8 @@ use super::TensorSource;
 use crate::error::Result;
 use crate::kernels::stored::StoredTensor;
 
+/// What the names of a network's parts begin with.
+pub(crate) const PARTS: &str = "model.";
 /// The embedding.
 pub(crate) const EMBEDDING: &str = "model.embed_tokens.weight";
 /// The output head.

@@ -250,7 +250,8 @@ fn kinds_help(example: &str) -> String {
     help.push_str(
         "Every kind also takes\n  base            the model's rope_theta when not given\n  context, stride never \
          more than the last tokens are read (0: all), in windows that begin every stride (context/4)\n  \
-         full_attention  true lifts a model's own sliding window\n  temperature     beta: logits of query i times 1 + \
+         full_attention  true lifts a model's own sliding window\n  layers          the layers that it replaces: full \
+         (those that see everything), all, or 0/4/8\n  temperature     beta: logits of query i times 1 + \
          beta ln(1 + floor(i / L0)); not with logn\n",
     );
     help

@@ -34,7 +34,10 @@ fn describe(model: &Cached) -> String {
             let config = &checkpoint.config;
             let (layers, hidden, trained) =
                 (config.num_hidden_layers, config.hidden_size, config.trained_length());
-            format!("{name}\n  readable: {layers} layers of {hidden}, trained at {trained} tokens\n")
+            let parameters = config.parameters();
+            format!(
+                "{name}\n  readable: {layers} layers of {hidden}, {parameters}, trained at {trained} tokens\n"
+            )
         }
         Err(e) => {
             let place = e.place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();

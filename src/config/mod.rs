@@ -412,7 +412,8 @@ fn encoding_entries(mut table: Table) -> Result<Vec<EncodingEntry>> {
     let kind = need_text(&mut table, "kind")?;
     let name = take_text(&mut table, "name")?.unwrap_or_else(|| kind.clone());
     let known = take_sweep(&mut table)?;
-    let expanded = sweep::expand(table, encoding::find_kind(&kind)?.lists)?;
+    let lists = [encoding::find_kind(&kind)?.lists, &["layers"]].concat();
+    let expanded = sweep::expand(table, &lists)?;
     let sweep = match (known, expanded.keys.is_empty()) {
         (known, true) => known,
         (None, false) => Some(Sweep { of: name.clone(), keys: expanded.keys }),

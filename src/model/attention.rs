@@ -13,7 +13,7 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 
 use super::MAX_ELEMENTS;
 use crate::kernels::sight::rows_of;
-use crate::kernels::{AttentionKernel, Heads, MAX_TURNS, Precision, Sight, Stretch};
+use crate::kernels::{AttentionKernel, Heads, MAX_TURNS, Precision, Sight, Softmax, Stretch};
 use crate::messages::note_once;
 
 /// Most queries in a block.
@@ -32,6 +32,8 @@ pub struct RelativeAttention {
     pub heads: Heads,
     /// What the rows see.
     pub sight: Arc<Sight>,
+    /// A cap on the logits, and sinks.
+    pub softmax: Softmax,
     /// Positions whose keys and values are left out: a later key's row is its position minus their number. No
     /// row sees one of them.
     pub lost: Range<usize>,
@@ -57,7 +59,17 @@ impl RelativeAttention {
         let ([query_0, query_1, query_2], [key_0, key_1, key_2]) = (all(self.queries), all(self.keys));
         let value = self.value.into_dispatch();
         Tensor::from_dispatch(Dispatch::relative_attention(
-            query_0, query_1, query_2, key_0, key_1, key_2, value, self.heads, self.sight, self.lost,
+            query_0,
+            query_1,
+            query_2,
+            key_0,
+            key_1,
+            key_2,
+            value,
+            self.heads,
+            self.sight,
+            self.softmax,
+            self.lost,
             precision,
         ))
     }
@@ -74,6 +86,7 @@ impl RelativeAttention {
             keys: by_heads(self.keys, heads.keys),
             value: by_head(self.value, heads.keys),
             sight: self.sight,
+            softmax: self.softmax,
             lost: self.lost,
         };
         let blocks = (0..rows).step_by(block).map(|start| attention.block(start..(start + block).min(rows)));
@@ -93,6 +106,7 @@ struct ByHead {
     keys: Vec<Tensor<3>>,
     value: Tensor<3>,
     sight: Arc<Sight>,
+    softmax: Softmax,
     lost: Range<usize>,
 }
 
@@ -102,7 +116,7 @@ impl ByHead {
         let stretches = self.sight.stretches(rows.clone());
         let scores = stretches.iter().map(|stretch| self.seen_scores(&rows, stretch)).collect();
         let value = stretches.iter().map(|stretch| self.of_keys(&self.value, &stretch.keys)).collect();
-        weighted_sum(joined(scores, 2), joined(value, 1))
+        weighted_sum(joined(scores, 2), joined(value, 1), self.softmax.sinks.as_deref())
     }
 
     /// `[kv_heads, keys, d]` of some keys.
@@ -136,7 +150,11 @@ impl ByHead {
         let query = query.clone().slice_dim(1, rows.clone());
         let query = query.reshape([kv_heads, heads / kv_heads * rows.len(), head_dim]);
         let key = self.of_keys(&self.keys[turn.key], keys).swap_dims(1, 2);
-        query.matmul(key).reshape([heads, rows.len(), keys.len()])
+        let scores = query.matmul(key).reshape([heads, rows.len(), keys.len()]);
+        match self.softmax.cap {
+            Some(cap) => scores.div_scalar(cap).tanh().mul_scalar(cap),
+            None => scores,
+        }
     }
 
     /// Whether a row has a key in the zone, `[1, rows, keys]`.
@@ -167,11 +185,19 @@ fn joined(mut parts: Vec<Tensor<3>>, dim: usize) -> Tensor<3> {
     if parts.len() == 1 { parts.swap_remove(0) } else { Tensor::cat(parts, dim) }
 }
 
-/// Softmax over logits `[heads, rows, keys]`, and the weighted sum of the values `[kv_heads, keys, d]`.
-fn weighted_sum(scores: Tensor<3>, value: Tensor<3>) -> Tensor<3> {
+/// Softmax over logits `[heads, rows, keys]` and a sink a head, and the weighted sum of the values `[kv_heads,
+/// keys, d]`.
+fn weighted_sum(scores: Tensor<3>, value: Tensor<3>, sinks: Option<&[f32]>) -> Tensor<3> {
     let [heads, rows, keys] = scores.dims();
     let [kv_heads, _, head_dim] = value.dims();
-    let weights = burn::tensor::activation::softmax(scores, 2);
+    let scores = match sinks {
+        Some(sinks) => {
+            let sinks = Tensor::<1>::from_data(sinks, &scores.device()).cast(scores.dtype());
+            Tensor::cat(vec![scores, sinks.reshape([heads, 1, 1]).expand([heads, rows, 1])], 2)
+        }
+        None => scores,
+    };
+    let weights = burn::tensor::activation::softmax(scores, 2).slice_dim(2, 0..keys);
     let weights = weights.reshape([kv_heads, heads / kv_heads * rows, keys]);
     weights.matmul(value).reshape([heads, rows, head_dim])
 }

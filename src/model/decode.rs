@@ -66,7 +66,7 @@ impl<'a> Decoder<'a> {
         };
         let tables = decoder.tables(ids.len(), levels);
         if is_cpu(&model.device()) {
-            let kept = 4.0 * tables.kept_rows(config.num_hidden_layers) * config.key_width() as f64;
+            let kept = 4.0 * tables.kept_rows() * config.key_width() as f64;
             memory::refuse_beyond(kept, &format!("the keys and values of {capacity} tokens"))?;
         }
         let hidden = model.forward(model.ids(ids)?, &mut [decoder.part(&tables)]);
@@ -145,7 +145,7 @@ impl<'a> Decoder<'a> {
         let tokens = self.length..self.length + tokens;
         assert!(tokens.end <= self.capacity, "there is room for new tokens");
         let positions = Positions::new(tokens, levels, self.capacity);
-        let rotations = self.encoding.rotations(&self.config.rope, &positions);
+        let rotations = self.encoding.by_layer(&self.config.rope, &positions);
         RotaryTables::new(&rotations, &positions, &self.config.attention, &self.model.device())
     }
 

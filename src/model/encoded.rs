@@ -116,7 +116,7 @@ impl<'a> EncodedModel<'a> {
     /// Tables of a sequence of `length` tokens.
     fn tables(&self, length: usize, levels: Vec<Vec<u32>>) -> RotaryTables {
         let positions = Positions::whole(length, levels);
-        let rotations = self.encoding.rotations(&self.config.rope, &positions);
+        let rotations = self.encoding.by_layer(&self.config.rope, &positions);
         RotaryTables::new(&rotations, &positions, &self.config.attention, &self.model.device())
     }
 

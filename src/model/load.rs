@@ -43,7 +43,7 @@ impl Checkpoint {
             }
             e
         })?;
-        weights.finish(self.config.tie_word_embeddings)?;
+        weights.finish(&self.config)?;
         Mapped::check_whole()?;
         Ok(model)
     }

@@ -60,6 +60,30 @@ impl Matrix {
         }
     }
 
+    /// The weight as the checkpoint stores it, if it is held so.
+    pub(super) fn stored(&self) -> Option<StoredTensor> {
+        match self {
+            Matrix::Tensor(_) => None,
+            Matrix::Stored(Stored { weight, .. }) => Some(StoredTensor::clone(weight)),
+        }
+    }
+
+    /// The precision of its products, if it is held as stored.
+    pub(super) fn precision(&self) -> Option<Precision> {
+        match self {
+            Matrix::Tensor(_) => None,
+            Matrix::Stored(Stored { precision, .. }) => Some(*precision),
+        }
+    }
+
+    /// The same, with products in another precision if it is held as stored.
+    pub(super) fn in_precision(self, precision: Precision) -> Matrix {
+        match self {
+            Matrix::Stored(Stored { weight, .. }) => Matrix::Stored(Stored::new(weight, precision)),
+            tensor => tensor,
+        }
+    }
+
     /// `x W^T`, `[rows, out]`.
     pub(super) fn multiply(&self, rows: &Rows) -> Tensor<2> {
         let x = rows.x.clone();

@@ -1,16 +1,20 @@
 //! The network, in the order of the computation. Fields are named as in Hugging Face.
 
+use std::sync::Arc;
+
+use burn::backend::Dispatch;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 
+use super::attention::RelativeAttention;
 use super::cache::{Cache, LayerCache};
 use super::matrix::{Matrix, Rows};
-use super::part::{FeedForward, Linear, Norm};
+use super::part::{FeedForward, Latent, Linear, Norm};
 use super::weights::{TensorRows, WeightStorage, Weights};
 use super::{MAX_ELEMENTS, RotaryTables};
-use crate::checkpoint::{EMBEDDING, HEAD, LayerNorms, NetworkConfig, QkNorm};
+use crate::checkpoint::{AttentionConfig, EMBEDDING, HEAD, LayerNorms, NetworkConfig, QkNorm};
 use crate::error::Result;
-use crate::kernels::Precision;
+use crate::kernels::{InferenceKernels, Precision, Softmax, is_cpu_without_gradients};
 
 /// A decoder-only transformer (Touvron et al. 2023), made of the parts that its config names.
 #[derive(Module, Debug)]
@@ -27,6 +31,9 @@ pub struct Network {
     /// Factor on the logits, applied to the final hidden states, which nothing else reads.
     #[module(skip)]
     logits: f64,
+    /// A soft cap on the logits.
+    #[module(skip)]
+    logit_cap: Option<f64>,
     #[module(skip)]
     precision: Precision,
 }
@@ -52,36 +59,52 @@ impl<'a> SequenceRows<'a> {
     }
 }
 
-/// Attention of a layer: takes its number, and query, key and value of every row; gives the rows of mixed
-/// values.
-pub(super) type Attend<'a> = &'a mut dyn FnMut(usize, [Tensor<2>; 3]) -> Tensor<2>;
+/// Attention of a layer: takes its number, query, key and value of every row, and its softmax; gives the rows of
+/// mixed values.
+pub(super) type Attend<'a> = &'a mut dyn FnMut(usize, [Tensor<2>; 3], &Softmax) -> Tensor<2>;
 
 /// [`Attend`] for one layer.
-type AttendRows<'a> = &'a mut dyn FnMut([Tensor<2>; 3]) -> Tensor<2>;
+pub(super) type AttendRows<'a> = &'a mut dyn FnMut([Tensor<2>; 3], &Softmax) -> Tensor<2>;
 
 #[derive(Module, Debug)]
 struct Layer {
-    /// Norm of what attention reads; none if the two others norm what the parts give ([`LayerNorms::After`]).
+    /// Norm of what attention reads; none with [`LayerNorms::After`].
     input_layernorm: Option<Norm>,
     self_attn: Attention,
-    /// Norm of what the feed-forward part reads, or of what attention gives.
-    post_attention_layernorm: Norm,
+    /// Norm of what attention gives, or with [`LayerNorms::Before`] of what the feed-forward part reads; none with
+    /// [`LayerNorms::Beside`].
+    post_attention_layernorm: Option<Norm>,
+    /// Norm of what the feed-forward part reads, with [`LayerNorms::Around`].
+    pre_feedforward_layernorm: Option<Norm>,
     mlp: FeedForward,
     /// Norm of what the feed-forward part gives.
     post_feedforward_layernorm: Option<Norm>,
+    #[module(skip)]
+    norms: LayerNorms,
     /// Factor on what each part adds to the rows.
     #[module(skip)]
     residual: f64,
 }
 
 #[derive(Module, Debug)]
-struct Attention {
+#[allow(clippy::large_enum_variant, reason = "there is one a layer")]
+enum Attention {
+    /// With maps of queries, keys and values.
+    Plain(PlainAttention),
+    /// With narrow rows between.
+    Latent(Latent),
+}
+
+#[derive(Module, Debug)]
+struct PlainAttention {
     q_proj: Linear,
     k_proj: Linear,
     v_proj: Linear,
     o_proj: Linear,
     q_norm: Option<Norm>,
     k_norm: Option<Norm>,
+    #[module(skip)]
+    softmax: Softmax,
 }
 
 impl Network {
@@ -96,12 +119,13 @@ impl Network {
         Ok(Network {
             embed_tokens: weights.take_matrix(name, embedding, device)?,
             layers: (0..config.num_hidden_layers)
-                .map(|n| Layer::load(&format!("model.layers.{n}"), config, weights, device))
+                .map(|n| Layer::load(n, config, weights, device))
                 .collect::<Result<_>>()?,
             norm: layer_norm("model.norm", config, weights, device)?,
             lm_head: if tied { None } else { Some(weights.take_matrix(HEAD, embedding, device)?) },
             embedding: config.multipliers.embedding,
             logits: config.multipliers.logits,
+            logit_cap: config.logit_cap,
             precision: match weights.hold() {
                 WeightStorage::Stored(precision) => precision,
                 WeightStorage::Half => Precision::F16,
@@ -122,14 +146,16 @@ impl Network {
     /// rows of every part, one part after another; each part attends only to itself.
     pub fn forward(&self, ids: Tensor<1, Int>, parts: &mut [SequenceRows]) -> Tensor<2> {
         let precision = self.precision;
-        self.forward_with(ids, &mut |layer, rows| attend_parts(parts, layer, rows, precision))
+        self.forward_with(ids, &mut |layer, rows, softmax| {
+            attend_parts(parts, layer, rows, softmax, precision)
+        })
     }
 
     /// [`Network::forward`] for any rows, with attention by `attend`.
     pub(super) fn forward_with(&self, ids: Tensor<1, Int>, attend: Attend) -> Tensor<2> {
         let mut x = times(self.embed_tokens.rows(ids), self.embedding);
         for (number, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(x, &mut |rows| attend(number, rows));
+            x = layer.forward(x, &mut |rows, softmax| attend(number, rows, softmax));
         }
         times(self.norm.forward(x), self.logits)
     }
@@ -141,7 +167,14 @@ impl Network {
 
     /// Logits `[tokens, vocab]` of hidden states `[tokens, hidden]`.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        self.head().multiply(&Rows::new(hidden))
+        let logits = self.head().multiply(&Rows::new(hidden));
+        match self.logit_cap {
+            None => logits,
+            Some(cap) if is_cpu_without_gradients(&logits.device()) => {
+                Tensor::from_dispatch(Dispatch::soft_cap(logits.into_dispatch(), cap))
+            }
+            Some(cap) => logits.div_scalar(cap).tanh().mul_scalar(cap),
+        }
     }
 
     /// The output head, `[vocab, hidden]`.
@@ -161,25 +194,40 @@ impl Network {
 }
 
 impl Layer {
-    fn load(path: &str, config: &NetworkConfig, weights: &mut Weights, device: &Device) -> Result<Layer> {
-        let after = config.layer_norms == LayerNorms::After;
-        let mut norm = |name: &str| layer_norm(&format!("{path}.{name}"), config, weights, device);
+    /// The layer with this number.
+    fn load(number: usize, config: &NetworkConfig, weights: &mut Weights, device: &Device) -> Result<Layer> {
+        let path = format!("model.layers.{number}");
+        let norms = config.layer_norms;
+        let [input, attention, before, after] = norm_names(norms);
+        let mut norm = |name: Option<&str>| {
+            name.map(|name| layer_norm(&format!("{path}.{name}"), config, weights, device)).transpose()
+        };
         Ok(Layer {
-            input_layernorm: if after { None } else { Some(norm("input_layernorm")?) },
-            post_attention_layernorm: norm("post_attention_layernorm")?,
-            post_feedforward_layernorm: if after { Some(norm("post_feedforward_layernorm")?) } else { None },
+            input_layernorm: norm(input)?,
+            post_attention_layernorm: norm(attention)?,
+            pre_feedforward_layernorm: norm(before)?,
+            post_feedforward_layernorm: norm(after)?,
+            norms,
             self_attn: Attention::load(&format!("{path}.self_attn"), config, weights, device)?,
-            mlp: FeedForward::load(&format!("{path}.mlp"), config, weights, device)?,
+            mlp: FeedForward::load(&path, number, config, weights, device)?,
             residual: config.multipliers.residual,
         })
     }
 
     fn forward(&self, x: Tensor<2>, attend: AttendRows) -> Tensor<2> {
-        let attended = match &self.input_layernorm {
-            Some(norm) => self.self_attn.forward(norm.forward(x.clone()), attend),
-            None => self.post_attention_layernorm.forward(self.self_attn.forward(x.clone(), attend)),
-        };
-        let x = x + times(attended, self.residual);
+        let read = normed(&self.input_layernorm, x.clone());
+        let mut attended = self.self_attn.forward(read, attend);
+        if matches!(self.norms, LayerNorms::After | LayerNorms::Around(_)) {
+            attended = normed(&self.post_attention_layernorm, attended);
+        }
+        let attended = times(attended, self.residual);
+        if self.norms == LayerNorms::Beside {
+            return self.add_mlp_in_blocks(x) + attended;
+        }
+        self.add_mlp_in_blocks(x + attended)
+    }
+
+    fn add_mlp_in_blocks(&self, x: Tensor<2>) -> Tensor<2> {
         let mut blocks = x.clone().split(self.mlp.rows_of_block(&x.device()), 0);
         match blocks.len() {
             1 => self.add_mlp(x),
@@ -192,17 +240,38 @@ impl Layer {
     }
 
     fn add_mlp(&self, x: Tensor<2>) -> Tensor<2> {
-        let added = match &self.post_feedforward_layernorm {
-            None => self.mlp.forward(self.post_attention_layernorm.forward(x.clone())),
-            Some(norm) => norm.forward(self.mlp.forward(x.clone())),
+        let read = match self.norms {
+            LayerNorms::Before => &self.post_attention_layernorm,
+            LayerNorms::After => &None,
+            LayerNorms::Around(_) => &self.pre_feedforward_layernorm,
+            LayerNorms::Beside => &self.input_layernorm,
         };
-        x + times(added, self.residual)
+        let added = self.mlp.forward(normed(read, x.clone()));
+        x + times(normed(&self.post_feedforward_layernorm, added), self.residual)
+    }
+}
+
+/// What files call the norms of a layer, in the order of [`Layer`]'s fields.
+fn norm_names(norms: LayerNorms) -> [Option<&'static str>; 4] {
+    let (input, attention) = (Some("input_layernorm"), Some("post_attention_layernorm"));
+    match norms {
+        LayerNorms::Before => [input, attention, None, None],
+        LayerNorms::After => [None, attention, None, Some("post_feedforward_layernorm")],
+        LayerNorms::Around([attention, before, after]) => [input, Some(attention), Some(before), Some(after)],
+        LayerNorms::Beside => [input, None, None, None],
+    }
+}
+
+fn normed(norm: &Option<Norm>, x: Tensor<2>) -> Tensor<2> {
+    match norm {
+        Some(norm) => norm.forward(x),
+        None => x,
     }
 }
 
 /// A norm of whole rows.
 fn layer_norm(path: &str, config: &NetworkConfig, weights: &mut Weights, device: &Device) -> Result<Norm> {
-    Norm::load(path, config.hidden_size, config.norm, config.norm_epsilon, weights, device)
+    Norm::load(path, TensorRows::rows(config.hidden_size), config.norm, config.norm_epsilon, weights, device)
 }
 
 fn times(x: Tensor<2>, factor: f64) -> Tensor<2> {
@@ -211,15 +280,38 @@ fn times(x: Tensor<2>, factor: f64) -> Tensor<2> {
 
 impl Attention {
     fn load(path: &str, config: &NetworkConfig, weights: &mut Weights, device: &Device) -> Result<Attention> {
+        Ok(match &config.latent {
+            None => Attention::Plain(PlainAttention::load(path, config, weights, device)?),
+            Some(latent) => Attention::Latent(Latent::load(path, config, latent, weights, device)?),
+        })
+    }
+
+    /// `x` and the result are `[rows, hidden]`.
+    fn forward(&self, x: Tensor<2>, attend: AttendRows) -> Tensor<2> {
+        match self {
+            Attention::Plain(attention) => attention.forward(x, attend),
+            Attention::Latent(latent) => latent.forward(x, attend),
+        }
+    }
+}
+
+impl PlainAttention {
+    fn load(
+        path: &str,
+        config: &NetworkConfig,
+        weights: &mut Weights,
+        device: &Device,
+    ) -> Result<PlainAttention> {
         let hidden = config.hidden_size;
         let (queries, keys) = (config.query_width(), config.key_width());
-        let turned = |width| TensorRows::heads(width, config.attention.head_dim, config.rope.head_dim);
+        let AttentionConfig { head_dim, neighbours, cap, sinks, .. } = config.attention;
+        let turned = |width| TensorRows::heads(width, head_dim, config.rope.head_dim, neighbours);
         let pieces = [turned(queries), turned(keys), TensorRows::rows(keys)];
         let names = ["q_proj", "k_proj", "v_proj"];
         let mut linears = |name: &str, pieces: &[TensorRows], inner, bias| {
             Linear::load_fused(&format!("{path}.{name}"), pieces, inner, bias, weights, device)
         };
-        let mut projections = if config.fused {
+        let mut projections = if config.fused.qkv {
             linears("qkv_proj", &pieces, hidden, config.biases.qkv)?
         } else {
             names
@@ -236,28 +328,30 @@ impl Attention {
         let mut norm = |name: &str, whole| match config.qk_norm {
             None => Ok(None),
             Some(kind) => {
-                let width = if kind == QkNorm::Head { config.attention.head_dim } else { whole };
+                let width = turned(if kind == QkNorm::Head { head_dim } else { whole });
                 let path = format!("{path}.{name}");
                 Norm::load(&path, width, config.norm, config.norm_epsilon, weights, device).map(Some)
             }
         };
         let (q_norm, k_norm) = (norm("q_norm", queries)?, norm("k_norm", keys)?);
-        Ok(Attention { q_proj, k_proj, v_proj, o_proj, q_norm, k_norm })
+        let sinks = if sinks {
+            Some(weights.take_numbers(&format!("{path}.sinks"), &[config.num_attention_heads])?)
+        } else {
+            None
+        };
+        let softmax = Softmax { cap: cap.map(|cap| cap as f32), sinks: sinks.map(Arc::from) };
+        Ok(PlainAttention { q_proj, k_proj, v_proj, o_proj, q_norm, k_norm, softmax })
     }
 
     /// `x` and the result are `[rows, hidden]`.
     fn forward(&self, x: Tensor<2>, attend: AttendRows) -> Tensor<2> {
         let projected = |x: Rows| {
             let [query, key, value] = [&self.q_proj, &self.k_proj, &self.v_proj].map(|part| part.forward(&x));
-            let normed = |norm: &Option<Norm>, x| match norm {
-                Some(norm) => norm.forward(x),
-                None => x,
-            };
             [normed(&self.q_norm, query), normed(&self.k_norm, key), value]
         };
         // What the projections share is freed before attention needs room.
         let rows = projected(Rows::new(x));
-        self.o_proj.forward(&Rows::new(attend(rows)))
+        self.o_proj.forward(&Rows::new(attend(rows, &self.softmax)))
     }
 }
 
@@ -266,10 +360,12 @@ fn attend_parts(
     parts: &mut [SequenceRows],
     layer: usize,
     rows: [Tensor<2>; 3],
+    softmax: &Softmax,
     precision: Precision,
 ) -> Tensor<2> {
     let attend = |part: &mut SequenceRows, rows| {
-        part.rotary.rotated(layer, rows, part.layer_cache(layer)).compute(precision)
+        let attention = part.rotary.rotated(layer, rows, part.layer_cache(layer));
+        RelativeAttention { softmax: softmax.clone(), ..attention }.compute(precision)
     };
     if let [part] = parts {
         return attend(part, rows);

@@ -8,115 +8,136 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::attention::RelativeAttention;
 use super::cache::{LayerCache, rows_after};
 use crate::checkpoint::AttentionConfig;
-use crate::encoding::{Band, Positions, Rotation, Rotations};
-use crate::kernels::{Heads, InferenceKernels, Precision, Sight, Turn, is_cpu_without_gradients};
+use crate::encoding::{Band, LayerRotations, Positions, Rotation, Rotations};
+use crate::kernels::{Heads, InferenceKernels, Precision, Sight, Softmax, Turn, is_cpu_without_gradients};
 
 /// An encoding's rotations for some tokens; they are made once and used in every layer.
 #[derive(Debug, Clone)]
 pub struct RotaryTables {
-    /// `[2 * (queries + keys), rows, head_dim / 2]`: cos and sin of each different rotation of queries, then
-    /// of keys. The query tables include the logit scale, `1 / sqrt(head_dim)`.
-    pub(super) tables: Tensor<3>,
-    /// How many different rotations of queries there are.
-    queries: usize,
-    /// What the rows see in layers of full attention.
-    sight: Arc<Sight>,
-    /// What they see in the layers limited by the model's own window, and which layers those are.
-    sliding: Option<(Arc<Sight>, Arc<[bool]>)>,
-    /// The layers whose queries and keys do not turn, if any.
-    unrotated: Option<Unrotated>,
+    /// Layers that turn and see alike, by their first.
+    sorts: Vec<LayerTables>,
+    /// For each layer, its place among them.
+    of_layer: Arc<[usize]>,
+    /// Tokens.
+    rows: usize,
+    /// Dimensions of a head.
+    head_dim: usize,
 }
 
-/// Layers that an encoding leaves alone (NoPE): their rows see all keys, within the model's own window.
+/// How the rows of some layers turn, and what they see within the model's own window.
 #[derive(Debug, Clone)]
-struct Unrotated {
-    layers: Arc<[bool]>,
-    /// Factor on the queries.
-    scale: f64,
+struct LayerTables {
+    turning: Turning,
     sight: Arc<Sight>,
-    /// What the rows see, within the model's own window.
-    sliding: Arc<Sight>,
+}
+
+#[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there is one a layer")]
+enum Turning {
+    /// By an encoding or a rope.
+    Turned {
+        /// `[2 * (queries + keys), rows, head_dim / 2]`: cos and sin of each different rotation of queries, then
+        /// of keys. The query tables include the logit scale.
+        tables: Tensor<3>,
+        /// How many different rotations of queries there are.
+        queries: usize,
+    },
+    /// Not at all (NoPE); the factor on the queries.
+    Still(f64),
+}
+
+impl Turning {
+    /// How many different rotations of keys there are.
+    fn keys(&self) -> usize {
+        match self {
+            Turning::Turned { tables, queries } => tables.dims()[0] / 2 - queries,
+            Turning::Still(_) => 1,
+        }
+    }
 }
 
 impl RotaryTables {
     /// Tables of an encoding's rotations at these positions, for a model's attention.
     pub fn new(
-        rotations: &Rotations,
+        layers: &LayerRotations,
         positions: &Positions,
         attention: &AttentionConfig,
         device: &Device,
     ) -> RotaryTables {
-        let frequencies = &rotations.spectrum.frequencies;
-        let pairs = attention.head_dim / 2;
-        let rows = positions.tokens.len();
-        let tokens = (0..rows).map(|i| attention.scale * rotations.query_scale.get(i).unwrap_or(&1.0));
-        let scale = Scale { tokens: tokens.collect(), turning: rotations.spectrum.scale };
-        let Turns { queries, keys, sight } = Turns::of(rotations, positions);
-        let mut values = Vec::new();
-        for query in &queries {
-            values.extend(cos_sin(&angles(query, Side::Query, frequencies), rows, pairs, &scale));
-        }
-        let unscaled = Scale { tokens: vec![1.0; rows], turning: 1.0 };
-        for key in &keys {
-            values.extend(cos_sin(&angles(key, Side::Key, frequencies), rows, pairs, &unscaled));
-        }
-        let shape = [2 * (queries.len() + keys.len()), rows, pairs];
         // A window longer than every distance in the sequence limits nothing.
-        let own = rotations.own_window.as_ref().filter(|own| own.window < positions.sequence_length);
-        let within = |sight: &Sight| match own {
-            Some(own) => sight.within(own.window),
-            None => sight.clone(),
-        };
-        let unrotated = attention.unrotated.as_ref().map(|layers| {
-            let all = Sight::new(positions.tokens.clone(), positions.sequence_length);
-            let all = all.with_zone(vec![0; rows], 0, Some(Turn { query: 0, key: 0 }));
-            let sliding = Arc::new(within(&all));
-            Unrotated { layers: layers.clone(), scale: attention.scale, sight: Arc::new(all), sliding }
+        let own = layers.own_window.as_ref().filter(|own| own.window < positions.sequence_length);
+        let turned: Vec<_> = layers
+            .rotations
+            .iter()
+            .map(|rotations| turned(rotations, positions, attention, device))
+            .collect();
+        let mut kinds = Vec::new();
+        let of_layer = layers.of_layer.iter().enumerate().map(|(layer, rotation)| {
+            let kind = (*rotation, own.is_some_and(|own| own.layers[layer]));
+            kinds.iter().position(|known| *known == kind).unwrap_or_else(|| {
+                kinds.push(kind);
+                kinds.len() - 1
+            })
+        });
+        let of_layer = of_layer.collect();
+        let sorts = kinds.into_iter().map(|(rotation, slides)| {
+            let (turning, sight) = match rotation {
+                Some(rotation) => turned[rotation].clone(),
+                None => (Turning::Still(attention.scale), sees_all(positions)),
+            };
+            let sight = own.filter(|_| slides).map_or_else(|| sight.clone(), |own| sight.within(own.window));
+            LayerTables { turning, sight: Arc::new(sight) }
         });
         RotaryTables {
-            tables: Tensor::from_data(TensorData::new(values, shape), device),
-            queries: queries.len(),
-            sliding: own.map(|own| (Arc::new(within(&sight)), own.layers.clone())),
-            sight: Arc::new(sight),
-            unrotated,
+            sorts: sorts.collect(),
+            of_layer,
+            rows: positions.tokens.len(),
+            head_dim: attention.head_dim,
         }
     }
 
     /// The tables on the same device without gradients.
-    pub fn inner(self) -> RotaryTables {
-        RotaryTables { tables: self.tables.inner(), ..self }
+    pub fn inner(mut self) -> RotaryTables {
+        for sort in &mut self.sorts {
+            if let Turning::Turned { tables, .. } = &mut sort.turning {
+                *tables = tables.clone().inner();
+            }
+        }
+        self
     }
 
     /// Tokens that the tables are for.
     pub fn rows(&self) -> usize {
-        self.tables.dims()[1]
+        self.rows
     }
 
     /// Rows of keys and of values that the caches of all layers will have after reading these rows, a
     /// sequence's first.
-    pub(super) fn kept_rows(&self, layers: usize) -> f64 {
-        let turned = self.tables.dims()[0] / 2 - self.queries;
-        (0..layers)
-            .map(|layer| {
-                let alone = self.unrotated.as_ref().is_some_and(|unrotated| unrotated.layers[layer]);
-                let keys = if alone { 1 } else { turned };
-                rows_after(self.sight_of(layer)) as f64 * (keys + 1) as f64
-            })
-            .sum()
+    pub(super) fn kept_rows(&self) -> f64 {
+        let of_sort = |sort: &LayerTables| rows_after(&sort.sight) as f64 * (sort.turning.keys() + 1) as f64;
+        let of_sorts: Vec<f64> = self.sorts.iter().map(of_sort).collect();
+        self.of_layer.iter().map(|&sort| of_sorts[sort]).sum()
     }
 
-    /// How many different rotations of queries and of keys the tables would have, without making them.
-    pub fn turns(rotations: &Rotations, positions: &Positions) -> [usize; 2] {
-        let turns = Turns::of(rotations, positions);
-        [turns.queries.len(), turns.keys.len()]
+    /// How many different rotations of queries and of keys a layer has at most, without making tables.
+    pub fn turns(layers: &LayerRotations, positions: &Positions) -> [usize; 2] {
+        layers
+            .rotations
+            .iter()
+            .map(|rotations| Turns::of(rotations, positions))
+            .fold([1, 1], |most, turns| [most[0].max(turns.queries.len()), most[1].max(turns.keys.len())])
     }
 
-    /// Whether the rows see all keys by one rotation, in every layer.
-    pub fn is_one_rotation(&self) -> bool {
-        self.tables.dims()[0] == 4
-            && self.sight.zones() == 2
-            && self.sliding.is_none()
-            && self.unrotated.is_none()
+    /// The tables of rows that see all keys by one rotation, the same in every layer: `[4, rows, head_dim / 2]`.
+    pub(super) fn one_rotation(&self) -> Option<&Tensor<3>> {
+        match &self.sorts[..] {
+            [LayerTables { turning: Turning::Turned { tables, .. }, sight }]
+                if tables.dims()[0] == 4 && sight.zones() == 2 =>
+            {
+                Some(tables)
+            }
+            _ => None,
+        }
     }
 
     /// Causal attention of these rows in a layer, to themselves and to the earlier ones that they see, which
@@ -136,49 +157,73 @@ impl RotaryTables {
         [query, key, value]: [Tensor<2>; 3],
         cache: Option<&mut LayerCache>,
     ) -> RelativeAttention {
-        let [tables, _, half] = self.tables.dims();
-        let dim = 2 * half;
+        let dim = self.head_dim;
         let heads = Heads { queries: query.dims()[1] / dim, keys: key.dims()[1] / dim, dim };
-        let (queries, keys) = match self.unrotated.as_ref().filter(|alone| alone.layers[layer]) {
-            Some(alone) => (vec![query.mul_scalar(alone.scale)], vec![key]),
-            None => (
-                (0..self.queries).map(|table| self.rotate(query.clone(), table)).collect(),
-                (self.queries..tables / 2).map(|table| self.rotate(key.clone(), table)).collect(),
+        let LayerTables { turning, sight } = &self.sorts[self.of_layer[layer]];
+        let (queries, keys) = match turning {
+            Turning::Still(scale) => (vec![query.mul_scalar(*scale)], vec![key]),
+            Turning::Turned { tables, queries } => (
+                (0..*queries).map(|table| rotate(query.clone(), tables, table)).collect(),
+                (*queries..tables.dims()[0] / 2).map(|table| rotate(key.clone(), tables, table)).collect(),
             ),
         };
-        let sight = self.sight_of(layer).clone();
-        let attention = RelativeAttention { queries, keys, value, heads, sight, lost: 0..0 };
+        let softmax = Softmax::default();
+        let attention =
+            RelativeAttention { queries, keys, value, heads, sight: sight.clone(), softmax, lost: 0..0 };
         match cache {
             Some(cache) => cache.extend(attention),
             None => attention,
         }
     }
+}
 
-    fn sight_of(&self, layer: usize) -> &Arc<Sight> {
-        let sliding = self.sliding.as_ref().filter(|(_, layers)| layers[layer]).map(|(sight, _)| sight);
-        match self.unrotated.as_ref().filter(|alone| alone.layers[layer]) {
-            Some(alone) if sliding.is_some() => &alone.sliding,
-            Some(alone) => &alone.sight,
-            None => sliding.unwrap_or(&self.sight),
-        }
+/// The tables of rotations, and what the rows see.
+fn turned(
+    rotations: &Rotations,
+    positions: &Positions,
+    attention: &AttentionConfig,
+    device: &Device,
+) -> (Turning, Sight) {
+    let frequencies = &rotations.spectrum.frequencies;
+    let pairs = attention.head_dim / 2;
+    let rows = positions.tokens.len();
+    let tokens = (0..rows).map(|i| attention.scale * rotations.query_scale.get(i).unwrap_or(&1.0));
+    let scale = Scale { tokens: tokens.collect(), turning: rotations.spectrum.scale };
+    let Turns { queries, keys, sight } = Turns::of(rotations, positions);
+    let mut values = Vec::new();
+    for query in &queries {
+        values.extend(cos_sin(&angles(query, Side::Query, frequencies), rows, pairs, &scale));
     }
+    let unscaled = Scale { tokens: vec![1.0; rows], turning: 1.0 };
+    for key in &keys {
+        values.extend(cos_sin(&angles(key, Side::Key, frequencies), rows, pairs, &unscaled));
+    }
+    let shape = [2 * (queries.len() + keys.len()), rows, pairs];
+    let tables = Tensor::from_data(TensorData::new(values, shape), device);
+    (Turning::Turned { tables, queries: queries.len() }, sight)
+}
 
-    /// Rotates every head of every row of `x [rows, heads * head_dim]`, dimension `p` with `p + h`.
-    fn rotate(&self, x: Tensor<2>, table: usize) -> Tensor<2> {
-        let table = self.tables.clone().slice_dim(0, 2 * table..2 * table + 2);
-        if is_cpu_without_gradients(&x.device()) {
-            return Tensor::from_dispatch(Dispatch::rotate(x.into_dispatch(), table.into_dispatch()));
-        }
-        let [_, rows, half] = table.dims();
-        let [cos, sin] = [0, 1].map(|n| table.clone().slice_dim(0, n..n + 1).reshape([rows, 1, half]));
-        let [_, width] = x.dims();
-        let x = x.reshape([rows, width / (2 * half), 2 * half]);
-        let low = x.clone().slice_dim(2, 0..half);
-        let high = x.slice_dim(2, half..2 * half);
-        let turned_low = low.clone() * cos.clone() - high.clone() * sin.clone();
-        let turned_high = high * cos + low * sin;
-        Tensor::cat(vec![turned_low, turned_high], 2).reshape([rows, width])
+/// What rows see that do not turn: all keys.
+fn sees_all(positions: &Positions) -> Sight {
+    let sight = Sight::new(positions.tokens.clone(), positions.sequence_length);
+    sight.with_zone(vec![0; positions.tokens.len()], 0, Some(Turn { query: 0, key: 0 }))
+}
+
+/// Rotates every head of every row of `x [rows, heads * head_dim]`, dimension `p` with `p + h`.
+fn rotate(x: Tensor<2>, tables: &Tensor<3>, table: usize) -> Tensor<2> {
+    let table = tables.clone().slice_dim(0, 2 * table..2 * table + 2);
+    if is_cpu_without_gradients(&x.device()) {
+        return Tensor::from_dispatch(Dispatch::rotate(x.into_dispatch(), table.into_dispatch()));
     }
+    let [_, rows, half] = table.dims();
+    let [cos, sin] = [0, 1].map(|n| table.clone().slice_dim(0, n..n + 1).reshape([rows, 1, half]));
+    let [_, width] = x.dims();
+    let x = x.reshape([rows, width / (2 * half), 2 * half]);
+    let low = x.clone().slice_dim(2, 0..half);
+    let high = x.slice_dim(2, half..2 * half);
+    let turned_low = low.clone() * cos.clone() - high.clone() * sin.clone();
+    let turned_high = high * cos + low * sin;
+    Tensor::cat(vec![turned_low, turned_high], 2).reshape([rows, width])
 }
 
 /// The different rotations of an encoding, and the zones that they are used in.

@@ -21,7 +21,7 @@ impl Network {
         targets: Tensor<1, Int>,
         rotary: &RotaryTables,
     ) -> Tensor<1> {
-        let mut hidden = self.forward_with(inputs, &mut |_, rows| attend_each(rotary, rows));
+        let mut hidden = self.forward_with(inputs, &mut |_, rows, _| attend_each(rotary, rows));
         if let Some(predicted) = predicted {
             hidden = hidden.select(0, predicted);
         }
@@ -49,15 +49,15 @@ pub(super) fn cross_entropy(hidden: Tensor<2>, head: &Tensor<2>, targets: Tensor
 
 /// Causal attention of each sequence, with as many tokens as `rotary`, to itself.
 fn attend_each(rotary: &RotaryTables, rows: [Tensor<2>; 3]) -> Tensor<2> {
-    debug_assert!(rotary.is_one_rotation(), "training has one rotation");
-    let dim = 2 * rotary.tables.dims()[2];
+    let tables = rotary.one_rotation().expect("training has one rotation");
+    let dim = 2 * tables.dims()[2];
     let heads = Heads { queries: rows[0].dims()[1] / dim, keys: rows[1].dims()[1] / dim, dim };
     if is_cpu(&rows[0].device()) {
         let [query, key, value] = rows.map(Tensor::into_dispatch);
-        let tables = rotary.tables.clone().into_dispatch();
+        let tables = tables.clone().into_dispatch();
         return Tensor::from_dispatch(Dispatch::causal_attention(query, key, value, tables, heads));
     }
-    causal_attention(&rotary.tables, rows, heads)
+    causal_attention(tables, rows, heads)
 }
 
 /// [`DifferentiableKernels::causal_attention`] in tensor operations, with a score matrix for each head.

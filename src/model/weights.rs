@@ -9,7 +9,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use half::f16;
 
 use super::matrix::{Matrix, Stored};
-use crate::checkpoint::{HEAD, TensorSource};
+use crate::checkpoint::{HEAD, NetworkConfig, PARTS, TensorSource};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::stored::StoredTensor;
 use crate::kernels::{Precision, is_cpu};
@@ -81,8 +81,19 @@ impl TensorSource for Nothing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TensorRows {
     rows: usize,
-    /// For heads that are rotated in part: their dimensions, and how many of them turn.
-    heads: Option<[usize; 2]>,
+    /// For heads whose dimensions are put in another order.
+    heads: Option<Turning>,
+}
+
+/// Which dimensions of a head turn, and with which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Turning {
+    head_dim: usize,
+    /// The first so many turn, or the last.
+    rotated: usize,
+    last: bool,
+    /// Dimension `2p` with `2p + 1`, instead of `p` with `p + rotated / 2`.
+    neighbours: bool,
 }
 
 impl TensorRows {
@@ -91,21 +102,35 @@ impl TensorRows {
         TensorRows { rows, heads: None }
     }
 
-    /// Rows of heads of `head_dim` dimensions, of which the first `rotated` turn, dimension `p` with `p +
-    /// rotated / 2`. They are put in the order in which heads turn here, `p` with `p + head_dim / 2`, with
-    /// the dimensions that do not turn after each half: queries and keys in the same order have the same
+    /// How many rows.
+    pub fn count(&self) -> usize {
+        self.rows
+    }
+
+    /// Rows of heads of `head_dim` dimensions, of which the first `rotated` turn: dimension `p` with `p +
+    /// rotated / 2`, or neighbours. They are put in the order in which heads turn here, `p` with `p + head_dim /
+    /// 2`, with the dimensions that do not turn after each half: queries and keys in the same order have the same
     /// products.
-    pub fn heads(rows: usize, head_dim: usize, rotated: usize) -> TensorRows {
-        TensorRows { rows, heads: (rotated < head_dim).then_some([head_dim, rotated]) }
+    pub fn heads(rows: usize, head_dim: usize, rotated: usize, neighbours: bool) -> TensorRows {
+        let turning = Turning { head_dim, rotated, neighbours, last: false };
+        TensorRows { rows, heads: (rotated < head_dim || neighbours).then_some(turning) }
+    }
+
+    /// The same for heads whose last `rotated` dimensions turn.
+    pub fn heads_turning_last(rows: usize, head_dim: usize, rotated: usize, neighbours: bool) -> TensorRows {
+        let turning = Turning { head_dim, rotated, neighbours, last: true };
+        TensorRows { rows, heads: (rotated < head_dim || neighbours).then_some(turning) }
     }
 
     /// Which row of the piece each row becomes, if they are put in another order.
     fn order(&self) -> Option<Vec<usize>> {
-        let [dim, rotated] = self.heads?;
+        let Turning { head_dim: dim, rotated, neighbours, last } = self.heads?;
         let (half, turning) = (dim / 2, rotated / 2);
+        let (first_turning, first_standing) = if last { (dim - rotated, 0) } else { (0, rotated) };
         let source_row = |n: usize| match (n / half, n % half) {
-            (upper, p) if p < turning => upper * turning + p,
-            (upper, p) => rotated + upper * (half - turning) + p - turning,
+            (upper, p) if p < turning && neighbours => first_turning + 2 * p + upper,
+            (upper, p) if p < turning => first_turning + upper * turning + p,
+            (upper, p) => first_standing + upper * (half - turning) + p - turning,
         };
         Some((0..self.rows).map(|row| row / dim * dim + source_row(row % dim)).collect())
     }
@@ -174,15 +199,43 @@ impl Weights {
         columns: usize,
         device: &Device,
     ) -> Result<Vec<Matrix>> {
-        let rows = pieces.iter().map(|piece| piece.rows).sum();
-        let name = self.find(name, &[rows, columns])?;
+        let name = self.find(name, &[height(pieces), columns])?;
         if self.hold == WeightStorage::Headers {
-            return Ok(pieces
-                .iter()
-                .map(|piece| Matrix::Tensor(unread([piece.rows, columns], device)))
-                .collect());
+            return Ok(unread_matrices(pieces, columns, device));
         }
-        cut(self.source.tensor(&name)?, pieces)
+        self.matrices(&name, self.source.tensor(&name)?, pieces, columns, device)
+    }
+
+    /// Takes a stack of `count` matrices of one shape, each of which is several that are stacked themselves.
+    ///
+    /// # Errors
+    /// As [`Weights::take_matrix`].
+    pub(super) fn take_stack(
+        &mut self,
+        name: &str,
+        count: usize,
+        pieces: &[TensorRows],
+        columns: usize,
+        device: &Device,
+    ) -> Result<Vec<Vec<Matrix>>> {
+        let name = self.find(name, &[count, height(pieces), columns])?;
+        if self.hold == WeightStorage::Headers {
+            return Ok((0..count).map(|_| unread_matrices(pieces, columns, device)).collect());
+        }
+        let stack = self.source.tensor(&name)?;
+        (0..count).map(|n| self.matrices(&name, stack.matrix(n), pieces, columns, device)).collect()
+    }
+
+    /// The pieces of a tensor, as matrices.
+    fn matrices(
+        &self,
+        name: &str,
+        tensor: StoredTensor,
+        pieces: &[TensorRows],
+        columns: usize,
+        device: &Device,
+    ) -> Result<Vec<Matrix>> {
+        cut(tensor, pieces)
             .map(|tensor| {
                 let shape = [tensor.shape[0], columns];
                 Ok(match self.hold {
@@ -190,7 +243,7 @@ impl Weights {
                         Matrix::Stored(Stored::new(Arc::new(tensor), precision))
                     }
                     WeightStorage::Half => {
-                        let values = TensorData::new(halves(&name, &tensor)?, shape);
+                        let values = TensorData::new(halves(name, &tensor)?, shape);
                         Matrix::Tensor(Param::from_tensor(Tensor::from_data(values, (device, DType::F16))))
                     }
                     _ => Matrix::Tensor(parameter(&tensor, shape, device)),
@@ -212,6 +265,18 @@ impl Weights {
         Ok(self.take_vectors(name, &[TensorRows::rows(length)], device)?.remove(0))
     }
 
+    /// Takes the numbers of a tensor of that shape; zeros of a source whose values are not read.
+    ///
+    /// # Errors
+    /// As [`Weights::take_matrix`].
+    pub(super) fn take_numbers(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let name = self.find(name, shape)?;
+        if self.hold == WeightStorage::Headers {
+            return Ok(vec![0.0; shape.iter().product()]);
+        }
+        Ok(self.source.tensor(&name)?.values())
+    }
+
     /// Takes vectors that are stored one after another under one name.
     ///
     /// # Errors
@@ -222,7 +287,7 @@ impl Weights {
         pieces: &[TensorRows],
         device: &Device,
     ) -> Result<Vec<Param<Tensor<1>>>> {
-        let name = self.find(name, &[pieces.iter().map(|piece| piece.rows).sum()])?;
+        let name = self.find(name, &[height(pieces)])?;
         if self.hold == WeightStorage::Headers {
             return Ok(pieces.iter().map(|piece| unread([piece.rows], device)).collect());
         }
@@ -256,16 +321,26 @@ impl Weights {
         Error::new(ErrorKind::Model, what).fix(fix)
     }
 
-    /// Refuses tensors that nothing took: they belong to a part of the model that would be ignored.
+    /// Refuses tensors that nothing took: they belong to a part of the model that would be ignored. Those
+    /// beside a text model inside a larger one are parts of that, and those of layers that draft further tokens
+    /// are not needed.
     ///
     /// # Errors
     /// [`ErrorKind::Model`], naming the tensors.
-    pub fn finish(mut self, tied: bool) -> Result<()> {
+    pub fn finish(mut self, config: &NetworkConfig) -> Result<()> {
         // Buffers that older exports hold, and the copy of a tied head.
         const BUFFERS: [&str; 3] = ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached"];
-        let head = self.source.own_name(HEAD);
-        let ignored =
-            |name: &str| BUFFERS.iter().any(|buffer| name.ends_with(buffer)) || (tied && name == head);
+        let (head, inside) = (self.source.own_name(HEAD), self.source.own_name(PARTS));
+        let layers = config.num_hidden_layers;
+        let drafting = (layers..layers + config.drafting_layers)
+            .map(|layer| self.source.own_name(&format!("{PARTS}layers.{layer}.")))
+            .collect::<Vec<_>>();
+        let ignored = |name: &str| {
+            BUFFERS.iter().any(|buffer| name.ends_with(buffer))
+                || (config.tie_word_embeddings && name == head)
+                || (config.is_inside && !name.starts_with(&inside))
+                || drafting.iter().any(|layer| name.starts_with(layer))
+        };
         self.left.retain(|name| !ignored(name));
         if self.left.is_empty() {
             return Ok(());
@@ -274,7 +349,7 @@ impl Weights {
         let names: Vec<_> = self.left.iter().take(4).cloned().collect();
         let what = format!("{count} tensor(s) that {asking} does not account for: {}", names.join(", "));
         Err(Error::new(ErrorKind::Model, what).in_file(self.source.path()).fix(format!(
-            "check that {asking} belongs to these weights (attention_bias, mlp_bias, num_hidden_layers)"
+            "check that {asking} belongs to these weights (attention_bias, mlp_bias, num_hidden_layers, num_experts)"
         )))
     }
 }
@@ -282,6 +357,15 @@ impl Weights {
 /// A stored tensor as an f32 parameter.
 fn parameter<const D: usize>(tensor: &StoredTensor, shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
     Param::from_tensor(Tensor::from_data(TensorData::new(tensor.values(), shape), device))
+}
+
+/// Rows of some pieces together.
+fn height(pieces: &[TensorRows]) -> usize {
+    pieces.iter().map(|piece| piece.rows).sum()
+}
+
+fn unread_matrices(pieces: &[TensorRows], columns: usize, device: &Device) -> Vec<Matrix> {
+    pieces.iter().map(|piece| Matrix::Tensor(unread([piece.rows, columns], device))).collect()
 }
 
 /// Stands in for a parameter that is not read.
@@ -311,9 +395,13 @@ mod tests {
 
     #[test]
     fn dimensions_that_turn_come_first_in_each_half() {
-        assert_eq!(TensorRows::heads(16, 8, 8).order(), None);
-        let order = TensorRows::heads(16, 8, 4).order().unwrap();
+        assert_eq!(TensorRows::heads(16, 8, 8, false).order(), None);
+        let order = TensorRows::heads(16, 8, 4, false).order().unwrap();
         assert_eq!(order, [0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15]);
+        let order = TensorRows::heads(8, 8, 8, true).order().unwrap();
+        assert_eq!(order, [0, 2, 4, 6, 1, 3, 5, 7]);
+        let order = TensorRows::heads(8, 8, 4, true).order().unwrap();
+        assert_eq!(order, [0, 2, 4, 5, 1, 3, 6, 7]);
     }
 
     #[test]

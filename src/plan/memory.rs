@@ -51,7 +51,7 @@ impl<'a> Need<'a> {
         let config = account.config();
         let levels = encoding.spec.units().iter().map(|_| vec![0; length]).collect();
         let positions = Positions::whole(length, levels);
-        let rotations = encoding.spec.rotations(&config.rope, &positions);
+        let rotations = encoding.spec.by_layer(&config.rope, &positions);
         Need { config, account, encoding, turns: RotaryTables::turns(&rotations, &positions), room }
     }
 
@@ -117,7 +117,7 @@ mod tests {
         .unwrap();
         let spec = EncodingSpec::parse(spec).unwrap();
         let encoding = EncodingEntry { name: "one".into(), spec, sweep: None };
-        let account = Account::new(&config, std::slice::from_ref(&encoding), length).unwrap();
+        let account = Account::new(&config, std::slice::from_ref(&encoding), length);
         let need = Need::new(&account, &encoding, room, length);
         (need.bytes(length), need.longest(1e9))
     }

@@ -6,9 +6,7 @@ use std::ops::Add;
 
 use crate::checkpoint::NetworkConfig;
 use crate::config::{EncodingEntry, TaskEntry};
-use crate::encoding::{EncodingSpec, Positions, Rotations};
-use crate::error::Result;
-use crate::model::Network;
+use crate::encoding::{EncodingSpec, LayerRotations, Positions, Rotations};
 use crate::task::{Ask, Sample};
 
 /// What some work takes, in counts that are the same on every machine. A product is one multiplication and
@@ -97,25 +95,20 @@ pub(crate) struct Account {
 
 impl Account {
     /// The account for sequences of up to `longest` tokens, including generated ones.
-    ///
-    /// # Errors
-    /// None for a config that was checked.
     pub(crate) fn new<'e>(
         config: &NetworkConfig,
         encodings: impl IntoIterator<Item = &'e EncodingEntry>,
         longest: usize,
-    ) -> Result<Account> {
+    ) -> Account {
         let config = config.clone();
         let longest = longest.max(SHORTEST);
-        let tensors = Network::tensors(&config)?;
-        let matrices = tensors.iter().filter(|(name, shape)| name.contains(".layers.") && shape.len() == 2);
         let seen = |entry: &EncodingEntry| (entry.name.clone(), seen(&entry.spec, &config, longest));
-        Ok(Account {
-            layers: matrices.map(|(_, shape)| (shape[0] * shape[1]) as f64).sum(),
+        Account {
+            layers: config.layer_products(),
             head: (config.vocab_size * config.hidden_size) as f64,
             seen: encodings.into_iter().map(seen).collect(),
             config,
-        })
+        }
     }
 
     /// The model's shape.
@@ -245,15 +238,18 @@ pub(crate) fn kept(encoding: &EncodingSpec, length: usize, room: usize) -> usize
 /// token sees depends neither on segments nor on what follows.
 fn seen(encoding: &EncodingSpec, config: &NetworkConfig, longest: usize) -> Vec<f64> {
     let levels = encoding.units().iter().map(|_| vec![0; longest]).collect();
-    let rotations = encoding.rotations(&config.rope, &Positions::whole(longest, levels));
-    let groups = layer_groups(&rotations, config);
+    let layers = encoding.by_layer(&config.rope, &Positions::whole(longest, levels));
+    let groups = layer_groups(&layers);
     let mut sum = 0.0;
     let of_token = |token: usize| -> f64 {
         groups
             .iter()
             .map(|group| {
                 let first = group.window.map_or(0, |window| (token + 1).saturating_sub(window));
-                let keys = if group.turned { keys_from(&rotations, token, first) } else { token + 1 - first };
+                let keys = match group.rotation {
+                    Some(rotation) => keys_from(&layers.rotations[rotation], token, first),
+                    None => token + 1 - first,
+                };
                 (group.layers * keys) as f64
             })
             .sum()
@@ -268,21 +264,20 @@ fn seen(encoding: &EncodingSpec, config: &NetworkConfig, longest: usize) -> Vec<
 /// Layers whose tokens see the same.
 struct LayerGroup {
     layers: usize,
-    /// Whether they see by the encoding's zones, or all keys.
-    turned: bool,
+    /// The rotations by whose zones they see; none if they see all keys.
+    rotation: Option<usize>,
     /// The checkpoint's own limit.
     window: Option<usize>,
 }
 
-fn layer_groups(rotations: &Rotations, config: &NetworkConfig) -> Vec<LayerGroup> {
+fn layer_groups(layers: &LayerRotations) -> Vec<LayerGroup> {
     let mut groups: Vec<LayerGroup> = Vec::new();
-    for layer in 0..config.num_hidden_layers {
-        let turned = !config.attention.unrotated.as_ref().is_some_and(|layers| layers[layer]);
-        let own = rotations.own_window.as_ref().filter(|own| own.layers[layer]);
+    for (layer, &rotation) in layers.of_layer.iter().enumerate() {
+        let own = layers.own_window.as_ref().filter(|own| own.layers[layer]);
         let window = own.map(|own| own.window);
-        match groups.iter_mut().find(|group| group.turned == turned && group.window == window) {
+        match groups.iter_mut().find(|group| group.rotation == rotation && group.window == window) {
             Some(group) => group.layers += 1,
-            None => groups.push(LayerGroup { layers: 1, turned, window }),
+            None => groups.push(LayerGroup { layers: 1, rotation, window }),
         }
     }
     groups
@@ -301,6 +296,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::checkpoint::config::Parameters;
+    use crate::model::Network;
 
     /// Two layers of 480 products a token, and a head of 80.
     fn account(model: &str, spec: &str) -> (Account, EncodingEntry) {
@@ -313,13 +310,39 @@ mod tests {
         let config = NetworkConfig::from_json(config).unwrap();
         let spec = EncodingSpec::parse(spec).unwrap();
         let entry = EncodingEntry { name: "one".into(), spec, sweep: None };
-        (Account::new(&config, std::slice::from_ref(&entry), 8).unwrap(), entry)
+        (Account::new(&config, std::slice::from_ref(&entry), 8), entry)
     }
 
     /// Keys that a layer's tokens see, of 5 scored tokens.
     fn keys(model: &str, spec: &str) -> f64 {
         let (account, entry) = account(model, spec);
         account.scoring(&entry, 5).attention / (2.0 * 8.0 * 2.0)
+    }
+
+    /// The matrices that a network has, as it asks a checkpoint for them.
+    #[test]
+    fn products_are_those_of_the_matrices() {
+        for model in ["llama", "qwen3", "starcoder2", "phi3", "qwen2_moe"] {
+            let activation = if model == "starcoder2" { "gelu_pytorch_tanh" } else { "silu" };
+            let mut config = json!({
+                "model_type": model, "vocab_size": 10, "hidden_size": 8, "intermediate_size": 12,
+                "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4,
+                "hidden_act": activation, "tie_word_embeddings": true,
+            });
+            if model == "qwen2_moe" {
+                let experts = json!({
+                    "num_experts": 4, "num_experts_per_tok": 4, "moe_intermediate_size": 6,
+                    "shared_expert_intermediate_size": 10,
+                });
+                config.as_object_mut().unwrap().extend(experts.as_object().unwrap().clone());
+            }
+            let config = NetworkConfig::from_json(config).unwrap();
+            let matrices =
+                Network::tensors(&config).unwrap().into_iter().filter(|(_, shape)| shape.len() == 2);
+            let numbers: usize = matrices.map(|(_, shape)| shape[0] * shape[1]).sum();
+            assert_eq!(config.layer_products(), (numbers - 80) as f64, "{model}");
+            assert_eq!(config.parameters(), Parameters { total: numbers as u128, active: numbers as u128 });
+        }
     }
 
     #[test]

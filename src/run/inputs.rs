@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result, all_or_errors};
 use crate::provenance::ModelHash;
-use crate::subject::{LocalModel, Subject};
+use crate::subject::{LocalModel, Subject, Subjects};
 
 /// What a config names, in its order.
 pub(super) struct Inputs {
@@ -57,12 +57,9 @@ fn not_run(task: &str, missing: Error) -> String {
 
 /// Opens every model, and checks every encoding against it. Also gives what a reader of the figures must know about
 /// models and encodings.
-pub(super) fn open_subjects(
-    config: &Config,
-    directories: &[PathBuf],
-) -> Result<(Vec<Box<dyn Subject>>, Vec<String>)> {
+pub(super) fn open_subjects(config: &Config, directories: &[PathBuf]) -> Result<(Subjects, Vec<String>)> {
     let mut notes = Vec::new();
-    let mut subjects: Vec<Box<dyn Subject>> = Vec::new();
+    let mut subjects: Subjects = Vec::new();
     for (entry, directory) in config.models.iter().zip(directories) {
         let name = &entry.name;
         let subject = LocalModel::new(Checkpoint::open(directory)?, entry.precision);

@@ -16,14 +16,14 @@ use crate::hash::sha256;
 use crate::provenance::DatasetHash;
 use crate::store::{Environment, LeftOutRecord, SampleKey, Shard};
 use crate::structure::{Draw, Segments, Unit, is_given_up};
-use crate::subject::{Need, Subject};
+use crate::subject::{Need, Subject, Subjects};
 use crate::task::{Ask, LeftOut, Sample};
 
 /// A config's models, data and samples, checked; no weights are loaded.
 pub(crate) struct Prepared<'a> {
     pub(crate) config: &'a Config,
     /// In the order of the config.
-    pub(crate) subjects: Vec<Box<dyn Subject>>,
+    pub(crate) subjects: Subjects,
     /// What samples cost with each model.
     pub(crate) accounts: Vec<Account>,
     datasets: Vec<(String, Dataset)>,
@@ -76,11 +76,12 @@ impl<'a> Prepared<'a> {
         of_models.iter().for_each(|note| note!("{note}"));
         notes.extend(of_models);
         let work = work(config, &subjects, &datasets)?;
-        let account = |(model, subject): (usize, &Box<dyn Subject>)| {
-            let rows: Vec<&EncodingEntry> = rows_of(config, &**subject).collect();
+        let account = |(model, subject): (usize, &dyn Subject)| {
+            let rows: Vec<&EncodingEntry> = rows_of(config, subject).collect();
             subject.account(&rows, longest(model, &work))
         };
-        let accounts = subjects.iter().enumerate().map(account).collect::<Result<_>>()?;
+        let all = subjects.iter().map(|subject| &**subject).enumerate();
+        let accounts = all.map(account).collect::<Result<_>>()?;
         Ok(Prepared { config, subjects, accounts, datasets, missing, notes, work })
     }
 

@@ -74,7 +74,7 @@ impl Subject for LocalModel {
     }
 
     fn account(&self, rows: &[&EncodingEntry], longest: usize) -> Result<Account> {
-        Account::new(&self.checkpoint.config, rows.iter().copied(), longest)
+        Ok(Account::new(&self.checkpoint.config, rows.iter().copied(), longest))
     }
 
     fn checkpoint(&self) -> Option<&Checkpoint> {

@@ -66,6 +66,9 @@ pub(crate) trait Subject: Send + Sync {
     fn open<'a>(&'a self, device: &OpenDevice) -> Result<Box<dyn Reader + 'a>>;
 }
 
+/// The models of a config, in its order.
+pub(crate) type Subjects = Vec<Box<dyn Subject>>;
+
 /// What a task needs of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {

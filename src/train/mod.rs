@@ -227,7 +227,7 @@ fn start(
 fn rotary(config: &NetworkConfig, length: usize, device: &Device) -> RotaryTables {
     let own = EncodingSpec::parse("rope").expect("a kind without keys");
     let positions = Positions::whole(length, Vec::new());
-    RotaryTables::new(&own.rotations(&config.rope, &positions), &positions, &config.attention, device)
+    RotaryTables::new(&own.by_layer(&config.rope, &positions), &positions, &config.attention, device)
 }
 
 /// config.json, and a checkpoint before the first step: first weights, or those of a checkpoint.

@@ -29,7 +29,7 @@ pub(super) fn check(config: &TrainConfig, sources: &Sources, device: &Device) ->
     // Weights, their gradients, and two moments of each; on other devices the first weights are still made
     // here.
     let copies = if is_cpu(device) { 4.0 } else { 1.0 };
-    let weights = copies * F32 * network.weights() as f64;
+    let weights = copies * F32 * network.parameters().total as f64;
     let fix = "give a smaller hidden_size, intermediate_size, num_hidden_layers or vocabulary";
     memory::refuse_beyond(weights, "weights, gradients and moments").map_err(at("model", fix))?;
     if is_cpu(device) {

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use longcode::checkpoint::AttentionConfig;
-use longcode::encoding::{EncodingSpec, ModelRope, OwnWindow, Positions, Rotations};
-use longcode::kernels::Precision;
+use longcode::encoding::{EncodingSpec, LayerRotations, ModelRope, OwnWindow, Positions, Rotations};
+use longcode::kernels::{Precision, Softmax};
 use longcode::model::RotaryTables;
 use longcode::model::attention::RelativeAttention;
 use longcode::model::cache::Cache;
@@ -27,6 +27,10 @@ pub(crate) struct Case {
     pub turning: usize,
     /// The layer is one that encodings leave alone.
     pub unrotated: bool,
+    /// A soft cap on the logits.
+    pub cap: Option<f32>,
+    /// Whether each head has a sink.
+    pub sinks: bool,
     pub seed: u64,
     /// Tokens that are read before the block of queries that starts in the middle.
     pub read: usize,
@@ -60,18 +64,23 @@ impl Case {
             },
         );
         let lengths = (1usize..150).prop_flat_map(|length| (Just(length), 0..=length));
-        (spec, lengths, 1usize..3, 1usize..5, heads, any::<u64>(), own_window).prop_map(
-            |(spec, (length, read), kv_heads, queries_per_key, heads, seed, own_window)| Case {
-                spec,
-                own_window,
-                length,
-                kv_heads,
-                queries_per_key,
-                head_dim: heads.0,
-                turning: heads.1,
-                unrotated: heads.2,
-                seed,
-                read,
+        let softmax = (prop::option::weighted(0.2, 1f32..9.0), prop::bool::weighted(0.2));
+        (spec, lengths, 1usize..3, 1usize..5, heads, any::<u64>(), (own_window, softmax)).prop_map(
+            |(spec, (length, read), kv_heads, queries_per_key, heads, seed, (own_window, (cap, sinks)))| {
+                Case {
+                    spec,
+                    own_window,
+                    length,
+                    kv_heads,
+                    queries_per_key,
+                    head_dim: heads.0,
+                    turning: heads.1,
+                    unrotated: heads.2,
+                    cap,
+                    sinks,
+                    seed,
+                    read,
+                }
             },
         )
     }
@@ -81,19 +90,30 @@ impl Case {
         Positions::new(tokens, levels, sequence_length)
     }
 
-    fn rotations(&self, positions: &Positions) -> Rotations {
+    /// One layer, which the encoding replaces unless it does not turn.
+    fn layers(&self, positions: &Positions) -> LayerRotations {
         let own_window = self.own_window.map(|window| OwnWindow { window, layers: vec![true].into() });
-        let model = ModelRope { own_window, ..ModelRope::plain(self.turning, 10000.0, 64) };
+        let unrotated = self.unrotated.then(|| vec![true].into());
+        let model = ModelRope { own_window, unrotated, ..ModelRope::plain(self.turning, 10000.0, 64) };
+        EncodingSpec::parse(&self.spec).unwrap().by_layer(&model, positions)
+    }
+
+    fn rotations(&self, positions: &Positions) -> Rotations {
+        let model = ModelRope::plain(self.turning, 10000.0, 64);
         EncodingSpec::parse(&self.spec).unwrap().rotations(&model, positions)
+    }
+
+    fn softmax(&self) -> Softmax {
+        // Far below, near and far above the logits.
+        let sink = |head: usize| [-100.0, 0.5, 3.0, 200.0, -2.0][head % 5] * (head + 1) as f32;
+        let sinks = self.sinks.then(|| (0..self.kv_heads * self.queries_per_key).map(sink).collect());
+        Softmax { cap: self.cap, sinks }
     }
 
     /// With a scale of its own, as Granite's, where the layer turns.
     fn attention(&self) -> AttentionConfig {
         let plain = AttentionConfig::plain(self.head_dim);
-        match self.unrotated {
-            true => AttentionConfig { unrotated: Some(vec![true].into()), ..plain },
-            false => AttentionConfig { scale: 1.1 * plain.scale, ..plain },
-        }
+        if self.unrotated { plain } else { AttentionConfig { scale: 1.1 * plain.scale, ..plain } }
     }
 
     /// Query, key and value as `[length, heads, head_dim]`.
@@ -126,14 +146,14 @@ impl Case {
         device: &Device,
     ) -> Vec<f32> {
         let positions = Case::positions(rows.clone(), length);
-        let tables = RotaryTables::new(&self.rotations(&positions), &positions, &self.attention(), device);
+        let tables = RotaryTables::new(&self.layers(&positions), &positions, &self.attention(), device);
         let inputs = self.inputs().map(|values| {
             let shape = [self.length, values.len() / self.length];
             Tensor::<2>::from_data(TensorData::new(values, shape), device).slice_dim(0, rows.clone())
         });
         // A whole sequence needs no cache.
         let cache = (rows.len() < length).then(|| cache.layer(0));
-        let attention = tables.rotated(0, inputs, cache);
+        let attention = RelativeAttention { softmax: self.softmax(), ..tables.rotated(0, inputs, cache) };
         let out = match form {
             Form::Best => attention.compute(Precision::F32),
             Form::Split => attention.compute(Precision::Split),
@@ -231,10 +251,12 @@ fn definition(case: &Case) -> Vec<f64> {
             let logits: Vec<f64> = seen
                 .iter()
                 .map(|&j| logit(case, &rotations, &q, &vector(&key, case.kv_heads, d, j, kv_head), i, j))
+                .map(|logit| case.cap.map_or(logit, |cap| f64::from(cap) * (logit / f64::from(cap)).tanh()))
                 .collect();
-            let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sink = case.softmax().sinks.map_or(f64::NEG_INFINITY, |sinks| f64::from(sinks[head]));
+            let max = logits.iter().copied().fold(sink, f64::max);
             let weights: Vec<f64> = logits.iter().map(|logit| (logit - max).exp()).collect();
-            let sum: f64 = weights.iter().sum();
+            let sum: f64 = weights.iter().sum::<f64>() + (sink - max).exp();
             let mut mixed = vec![0.0; d];
             for (&j, weight) in seen.iter().zip(&weights) {
                 for (m, v) in mixed.iter_mut().zip(vector(&value, case.kv_heads, d, j, kv_head)) {

@@ -83,7 +83,7 @@ fn whole(case: &Case, encoding: &EncodingSpec, checkpoint: &Checkpoint, model: &
     let device = model.device();
     let positions = Positions::whole(case.ids.len(), case.levels(encoding));
     let tables = RotaryTables::new(
-        &encoding.rotations(&checkpoint.config.rope, &positions),
+        &encoding.by_layer(&checkpoint.config.rope, &positions),
         &positions,
         &checkpoint.config.attention,
         &device,

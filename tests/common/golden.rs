@@ -158,7 +158,7 @@ fn check_attention_of(expected: &Golden, cases: Vec<(String, EncodingSpec)>, dev
         encoding.check(&model).unwrap();
         let positions = Positions::whole(segments.len(), levels(&encoding, &segments));
         let tables = RotaryTables::new(
-            &encoding.rotations(&model, &positions),
+            &encoding.by_layer(&model, &positions),
             &positions,
             &AttentionConfig::plain(model.head_dim),
             device,

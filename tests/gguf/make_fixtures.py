@@ -22,7 +22,7 @@ from safetensors.numpy import save_file
 # name: places of the f16 scales of a block
 SCALES = {
     "F32": [], "F16": [], "BF16": [], "Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0],
-    "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208],
+    "Q2_K": [80, 82], "Q3_K": [108], "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208], "MXFP4": [],
 }  # fmt: skip
 PLAIN = {"F32": np.float32, "F16": np.float16, "BF16": None}
 BLOCKS = 3
@@ -45,6 +45,8 @@ def blocks(name, random):
     for place in SCALES[name]:
         scales = np.array([0.0123, -1.7, 0.0], np.float16) * np.float16(1 + place / 100)
         data[:, place : place + 2] = scales[:, None].view(np.uint8)
+    if name == "MXFP4":
+        data[:, 0] = [0, 1, 121]  # two scales below the normal numbers
     return data.reshape(-1)
 
 

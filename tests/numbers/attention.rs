@@ -77,6 +77,8 @@ fn several_blocks(spec: String, own_window: Option<usize>, length: usize, read: 
         head_dim: 16,
         turning: 16,
         unrotated: false,
+        cap: (read == 450).then_some(4.0),
+        sinks: own_window.is_some(),
         seed: 3,
         read,
     }

@@ -361,7 +361,7 @@ fn what_is_wrong_is_told() {
     type Damage = fn(&mut GgufFile);
     let cases: &[(Damage, &[&str])] = &[
         (|file| file.remove("general.architecture"), &["`general.architecture`", "missing"]),
-        (|file| file.text("general.architecture", "gemma2"), &["`general.architecture`", "gemma2", "qwen2"]),
+        (|file| file.text("general.architecture", "falcon"), &["`general.architecture`", "falcon", "qwen2"]),
         (|file| file.remove("llama.block_count"), &["`llama.block_count`", "missing"]),
         (|file| file.text("llama.block_count", "3"), &["`llama.block_count`", "whole number"]),
         (|file| file.whole("llama.block_count", 4), &["`blk.3.", "missing", "the metadata"]),
@@ -369,7 +369,7 @@ fn what_is_wrong_is_told() {
         (|file| file.whole("llama.attention.head_count_kv", 3), &["num_key_value_heads", "divide"]),
         (|file| file.whole("llama.attention.head_count", 0), &["num_attention_heads", "0"]),
         (|file| file.whole("llama.rope.dimension_count", 8), &["`llama.rope.dimension_count`", "8"]),
-        (|file| file.whole("llama.expert_count", 8), &["`llama.expert_count`", "dense"]),
+        (|file| file.whole("llama.expert_count", 8), &["`llama.expert_used_count`", "missing"]),
         (|file| file.whole("llama.attention.sliding_window", 8), &["sliding_window"]),
         (|file| file.text("llama.rope.scaling.type", "longrope"), &["rope_type", "longrope"]),
         (|file| file.float("llama.rope.scaling.attn_factor", 2.0), &["`llama.rope.scaling.attn_factor`"]),

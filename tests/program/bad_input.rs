@@ -107,10 +107,10 @@ fn checkpoint() {
         (
             "experts",
             |space| {
-                config(space, "\"llama\"", "\"qwen3_moe\"");
+                config(space, "\"llama\"", "\"phimoe\"");
                 config(space, "\"vocab_size\"", "\"num_experts\": 128, \"vocab_size\"");
             },
-            &["config.json", "qwen3_moe", "num_experts (a mixture of experts)", "qwen3"],
+            &["config.json", "phimoe", "num_experts (a mixture of experts)", "qwen3"],
         ),
         (
             "hybrid layers",

@@ -315,7 +315,7 @@ fn gradients_of_every_family_are_slopes() {
         let checkpoint = Checkpoint::open(&repository("tests/transformers").join(name)).unwrap();
         let model = checkpoint.load_to_train(&device).unwrap();
         let positions = Positions::whole(24, Vec::new());
-        let rotations = EncodingSpec::parse("rope").unwrap().rotations(&checkpoint.config.rope, &positions);
+        let rotations = EncodingSpec::parse("rope").unwrap().by_layer(&checkpoint.config.rope, &positions);
         let rotary = RotaryTables::new(&rotations, &positions, &checkpoint.config.attention, &device);
         let ids = |first: i32| {
             let ids: Vec<i32> = (first..first + 48).map(|n| n * n * 37 % 500).collect();

@@ -44,6 +44,9 @@ pub const LAYERS: usize = 1 << 16;
 /// Rows or columns of a matrix, and heads, of a model.
 pub const WIDTH: usize = (1 << 31) - 1;
 
+/// Most experts of a layer.
+pub const EXPERTS: usize = 1 << 12;
+
 /// Numbers of a model's weights in all.
 pub const WEIGHTS: u128 = 1 << 46;
 

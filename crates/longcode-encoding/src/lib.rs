@@ -42,6 +42,7 @@ mod dual_chunk;
 mod dynamic_ntk;
 mod dynamic_yarn;
 mod hirope;
+mod layers;
 mod leaky_rerope;
 mod linear;
 mod list;
@@ -64,13 +65,14 @@ mod zones;
 
 pub use context::{Context, Window};
 pub use dynamic_ntk::DynamicNtk;
+pub use layers::{LayerRotations, Layers, in_words};
 pub use linear::Linear;
 pub use llama3::Llama3;
 pub use longrope::LongRope;
 pub use rotation::{Band, Positions, Rotation};
 pub use spec::EncodingSpec;
 pub use spec::find_kind;
-pub use spectrum::{ModelRope, Spectrum, SpectrumRule};
+pub use spectrum::{ModelRope, OtherRope, Spectrum, SpectrumRule};
 pub use yarn::Yarn;
 pub use zones::{Border, OwnWindow, Rotations, Zone, first_within};
 

@@ -1,9 +1,15 @@
 //! Encodings as users write them: a config table, or `kind:key=value,key=value`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Context, Encoding, EncodingKind, KINDS, ModelRope, Positions, Rotations, key_error};
+use super::layers;
+use super::rope::Rope;
+use super::{
+    Context, Encoding, EncodingKind, KINDS, LayerRotations, Layers, ModelRope, Positions, Rotations,
+    key_error,
+};
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::registry;
 
@@ -19,8 +25,10 @@ pub struct EncodingSpec {
     /// Lifts the model's own sliding window; every kind takes it, for models that have one.
     pub full_attention: bool,
     /// `beta` of [`Rotations::with_temperature`], at least 0; every kind takes it. It replaces a checkpoint's
-    /// own (no supported checkpoint has one); 0 means none, and without it the checkpoint's own applies.
+    /// own; 0 means none, and without it the checkpoint's own applies.
     pub temperature: Option<f64>,
+    /// The layers that it replaces; every kind takes it. Without it, those that see everything.
+    pub layers: Option<Layers>,
     /// Limits what the model reads at a time; every kind takes it.
     pub context: Option<Context>,
     encoding: Arc<dyn Encoding>,
@@ -36,6 +44,7 @@ impl EncodingSpec {
         let base = take_base(&mut keys)?;
         let full_attention = take_full_attention(&mut keys)?;
         let temperature = take_temperature(&mut keys)?;
+        let layers = Layers::take(&mut keys)?;
         let context = Context::take(&mut keys)?;
         let (encoding, mut keys) = (kind.read)(keys).map_err(|e| keys_error(kind, &e))?;
         refuse_both_scales(temperature, &keys)?;
@@ -48,7 +57,15 @@ impl EncodingSpec {
                 [("context", tokens), ("stride", stride)].map(|(key, n)| (key.into(), (n as i64).into())),
             );
         }
-        Ok(EncodingSpec { kind: kind.name, keys, base, full_attention, temperature, context, encoding })
+        keys.extend(layers.as_ref().map(|layers| ("layers".into(), layers.value())));
+        let name = kind.name;
+        let spec =
+            EncodingSpec { kind: name, keys, base, full_attention, temperature, layers, context, encoding };
+        if spec.layers.is_some() && !spec.changes_layers() {
+            let what = "layers without effect: `rope` leaves every layer as it is";
+            return Err(key_error("layers", what, "leave it out, or give `base` or `temperature` too"));
+        }
+        Ok(spec)
     }
 
     /// An encoding from `kind` or `kind:key=value,key=value`.
@@ -89,13 +106,40 @@ impl EncodingSpec {
             let what = "full_attention lifts a model's own sliding window, and this model has none";
             return Err(key_error("full_attention", what, "leave it out"));
         }
-        self.encoding.check(&self.model(model))
+        if self.temperature.is_none() && model.own_temperature > 0.0 && has_logn(&self.keys) {
+            let what = "logn together with the temperature that this model was trained with: both scale the \
+                        logits by the query's position";
+            return Err(key_error("logn", what, "leave it out, or set temperature=0"));
+        }
+        let replaced = self.replaced(model)?;
+        let ropes: BTreeSet<usize> = replaced.iter().filter_map(|&layer| model.rope_of(layer)).collect();
+        ropes.into_iter().try_for_each(|rope| self.encoding.check(&self.model(&model.by_rope(rope))))
+    }
+
+    /// The layers that it replaces, in order.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Encoding`], naming the key: a layer that the model does not have, one that does not turn,
+    /// or no layer at all where the encoding would change one.
+    pub fn replaced(&self, model: &ModelRope) -> Result<Vec<usize>> {
+        let replaced = self.layers.clone().unwrap_or_default().of(model, self.full_attention)?;
+        if replaced.is_empty() && self.changes_layers() {
+            let what = "no layer of this model both sees everything and turns, so nothing would change";
+            return Err(key_error("layers", what, "give `layers = \"all\"`, or their numbers from 0"));
+        }
+        Ok(replaced)
+    }
+
+    /// Whether a layer that it replaces turns otherwise than the checkpoint says.
+    fn changes_layers(&self) -> bool {
+        self.kind != super::rope::ENTRY.name || self.base.is_some() || self.temperature.is_some()
     }
 
     /// What is legal but unwise for this model, in words for the user.
     pub fn notes(&self, model: &ModelRope) -> Vec<String> {
         let context = self.context.and_then(|context| context.note(model));
-        self.encoding.notes(&self.model(model)).into_iter().chain(context).collect()
+        let layers = self.note_of_layers(model);
+        self.encoding.notes(&self.model(model)).into_iter().chain(context).chain(layers).collect()
     }
 
     /// Segment units of the levels above the token level.
@@ -103,18 +147,50 @@ impl EncodingSpec {
         self.encoding.units()
     }
 
-    /// See [`Encoding::follows_length`].
-    pub fn follows_length(&self, model: &ModelRope) -> bool {
-        self.encoding.follows_length(&self.model(model))
+    /// Which layers it replaces, of a model whose layers are of more than one sort; none if they are all alike
+    /// or it leaves them as they are.
+    pub fn note_of_layers(&self, model: &ModelRope) -> Option<String> {
+        let replaced = self.replaced(model).ok().filter(|replaced| replaced.len() < model.layers)?;
+        let all = model.layers;
+        self.changes_layers().then(|| {
+            format!(
+                "replaces {} of {all} layers: {}; the others keep their own",
+                replaced.len(),
+                layers::in_words(&replaced)
+            )
+        })
     }
 
-    /// The rotations of the given tokens under this encoding.
+    /// See [`Encoding::follows_length`].
+    pub fn follows_length(&self, model: &ModelRope) -> bool {
+        (0..=model.others.len()).any(|rope| model.by_rope(rope).follows_length())
+            || self.encoding.follows_length(&self.model(model))
+    }
+
+    /// The rotations of the given tokens in the layers that it replaces, if they turn by the model's first rope.
     pub fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
+        self.encoding.rotations(&self.model(model), positions).with_temperature(
+            self.temperature.unwrap_or(model.own_temperature),
+            positions,
+            model.trained_length,
+        )
+    }
+
+    /// What every layer does with the given tokens. [`EncodingSpec::check`] has accepted the model.
+    pub fn by_layer(&self, model: &ModelRope, positions: &Positions) -> LayerRotations {
+        let mut replaced = vec![false; model.layers];
+        if self.changes_layers() {
+            self.replaced(model).unwrap_or_default().into_iter().for_each(|layer| replaced[layer] = true);
+        }
         let own_window = model.own_window.clone().filter(|_| !self.full_attention);
-        self.encoding
-            .rotations(&self.model(model), positions)
-            .with_temperature(self.temperature.unwrap_or(0.0), positions, model.trained_length)
-            .with_own_window(own_window)
+        LayerRotations::new(model, own_window, &replaced, |rope, replaced| {
+            let model = model.by_rope(rope);
+            if replaced {
+                return self.rotations(&model, positions);
+            }
+            let own = Rope {}.rotations(&model, positions);
+            own.with_temperature(model.own_temperature, positions, model.trained_length)
+        })
     }
 
     fn model(&self, model: &ModelRope) -> ModelRope {
@@ -182,9 +258,8 @@ fn temperature_error(value: &dyn fmt::Display) -> Error {
 /// Both scale the logits of far queries, each in its own way: a temperature above 0 and `logn` together are
 /// refused.
 fn refuse_both_scales(temperature: Option<f64>, keys: &toml::Table) -> Result<()> {
-    let logn = keys.get("logn") == Some(&toml::Value::Boolean(true));
     match temperature {
-        Some(beta) if beta > 0.0 && logn => {
+        Some(beta) if beta > 0.0 && has_logn(keys) => {
             let what = format!(
                 "temperature {beta} together with logn: both scale the logits by the query's position"
             );
@@ -192,6 +267,10 @@ fn refuse_both_scales(temperature: Option<f64>, keys: &toml::Table) -> Result<()
         }
         _ => Ok(()),
     }
+}
+
+fn has_logn(keys: &toml::Table) -> bool {
+    keys.get("logn") == Some(&toml::Value::Boolean(true))
 }
 
 /// toml's message about a bad key or value, on one line.

@@ -80,12 +80,74 @@ pub struct ModelRope {
     pub scaling: Option<Arc<dyn SpectrumRule>>,
     /// The sliding window that the model was trained with, in the layers that have one.
     pub own_window: Option<OwnWindow>,
+    /// `beta` of [`Rotations::with_temperature`] that the model was trained with; 0 is none.
+    pub own_temperature: f64,
+    /// Decoder layers.
+    pub layers: usize,
+    /// The ropes of layers that turn by another than this one; most models have none.
+    pub others: Vec<OtherRope>,
+    /// For each layer whether its queries and keys do not turn at all (NoPE); none if all turn.
+    pub unrotated: Option<Arc<[bool]>>,
+}
+
+/// A rope of some layers of a checkpoint (OLMo 3, Gemma 3): as many dimensions turn as by the first one.
+#[derive(Debug, Clone)]
+pub struct OtherRope {
+    /// `rope_theta`.
+    pub base: f64,
+    /// A scaling, if these layers have one.
+    pub scaling: Option<Arc<dyn SpectrumRule>>,
+    /// For each layer, whether it is one of them.
+    pub layers: Arc<[bool]>,
 }
 
 impl ModelRope {
-    /// A model without its own scaling or window.
+    /// One layer without a scaling or window of its own.
     pub fn plain(head_dim: usize, base: f64, trained_length: usize) -> ModelRope {
-        ModelRope { head_dim, base, trained_length, scaling: None, own_window: None }
+        ModelRope {
+            head_dim,
+            base,
+            trained_length,
+            scaling: None,
+            own_window: None,
+            own_temperature: 0.0,
+            layers: 1,
+            others: Vec::new(),
+            unrotated: None,
+        }
+    }
+
+    /// Gives the sliding layers another rope. If all layers slide it becomes the first.
+    pub fn set_rope_of_sliding(&mut self, sliding: &[bool], rope: ModelRope) {
+        if !sliding.contains(&true) {
+            return;
+        }
+        if !sliding.contains(&false) {
+            (self.base, self.scaling) = (rope.base, rope.scaling);
+            return;
+        }
+        let (base, scaling) = (rope.base, rope.scaling);
+        if base != self.base || scaling.is_some() || self.scaling.is_some() {
+            self.others.push(OtherRope { base, scaling, layers: sliding.into() });
+        }
+    }
+
+    /// Which rope a layer turns by: 0 is this one, and the others follow; none if it does not turn.
+    pub fn rope_of(&self, layer: usize) -> Option<usize> {
+        if self.unrotated.as_ref().is_some_and(|unrotated| unrotated[layer]) {
+            return None;
+        }
+        Some(self.others.iter().position(|other| other.layers[layer]).map_or(0, |other| other + 1))
+    }
+
+    /// The model as if every layer turned by one of its ropes, as [`ModelRope::rope_of`] counts them.
+    pub(crate) fn by_rope(&self, rope: usize) -> ModelRope {
+        match rope.checked_sub(1).map(|other| &self.others[other]) {
+            None => self.clone(),
+            Some(OtherRope { base, scaling, .. }) => {
+                ModelRope { base: *base, scaling: scaling.clone(), ..self.clone() }
+            }
+        }
     }
 
     /// Frequency pairs, `h`.

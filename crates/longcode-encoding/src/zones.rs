@@ -17,8 +17,6 @@ pub struct Rotations {
     /// Factor on the logits of each query besides the spectrum's (`logn` or `temperature`); empty means 1
     /// everywhere.
     pub query_scale: Vec<f64>,
-    /// The checkpoint's own limit of sight, on top of the zones, in the layers that have it.
-    pub own_window: Option<OwnWindow>,
     /// Index of the first token.
     first_token: usize,
 }
@@ -95,7 +93,7 @@ impl Rotations {
     /// Zones in the order of the keys.
     pub fn new(spectrum: Spectrum, positions: &Positions, zones: Vec<Zone>) -> Rotations {
         let first_token = positions.tokens.start;
-        Rotations { spectrum, zones, query_scale: Vec::new(), own_window: None, first_token }
+        Rotations { spectrum, zones, query_scale: Vec::new(), first_token }
     }
 
     /// Token distance to all keys.
@@ -149,13 +147,8 @@ impl Rotations {
         self
     }
 
-    /// Limits sight to a checkpoint's own window, if it has one.
-    pub fn with_own_window(self, own_window: Option<OwnWindow>) -> Rotations {
-        Rotations { own_window, ..self }
-    }
-
-    /// `delta_p(i, j)` with `i >= j` counted from the first token; none if `i` does not see `j`. Ignores
-    /// [`Rotations::own_window`].
+    /// `delta_p(i, j)` with `i >= j` counted from the first token; none if `i` does not see `j`. Ignores a
+    /// checkpoint's own window.
     pub fn delta(&self, pair: usize, i: usize, j: usize) -> Option<f64> {
         let key = self.first_token + j;
         let zone = self.zones.iter().rev().find(|zone| zone.first.keys[i] <= key)?;

@@ -125,6 +125,24 @@ fn every_kind_takes_a_temperature() {
 }
 
 #[test]
+fn a_models_own_temperature_applies_unless_a_key_replaces_it() {
+    let own = ModelRope { own_temperature: 0.3, ..model() };
+    let positions = Positions::whole(150, vec![]);
+    let scale = |spec: &str| EncodingSpec::parse(spec).unwrap().rotations(&own, &positions).query_scale;
+    let plain = |spec: &str| rotations(spec, 150).query_scale;
+    assert_eq!(scale("rope"), plain("rope:temperature=0.3"));
+    assert_eq!(scale("rerope:window=8"), plain("rope:temperature=0.3"));
+    assert_eq!(scale("rope:temperature=0.5"), plain("rope:temperature=0.5"));
+    assert_eq!(scale("rope:temperature=0"), Vec::<f64>::new());
+    // Both scale by the query's position, so that one of them must go.
+    let check = |spec: &str, model: &ModelRope| EncodingSpec::parse(spec).unwrap().check(model);
+    let error = check("rerope:window=8,logn=true", &own).unwrap_err();
+    assert!(error.to_string().contains("logn") && error.fix.is_some(), "{error}");
+    check("rerope:window=8,logn=true,temperature=0", &own).unwrap();
+    check("rerope:window=8,logn=true", &model()).unwrap();
+}
+
+#[test]
 fn the_temperature_is_kept_with_the_keys() {
     let spec = EncodingSpec::parse("rerope:window=16,temperature=1").unwrap();
     assert_eq!(spec.temperature, Some(1.0));

@@ -26,7 +26,7 @@ pub mod sight;
 pub mod stored;
 
 use cpu::vectorised;
-pub use cpu::{Bf16Instructions, DifferentiableKernels, InferenceKernels, Measured, Operand};
+pub use cpu::{Bf16Instructions, DifferentiableKernels, InferenceKernels, Measured, Operand, StoredExpert};
 pub use precision::Precision;
 pub use sight::{Sight, Stretch, Turn};
 
@@ -51,6 +51,27 @@ pub struct Heads {
     pub dim: usize,
 }
 
+/// What an attention does with its logits besides the softmax.
+#[derive(Debug, Clone, Default)]
+pub struct Softmax {
+    /// `c`: each logit `x` becomes `c tanh(x / c)` (Gemma 2).
+    pub cap: Option<f32>,
+    /// A logit for each query head that takes part in the sum of each row's softmax and has no value: what a head
+    /// gives it, it gives to no key (gpt-oss).
+    pub sinks: Option<Arc<[f32]>>,
+}
+
+/// The rows that go through one expert of a mixture.
+#[derive(Debug, Clone)]
+pub struct Assigned {
+    /// Which expert.
+    pub expert: usize,
+    /// The rows, in order, each once.
+    pub rows: Vec<usize>,
+    /// For each of the rows, the factor on the expert's result.
+    pub weights: Vec<f32>,
+}
+
 /// Attention on the CPU backend and on wgpu.
 #[backend_extension(Flex, Cube: cfg(feature = "gpu"), Fusion: cfg(feature = "gpu"))]
 pub trait AttentionKernel: Backend {
@@ -59,7 +80,7 @@ pub trait AttentionKernel: Backend {
     /// The queries are `[rows, heads * dim]` by up to [`MAX_TURNS`] rotations, including the logit scale;
     /// keys, by as many, and `value` are `[keys, kv_heads * dim]`, without the positions `lost`, and may have
     /// more rows than are seen. Tensors that `sight` does not name are not read. Query head `n` reads key
-    /// head `n * kv_heads / heads`. Returns `[rows, heads * dim]`.
+    /// head `n * kv_heads / heads`. `softmax` is applied to the logits. Returns `[rows, heads * dim]`.
     ///
     /// The two products are computed in `precision` on the CPU, and in the tensors' own on wgpu.
     #[allow(clippy::too_many_arguments, reason = "a backend extension takes tensors one by one")]
@@ -74,6 +95,7 @@ pub trait AttentionKernel: Backend {
         value: FloatTensor<Self>,
         heads: Heads,
         sight: Arc<Sight>,
+        softmax: Softmax,
         lost: Range<usize>,
         precision: Precision,
     ) -> FloatTensor<Self>;

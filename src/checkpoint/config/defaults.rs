@@ -21,7 +21,7 @@ pub(in crate::checkpoint) struct Defaults {
     pub tie_word_embeddings: bool,
     /// The token that ends a text; none if the config must say it.
     pub eos_token_id: Option<u32>,
-    /// The activation, with all its names.
+    /// The activation, with all its names; none if the key `hidden_act` means nothing.
     pub hidden_act: Activation,
 }
 
@@ -45,3 +45,6 @@ pub(in crate::checkpoint) const SILU: Activation = &["silu", "swish"];
 /// GELU by its tanh approximation.
 pub(in crate::checkpoint) const GELU_TANH: Activation =
     &["gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu_accurate", "gelu_python_tanh"];
+
+/// Of families whose config says it under another key.
+pub(in crate::checkpoint) const NO_ACTIVATION: Activation = &[];

@@ -105,6 +105,14 @@ impl Keys {
         self.map.get(key).filter(|value| !value.is_null()).map(|value| self.typed(key, value)).transpose()
     }
 
+    /// A key's value; none if it is null, `default` if it is missing.
+    ///
+    /// # Errors
+    /// As [`Keys::optional`].
+    pub(crate) fn or_null<T: KeyType>(&self, key: &str, default: T) -> Result<Option<T>> {
+        if self.has(key) { self.optional(key) } else { Ok(Some(default)) }
+    }
+
     /// A key's value; none if it is missing.
     ///
     /// # Errors

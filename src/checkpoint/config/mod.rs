@@ -2,9 +2,12 @@
 //! [`NetworkConfig`] is the network that results.
 
 mod defaults;
+mod experts;
 mod json;
 mod keys;
+mod latent;
 mod own_window;
+mod parameters;
 mod raw;
 mod rope;
 #[cfg(test)]
@@ -14,13 +17,17 @@ use std::sync::Arc;
 
 pub(super) use json::Unique;
 
-pub(super) use defaults::{Defaults, GELU_TANH, Missing, SILU};
+pub(super) use defaults::{Defaults, GELU_TANH, Missing, NO_ACTIVATION, SILU};
+pub use experts::{ExpertGroups, ExpertsConfig, RouterConfig, RouterScores, SharedExpertConfig};
 pub(super) use keys::says_something;
+pub(super) use latent::LatentDefaults;
+pub(super) use own_window::other_types;
+pub use parameters::Parameters;
 pub(super) use raw::RawConfig;
+pub(super) use rope::SlidingRope;
 
 use crate::encoding::ModelRope;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits;
 
 /// The shape of a network and the parts that it is made of, checked.
 #[derive(Debug, Clone)]
@@ -39,6 +46,8 @@ pub struct NetworkConfig {
     pub num_key_value_heads: usize,
     /// How attention works, apart from the encoding.
     pub attention: AttentionConfig,
+    /// Latent attention, in the place of maps of queries, keys and values.
+    pub latent: Option<LatentConfig>,
     /// Which norm.
     pub norm: NormKind,
     /// Added to a row's variance in the norms.
@@ -47,19 +56,27 @@ pub struct NetworkConfig {
     pub layer_norms: LayerNorms,
     /// Norms of queries and keys, before they turn.
     pub qk_norm: Option<QkNorm>,
-    /// Which feed-forward part.
-    pub feed_forward: FeedForwardKind,
+    /// The feed-forward part of each layer.
+    pub feed_forward: Vec<FeedForwardKind>,
+    /// The activation of gates.
+    pub gate: GateActivation,
     /// Which linear maps have biases.
     pub biases: Biases,
-    /// Whether query, key and value maps are one tensor, and gate and up another.
-    pub fused: bool,
+    /// Which linear maps are one tensor.
+    pub fused: Fused,
     /// Factors on the data flow.
     pub multipliers: Multipliers,
+    /// `c`: each output logit `x` becomes `c tanh(x / c)`.
+    pub logit_cap: Option<f64>,
     /// Whether the output head is the embedding.
     pub tie_word_embeddings: bool,
     /// Rotary geometry; its `trained_length` is the pretraining length, its `head_dim` the part of a head
     /// that turns.
     pub rope: ModelRope,
+    /// Whether it is the text model inside a larger one, whose other tensors are not read.
+    pub is_inside: bool,
+    /// Layers after the others that draft further tokens, which are not read.
+    pub drafting_layers: usize,
     /// The token that ends a text of this family if the config does not give one, not even null.
     pub default_end_of_sequence: Option<u32>,
     /// What a user must know about the config: places that differ, keys that are ignored.
@@ -75,16 +92,36 @@ pub struct AttentionConfig {
     pub head_dim: usize,
     /// Factor on every logit.
     pub scale: f64,
-    /// For each layer whether its queries and keys do not turn at all (NoPE); none if they turn in every
-    /// layer.
-    pub unrotated: Option<Arc<[bool]>>,
+    /// `c`: each logit `x` becomes `c tanh(x / c)`.
+    pub cap: Option<f64>,
+    /// Whether each query head has a sink: a logit in the softmax without a value.
+    pub sinks: bool,
+    /// Whether dimension `2p` turns with `2p + 1` in the files; here `p` turns with `p + h`.
+    pub neighbours: bool,
 }
 
 impl AttentionConfig {
-    /// Heads that turn in every layer, with the usual scale, `1 / sqrt(head_dim)`.
+    /// With the usual scale, `1 / sqrt(head_dim)`.
     pub fn plain(head_dim: usize) -> AttentionConfig {
-        AttentionConfig { head_dim, scale: (head_dim as f64).sqrt().recip(), unrotated: None }
+        AttentionConfig {
+            head_dim,
+            scale: (head_dim as f64).sqrt().recip(),
+            cap: None,
+            sinks: false,
+            neighbours: false,
+        }
     }
+}
+
+/// Latent attention: keys and values of all heads are made of one narrow row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LatentConfig {
+    /// Width of the row that queries are made of; none if they are made of the hidden state.
+    pub queries: Option<usize>,
+    /// Width of the row that keys and values are made of.
+    pub keys_values: usize,
+    /// Dimensions of a head's values, at most those of its keys.
+    pub value_dim: usize,
 }
 
 /// A norm of rows.
@@ -92,8 +129,12 @@ impl AttentionConfig {
 pub enum NormKind {
     /// Divides by the root mean square (Zhang and Sennrich 2019).
     RootMeanSquare,
+    /// The same, with weights that are stored less 1 (Gemma).
+    ZeroCentred,
     /// Subtracts the mean, divides by the standard deviation, adds a bias (Ba et al. 2016).
     Layer,
+    /// The same without a bias (Cohere).
+    LayerWithoutBias,
 }
 
 /// Where the norms are in a layer.
@@ -103,6 +144,10 @@ pub enum LayerNorms {
     Before,
     /// After each, before its result is added to the rows.
     After,
+    /// Before and after each; the names of those after attention, before the feed-forward part and after it.
+    Around([&'static str; 3]),
+    /// One, which both parts read side by side.
+    Beside,
 }
 
 /// Norms of queries and keys.
@@ -114,13 +159,24 @@ pub enum QkNorm {
     Row,
 }
 
-/// A feed-forward part.
+/// The activation of a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateActivation {
+    /// `x / (1 + exp(-x))`.
+    Silu,
+    /// GELU by its tanh approximation.
+    GeluTanh,
+}
+
+/// A feed-forward part.
+#[derive(Debug, Clone, PartialEq)]
 pub enum FeedForwardKind {
-    /// With a gate and SiLU.
+    /// With a gate.
     Gated,
     /// Without a gate, with GELU by its tanh approximation.
     Plain,
+    /// A few of many gated ones.
+    Experts(Arc<ExpertsConfig>),
 }
 
 /// Which linear maps have biases.
@@ -132,6 +188,15 @@ pub struct Biases {
     pub output: bool,
     /// The feed-forward part's.
     pub feed_forward: bool,
+}
+
+/// Which linear maps are one tensor.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fused {
+    /// Query, key and value.
+    pub qkv: bool,
+    /// Gate and up.
+    pub gate_up: bool,
 }
 
 /// Factors on the data flow; 1 for most families.
@@ -174,11 +239,23 @@ impl NetworkConfig {
     pub fn check_trainable(&self, length: usize) -> Result<()> {
         let slides = self.rope.own_window.as_ref().is_some_and(|own| own.window < length);
         let what = match self {
-            _ if self.fused => "fused projections (qkv_proj, gate_up_proj)",
+            _ if self.fused != Fused::default() => "fused projections (qkv_proj, gate_up_proj)",
+            _ if self.latent.is_some() => "latent attention (kv_lora_rank)",
             _ if self.rope.head_dim < self.attention.head_dim => {
                 "heads that turn in part (partial_rotary_factor)"
             }
-            _ if self.attention.unrotated.is_some() => "layers that do not turn (no_rope_layers)",
+            _ if self.rope.unrotated.is_some() => "layers that do not turn (no_rope_layers)",
+            _ if !self.rope.others.is_empty() => "layers with ropes of their own (rope_parameters)",
+            _ if self.attention.neighbours => "neighbouring dimensions that turn together",
+            _ if self.attention.sinks => "sinks in the softmax",
+            _ if self.attention.cap.or(self.logit_cap).is_some() => "soft caps on logits",
+            _ if self.norm == NormKind::ZeroCentred => "norms whose weights are stored less 1",
+            _ if !matches!(self.layer_norms, LayerNorms::Before | LayerNorms::After) => {
+                "norms around the parts of a layer, or parts side by side"
+            }
+            _ if self.feed_forward.iter().any(|part| matches!(part, FeedForwardKind::Experts(_))) => {
+                "mixtures of experts (num_experts)"
+            }
             _ if slides => "a sliding window that is shorter than the samples (sliding_window)",
             _ => return Ok(()),
         };
@@ -226,44 +303,15 @@ impl NetworkConfig {
             ("logits_scaling", logits),
             ("attention_multiplier", self.attention.scale),
         ];
-        match factors.iter().find(|(_, factor)| !(factor.is_finite() && *factor != 0.0)) {
-            Some((field, _)) => Err(field_error(field, "is 0 or no finite number")),
+        if let Some((field, _)) = factors.iter().find(|(_, factor)| !(factor.is_finite() && *factor != 0.0)) {
+            return Err(field_error(field, "is 0 or no finite number"));
+        }
+        let caps =
+            [("attn_logit_softcapping", self.attention.cap), ("final_logit_softcapping", self.logit_cap)];
+        match caps.iter().find(|(_, cap)| cap.is_some_and(|cap| !(cap.is_finite() && cap > 0.0))) {
+            Some((field, _)) => Err(field_error(field, "is not a finite number above 0")),
             None => Ok(()),
         }
-    }
-
-    /// How many numbers all weights have, without the norms and biases; with numbers within the limits no
-    /// product here overflows.
-    pub fn weights(&self) -> u128 {
-        self.matrices().iter().map(|(_, rows, columns, times)| rows * columns * times).sum()
-    }
-
-    /// The matrices: the keys that give their size, rows, columns, and how many there are.
-    fn matrices(&self) -> [(&'static str, u128, u128, u128); 3] {
-        let wide = |number: usize| number as u128;
-        let (hidden, layers) = (wide(self.hidden_size), wide(self.num_hidden_layers));
-        let heads = 2 * wide(self.num_attention_heads) + 2 * wide(self.num_key_value_heads);
-        let embeddings = if self.tie_word_embeddings { 1 } else { 2 };
-        let maps = if self.feed_forward == FeedForwardKind::Gated { 3 } else { 2 };
-        [
-            ("vocab_size", wide(self.vocab_size), hidden, embeddings),
-            ("num_attention_heads", heads * wide(self.attention.head_dim), hidden, layers),
-            ("intermediate_size", wide(self.intermediate_size), hidden, maps * layers),
-        ]
-    }
-
-    /// Refuses weights larger than any model's, so that no later product of these numbers overflows.
-    fn check_size(&self) -> Result<()> {
-        let total = self.weights();
-        if total <= limits::WEIGHTS {
-            return Ok(());
-        }
-        let largest =
-            self.matrices().into_iter().max_by_key(|(_, rows, columns, times)| rows * columns * times);
-        let (field, ..) = largest.expect("three kinds");
-        let what =
-            format!("and hidden_size, num_hidden_layers make {total} weights, more than {}", limits::WEIGHTS);
-        Err(field_error(field, &what))
     }
 }
 

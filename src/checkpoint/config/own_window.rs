@@ -1,7 +1,9 @@
 //! Sliding windows that a checkpoint was trained with, as transformers implements them.
 
+use std::collections::BTreeSet;
+
 use super::{RawConfig, field_error, unsupported};
-use crate::encoding::OwnWindow;
+use crate::encoding::{OwnWindow, in_words};
 use crate::error::Result;
 
 impl RawConfig {
@@ -29,18 +31,22 @@ impl RawConfig {
         if types.len() != layers {
             return Err(field_error("layer_types", "does not have num_hidden_layers entries"));
         }
-        types
-            .iter()
-            .map(|kind| match kind.as_str() {
-                "sliding_attention" => Ok(true),
-                // `attention` is the older name.
-                "full_attention" | "attention" => Ok(false),
-                other => {
-                    let fix = "use a checkpoint whose layers are full_attention or sliding_attention";
-                    Err(unsupported("layer_types", other, fix))
-                }
-            })
-            .collect::<Result<_>>()
-            .map(Some)
+        if let Some(what) = other_types(&types) {
+            let fix = "use a checkpoint whose layers are full_attention or sliding_attention";
+            return Err(unsupported("layer_types", what, fix));
+        }
+        Ok(Some(types.iter().map(|kind| kind == "sliding_attention").collect()))
     }
+}
+
+/// The types of layers that no family has, with their layers: `linear_attention in layers 0 to 2`.
+pub(in crate::checkpoint) fn other_types(types: &[String]) -> Option<String> {
+    // `attention` is the older name.
+    let known = |kind: &str| ["full_attention", "sliding_attention", "attention"].contains(&kind);
+    let others: BTreeSet<&str> = types.iter().map(String::as_str).filter(|kind| !known(kind)).collect();
+    let of_kind = |other: &&str| {
+        let layers: Vec<usize> = (0..types.len()).filter(|&layer| types[layer] == *other).collect();
+        format!("{other} in {} {}", if layers.len() == 1 { "layer" } else { "layers" }, in_words(&layers))
+    };
+    Some(others.iter().map(of_kind).collect::<Vec<_>>().join(", ")).filter(|words| !words.is_empty())
 }

@@ -1,17 +1,18 @@
 //! config.json as in the file, and the parts of it that families share.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::defaults::{Defaults, Missing};
+use super::defaults::{Activation, Defaults, Missing};
 use super::keys::Keys;
+use super::rope::SlidingRope;
 use super::{
-    AttentionConfig, Biases, FeedForwardKind, LayerNorms, Multipliers, NetworkConfig, NormKind, field_error,
-    rope, unsupported,
+    AttentionConfig, Biases, FeedForwardKind, Fused, GateActivation, LayerNorms, Multipliers, NetworkConfig,
+    NormKind, field_error, rope, unsupported,
 };
-use crate::encoding::OwnWindow;
+use crate::encoding::{ModelRope, OwnWindow};
 use crate::error::Result;
 use crate::limits;
 
@@ -20,6 +21,8 @@ use crate::limits;
 pub(in crate::checkpoint) struct RawConfig {
     /// Its keys; each family knows what they mean to it.
     pub keys: Keys,
+    /// Keys of the scaling that mean something to the family, besides those that its kind has.
+    rope_keys: Cell<&'static [&'static str]>,
     /// What a user must know about it.
     notes: RefCell<Vec<String>>,
     /// Keys of the shape that it leaves out, each with the value used for it.
@@ -35,6 +38,7 @@ impl RawConfig {
         match value {
             Value::Object(map) => Ok(RawConfig {
                 keys: Keys::new(map, None),
+                rope_keys: Cell::default(),
                 notes: RefCell::default(),
                 assumed: RefCell::default(),
             }),
@@ -90,7 +94,7 @@ impl RawConfig {
     pub(crate) fn plain(&self, defaults: &Defaults) -> Result<NetworkConfig> {
         let head_dim = self.head_dim(defaults)?;
         if let Some(factor) = self.partial_rotary_factor()?.filter(|&factor| factor != 1.0) {
-            let fix = "use a checkpoint that rotates whole heads, or one of Phi-3's family";
+            let fix = "use a checkpoint that rotates whole heads, or one of a family that turns them in part";
             return Err(unsupported("partial_rotary_factor", factor, fix));
         }
         self.turning(defaults, head_dim, head_dim)
@@ -106,31 +110,47 @@ impl RawConfig {
         head_dim: usize,
         rotated: usize,
     ) -> Result<NetworkConfig> {
-        self.check_activation(defaults)?;
+        self.turning_by(defaults, head_dim, || rope::rope(self, defaults, rotated))
+    }
+
+    /// The same for heads that turn by a rope of another place.
+    fn turning_by(
+        &self,
+        defaults: &Defaults,
+        head_dim: usize,
+        rope: impl FnOnce() -> Result<ModelRope>,
+    ) -> Result<NetworkConfig> {
+        self.check_activation("hidden_act", defaults.hidden_act)?;
         // A key of families with learned positions; these have max_position_embeddings.
         self.leave_out("n_positions");
         let num_attention_heads = self.heads(defaults)?;
+        let num_hidden_layers = self.of_shape("num_hidden_layers", defaults.num_hidden_layers)?;
         let (epsilon, norm_epsilon) = defaults.norm_epsilon;
         Ok(NetworkConfig {
             vocab_size: self.of_shape("vocab_size", defaults.vocab_size)?,
             hidden_size: self.of_shape("hidden_size", defaults.hidden_size)?,
             intermediate_size: self.of_shape("intermediate_size", defaults.intermediate_size)?,
-            num_hidden_layers: self.of_shape("num_hidden_layers", defaults.num_hidden_layers)?,
+            num_hidden_layers,
             num_attention_heads,
             num_key_value_heads: self
                 .or_follows("num_key_value_heads", defaults.num_key_value_heads)?
                 .unwrap_or(num_attention_heads),
             attention: AttentionConfig::plain(head_dim),
+            latent: None,
             norm: NormKind::RootMeanSquare,
             norm_epsilon: self.keys.or(epsilon, norm_epsilon)?,
             layer_norms: LayerNorms::Before,
             qk_norm: None,
-            feed_forward: FeedForwardKind::Gated,
+            feed_forward: vec![FeedForwardKind::Gated; num_hidden_layers],
+            gate: GateActivation::Silu,
             biases: Biases::default(),
-            fused: false,
+            fused: Fused::default(),
             multipliers: Multipliers::default(),
+            logit_cap: None,
             tie_word_embeddings: self.keys.or("tie_word_embeddings", defaults.tie_word_embeddings)?,
-            rope: rope::rope(self, defaults, rotated)?,
+            rope: rope()?,
+            is_inside: false,
+            drafting_layers: 0,
             default_end_of_sequence: defaults.eos_token_id.filter(|_| !self.keys.has("eos_token_id")),
             notes: Vec::new(),
             assumed: Vec::new(),
@@ -181,6 +201,70 @@ impl RawConfig {
         }
     }
 
+    /// [`RawConfig::plain`] of a family whose layers turn by their type: a rope of those that see everything, and
+    /// one of those that slide.
+    ///
+    /// # Errors
+    /// As [`RawConfig::plain`].
+    pub(crate) fn by_layer_type(
+        &self,
+        defaults: &Defaults,
+        sliding: &SlidingRope,
+        slides: impl Fn(usize) -> bool,
+    ) -> Result<NetworkConfig> {
+        let head_dim = self.head_dim(defaults)?;
+        let mut config =
+            self.turning_by(defaults, head_dim, || rope::of_full_attention(self, defaults, head_dim))?;
+        let window = self.keys.or_null("sliding_window", sliding.window)?;
+        let (layers, own_window) = self.sliding(config.num_hidden_layers, window, slides)?;
+        let other = rope::of_sliding_attention(self, defaults, sliding, head_dim)?;
+        config.rope.set_rope_of_sliding(&layers, other);
+        config.rope.own_window = own_window;
+        Ok(config)
+    }
+
+    /// Which layers slide, by `layer_types` or otherwise by a rule, and the window that they need.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`], naming the field.
+    pub(crate) fn sliding(
+        &self,
+        layers: usize,
+        window: Option<usize>,
+        slides: impl Fn(usize) -> bool,
+    ) -> Result<(Vec<bool>, Option<OwnWindow>)> {
+        let sliding = self.sliding_layers(layers)?.unwrap_or_else(|| (0..layers).map(slides).collect());
+        if window.is_none() && sliding.contains(&true) {
+            return Err(field_error("sliding_window", "is null, and layers slide"));
+        }
+        let own_window = self.own_window(window, sliding.clone())?;
+        Ok((sliding, own_window))
+    }
+
+    /// `sliding_window_pattern` of older files: every such layer sees everything, and the others slide.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`], naming the field.
+    pub(crate) fn sliding_pattern(&self, default: usize) -> Result<usize> {
+        match self.keys.or("sliding_window_pattern", default)? {
+            0 => Err(field_error("sliding_window_pattern", "is 0")),
+            pattern => Ok(pattern),
+        }
+    }
+
+    /// The share of a head's dimensions that turns: those in whole pairs.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`], naming the field.
+    pub(crate) fn turning_in_part(&self, defaults: &Defaults, default: f64) -> Result<NetworkConfig> {
+        let head_dim = self.head_dim(defaults)?;
+        let factor = self.partial_rotary_factor()?.unwrap_or(default);
+        if !(factor > 0.0 && factor <= 1.0) {
+            return Err(field_error("partial_rotary_factor", "is not above 0 and up to 1"));
+        }
+        self.turning(defaults, head_dim, (head_dim as f64 * factor) as usize)
+    }
+
     /// `partial_rotary_factor`, from either of its places.
     ///
     /// # Errors
@@ -189,14 +273,35 @@ impl RawConfig {
         rope::partial_rotary_factor(self)
     }
 
-    /// Refuses another activation.
-    fn check_activation(&self, defaults: &Defaults) -> Result<()> {
-        let [name, ..] = defaults.hidden_act else { return Ok(()) };
-        let given: String = self.keys.or("hidden_act", name.to_string())?;
-        if defaults.hidden_act.contains(&given.as_str()) {
+    /// Says which other keys of the scaling the family knows, before [`RawConfig::plain`] reads it.
+    pub(crate) fn knows_in_rope(&self, keys: &'static [&'static str]) {
+        self.rope_keys.set(keys);
+    }
+
+    /// See [`RawConfig::knows_in_rope`].
+    pub(super) fn rope_keys(&self) -> &'static [&'static str] {
+        self.rope_keys.get()
+    }
+
+    /// `beta` of the temperature of queries by their position, with which the model was trained.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`], naming the field.
+    pub(crate) fn temperature(&self) -> Result<f64> {
+        rope::temperature(self)
+    }
+
+    /// Refuses another activation under a key than one of these names, of which the first is the default.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`], naming the field.
+    pub(crate) fn check_activation(&self, key: &str, names: Activation) -> Result<()> {
+        let [name, ..] = names else { return Ok(()) };
+        let given: String = self.keys.or(key, name.to_string())?;
+        if names.contains(&given.as_str()) {
             Ok(())
         } else {
-            Err(unsupported("hidden_act", given, &format!("use a checkpoint with {name}")))
+            Err(unsupported(key, given, &format!("use a checkpoint with {name}")))
         }
     }
 

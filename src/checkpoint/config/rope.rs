@@ -19,28 +19,113 @@ const OLD: &str = "rope_scaling";
 /// Key of the whole rotary geometry in transformers 5.
 const NEW: &str = "rope_parameters";
 const ORIGINAL: &str = "original_max_position_embeddings";
+/// Where the ropes of the two types of layers are, in families that have two.
+const FULL: &str = "rope_parameters.full_attention";
+const SLIDING: &str = "rope_parameters.sliding_attention";
 
 /// Base, length and scaling of heads of which `rotated` dimensions turn. A window is up to the family.
 pub(super) fn rope(raw: &RawConfig, defaults: &Defaults, rotated: usize) -> Result<ModelRope> {
     let parameters = parameters(raw)?;
-    let longest = longest(raw, defaults)?;
     let of_kind = Kind::of(raw, defaults, &parameters)?;
-    of_kind.note_other_keys(raw, &parameters)?;
     let theta = raw.first_of(
         (&parameters.name("rope_theta"), parameters.given("rope_theta")?),
         ("rope_theta", raw.keys.given("rope_theta")?),
     );
     let original = original(raw, defaults, &parameters, of_kind)?;
+    of_keys(raw, defaults, (&parameters, of_kind), theta.unwrap_or(defaults.rope_theta), original, rotated)
+}
+
+/// The rope of a scaling's keys with their kind.
+fn of_keys(
+    raw: &RawConfig,
+    defaults: &Defaults,
+    (parameters, of_kind): (&Keys, &Kind),
+    base: f64,
+    original: Option<usize>,
+    rotated: usize,
+) -> Result<ModelRope> {
+    of_kind.note_other_keys(raw, parameters)?;
+    let longest = longest(raw, defaults)?;
     let trained_length = original.unwrap_or(longest);
     let mut rope = ModelRope {
         head_dim: rotated,
-        base: theta.unwrap_or(defaults.rope_theta),
+        base,
         trained_length,
         scaling: None,
         own_window: None,
+        own_temperature: 0.0,
+        layers: raw.of_shape("num_hidden_layers", defaults.num_hidden_layers)?,
+        others: Vec::new(),
+        unrotated: None,
     };
-    rope.scaling = (of_kind.rule)(&parameters, &rope, longest)?;
+    rope.scaling = (of_kind.rule)(parameters, &rope, longest)?;
     Ok(rope)
+}
+
+/// What a family with a rope for each type of layer has where config.json leaves it out.
+pub(in crate::checkpoint) struct SlidingRope {
+    /// The key of the sliding layers' base beside the scaling, in files of older versions.
+    pub theta_key: Option<&'static str>,
+    /// The sliding layers' base.
+    pub theta: f64,
+    /// The window if there is no such key.
+    pub window: usize,
+}
+
+/// The rope of the layers that see everything. A scaling of older files is theirs alone.
+pub(super) fn of_full_attention(raw: &RawConfig, defaults: &Defaults, rotated: usize) -> Result<ModelRope> {
+    let mut parameters = of_layer_type(raw, FULL)?;
+    if let Some(old) = raw.keys.optional::<Map<String, Value>>(OLD)? {
+        parameters.extend(old);
+    }
+    let parameters = Keys::new(parameters, Some(FULL));
+    let beside = raw.keys.given("rope_theta")?;
+    of_one_type(raw, defaults, &parameters, beside.unwrap_or(defaults.rope_theta), rotated)
+}
+
+/// The rope of the layers that slide.
+pub(super) fn of_sliding_attention(
+    raw: &RawConfig,
+    defaults: &Defaults,
+    sliding: &SlidingRope,
+    rotated: usize,
+) -> Result<ModelRope> {
+    let parameters = Keys::new(of_layer_type(raw, SLIDING)?, Some(SLIDING));
+    let beside = sliding.theta_key.map_or(Ok(None), |key| raw.keys.given(key))?;
+    of_one_type(raw, defaults, &parameters, beside.unwrap_or(sliding.theta), rotated)
+}
+
+fn of_one_type(
+    raw: &RawConfig,
+    defaults: &Defaults,
+    parameters: &Keys,
+    base: f64,
+    rotated: usize,
+) -> Result<ModelRope> {
+    let of_kind = Kind::of(raw, defaults, parameters)?;
+    if [Kind::DYNAMIC.names, Kind::LONG.names].contains(&of_kind.names) {
+        let fix = "use a checkpoint with default, linear, yarn or llama3 positions";
+        return Err(unsupported(&parameters.name("rope_type"), of_kind.names[0], fix));
+    }
+    if let Some(factor) = parameters.optional("partial_rotary_factor")?.filter(|&factor: &f64| factor != 1.0)
+    {
+        let fix = "use a checkpoint that rotates whole heads";
+        return Err(unsupported(&parameters.name("partial_rotary_factor"), factor, fix));
+    }
+    let original = within_length(parameters.given(ORIGINAL)?)?;
+    of_keys(raw, defaults, (parameters, of_kind), parameters.or("rope_theta", base)?, original, rotated)
+}
+
+/// What `rope_parameters` says of a type of layer.
+fn of_layer_type(raw: &RawConfig, name: &'static str) -> Result<Map<String, Value>> {
+    let Some(parameters) = raw.keys.optional::<Map<String, Value>>(NEW)? else { return Ok(Map::new()) };
+    let of_types = Keys::new(parameters, Some(NEW));
+    if let Some((key, _)) = of_types.iter().find(|(_, value)| !(value.is_object() || value.is_null())) {
+        let what = "(one rope for all layers, and this model_type has one for each type of layer)";
+        return Err(unsupported(&of_types.name(key), what, "compare it with the model's own config.json"));
+    }
+    let key = name.rsplit('.').next().unwrap_or(name);
+    Ok(of_types.optional(key)?.unwrap_or_default())
 }
 
 /// `max_position_embeddings`. It gives L0, so a note says if it is missing.
@@ -67,6 +152,35 @@ pub(super) fn partial_rotary_factor(raw: &RawConfig) -> Result<Option<f64>> {
     let parameters = parameters(raw)?;
     let key = "partial_rotary_factor";
     Ok(raw.first_of((&parameters.name(key), parameters.optional(key)?), (key, raw.keys.optional(key)?)))
+}
+
+/// `beta` of the temperature of queries by their position, `llama_4_scaling_beta`, which must be there with
+/// the length that it counts in.
+///
+/// # Errors
+/// [`ErrorKind::Model`], naming the field.
+pub(super) fn temperature(raw: &RawConfig) -> Result<f64> {
+    let parameters = parameters(raw)?;
+    if raw.keys.given::<usize>(ORIGINAL)?.is_none() {
+        parameters.needed::<usize>(ORIGINAL)?;
+    }
+    let key = "llama_4_scaling_beta";
+    let beta: f64 = parameters.needed(key)?;
+    if beta >= 0.0 { Ok(beta) } else { Err(field_error(&parameters.name(key), "is below 0")) }
+}
+
+/// The factor on the logits of latent attention under the scaling of `rope_scaling`: the square of YaRN's, weighed
+/// by `mscale_all_dim`.
+///
+/// # Errors
+/// [`ErrorKind::Model`], naming the field.
+pub(super) fn latent_factor(raw: &RawConfig) -> Result<f64> {
+    let parameters = parameters(raw)?;
+    let weight = parameters.optional::<f64>("mscale_all_dim")?.filter(|&weight| weight != 0.0);
+    match weight.filter(|_| !matches!(kind(raw, &parameters).as_deref(), Ok("default"))) {
+        None => Ok(1.0),
+        Some(weight) => Ok(Yarn::attention_factor(parameters.needed("factor")?, weight).powi(2)),
+    }
 }
 
 /// `rope_scaling` if it says something, otherwise `rope_parameters`, otherwise nothing. If both do, a note
@@ -117,6 +231,11 @@ fn original(raw: &RawConfig, defaults: &Defaults, parameters: &Keys, kind: &Kind
     let default = defaults.original_max_position_embeddings.filter(|_| kind.takes_original);
     let original = raw
         .first_of((ORIGINAL, beside.or(default)), (&parameters.name(ORIGINAL), parameters.given(ORIGINAL)?));
+    within_length(original)
+}
+
+/// Refuses a length that no model has.
+fn within_length(original: Option<usize>) -> Result<Option<usize>> {
     match original {
         Some(0) => Err(field_error(ORIGINAL, "is 0")),
         Some(length) if length > limits::TRAINED_LENGTH => {
@@ -225,7 +344,8 @@ impl Kind {
         let others: Vec<String> = parameters
             .iter()
             .filter_map(|(key, value)| {
-                let known = OF_ALL.contains(&key.as_str()) || self.keys.contains(&key.as_str());
+                let known =
+                    [OF_ALL, self.keys, raw.rope_keys()].iter().any(|keys| keys.contains(&key.as_str()));
                 (!known && !value.is_null()).then(|| key.clone())
             })
             .collect();

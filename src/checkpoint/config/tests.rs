@@ -61,6 +61,13 @@ fn what_a_family_takes_for_a_key_that_is_not_there() {
         ("phi3", [32064, 3072, 8192, 32, 32, 4096], 32, 96, 1e-5, 1e4, false),
         ("starcoder2", [49152, 3072, 12288, 30, 24, 4096], 2, 128, 1e-5, 1e4, true),
         ("olmo2", [50304, 4096, 11008, 32, 32, 2048], 32, 128, 1e-5, 1e4, false),
+        ("olmo3", [50304, 4096, 11008, 32, 32, 2048], 32, 128, 1e-5, 5e5, false),
+        ("gemma2", [256000, 2304, 9216, 26, 8, 8192], 4, 256, 1e-6, 1e4, true),
+        ("gemma3_text", [262208, 2304, 9216, 26, 8, 131072], 4, 256, 1e-6, 1e6, true),
+        ("cohere2", [256000, 8192, 22528, 40, 64, 8192], 64, 128, 1e-5, 1e4, true),
+        ("glm4", [151552, 4096, 13696, 40, 32, 131072], 2, 128, 1.5625e-7, 1e4, false),
+        ("ernie4_5", [103424, 1024, 3072, 18, 16, 131072], 2, 128, 1e-5, 5e5, true),
+        ("granite_swa", [100352, 2560, 8192, 24, 20, 8192], 4, 128, 1e-5, 1e4, true),
         ("seed_oss", [155136, 4096, 27648, 64, 80, 524288], 8, 128, 1e-6, 1e4, false),
     ];
     for &(family, numbers, key_heads, head_dim, epsilon, theta, tied) in families {
@@ -384,4 +391,141 @@ fn keys_stand_once() {
     }
     let deep = format!("{{\"x\": {}1{}, {}", "[".repeat(100_000), "]".repeat(100_000), &text[1..]);
     assert!(NetworkConfig::parse(&deep).unwrap_err().what.contains("not valid JSON"));
+}
+
+/// Devstral Small 2's figures.
+fn ministral3(others: Value) -> Value {
+    let mut rope = json!({
+        "type": "yarn", "rope_type": "yarn", "rope_theta": 1e8, "factor": 48.0, "beta_fast": 32.0, "beta_slow": 1.0,
+        "original_max_position_embeddings": 8192, "max_position_embeddings": 393_216, "mscale": 1.0,
+        "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.1,
+    });
+    rope.as_object_mut().unwrap().extend(others.as_object().unwrap().clone());
+    config("ministral3", json!({ "max_position_embeddings": 393_216, "rope_parameters": rope }))
+}
+
+#[test]
+fn a_temperature_of_the_models_own() {
+    let read = |others| NetworkConfig::from_json(ministral3(others));
+    let config = read(json!({})).unwrap();
+    assert_eq!((config.rope.own_temperature, config.trained_length(), config.rope.base), (0.1, 8192, 1e8));
+    assert_eq!(config.notes, Vec::<String>::new());
+    let scale = config.rope.own_spectrum(512).scale;
+    assert!(is_near(scale, 1.0), "{scale}");
+    for (key, value) in [
+        ("llama_4_scaling_beta", json!(null)),
+        ("llama_4_scaling_beta", json!("0.1")),
+        ("llama_4_scaling_beta", json!(-0.1)),
+        ("original_max_position_embeddings", json!(null)),
+    ] {
+        let error = read(json!({ key: value })).unwrap_err();
+        assert!(error.to_string().contains(key) && error.fix.is_some(), "{error}");
+    }
+    // To other families the key means nothing, as in transformers.
+    let scaling = json!({ "rope_type": "yarn", "factor": 4.0, "llama_4_scaling_beta": 0.1 });
+    let config = self::read("llama", json!({ "rope_scaling": scaling })).unwrap();
+    assert_eq!(config.rope.own_temperature, 0.0);
+    assert!(config.notes.join("").contains("llama_4_scaling_beta"), "{:?}", config.notes);
+}
+
+#[test]
+fn the_text_model_inside_a_larger_one() {
+    let whole = |text: Value, others: Value| {
+        let mut whole =
+            json!({ "model_type": "mistral3", "vision_config": { "hidden_size": 8 }, "text_config": text });
+        whole.as_object_mut().unwrap().extend(others.as_object().unwrap().clone());
+        NetworkConfig::from_json(whole)
+    };
+    let config = whole(ministral3(json!({})), json!({ "tie_word_embeddings": false })).unwrap();
+    assert!(config.is_inside && !config.tie_word_embeddings && config.rope.own_temperature == 0.1);
+    assert!(
+        config.notes[0].contains("mistral3") && config.notes[0].contains("ministral3"),
+        "{:?}",
+        config.notes
+    );
+    // Whether the head is the embedding is up to the whole, which says yes where it says nothing.
+    assert!(whole(ministral3(json!({})), json!({})).unwrap().tie_word_embeddings);
+    for (text, others, named) in [
+        (ministral3(json!({ "factor": "4" })), json!({}), "text_config"),
+        (ministral3(json!({})), json!({ "tie_word_embeddings": 1 }), "tie_word_embeddings"),
+        (
+            ministral3(json!({})),
+            json!({ "quantization_config": { "quant_method": "fp8" } }),
+            "quantization_config",
+        ),
+        (json!({ "model_type": "qwen3_5_text" }), json!({}), "vision_config (images)"),
+        (json!({ "hidden_size": 8 }), json!({}), "vision_config (images)"),
+    ] {
+        let error = whole(text, others).unwrap_err();
+        assert!(error.to_string().contains(named) && error.fix.is_some(), "{error}");
+    }
+}
+
+/// The base, whether it is scaled, and the window of each layer; 0 for one that does not turn.
+fn layers(model_type: &str, others: Value) -> Vec<(f64, bool, bool)> {
+    let rope = read(model_type, others).unwrap().rope;
+    let of_layer = |layer| {
+        let slides = rope.own_window.as_ref().is_some_and(|own| own.layers[layer]);
+        let (base, scaled) = match rope.rope_of(layer) {
+            None => (0.0, false),
+            Some(0) => (rope.base, rope.scaling.is_some()),
+            Some(other) => (rope.others[other - 1].base, rope.others[other - 1].scaling.is_some()),
+        };
+        (base, scaled, slides)
+    };
+    (0..rope.layers).map(of_layer).collect()
+}
+
+#[test]
+fn a_rope_for_each_type_of_layer() {
+    let yarn = json!({ "rope_type": "yarn", "factor": 4.0 });
+    let types = json!(["sliding_attention", "full_attention"]);
+    // The places of older versions: a scaling is that of full attention, as is OLMo 3's base.
+    let old = json!({ "layer_types": types, "rope_theta": 700.0, "rope_scaling": yarn });
+    assert_eq!(layers("olmo3", old.clone()), [(5e5, false, true), (700.0, true, false)]);
+    assert_eq!(layers("gemma3_text", old), [(1e4, false, true), (700.0, true, false)]);
+    let local = json!({ "layer_types": types, "rope_local_base_freq": 300 });
+    assert_eq!(layers("gemma3_text", local), [(300.0, false, true), (1e6, false, false)]);
+    let new = json!({ "layer_types": types, "rope_theta": 700.0, "rope_parameters": {
+        "full_attention": { "rope_type": "default", "rope_theta": 900.0 }, "sliding_attention": yarn,
+    }});
+    assert_eq!(layers("olmo3", new), [(5e5, true, true), (900.0, false, false)]);
+    // The patterns of the families.
+    let every = |layers: usize| json!({ "num_hidden_layers": layers });
+    let slide =
+        |model, count: usize| layers(model, every(count)).iter().map(|layer| layer.2).collect::<Vec<_>>();
+    assert_eq!(slide("olmo3", 5), [true, true, true, false, true]);
+    assert_eq!(slide("gemma2", 3), [true, false, true]);
+    assert_eq!(slide("gemma3_text", 7), [true, true, true, true, true, false, true]);
+    assert_eq!(slide("granite_swa", 5), [false, true, true, true, false]);
+    let no_positions = layers("cohere2", json!({ "num_hidden_layers": 3, "sliding_window_pattern": 2 }));
+    assert_eq!(no_positions, [(1e4, false, true), (0.0, false, false), (1e4, false, true)]);
+    let bases = json!({ "layer_rope_theta": [0, 500.0] });
+    assert_eq!(layers("granite_swa", bases), [(0.0, false, false), (500.0, false, true)]);
+}
+
+#[test]
+fn what_layers_of_several_sorts_cannot_be_is_named() {
+    for (model, others, what) in [
+        ("gemma3_text", json!({ "rope_parameters": { "rope_theta": 1e4 } }), "one for each type of layer"),
+        ("olmo3", json!({ "rope_scaling": { "rope_type": "dynamic", "factor": 2.0 } }), "dynamic"),
+        ("olmo3", json!({ "sliding_window": null }), "sliding_window"),
+        ("gemma3_text", json!({ "sliding_window_pattern": 0 }), "sliding_window_pattern"),
+        ("gemma2", json!({ "hidden_activation": "silu" }), "hidden_activation"),
+        ("gemma2", json!({ "attn_logit_softcapping": 0.0 }), "attn_logit_softcapping"),
+        ("gemma3_text", json!({ "use_bidirectional_attention": true }), "use_bidirectional_attention"),
+        ("granite_swa", json!({ "layer_rope_theta": [0] }), "layer_rope_theta"),
+        ("granite_swa", json!({ "layer_rope_theta": [0, 0.5] }), "layer_rope_theta"),
+        ("glm4", json!({ "partial_rotary_factor": 0.25 }), "partial_rotary_factor"),
+        ("qwen3", json!({ "final_logit_softcapping": 30.0 }), "soft caps"),
+        (
+            "qwen3_next",
+            json!({ "layer_types": ["linear_attention", "full_attention"], "linear_num_key_heads": 4 }),
+            "linear_attention in layer 0",
+        ),
+        ("llama", json!({ "layer_types": ["full_attention", "mamba"] }), "mamba in layer 1"),
+    ] {
+        let error = read(model, others.clone()).unwrap_err().to_string();
+        assert!(error.contains(what), "{model} {others}: {error}");
+    }
 }

@@ -6,7 +6,8 @@ use crate::error::Result;
 
 pub(super) const ENTRY: Family = Family {
     model_types: &["granite"],
-    gguf: Some(GgufForm { architecture: "granite", interleaved: true }),
+    gguf: Some(GgufForm { interleaved: true, ..GgufForm::plain("granite") }),
+    lifts: &[],
     read,
 };
 
@@ -28,8 +29,16 @@ const DEFAULTS: Defaults = Defaults {
     hidden_act: SILU,
 };
 
-fn read(raw: &RawConfig) -> Result<NetworkConfig> {
+/// Granite without experts; those with experts have its defaults too.
+pub(super) fn read(raw: &RawConfig) -> Result<NetworkConfig> {
     let mut config = raw.plain(&DEFAULTS)?;
+    set_parts(raw, &mut config)?;
+    config.rope.own_window = raw.window_in_all_layers(config.num_hidden_layers, None)?;
+    Ok(config)
+}
+
+/// The biases and factors that all models of Granite have.
+pub(super) fn set_parts(raw: &RawConfig, config: &mut NetworkConfig) -> Result<()> {
     let attention = raw.keys.or("attention_bias", false)?;
     let feed_forward = raw.keys.or("mlp_bias", false)?;
     config.biases = Biases { qkv: attention, output: attention, feed_forward };
@@ -39,6 +48,5 @@ fn read(raw: &RawConfig) -> Result<NetworkConfig> {
         residual: raw.keys.or("residual_multiplier", 1.0)?,
         logits: raw.keys.or::<f64>("logits_scaling", 1.0)?.recip(),
     };
-    config.rope.own_window = raw.window_in_all_layers(config.num_hidden_layers, None)?;
-    Ok(config)
+    Ok(())
 }

@@ -4,7 +4,7 @@ use super::{Family, llama};
 use crate::checkpoint::config::{Defaults, Missing, NetworkConfig, RawConfig, SILU, unsupported};
 use crate::error::Result;
 
-pub(super) const ENTRY: Family = Family { model_types: &["iquestcoder"], gguf: None, read };
+pub(super) const ENTRY: Family = Family { model_types: &["iquestcoder"], gguf: None, lifts: &[], read };
 
 /// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {

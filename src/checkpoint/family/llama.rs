@@ -7,7 +7,8 @@ use crate::error::Result;
 
 pub(super) const ENTRY: Family = Family {
     model_types: &["llama"],
-    gguf: Some(GgufForm { architecture: "llama", interleaved: true }),
+    gguf: Some(GgufForm { interleaved: true, ..GgufForm::plain("llama") }),
+    lifts: &[],
     read,
 };
 

@@ -5,7 +5,7 @@ use super::Family;
 use crate::checkpoint::config::{Defaults, Missing, NetworkConfig, RawConfig, SILU};
 use crate::error::Result;
 
-pub(super) const ENTRY: Family = Family { model_types: &["mistral"], gguf: None, read };
+pub(super) const ENTRY: Family = Family { model_types: &["mistral"], gguf: None, lifts: &[], read };
 
 /// The window if the config has no such key; null means full attention.
 const WINDOW: usize = 4096;

@@ -4,14 +4,33 @@
 //! The exact meaning of a family is its modelling file in transformers; `scripts/compare_transformers.py`
 //! compares with that.
 
+mod cohere2;
+mod deepseek_v2;
+mod deepseek_v3;
+mod ernie4_5;
+mod ernie4_5_moe;
+mod gemma2;
+mod gemma3;
+mod glm4;
+mod glm4_moe;
+mod glm4_moe_lite;
 mod granite;
+mod granite_swa;
+mod granitemoe;
 mod iquestcoder;
 mod llama;
+mod ministral3;
 mod mistral;
+mod mixtral;
+mod multimodal;
 mod olmo2;
+mod olmo3;
+mod olmoe;
 mod phi3;
 mod qwen2;
+mod qwen2_moe;
 mod qwen3;
+mod qwen3_moe;
 mod seed_oss;
 mod smollm3;
 mod starcoder2;
@@ -20,7 +39,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::config::{NetworkConfig, RawConfig, Unique, field_error, says_something, unsupported};
+use super::config::{
+    NetworkConfig, RawConfig, Unique, field_error, other_types, says_something, unsupported,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
 
@@ -30,6 +51,8 @@ pub(super) struct Family {
     pub(super) model_types: &'static [&'static str],
     /// How llama.cpp stores it; none if it does not, or not with these parts.
     pub(super) gguf: Option<GgufForm>,
+    /// Fields of [`MISSING`] that mean something to it.
+    pub(super) lifts: &'static [&'static str],
     /// Makes the network of a config.
     pub(super) read: fn(&RawConfig) -> Result<NetworkConfig>,
 }
@@ -40,6 +63,15 @@ pub(super) struct GgufForm {
     pub(super) architecture: &'static str,
     /// Whether it turns neighbouring dimensions, and stores the rows of queries and keys in that order.
     pub(super) interleaved: bool,
+    /// Parts of a layer that it calls otherwise than most.
+    pub(super) parts: &'static [(&'static str, &'static str)],
+}
+
+impl GgufForm {
+    /// Rows as in Hugging Face, and the usual names.
+    const fn plain(architecture: &'static str) -> GgufForm {
+        GgufForm { architecture, interleaved: false, parts: &[] }
+    }
 }
 
 /// Every family.
@@ -47,15 +79,43 @@ const FAMILIES: &[Family] = &[
     llama::ENTRY,
     iquestcoder::ENTRY,
     mistral::ENTRY,
+    ministral3::ENTRY,
     qwen2::ENTRY,
     qwen3::ENTRY,
+    qwen3_moe::ENTRY,
+    qwen2_moe::ENTRY,
+    mixtral::ENTRY,
+    olmoe::ENTRY,
     granite::ENTRY,
+    granitemoe::ENTRY,
     smollm3::ENTRY,
     phi3::ENTRY,
     starcoder2::ENTRY,
     olmo2::ENTRY,
     seed_oss::ENTRY,
+    olmo3::ENTRY,
+    gemma2::ENTRY,
+    gemma3::ENTRY,
+    cohere2::ENTRY,
+    glm4::ENTRY,
+    glm4_moe::ENTRY,
+    glm4_moe_lite::ENTRY,
+    deepseek_v2::ENTRY,
+    deepseek_v3::ENTRY,
+    ernie4_5::ENTRY,
+    ernie4_5_moe::ENTRY,
+    granite_swa::ENTRY,
 ];
+
+/// Fields of [`MISSING`] that families with experts know.
+const EXPERTS: &[&str] = &["num_experts", "num_local_experts", "n_routed_experts", "moe_intermediate_size"];
+
+/// The same of families with latent attention.
+const LATENT_EXPERTS: &[&str] =
+    &["num_experts", "num_local_experts", "n_routed_experts", "moe_intermediate_size", "kv_lora_rank"];
+
+/// The key of how many experts work for a row, in most families.
+const CHOSEN: &[&str] = &["num_experts_per_tok"];
 
 /// Fields of config.json that mean something no family here has, with words for it.
 const MISSING: &[(&str, &str)] = &[
@@ -91,7 +151,7 @@ pub(super) fn of(raw: &Value) -> Result<&'static Family> {
         return Err(field_error("model_type", "is missing").fix(one_of()));
     };
     let known = FAMILIES.iter().find(|family| family.model_types.iter().any(|name| model_type == name));
-    let missing = missing(raw, known.is_some());
+    let missing = missing(raw, known);
     match (known, &missing[..]) {
         (Some(family), []) => Ok(family),
         (None, []) => Err(unsupported("model_type", model_type, &one_of())),
@@ -102,9 +162,10 @@ pub(super) fn of(raw: &Value) -> Result<&'static Family> {
     }
 }
 
-/// The family with this name in llama.cpp.
-pub(super) fn of_architecture(name: &str) -> Option<(&'static Family, &'static GgufForm)> {
-    stored().find(|(_, gguf)| gguf.architecture == name)
+/// The family with this name in llama.cpp, with experts or without.
+pub(super) fn of_architecture(name: &str, experts: bool) -> Option<(&'static Family, &'static GgufForm)> {
+    let has_experts = |family: &Family| family.lifts.contains(&EXPERTS[0]);
+    stored().find(|(family, gguf)| gguf.architecture == name && has_experts(family) == experts)
 }
 
 /// The architectures of llama.cpp that can be read.
@@ -122,16 +183,21 @@ fn one_of() -> String {
 }
 
 /// What a config asks for that is not supported, such as `num_experts (a mixture of experts)`.
-fn missing(raw: &Value, known: bool) -> Vec<String> {
+fn missing(raw: &Value, known: Option<&Family>) -> Vec<String> {
     let mut found: Vec<(&str, &str)> = Vec::new();
-    for &(field, what) in MISSING.iter().chain((!known).then_some(&LEARNED_POSITIONS)) {
+    let lifted = known.map_or(&[][..], |family| family.lifts);
+    let asked = MISSING.iter().filter(|(field, _)| !lifted.contains(field));
+    for &(field, what) in asked.chain(known.is_none().then_some(&LEARNED_POSITIONS)) {
         if raw.get(field).is_some_and(says_something) && found.iter().all(|(_, other)| *other != what) {
             found.push((field, what));
         }
     }
     let (is_causal, _) = TO_BOTH_SIDES;
     found.extend(raw.get(is_causal).filter(|value| !says_something(value)).map(|_| TO_BOTH_SIDES));
-    found.into_iter().map(|(field, what)| format!("{field} ({what})")).collect()
+    let types =
+        raw.get("layer_types").and_then(|types| serde_json::from_value::<Vec<String>>(types.clone()).ok());
+    let layers = types.and_then(|types| other_types(&types)).map(|layers| format!("layer_types ({layers})"));
+    found.into_iter().map(|(field, what)| format!("{field} ({what})")).chain(layers).collect()
 }
 
 impl NetworkConfig {
@@ -157,6 +223,20 @@ impl NetworkConfig {
     /// # Errors
     /// As [`NetworkConfig::read`], naming the field.
     pub fn from_json(raw: Value) -> Result<NetworkConfig> {
+        match multimodal::text_model(&raw) {
+            None => NetworkConfig::of_text_model(raw),
+            Some(text) => {
+                let what = text.what();
+                let read = text.config().and_then(NetworkConfig::of_text_model);
+                let mut config = read.map_err(|e| e.at("text_config"))?;
+                config.notes.insert(0, what);
+                config.is_inside = true;
+                Ok(config)
+            }
+        }
+    }
+
+    fn of_text_model(raw: Value) -> Result<NetworkConfig> {
         // The family first: the config of another one lacks these fields, and naming one of them would hide
         // the reason.
         let family = of(&raw)?;

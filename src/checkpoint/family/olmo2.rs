@@ -1,13 +1,22 @@
 //! OLMo 2 (Walsh et al. 2025): norms after attention and after the feed-forward part, and over all queries
 //! and all keys of a row.
 
-use super::Family;
+use super::{Family, GgufForm};
 use crate::checkpoint::config::{
     Biases, Defaults, LayerNorms, Missing, NetworkConfig, QkNorm, RawConfig, SILU,
 };
 use crate::error::Result;
 
-pub(super) const ENTRY: Family = Family { model_types: &["olmo2"], gguf: None, read };
+pub(super) const ENTRY: Family = Family {
+    model_types: &["olmo2"],
+    gguf: Some(GgufForm { parts: GGUF_PARTS, ..GgufForm::plain("olmo2") }),
+    lifts: &[],
+    read,
+};
+
+/// What llama.cpp calls the norms.
+const GGUF_PARTS: &[(&str, &str)] =
+    &[("post_attention_layernorm", "post_attention_norm"), ("post_feedforward_layernorm", "post_ffw_norm")];
 
 /// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {
@@ -29,10 +38,16 @@ const DEFAULTS: Defaults = Defaults {
 
 fn read(raw: &RawConfig) -> Result<NetworkConfig> {
     let mut config = raw.plain(&DEFAULTS)?;
+    set_parts(raw, &mut config)?;
+    config.rope.own_window = raw.window_in_all_layers(config.num_hidden_layers, None)?;
+    Ok(config)
+}
+
+/// The parts that OLMo 2 and 3 have.
+pub(super) fn set_parts(raw: &RawConfig, config: &mut NetworkConfig) -> Result<()> {
     let bias = raw.keys.or("attention_bias", false)?;
     config.biases = Biases { qkv: bias, output: bias, feed_forward: false };
     config.layer_norms = LayerNorms::After;
     config.qk_norm = Some(QkNorm::Row);
-    config.rope.own_window = raw.window_in_all_layers(config.num_hidden_layers, None)?;
-    Ok(config)
+    Ok(())
 }

@@ -1,14 +1,11 @@
 //! Phi-3, Phi-3.5 and Phi-4-mini (Abdin et al. 2024): fused projections, `longrope`, heads that partly turn.
 
 use super::{Family, GgufForm};
-use crate::checkpoint::config::{Defaults, Missing, NetworkConfig, RawConfig, SILU, field_error};
+use crate::checkpoint::config::{Defaults, Fused, Missing, NetworkConfig, RawConfig, SILU};
 use crate::error::Result;
 
-pub(super) const ENTRY: Family = Family {
-    model_types: &["phi3"],
-    gguf: Some(GgufForm { architecture: "phi3", interleaved: false }),
-    read,
-};
+pub(super) const ENTRY: Family =
+    Family { model_types: &["phi3"], gguf: Some(GgufForm::plain("phi3")), lifts: &[], read };
 
 /// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {
@@ -29,13 +26,8 @@ const DEFAULTS: Defaults = Defaults {
 };
 
 fn read(raw: &RawConfig) -> Result<NetworkConfig> {
-    let head_dim = raw.head_dim(&DEFAULTS)?;
-    let factor = raw.partial_rotary_factor()?.unwrap_or(1.0);
-    if !(factor > 0.0 && factor <= 1.0) {
-        return Err(field_error("partial_rotary_factor", "is not above 0 and up to 1"));
-    }
-    let mut config = raw.turning(&DEFAULTS, head_dim, (head_dim as f64 * factor) as usize)?;
-    config.fused = true;
+    let mut config = raw.turning_in_part(&DEFAULTS, 1.0)?;
+    config.fused = Fused { qkv: true, gate_up: true };
     config.rope.own_window =
         raw.window_in_all_layers(config.num_hidden_layers, raw.keys.optional("sliding_window")?)?;
     Ok(config)

@@ -6,11 +6,8 @@ use crate::checkpoint::config::{Biases, Defaults, Missing, NetworkConfig, RawCon
 use crate::encoding::OwnWindow;
 use crate::error::Result;
 
-pub(super) const ENTRY: Family = Family {
-    model_types: &["qwen2"],
-    gguf: Some(GgufForm { architecture: "qwen2", interleaved: false }),
-    read,
-};
+pub(super) const ENTRY: Family =
+    Family { model_types: &["qwen2"], gguf: Some(GgufForm::plain("qwen2")), lifts: &[], read };
 
 /// The window if the config has no such key and windows are used.
 const WINDOW: usize = 4096;

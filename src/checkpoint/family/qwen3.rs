@@ -5,11 +5,8 @@ use super::{Family, GgufForm, qwen2};
 use crate::checkpoint::config::{Biases, Defaults, Missing, NetworkConfig, QkNorm, RawConfig, SILU};
 use crate::error::Result;
 
-pub(super) const ENTRY: Family = Family {
-    model_types: &["qwen3"],
-    gguf: Some(GgufForm { architecture: "qwen3", interleaved: false }),
-    read,
-};
+pub(super) const ENTRY: Family =
+    Family { model_types: &["qwen3"], gguf: Some(GgufForm::plain("qwen3")), lifts: &[], read };
 
 /// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {

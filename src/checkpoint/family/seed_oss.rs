@@ -4,7 +4,7 @@ use super::Family;
 use crate::checkpoint::config::{Biases, Defaults, Missing, NetworkConfig, RawConfig, SILU};
 use crate::error::Result;
 
-pub(super) const ENTRY: Family = Family { model_types: &["seed_oss"], gguf: None, read };
+pub(super) const ENTRY: Family = Family { model_types: &["seed_oss"], gguf: None, lifts: &[], read };
 
 /// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {

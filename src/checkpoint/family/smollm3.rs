@@ -6,7 +6,8 @@ use crate::error::Result;
 
 pub(super) const ENTRY: Family = Family {
     model_types: &["smollm3"],
-    gguf: Some(GgufForm { architecture: "smollm3", interleaved: true }),
+    gguf: Some(GgufForm { interleaved: true, ..GgufForm::plain("smollm3") }),
+    lifts: &[],
     read,
 };
 
@@ -42,6 +43,6 @@ fn read(raw: &RawConfig) -> Result<NetworkConfig> {
     let used = raw.keys.or("use_sliding_window", false)?;
     let window = raw.keys.optional("sliding_window")?.filter(|_| used);
     config.rope.own_window = raw.window_in_layers(layers, window, slides)?;
-    config.attention.unrotated = unrotated;
+    config.rope.unrotated = unrotated;
     Ok(config)
 }

@@ -7,11 +7,8 @@ use crate::checkpoint::config::{
 };
 use crate::error::Result;
 
-pub(super) const ENTRY: Family = Family {
-    model_types: &["starcoder2"],
-    gguf: Some(GgufForm { architecture: "starcoder2", interleaved: false }),
-    read,
-};
+pub(super) const ENTRY: Family =
+    Family { model_types: &["starcoder2"], gguf: Some(GgufForm::plain("starcoder2")), lifts: &[], read };
 
 /// The defaults of transformers.
 const DEFAULTS: Defaults = Defaults {
@@ -36,7 +33,7 @@ fn read(raw: &RawConfig) -> Result<NetworkConfig> {
     let bias = raw.keys.or("use_bias", true)?;
     config.biases = Biases { qkv: bias, output: bias, feed_forward: bias };
     config.norm = NormKind::Layer;
-    config.feed_forward = FeedForwardKind::Plain;
+    config.feed_forward.fill(FeedForwardKind::Plain);
     config.rope.own_window =
         raw.window_in_all_layers(config.num_hidden_layers, raw.keys.optional("sliding_window")?)?;
     Ok(config)

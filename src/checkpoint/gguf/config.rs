@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{Gguf, key_error, needed};
-use crate::checkpoint::NetworkConfig;
 use crate::checkpoint::family::{self, Family, GgufForm};
+use crate::checkpoint::{NetworkConfig, NormKind};
 use crate::encoding::{ModelRope, Spectrum, SpectrumRule};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
@@ -36,6 +36,10 @@ impl Gguf {
     pub(super) fn network_config(&self) -> Result<NetworkConfig> {
         let read = || {
             let mut config = NetworkConfig::from_json(self.config_json()?)?;
+            // llama.cpp stores the weights of such norms as they are used.
+            if config.norm == NormKind::ZeroCentred {
+                config.norm = NormKind::RootMeanSquare;
+            }
             if let Some(rule) = self.rope_factors(&config.rope)? {
                 config.rope.scaling = Some(Arc::new(rule));
             }
@@ -53,7 +57,14 @@ impl Gguf {
     pub(super) fn family(&self) -> Result<(&'static Family, &'static GgufForm)> {
         let key = "general.architecture";
         let name = needed(key, self.text(key))?;
-        family::of_architecture(name).ok_or_else(|| {
+        let key_of_experts = format!("{name}.expert_count");
+        let experts = self.whole(&key_of_experts)?.unwrap_or(0);
+        let found = family::of_architecture(name, experts > 0);
+        if found.is_none() && family::of_architecture(name, experts == 0).is_some() {
+            let what = format!("{name} with {experts} experts is not supported");
+            return Err(unsupported(&key_of_experts, what, "use another model, or convert it again"));
+        }
+        found.ok_or_else(|| {
             let fix =
                 format!("use a model whose architecture is one of: {}", family::architectures().join(", "));
             unsupported(key, format!("architecture {name} is not supported"), &fix)
@@ -71,7 +82,7 @@ impl Gguf {
     }
 
     /// A count, within what any model has.
-    fn optional_count(&self, name: &str) -> Result<Option<usize>> {
+    pub(super) fn optional_count(&self, name: &str) -> Result<Option<usize>> {
         let key = self.key(name)?;
         let most = match name {
             "block_count" => limits::LAYERS,
@@ -87,7 +98,6 @@ impl Gguf {
     }
 
     fn config_json(&self) -> Result<Value> {
-        self.refuse_experts()?;
         self.refuse_other_attention()?;
         let there = |tensor: &str| self.header.tensors.contains_key(tensor);
         let (family, stored) = self.family()?;
@@ -113,22 +123,31 @@ impl Gguf {
             "rope_scaling": self.rope_scaling()?,
             "mlp_bias": there("blk.0.ffn_up.bias"),
         });
+        if self.optional_count("expert_count")?.is_some_and(|count| count > 0) {
+            self.add_experts(&mut config)?;
+        }
         let turning = self.turning(&config)?;
         match stored.architecture {
             "starcoder2" => {
                 config["norm_epsilon"] = self.epsilon("attention.layer_norm_epsilon")?.into();
                 config["use_bias"] = bias.into();
             }
+            "cohere2" => {
+                config["layer_norm_eps"] = self.epsilon("attention.layer_norm_epsilon")?.into();
+                config["attention_bias"] = bias.into();
+            }
             architecture => {
                 config["rms_norm_eps"] = self.epsilon("attention.layer_norm_rms_epsilon")?.into();
-                // For Qwen2 it is up to the family.
-                if architecture != "qwen2" {
-                    config["attention_bias"] = bias.into();
+                match architecture {
+                    // It is up to the family.
+                    "qwen2" => (),
+                    "qwen2moe" => config["qkv_bias"] = bias.into(),
+                    _ => config["attention_bias"] = bias.into(),
                 }
             }
         }
         match stored.architecture {
-            "granite" => {
+            "granite" | "granitemoe" => {
                 // The factor that llama.cpp uses if none is given.
                 let usual = config["head_dim"].as_f64().unwrap_or(1.0).sqrt().recip();
                 for (field, name, default) in [
@@ -146,10 +165,38 @@ impl Gguf {
                 config["partial_rotary_factor"] = turning.into();
                 return Ok(config);
             }
+            "mistral3" => self.add_temperature(&mut config)?,
+            "glm4" => config["partial_rotary_factor"] = turning.into(),
+            "ernie4_5" => config["use_bias"] = bias.into(),
+            "gemma2" | "gemma3" | "olmo2" | "cohere2" => {
+                self.add_windows(&mut config)?;
+                return Ok(config);
+            }
             _ => (),
         }
         self.refuse_sliding_window()?;
         Ok(config)
+    }
+
+    /// The temperature of queries by their position. Without it the text model is Mistral.
+    fn add_temperature(&self, config: &mut Value) -> Result<()> {
+        let Some(beta) = self.decimal("attention.temperature_scale")?.filter(|&beta| beta != 0.0) else {
+            config["model_type"] = "mistral".into();
+            config["sliding_window"] = Value::Null;
+            return Ok(());
+        };
+        let original = config["original_max_position_embeddings"].as_u64();
+        match self.optional_count("attention.temperature_length")? {
+            Some(length) if Some(length as u64) != original => {
+                let what = format!("a temperature in steps of {length} tokens is not supported");
+                let key = self.key("attention.temperature_length")?;
+                Err(unsupported(&key, what, "use the model's Hugging Face directory"))
+            }
+            _ => {
+                config["rope_scaling"]["llama_4_scaling_beta"] = beta.into();
+                Ok(())
+            }
+        }
     }
 
     /// Dimensions of a head; llama.cpp's default if the file does not say.
@@ -171,17 +218,6 @@ impl Gguf {
         }
     }
 
-    fn refuse_experts(&self) -> Result<()> {
-        match self.optional_count("expert_count")? {
-            None | Some(0) => Ok(()),
-            Some(count) => Err(unsupported(
-                &self.key("expert_count")?,
-                format!("a mixture of {count} experts is not supported"),
-                "use a dense model",
-            )),
-        }
-    }
-
     /// Refuses what no family here has, if a file says so in a key of its own.
     fn refuse_other_attention(&self) -> Result<()> {
         for (name, what) in [
@@ -191,6 +227,9 @@ impl Gguf {
             ("attention.max_alibi_bias", "biases in place of rotations"),
         ] {
             let key = self.key(name)?;
+            if name.ends_with("softcapping") && self.architecture()? == "gemma2" {
+                continue;
+            }
             if self.number(&key)?.is_some_and(|number| number != 0.0) {
                 return Err(unsupported(&key, format!("{what} are not supported"), "use another model"));
             }
@@ -219,7 +258,7 @@ impl Gguf {
     }
 
     /// A number, which the file stores as f32, as the decimal number that was meant.
-    fn decimal(&self, name: &str) -> Result<Option<f64>> {
+    pub(super) fn decimal(&self, name: &str) -> Result<Option<f64>> {
         let number = self.number(&self.key(name)?)?;
         Ok(number.map(|number| (number as f32).to_string().parse().unwrap_or(number)))
     }
@@ -228,7 +267,7 @@ impl Gguf {
     /// heads whose values are not as wide as their keys.
     fn turning(&self, config: &Value) -> Result<f64> {
         let head_dim = config["head_dim"].as_u64().unwrap_or(0) as usize;
-        let turns_in_part = self.architecture()? == "phi3";
+        let turns_in_part = ["phi3", "glm4"].contains(&self.architecture()?);
         for (name, may_be_less) in
             [("rope.dimension_count", turns_in_part), ("attention.value_length", false)]
         {
@@ -276,9 +315,16 @@ impl Gguf {
                 // next to it.
                 "finetuned" | "original_context_length" => continue,
                 "factor" => "factor",
-                "attn_factor" if scaling.contains_key("short_factor") => "attention_factor",
+                "attn_factor" if scaling.contains_key("short_factor") || self.architecture()? == "olmo2" => {
+                    "attention_factor"
+                }
                 "yarn_beta_fast" => "beta_fast",
                 "yarn_beta_slow" => "beta_slow",
+                // llama.cpp takes mscale for 1.
+                "yarn_log_multiplier" if self.architecture()? == "mistral3" => {
+                    scaling.insert("mscale".into(), 1.0.into());
+                    "mscale_all_dim"
+                }
                 _ => return Err(unsupported(key, format!("{key} is not supported"), "use another model")),
             };
             scaling.insert(name.into(), self.number(key)?.into());
@@ -321,7 +367,7 @@ impl Gguf {
     }
 }
 
-fn unsupported(key: &str, what: String, fix: &str) -> Error {
+pub(super) fn unsupported(key: &str, what: String, fix: &str) -> Error {
     Error::new(ErrorKind::Model, what).at(format_args!("metadata `{key}`")).fix(fix)
 }
 

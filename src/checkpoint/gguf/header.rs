@@ -30,7 +30,6 @@ const OTHER_FORMATS: &[(u32, &str)] = &[
     (29, "IQ1_M"),
     (34, "TQ1_0"),
     (35, "TQ2_0"),
-    (39, "MXFP4"),
 ];
 /// Value types by their number in a file; this one is a text.
 const TEXT: u32 = 8;
@@ -291,6 +290,17 @@ impl Array {
     pub fn texts<'a>(&self, file: &'a [u8]) -> Option<Vec<&'a str>> {
         let mut reader = Reader { file: &file[..self.bytes.end], at: self.bytes.start };
         (self.element == TEXT).then(|| (0..self.len).map_while(|_| reader.text().ok()).collect())
+    }
+
+    /// The booleans of an array, from the file it was read in; none if it holds something else.
+    pub fn flags(&self, file: &[u8]) -> Option<Vec<bool>> {
+        let mut reader = Reader { file: &file[..self.bytes.end], at: self.bytes.start };
+        (0..self.len)
+            .map(|_| match reader.value(self.element) {
+                Ok(MetadataValue::Flag(flag)) => Some(flag),
+                _ => None,
+            })
+            .collect()
     }
 
     /// The numbers of an array, from the file it was read in; none if it holds something else.

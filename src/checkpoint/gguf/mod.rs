@@ -7,10 +7,12 @@
 
 pub mod config;
 pub mod ending;
+mod experts;
 pub mod header;
 mod pre_tokenizer;
 pub mod tensors;
 mod tokenizer;
+mod windows;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

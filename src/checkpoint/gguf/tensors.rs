@@ -28,19 +28,33 @@ const LAYER_PARTS: &[(&str, &str)] = &[
     // For Phi-3, whose projections are fused.
     ("self_attn.qkv_proj", "attn_qkv"),
     ("mlp.gate_up_proj", "ffn_up"),
+    // Of layers with experts; each expert's are stacked.
+    ("mlp.gate", "ffn_gate_inp"),
+    ("mlp.experts.gate_proj", "ffn_gate_exps"),
+    ("mlp.experts.up_proj", "ffn_up_exps"),
+    ("mlp.experts.down_proj", "ffn_down_exps"),
+    ("mlp.experts.gate_up_proj", "ffn_gate_up_exps"),
+    ("mlp.shared_expert.gate_proj", "ffn_gate_shexp"),
+    ("mlp.shared_expert.up_proj", "ffn_up_shexp"),
+    ("mlp.shared_expert.down_proj", "ffn_down_shexp"),
+    ("mlp.shared_expert_gate", "ffn_gate_inp_shexp"),
     // For StarCoder2, whose feed-forward part has no gate.
     ("mlp.c_fc", "ffn_up"),
     ("mlp.c_proj", "ffn_down"),
 ];
 
-/// `blk.3.attn_q.weight` for `model.layers.3.self_attn.q_proj.weight`.
-fn gguf_name(name: &str) -> Option<String> {
+/// `blk.3.attn_q.weight` for `model.layers.3.self_attn.q_proj.weight`; `own` are parts that the family calls
+/// otherwise.
+fn gguf_name(name: &str, own: &[(&str, &'static str)]) -> Option<String> {
     let (part, suffix) = name.rsplit_once('.')?;
     let translated = |parts: &[(&str, &'static str)], part: &str| {
         parts.iter().find(|(theirs, _)| *theirs == part).map(|(_, ours)| *ours)
     };
     match part.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.')) {
-        Some((layer, part)) => Some(format!("blk.{layer}.{}.{suffix}", translated(LAYER_PARTS, part)?)),
+        Some((layer, part)) => {
+            let part = translated(own, part).or_else(|| translated(LAYER_PARTS, part))?;
+            Some(format!("blk.{layer}.{part}.{suffix}"))
+        }
         None => Some(format!("{}.{suffix}", translated(PARTS, part)?)),
     }
 }
@@ -51,13 +65,14 @@ impl TensorSource for Gguf {
     }
 
     fn own_name(&self, name: &str) -> String {
-        gguf_name(name).unwrap_or_else(|| name.to_string())
+        let own = self.family().map_or(&[][..], |(_, form)| form.parts);
+        gguf_name(name, own).unwrap_or_else(|| name.to_string())
     }
 
     fn shape(&self, own_name: &str) -> Result<(Vec<usize>, &Path)> {
         let info = self.info(own_name)?;
         self.interleaved_heads(own_name, info).map_err(|e| e.in_file(&self.path))?;
-        Ok((info.shape.clone(), &self.path))
+        Ok((shape(own_name, info), &self.path))
     }
 
     fn tensor(&self, own_name: &str) -> Result<StoredTensor> {
@@ -68,7 +83,8 @@ impl TensorSource for Gguf {
             Some(heads) => Bytes::Owned(halves_apart(&mapped, heads, info.shape[0]).into()),
             None => mapped,
         };
-        Ok(StoredTensor { file: self.path.clone(), shape: info.shape.clone(), format: info.format, bytes })
+        let shape = shape(own_name, info);
+        Ok(StoredTensor { file: self.path.clone(), shape, format: info.format, bytes })
     }
 
     fn shape_is_from(&self) -> &'static str {
@@ -106,6 +122,14 @@ impl Gguf {
             Err(key_error(&self.key(key)?, format!("{} rows for {heads} heads", info.shape[0]))
                 .at(format_args!("tensor `{name}`")))
         }
+    }
+}
+
+/// The shape of a tensor. A file may have the gate of a shared expert as a vector, which is a map to one number.
+fn shape(own_name: &str, info: &TensorInfo) -> Vec<usize> {
+    match info.shape[..] {
+        [width] if own_name.ends_with(".ffn_gate_inp_shexp.weight") => vec![1, width],
+        _ => info.shape.clone(),
     }
 }
 

@@ -53,6 +53,11 @@ impl Linear {
         Ok(matrices.into_iter().zip(biases).map(|(weight, bias)| Linear { weight, bias }).collect())
     }
 
+    /// The map of a weight, without a bias.
+    pub(in crate::model) fn of(weight: Matrix) -> Linear {
+        Linear { weight, bias: None }
+    }
+
     /// Maps `[rows, in]` to `[rows, out]`.
     pub(in crate::model) fn forward(&self, x: &Rows) -> Tensor<2> {
         let y = self.weight.multiply(x);

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use crate::checkpoint::NormKind;
 use crate::error::Result;
 use crate::kernels::{DifferentiableKernels, InferenceKernels, is_cpu, is_cpu_without_gradients};
-use crate::model::weights::Weights;
+use crate::model::weights::{TensorRows, Weights};
 
 /// Scales each row to unit size, then each of its numbers by a weight.
 #[derive(Module, Debug)]
@@ -21,22 +21,29 @@ pub(in crate::model) struct Norm {
 }
 
 impl Norm {
-    /// The norm with that name, for rows of `width` numbers.
+    /// The norm with that name, for rows of these numbers.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Model`], naming the tensor that is missing or has another shape.
     pub(in crate::model) fn load(
         path: &str,
-        width: usize,
+        numbers: TensorRows,
         kind: NormKind,
         epsilon: f64,
         weights: &mut Weights,
         device: &Device,
     ) -> Result<Norm> {
-        let weight = weights.take_vector(&format!("{path}.weight"), width, device)?;
+        let mut vector = |name: &str| -> Result<_> {
+            Ok(weights.take_vectors(&format!("{path}.{name}"), &[numbers], device)?.remove(0))
+        };
+        let mut weight = vector("weight")?;
+        if kind == NormKind::ZeroCentred {
+            weight = Param::from_tensor(weight.val().add_scalar(1.0));
+        }
         let bias = match kind {
-            NormKind::RootMeanSquare => None,
-            NormKind::Layer => Some(weights.take_vector(&format!("{path}.bias"), width, device)?),
+            NormKind::RootMeanSquare | NormKind::ZeroCentred => None,
+            NormKind::Layer => Some(vector("bias")?),
+            NormKind::LayerWithoutBias => Some(Param::from_tensor(Tensor::zeros([numbers.count()], device))),
         };
         Ok(Norm { weight, bias, epsilon })
     }

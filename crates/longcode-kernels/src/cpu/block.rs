@@ -12,7 +12,7 @@ use super::few_rows;
 use super::inputs::Inputs;
 use super::matrix::{Matrix, multiply};
 use super::shared::Shared;
-use super::simd::{exp_sum, vectorised};
+use super::simd::{exp_sum, soft_cap, vectorised};
 use super::softmax::online_softmax;
 use super::tiled::{Multiplier, Packed, Side};
 use crate::sight::{Stretch, Turn, rows_of};
@@ -162,6 +162,12 @@ impl Block<'_> {
             product(zone, other_scores);
             self.choose(zone, &tile, rows.start, scores, other_scores);
         }
+        if let Some(cap) = self.inputs.softmax.cap {
+            vectorised(
+                #[inline(always)]
+                || soft_cap(scores, cap),
+            );
+        }
         if !(others.is_empty() && self.inputs.sight.all_in(*zone, &self.rows, keys)) {
             self.mask_unseen(&tile, rows.start, scores);
         }
@@ -259,6 +265,7 @@ impl Block<'_> {
         let rows = self.rows.len();
         for (row, (mixed, sum)) in scratch.mixed.chunks_exact(dim).zip(&scratch.sum).enumerate() {
             let head = self.key_head * self.group() + row / rows;
+            let sum = sum + self.inputs.weight_of_sink(head, scratch.max[row]);
             let place = ((self.rows.start + row % rows) * queries + head) * dim;
             // SAFETY: one head of one row, which no other block writes.
             let out = unsafe { out.part(place, dim) };

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::simd::{exp, max, sum_of, sum_of_exp, sum_of_squares, vectorised};
+use super::simd::{exp, max, soft_cap as soft_cap_in_place, sum_of, sum_of_exp, sum_of_squares, vectorised};
 
 /// Elements that one task of the pool works on: large enough to pay for it, small enough for its cache.
 pub(in super::super) const TASK: usize = 1 << 14;
@@ -40,6 +40,18 @@ pub(in super::super) fn gelu_tanh(x: &[f32]) -> Vec<f32> {
                     *out = x / (1.0 + exp((-inner).min(80.0)));
                 }
             },
+        );
+    });
+    out
+}
+
+/// `cap tanh(x / cap)`.
+pub(in super::super) fn soft_cap(x: &[f32], cap: f32) -> Vec<f32> {
+    let mut out = x.to_vec();
+    out.par_chunks_mut(TASK).for_each(|out| {
+        vectorised(
+            #[inline(always)]
+            || soft_cap_in_place(out, cap),
         );
     });
     out

@@ -38,7 +38,8 @@ pub(super) fn attend(inputs: &Inputs) -> Vec<f32> {
     for (key_head, parts) in parts.chunks_exact(ranges).enumerate() {
         for row in 0..group * rows {
             let head = key_head * group + row / rows;
-            merge(parts, row, &mut out[(row % rows * queries + head) * dim..][..dim]);
+            let sink = |max| inputs.weight_of_sink(head, max);
+            merge(parts, row, sink, &mut out[(row % rows * queries + head) * dim..][..dim]);
         }
     }
     out
@@ -49,11 +50,11 @@ fn part(block: &Block, keys: Range<usize>, scratch: &mut Scratch) -> Part {
     Part { max: scratch.max.clone(), sum: scratch.sum.clone(), mixed: scratch.mixed.clone() }
 }
 
-/// Merges a row of all parts into `out [dim]`.
-fn merge(parts: &[Part], row: usize, out: &mut [f32]) {
+/// Merges a row of all parts into `out [dim]`; `sink` gives what a sink adds to the sum of weights.
+fn merge(parts: &[Part], row: usize, sink: impl Fn(f32) -> f32, out: &mut [f32]) {
     let dim = out.len();
     let max = parts.iter().map(|part| part.max[row]).fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
+    let mut sum = sink(max);
     for part in parts.iter().filter(|part| part.sum[row] > 0.0) {
         let weight = exp(part.max[row] - max);
         sum += weight * part.sum[row];

@@ -7,13 +7,14 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Flex, backend_extension};
 use burn::tensor::Shape;
 
+use super::experts::StoredExpert;
 use super::inputs::Inputs;
 use super::product::Operand;
-use super::{attention, elementwise, product, tensor};
+use super::{attention, elementwise, experts, product, tensor};
 use crate::Precision;
 use crate::sight::Sight;
 use crate::stored::StoredTensor;
-use crate::{AttentionKernel, Heads, MAX_TURNS};
+use crate::{Assigned, AttentionKernel, Heads, MAX_TURNS, Softmax};
 
 /// Kernels of the CPU backend without gradients. All tensors are f32.
 #[backend_extension(Flex)]
@@ -28,6 +29,9 @@ pub trait InferenceKernels: Backend {
 
     /// `x / (1 + exp(-2 sqrt(2 / pi) (x + 0.044715 x^3)))`: gelu by its tanh approximation.
     fn gelu_tanh(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `cap tanh(x / cap)`.
+    fn soft_cap(x: FloatTensor<Self>, cap: f64) -> FloatTensor<Self>;
 
     /// Each row of `x [rows, width]` minus its mean, divided by its standard deviation, times `weight
     /// [width]` plus `bias [width]`.
@@ -49,6 +53,14 @@ pub trait InferenceKernels: Backend {
 
     /// Some rows of a weight as stored, `[ids, in]`.
     fn stored_rows(ids: IntTensor<Self>, weight: Arc<StoredTensor>) -> FloatTensor<Self>;
+
+    /// For each row of `x [rows, width]` the sum of the experts that it is assigned to, by their weights.
+    fn experts(
+        x: FloatTensor<Self>,
+        assigned: Arc<[Assigned]>,
+        experts: Arc<[StoredExpert]>,
+        precision: Precision,
+    ) -> FloatTensor<Self>;
 }
 
 impl AttentionKernel for Flex {
@@ -62,6 +74,7 @@ impl AttentionKernel for Flex {
         value: FloatTensor<Self>,
         heads: Heads,
         sight: Arc<Sight>,
+        softmax: Softmax,
         lost: Range<usize>,
         precision: Precision,
     ) -> FloatTensor<Self> {
@@ -76,6 +89,7 @@ impl AttentionKernel for Flex {
             value: value.storage(),
             heads,
             sight: &sight,
+            softmax,
             lost,
             precision,
         };
@@ -101,6 +115,12 @@ impl InferenceKernels for Flex {
         let x = x.to_contiguous();
         let shape = x.layout().shape().clone();
         tensor(elementwise::gelu_tanh(x.storage()), shape)
+    }
+
+    fn soft_cap(x: FloatTensor<Self>, cap: f64) -> FloatTensor<Self> {
+        let x = x.to_contiguous();
+        let shape = x.layout().shape().clone();
+        tensor(elementwise::soft_cap(x.storage(), cap as f32), shape)
     }
 
     fn layer_norm(
@@ -129,5 +149,16 @@ impl InferenceKernels for Flex {
         let ids: Vec<i64> = ids.to_contiguous().into_data().iter().collect();
         let shape = Shape::new([ids.len(), weight.columns()]);
         tensor(product::rows(&ids, &weight), shape)
+    }
+
+    fn experts(
+        x: FloatTensor<Self>,
+        assigned: Arc<[Assigned]>,
+        experts: Arc<[StoredExpert]>,
+        precision: Precision,
+    ) -> FloatTensor<Self> {
+        let x = x.to_contiguous();
+        let shape = x.layout().shape().clone();
+        tensor(experts::experts(x.storage(), shape[1], &assigned, &experts, precision), shape)
     }
 }

@@ -5,6 +5,7 @@
 //! | [`inference`], [`differentiable`] | operations added to burn's CPU backend, without and with gradients
 //! ([`gradients`]) |
 //! | [`product`], [`row`] | the product of a weight with rows, and with one row |
+//! | [`experts`] | feed-forward parts of which each row goes through a few |
 //! | [`processor`], [`choice`] | which instructions multiply bf16 numbers, and whether that pays |
 //! | [`attention`], [`mod@inputs`] | relative attention: by [`block`]s of query rows, or of [`few_queries`]
 //! ([`few_rows`]), with [`softmax`] by tiles |
@@ -16,6 +17,7 @@ mod block;
 mod choice;
 mod differentiable;
 mod elementwise;
+mod experts;
 mod few_queries;
 mod few_rows;
 mod gradients;
@@ -35,6 +37,7 @@ mod tiles;
 
 pub use choice::Measured;
 pub use differentiable::DifferentiableKernels;
+pub use experts::StoredExpert;
 pub use inference::InferenceKernels;
 pub use processor::Bf16Instructions;
 pub use product::Operand;

@@ -390,6 +390,10 @@ mod tests {
                     let mut bytes = bytes.to_vec();
                     for block in bytes.chunks_exact_mut(format.block_bytes) {
                         let halves: &[usize] = match format.name {
+                            "MXFP4" => {
+                                block[0] = 120;
+                                &[]
+                            }
                             "Q4_0" | "Q5_0" | "Q8_0" => &[0],
                             "Q2_K" => &[80, 82],
                             "Q3_K" => &[108],

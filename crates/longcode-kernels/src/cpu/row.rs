@@ -8,7 +8,7 @@
 use std::arch::x86_64::*;
 
 use super::simd::prefetch;
-use crate::stored::{Format, StoredTensor};
+use crate::stored::{Format, StoredTensor, TWICE_FP4, half_scale};
 
 /// How many bytes are prefetched: a page, as the processor itself does not look beyond the end of one.
 const AHEAD: usize = 4096;
@@ -57,6 +57,7 @@ fn kernel(format: &Format) -> Option<Kernel> {
         "Q5_0" => multiply::<Q5_0, 22, 1>,
         "Q5_1" => multiply::<Q5_1, 24, 1>,
         "Q8_0" => multiply::<Q8_0, 34, 1>,
+        "MXFP4" => multiply::<Mxfp4, 17, 1>,
         "Q4_K" => multiply::<Q4K, 144, 8>,
         "Q5_K" => multiply::<Q5K, 176, 8>,
         "Q6_K" => multiply::<Q6K, 210, 8>,
@@ -165,6 +166,16 @@ blocks!(Q5_1, 24, true, |block, _number| {
 blocks!(Q8_0, 34, true, |block, _number| {
     let quants = [_mm512_cvtepi8_epi32(bytes(block, 2)), _mm512_cvtepi8_epi32(bytes(block, 18))];
     scaled(quants, half(block, 0), 0.0)
+});
+blocks!(Mxfp4, 17, true, |block, _number| {
+    // SAFETY: 16 bytes.
+    let table = unsafe { _mm_loadu_si128(TWICE_FP4.as_ptr().cast()) };
+    let packed = bytes(block, 1);
+    let low = _mm_set1_epi8(15);
+    let first = _mm_shuffle_epi8(table, _mm_and_si128(packed, low));
+    let second = _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16::<4>(packed), low));
+    let quants = [_mm512_cvtepi8_epi32(first), _mm512_cvtepi8_epi32(second)];
+    scaled(quants, half_scale(block[0]), 0.0)
 });
 blocks!(Q4K, 144, true, |block, number| {
     let [scale, offset] = scale_and_offset(block, number);

@@ -62,6 +62,16 @@ fn exp_by(x: f32, multiply_add: impl Fn(f32, f32, f32) -> f32) -> f32 {
     if x < -87.0 { 0.0 } else { value }
 }
 
+/// Replaces each value `x` by `cap tanh(x / cap)`.
+#[inline(always)]
+pub(in super::super) fn soft_cap(values: &mut [f32], cap: f32) {
+    for value in values {
+        // tanh(y) = 1 - 2 / (exp(2 y) + 1); at 20 it is 1 in f32.
+        let twice = 2.0 * *value / cap;
+        *value = cap * (1.0 - 2.0 / (exp(if twice > 40.0 { 40.0 } else { twice }) + 1.0));
+    }
+}
+
 /// The largest value; -inf if there is none.
 #[inline(always)]
 pub(in super::super) fn max(values: &[f32]) -> f32 {
@@ -204,6 +214,20 @@ mod tests {
         assert_eq!(exp(-90.0), 0.0);
         assert_eq!(exp(f32::NEG_INFINITY), 0.0);
         assert!(exp(f32::NAN).is_nan() && exp_fused(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn a_soft_cap_is_a_hyperbolic_tangent() {
+        for step in -2000..=2000 {
+            let x = step as f32 / 4.0;
+            let mut capped = [x];
+            soft_cap(&mut capped, 30.0);
+            let expected = 30.0 * (f64::from(x) / 30.0).tanh();
+            assert!((f64::from(capped[0]) - expected).abs() < 1e-5, "{x}: {} for {expected}", capped[0]);
+        }
+        let mut not_a_number = [f32::NAN];
+        soft_cap(&mut not_a_number, 30.0);
+        assert!(not_a_number[0].is_nan(), "a logit that overflowed must not become a weight");
     }
 
     #[test]

@@ -17,7 +17,8 @@ use super::tiles::{
 };
 
 /// Relative attention; see [`super::super::AttentionKernel`] for the tensors and `plan.rs` for the
-/// plan. `rows` are the rows of a key head, `zones` those of the plan.
+/// plan. `rows` are the rows of a key head, `zones` those of the plan. From number `sinks` on the plan has the bits
+/// of the query heads' sinks, if there are any. Logits are capped softly at `cap` unless it is 0.
 #[cube(launch_unchecked)]
 pub(super) fn attend<E: Float, N: Size>(
     queries: &Sequence<Box<[Vector<E, N>]>>,
@@ -27,6 +28,8 @@ pub(super) fn attend<E: Float, N: Size>(
     out: &mut [Vector<E, N>],
     rows: u32,
     zones: u32,
+    sinks: u32,
+    cap: f32,
     #[comptime] sizes: Sizes,
     #[define(E)] _dtype: ElemType,
 ) {
@@ -60,6 +63,12 @@ pub(super) fn attend<E: Float, N: Size>(
                 if (seen_in >> zone as u32) & 1 == 1 {
                     let turn = plan[zone];
                     multiply(queries, keys, turn, &block, &tile, &mut tiles, &mut products, sizes);
+                    if cap > 0.0f32 {
+                        #[unroll]
+                        for n in 0..sizes.scores() {
+                            products[n] = cap * (products[n] / cap).tanh();
+                        }
+                    }
                     let of_zone = borders + zone * (rows as usize / sizes.group);
                     choose(&mut scores, &products, plan, of_zone, &block, &tile, sizes);
                 }
@@ -68,7 +77,7 @@ pub(super) fn attend<E: Float, N: Size>(
             mix(value, &block, &tile, &mut tiles, &mut running, sizes);
         }
     }
-    finish(out, &block, &mut tiles, &running, sizes);
+    finish(out, plan, sinks as usize, &block, &mut tiles, &running, sizes);
 }
 
 /// Products of a tile's queries and keys by one rotation for the unit, `[rows_per_unit, KEYS_PER_UNIT]`.

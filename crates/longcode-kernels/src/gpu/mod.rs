@@ -22,7 +22,7 @@ use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::{BufferArg, CubeCount, CubeDim, CubeElement};
 
-use super::{AttentionKernel, Heads, MAX_TURNS};
+use super::{AttentionKernel, Heads, MAX_TURNS, Softmax};
 use crate::Precision;
 use crate::sight::{Sight, Turn};
 use tiles::{COLUMNS, Sizes};
@@ -41,6 +41,7 @@ impl AttentionKernel for CubeBackend {
         value: CubeTensor,
         heads: Heads,
         sight: Arc<Sight>,
+        softmax: Softmax,
         lost: Range<usize>,
         _precision: Precision,
     ) -> CubeTensor {
@@ -68,8 +69,10 @@ impl AttentionKernel for CubeBackend {
         let out = empty_device_contiguous_dtype(client.clone(), device, shape, dtype);
         let rows = tokens * heads.queries / heads.keys;
         let memory = client.properties().hardware.max_shared_memory_size;
-        let sizes = sizes(rows, heads, memory);
-        let plan = plan::plan(&sight, &lost, sizes.rows(), sizes.group);
+        let sizes = Sizes { sinks: softmax.sinks.is_some(), ..sizes(rows, heads, memory) };
+        let mut plan = plan::plan(&sight, &lost, sizes.rows(), sizes.group);
+        let sinks = plan.len();
+        plan.extend(softmax.sinks.iter().flat_map(|sinks| sinks.iter().map(|sink| sink.to_bits())));
         let plan_buffer = client.create_from_slice(u32::as_bytes(&plan));
         let buffers =
             |tensors: Vec<CubeTensor>| tensors.into_iter().map(CubeTensor::into_buffer_arg).collect();
@@ -88,6 +91,8 @@ impl AttentionKernel for CubeBackend {
                 out.clone().into_buffer_arg(),
                 rows as u32,
                 sight.zones() as u32,
+                sinks as u32,
+                softmax.cap.unwrap_or(0.0),
                 sizes,
                 dtype_to_storage_type(dtype),
             );
@@ -108,6 +113,7 @@ fn sizes(rows: usize, heads: Heads, memory: usize) -> Sizes {
         group: heads.queries / heads.keys,
         lines,
         rows_per_unit,
+        sinks: false,
     };
     // Few rows, as when decoding, would leave most of a block empty.
     let small = [sizes_with(8, 1), sizes_with(8, 4)].into_iter().find(|sizes| rows <= sizes.rows());

@@ -124,10 +124,12 @@ pub(super) fn mix<E: Float, N: Size>(
     }
 }
 
-/// Divides by the sums and puts the rows in their heads' places.
+/// Divides by the sums and puts the rows in their heads' places. `plan[sinks]` is the first head's sink.
 #[cube]
 pub(super) fn finish<E: Float, N: Size>(
     out: &mut [Vector<E, N>],
+    plan: &[u32],
+    sinks: usize,
     block: &Block,
     tiles: &mut Tiles<E, N>,
     running: &Running<N>,
@@ -146,6 +148,12 @@ pub(super) fn finish<E: Float, N: Size>(
         #[unroll]
         for unit in 0..COLUMNS {
             sum += tiles.partial[row * COLUMNS + unit];
+        }
+        if sizes.sinks {
+            let head = block.key_head * sizes.group + (block.start + row) % sizes.group;
+            let sink = f32::reinterpret(plan[sinks + head]);
+            // Beyond 80 the keys' own weights, at most 1 each, are 0 beside it anyway.
+            sum += min(sink - running.max[n], 80.0f32).exp();
         }
         if block.start + row < block.rows {
             let to = query_start(block.start + row, block, sizes);

@@ -29,6 +29,8 @@ pub(super) struct Sizes {
     pub(super) lines: usize,
     /// Query rows of a unit.
     pub(super) rows_per_unit: usize,
+    /// Whether each query head has a sink.
+    pub(super) sinks: bool,
 }
 
 impl Sizes {

@@ -48,6 +48,25 @@ pub(super) fn q4_1(block: &[u8; 20], values: &mut [f32; 32]) {
     }
 }
 
+/// Twice the numbers of four bits of MXFP4: a sign, two bits of exponent, one of mantissa.
+pub(crate) const TWICE_FP4: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
+
+/// Half of a scale of MXFP4, `2^(byte - 127)`, so that it goes with [`TWICE_FP4`].
+#[inline(always)]
+pub(crate) fn half_scale(byte: u8) -> f32 {
+    // The two smallest are below the normal numbers.
+    f32::from_bits(if byte < 2 { 0x0020_0000 << byte } else { u32::from(byte - 1) << 23 })
+}
+
+/// A scale, 16 bytes of values.
+#[inline(always)]
+pub(super) fn mxfp4(block: &[u8; 17], values: &mut [f32; 32]) {
+    let scale = half_scale(block[0]);
+    for (value, q) in values.iter_mut().zip(nibbles(part(block, 1))) {
+        *value = scale * f32::from(TWICE_FP4[usize::from(q)]);
+    }
+}
+
 /// The 32 five-bit values of 4 bytes of fifth bits and 16 bytes of the other four.
 #[inline(always)]
 fn five_bits(packed: &[u8; 20]) -> [u8; 32] {

@@ -70,6 +70,7 @@ pub static FORMATS: &[Format] = &[
     format(12, "Q4_K", 256, 144, blocks!(q4_k)),
     format(13, "Q5_K", 256, 176, blocks!(q5_k)),
     format(14, "Q6_K", 256, 210, blocks!(q6_k)),
+    format(39, "MXFP4", 32, 17, blocks!(mxfp4)),
 ];
 
 const fn format(
@@ -96,6 +97,11 @@ impl Format {
     /// 2 bytes a number: the upper half of an f32.
     pub fn bf16() -> &'static Format {
         &FORMATS[2]
+    }
+
+    /// 17 bytes for 32 numbers: a power of two and numbers of four bits (OCP MX 1.0).
+    pub fn mxfp4() -> &'static Format {
+        &FORMATS[FORMATS.len() - 1]
     }
 
     /// Bytes of this many values; none if they do not fill whole blocks or the count overflows.

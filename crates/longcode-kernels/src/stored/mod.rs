@@ -7,7 +7,7 @@ mod fault;
 mod format;
 mod numbers;
 
-pub(crate) use blocks::scale_and_min;
+pub(crate) use blocks::{TWICE_FP4, half_scale, scale_and_min};
 pub use bytes::{Bytes, Mapped};
 pub use format::{FORMATS, Format};
 
@@ -59,6 +59,12 @@ impl StoredTensor {
         let row = self.row_bytes();
         let bytes = self.bytes.part(rows.start * row..rows.end * row);
         StoredTensor { shape: self.with_rows(rows.len()), bytes, ..self.clone() }
+    }
+
+    /// The matrix with this number of a stack `[count, rows, columns]`, without a copy.
+    pub fn matrix(&self, number: usize) -> StoredTensor {
+        let one = self.some_rows(number..number + 1);
+        StoredTensor { shape: one.shape[1..].to_vec(), ..one }
     }
 
     /// Rows in another order as a separate tensor, copied.
