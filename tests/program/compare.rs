@@ -1,0 +1,91 @@
+//! `longcode compare`, and the file of single tokens' scores.
+
+use std::collections::HashMap;
+
+use longcode::dataset::Dataset;
+
+use crate::common::cli::Workspace;
+use crate::common::repository;
+
+#[test]
+fn two_rows_and_their_lm_eval_files() {
+    let space = Workspace::new();
+    let kept = repository("results/kept/lookup");
+    let kept = kept.display();
+    let rows = space.longcode(&format!(
+        "compare {kept} {kept} --row-a HiRoPE --row-b RoPE --metric likelihood_accuracy --json --html page.html"
+    ));
+    let rows = rows.done().json().remove(0);
+    let figure = &rows["figures"][0];
+    assert_eq!(rows["a"]["name"], "nano, HiRoPE");
+    assert!(space.text("page.html").contains("nano, HiRoPE and nano, RoPE"));
+    // The same samples as lm-evaluation-harness's files have them: hits and their paired difference are the same.
+    let of = |encoding: &str| format!("{kept}/lm_eval/nano_{encoding}");
+    let files = space.longcode(&format!(
+        "compare {} {} --metric likelihood_accuracy --json",
+        of("HiRoPE"),
+        of("RoPE")
+    ));
+    let files = files.done().json().remove(0);
+    for key in ["n", "a", "b", "difference", "interval", "permutation_p", "a_more", "b_more", "same"] {
+        assert_eq!(files["figures"][0][key], figure[key], "{key}");
+    }
+    let text = space.longcode(&format!("compare {kept} {kept} --row-a HiRoPE --row-b RoPE")).done().stdout;
+    assert!(text.contains("A: nano, HiRoPE") && text.contains("permutation p"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_compared_is_named() {
+    let space = Workspace::new();
+    let kept = repository("results/kept/lookup");
+    let kept = kept.display();
+    let refused = |arguments: &str, parts: &[&str]| {
+        space.longcode(&format!("compare {arguments}")).failed(2, parts);
+    };
+    refused(&format!("{kept} {kept}"), &["--row-a", "rows", "nano/RoPE"]);
+    refused(&format!("{kept} {kept} --row-a HiRoPE --row-b none"), &["--row-b", "no row is named \"none\""]);
+    refused(&format!("{kept} nowhere --row-a HiRoPE"), &["nowhere", "no such file", "--log_samples"]);
+    refused(&format!("{kept} docs.jsonl --row-a HiRoPE"), &["docs.jsonl", "no `doc_id`"]);
+    refused(&format!("{kept} config.toml --row-a HiRoPE"), &["config.toml", "not a JSON log of inspect_ai"]);
+    refused(&format!("docs.jsonl {kept} --row-a x"), &["--row-a", "one row"]);
+    refused(
+        &format!("{kept} {kept} --row-a HiRoPE --row-b RoPE --metric x=y"),
+        &["no figure in common", "likelihood_accuracy", "NAME_OF_A=NAME_OF_B"],
+    );
+}
+
+/// A row for every predicted token of every sample and row, whose mean losses are the report's.
+#[test]
+fn scores_of_single_tokens() {
+    let space = Workspace::new();
+    space.replace("config.toml", "samples = 3", "samples = 3\nper_token = true");
+    space.run("--device cpu");
+    let results = space.path("results/tiny");
+    let dataset = Dataset::open("per_token.parquet", &[results]).unwrap();
+    let mut sums: HashMap<String, (f64, f64)> = HashMap::new();
+    for record in dataset.records().unwrap() {
+        let loss = record.get("loss").unwrap().unwrap().as_f64().unwrap();
+        let sum = sums.entry(record.text("encoding").unwrap().to_string()).or_default();
+        *sum = (sum.0 + loss, sum.1 + 1.0);
+        assert!(record.count("rank").unwrap() >= 1 && record.count("position").unwrap() >= 1);
+    }
+    assert_eq!(sums.len(), 2);
+    let summary = space.text("results/tiny/summary.csv");
+    for (encoding, (sum, count)) in sums {
+        let line =
+            summary.lines().find(|line| line.starts_with(&format!("tiny,{encoding},lm,all,loss,"))).unwrap();
+        let loss: f64 = line.split(',').nth(5).unwrap().parse().unwrap();
+        assert!((loss - sum / count).abs() < 1e-5, "{encoding}: {loss} {}", sum / count);
+    }
+    let score = "score --model model --device cpu --encoding rope --per-token tokens.parquet a.py";
+    space.write("a.py", "def f(a):\n    return a\n");
+    let scored = space.longcode(&format!("{score} --json")).done().json().remove(0);
+    let dataset = Dataset::open("tokens.parquet", &[space.path("")]).unwrap();
+    let records = dataset.records().unwrap();
+    let losses: Vec<f64> =
+        scored["nll"].as_array().unwrap().iter().map(|nll| nll.as_f64().unwrap()).collect();
+    let stored = records.iter().map(|record| record.get("loss").unwrap().unwrap().as_f64().unwrap());
+    assert!(
+        stored.zip(&losses).all(|(one, other)| (one - other).abs() < 1e-6) && records.len() == losses.len()
+    );
+}
