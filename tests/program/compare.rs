@@ -5,52 +5,44 @@ use std::collections::HashMap;
 use longcode::dataset::Dataset;
 
 use crate::common::cli::Workspace;
-use crate::common::repository;
 
 #[test]
 fn two_rows_and_their_lm_eval_files() {
     let space = Workspace::new();
-    let kept = repository("results/kept/lookup");
-    let kept = kept.display();
-    let rows = space.longcode(&format!(
-        "compare {kept} {kept} --row-a HiRoPE --row-b RoPE --metric likelihood_accuracy --json --html page.html"
-    ));
-    let rows = rows.done().json().remove(0);
-    let figure = &rows["figures"][0];
-    assert_eq!(rows["a"]["name"], "nano, HiRoPE");
-    assert!(space.text("page.html").contains("nano, HiRoPE and nano, RoPE"));
-    // The same samples as lm-evaluation-harness's files have them: hits and their paired difference are the same.
-    let of = |encoding: &str| format!("{kept}/lm_eval/nano_{encoding}");
-    let files = space.longcode(&format!(
-        "compare {} {} --metric likelihood_accuracy --json",
-        of("HiRoPE"),
-        of("RoPE")
-    ));
-    let files = files.done().json().remove(0);
+    space.run("");
+    let rows = "compare results/tiny results/tiny --row-a HiRoPE --row-b RoPE";
+    let compared = space.longcode(&format!("{rows} --metric document_loss --json --html page.html")).done();
+    let compared = compared.json().remove(0);
+    let figure = &compared["figures"][0];
+    assert_eq!(compared["a"]["name"], "tiny, HiRoPE");
+    assert_eq!((&figure["n"], &figure["higher_is_better"]), (&6.into(), &false.into()));
+    assert!(space.text("page.html").contains("<h1>tiny, HiRoPE and tiny, RoPE</h1>"));
+    // The same samples as lm-evaluation-harness's files have them, in which every document weighs the same.
+    let files = "compare results/tiny/lm_eval/tiny_HiRoPE results/tiny/lm_eval/tiny_RoPE";
+    let files = space.longcode(&format!("{files} --metric document_loss --json")).done().json().remove(0);
     for key in ["n", "a", "b", "difference", "interval", "permutation_p", "a_more", "b_more", "same"] {
         assert_eq!(files["figures"][0][key], figure[key], "{key}");
     }
-    let text = space.longcode(&format!("compare {kept} {kept} --row-a HiRoPE --row-b RoPE")).done().stdout;
-    assert!(text.contains("A: nano, HiRoPE") && text.contains("permutation p"), "{text}");
+    let text = space.longcode(rows).done().stdout;
+    assert!(text.contains("A: tiny, HiRoPE (longcode ") && text.contains("permutation p"), "{text}");
 }
 
 #[test]
 fn what_cannot_be_compared_is_named() {
     let space = Workspace::new();
-    let kept = repository("results/kept/lookup");
-    let kept = kept.display();
+    space.run("");
     let refused = |arguments: &str, parts: &[&str]| {
         space.longcode(&format!("compare {arguments}")).failed(2, parts);
     };
-    refused(&format!("{kept} {kept}"), &["--row-a", "rows", "nano/RoPE"]);
-    refused(&format!("{kept} {kept} --row-a HiRoPE --row-b none"), &["--row-b", "no row is named \"none\""]);
-    refused(&format!("{kept} nowhere --row-a HiRoPE"), &["nowhere", "no such file", "--log_samples"]);
-    refused(&format!("{kept} docs.jsonl --row-a HiRoPE"), &["docs.jsonl", "no `doc_id`"]);
-    refused(&format!("{kept} config.toml --row-a HiRoPE"), &["config.toml", "not a JSON log of inspect_ai"]);
-    refused(&format!("docs.jsonl {kept} --row-a x"), &["--row-a", "one row"]);
+    refused("results/tiny results/tiny", &["--row-a", "there are 2 rows", "tiny/RoPE"]);
+    refused("results/tiny results/tiny --row-a RoPE --row-b none", &["--row-b", "no row is named \"none\""]);
+    refused("results/tiny nowhere --row-a RoPE", &["nowhere", "no such file", "--log_samples"]);
+    refused("results/tiny docs.jsonl --row-a RoPE", &["docs.jsonl", "no `doc_id`"]);
+    refused("results/tiny config.toml --row-a RoPE", &["config.toml", "not a JSON log of inspect_ai"]);
+    refused("docs.jsonl results/tiny --row-a x", &["--row-a", "one row"]);
     refused(
-        &format!("{kept} {kept} --row-a HiRoPE --row-b RoPE --metric x=y"),
-        &["no figure in common", "likelihood_accuracy", "NAME_OF_A=NAME_OF_B"],
+        "results/tiny results/tiny --row-a HiRoPE --row-b RoPE --metric x=y",
+        &["no figure in common", "document_loss", "NAME_OF_A=NAME_OF_B"],
     );
 }
 
@@ -59,7 +51,7 @@ fn what_cannot_be_compared_is_named() {
 fn scores_of_single_tokens() {
     let space = Workspace::new();
     space.replace("config.toml", "samples = 3", "samples = 3\nper_token = true");
-    space.run("--device cpu");
+    space.run("");
     let results = space.path("results/tiny");
     let dataset = Dataset::open("per_token.parquet", &[results]).unwrap();
     let mut sums: HashMap<String, (f64, f64)> = HashMap::new();
