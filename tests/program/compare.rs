@@ -15,7 +15,8 @@ fn two_rows_and_their_lm_eval_files() {
     let compared = compared.json().remove(0);
     let figure = &compared["figures"][0];
     assert_eq!(compared["a"]["name"], "tiny, HiRoPE");
-    assert_eq!((&figure["n"], &figure["higher_is_better"]), (&6.into(), &false.into()));
+    assert_eq!(figure["n"], 6);
+    assert_eq!(figure["higher_is_better"], false);
     assert!(space.text("page.html").contains("<h1>tiny, HiRoPE and tiny, RoPE</h1>"));
     // The same samples as lm-evaluation-harness's files have them, in which every document weighs the same.
     let files = "compare results/tiny/lm_eval/tiny_HiRoPE results/tiny/lm_eval/tiny_RoPE";
