@@ -159,18 +159,8 @@ impl Account {
         }
     }
 
-    /// The cost of reading a prompt of `length` tokens, scoring candidates of these lengths, and generating.
-    pub(crate) fn generating(
-        &self,
-        encoding: &EncodingEntry,
-        length: usize,
-        max_new_tokens: usize,
-        candidates: &[usize],
-    ) -> Cost {
-        self.asked(encoding, length, max_new_tokens, candidates, room(max_new_tokens, candidates))
-    }
-
-    /// The same with room for `room` tokens after the prompt.
+    /// The cost of reading a prompt of `length` tokens with room for `room` more, scoring candidates of these lengths, and
+    /// generating.
     fn asked(
         &self,
         encoding: &EncodingEntry,
@@ -219,11 +209,6 @@ impl Account {
         let seen = &self.seen[&encoding.name];
         2.0 * self.config.query_width() as f64 * (seen[positions.end] - seen[positions.start])
     }
-}
-
-/// Tokens that there must be room for after a prompt.
-fn room(max_new_tokens: usize, candidates: &[usize]) -> usize {
-    candidates.iter().copied().fold(max_new_tokens, usize::max)
 }
 
 /// Tokens of a prompt that are read within the encoding's context.
