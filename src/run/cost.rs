@@ -140,7 +140,7 @@ impl Account {
                 let room = sample.room(limits);
                 let of = |asked: &Sample| {
                     let lengths: Vec<usize> = asked.candidates.iter().map(Vec::len).collect();
-                    self.asked(encoding, asked.tokens.ids.len(), limits.max_new_tokens, &lengths, room)
+                    self.generating(encoding, asked.tokens.ids.len(), limits.max_new_tokens, &lengths, room)
                 };
                 sample.asked().map(of).sum()
             }
@@ -161,7 +161,7 @@ impl Account {
 
     /// The cost of reading a prompt of `length` tokens with room for `room` more, scoring candidates of these lengths, and
     /// generating.
-    fn asked(
+    fn generating(
         &self,
         encoding: &EncodingEntry,
         length: usize,
@@ -358,13 +358,13 @@ mod tests {
         assert_eq!((cost.tokens, cost.linear), (9.0, 9.0 * 960.0 + 4.0 * 80.0));
         // Two of five tokens are read, so that three fit after them.
         let (account, entry) = self::account("llama", "rope:context=5");
-        assert_eq!(account.generating(&entry, 5, 3, &[]).tokens, 2.0);
+        assert_eq!(account.generating(&entry, 5, 3, &[], 3).tokens, 2.0);
     }
 
     #[test]
     fn generating() {
         let (account, entry) = account("llama", "rope");
-        let cost = account.generating(&entry, 5, 3, &[2]);
+        let cost = account.generating(&entry, 5, 3, &[2], 3);
         let of_keys = |keys: usize| (2 * 8 * 2 * keys) as f64;
         // The candidate's second token is not read.
         let expected = Cost {
