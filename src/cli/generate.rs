@@ -113,7 +113,11 @@ impl Args {
         let decoder = under.read(&tokens.ids, levels, room)?;
         let prompt_seconds = started.elapsed().as_secs_f64();
         let limits = Limits { max_new_tokens: room, stop: |_| false };
-        let made = generate(vec![(decoder, limits)], &checkpoint.tokenizer, &checkpoint.end_of_sequence)?;
+        let made = generate(
+            vec![(decoder, limits, &[] as &[u32])],
+            &checkpoint.tokenizer,
+            &checkpoint.end_of_sequence,
+        )?;
         let made = made.into_iter().next().expect("one of every sequence")?;
         Ok(if self.json {
             format!(
