@@ -41,6 +41,10 @@ impl Gguf {
             "olmo2" => {
                 config["model_type"] = "olmo3".into();
                 self.move_original_length(config);
+                // llama.cpp takes one base for all layers.
+                let base = self.number(&self.key("rope.freq_base_swa")?)?.map(Value::from);
+                let base = base.unwrap_or_else(|| config["rope_theta"].clone());
+                config["rope_parameters"] = json!({ "sliding_attention": { "rope_theta": base } });
             }
             "gpt-oss" => {
                 let experts = self.optional_count("expert_feed_forward_length")?.filter(|&width| width > 0);
