@@ -428,7 +428,7 @@ STACKED = {"router.weight": "router.layer.weight", "experts.gate_up_proj": "inpu
 
 def arrange_experts(random, family, state, said):
     """Experts as published files have them, an expert a tensor or in Granite's stacks; or as transformers 5 has them."""
-    if not any(".experts." in name for name in state):
+    if family == "gpt_oss" or not any(".experts." in name for name in state):
         return
     if chance(random, 0.3):
         said.append("experts as in transformers 5")

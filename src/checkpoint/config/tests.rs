@@ -453,3 +453,77 @@ fn the_text_model_inside_a_larger_one() {
         assert!(error.to_string().contains(named) && error.fix.is_some(), "{error}");
     }
 }
+
+/// The base, whether it is scaled, and the window of each layer; 0 for one that does not turn.
+fn layers(model_type: &str, others: Value) -> Vec<(f64, bool, bool)> {
+    let rope = read(model_type, others).unwrap().rope;
+    let of_layer = |layer| {
+        let slides = rope.own_window.as_ref().is_some_and(|own| own.layers[layer]);
+        let (base, scaled) = match rope.rope_of(layer) {
+            None => (0.0, false),
+            Some(0) => (rope.base, rope.scaling.is_some()),
+            Some(other) => (rope.others[other - 1].base, rope.others[other - 1].scaling.is_some()),
+        };
+        (base, scaled, slides)
+    };
+    (0..rope.layers).map(of_layer).collect()
+}
+
+#[test]
+fn a_rope_for_each_type_of_layer() {
+    let yarn = json!({ "rope_type": "yarn", "factor": 4.0 });
+    let types = json!(["sliding_attention", "full_attention"]);
+    // The places of older versions: a scaling is that of full attention, as is OLMo 3's base.
+    let old = json!({ "layer_types": types, "rope_theta": 700.0, "rope_scaling": yarn });
+    assert_eq!(layers("olmo3", old.clone()), [(5e5, false, true), (700.0, true, false)]);
+    assert_eq!(layers("gemma3_text", old), [(1e4, false, true), (700.0, true, false)]);
+    let local = json!({ "layer_types": types, "rope_local_base_freq": 300 });
+    assert_eq!(layers("gemma3_text", local), [(300.0, false, true), (1e6, false, false)]);
+    let new = json!({ "layer_types": types, "rope_theta": 700.0, "rope_parameters": {
+        "full_attention": { "rope_type": "default", "rope_theta": 900.0 }, "sliding_attention": yarn,
+    }});
+    assert_eq!(layers("olmo3", new), [(5e5, true, true), (900.0, false, false)]);
+    // The patterns of the families.
+    let every = |layers: usize| json!({ "num_hidden_layers": layers });
+    let slide =
+        |model, count: usize| layers(model, every(count)).iter().map(|layer| layer.2).collect::<Vec<_>>();
+    assert_eq!(slide("olmo3", 5), [true, true, true, false, true]);
+    assert_eq!(slide("gemma2", 3), [true, false, true]);
+    assert_eq!(slide("gemma3_text", 7), [true, true, true, true, true, false, true]);
+    assert_eq!(slide("granite_swa", 5), [false, true, true, true, false]);
+    let no_positions = layers("cohere2", json!({ "num_hidden_layers": 3, "sliding_window_pattern": 2 }));
+    assert_eq!(no_positions, [(1e4, false, true), (0.0, false, false), (1e4, false, true)]);
+    let bases = json!({ "layer_rope_theta": [0, 500.0] });
+    assert_eq!(layers("granite_swa", bases), [(0.0, false, false), (500.0, false, true)]);
+}
+
+#[test]
+fn what_layers_of_several_sorts_cannot_be_is_named() {
+    for (model, others, what) in [
+        ("gemma3_text", json!({ "rope_parameters": { "rope_theta": 1e4 } }), "one for each type of layer"),
+        ("olmo3", json!({ "rope_scaling": { "rope_type": "dynamic", "factor": 2.0 } }), "dynamic"),
+        ("olmo3", json!({ "sliding_window": null }), "sliding_window"),
+        ("gemma3_text", json!({ "sliding_window_pattern": 0 }), "sliding_window_pattern"),
+        ("gemma2", json!({ "hidden_activation": "silu" }), "hidden_activation"),
+        ("gemma2", json!({ "attn_logit_softcapping": 0.0 }), "attn_logit_softcapping"),
+        ("gemma3_text", json!({ "use_bidirectional_attention": true }), "use_bidirectional_attention"),
+        ("granite_swa", json!({ "layer_rope_theta": [0] }), "layer_rope_theta"),
+        ("mellum", json!({ "rope_theta": 1e4 }), "in a mellum model"),
+        ("mellum", json!({ "mlp_layer_types": ["sparse", "thin"] }), "mlp_layer_types thin"),
+        ("gpt_oss", json!({}), "rope_parameters is missing"),
+        ("gpt_oss", json!({ "quantization_config": { "quant_method": "gptq" } }), "gptq"),
+        ("llama", json!({ "quantization_config": { "quant_method": "mxfp4" } }), "quantization_config"),
+        ("granite_swa", json!({ "layer_rope_theta": [0, 0.5] }), "layer_rope_theta"),
+        ("glm4", json!({ "partial_rotary_factor": 0.25 }), "partial_rotary_factor"),
+        ("qwen3", json!({ "final_logit_softcapping": 30.0 }), "soft caps"),
+        (
+            "qwen3_next",
+            json!({ "layer_types": ["linear_attention", "full_attention"], "linear_num_key_heads": 4 }),
+            "linear_attention in layer 0",
+        ),
+        ("llama", json!({ "layer_types": ["full_attention", "mamba"] }), "mamba in layer 1"),
+    ] {
+        let error = read(model, others.clone()).unwrap_err().to_string();
+        assert!(error.contains(what), "{model} {others}: {error}");
+    }
+}
