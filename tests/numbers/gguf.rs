@@ -361,7 +361,7 @@ fn what_is_wrong_is_told() {
     type Damage = fn(&mut GgufFile);
     let cases: &[(Damage, &[&str])] = &[
         (|file| file.remove("general.architecture"), &["`general.architecture`", "missing"]),
-        (|file| file.text("general.architecture", "gemma2"), &["`general.architecture`", "gemma2", "qwen2"]),
+        (|file| file.text("general.architecture", "falcon"), &["`general.architecture`", "falcon", "qwen2"]),
         (|file| file.remove("llama.block_count"), &["`llama.block_count`", "missing"]),
         (|file| file.text("llama.block_count", "3"), &["`llama.block_count`", "whole number"]),
         (|file| file.whole("llama.block_count", 4), &["`blk.3.", "missing", "the metadata"]),
