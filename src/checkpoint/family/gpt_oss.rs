@@ -65,6 +65,6 @@ fn read(raw: &RawConfig) -> Result<NetworkConfig> {
         ..RouterConfig::softmax(raw.chosen_experts(count, 4)?, false)
     };
     let intermediate_size = config.intermediate_size;
-    raw.experts_in_all_layers(&mut config, ExpertsConfig { count, intermediate_size, router, shared: None });
+    config.set_experts(ExpertsConfig { count, intermediate_size, router, shared: None }, |_| true);
     Ok(config)
 }

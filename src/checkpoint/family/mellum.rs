@@ -50,7 +50,7 @@ fn read(raw: &RawConfig) -> Result<NetworkConfig> {
     let router = RouterConfig::softmax(raw.chosen_experts(count, 8)?, raw.keys.or("norm_topk_prob", true)?);
     let intermediate_size = raw.of_shape("moe_intermediate_size", 896)?;
     let experts = ExpertsConfig { count, intermediate_size, router, shared: None };
-    raw.experts_in_layers(&mut config, experts, |layer| sparse[layer]);
+    config.set_experts(experts, |layer| sparse[layer]);
     Ok(config)
 }
 

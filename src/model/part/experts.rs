@@ -90,9 +90,10 @@ impl Experts {
         let is_there = |(path, router): &&(String, String)| weights.has(&format!("{path}.{router}.weight"));
         let (path, router) = parts.iter().find(is_there).unwrap_or(&parts[0]);
         let shape = [experts.count, hidden];
-        let bias = config.biases.feed_forward;
-        let router = Router::load(path, router, shape, experts.router, bias, weights, device)?;
         let by_turns = matches!(config.gate, GateActivation::Clamped { .. });
+        // Of other families the biases are those of the dense layers.
+        let bias = by_turns && config.biases.feed_forward;
+        let router = Router::load(path, router, shape, experts.router, bias, weights, device)?;
         let stacks = if by_turns { turned_stacks(path, hidden, experts, weights, device)? } else { None };
         let matrices = match stacks {
             Some(matrices) => matrices,
