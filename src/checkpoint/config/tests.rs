@@ -509,6 +509,7 @@ fn what_layers_of_several_sorts_cannot_be_is_named() {
     for (model, others, what) in [
         ("gemma3_text", json!({ "rope_parameters": { "rope_theta": 1e4 } }), "one for each type of layer"),
         ("olmo3", json!({ "rope_scaling": { "rope_type": "dynamic", "factor": 2.0 } }), "dynamic"),
+        ("olmo3", json!({ "rope_scaling": { "type": "linear", "factor": 2.0 } }), "rope_scaling.type"),
         ("olmo3", json!({ "sliding_window": null }), "sliding_window"),
         ("gemma3_text", json!({ "sliding_window_pattern": 0 }), "sliding_window_pattern"),
         ("gemma2", json!({ "hidden_activation": "silu" }), "hidden_activation"),
