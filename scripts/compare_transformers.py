@@ -870,7 +870,7 @@ def check_layers(comparison, scratch):
     plain = make_checkpoint(scratch / "layers", "gemma3_text", "float32", config)
     both = ["full_attention", "sliding_attention"]
     for layers, types in {"": both[:1], ",layers=full": both[:1], ",layers=all": both, ",layers=0/2": both[1:]}.items():
-        own = scratch / f"layers{layers.replace('/', '-')}"
+        own = scratch / f"own-layers{layers.replace('/', '-')}"
         shutil.copytree(plain, own)
         changed = json.loads((own / "config.json").read_text())
         for kind in types:
