@@ -9,6 +9,7 @@
 //! | [`structure`], [`encoding`] | give each token its hierarchical position, and rotations |
 //! | [`checkpoint`], [`model`], [`device`] | read a model's files; score and generate; where it computes |
 //! | [`hub`] | finds models and data by name |
+//! | `subject` | what a run knows about a model, wherever it computes |
 //! | [`run`], [`store`] | drives all that; keeps every sample as it finishes |
 //! | [`report`], [`paper`] | makes tables, with intervals from [`longcode_stats`]; the paper's numbers |
 //! | [`plan`] | predicts what a run will take |
@@ -41,5 +42,6 @@ pub mod provenance;
 pub mod report;
 pub mod run;
 pub mod store;
+mod subject;
 pub mod train;
 pub mod tune;

@@ -1,6 +1,7 @@
 //! The command line: one file for each command, errors in words, exit codes.
 
 mod bench;
+mod compare;
 mod datasets;
 mod devices;
 mod generate;
@@ -95,6 +96,7 @@ enum Command {
     Run(run::Args),
     Plan(plan::Args),
     Report(report::Args),
+    Compare(compare::Args),
     Score(score::Args),
     Generate(generate::Args),
     Inspect(inspect::Args),
@@ -172,6 +174,7 @@ impl Command {
             Command::Run(args) => args.execute(),
             Command::Plan(args) => args.execute(),
             Command::Report(args) => args.execute(),
+            Command::Compare(args) => args.execute(),
             Command::Score(args) => args.execute(),
             Command::Generate(args) => args.execute(),
             Command::Inspect(args) => args.execute(),

@@ -37,14 +37,20 @@ impl Args {
             }
         };
         let results = Results::read_all(&self.dirs)?;
-        if results.config.tune.is_some() {
-            let what = "these are the trials of a search, each row on other documents: they make no table";
-            return Err(Error::new(ErrorKind::Results, what)
-                .in_file(&self.dirs[0])
-                .fix("read tune.md there, or run `longcode tune` again, which reports it again"));
-        }
+        refuse_trials(&results, &self.dirs[0])?;
         write(&results, out, self.baseline.as_deref())
     }
+}
+
+/// Refuses the trials of a search.
+pub(super) fn refuse_trials(results: &Results, dir: &Path) -> Result<()> {
+    if results.config.tune.is_none() {
+        return Ok(());
+    }
+    let what = "these are the trials of a search, each row on other documents: they make no table";
+    Err(Error::new(ErrorKind::Results, what)
+        .in_file(dir)
+        .fix("read tune.md there, or run `longcode tune` again, which reports it again"))
 }
 
 /// Writes a report, names on stderr what is doubtful, and shows the tables.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use crate::terminal::visible_line;
+use crate::terminal::{escape, visible_line};
 
 /// A point in pixels.
 pub(crate) type Point = (f64, f64);
@@ -109,14 +109,6 @@ fn label(words: &str) -> Cow<'_, str> {
 fn joined(points: &[Point]) -> String {
     let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
     points.join(" ")
-}
-
-/// A text as XML or HTML; what XML has no way to write becomes the replacement character.
-pub(crate) fn escape(text: &str) -> String {
-    let unwritable =
-        |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{fffe}' | '\u{ffff}');
-    let text = text.replace(unwritable, "\u{fffd}");
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

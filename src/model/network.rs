@@ -87,6 +87,7 @@ struct Layer {
 }
 
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one a layer")]
 enum Attention {
     /// With maps of queries, keys and values.
     Plain(PlainAttention),

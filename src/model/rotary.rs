@@ -32,6 +32,7 @@ struct LayerTables {
 }
 
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there is one a layer")]
 enum Turning {
     /// By an encoding or a rope.
     Turned {

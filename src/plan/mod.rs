@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::checkpoint::Checkpoint;
 use crate::config::{Config, EncodingEntry};
 use crate::device::OpenDevice;
 use crate::error::Result;
@@ -19,7 +20,7 @@ use crate::run::{Cost, Prepared, Work, WorkSample};
 use crate::store::{SampleKey, Shard, stored};
 use crate::task::Ask;
 use memory::Need;
-use rates::{Measured, Seconds, Subject};
+use rates::{Measured, Measurement, Seconds};
 
 /// About what measuring may take.
 const BUDGET: Duration = Duration::from_secs(60);
@@ -117,16 +118,17 @@ pub fn plan(config: &Config, device: &OpenDevice, out: &Path, options: PlanOptio
         (0..config.models.len()).map(|model| pending(&prepared, model, &done)).collect();
     let busy = pending.iter().filter(|pending| !pending.is_empty()).count() as u32;
     for (model, pending) in pending.iter().enumerate() {
+        // Time and memory are those of a checkpoint on this machine.
+        let Some(checkpoint) = prepared.subjects[model].checkpoint() else { continue };
         let measured = if pending.is_empty() {
             None
         } else {
-            Some(plan.measure(&prepared, model, pending, device, BUDGET / busy)?)
+            Some(plan.measure(&prepared, model, checkpoint, pending, device, BUDGET / busy)?)
         };
-        let precision = config.models[model].precision;
-        let weights = memory::weights(&prepared.checkpoints[model], &device.device, precision)?;
+        let weights = memory::weights(checkpoint, &device.device, config.models[model].precision)?;
         let of_model = OfModel { prepared: &prepared, pending, measured, weights, memory };
         for work in prepared.work.iter().filter(|work| work.model == model && !work.samples.is_empty()) {
-            plan.rows.extend(config.encodings.iter().map(|encoding| of_model.row(work, encoding)));
+            plan.rows.extend(prepared.rows(model).map(|encoding| of_model.row(work, encoding)));
         }
     }
     plan.notes.extend(note_of_windows(&prepared));
@@ -226,7 +228,7 @@ fn pending<'a>(prepared: &'a Prepared<'a>, model: usize, done: &HashSet<SampleKe
     let mut pending = Vec::new();
     for work in prepared.work.iter().filter(|work| work.model == model) {
         for one in &work.samples {
-            for encoding in &prepared.config.encodings {
+            for encoding in prepared.rows(model) {
                 if !done.contains(&prepared.key(work, one, encoding)) {
                     let cost = prepared.job(work, one, encoding).cost;
                     pending.push(Pending { work, one, encoding, cost });
@@ -243,26 +245,27 @@ impl Plan {
         &mut self,
         prepared: &Prepared,
         model: usize,
+        checkpoint: &Checkpoint,
         pending: &[Pending],
         device: &OpenDevice,
         budget: Duration,
     ) -> Result<Measured> {
         let started = Instant::now();
-        let checkpoint = &prepared.checkpoints[model];
         let network = checkpoint.load(&device.device, prepared.config.models[model].precision)?;
         self.opening_seconds += started.elapsed().as_secs_f64();
         let started = Instant::now();
         let name = &prepared.config.models[model].name;
         status!("model \"{name}\": measuring, for up to about {} s", budget.as_secs());
-        let subject = Subject {
+        let rows: Vec<&EncodingEntry> = prepared.rows(model).collect();
+        let measurement = Measurement {
             checkpoint,
             model: &network,
             account: &prepared.accounts[model],
-            encodings: &prepared.config.encodings,
+            encodings: &rows,
             pending,
             budget,
         };
-        let measured = subject.rates()?;
+        let measured = measurement.rates()?;
         self.measured_seconds += started.elapsed().as_secs_f64();
         let unknown = measured.generated.iter().filter(|(_, part)| part.is_none());
         let mut unknown: Vec<&str> = unknown.map(|(task, _)| task.as_str()).collect();

@@ -56,18 +56,18 @@ impl Measured {
 }
 
 /// A model whose work is measured.
-pub(super) struct Subject<'a> {
+pub(super) struct Measurement<'a> {
     pub(super) checkpoint: &'a Checkpoint,
     pub(super) model: &'a Network,
     pub(super) account: &'a Account,
-    pub(super) encodings: &'a [EncodingEntry],
+    pub(super) encodings: &'a [&'a EncodingEntry],
     /// What is left to do with it; not empty.
     pub(super) pending: &'a [Pending<'a>],
     /// About what measuring may take.
     pub(super) budget: Duration,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> Measurement<'a> {
     /// Reads and generates for about the budget.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ impl<'a> Subject<'a> {
         let longest = self.pending.iter().map(|one| one.one.sample.tokens.ids.len()).max().unwrap_or(0);
         // An encoding that sees everything, so that attention's part is large enough to measure.
         let base = self.encodings.iter().find(|encoding| encoding.spec.context.is_none());
-        let base = base.unwrap_or(&self.encodings[0]);
+        let base = *base.unwrap_or(&self.encodings[0]);
         let short = longest.clamp(2, 4 * FEWEST);
         self.pass(base, short)?;
         let of_token = self.pass(base, short)? / short as f64;
@@ -109,7 +109,7 @@ impl<'a> Subject<'a> {
     /// kind.
     fn encodings(&self, long: usize, measured: &mut Measured) -> Result<()> {
         let share = self.budget.as_secs_f64() / 4.0 / self.encodings.len() as f64;
-        for encoding in self.encodings {
+        for &encoding in self.encodings {
             let expected = |length: usize| measured.rates.time(&self.account.scoring(encoding, length));
             let mut length = long;
             while length / 2 >= FEWEST && expected(length) > share {
@@ -150,7 +150,7 @@ struct Generated {
     point: [f64; 3],
 }
 
-impl<'a> Subject<'a> {
+impl<'a> Measurement<'a> {
     /// Generates for some samples of each task that does: how long a token takes, and how soon a text ends.
     fn generations(&self, measured: &mut Measured) -> Result<()> {
         let generating: Vec<&Pending> = self.pending.iter().filter(|one| one.cost.generated > 0.0).collect();

@@ -115,6 +115,11 @@ impl<'a> Measurements<'a> {
         design(&self.samples[task], numbers)
     }
 
+    /// The id of a task's sample by its number.
+    pub(super) fn id(&self, task: &str, number: usize) -> &'a str {
+        self.samples[task][number].1
+    }
+
     /// The number of a task's sample.
     pub(super) fn number(&self, config: &Config, one: &StoredSample) -> usize {
         number(&self.samples[&config.tasks[one.task].name[..]], one)

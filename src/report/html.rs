@@ -7,10 +7,10 @@ use std::fmt::Write;
 use super::samples::{OfRow, Shown, shown};
 use super::{Cell, Mark, Picture, Report, Section, Table, caption};
 use crate::draw::number::number;
-use crate::draw::svg::escape;
 use crate::error::Result;
 use crate::hash::sha256_base64;
 use crate::store::StoredText;
+use crate::terminal::escape;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");

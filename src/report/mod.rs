@@ -22,6 +22,7 @@ mod overview;
 mod pictures;
 mod samples;
 mod section;
+mod side;
 mod structure;
 mod table;
 pub mod terminal;
@@ -29,6 +30,7 @@ mod verdict;
 
 pub use figures::{Mark, Row};
 pub use section::{Section, caption};
+pub use side::{find_row, side};
 pub use table::{Cell, Column, Content, Table};
 
 use std::path::Path;

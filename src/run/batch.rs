@@ -5,12 +5,11 @@ use std::time::Instant;
 
 use super::cost::{Cost, Rates};
 use super::sample_segments;
-use crate::checkpoint::Checkpoint;
 use crate::config::{EncodingEntry, TaskEntry};
-use crate::error::{Error, Result};
-use crate::model::{Decoder, EncodedModel, Network, generate};
+use crate::error::Result;
 use crate::store::{Measured, SampleKey, SampleLine};
 use crate::structure::{Draw, Segments, Unit};
+use crate::subject::{Asked, Passage, Reader, Reply, Subject};
 use crate::task::{Answer, Ask, Generated, Sample, Scored};
 use crate::text::Limits;
 
@@ -31,14 +30,6 @@ pub(crate) struct Job<'a> {
     pub(crate) segments: &'a HashMap<Unit, Segments>,
     /// What it costs under the batch's encoding.
     pub(crate) cost: Cost,
-}
-
-/// A prompt that has been read.
-struct Begun<'a> {
-    own: Decoder<'a>,
-    candidates: Vec<Vec<f64>>,
-    /// The decoder of the sample without its context.
-    alone: Option<Decoder<'a>>,
 }
 
 impl Batch<'_> {
@@ -62,18 +53,18 @@ impl Batch<'_> {
     }
 
     /// Gives a result for each job; a sample that fails on its own under the encoding has that failure as its
-    /// result.
+    /// result. `name`: the model's in the config.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Compute`] when the machine fails, naming sample and encoding.
     pub(crate) fn evaluate(
         &self,
         name: &str,
-        checkpoint: &Checkpoint,
-        model: &Network,
+        subject: &dyn Subject,
+        reader: &dyn Reader,
     ) -> Result<Vec<SampleLine>> {
         let started = Instant::now();
-        let measured = self.measure(checkpoint, model)?;
+        let measured = self.measure(subject, reader)?;
         // Samples that run side by side share the time.
         let seconds = started.elapsed().as_secs_f64() / self.jobs.len() as f64;
         Ok(self
@@ -93,18 +84,20 @@ impl Batch<'_> {
     }
 
     /// Scores one sample after another, and generates side by side.
-    fn measure(&self, checkpoint: &Checkpoint, model: &Network) -> Result<Vec<Measured>> {
+    fn measure(&self, subject: &dyn Subject, reader: &dyn Reader) -> Result<Vec<Measured>> {
         match self.task.task.ask() {
-            Ask::Score => self.score_all(checkpoint, model),
-            Ask::Generate(limits) => self.generate_all(limits, checkpoint, model),
+            Ask::Score => self.score_all(subject, reader),
+            Ask::Generate(limits) => self.generate_all(limits, subject, reader),
         }
     }
 
-    fn score_all(&self, checkpoint: &Checkpoint, model: &Network) -> Result<Vec<Measured>> {
+    fn score_all(&self, subject: &dyn Subject, reader: &dyn Reader) -> Result<Vec<Measured>> {
+        let follows_length = subject.follows_length(&self.encoding.spec);
         let jobs = self.jobs.iter();
         jobs.map(|job| {
-            let scored = self.score(job, checkpoint, model);
-            self.measured(job, scored.map(Answer::Scored), checkpoint)
+            let scores = reader.score(&self.encoding.spec, &passage(job.sample, self.levels(job)));
+            let scored = scores.map(|scores| Scored { scores, follows_length });
+            self.measured(job, scored.map(Answer::Scored), subject)
         })
         .collect()
     }
@@ -112,83 +105,55 @@ impl Batch<'_> {
     fn generate_all(
         &self,
         limits: Limits,
-        checkpoint: &Checkpoint,
-        model: &Network,
+        subject: &dyn Subject,
+        reader: &dyn Reader,
     ) -> Result<Vec<Measured>> {
-        let (mut sequences, mut begun) = (Vec::new(), Vec::new());
-        for job in &self.jobs {
-            begun.push(match self.begin(job, checkpoint, model, limits) {
-                Ok(Begun { own, candidates, alone }) => {
-                    sequences.extend([own].into_iter().chain(alone).map(|one| (one, limits)));
-                    Ok(candidates)
-                }
-                Err(e) if e.kind.is_of_sample() => Err(e),
-                Err(e) => return Err(self.place(job, e)),
+        let asked: Vec<Asked> = self.jobs.iter().flat_map(|job| self.asked(job, limits)).collect();
+        let mut replies = reader.answer(&self.encoding.spec, &asked)?.into_iter();
+        let mut next = || replies.next().expect("one of every prompt");
+        let jobs = self.jobs.iter();
+        jobs.map(|job| {
+            let (own, alone) = (next(), job.sample.alone.as_ref().map(|_| next()));
+            let generated = own.and_then(|Reply { generation, candidates }| {
+                let alone = alone.transpose()?.map(|reply| reply.generation);
+                Ok(Generated { generation, candidates, alone })
             });
-        }
-        let generations = generate(sequences, &checkpoint.tokenizer, &checkpoint.end_of_sequence)?;
-        let mut generations = generations.into_iter();
-        let mut next = || generations.next().expect("one of every sequence");
-        let jobs = self.jobs.iter().zip(begun);
-        jobs.map(|(job, candidates)| {
-            let generated = candidates.and_then(|candidates| {
-                let (own, alone) = (next(), job.sample.alone.as_ref().map(|_| next()));
-                Ok(Generated { generation: own?, candidates, alone: alone.transpose()? })
-            });
-            self.measured(job, generated.map(Answer::Generated), checkpoint)
+            self.measured(job, generated.map(Answer::Generated), subject)
         })
         .collect()
     }
 
+    /// A job's prompt, and its prompt without the context if it has one.
+    fn asked<'j>(&self, job: &Job<'j>, limits: Limits) -> impl Iterator<Item = Asked<'j>> {
+        let (name, room) = (self.place(job), job.sample.room(limits));
+        let (sample, levels) = (job.sample, self.levels(job));
+        let candidates = &sample.candidates[..];
+        let own = Asked { name: name.clone(), prompt: passage(sample, levels), candidates, limits, room };
+        let alone = sample.alone.as_deref().map(|alone| {
+            let prompt = passage(alone, self.levels_of(alone, job.draw));
+            Asked { name, prompt, candidates: &[], limits, room }
+        });
+        [own].into_iter().chain(alone)
+    }
+
     /// What came of a job: a failure of its own under the encoding is a result; any other is an error.
-    fn measured(&self, job: &Job, answer: Result<Answer>, checkpoint: &Checkpoint) -> Result<Measured> {
+    fn measured(&self, job: &Job, answer: Result<Answer>, subject: &dyn Subject) -> Result<Measured> {
         match answer {
             Ok(answer) => {
-                let trained_length = checkpoint.config.trained_length();
+                let trained_length = subject.trained_length();
                 Ok(Measured::Outcome(self.task.task.outcome(job.sample, answer, trained_length)))
             }
             Err(e) if e.kind.is_of_sample() => Ok(Measured::Failed(match e.place {
                 Some(place) => format!("{}: {place}", e.what),
                 None => e.what,
             })),
-            Err(e) => Err(self.place(job, e)),
+            Err(e) => Err(e.at(self.place(job))),
         }
     }
 
-    /// Reads a sample's prompt, and scores its candidates.
-    fn begin<'m>(
-        &'m self,
-        job: &Job,
-        checkpoint: &'m Checkpoint,
-        model: &'m Network,
-        limits: Limits,
-    ) -> Result<Begun<'m>> {
-        let room = job.sample.room(limits);
-        let read =
-            |sample: &Sample, levels| self.under(checkpoint, model)?.read(&sample.tokens.ids, levels, room);
-        let mut own = read(job.sample, self.levels(job))?;
-        let candidates = job.sample.candidates.iter().map(|ids| own.score(ids)).collect::<Result<_>>()?;
-        let alone = job.sample.alone.as_deref();
-        let alone = alone.map(|alone| read(alone, self.levels_of(alone, job.draw))).transpose()?;
-        Ok(Begun { own, candidates, alone })
-    }
-
-    /// Adds the job's name to its error.
-    fn place(&self, job: &Job, error: Error) -> Error {
-        error.at(format_args!("sample \"{}\", encoding \"{}\"", job.sample.id, self.encoding.name))
-    }
-
-    fn score(&self, job: &Job, checkpoint: &Checkpoint, model: &Network) -> Result<Scored> {
-        let under = self.under(checkpoint, model)?;
-        Ok(Scored {
-            scores: under.score(&job.sample.tokens.ids, self.levels(job))?,
-            follows_length: under.encoding.follows_length(&checkpoint.config.rope),
-        })
-    }
-
-    fn under<'m>(&'m self, checkpoint: &'m Checkpoint, model: &'m Network) -> Result<EncodedModel<'m>> {
-        let bos = checkpoint.tokenizer.bos()?;
-        Ok(EncodedModel { model, config: &checkpoint.config, encoding: &self.encoding.spec, bos })
+    /// A job's name in errors.
+    fn place(&self, job: &Job) -> String {
+        format!("sample \"{}\", encoding \"{}\"", job.sample.id, self.encoding.name)
     }
 
     /// Segment indices for each of the encoding's units.
@@ -201,4 +166,9 @@ impl Batch<'_> {
     fn levels_of(&self, alone: &Sample, draw: Draw) -> Vec<Vec<u32>> {
         self.encoding.spec.units().iter().map(|&unit| sample_segments(alone, unit, draw).index).collect()
     }
+}
+
+/// A sample as a model reads it.
+fn passage(sample: &Sample, levels: Vec<Vec<u32>>) -> Passage<'_> {
+    Passage { ids: &sample.tokens.ids, levels }
 }

@@ -95,14 +95,18 @@ pub(crate) struct Account {
 
 impl Account {
     /// The account for sequences of up to `longest` tokens, including generated ones.
-    pub(crate) fn new(config: &NetworkConfig, encodings: &[EncodingEntry], longest: usize) -> Account {
+    pub(crate) fn new<'e>(
+        config: &NetworkConfig,
+        encodings: impl IntoIterator<Item = &'e EncodingEntry>,
+        longest: usize,
+    ) -> Account {
         let config = config.clone();
         let longest = longest.max(SHORTEST);
         let seen = |entry: &EncodingEntry| (entry.name.clone(), seen(&entry.spec, &config, longest));
         Account {
             layers: config.layer_products(),
             head: (config.vocab_size * config.hidden_size) as f64,
-            seen: encodings.iter().map(seen).collect(),
+            seen: encodings.into_iter().map(seen).collect(),
             config,
         }
     }

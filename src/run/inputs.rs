@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result, all_or_errors};
 use crate::provenance::ModelHash;
+use crate::subject::{LocalModel, Subject, Subjects};
 
 /// What a config names, in its order.
 pub(super) struct Inputs {
@@ -54,45 +55,29 @@ fn not_run(task: &str, missing: Error) -> String {
     format!("task \"{task}\" is not run: {}{how}", missing.what)
 }
 
-/// Opens every model's config and tokenizer, checks every encoding against it, and checks that the weights
-/// fit. Also gives what a reader of the figures must know about models and encodings.
-pub(super) fn open_checkpoints(
-    config: &Config,
-    directories: &[PathBuf],
-) -> Result<(Vec<Checkpoint>, Vec<String>)> {
+/// Opens every model, and checks every encoding against it. Also gives what a reader of the figures must know about
+/// models and encodings.
+pub(super) fn open_subjects(config: &Config, directories: &[PathBuf]) -> Result<(Subjects, Vec<String>)> {
     let mut notes = Vec::new();
-    let mut checkpoints = Vec::new();
+    let mut subjects: Subjects = Vec::new();
     for (entry, directory) in config.models.iter().zip(directories) {
         let name = &entry.name;
-        let checkpoint = Checkpoint::open(directory)?;
-        notes.extend(checkpoint.notes().map(|note| format!("model \"{name}\": {note}")));
-        for encoding in &config.encodings {
+        let subject = LocalModel::new(Checkpoint::open(directory)?, entry.precision);
+        notes.extend(subject.notes().into_iter().map(|note| format!("model \"{name}\": {note}")));
+        for encoding in config.encodings.iter().filter(|encoding| subject.takes(&encoding.spec)) {
             let place = format!("encoding \"{}\", model \"{name}\"", encoding.name);
-            encoding.spec.check(&checkpoint.config.rope).map_err(|e| {
+            let of_encoding = subject.check(&encoding.spec).map_err(|e| {
                 e.at(format_args!("encoding \"{}\"", encoding.name)).at(format_args!("model \"{name}\""))
             })?;
-            let of_encoding = encoding.spec.notes(&checkpoint.config.rope);
             notes.extend(of_encoding.into_iter().map(|note| format!("{place}: {note}")));
         }
-        checkpoint.check_weights()?;
-        checkpoints.push(checkpoint);
+        subject.check_weights()?;
+        subjects.push(Box::new(subject));
     }
-    Ok((checkpoints, notes))
+    Ok((subjects, notes))
 }
 
 /// What the results record of each model.
-pub(super) fn model_hashes(config: &Config, checkpoints: &[Checkpoint]) -> Result<Vec<ModelHash>> {
-    config
-        .models
-        .iter()
-        .zip(checkpoints)
-        .map(|(entry, checkpoint)| {
-            Ok(ModelHash {
-                name: entry.name.clone(),
-                sha256: checkpoint.sha256()?,
-                trained_length: checkpoint.config.trained_length(),
-                precision: entry.precision,
-            })
-        })
-        .collect()
+pub(super) fn identities(config: &Config, subjects: &[Box<dyn Subject>]) -> Result<Vec<ModelHash>> {
+    config.models.iter().zip(subjects).map(|(entry, subject)| subject.identity(&entry.name)).collect()
 }

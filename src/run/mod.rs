@@ -117,7 +117,7 @@ fn pending<'a>(prepared: &'a Prepared<'a>, done: &HashSet<SampleKey>, together: 
     let mut batches = Vec::new();
     for work in &prepared.work {
         for some in work.samples.chunks(together) {
-            for encoding in &prepared.config.encodings {
+            for encoding in prepared.rows(work.model) {
                 let left = some.iter().filter(|one| !done.contains(&prepared.key(work, one, encoding)));
                 let jobs: Vec<Job> = left.map(|one| prepared.job(work, one, encoding)).collect();
                 let batch = Batch { model: work.model, task: work.task, encoding, jobs };

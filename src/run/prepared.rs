@@ -5,10 +5,9 @@ use std::collections::{HashMap, HashSet};
 use rayon::prelude::*;
 
 use super::cost::{Account, Rates};
-use super::inputs::{Inputs, find_inputs, model_hashes, open_checkpoints};
+use super::inputs::{Inputs, find_inputs, identities, open_subjects};
 use super::share::shares;
 use super::{Job, sample_segments, source};
-use crate::checkpoint::Checkpoint;
 use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::dataset::{Dataset, TextKind};
 use crate::device::OpenDevice;
@@ -17,13 +16,14 @@ use crate::hash::sha256;
 use crate::provenance::DatasetHash;
 use crate::store::{Environment, LeftOutRecord, SampleKey, Shard};
 use crate::structure::{Draw, Segments, Unit, is_given_up};
-use crate::task::{LeftOut, Sample};
+use crate::subject::{Need, Subject, Subjects};
+use crate::task::{Ask, LeftOut, Sample};
 
 /// A config's models, data and samples, checked; no weights are loaded.
 pub(crate) struct Prepared<'a> {
     pub(crate) config: &'a Config,
     /// In the order of the config.
-    pub(crate) checkpoints: Vec<Checkpoint>,
+    pub(crate) subjects: Subjects,
     /// What samples cost with each model.
     pub(crate) accounts: Vec<Account>,
     datasets: Vec<(String, Dataset)>,
@@ -72,23 +72,27 @@ impl<'a> Prepared<'a> {
         let Inputs { models, datasets, missing } = find_inputs(config)?;
         let mut notes = notes_of_data(&datasets)?;
         missing.iter().chain(&notes).for_each(|note| note!("{note}"));
-        let (checkpoints, of_models) = open_checkpoints(config, &models)?;
+        let (subjects, of_models) = open_subjects(config, &models)?;
         of_models.iter().for_each(|note| note!("{note}"));
         notes.extend(of_models);
-        let work = work(config, &checkpoints, &datasets)?;
-        let accounts = checkpoints
-            .iter()
-            .enumerate()
-            .map(|(model, checkpoint)| {
-                Account::new(&checkpoint.config, &config.encodings, longest(model, &work))
-            })
-            .collect();
-        Ok(Prepared { config, checkpoints, accounts, datasets, missing, notes, work })
+        let work = work(config, &subjects, &datasets)?;
+        let account = |(model, subject): (usize, &dyn Subject)| {
+            let rows: Vec<&EncodingEntry> = rows_of(config, subject).collect();
+            subject.account(&rows, longest(model, &work))
+        };
+        let all = subjects.iter().map(|subject| &**subject).enumerate();
+        let accounts = all.map(account).collect::<Result<_>>()?;
+        Ok(Prepared { config, subjects, accounts, datasets, missing, notes, work })
+    }
+
+    /// The encodings that a model is run under.
+    pub(crate) fn rows(&self, model: usize) -> impl Iterator<Item = &EncodingEntry> {
+        rows_of(self.config, &*self.subjects[model])
     }
 
     /// The number of samples x encodings.
     pub(crate) fn planned(&self) -> usize {
-        self.work.iter().map(|work| work.samples.len()).sum::<usize>() * self.config.encodings.len()
+        self.work.iter().map(|work| work.samples.len() * self.rows(work.model).count()).sum()
     }
 
     /// A sample under an encoding.
@@ -137,11 +141,8 @@ impl<'a> Prepared<'a> {
             .fix("get the data, or take the task out of the config on every machine"));
         }
         let cost = |work: &Work, one: &WorkSample| -> f64 {
-            self.config
-                .encodings
-                .iter()
-                .map(|encoding| Rates::NOMINAL.time(&self.job(work, one, encoding).cost))
-                .sum()
+            let rows = self.rows(work.model);
+            rows.map(|encoding| Rates::NOMINAL.time(&self.job(work, one, encoding).cost)).sum()
         };
         let cost = &cost;
         let of_work = self.work.iter().map(|work| work.samples.iter().map(move |one| cost(work, one)));
@@ -171,7 +172,7 @@ impl<'a> Prepared<'a> {
             device,
             planned,
             shard,
-            model_hashes(self.config, &self.checkpoints)?,
+            identities(self.config, &self.subjects)?,
             self.datasets.iter().map(hash).collect::<Result<_>>()?,
             left_out(self.config, &self.work),
             self.missing.iter().chain(&self.notes).chain(of_work).cloned().collect(),
@@ -182,13 +183,14 @@ impl<'a> Prepared<'a> {
 /// Chooses the samples of every task in every model's tokens, and parses them in parallel.
 fn work<'a>(
     config: &'a Config,
-    checkpoints: &[Checkpoint],
+    subjects: &[Box<dyn Subject>],
     datasets: &[(String, Dataset)],
 ) -> Result<Vec<Work<'a>>> {
     let units: HashSet<Unit> =
         config.encodings.iter().flat_map(|encoding| encoding.spec.units().iter().copied()).collect();
     let mut all = Vec::new();
-    for (model, checkpoint) in checkpoints.iter().enumerate() {
+    for (model, subject) in subjects.iter().enumerate() {
+        let model_name = &config.models[model].name;
         for task in &config.tasks {
             // A suite may lack some of its data.
             let Some((_, dataset)) = datasets.iter().find(|(name, _)| *name == task.dataset) else {
@@ -196,8 +198,10 @@ fn work<'a>(
             };
             let selection = task
                 .task
-                .samples(dataset, checkpoint, config.seed)
+                .samples(dataset, subject.text(), config.seed)
                 .map_err(|e| e.at(format_args!("task \"{}\"", task.name)))?;
+            refuse_beyond(&**subject, task, &selection.samples)
+                .map_err(|e| e.at(format_args!("task \"{}\", model \"{model_name}\"", task.name)))?;
             let parse = |(sample, rank): (Sample, usize)| {
                 let sha256 = sha256(sample.text.as_bytes());
                 let draw = Draw { seed: config.seed, hash: &sha256 };
@@ -212,7 +216,6 @@ fn work<'a>(
                 (sample, *next - 1)
             });
             let samples: Vec<WorkSample> = ranked.collect::<Vec<_>>().into_par_iter().map(parse).collect();
-            let model_name = &config.models[model].name;
             let note = |note: String| format!("task \"{}\", model \"{model_name}\": {note}", task.name);
             let without_units = without_units(&samples, config, dataset.manifest.text_kind);
             let notes = selection.notes.into_iter().chain(without_units);
@@ -222,6 +225,29 @@ fn work<'a>(
         }
     }
     Ok(all)
+}
+
+/// The encodings of a config that a model is run under.
+fn rows_of<'c>(config: &'c Config, subject: &'c dyn Subject) -> impl Iterator<Item = &'c EncodingEntry> {
+    config.encodings.iter().filter(move |encoding| subject.takes(&encoding.spec))
+}
+
+/// Refuses a task that needs what a model cannot give.
+///
+/// # Errors
+/// [`ErrorKind::Model`].
+fn refuse_beyond(subject: &dyn Subject, task: &TaskEntry, samples: &[Sample]) -> Result<()> {
+    let candidates = samples.iter().any(|sample| !sample.candidates.is_empty());
+    let needs = match task.task.ask() {
+        Ask::Score => vec![Need::Losses],
+        Ask::Generate(_) => [Need::Text].into_iter().chain(candidates.then_some(Need::Candidates)).collect(),
+    };
+    match needs.into_iter().find_map(|need| subject.refusal(need)) {
+        None => Ok(()),
+        Some(why) => {
+            Err(Error::new(ErrorKind::Model, why).fix("take the task or the model out of the config"))
+        }
+    }
 }
 
 /// What to say of each data set.

@@ -65,15 +65,15 @@ impl<'a> Work<'a> {
         let _stop = StopOnPanic(self);
         let mut loaded = None;
         while let Some(batch) = self.batches.get(self.next.fetch_add(1, Ordering::Relaxed)) {
-            let checkpoint = &self.prepared.checkpoints[batch.model];
-            let model = &self.prepared.config.models[batch.model];
+            let subject = &*self.prepared.subjects[batch.model];
+            let name = &self.prepared.config.models[batch.model].name;
             // Another model is freed before this one is loaded.
-            let network = match loaded.take().filter(|(number, _)| *number == batch.model) {
-                Some((_, network)) => network,
-                None => checkpoint.load(&device.device, model.precision)?,
+            let reader = match loaded.take().filter(|(number, _)| *number == batch.model) {
+                Some((_, reader)) => reader,
+                None => subject.open(device)?,
             };
-            hand_over(batch, batch.evaluate(&model.name, checkpoint, &network)?)?;
-            loaded = Some((batch.model, network));
+            hand_over(batch, batch.evaluate(name, subject, &*reader)?)?;
+            loaded = Some((batch.model, reader));
         }
         Ok(())
     }

@@ -9,10 +9,10 @@ use super::objective::Objective;
 use crate::config::Config;
 use crate::device::OpenDevice;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::Network;
 use crate::progress::Progress;
 use crate::run::{Batch, Prepared};
 use crate::store::{Results, SampleKey, Store};
+use crate::subject::Reader;
 
 /// The trials of a search, on the only model and task of its config.
 pub(super) struct Trials<'a, 'p> {
@@ -21,7 +21,7 @@ pub(super) struct Trials<'a, 'p> {
     objective: Objective,
     device: &'p OpenDevice,
     /// Loaded for the first trial that is not stored.
-    model: Option<Network>,
+    reader: Option<Box<dyn Reader + 'p>>,
     store: Store,
     out: PathBuf,
     /// Each trial's part in the objective.
@@ -44,8 +44,8 @@ impl<'a, 'p> Trials<'a, 'p> {
     ) -> Result<Trials<'a, 'p>> {
         let environment = prepared.environment(&device.name, planned, None)?;
         let store = Store::open(out, config, environment, &[], fresh)?;
-        let (model, parts, out) = (None, HashMap::new(), out.to_path_buf());
-        let mut trials = Trials { config, prepared, objective, device, model, store, out, parts };
+        let (reader, parts, out) = (None, HashMap::new(), out.to_path_buf());
+        let mut trials = Trials { config, prepared, objective, device, reader, store, out, parts };
         trials.read()?;
         status!(
             "{}: {} of {planned} trials are stored",
@@ -75,20 +75,20 @@ impl<'a, 'p> Trials<'a, 'p> {
         if batches.is_empty() {
             return Ok(());
         }
-        let checkpoint = &self.prepared.checkpoints[0];
-        let model = match self.model.take() {
-            Some(model) => model,
-            None => checkpoint.load(&self.device.device, self.config.models[0].precision)?,
+        let subject = &*self.prepared.subjects[0];
+        let reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => subject.open(self.device)?,
         };
         let tokens = batches.iter().map(Batch::tokens).sum();
         let mut progress = Progress::of_cost(tokens, "tok", batches.iter().map(Batch::cost).sum());
         for batch in batches {
-            for line in batch.evaluate(name, checkpoint, &model)? {
+            for line in batch.evaluate(name, subject, &*reader)? {
                 self.store.append(&line)?;
             }
             progress.advance_by(batch.tokens(), batch.cost());
         }
-        self.model = Some(model);
+        self.reader = Some(reader);
         self.read()
     }
 

@@ -19,6 +19,8 @@ pub const TOKENIZER_BYTES: u64 = 128 << 20;
 pub const SOURCE_BYTES: u64 = 256 << 20;
 /// A file of a results directory.
 pub const RESULTS_BYTES: u64 = 64 << 30;
+/// A log of another harness.
+pub const HARNESS_LOG_BYTES: u64 = 8 << 30;
 /// The texts of a results directory, unpacked.
 pub const TEXTS_BYTES: u64 = 1 << 30;
 

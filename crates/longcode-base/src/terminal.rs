@@ -1,5 +1,5 @@
-//! Text that is safe to show on a terminal: names, texts and files come from outside, and a terminal obeys
-//! what it receives.
+//! Text that is safe to show on a terminal or in a page: names, texts and files come from outside, and both obey
+//! what they receive.
 
 use std::borrow::Cow;
 
@@ -30,6 +30,14 @@ fn is_obeyed(c: char) -> bool {
     // ESC and the C1 controls begin sequences. Direction marks make a text read as another one.
     c.is_control()
         || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text as XML or HTML; what XML has no way to write becomes the replacement character.
+pub fn escape(text: &str) -> String {
+    let unwritable =
+        |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{fffe}' | '\u{ffff}');
+    let text = text.replace(unwritable, "\u{fffd}");
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@
 //! | a paired difference of two shares | Newcombe's square-and-add of exact limits, McNemar's exact test |
 //! | all rows of a table at once | one threshold for every pair of rows, marks and sentences ([`family`]) |
 //! | the steps of a curve | the same thresholds; a step counts only where all before it gain ([`mod@curve`]) |
+//! | a pair of rows alone, without an interval | the paired permutation test ([`permutation()`]) |
+//! | how few samples carry a difference | those that pull its way most, left out ([`decisive()`]) |
 //!
 //! Below [`FEWEST`] samples no distribution-free two-sided test reaches 5%, so nothing is told apart there.
 //! `tests/coverage.rs` checks by simulation how often each of these holds.
@@ -35,17 +37,21 @@
 
 mod bootstrap;
 pub mod curve;
+mod decisive;
 mod design;
 mod estimate;
 pub mod family;
+mod permutation;
 mod sensitivity;
 pub mod share;
 mod student;
 
 pub use bootstrap::{Bootstrap, RESAMPLES};
+pub use decisive::{Decisive, decisive};
 pub use design::{Design, Pair, ratio};
 pub use estimate::{Comparison, Estimate, Scale};
 pub use family::{Among, told_apart};
+pub use permutation::permutation;
 pub use sensitivity::{Sensitivity, sensitivity};
 
 /// Fewest samples with which anything is told apart: the smallest two-sided level of a sign test of `n`

@@ -17,6 +17,8 @@ use longcode_base::files::read_text;
 use longcode_base::guard::guarded;
 use longcode_base::messages::note_once;
 
+use settings::Maker;
+
 /// A text in tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tokens {
@@ -58,8 +60,8 @@ impl Tokenizer {
         let model_type = model.get("model_type").and_then(Value::as_str);
         let place = |e: Error| e.in_file(&path).fix("save the fast tokenizer again");
         let adds_bos = settings::take_adds_bos(&mut config).map_err(place)?;
-        settings::settle_class(&mut json, &mut config, model_type).map_err(place)?;
-        let tokenizer = Tokenizer::from_json(json, &config).map_err(place)?.of_file(&path);
+        let maker = settings::settle_class(&mut json, &mut config, model_type).map_err(place)?;
+        let tokenizer = Tokenizer::made(json, &config, maker).map_err(place)?.of_file(&path);
         let adds = tokenizer.bos()?.is_some();
         if adds_bos.is_some_and(|said| said != adds) {
             let puts = if adds { "puts one before" } else { "puts none before" };
@@ -94,7 +96,11 @@ impl Tokenizer {
     ///
     /// # Errors
     /// [`ErrorKind::Tokenizer`]: not a tokenizer, tokens whose ids disagree, or parts that make a text grow.
-    pub fn from_json(mut json: Value, config: &Value) -> Result<Tokenizer> {
+    pub fn from_json(json: Value, config: &Value) -> Result<Tokenizer> {
+        Tokenizer::made(json, config, Maker::Saved)
+    }
+
+    fn made(mut json: Value, config: &Value, maker: Maker) -> Result<Tokenizer> {
         let bad = |what: String| Error::new(ErrorKind::Tokenizer, what);
         settings::settle(&mut json);
         settings::check_growth(&json)?;
@@ -103,7 +109,7 @@ impl Tokenizer {
         let mut inner = guarded(|| Inner::from_bytes(json.to_string()).map_err(|e| e.to_string()))
             .flatten()
             .map_err(|e| bad(format!("not a tokenizer: {e}")))?;
-        guarded(|| added::add(&mut inner, &own_tokens, config))
+        guarded(|| added::add(&mut inner, &own_tokens, config, maker))
             .map_err(|e| bad(format!("its added tokens cannot be read: {e}")))??;
         let special = |key: &str| special_token(config, key).and_then(|token| inner.token_to_id(&token));
         let bos = if adds_bos { special("bos_token") } else { None };

@@ -16,7 +16,7 @@ pub struct Parameters {
 }
 
 impl fmt::Display for Parameters {
-    /// In words, as `30.5B parameters, 3.3B active`.
+    /// In words, as `30.5B parameters, 3.4B active`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} parameters", short(self.total))?;
         if self.active < self.total { write!(f, ", {} active", short(self.active)) } else { Ok(()) }
@@ -184,7 +184,8 @@ mod tests {
             "num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 768, "norm_topk_prob": true,
             "max_position_embeddings": 262144, "mlp_only_layers": [], "decoder_sparse_step": 1,
         }));
-        assert_eq!(qwen.to_string(), "30.5B parameters, 3.3B active");
+        assert_eq!(qwen.to_string(), "30.5B parameters, 3.4B active");
+        assert!((qwen.active as f64 / 3.3e9 - 1.0).abs() < 0.02, "{}", qwen.active);
         let mixtral = parameters(json!({
             "model_type": "mixtral", "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 14336,
             "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "num_local_experts": 8,

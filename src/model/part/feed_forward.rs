@@ -19,6 +19,7 @@ const CPU_ROWS: usize = 2048;
 
 /// Three forms; fields are named as in Hugging Face.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one a layer")]
 pub(in crate::model) enum FeedForward {
     /// With a gate.
     Gated(Gated),

@@ -8,17 +8,25 @@ use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
 use super::Inner;
+use super::settings::{DECODER, EXTRA, EXTRA_OF_OLD, Maker, OLDER_ADDED};
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::limits::ADDED_TOKENS;
+use longcode_base::messages::note_once;
 
 /// Special tokens by their names in tokenizer_config.json, in the order in which they are added.
 pub(super) const SPECIAL: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 /// A token that some file names.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Named {
-    token: AddedToken,
+    text: String,
+    special: bool,
+    single_word: bool,
+    lstrip: bool,
+    rstrip: bool,
+    /// Whether it is found in the normalized text; unless given, special tokens are not.
+    normalized: Option<bool>,
     /// The id that the file gives it.
     id: Option<u32>,
     /// Its place in the file.
@@ -26,8 +34,12 @@ struct Named {
 }
 
 impl Named {
-    fn text(&self) -> &str {
-        &self.token.content
+    fn token(&self) -> AddedToken {
+        AddedToken::from(self.text.as_str(), self.special)
+            .single_word(self.single_word)
+            .lstrip(self.lstrip)
+            .rstrip(self.rstrip)
+            .normalized(self.normalized.unwrap_or(!self.special))
     }
 }
 
@@ -36,78 +48,121 @@ pub(super) fn take(json: &mut Value) -> Value {
     json.get_mut("added_tokens").map(|tokens| replace(tokens, Value::Array(Vec::new()))).unwrap_or_default()
 }
 
-/// Adds the tokens of tokenizer.json, then those that tokenizer_config.json names.
+/// Adds the tokens that the files name, in the order and with the flags of transformers
+/// (`PreTrainedTokenizerBase._from_pretrained` and `TokenizersBackend.__init__`): the known ones by id, which are
+/// those of `added_tokens_decoder` or, if that key is missing, of tokenizer.json and the older
+/// added_tokens.json; then special tokens that are still missing. A special token that is there keeps its flags.
 ///
 /// # Errors
 /// [`ErrorKind::Tokenizer`], naming the key, for another type, too many tokens, or an id that differs from
 /// the tokenizer's for that token.
-pub(super) fn add(inner: &mut Inner, own: &Value, config: &Value) -> Result<()> {
+pub(super) fn add(inner: &mut Inner, own: &Value, config: &Value, maker: Maker) -> Result<()> {
     /// The file that `config` is from, relative to tokenizer.json.
     const BESIDE: &str = "beside it, tokenizer_config.json";
     let own = own_tokens(own)?;
     let beside = |e: Error| e.at(BESIDE);
-    let decoder = of_decoder(config).map_err(beside)?;
-    let (special, extra) = (special(config).map_err(beside)?, extra(config).map_err(beside)?);
-    let count = own.len() + decoder.len() + special.len() + extra.len();
+    let decoder = by_id(config, DECODER).map_err(beside)?;
+    let older = by_id(config, OLDER_ADDED).map_err(beside)?;
+    let (named, extra) = (special(config).map_err(beside)?, extra(config).map_err(beside)?);
+    let in_config = [&decoder, &older].into_iter().flatten().flatten();
+    let in_config: Vec<Named> = in_config.cloned().collect();
+    let count = own.len() + in_config.len() + named.len() + extra.len();
     if count > ADDED_TOKENS {
         return Err(bad(format!("{count} added tokens; at most {ADDED_TOKENS} are read"), "added_tokens"));
     }
-    add_all(inner, &own);
-    add_all(inner, &missing(inner, &decoder, &special, &extra));
-    // A token named as special is special, with the flags given there.
-    add_all(inner, &with_flags_of(&[special, extra].concat(), &[&decoder[..], &own[..]].concat()));
+    let known = decoder.unwrap_or_else(|| with_own(older.unwrap_or_default(), &own));
+    match maker {
+        Maker::Saved => add_all(inner, &own),
+        Maker::Class { .. } => tell_of_lost(&own, &known),
+    }
+    let special = [named.clone(), extra].concat();
+    let mut all = with_missing(inner, &known, &named, &special);
+    if maker == (Maker::Class { plain_special: true }) {
+        make_plain(&mut all, &special);
+    }
+    add_all(inner, &all);
     check_ids(inner, &own)?;
-    check_ids(inner, &decoder).map_err(beside)
+    check_ids(inner, &in_config).map_err(beside)
 }
 
 fn add_all(inner: &mut Inner, tokens: &[Named]) {
-    let tokens: Vec<AddedToken> = tokens.iter().map(|named| named.token.clone()).collect();
-    inner.add_tokens(&tokens);
+    inner.add_tokens(&tokens.iter().map(Named::token).collect::<Vec<_>>());
 }
 
-/// Which tokens of tokenizer_config.json are added first: all of its decoder, and special ones that are
-/// missing.
-fn missing(inner: &Inner, decoder: &[Named], special: &[Named], extra: &[Named]) -> Vec<Named> {
-    let is_special: HashSet<&str> = special.iter().map(Named::text).collect();
-    let mut add: Vec<Named> = decoder.to_vec();
-    for named in &mut add {
-        named.token.special |= is_special.contains(named.text());
+/// Tokens of added_tokens.json and tokenizer.json by id; the flags are those of tokenizer.json.
+fn with_own(older: Vec<Named>, own: &[Named]) -> Vec<Named> {
+    let own_texts: HashSet<&str> = own.iter().map(|named| named.text.as_str()).collect();
+    let mut known: Vec<Named> =
+        older.into_iter().filter(|named| !own_texts.contains(named.text.as_str())).collect();
+    known.extend_from_slice(own);
+    known.sort_by_key(|named| named.id);
+    known
+}
+
+/// Notes which tokens of tokenizer.json a class leaves out that makes its tokenizer from the vocabulary.
+fn tell_of_lost(own: &[Named], known: &[Named]) {
+    let known: HashSet<&str> = known.iter().map(|named| named.text.as_str()).collect();
+    let lost = own.iter().filter(|named| !known.contains(named.text.as_str()));
+    let lost: Vec<String> = lost.map(|named| format!("`{}`", named.text)).collect();
+    if !lost.is_empty() {
+        note_once(&format!(
+            "tokenizer.json adds {}, and the {DECODER} of tokenizer_config.json, which decides for its tokenizer_class, \
+             does not: no added tokens, as in transformers",
+            shortened(&lost)
+        ));
     }
+}
+
+/// The first few of a list.
+fn shortened(texts: &[String]) -> String {
+    const FEW: usize = 5;
+    match texts.len().checked_sub(FEW).filter(|more| *more > 0) {
+        Some(more) => format!("{} and {more} more", texts[..FEW].join(", ")),
+        None => texts.join(", "),
+    }
+}
+
+/// The known tokens, and special ones that are neither known nor there. One that is named twice has the flags of
+/// its last place.
+fn with_missing(inner: &Inner, known: &[Named], named: &[Named], special: &[Named]) -> Vec<Named> {
     let there = inner.get_added_vocabulary().get_vocab();
-    let mut seen: HashSet<&str> = decoder.iter().map(Named::text).collect();
-    for named in special.iter().chain(extra) {
-        if !there.contains_key(named.text()) && seen.insert(named.text()) {
-            // A special token that is named twice is found in the text verbatim, like those of the list.
-            let in_place_of =
-                |one: &&Named| one.text() == named.text() && named.token.special && named.token.normalized;
-            let listed = extra.iter().find(in_place_of);
-            add.push(listed.unwrap_or(named).clone());
+    let is_named: HashSet<&str> = named.iter().map(|named| named.text.as_str()).collect();
+    let mut all = known.to_vec();
+    let mut places: HashMap<&str, usize> =
+        known.iter().enumerate().map(|(at, named)| (named.text.as_str(), at)).collect();
+    for token in special.iter().filter(|token| !there.contains_key(&token.text)) {
+        match places.get(token.text.as_str()) {
+            Some(at) if *at < known.len() => (),
+            Some(at) => all[*at] = token.clone(),
+            None => {
+                places.insert(&token.text, all.len());
+                all.push(token.clone());
+            }
         }
     }
-    add
+    for token in &mut all {
+        token.special |= is_named.contains(token.text.as_str());
+    }
+    all
 }
 
-/// Special tokens with the flags of the first token in `known` with the same text.
-fn with_flags_of(special: &[Named], known: &[Named]) -> Vec<Named> {
-    let known: HashMap<&str, &Named> = known.iter().rev().map(|named| (named.text(), named)).collect();
-    special
-        .iter()
-        .map(|named| {
-            let mut token = known.get(named.text()).copied().unwrap_or(named).token.clone();
-            token.special = true;
-            Named { token, ..named.clone() }
-        })
-        .collect()
+/// Makes special tokens be found as they stand, whatever their flags are.
+fn make_plain(all: &mut [Named], special: &[Named]) {
+    let special: HashSet<&str> = special.iter().map(|token| token.text.as_str()).collect();
+    for token in all.iter_mut().filter(|token| special.contains(token.text.as_str())) {
+        let (text, place) = (token.text.clone(), token.place.clone());
+        *token = Named { text, place, id: token.id, special: true, ..Named::default() };
+    }
 }
 
 /// Refuses tokens whose id in a file differs from the tokenizer's.
 fn check_ids(inner: &Inner, tokens: &[Named]) -> Result<()> {
-    for Named { token, id, place } in tokens {
-        let has = inner.token_to_id(&token.content);
+    for Named { text, id, place, .. } in tokens {
+        let has = inner.token_to_id(text);
         if let (Some(id), Some(has)) = (id, has)
             && *id != has
         {
-            let what = format!("`{}` is token {id} there, and token {has} for the tokenizer", token.content);
+            let what = format!("`{text}` is token {id} there, and token {has} for the tokenizer");
             return Err(
                 bad(what, place).fix("save the tokenizer again, or use the files as they were published")
             );
@@ -133,21 +188,20 @@ fn own_tokens(tokens: &Value) -> Result<Vec<Named>> {
         .map(|value| {
             let mut named = token(value, KEY)?;
             let id = value.get("id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
-            let what = || format!("`{}` has no id", named.token.content);
+            let what = || format!("`{}` has no id", named.text);
             named.id = Some(id.ok_or_else(|| bad(what(), KEY))?);
             Ok(named)
         })
         .collect()
 }
 
-/// `added_tokens_decoder`, by id.
-fn of_decoder(config: &Value) -> Result<Vec<Named>> {
-    const KEY: &str = "added_tokens_decoder";
-    let Some(tokens) = object(config, KEY)? else { return Ok(Vec::new()) };
+/// An object of tokens by their ids; none if the key is missing.
+fn by_id(config: &Value, key: &str) -> Result<Option<Vec<Named>>> {
+    let Some(tokens) = object(config, key)? else { return Ok(None) };
     let mut named = Vec::new();
     for (id, value) in tokens {
-        let place = format!("{KEY}.{id}");
-        let id = id.trim().parse().map_err(|_| bad(format!("`{id}` is not an id"), KEY))?;
+        let place = format!("{key}.{id}");
+        let id = id.trim().parse().map_err(|_| bad(format!("`{id}` is not an id"), key))?;
         let token = token(value, &place)?;
         if !value.is_object() {
             return Err(bad("a token in it is not an object".into(), &place));
@@ -155,7 +209,7 @@ fn of_decoder(config: &Value) -> Result<Vec<Named>> {
         named.push(Named { id: Some(id), ..token });
     }
     named.sort_by_key(|named| named.id);
-    Ok(named)
+    Ok(Some(named))
 }
 
 /// Special tokens by name: those that every tokenizer has, then the model's own.
@@ -173,9 +227,9 @@ fn special(config: &Value) -> Result<Vec<Named>> {
     for (key, value) in keys.iter().filter(own) {
         named.push(special_token(value, key)?);
     }
-    if let Some(Value::Object(tokens)) = keys.get("extra_special_tokens") {
+    if let Some(Value::Object(tokens)) = keys.get(EXTRA) {
         for (name, value) in tokens {
-            named.push(special_token(value, &format!("extra_special_tokens.{name}"))?);
+            named.push(special_token(value, &format!("{EXTRA}.{name}"))?);
         }
     }
     Ok(named)
@@ -188,22 +242,20 @@ fn extra(config: &Value) -> Result<Vec<Named>> {
         Some(Value::Array(tokens)) => !tokens.is_empty(),
         Some(_) => true,
     };
-    let Some(key) = ["extra_special_tokens", "additional_special_tokens"].into_iter().find(is_given) else {
+    let Some(key) = [EXTRA, EXTRA_OF_OLD].into_iter().find(is_given) else {
         return Ok(Vec::new());
     };
     match &config[key] {
         Value::Array(tokens) => tokens.iter().map(|value| special_token(value, key)).collect(),
-        Value::Object(_) if key == "extra_special_tokens" => Ok(Vec::new()),
+        Value::Object(_) if key == EXTRA => Ok(Vec::new()),
         _ => Err(bad(format!("{key} is not a list of tokens"), key)),
     }
 }
 
+/// A token by its text alone is special, and found in the text as it stands.
 fn special_token(value: &Value, place: &str) -> Result<Named> {
-    let mut named = token(value, place)?;
-    if value.is_string() {
-        named.token = AddedToken::from(named.token.content, true);
-    }
-    Ok(named)
+    let named = token(value, place)?;
+    Ok(Named { special: named.special || value.is_string(), ..named })
 }
 
 /// Whether a value of tokenizer_config.json is a token with its flags.
@@ -220,13 +272,17 @@ fn token(value: &Value, place: &str) -> Result<Named> {
         Some(Value::Bool(flag)) => Ok(*flag),
         Some(_) => Err(bad(format!("{key} of `{content}` is neither true nor false"), place)),
     };
-    let special = flag("special", false)?;
-    let token = AddedToken::from(content, special)
-        .single_word(flag("single_word", false)?)
-        .lstrip(flag("lstrip", false)?)
-        .rstrip(flag("rstrip", false)?)
-        .normalized(flag("normalized", !special)?);
-    Ok(Named { token, id: None, place: place.to_string() })
+    let normalized = value.get("normalized").map(|_| flag("normalized", false)).transpose()?;
+    Ok(Named {
+        text: content.to_string(),
+        special: flag("special", false)?,
+        single_word: flag("single_word", false)?,
+        lstrip: flag("lstrip", false)?,
+        rstrip: flag("rstrip", false)?,
+        normalized,
+        id: None,
+        place: place.to_string(),
+    })
 }
 
 fn object<'a>(config: &'a Value, key: &str) -> Result<Option<&'a Map<String, Value>>> {

@@ -59,21 +59,27 @@ fn wrong(what: String, key: &str) -> Error {
     Error::new(ErrorKind::Tokenizer, what).at_key(key)
 }
 
+/// The key of tokenizer_config.json for added tokens by their ids.
+pub(super) const DECODER: &str = "added_tokens_decoder";
+
+/// The older file for added tokens, and the key under which they are put into tokenizer_config.json.
+pub(super) const OLDER_ADDED: &str = "added_tokens.json";
+
 /// Files that transformers reads for special and added tokens if tokenizer_config.json has no decoder of
 /// them.
-const OLDER: [&str; 2] = ["special_tokens_map.json", "added_tokens.json"];
+const OLDER: [&str; 2] = ["special_tokens_map.json", OLDER_ADDED];
 
 /// The files of a directory that exist and are read.
 pub(super) fn older_files(config: &Value, dir: &Path) -> Vec<PathBuf> {
-    match config.get("added_tokens_decoder") {
+    match config.get(DECODER) {
         Some(_) => Vec::new(),
         None => OLDER.map(|name| dir.join(name)).into_iter().filter(|path| path.exists()).collect(),
     }
 }
 
 /// Special tokens without names of their own: the name in transformers 5, and the older one.
-const EXTRA: &str = "extra_special_tokens";
-const EXTRA_OF_OLD: &str = "additional_special_tokens";
+pub(super) const EXTRA: &str = "extra_special_tokens";
+pub(super) const EXTRA_OF_OLD: &str = "additional_special_tokens";
 
 /// What a directory's older files say, as part of its tokenizer_config.json, if that has no
 /// `added_tokens_decoder`: transformers reads them then.
@@ -89,7 +95,8 @@ pub(super) fn with_older_files(config: Value, dir: &Path) -> Result<Value> {
             return Err(error.in_file(&dir.join("tokenizer_config.json")).fix("copy the file again"));
         }
     };
-    if config.contains_key("added_tokens_decoder") {
+    config.remove(OLDER_ADDED);
+    if config.contains_key(DECODER) {
         return Ok(config.into());
     }
     let given =
@@ -135,7 +142,7 @@ pub(super) fn with_older_files(config: Value, dir: &Path) -> Result<Value> {
             let value = json!({"content": token, "special": special, "normalized": !special});
             decoder.insert(id.to_string(), value);
         }
-        config.insert("added_tokens_decoder".into(), decoder.into());
+        config.insert(OLDER_ADDED.into(), decoder.into());
     }
     Ok(config.into())
 }
@@ -143,7 +150,7 @@ pub(super) fn with_older_files(config: Value, dir: &Path) -> Result<Value> {
 /// Whether a tokenizer_config.json names a token as special.
 fn names(config: &Map<String, Value>, token: &str) -> bool {
     let is_it = |value: &Value| value.get("content").unwrap_or(value).as_str() == Some(token);
-    let extra = ["extra_special_tokens", "additional_special_tokens"].into_iter();
+    let extra = [EXTRA, EXTRA_OF_OLD].into_iter();
     super::added::SPECIAL.iter().any(|key| config.get(*key).is_some_and(is_it))
         || extra.filter_map(|key| config.get(key)?.as_array()).flatten().any(is_it)
 }
@@ -156,6 +163,18 @@ fn older(path: &Path) -> Result<Option<Map<String, Value>>> {
         Value::Object(object) => Ok(Some(object)),
         _ => Err(Error::new(ErrorKind::Tokenizer, "not an object").in_file(path).fix("copy the file again")),
     }
+}
+
+/// Where transformers has a tokenizer from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Maker {
+    /// tokenizer.json as a whole.
+    Saved,
+    /// A class that makes it from the vocabulary, without the tokens that tokenizer.json adds.
+    Class {
+        /// Whether it adds all special tokens again, without their flags.
+        plain_special: bool,
+    },
 }
 
 /// How transformers sets up the tokenizer of a directory.
@@ -220,11 +239,12 @@ const PREFIX_SPACE: &str = "add_prefix_space";
 
 /// Does to a tokenizer.json and its tokenizer_config.json what the tokenizer's class does in transformers:
 /// default special tokens, and whether a space is put before a text, by `add_prefix_space` of
-/// tokenizer_config.json for the tokenizers of GPT-2, Qwen2 and Llama; by tokenizer.json for all others.
+/// tokenizer_config.json for the tokenizers of GPT-2, Qwen2 and Llama; by tokenizer.json for all others. Says
+/// where the tokenizer is from.
 ///
 /// # Errors
 /// [`ErrorKind::Tokenizer`] if the two disagree and the pre-tokenizer is not the one that the class makes.
-pub(super) fn settle_class(json: &mut Value, config: &mut Value, model_type: Option<&str>) -> Result<()> {
+pub(super) fn settle_class(json: &mut Value, config: &mut Value, model_type: Option<&str>) -> Result<Maker> {
     let mut class = Class::of(config.get("tokenizer_class").and_then(Value::as_str), model_type);
     if class == Class::Llama && !is_sentence_piece(json) {
         class = Class::AsSaved;
@@ -240,14 +260,14 @@ pub(super) fn settle_class(json: &mut Value, config: &mut Value, model_type: Opt
         Some(_) => Err(wrong(format!("{key} is neither true nor false"), key)),
     };
     match class {
-        Class::AsSaved => Ok(()),
+        Class::AsSaved => return Ok(Maker::Saved),
         Class::Llama => {
             let (space, legacy) = (flag(PREFIX_SPACE, true)?, flag("legacy", false)?);
             make_llama(json, space, legacy);
-            Ok(())
         }
-        Class::Gpt2 | Class::Qwen2 => settle_prefix_space(json, flag(PREFIX_SPACE, false)?, class),
+        Class::Gpt2 | Class::Qwen2 => settle_prefix_space(json, flag(PREFIX_SPACE, false)?, class)?,
     }
+    Ok(Maker::Class { plain_special: class == Class::Qwen2 })
 }
 
 /// Whether a tokenizer.json is BPE, but not of bytes: LlamaTokenizer only rebuilds those of SentencePiece's

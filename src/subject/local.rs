@@ -1,0 +1,144 @@
+//! A checkpoint on this machine.
+
+use super::{Asked, Need, Passage, Reader, Reply, Subject};
+use crate::checkpoint::Checkpoint;
+use crate::config::EncodingEntry;
+use crate::device::OpenDevice;
+use crate::encoding::EncodingSpec;
+use crate::error::Result;
+use crate::kernels::Precision;
+use crate::model::{Decoder, EncodedModel, Network, generate};
+use crate::provenance::ModelHash;
+use crate::run::Account;
+use crate::text::{TextSide, TokenScores};
+
+/// A checkpoint and the precision that it computes in.
+pub(crate) struct LocalModel {
+    checkpoint: Checkpoint,
+    precision: Precision,
+}
+
+impl LocalModel {
+    /// A checkpoint that computes in a precision.
+    pub(crate) fn new(checkpoint: Checkpoint, precision: Precision) -> LocalModel {
+        LocalModel { checkpoint, precision }
+    }
+
+    /// As [`Checkpoint::check_weights`].
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn check_weights(&self) -> Result<()> {
+        self.checkpoint.check_weights()
+    }
+}
+
+impl Subject for LocalModel {
+    fn text(&self) -> &dyn TextSide {
+        &self.checkpoint
+    }
+
+    fn trained_length(&self) -> usize {
+        self.checkpoint.config.trained_length()
+    }
+
+    fn identity(&self, name: &str) -> Result<ModelHash> {
+        Ok(ModelHash {
+            name: name.into(),
+            sha256: self.checkpoint.sha256()?,
+            trained_length: self.trained_length(),
+            precision: self.precision,
+        })
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.checkpoint.notes().collect()
+    }
+
+    fn takes(&self, _encoding: &EncodingSpec) -> bool {
+        true
+    }
+
+    fn check(&self, encoding: &EncodingSpec) -> Result<Vec<String>> {
+        let rope = &self.checkpoint.config.rope;
+        encoding.check(rope)?;
+        Ok(encoding.notes(rope))
+    }
+
+    fn follows_length(&self, encoding: &EncodingSpec) -> bool {
+        encoding.follows_length(&self.checkpoint.config.rope)
+    }
+
+    fn refusal(&self, _need: Need) -> Option<String> {
+        None
+    }
+
+    fn account(&self, rows: &[&EncodingEntry], longest: usize) -> Result<Account> {
+        Ok(Account::new(&self.checkpoint.config, rows.iter().copied(), longest))
+    }
+
+    fn checkpoint(&self) -> Option<&Checkpoint> {
+        Some(&self.checkpoint)
+    }
+
+    fn open<'a>(&'a self, device: &OpenDevice) -> Result<Box<dyn Reader + 'a>> {
+        let network = self.checkpoint.load(&device.device, self.precision)?;
+        Ok(Box::new(LocalReader { checkpoint: &self.checkpoint, network }))
+    }
+}
+
+/// Its network on a device.
+struct LocalReader<'a> {
+    checkpoint: &'a Checkpoint,
+    network: Network,
+}
+
+/// A prompt that has been read.
+struct Begun<'a> {
+    decoder: Decoder<'a>,
+    candidates: Vec<Vec<f64>>,
+}
+
+impl LocalReader<'_> {
+    fn under<'m>(&'m self, encoding: &'m EncodingSpec) -> Result<EncodedModel<'m>> {
+        let Checkpoint { config, tokenizer, .. } = self.checkpoint;
+        Ok(EncodedModel { model: &self.network, config, encoding, bos: tokenizer.bos()? })
+    }
+
+    /// Reads a prompt, and scores its candidates.
+    fn begin<'m>(&'m self, encoding: &'m EncodingSpec, asked: &Asked) -> Result<Begun<'m>> {
+        let Passage { ids, levels, .. } = &asked.prompt;
+        let mut decoder = self.under(encoding)?.read(ids, levels.clone(), asked.room)?;
+        let candidates = asked.candidates.iter().map(|ids| decoder.score(ids)).collect::<Result<_>>()?;
+        Ok(Begun { decoder, candidates })
+    }
+}
+
+impl Reader for LocalReader<'_> {
+    fn score(&self, encoding: &EncodingSpec, passage: &Passage) -> Result<TokenScores> {
+        self.under(encoding)?.score(passage.ids, passage.levels.clone())
+    }
+
+    /// Reads one prompt after another, and generates side by side.
+    fn answer(&self, encoding: &EncodingSpec, asked: &[Asked]) -> Result<Vec<Result<Reply>>> {
+        let (mut sequences, mut begun) = (Vec::new(), Vec::new());
+        for one in asked {
+            begun.push(match self.begin(encoding, one) {
+                Ok(Begun { decoder, candidates }) => {
+                    sequences.push((decoder, one.limits));
+                    Ok(candidates)
+                }
+                Err(e) if e.kind.is_of_sample() => Err(e),
+                Err(e) => return Err(e.at(&one.name)),
+            });
+        }
+        let Checkpoint { tokenizer, end_of_sequence, .. } = self.checkpoint;
+        let mut generations = generate(sequences, tokenizer, end_of_sequence)?.into_iter();
+        let replies = begun.into_iter().map(|candidates| {
+            let candidates = candidates?;
+            let generation = generations.next().expect("one of every sequence")?;
+            Ok(Reply { generation, candidates })
+        });
+        Ok(replies.collect())
+    }
+}

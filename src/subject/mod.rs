@@ -1,0 +1,127 @@
+//! What a run knows about a model, wherever it computes: its text side, its trained length, what pins it, and a reader.
+//!
+//! | module | what |
+//! |---|---|
+//! | `local` | a checkpoint on this machine: its network under an encoding |
+
+mod local;
+
+pub(crate) use local::LocalModel;
+
+use crate::checkpoint::Checkpoint;
+use crate::config::EncodingEntry;
+use crate::device::OpenDevice;
+use crate::encoding::EncodingSpec;
+use crate::error::Result;
+use crate::provenance::ModelHash;
+use crate::run::Account;
+use crate::text::{Generation, Limits, TextSide, TokenScores};
+
+/// A model of a config, found and checked; nothing is loaded.
+pub(crate) trait Subject: Send + Sync {
+    /// Its tokenizer and chat template.
+    fn text(&self) -> &dyn TextSide;
+
+    /// Its trained length, tokens.
+    fn trained_length(&self) -> usize;
+
+    /// What pins its numbers, under its name in a config.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn identity(&self, name: &str) -> Result<ModelHash>;
+
+    /// What a user must know about it, besides errors.
+    fn notes(&self) -> Vec<String>;
+
+    /// Whether a row of a config is one of its rows; the others are left out for it.
+    fn takes(&self, encoding: &EncodingSpec) -> bool;
+
+    /// Refuses keys of an encoding that make no sense for it; gives what is legal but unwise, in words.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Encoding`], naming the key.
+    fn check(&self, encoding: &EncodingSpec) -> Result<Vec<String>>;
+
+    /// Whether what is read of a text's start depends on the text's length, so that one pass does not give the loss at
+    /// shorter contexts.
+    fn follows_length(&self, encoding: &EncodingSpec) -> bool;
+
+    /// Why it cannot give what a task needs; none if it can.
+    fn refusal(&self, need: Need) -> Option<String>;
+
+    /// What samples of up to `longest` tokens cost under its rows.
+    ///
+    /// # Errors
+    /// None for a model that was checked.
+    fn account(&self, rows: &[&EncodingEntry], longest: usize) -> Result<Account>;
+
+    /// The checkpoint on this machine, whose time and memory can be measured; none of a model that computes elsewhere.
+    fn checkpoint(&self) -> Option<&Checkpoint>;
+
+    /// Makes it ready to read.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`] or [`crate::error::ErrorKind::Device`] when its weights cannot be loaded.
+    fn open<'a>(&'a self, device: &OpenDevice) -> Result<Box<dyn Reader + 'a>>;
+}
+
+/// The models of a config, in its order.
+pub(crate) type Subjects = Vec<Box<dyn Subject>>;
+
+/// What a task needs of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Losses of a text's tokens.
+    Losses,
+    /// Likelihoods of given continuations.
+    Candidates,
+    /// New text.
+    Text,
+}
+
+/// Tokens that a model reads.
+pub(crate) struct Passage<'a> {
+    /// Ids of the text's tokens, at least one.
+    pub(crate) ids: &'a [u32],
+    /// The segment of each token, for each of the encoding's units.
+    pub(crate) levels: Vec<Vec<u32>>,
+}
+
+/// A prompt to be continued.
+pub(crate) struct Asked<'a> {
+    /// What errors call it.
+    pub(crate) name: String,
+    /// The prompt.
+    pub(crate) prompt: Passage<'a>,
+    /// Continuations whose likelihood is requested, in tokens.
+    pub(crate) candidates: &'a [Vec<u32>],
+    /// When new text ends.
+    pub(crate) limits: Limits,
+    /// Tokens that there must be room for after the prompt.
+    pub(crate) room: usize,
+}
+
+/// The answer to an [`Asked`].
+pub(crate) struct Reply {
+    /// The model's continuation.
+    pub(crate) generation: Generation,
+    /// Negative log-likelihood of the tokens of each candidate, nats.
+    pub(crate) candidates: Vec<Vec<f64>>,
+}
+
+/// A model that reads and answers.
+pub(crate) trait Reader {
+    /// Scores each token of a text.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::is_of_sample`] for what says something about this text alone, else when the model
+    /// fails.
+    fn score(&self, encoding: &EncodingSpec, passage: &Passage) -> Result<TokenScores>;
+
+    /// Answers several prompts, each by itself; a prompt that fails on its own has that failure as its answer.
+    ///
+    /// # Errors
+    /// When the model fails, naming the prompt.
+    fn answer(&self, encoding: &EncodingSpec, asked: &[Asked]) -> Result<Vec<Result<Reply>>>;
+}
