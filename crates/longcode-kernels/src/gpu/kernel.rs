@@ -67,7 +67,9 @@ pub(super) fn attend<E: Float, N: Size>(
                         #[unroll]
                         for n in 0..sizes.scores() {
                             // At 20 it is 1 in f32; some drivers make NaN of much more.
-                            products[n] = cap * max(min(products[n] / cap, 20.0f32), -20.0f32).tanh();
+                            let x = products[n] / cap;
+                            let x = select(x > 20.0f32, 20.0f32, x);
+                            products[n] = cap * select(x < -20.0f32, -20.0f32, x).tanh();
                         }
                     }
                     let of_zone = borders + zone * (rows as usize / sizes.group);
