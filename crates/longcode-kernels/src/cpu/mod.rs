@@ -37,7 +37,7 @@ mod tiles;
 
 pub use choice::Measured;
 pub use differentiable::DifferentiableKernels;
-pub use experts::StoredExpert;
+pub use experts::{ExpertGate, StoredExpert};
 pub use inference::InferenceKernels;
 pub use processor::Bf16Instructions;
 pub use product::Operand;
