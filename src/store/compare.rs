@@ -76,6 +76,8 @@ pub(super) fn together(runs: Vec<(PathBuf, Results)>, apart: bool) -> Result<Res
         tasks,
         tune: None,
         search: first.config.search.clone(),
+        skips_missing_data: false,
+        left_out: Vec::new(),
     };
     let environment = environment(&runs, hashes);
     joined(runs, numbers, config, environment, compared)

@@ -51,6 +51,7 @@ mod lm_infinite;
 mod longrope;
 mod nope;
 mod ntk;
+mod relative;
 mod rerope;
 mod rope;
 mod rotation;
