@@ -9,7 +9,7 @@
 
 use cubecl::prelude::*;
 
-use super::plan::PER_STRETCH;
+use super::plan::{PER_CHOSEN, PER_STRETCH};
 use super::softmax::{MASKED, finish, mix, start, weigh};
 use super::tiles::{
     Block, COLUMNS, KEYS, KEYS_PER_UNIT, KeyTile, STRIDE, Sizes, Tiles, load_keys, load_queries, place,
@@ -17,8 +17,9 @@ use super::tiles::{
 };
 
 /// Relative attention; see [`super::super::AttentionKernel`] for the tensors and `plan.rs` for the
-/// plan. `rows` are the rows of a key head, `zones` those of the plan. From number `sinks` on the plan has the bits
-/// of the query heads' sinks, if there are any. Logits are capped softly at `cap` unless it is 0.
+/// plan. `rows` are the rows of a key head, `zones` those of the plan; `is_chosen` says whether keys of a zone are chosen
+/// for each key head and token. The plan has `starts` blocks, `per_head` from one key head to the next. From number `sinks`
+/// on it has the bits of the query heads' sinks, if there are any. Logits are capped softly at `cap` unless it is 0.
 #[cube(launch_unchecked)]
 pub(super) fn attend<E: Float, N: Size>(
     queries: &Sequence<Box<[Vector<E, N>]>>,
@@ -28,9 +29,12 @@ pub(super) fn attend<E: Float, N: Size>(
     out: &mut [Vector<E, N>],
     rows: u32,
     zones: u32,
+    per_head: u32,
+    starts: u32,
     sinks: u32,
     cap: f32,
     #[comptime] sizes: Sizes,
+    #[comptime] is_chosen: bool,
     #[define(E)] _dtype: ElemType,
 ) {
     let zones = zones as usize;
@@ -38,7 +42,9 @@ pub(super) fn attend<E: Float, N: Size>(
     // The last block sees the most keys and is taken first.
     let number = blocks - 1 - CUBE_POS_X as usize;
     let block = place(number, rows as usize, sizes);
-    let borders = zones + blocks + 1;
+    let per_stretch = comptime!(if is_chosen { PER_CHOSEN } else { PER_STRETCH });
+    let own = zones + CUBE_POS_Y as usize * per_head as usize + number;
+    let borders = zones + starts as usize + 1;
     let stretches = borders + zones * (rows as usize / sizes.group);
     let mut tiles = Tiles::<E, N> {
         query: Shared::new_slice(sizes.rows() * STRIDE),
@@ -49,8 +55,8 @@ pub(super) fn attend<E: Float, N: Size>(
     let mut running = start::<N>(sizes);
     let mut scores = Array::<f32>::new(sizes.scores());
     let mut products = Array::<f32>::new(sizes.scores());
-    for stretch in plan[zones + number] as usize..plan[zones + number + 1] as usize {
-        let at = stretches + stretch * PER_STRETCH;
+    for stretch in plan[own] as usize..plan[own + 1] as usize {
+        let at = stretches + stretch * per_stretch;
         let (first, end) = (plan[at] as usize, plan[at + 1] as usize);
         let (row, seen_in) = (plan[at + 2] as usize, plan[at + 3]);
         for number in 0..(end - first).div_ceil(KEYS) {
@@ -70,7 +76,7 @@ pub(super) fn attend<E: Float, N: Size>(
                         }
                     }
                     let of_zone = borders + zone * (rows as usize / sizes.group);
-                    choose(&mut scores, &products, plan, of_zone, &block, &tile, sizes);
+                    choose(&mut scores, &products, plan, of_zone, at, &block, &tile, sizes, is_chosen);
                 }
             }
             weigh(&scores, &mut tiles, &mut running, sizes);
@@ -163,22 +169,29 @@ fn add_products<E: Float, N: Size>(
 }
 
 /// Uses the products of the keys that each row has in a zone as their scores. `of_zone` is where the zone's
-/// borders are in the plan; the next zone's follow.
+/// borders are in the plan; the next zone's follow. `at` is where the stretch is.
 #[cube]
 fn choose(
     scores: &mut Array<f32>,
     products: &Array<f32>,
     plan: &[u32],
     of_zone: usize,
+    at: usize,
     block: &Block,
     tile: &KeyTile,
     #[comptime] sizes: Sizes,
+    #[comptime] is_chosen: bool,
 ) {
     #[unroll]
     for n in 0..sizes.rows_per_unit {
         let row = min(block.start + unit_row(n, sizes), block.rows - 1) / sizes.group;
         let first = plan[of_zone + row] as usize;
-        let end = min(plan[of_zone + block.rows / sizes.group + row] as usize, tile.end);
+        let mut end = min(plan[of_zone + block.rows / sizes.group + row] as usize, tile.end);
+        if comptime!(is_chosen) {
+            let token = row - block.start / sizes.group;
+            let seen_by = plan[at + PER_STRETCH + token / 32];
+            end = select((seen_by >> (token % 32) as u32) & 1 == 1, end, 0usize);
+        }
         #[unroll]
         for k in 0..KEYS_PER_UNIT {
             let key = tile.first + UNIT_POS_X as usize * KEYS_PER_UNIT + k;

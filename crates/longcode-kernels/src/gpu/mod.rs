@@ -70,13 +70,16 @@ impl AttentionKernel for CubeBackend {
         let rows = tokens * heads.queries / heads.keys;
         let memory = client.properties().hardware.max_shared_memory_size;
         let sizes = Sizes { sinks: softmax.sinks.is_some(), ..sizes(rows, heads, memory) };
-        let mut plan = plan::plan(&sight, &lost, sizes.rows(), sizes.group);
+        let mut plan = plan::plan(&sight, &lost, sizes.rows(), sizes.group, heads.keys);
+        let is_chosen = sight.chosen_zone().is_some();
+        let blocks_of_head = rows.div_ceil(sizes.rows());
+        let starts = blocks_of_head * plan::heads_of_plan(&sight, heads.keys);
         let sinks = plan.len();
         plan.extend(softmax.sinks.iter().flat_map(|sinks| sinks.iter().map(|sink| sink.to_bits())));
         let plan_buffer = client.create_from_slice(u32::as_bytes(&plan));
         let buffers =
             |tensors: Vec<CubeTensor>| tensors.into_iter().map(CubeTensor::into_buffer_arg).collect();
-        let blocks = CubeCount::Static(rows.div_ceil(sizes.rows()) as u32, heads.keys as u32, 1);
+        let blocks = CubeCount::Static(blocks_of_head as u32, heads.keys as u32, 1);
         // SAFETY: the assertion and the plan keep every access inside the tensors.
         unsafe {
             kernel::attend::launch_unchecked(
@@ -91,9 +94,12 @@ impl AttentionKernel for CubeBackend {
                 out.clone().into_buffer_arg(),
                 rows as u32,
                 sight.zones() as u32,
+                if is_chosen { blocks_of_head as u32 } else { 0 },
+                starts as u32,
                 sinks as u32,
                 softmax.cap.unwrap_or(0.0),
                 sizes,
+                is_chosen,
                 dtype_to_storage_type(dtype),
             );
         }
