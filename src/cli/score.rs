@@ -13,7 +13,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hash::sha256;
 use crate::kernels::Precision;
 use crate::model::{EncodedModel, Network};
-use crate::structure::{Draw, Language, Segments, Source, Unit, segments, segments_prefix_only};
+use crate::structure::{
+    Draw, Language, Layout, Segments, Source, Unit, Wanted, segments, segments_prefix_only,
+};
 use crate::text::Tokens;
 
 /// Per-token loss of files under one encoding
@@ -63,6 +65,7 @@ impl Args {
         }
         let encoding = self.encoding_with_unit()?;
         self.refuse_controls_of_prefixes(&encoding)?;
+        self.refuse_choice_by_prefixes(&encoding)?;
         let checkpoint = open_model(&self.model, self.download)?;
         check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let mut sources = Sources::read(&self.files)?;
@@ -116,19 +119,33 @@ impl Args {
         EncodingSpec::from_table(encoding.kind, keys)
     }
 
-    /// Refuses controls with prefixes: a control is made from the whole text, from its number of segments or
-    /// their lengths.
+    /// Refuses controls with prefixes, which are made from the whole text, from its number of segments or their lengths,
+    /// and units of prose, whose boundaries depend on what follows.
     fn refuse_controls_of_prefixes(&self, encoding: &EncodingSpec) -> Result<()> {
         let mut units = encoding.units().iter().copied().chain(self.unit);
-        match units.find(|unit| self.prefix_only && unit.control().is_some()) {
+        match units.find(|unit| self.prefix_only && !unit.has_prefixes()) {
             None => Ok(()),
             Some(unit) => {
                 let what = format!("unit {unit} is made of the whole text, not of what precedes a token");
-                Err(Error::new(ErrorKind::Usage, what)
-                    .at("--prefix-only")
-                    .fix(format!("leave it out, or take unit {}", unit.without_control())))
+                Err(Error::new(ErrorKind::Usage, what).at("--prefix-only").fix(
+                    match unit.without_control() {
+                        plain if plain.has_prefixes() => format!("leave it out, or take unit {plain}"),
+                        _ => "leave it out, or take unit tokens:128".into(),
+                    },
+                ))
             }
         }
+    }
+
+    /// Refuses prefixes for kinds that need more of a text than segments.
+    fn refuse_choice_by_prefixes(&self, encoding: &EncodingSpec) -> Result<()> {
+        if self.prefix_only && encoding.wanted() != Wanted::default() {
+            let what = format!("{} needs blocks or references of the whole text", encoding.kind);
+            return Err(Error::new(ErrorKind::Usage, what)
+                .at("--prefix-only")
+                .fix("leave it out, or take a kind that needs segments alone, as hirope"));
+        }
+        Ok(())
     }
 
     fn score(
@@ -163,9 +180,11 @@ impl Args {
             tokens.ids.truncate(max);
         }
         let levels = levels.into_iter().map(|segments| segments.index).collect();
+        let layout = Layout::of(&source, &tokens.offsets, levels, encoding.wanted(), draw);
+        let layout = layout.part(0..tokens.ids.len());
         let bos = checkpoint.tokenizer.bos()?;
         let under = EncodedModel { model, config: &checkpoint.config, encoding, bos };
-        let scores = under.score(&tokens.ids, levels)?;
+        let (scores, seen) = under.score_seeing(&tokens.ids, layout)?;
         let segment_count = shown.index.last().map_or(0, |&last| last as usize + 1);
         Ok(if self.json {
             format!(
@@ -179,6 +198,7 @@ impl Args {
                     "encoding": self.encoding,
                     "unit": shown.unit,
                     "segments": segment_count,
+                    "seen": seen.share(),
                     "nll": scores.nll,
                 })
             )

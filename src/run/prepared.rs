@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::cost::{Account, Rates};
 use super::inputs::{Inputs, find_inputs, identities, open_subjects};
 use super::share::shares;
-use super::{Job, sample_segments, source};
+use super::{Job, in_text, sample_segments, source};
 use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::dataset::{Dataset, TextKind};
 use crate::device::OpenDevice;
@@ -40,6 +40,8 @@ pub(crate) struct Work<'a> {
     /// Number of the model in the config.
     pub(crate) model: usize,
     pub(crate) task: &'a TaskEntry,
+    /// Whether the texts are prose, which has no functions.
+    pub(crate) is_prose: bool,
     /// In the order in which they run.
     pub(crate) samples: Vec<WorkSample>,
     left_out: Vec<LeftOut>,
@@ -99,7 +101,7 @@ impl<'a> Prepared<'a> {
     pub(crate) fn job<'s>(&self, work: &Work, one: &'s WorkSample, encoding: &EncodingEntry) -> Job<'s> {
         let cost = self.accounts[work.model].cost(work.task, &one.sample, encoding);
         let draw = Draw { seed: self.config.seed, hash: &one.sha256 };
-        Job { sample: &one.sample, draw, segments: &one.segments, cost }
+        Job { sample: &one.sample, is_prose: work.is_prose, draw, segments: &one.segments, cost }
     }
 
     /// The key of its result.
@@ -200,13 +202,14 @@ fn work<'a>(
                 .task
                 .samples(dataset, subject.text(), config.seed)
                 .map_err(|e| e.at(format_args!("task \"{}\"", task.name)))?;
+            let is_prose = dataset.manifest.text_kind == TextKind::Prose;
             refuse_beyond(&**subject, task, &selection.samples)
                 .map_err(|e| e.at(format_args!("task \"{}\", model \"{model_name}\"", task.name)))?;
             let parse = |(sample, rank): (Sample, usize)| {
                 let sha256 = sha256(sample.text.as_bytes());
                 let draw = Draw { seed: config.seed, hash: &sha256 };
-                let segments =
-                    units.iter().map(|&unit| (unit, sample_segments(&sample, unit, draw))).collect();
+                let found = |unit: Unit| sample_segments(&sample, in_text(unit, is_prose), draw);
+                let segments = units.iter().map(|&unit| (unit, found(unit))).collect();
                 WorkSample { sample, sha256, segments, rank }
             };
             let mut of_bucket = HashMap::new();
@@ -221,7 +224,7 @@ fn work<'a>(
             let notes = selection.notes.into_iter().chain(without_units);
             let notes: Vec<String> = notes.map(note).collect();
             notes.iter().for_each(|note| note!("{note}"));
-            all.push(Work { model, task, samples, left_out: selection.left_out, notes });
+            all.push(Work { model, task, is_prose, samples, left_out: selection.left_out, notes });
         }
     }
     Ok(all)
@@ -272,9 +275,11 @@ enum Undivided {
 
 impl Undivided {
     fn of(one: &WorkSample) -> Option<Undivided> {
-        let is_divided = one.segments.iter().all(|(unit, found)| *unit == found.unit);
+        let mut undivided = one.segments.iter().filter(|(unit, found)| **unit != found.unit);
+        let needs_tree = undivided.clone().any(|(unit, _)| unit.needs_tree());
         match one.sample.language {
-            _ if is_divided => None,
+            _ if undivided.next().is_none() => None,
+            _ if !needs_tree => Some(Undivided::NoUnit),
             None => Some(Undivided::Language),
             Some(_) if is_given_up(&source(&one.sample)) => Some(Undivided::GivenUp),
             Some(_) => Some(Undivided::NoUnit),
@@ -301,7 +306,7 @@ fn without_units(samples: &[WorkSample], config: &Config, of_what: TextKind) -> 
     let names: Vec<&str> = config
         .encodings
         .iter()
-        .filter(|encoding| encoding.spec.units().iter().any(|unit| unit.needs_tree()))
+        .filter(|encoding| encoding.spec.units().iter().any(|unit| unit.may_be_missing()))
         .map(|entry| &entry.name[..])
         .collect();
     [Undivided::Language, Undivided::GivenUp, Undivided::NoUnit]
@@ -315,7 +320,11 @@ fn without_units(samples: &[WorkSample], config: &Config, of_what: TextKind) -> 
                     samples.len(),
                     listed(&names),
                     if names.len() == 1 { "s" } else { "" },
-                    Unit::FALLBACK,
+                    if kind == Undivided::Language && of_what == TextKind::Prose {
+                        Unit::PARAGRAPH
+                    } else {
+                        Unit::FALLBACK
+                    },
                 )
             })
         })

@@ -7,7 +7,7 @@ use crate::device::OpenDevice;
 use crate::encoding::EncodingSpec;
 use crate::error::Result;
 use crate::kernels::Precision;
-use crate::model::{Decoder, EncodedModel, Network, generate};
+use crate::model::{Decoder, EncodedModel, Network, Seen, generate};
 use crate::provenance::ModelHash;
 use crate::run::Account;
 use crate::text::{TextSide, TokenScores};
@@ -107,16 +107,17 @@ impl LocalReader<'_> {
 
     /// Reads a prompt, and scores its candidates.
     fn begin<'m>(&'m self, encoding: &'m EncodingSpec, asked: &Asked) -> Result<Begun<'m>> {
-        let Passage { ids, levels, .. } = &asked.prompt;
-        let mut decoder = self.under(encoding)?.read(ids, levels.clone(), asked.room)?;
+        let Passage { ids, layout } = &asked.prompt;
+        let mut decoder = self.under(encoding)?.read(ids, layout.clone(), asked.room)?;
         let candidates = asked.candidates.iter().map(|ids| decoder.score(ids)).collect::<Result<_>>()?;
         Ok(Begun { decoder, candidates })
     }
 }
 
 impl Reader for LocalReader<'_> {
-    fn score(&self, encoding: &EncodingSpec, passage: &Passage) -> Result<TokenScores> {
-        self.under(encoding)?.score(passage.ids, passage.levels.clone())
+    fn score(&self, encoding: &EncodingSpec, passage: &Passage) -> Result<(TokenScores, Option<Seen>)> {
+        let (scores, keys) = self.under(encoding)?.score_seeing(passage.ids, passage.layout.clone())?;
+        Ok((scores, Some(keys)))
     }
 
     /// Reads one prompt after another, and generates side by side.
@@ -125,8 +126,9 @@ impl Reader for LocalReader<'_> {
         for one in asked {
             begun.push(match self.begin(encoding, one) {
                 Ok(Begun { decoder, candidates }) => {
+                    let keys = decoder.seen();
                     sequences.push((decoder, one.limits));
-                    Ok(candidates)
+                    Ok((candidates, keys))
                 }
                 Err(e) if e.kind.is_of_sample() => Err(e),
                 Err(e) => return Err(e.at(&one.name)),
@@ -134,10 +136,10 @@ impl Reader for LocalReader<'_> {
         }
         let Checkpoint { tokenizer, end_of_sequence, .. } = self.checkpoint;
         let mut generations = generate(sequences, tokenizer, end_of_sequence)?.into_iter();
-        let replies = begun.into_iter().map(|candidates| {
-            let candidates = candidates?;
+        let replies = begun.into_iter().map(|begun| {
+            let (candidates, keys) = begun?;
             let generation = generations.next().expect("one of every sequence")?;
-            Ok(Reply { generation, candidates })
+            Ok(Reply { generation, candidates, keys: Some(keys) })
         });
         Ok(replies.collect())
     }
