@@ -24,6 +24,7 @@ mod overview;
 mod pictures;
 mod samples;
 mod section;
+mod seen;
 mod side;
 mod standings;
 mod structure;
