@@ -25,6 +25,8 @@ fn check_two_blocks(device: &Device) {
         ("hirope:window=100,split=0.5", None, 0),
         ("streaming_llm:window=100,sinks=4", None, 590),
         ("dual_chunk:chunk=90,local=20", Some(250), 300),
+        ("structure:window=50,sinks=3", None, 0),
+        ("structure:window=20,own=false,far=token", Some(300), 300),
     ] {
         let spec = spec.into();
         let case = Case {
@@ -177,6 +179,7 @@ fn main() {
         trial("token_losses_of_every_kind", common::golden::check_token_losses),
         trial("attention_of_several_zones", common::golden::check_attention_of_zones),
         trial("token_losses_of_several_zones", common::golden::check_token_losses_of_zones),
+        trial("attention_of_sight", common::golden::check_attention_of_sight),
         trial("token_losses_of_sight", common::golden::check_token_losses_of_sight),
         trial("token_by_token_of_every_kind", common::decoding::check_every_kind),
         trial("sequences_of_two_blocks", check_two_blocks),
