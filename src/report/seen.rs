@@ -1,6 +1,5 @@
 //! How many keys queries see: a figure of every row, a column beside the main one, and a picture.
 
-use super::Mark;
 use super::figures::Row;
 use super::pictures::ModelOnTask;
 use super::table::{Cell, Column, Table};
@@ -50,8 +49,7 @@ pub(super) fn add_column(table: &mut Table, rows: &[&Row], encodings: &[Encoding
     let samples = table.columns.last().map_or(String::new(), |last| last.samples.clone());
     table.columns.push(Column { name: "keys seen".into(), beyond: false, samples });
     for (name, cells) in &mut table.rows {
-        let cell =
-            |value: f64| Cell { text: percent(value), value: Some(value), interval: None, mark: Mark::Plain };
+        let cell = |value: f64| Cell { text: percent(value), value: Some(value), ..Cell::default() };
         cells.push(share(rows, name).map(cell).unwrap_or_default());
     }
 }
@@ -100,6 +98,7 @@ impl ModelOnTask<'_> {
             ticks,
             limit: None,
             highest: metric.ceiling,
+            lowest: f64::NEG_INFINITY,
             curves,
         };
         Some((what, chart.svg()))
