@@ -37,20 +37,28 @@ impl<'a> EncodedModel<'a> {
     /// # Errors
     /// [`ErrorKind::Compute`] when the device fails, [`ErrorKind::NotFinite`] when a loss is not finite.
     pub fn score(&self, ids: &[u32], layout: impl Into<Layout>) -> Result<TokenScores> {
-        Ok(self.score_seeing(ids, layout)?.0)
+        Ok(self.score_seeing(ids, layout, false)?.0)
     }
 
-    /// The same, and how many keys were seen over the layers and key heads. Of windows those rows count that predict.
+    /// The same, and how many keys were seen over the layers and key heads; `detailed`: with each token's rank and the
+    /// entropy of what predicts it. Of windows those rows count that predict.
     ///
     /// # Errors
     /// As [`EncodedModel::score`].
-    pub fn score_seeing(&self, ids: &[u32], layout: impl Into<Layout>) -> Result<(TokenScores, Seen)> {
+    pub fn score_seeing(
+        &self,
+        ids: &[u32],
+        layout: impl Into<Layout>,
+        detailed: bool,
+    ) -> Result<(TokenScores, Seen)> {
         let layout = layout.into();
         let (scores, seen) = match self.encoding.context {
-            Some(context) if ids.len() > context.tokens => self.score_windows(ids, &layout, context)?,
+            Some(context) if ids.len() > context.tokens => {
+                self.score_windows(ids, &layout, context, detailed)?
+            }
             _ => {
                 let tables = self.tables(ids.len(), layout);
-                (self.model.score(ids, &tables)?, tables.seen())
+                (self.model.score_as(ids, &tables, detailed)?, tables.seen())
             }
         };
         Ok((scores, Seen { seen, allowed: Seen::allowed(self.config, 0..ids.len()) }))
@@ -134,13 +142,18 @@ impl<'a> EncodedModel<'a> {
         window
     }
 
-    fn score_windows(&self, ids: &[u32], layout: &Layout, context: Context) -> Result<(TokenScores, u64)> {
+    fn score_windows(
+        &self,
+        ids: &[u32],
+        layout: &Layout,
+        context: Context,
+        detailed: bool,
+    ) -> Result<(TokenScores, u64)> {
         let windows = context.windows(ids.len());
         let (mut scores, mut seen) = (TokenScores::default(), 0);
         for some in windows.chunks((TOGETHER / context.tokens).max(1)) {
-            let (of_some, keys) = self.score_together(ids, layout, some)?;
-            scores.nll.extend(of_some.nll);
-            scores.correct.extend(of_some.correct);
+            let (of_some, keys) = self.score_together(ids, layout, some, detailed)?;
+            scores.extend(of_some);
             seen += keys;
         }
         Ok((scores, seen))
@@ -148,7 +161,13 @@ impl<'a> EncodedModel<'a> {
 
     /// Scores windows side by side; each attends only to itself. Without segments, windows of one length turn
     /// alike.
-    fn score_together(&self, ids: &[u32], layout: &Layout, windows: &[Window]) -> Result<(TokenScores, u64)> {
+    fn score_together(
+        &self,
+        ids: &[u32],
+        layout: &Layout,
+        windows: &[Window],
+        detailed: bool,
+    ) -> Result<(TokenScores, u64)> {
         let mut made: Vec<RotaryTables> = Vec::new();
         for Window { tokens, predicted } in windows {
             let is_flat = self.encoding.units().is_empty();
@@ -172,8 +191,12 @@ impl<'a> EncodedModel<'a> {
         }
         let predicted = windows[0].predicted.start..windows[windows.len() - 1].predicted.end;
         let seen = made.iter().map(RotaryTables::seen).sum();
-        let scores =
-            self.model.losses(Tensor::cat(predicting, 0), &ids[predicted.clone()], predicted.start)?;
+        let scores = self.model.losses(
+            Tensor::cat(predicting, 0),
+            &ids[predicted.clone()],
+            predicted.start,
+            detailed,
+        )?;
         Ok((scores, seen))
     }
 }

@@ -34,6 +34,7 @@ pub use encoded::EncodedModel;
 pub(crate) use encoded::TOGETHER;
 pub use network::{Network, SequenceRows};
 pub use rotary::RotaryTables;
+pub(crate) use score::read;
 pub use seen::Seen;
 
 /// Largest tensor that the forward pass makes, in elements: 64 MiB of f32, half of the 128 MiB storage

@@ -99,7 +99,8 @@ impl Batch<'_> {
         let follows_length = subject.follows_length(&self.encoding.spec);
         let jobs = self.jobs.iter();
         jobs.map(|job| {
-            let scores = reader.score(&self.encoding.spec, &passage(job.sample, self.layout(job)));
+            let passage = passage(job.sample, self.layout(job));
+            let scores = reader.score(&self.encoding.spec, &passage, self.task.task.wants_details());
             let keys = scores.as_ref().ok().and_then(|(_, keys)| *keys);
             let scored = scores.map(|(scores, _)| Scored { scores, follows_length });
             Ok((self.measured(job, scored.map(Answer::Scored), subject)?, keys))
@@ -118,28 +119,29 @@ impl Batch<'_> {
         let mut next = || replies.next().expect("one of every prompt");
         let jobs = self.jobs.iter();
         jobs.map(|job| {
-            let (own, alone) = (next(), job.sample.alone.as_ref().map(|_| next()));
-            let keys = own.as_ref().ok().and_then(|reply| reply.keys);
-            let generated = own.and_then(|Reply { generation, candidates, .. }| {
-                let alone = alone.transpose()?.map(|reply| reply.generation);
-                Ok(Generated { generation, candidates, alone })
+            // All of a job's replies are taken, also where one of them failed.
+            let all: Vec<Result<Reply>> = job.sample.asked().map(|_| next()).collect();
+            let keys = all.first().and_then(|own| own.as_ref().ok()?.keys);
+            let mut all = all.into_iter().map(|reply| {
+                let Reply { generation, candidates, .. } = reply?;
+                Ok(Generated { generation, candidates, others: Vec::new() })
             });
+            let own = all.next().expect("a sample is asked itself");
+            let generated = own.and_then(|own| Ok(Generated { others: all.collect::<Result<_>>()?, ..own }));
             Ok((self.measured(job, generated.map(Answer::Generated), subject)?, keys))
         })
         .collect()
     }
 
-    /// A job's prompt, and its prompt without the context if it has one.
-    fn asked<'j>(&self, job: &Job<'j>, limits: Limits) -> impl Iterator<Item = Asked<'j>> {
+    /// A job's prompts: its sample's own, and the same question asked otherwise.
+    fn asked<'j>(&self, job: &Job<'j>, limits: Limits) -> Vec<Asked<'j>> {
         let (name, room) = (self.place(job), job.sample.room(limits));
-        let (sample, layout) = (job.sample, self.layout(job));
-        let candidates = &sample.candidates[..];
-        let own = Asked { name: name.clone(), prompt: passage(sample, layout), candidates, limits, room };
-        let alone = sample.alone.as_deref().map(|alone| {
-            let prompt = passage(alone, self.layout_of(alone, job));
-            Asked { name, prompt, candidates: &[], limits, room }
-        });
-        [own].into_iter().chain(alone)
+        let asked = |(number, sample): (usize, &'j Sample)| {
+            let layout = if number == 0 { self.layout(job) } else { self.layout_of(sample, job) };
+            let (name, prompt) = (name.clone(), passage(sample, layout));
+            Asked { name, prompt, candidates: &sample.candidates, limits, ends: &sample.ends, room }
+        };
+        job.sample.asked().enumerate().map(asked).collect()
     }
 
     /// What came of a job: a failure of its own under the encoding is a result; any other is an error.
@@ -169,13 +171,13 @@ impl Batch<'_> {
         sample_layout(job.sample, job.is_prose, levels, encoding, job.draw)
     }
 
-    /// The same for a sample without its context, whose segments are not found yet. Draws use the hash of the
-    /// whole sample, which is in `samples.jsonl`.
-    fn layout_of(&self, alone: &Sample, job: &Job) -> Layout {
+    /// The same for a sample asked otherwise, whose segments are not found yet. Draws use the hash of the sample's own
+    /// text, which is in `samples.jsonl`.
+    fn layout_of(&self, other: &Sample, job: &Job) -> Layout {
         let encoding = &self.encoding.spec;
-        let of_unit = |&unit: &Unit| sample_segments(alone, in_text(unit, job.is_prose), job.draw).index;
+        let of_unit = |&unit: &Unit| sample_segments(other, in_text(unit, job.is_prose), job.draw).index;
         let levels = encoding.units().iter().map(of_unit).collect();
-        sample_layout(alone, job.is_prose, levels, encoding, job.draw)
+        sample_layout(other, job.is_prose, levels, encoding, job.draw)
     }
 }
 

@@ -115,8 +115,14 @@ impl LocalReader<'_> {
 }
 
 impl Reader for LocalReader<'_> {
-    fn score(&self, encoding: &EncodingSpec, passage: &Passage) -> Result<(TokenScores, Option<Seen>)> {
-        let (scores, keys) = self.under(encoding)?.score_seeing(passage.ids, passage.layout.clone())?;
+    fn score(
+        &self,
+        encoding: &EncodingSpec,
+        passage: &Passage,
+        detailed: bool,
+    ) -> Result<(TokenScores, Option<Seen>)> {
+        let under = self.under(encoding)?;
+        let (scores, keys) = under.score_seeing(passage.ids, passage.layout.clone(), detailed)?;
         Ok((scores, Some(keys)))
     }
 
@@ -127,7 +133,7 @@ impl Reader for LocalReader<'_> {
             begun.push(match self.begin(encoding, one) {
                 Ok(Begun { decoder, candidates }) => {
                     let keys = decoder.seen();
-                    sequences.push((decoder, one.limits));
+                    sequences.push((decoder, one.limits, one.ends));
                     Ok((candidates, keys))
                 }
                 Err(e) if e.kind.is_of_sample() => Err(e),

@@ -100,6 +100,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) candidates: &'a [Vec<u32>],
     /// When new text ends.
     pub(crate) limits: Limits,
+    /// Tokens that end it, besides the model's own end of a sequence.
+    pub(crate) ends: &'a [u32],
     /// Tokens that there must be room for after the prompt.
     pub(crate) room: usize,
 }
@@ -116,12 +118,18 @@ pub(crate) struct Reply {
 
 /// A model that reads and answers.
 pub(crate) trait Reader {
-    /// Scores each token of a text, and says how many keys they saw, if the model does.
+    /// Scores each token of a text, with ranks and entropies if they are asked for, and says how many keys they saw, if
+    /// the model does.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::is_of_sample`] for what says something about this text alone, else when the model
     /// fails.
-    fn score(&self, encoding: &EncodingSpec, passage: &Passage) -> Result<(TokenScores, Option<Seen>)>;
+    fn score(
+        &self,
+        encoding: &EncodingSpec,
+        passage: &Passage,
+        detailed: bool,
+    ) -> Result<(TokenScores, Option<Seen>)>;
 
     /// Answers several prompts, each by itself; a prompt that fails on its own has that failure as its answer.
     ///

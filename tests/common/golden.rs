@@ -245,7 +245,7 @@ pub(crate) fn check_token_losses_of_sight(device: &Device) {
     for SightCase { name, encoding, ids, layout, seen } in cases {
         let under =
             EncodedModel { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None };
-        let (ours, keys) = under.score_seeing(&ids, layout).unwrap();
+        let (ours, keys) = under.score_seeing(&ids, layout, false).unwrap();
         let (expected, _) = golden.tensor(&name);
         let worst = max_difference(ours.nll.into_iter().map(f64::from), &expected);
         println!("{name} {encoding}: worst difference {worst:.1e}");
