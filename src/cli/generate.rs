@@ -16,7 +16,7 @@ use crate::hash::sha256;
 use crate::kernels::Precision;
 use crate::limits;
 use crate::model::{EncodedModel, Network, generate};
-use crate::structure::{Draw, Language, Source, segments};
+use crate::structure::{Draw, Language, Layout, Source, segments};
 use crate::text::{Limits, Prompt, PromptFormatter, PromptStyle};
 
 /// Greedy continuation of files under one encoding
@@ -106,11 +106,12 @@ impl Args {
             .iter()
             .map(|&unit| segments(&source, &tokens.offsets, unit, draw).index)
             .collect();
+        let layout = Layout::of(&source, &tokens.offsets, levels, encoding.wanted(), draw);
         let room = self.max_new_tokens;
         let bos = checkpoint.tokenizer.bos()?;
         let under = EncodedModel { model, config: &checkpoint.config, encoding, bos };
         let started = Instant::now();
-        let decoder = under.read(&tokens.ids, levels, room)?;
+        let decoder = under.read(&tokens.ids, layout, room)?;
         let prompt_seconds = started.elapsed().as_secs_f64();
         let limits = Limits { max_new_tokens: room, stop: |_| false };
         let made = generate(

@@ -26,6 +26,7 @@ mod per_token;
 mod pictures;
 mod samples;
 mod section;
+mod seen;
 mod side;
 mod standings;
 mod structure;

@@ -7,6 +7,7 @@ use longcode_stats::{Comparison, FEWEST};
 use super::context_curve::ContextCurves;
 use super::contributions::{self, Contributions, contributions};
 use super::finding::{self, Finding, Reached};
+use super::seen;
 use super::structure::Structure;
 use super::table::{Content, View};
 use super::verdict::{self, Lengths, verdict};
@@ -227,7 +228,11 @@ impl<'a> Figures<'a> {
                 let title = metric.table_title(axis)?;
                 self.view(metric, axis).figures(title, content, self.encodings)
             };
+            let first = tables.len();
             tables.extend(shown(self.task).filter_map(table));
+            if let Some(main) = tables.get_mut(first).filter(|_| content == Content::Samples) {
+                seen::add_column(main, &self.rows, self.encodings);
+            }
         }
         tables
     }

@@ -18,10 +18,11 @@ pub(crate) use prepared::{Prepared, Work, WorkSample};
 
 use crate::config::Config;
 use crate::device::OpenDevice;
+use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 use crate::store::{Measured, SampleKey, SampleLine, Shard, Store};
-use crate::structure::{Draw, Segments, Source, Unit, segments};
+use crate::structure::{Draw, Layout, Segments, Source, Unit, segments};
 use crate::task::Sample;
 
 /// How a run proceeds.
@@ -107,6 +108,24 @@ impl Failures {
 /// The segments of a sample's tokens.
 pub(crate) fn sample_segments(sample: &Sample, unit: Unit, draw: Draw) -> Segments {
     segments(&source(sample), &sample.tokens.offsets, unit, draw)
+}
+
+/// The unit that divides a text in place of another.
+pub(crate) fn in_text(unit: Unit, is_prose: bool) -> Unit {
+    if is_prose { unit.in_prose() } else { unit }
+}
+
+/// What an encoding knows of a sample's text, with the segments of its levels.
+pub(crate) fn sample_layout(
+    sample: &Sample,
+    is_prose: bool,
+    levels: Vec<Vec<u32>>,
+    encoding: &EncodingSpec,
+    draw: Draw,
+) -> Layout {
+    let wanted = encoding.wanted();
+    let wanted = if is_prose { wanted.in_prose() } else { wanted };
+    Layout::of(&source(sample), &sample.tokens.offsets, levels, wanted, draw)
 }
 
 /// A sample's text, ready to be divided.

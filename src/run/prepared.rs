@@ -8,7 +8,7 @@ use super::cost::{Account, Rates};
 use super::inputs::{Inputs, find_inputs, identities, open_subjects, rows_of};
 use super::lengths;
 use super::share::shares;
-use super::{Job, sample_segments, source};
+use super::{Job, in_text, sample_segments, source};
 use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::dataset::{Dataset, TextKind};
 use crate::device::OpenDevice;
@@ -44,6 +44,8 @@ pub(crate) struct Work<'a> {
     /// Number of the model in the config.
     pub(crate) model: usize,
     pub(crate) task: &'a TaskEntry,
+    /// Whether the texts are prose, which has no functions.
+    pub(crate) is_prose: bool,
     /// In the order in which they run.
     pub(crate) samples: Vec<WorkSample>,
     left_out: Vec<LeftOut>,
@@ -90,11 +92,12 @@ impl<'a> Prepared<'a> {
         let of_lengths = lengths::notes(config, &subjects, &encodings, &work);
         of_lengths.iter().for_each(|note| note!("{note}"));
         notes.extend(of_lengths);
-        let account = |(model, subject): (usize, &Box<dyn Subject>)| {
+        let account = |(model, subject): (usize, &dyn Subject)| {
             let rows: Vec<&EncodingEntry> = encodings[model].iter().collect();
             subject.account(&rows, longest(model, &work))
         };
-        let accounts = subjects.iter().enumerate().map(account).collect::<Result<_>>()?;
+        let all = subjects.iter().map(|subject| &**subject).enumerate();
+        let accounts = all.map(account).collect::<Result<_>>()?;
         Ok(Prepared { config, subjects, encodings, accounts, datasets, missing, notes, work })
     }
 
@@ -112,7 +115,7 @@ impl<'a> Prepared<'a> {
     pub(crate) fn job<'s>(&self, work: &Work, one: &'s WorkSample, encoding: &EncodingEntry) -> Job<'s> {
         let cost = self.accounts[work.model].cost(work.task, &one.sample, encoding);
         let draw = Draw { seed: self.config.seed, hash: &one.sha256 };
-        Job { sample: &one.sample, draw, segments: &one.segments, cost }
+        Job { sample: &one.sample, is_prose: work.is_prose, draw, segments: &one.segments, cost }
     }
 
     /// The key of its result.
@@ -238,6 +241,7 @@ fn work<'a>(
             let Some((_, dataset)) = datasets.iter().find(|(name, _)| *name == task.dataset) else {
                 continue;
             };
+            let is_prose = dataset.manifest.text_kind == TextKind::Prose;
             let selection = match task.task.samples(&dataset.with_ids(&task.ids), subject.text(), config.seed)
             {
                 // A model of a suite may lack what a task asks by: markers of a gap, a chat template.
@@ -247,7 +251,7 @@ fn work<'a>(
                         format!("task \"{}\", model \"{model_name}\": not run: {}{fix}", task.name, e.what);
                     note!("{note}");
                     let (samples, left_out) = (Vec::new(), Vec::new());
-                    all.push(Work { model, task, samples, left_out, notes: vec![note] });
+                    all.push(Work { model, task, is_prose, samples, left_out, notes: vec![note] });
                     continue;
                 }
                 found => found.map_err(|e| e.at(format_args!("task \"{}\"", task.name)))?,
@@ -257,8 +261,8 @@ fn work<'a>(
             let parse = |(sample, rank): (Sample, usize)| {
                 let sha256 = sha256(sample.text.as_bytes());
                 let draw = Draw { seed: config.seed, hash: &sha256 };
-                let segments =
-                    units.iter().map(|&unit| (unit, sample_segments(&sample, unit, draw))).collect();
+                let found = |unit: Unit| sample_segments(&sample, in_text(unit, is_prose), draw);
+                let segments = units.iter().map(|&unit| (unit, found(unit))).collect();
                 WorkSample { sample, sha256, segments, rank }
             };
             let mut of_bucket = HashMap::new();
@@ -273,7 +277,7 @@ fn work<'a>(
             let notes = selection.notes.into_iter().chain(without_units);
             let notes: Vec<String> = notes.map(note).collect();
             notes.iter().for_each(|note| note!("{note}"));
-            all.push(Work { model, task, samples, left_out: selection.left_out, notes });
+            all.push(Work { model, task, is_prose, samples, left_out: selection.left_out, notes });
         }
     }
     Ok(all)
@@ -319,9 +323,11 @@ enum Undivided {
 
 impl Undivided {
     fn of(one: &WorkSample) -> Option<Undivided> {
-        let is_divided = one.segments.iter().all(|(unit, found)| *unit == found.unit);
+        let mut undivided = one.segments.iter().filter(|(unit, found)| **unit != found.unit);
+        let needs_tree = undivided.clone().any(|(unit, _)| unit.needs_tree());
         match one.sample.language {
-            _ if is_divided => None,
+            _ if undivided.next().is_none() => None,
+            _ if !needs_tree => Some(Undivided::NoUnit),
             None => Some(Undivided::Language),
             Some(_) if is_given_up(&source(&one.sample)) => Some(Undivided::GivenUp),
             Some(_) => Some(Undivided::NoUnit),
@@ -348,7 +354,7 @@ fn without_units(samples: &[WorkSample], config: &Config, of_what: TextKind) -> 
     let names: Vec<&str> = config
         .encodings
         .iter()
-        .filter(|encoding| encoding.spec.units().iter().any(|unit| unit.needs_tree()))
+        .filter(|encoding| encoding.spec.units().iter().any(|unit| unit.may_be_missing()))
         .map(|entry| &entry.name[..])
         .collect();
     [Undivided::Language, Undivided::GivenUp, Undivided::NoUnit]
@@ -362,7 +368,11 @@ fn without_units(samples: &[WorkSample], config: &Config, of_what: TextKind) -> 
                     samples.len(),
                     listed(&names),
                     if names.len() == 1 { "s" } else { "" },
-                    Unit::FALLBACK,
+                    if kind == Undivided::Language && of_what == TextKind::Prose {
+                        Unit::PARAGRAPH
+                    } else {
+                        Unit::FALLBACK
+                    },
                 )
             })
         })

@@ -322,7 +322,9 @@ fn encodings(runs: &[Run]) -> (Vec<EncodingEntry>, Vec<String>, Vec<Vec<usize>>)
             if known.is_none() {
                 let labelled = format!("{} ({})", entry.name, run.label);
                 let name = names.give(if ambiguous(entry) { &labelled } else { &entry.name }, &run.label);
-                all.push((EncodingEntry { name, ..entry.clone() }, entry.name.clone()));
+                let mut renamed = entry.clone();
+                renamed.name = name;
+                all.push((renamed, entry.name.clone()));
             }
         }
         numbers.push(of_run);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::hash::sha256;
+use crate::model::Seen;
 
 /// A line of samples.jsonl: one sample under one encoding.
 #[derive(Debug, Clone, Serialize)]
@@ -24,6 +25,9 @@ pub struct SampleLine {
     /// Segments of all of these tokens, one number a level of the encoding; none of an encoding without levels.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub segments: Vec<usize>,
+    /// Keys that its tokens saw; of a prompt, as it was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Seen>,
     /// sha256 of the sample's text.
     pub sha256: String,
     /// Wall time of this sample.
@@ -96,6 +100,9 @@ pub(super) struct Fields<O> {
     /// None also in results of an earlier longcode.
     #[serde(default)]
     pub(super) segments: Vec<usize>,
+    /// None also in results of an earlier longcode.
+    #[serde(default)]
+    pub(super) keys: Option<Seen>,
     pub(super) sha256: String,
     pub(super) seconds: f64,
     #[serde(default = "Option::default")]
@@ -195,7 +202,8 @@ mod tests {
             sample: "a \"b\".py".into(),
         };
         let (bucket, sha256) = ("0-512".into(), "00".repeat(32));
-        SampleLine { key, bucket, tokens: 9, segments: vec![3, 1], sha256, seconds: 0.25, measured }
+        let keys = Some(Seen { seen: 30, allowed: 45 });
+        SampleLine { key, bucket, tokens: 9, segments: vec![3, 1], keys, sha256, seconds: 0.25, measured }
     }
 
     #[test]
@@ -205,7 +213,7 @@ mod tests {
         let fields = parse::<Value>(text.as_bytes()).unwrap();
         assert_eq!((fields.outcome.as_ref(), &fields.failed), (Some(&outcome), &None));
         assert!(fields.is_checked());
-        assert_eq!(fields.segments, [3, 1]);
+        assert_eq!((fields.segments, fields.keys), (vec![3, 1], Some(Seen { seen: 30, allowed: 45 })));
         let text = line(Measured::Failed("the loss is not finite".into())).text();
         let fields = parse::<IgnoredAny>(text.as_bytes()).unwrap();
         assert!(fields.outcome.is_none() && fields.failed.is_some() && fields.sample == "a \"b\".py");

@@ -16,6 +16,7 @@ use super::line::{self, Fields};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::STORED_LINE;
+use crate::model::Seen;
 
 /// Bytes of lines that are parsed in parallel: enough for all cores.
 const TOGETHER: usize = 4 << 20;
@@ -38,6 +39,8 @@ pub struct StoredSample {
     /// Segments of these tokens by level of the encoding; none of an encoding without levels, and in results of an
     /// earlier longcode.
     pub segments: Box<[usize]>,
+    /// Keys that its tokens saw; none in results of an earlier longcode.
+    pub keys: Option<Seen>,
     /// sha256 of the sample's text.
     pub sha256: Arc<str>,
     /// Wall time of this sample.
@@ -164,6 +167,7 @@ impl StoredSample {
             bucket: kept(fields.bucket),
             tokens: fields.tokens,
             segments: fields.segments.into(),
+            keys: fields.keys,
             sha256: kept(fields.sha256),
             seconds: fields.seconds,
             failed: fields.failed.map(kept),

@@ -75,7 +75,8 @@ fn score() {
     let objects = ended.json();
     assert_eq!(objects.len(), 2);
     for (object, file) in objects.iter().zip(["a.py", "b.txt"]) {
-        let expected = ["file", "tokens", "loss", "ppl", "accuracy", "encoding", "unit", "segments", "nll"];
+        let expected =
+            ["file", "tokens", "loss", "ppl", "accuracy", "encoding", "unit", "segments", "seen", "nll"];
         assert_eq!(keys(object), expected);
         assert_eq!(object["file"], file);
         assert_eq!(object["encoding"], "hirope:window=4,split=0.25");

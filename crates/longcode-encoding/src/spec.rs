@@ -197,6 +197,11 @@ impl EncodingSpec {
         self.encoding.units()
     }
 
+    /// See [`Encoding::wanted`].
+    pub fn wanted(&self) -> longcode_structure::Wanted {
+        self.encoding.wanted()
+    }
+
     /// Which layers it replaces, of a model whose layers are of more than one sort; none if they are all alike
     /// or it leaves them as they are.
     pub fn note_of_layers(&self, model: &ModelRope) -> Option<String> {
