@@ -111,7 +111,15 @@ pub(super) fn read_config(
             .in_file(path)
             .fix("use `longcode tune`, or take [tune] out to run every row on every document"));
     }
-    for model in &mut config.models {
+    if precision.is_some() && config.models.iter().all(|model| model.served.is_some()) {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "every model is served, and computes in its server's precision",
+        )
+        .at("--precision")
+        .fix("leave it out"));
+    }
+    for model in config.models.iter_mut().filter(|model| model.served.is_none()) {
         model.precision = precision.unwrap_or(model.precision);
     }
     if download {

@@ -172,5 +172,6 @@ impl Batch<'_> {
 
 /// A sample as a model reads it.
 fn passage(sample: &Sample, levels: Vec<Vec<u32>>) -> Passage<'_> {
-    Passage { ids: &sample.tokens.ids, levels }
+    let message = sample.message.clone().map(|message| &sample.text[message]);
+    Passage { ids: &sample.tokens.ids, text: &sample.text, message, levels }
 }

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::device::{OpenDevice, names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
-use crate::provenance::{AdapterUsed, DatasetHash, ModelHash, Session};
+use crate::provenance::{AdapterUsed, DatasetHash, ModelHash, ServedBy, Session};
 use crate::task::LeftOut;
 
 /// Where and from what the numbers of a results directory were made.
@@ -165,7 +165,12 @@ impl Environment {
         let datasets = self.datasets.iter().filter_map(|a| Some((a, same_name(&a)?))).filter(|(a, b)| a != b);
         let mut all = models
             .map(|(a, b)| {
-                if a.sha256 == b.sha256 {
+                let server = |model: &ModelHash| {
+                    model.served.as_ref().map_or_else(|| "not served".into(), ServedBy::words)
+                };
+                if a.served != b.served {
+                    words("server, of model", &b.name, &server(a), &server(b))
+                } else if a.sha256 == b.sha256 {
                     words("precision, of model", &b.name, a.precision.name(), b.precision.name())
                 } else {
                     words("model", &b.name, &a.sha256, &b.sha256)

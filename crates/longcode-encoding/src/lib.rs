@@ -35,6 +35,7 @@
 //! **Adding a kind**: write `src/NAME.rs` with a serde struct whose fields are the kind's keys, an
 //! `impl Encoding` and its `ENTRY`, and add the entry to [`KINDS`]. The file's name is the kind's name.
 
+mod as_served;
 mod clip;
 mod context;
 mod dpe;
@@ -63,6 +64,7 @@ mod string;
 mod yarn;
 mod zones;
 
+pub use as_served::NAME as AS_SERVED;
 pub use context::{Context, Window};
 pub use dynamic_ntk::DynamicNtk;
 pub use layers::{LayerRotations, Layers, in_words};

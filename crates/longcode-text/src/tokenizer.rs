@@ -254,6 +254,11 @@ impl Tokenizer {
         self.guarded("cannot give the text of ids", || self.inner.decode(ids, true))
     }
 
+    /// A token's name in the vocabulary.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
     /// A decoder for ids that follow those of `context`.
     ///
     /// # Errors
