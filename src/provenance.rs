@@ -65,7 +65,7 @@ impl fmt::Display for AdapterUsed {
 pub struct ModelHash {
     /// Its name in the config.
     pub name: String,
-    /// SHA-256 over config, tokenizer and weights.
+    /// SHA-256 over config, tokenizer and weights; of a served model over its tokenizer.
     pub sha256: String,
     /// Pretraining length in tokens.
     pub trained_length: usize,
@@ -78,6 +78,30 @@ pub struct ModelHash {
     /// Tokens of its vocabulary; none in results of an earlier longcode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocabulary: Option<usize>,
+    /// Who serves it, if somebody else does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<ServedBy>,
+}
+
+/// The server of a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServedBy {
+    /// Its base address.
+    pub endpoint: String,
+    /// The model's name there.
+    pub served_as: String,
+    /// What the server calls itself, with its version if it gives one.
+    pub server: String,
+    /// What its answers are made by: `echo`, `prompt_logprobs`, or texts alone.
+    pub losses: String,
+}
+
+impl ServedBy {
+    /// In words.
+    pub fn words(&self) -> String {
+        let server = if self.server.is_empty() { "a server that gives no name" } else { &self.server };
+        format!("\"{}\" at {} ({server})", self.served_as, self.endpoint)
+    }
 }
 
 /// A data set and what pins it.

@@ -43,9 +43,7 @@ impl AskedConfig {
                 .fix("use `longcode tune`, or take [tune] out to run every row on every document"));
         }
         config.keep(&self.only.selection())?;
-        for model in &mut config.models {
-            model.precision = self.precision.unwrap_or(model.precision);
-        }
+        set_precision(&mut config, self.precision)?;
         if self.download {
             config.download()?;
         }
@@ -54,6 +52,22 @@ impl AskedConfig {
         }
         Ok(config)
     }
+}
+
+/// Computes in a precision; served models compute in their server's.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] if all are served.
+fn set_precision(config: &mut Config, precision: Option<Precision>) -> Result<()> {
+    let Some(precision) = precision else { return Ok(()) };
+    if config.models.iter().all(|model| model.served.is_some()) {
+        let what = "every model is served, and computes in its server's precision";
+        return Err(Error::new(ErrorKind::Usage, what).at("--precision").fix("leave it out"));
+    }
+    for model in config.models.iter_mut().filter(|model| model.served.is_none()) {
+        model.precision = precision;
+    }
+    Ok(())
 }
 
 /// A part of the config

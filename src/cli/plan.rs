@@ -89,6 +89,8 @@ fn json_lines(plan: &Plan, device: &OpenDevice) -> String {
         "memory_mb": total.memory_mb(),
         "available_mb": plan.available_mb,
         "largest_sequence": total.largest_sequence(),
+        "requests": total.sum(|row| row.requests.map_or(0.0, |requests| requests.count)),
+        "cost": plan.rows.iter().filter_map(|row| row.requests?.cost).reduce(|a, b| a + b),
         "device": device.name,
         "notes": plan.notes,
     }});
@@ -100,7 +102,10 @@ fn text(plan: &Plan, config: &Config, device: &OpenDevice) -> String {
     let same = |a: &PlanRow, b: &PlanRow| (&a.model, &a.task) == (&b.model, &b.task);
     for rows in plan.rows.chunk_by(same) {
         text += &format!("\n{} on {}\n\n", rows[0].model, rows[0].task);
-        text += &table(rows);
+        text += &match rows[0].requests {
+            None => table(COLUMNS, rows, cells),
+            Some(_) => table(COLUMNS_ELSEWHERE, rows, cells_elsewhere),
+        };
     }
     text += &format!("\n{}", totals(plan, device));
     plan.notes.iter().fold(text, |text, note| text + note + "\n")
@@ -109,26 +114,44 @@ fn text(plan: &Plan, config: &Config, device: &OpenDevice) -> String {
 const COLUMNS: [&str; 9] =
     ["encoding", "samples", "done", "tokens", "generated", "products", "attention", "memory MB", "time left"];
 
+/// The columns of a model that computes elsewhere: time and memory are its server's.
+const COLUMNS_ELSEWHERE: [&str; 7] =
+    ["encoding", "samples", "done", "tokens", "generated", "requests left", "cost left"];
+
+fn cells(row: &PlanRow) -> [String; 9] {
+    [
+        row.encoding.clone(),
+        row.samples.to_string(),
+        row.done.to_string(),
+        scaled(row.tokens),
+        scaled(row.generated_tokens),
+        scaled(row.products),
+        percent(row.attention_products, row.products),
+        row.memory_mb.map_or("-".into(), |mb| format!("{mb:.0}")),
+        duration(row.seconds),
+    ]
+}
+
+fn cells_elsewhere(row: &PlanRow) -> [String; 7] {
+    let cost = row.requests.and_then(|requests| requests.cost);
+    [
+        row.encoding.clone(),
+        row.samples.to_string(),
+        row.done.to_string(),
+        scaled(row.tokens),
+        scaled(row.generated_tokens),
+        scaled(row.requests.map_or(0.0, |requests| requests.count)),
+        cost.map_or("-".into(), |cost| format!("{cost:.2}")),
+    ]
+}
+
 /// Rows of one model on one task.
-fn table(rows: &[PlanRow]) -> String {
-    let cells = |row: &PlanRow| {
-        [
-            row.encoding.clone(),
-            row.samples.to_string(),
-            row.done.to_string(),
-            scaled(row.tokens),
-            scaled(row.generated_tokens),
-            scaled(row.products),
-            percent(row.attention_products, row.products),
-            row.memory_mb.map_or("-".into(), |mb| format!("{mb:.0}")),
-            duration(row.seconds),
-        ]
-    };
-    let header = COLUMNS.map(String::from);
-    let rows: Vec<[String; 9]> = [header].into_iter().chain(rows.iter().map(cells)).collect();
+fn table<const N: usize>(columns: [&str; N], rows: &[PlanRow], cells: fn(&PlanRow) -> [String; N]) -> String {
+    let header = columns.map(String::from);
+    let rows: Vec<[String; N]> = [header].into_iter().chain(rows.iter().map(cells)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 9] = std::array::from_fn(width);
-    let line = |row: &[String; 9]| {
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
         let pad = |(column, cell): (usize, &String)| match column {
             0 => format!("{cell:<width$}", width = widths[0]),
             _ => format!("{cell:>width$}", width = widths[column]),
@@ -152,6 +175,22 @@ fn totals(plan: &Plan, device: &OpenDevice) -> String {
     );
     if done == samples {
         return text + "Nothing is left to do.\n";
+    }
+    let requests = total.sum(|row| row.requests.map_or(0.0, |requests| requests.count));
+    if requests > 0.0 {
+        let costs: Vec<f64> = plan.rows.iter().filter_map(|row| row.requests?.cost).collect();
+        let cost = if costs.is_empty() {
+            String::new()
+        } else {
+            format!(", which cost {:.2} at most", costs.iter().sum::<f64>())
+        };
+        text += &format!(
+            "Requests left to servers: {}{cost}; how long they take is seen when they run.\n",
+            scaled(requests)
+        );
+    }
+    if plan.rows.iter().all(|row| row.requests.is_some() || row.done == row.samples) {
+        return text;
     }
     let seconds = total.sum(|row| row.seconds);
     text += &format!(

@@ -6,11 +6,13 @@
 mod difference;
 pub(crate) mod overrides;
 mod selection;
+mod served;
 mod sweep;
 mod tune;
 
 pub(crate) use difference::difference;
 pub use selection::{Picked, Selection};
+pub use served::ServedEntry;
 pub use sweep::Sweep;
 pub use tune::TuneKeys;
 
@@ -66,12 +68,14 @@ pub struct Config {
 pub struct ModelEntry {
     /// Its name in tables.
     pub name: String,
-    /// Its path, as written in the config.
+    /// Its path, as written in the config; of a served model its tokenizer's.
     pub path: String,
     /// How to get it if it is missing.
     pub obtain: Option<String>,
     /// The precision of its matrix products.
     pub precision: Precision,
+    /// How to ask for it, if somebody else serves it.
+    pub served: Option<ServedEntry>,
 }
 
 /// An `[[encoding]]`, one value of a sweep.
@@ -149,8 +153,12 @@ fn texts(all: &[String]) -> Value {
 impl ModelEntry {
     /// Its keys, as they go into the results.
     fn table(&self) -> Table {
-        let mut table =
-            Table::from_iter([("name".into(), text(&self.name)), ("path".into(), text(&self.path))]);
+        let mut table = Table::from_iter([("name".into(), text(&self.name))]);
+        if let Some(served) = &self.served {
+            table.extend(Table::try_from(served).expect("plain data"));
+            return table;
+        }
+        table.insert("path".into(), text(&self.path));
         if self.precision != Precision::default() {
             table.insert("precision".into(), text(self.precision.name()));
         }
@@ -220,13 +228,15 @@ impl Config {
             Error::new(ErrorKind::Config, format!("not valid TOML: {}", one_line(&e))).fix("fix the syntax")
         })?;
         overrides::apply(&mut table, overrides)?;
+        let models = entries(&mut table, "model", model_entry)?;
+        let encodings = encodings(&mut table, &models)?;
         let config = Config {
             name: run_name(&mut table)?,
             seed: seed(&mut table)?,
             suite: suite(&mut table)?,
             paper: paper(&mut table)?,
-            models: entries(&mut table, "model", model_entry)?,
-            encodings: entries(&mut table, "encoding", encoding_entries)?,
+            models,
+            encodings,
             tasks: entries(&mut table, "task", task_entries)?,
             tune: TuneKeys::take(&mut table)?,
             search,
@@ -311,7 +321,9 @@ impl Config {
         // What a config says how to get in another way is not on the hub.
         for entry in self.models.iter().filter(|entry| entry.obtain.is_none()) {
             if let (Err(_), Some(name)) = (self.find(&entry.path), Name::model(&entry.path)) {
-                hub::fetch(&name).map_err(|e| e.at(format_args!("model \"{}\"", entry.name)))?;
+                let fetched =
+                    if entry.served.is_some() { hub::fetch_text_side(&name) } else { hub::fetch(&name) };
+                fetched.map_err(|e| e.at(format_args!("model \"{}\"", entry.name)))?;
             }
         }
         for entry in &self.tasks {
@@ -499,8 +511,11 @@ fn entries<T>(table: &mut Table, key: &str, read: fn(Table) -> Result<Vec<T>>) -
 }
 
 fn model_entry(mut table: Table) -> Result<Vec<ModelEntry>> {
-    let path = need_text(&mut table, "path")?;
     let name = take_text(&mut table, "name")?;
+    if table.contains_key("endpoint") {
+        return Ok(vec![served::served_entry(name, table)?]);
+    }
+    let path = need_text(&mut table, "path")?;
     let obtain = take_text(&mut table, "obtain")?;
     let precision = match take_text(&mut table, "precision")? {
         None => Precision::default(),
@@ -508,10 +523,47 @@ fn model_entry(mut table: Table) -> Result<Vec<ModelEntry>> {
             name.parse().map_err(|what| config_error(what, "leave it out for f32").at_key("precision"))?
         }
     };
-    refuse_unknown(&table, &["name", "path", "obtain", "precision"])?;
+    refuse_unknown(&table, &["name", "path", "obtain", "precision", "endpoint"])?;
     let folder =
         || Path::new(&path).file_name().map_or(path.clone(), |name| name.to_string_lossy().into_owned());
-    Ok(vec![ModelEntry { name: name.unwrap_or_else(folder), path, obtain, precision }])
+    Ok(vec![ModelEntry { name: name.unwrap_or_else(folder), path, obtain, precision, served: None }])
+}
+
+/// The rows of a config. Served models have one kind alone, which needs no table.
+///
+/// # Errors
+/// [`ErrorKind::Config`] or [`ErrorKind::Encoding`] when a model has no row, or a row no model.
+fn encodings(table: &mut Table, models: &[ModelEntry]) -> Result<Vec<EncodingEntry>> {
+    let (served, local): (Vec<_>, Vec<_>) = models.iter().partition(|model| model.served.is_some());
+    let none = !table.contains_key("encoding");
+    let mut rows =
+        if none && local.is_empty() { Vec::new() } else { entries(table, "encoding", encoding_entries)? };
+    let is_as_served = |row: &&EncodingEntry| row.spec.is_as_served();
+    match (rows.iter().find(is_as_served), &served[..]) {
+        (Some(row), []) => {
+            return Err(config_error(
+                "as_served is of served models, and no [[model]] has an `endpoint`",
+                "leave it out",
+            )
+            .at(format_args!("encoding \"{}\"", row.name)));
+        }
+        (None, [_, ..]) => {
+            let spec = EncodingSpec::parse(encoding::AS_SERVED)?;
+            rows.push(EncodingEntry::new(encoding::AS_SERVED.into(), spec));
+        }
+        _ => {}
+    }
+    for row in rows.iter().filter(is_as_served) {
+        row.spec.check_as_served().map_err(|e| e.at(format_args!("encoding \"{}\"", row.name)))?;
+    }
+    match local.first() {
+        Some(model) if rows.iter().all(|row| row.spec.is_as_served()) => Err(config_error(
+            "this model has no [[encoding]]: all rows are as_served",
+            "add one, as kind = \"rope\"",
+        )
+        .at(format_args!("model \"{}\"", model.name))),
+        _ => Ok(rows),
+    }
 }
 
 fn encoding_entries(mut table: Table) -> Result<Vec<EncodingEntry>> {

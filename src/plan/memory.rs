@@ -8,7 +8,7 @@ use crate::encoding::Positions;
 use crate::error::Result;
 use crate::kernels::{Precision, is_cpu};
 use crate::model::{MAX_ELEMENTS, RotaryTables, TOGETHER};
-use crate::run::{Account, kept};
+use crate::run::{NetworkAccount, kept};
 
 /// Bytes of a number in the network's own tensors.
 const F32: f64 = 4.0;
@@ -27,7 +27,7 @@ pub(super) fn weights(checkpoint: &Checkpoint, device: &Device, precision: Preci
 /// What a sequence under an encoding needs besides the weights.
 pub(super) struct Need<'a> {
     config: &'a NetworkConfig,
-    account: &'a Account,
+    account: &'a NetworkAccount,
     encoding: &'a EncodingEntry,
     /// How many different rotations of queries, and of keys.
     turns: [usize; 2],
@@ -38,7 +38,7 @@ pub(super) struct Need<'a> {
 impl<'a> Need<'a> {
     /// What sequences of about `length` tokens need.
     pub(super) fn new(
-        account: &'a Account,
+        account: &'a NetworkAccount,
         encoding: &'a EncodingEntry,
         room: Option<usize>,
         length: usize,
@@ -112,7 +112,7 @@ mod tests {
         .unwrap();
         let spec = EncodingSpec::parse(spec).unwrap();
         let encoding = EncodingEntry::new("one".into(), spec);
-        let account = Account::new(&config, std::slice::from_ref(&encoding), length);
+        let account = NetworkAccount::new(&config, std::slice::from_ref(&encoding), length);
         let need = Need::new(&account, &encoding, room, length);
         (need.bytes(length), need.longest(1e9))
     }

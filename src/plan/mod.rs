@@ -16,7 +16,7 @@ use crate::device::OpenDevice;
 use crate::error::Result;
 use crate::kernels::is_cpu;
 use crate::memory::{available, resident};
-use crate::run::{Cost, Prepared, Work, WorkSample};
+use crate::run::{Cost, NetworkAccount, Prepared, Work, WorkSample};
 use crate::store::{SampleKey, Shard, Stored};
 use crate::task::Ask;
 use memory::Need;
@@ -81,6 +81,18 @@ pub struct PlanRow {
     /// Tokens of the longest sequence that fits into available memory; none if that is unknown, or if length
     /// makes no difference because an encoding reads one context at a time.
     pub largest_sequence: Option<usize>,
+    /// For a model that is served: what is left to ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Requests>,
+}
+
+/// Requests to a server that are left.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Requests {
+    /// How many.
+    pub count: f64,
+    /// What they cost, for the most tokens that may be generated; none without a price.
+    pub cost: Option<f64>,
 }
 
 /// A sample under an encoding that is to be run.
@@ -116,18 +128,29 @@ pub fn plan(config: &Config, device: &OpenDevice, out: &Path, options: PlanOptio
     };
     let pending: Vec<Vec<Pending>> =
         (0..config.models.len()).map(|model| pending(&prepared, model, &done)).collect();
-    let busy = pending.iter().filter(|pending| !pending.is_empty()).count() as u32;
+    let is_here = |model: usize| prepared.subjects[model].checkpoint().is_some();
+    let busy =
+        (0..pending.len()).filter(|&model| is_here(model) && !pending[model].is_empty()).count() as u32;
     for (model, pending) in pending.iter().enumerate() {
+        let works: Vec<&Work> =
+            prepared.work.iter().filter(|work| work.model == model && !work.samples.is_empty()).collect();
+        let (subject, account) = (&prepared.subjects[model], &prepared.accounts[model]);
         // Time and memory are those of a checkpoint on this machine.
-        let Some(checkpoint) = prepared.subjects[model].checkpoint() else { continue };
+        let (Some(checkpoint), Some(account)) = (subject.checkpoint(), account.network()) else {
+            for work in works {
+                let rows = prepared.rows(model);
+                plan.rows.extend(rows.map(|encoding| row_elsewhere(&prepared, pending, work, encoding)));
+            }
+            continue;
+        };
         let measured = if pending.is_empty() {
             None
         } else {
-            Some(plan.measure(&prepared, model, checkpoint, pending, device, BUDGET / busy)?)
+            Some(plan.measure(&prepared, model, (checkpoint, account), pending, device, BUDGET / busy)?)
         };
         let weights = memory::weights(checkpoint, &device.device, config.models[model].precision)?;
-        let of_model = OfModel { prepared: &prepared, pending, measured, weights, memory };
-        for work in prepared.work.iter().filter(|work| work.model == model && !work.samples.is_empty()) {
+        let of_model = OfModel { prepared: &prepared, account, pending, measured, weights, memory };
+        for work in works {
             plan.rows.extend(prepared.rows(model).map(|encoding| of_model.row(work, encoding)));
         }
     }
@@ -187,6 +210,7 @@ impl Memory {
 /// What a model's rows are computed from.
 struct OfModel<'a> {
     prepared: &'a Prepared<'a>,
+    account: &'a NetworkAccount,
     pending: &'a [Pending<'a>],
     /// None if nothing is left to do.
     measured: Option<Measured>,
@@ -205,8 +229,7 @@ impl OfModel<'_> {
         let seconds = |one: &&Pending| self.measured.as_ref().map(|measured| measured.seconds(one));
         let seconds: Vec<Seconds> = left.iter().filter_map(seconds).collect();
         let longest = work.samples.iter().map(|one| one.sample.tokens.ids.len()).max().unwrap_or(0);
-        let account = &self.prepared.accounts[work.model];
-        let need = Need::new(account, encoding, self.prepared.room(work), longest);
+        let need = Need::new(self.account, encoding, self.prepared.room(work), longest);
         let Memory { own, available, .. } = self.memory;
         PlanRow {
             model: self.prepared.config.models[work.model].name.clone(),
@@ -222,7 +245,38 @@ impl OfModel<'_> {
             attention_seconds: seconds.iter().map(|seconds| seconds.attention).sum(),
             memory_mb: own.map(|own| (own + self.weights + need.bytes(longest)) / 1e6),
             largest_sequence: available.and_then(|available| need.longest(available - self.weights)),
+            requests: None,
         }
+    }
+}
+
+/// A row of a model that computes elsewhere: requests and tokens are known, time and memory are not.
+fn row_elsewhere(prepared: &Prepared, pending: &[Pending], work: &Work, encoding: &EncodingEntry) -> PlanRow {
+    let cost: Cost = work.samples.iter().map(|one| prepared.job(work, one, encoding).cost).sum();
+    let of_row = |one: &&Pending| one.work.task.name == work.task.name && one.encoding.name == encoding.name;
+    let left: Vec<Cost> = pending.iter().filter(of_row).map(|one| one.cost).collect();
+    let model = &prepared.config.models[work.model];
+    let price = model.served.as_ref().and_then(|served| served.price);
+    let done = work.samples.len() - left.len();
+    let asked: Cost = left.into_iter().sum();
+    PlanRow {
+        model: model.name.clone(),
+        task: work.task.name.clone(),
+        encoding: encoding.name.clone(),
+        samples: work.samples.len(),
+        done,
+        tokens: cost.tokens,
+        generated_tokens: cost.generated,
+        products: 0.0,
+        attention_products: 0.0,
+        seconds: 0.0,
+        attention_seconds: 0.0,
+        memory_mb: None,
+        largest_sequence: None,
+        requests: Some(Requests {
+            count: asked.requests,
+            cost: price.map(|[tokens_in, out]| (asked.tokens * tokens_in + asked.generated * out) / 1e6),
+        }),
     }
 }
 
@@ -248,7 +302,7 @@ impl Plan {
         &mut self,
         prepared: &Prepared,
         model: usize,
-        checkpoint: &Checkpoint,
+        (checkpoint, account): (&Checkpoint, &NetworkAccount),
         pending: &[Pending],
         device: &OpenDevice,
         budget: Duration,
@@ -260,14 +314,8 @@ impl Plan {
         let name = &prepared.config.models[model].name;
         status!("model \"{name}\": measuring, for up to about {} s", budget.as_secs());
         let rows: Vec<&EncodingEntry> = prepared.rows(model).collect();
-        let measurement = Measurement {
-            checkpoint,
-            model: &network,
-            account: &prepared.accounts[model],
-            encodings: &rows,
-            pending,
-            budget,
-        };
+        let measurement =
+            Measurement { checkpoint, model: &network, account, encodings: &rows, pending, budget };
         let measured = measurement.rates()?;
         self.measured_seconds += started.elapsed().as_secs_f64();
         let unknown = measured.generated.iter().filter(|(_, part)| part.is_none());

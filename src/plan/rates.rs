@@ -8,7 +8,7 @@ use crate::checkpoint::Checkpoint;
 use crate::config::EncodingEntry;
 use crate::error::Result;
 use crate::model::{EncodedModel, Network, generate};
-use crate::run::{Account, Rates, kept};
+use crate::run::{NetworkAccount, Rates, kept};
 use crate::task::Ask;
 use crate::text::Ended;
 
@@ -59,7 +59,7 @@ impl Measured {
 pub(super) struct Measurement<'a> {
     pub(super) checkpoint: &'a Checkpoint,
     pub(super) model: &'a Network,
-    pub(super) account: &'a Account,
+    pub(super) account: &'a NetworkAccount,
     pub(super) encodings: &'a [&'a EncodingEntry],
     /// What is left to do with it; not empty.
     pub(super) pending: &'a [Pending<'a>],

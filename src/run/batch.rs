@@ -183,5 +183,6 @@ impl Batch<'_> {
 
 /// A sample as a model reads it.
 fn passage(sample: &Sample, layout: Layout) -> Passage<'_> {
-    Passage { ids: &sample.tokens.ids, layout }
+    let message = sample.message.clone().map(|message| &sample.text[message]);
+    Passage { ids: &sample.tokens.ids, text: &sample.text, message, layout }
 }

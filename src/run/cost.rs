@@ -13,6 +13,8 @@ use crate::task::{Ask, Sample};
 /// one addition.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Cost {
+    /// Requests to a server.
+    pub(crate) requests: f64,
     /// Tokens that are read, many at a time.
     pub(crate) tokens: f64,
     /// Products of the linear maps over them, including the output head's.
@@ -61,6 +63,7 @@ impl Add for Cost {
 
     fn add(self, other: Cost) -> Cost {
         Cost {
+            requests: self.requests + other.requests,
             tokens: self.tokens + other.tokens,
             linear: self.linear + other.linear,
             attention: self.attention + other.attention,
@@ -83,7 +86,65 @@ const SHORTEST: usize = 256;
 
 /// What samples cost with one model.
 #[derive(Debug)]
-pub(crate) struct Account {
+#[allow(clippy::large_enum_variant, reason = "there is one a model")]
+pub(crate) enum Account {
+    /// A network on this machine.
+    Network(NetworkAccount),
+    /// A model that is asked by requests, and computes elsewhere.
+    Requests,
+}
+
+impl Account {
+    /// What the model does for a sample of a task under an encoding.
+    pub(crate) fn cost(&self, task: &TaskEntry, sample: &Sample, encoding: &EncodingEntry) -> Cost {
+        match self {
+            Account::Network(account) => account.cost(task, sample, encoding),
+            Account::Requests => requests(task, sample, encoding),
+        }
+    }
+
+    /// The account of a network on this machine.
+    pub(crate) fn network(&self) -> Option<&NetworkAccount> {
+        match self {
+            Account::Network(account) => Some(account),
+            Account::Requests => None,
+        }
+    }
+}
+
+/// What a sample costs with a model that is asked by requests. Tokens stand for products, so that progress and shares
+/// follow them.
+fn requests(task: &TaskEntry, sample: &Sample, encoding: &EncodingEntry) -> Cost {
+    let of = |tokens: usize, generated: usize| Cost {
+        requests: 1.0,
+        tokens: tokens as f64,
+        linear: tokens as f64,
+        generated: generated as f64,
+        generated_linear: generated as f64,
+        ..Cost::default()
+    };
+    let length = sample.tokens.ids.len();
+    match task.task.ask() {
+        Ask::Score => match encoding.spec.context.filter(|context| length > context.tokens) {
+            // The new token that each of them asks for is not used.
+            None => of(length, 1),
+            Some(context) => context.windows(length).iter().map(|window| of(window.tokens.len(), 1)).sum(),
+        },
+        Ask::Generate(limits) => {
+            let most = limits.max_new_tokens;
+            let cost = |one: &Sample| {
+                let read = kept(&encoding.spec, one.tokens.ids.len(), sample.room(limits));
+                let candidates = one.candidates.iter().map(|ids| of(read + ids.len(), 1));
+                of(read, most) + candidates.sum()
+            };
+            sample.asked().map(cost).sum()
+        }
+    }
+}
+
+/// What samples cost with a network.
+#[derive(Debug)]
+pub(crate) struct NetworkAccount {
     config: NetworkConfig,
     /// Products of all layers' linear maps, a token.
     layers: f64,
@@ -93,17 +154,17 @@ pub(crate) struct Account {
     seen: HashMap<String, Vec<f64>>,
 }
 
-impl Account {
+impl NetworkAccount {
     /// The account for sequences of up to `longest` tokens, including generated ones.
     pub(crate) fn new<'e>(
         config: &NetworkConfig,
         encodings: impl IntoIterator<Item = &'e EncodingEntry>,
         longest: usize,
-    ) -> Account {
+    ) -> NetworkAccount {
         let config = config.clone();
         let longest = longest.max(SHORTEST);
         let seen = |entry: &EncodingEntry| (entry.name.clone(), seen(&entry.spec, &config, longest));
-        Account {
+        NetworkAccount {
             layers: config.layer_products(),
             head: (config.vocab_size * config.hidden_size) as f64,
             seen: encodings.into_iter().map(seen).collect(),
@@ -293,7 +354,7 @@ mod tests {
     use crate::model::Network;
 
     /// Two layers of 480 products a token, and a head of 80.
-    fn account(model: &str, spec: &str) -> (Account, EncodingEntry) {
+    fn account(model: &str, spec: &str) -> (NetworkAccount, EncodingEntry) {
         let config = json!({
             "model_type": model, "vocab_size": 10, "hidden_size": 8, "intermediate_size": 12,
             "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4,
@@ -303,7 +364,7 @@ mod tests {
         let config = NetworkConfig::from_json(config).unwrap();
         let spec = EncodingSpec::parse(spec).unwrap();
         let entry = EncodingEntry::new("one".into(), spec);
-        (Account::new(&config, std::slice::from_ref(&entry), 8), entry)
+        (NetworkAccount::new(&config, std::slice::from_ref(&entry), 8), entry)
     }
 
     /// Keys that a layer's tokens see, of 5 scored tokens.
@@ -378,6 +439,7 @@ mod tests {
         let of_keys = |keys: usize| (2 * 8 * 2 * keys) as f64;
         // The candidate's second token is not read.
         let expected = Cost {
+            requests: 0.0,
             tokens: 6.0,
             linear: 6.0 * 960.0 + 2.0 * 80.0,
             attention: of_keys(15 + 6),

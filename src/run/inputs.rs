@@ -1,14 +1,14 @@
 //! What a run reads; it is found, opened and checked before any work starts.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::checkpoint::Checkpoint;
-use crate::config::{Config, EncodingEntry};
+use crate::config::{Config, EncodingEntry, ModelEntry};
 use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result, all_or_errors};
 use crate::provenance::ModelHash;
-use crate::subject::{LocalModel, Subject, Subjects};
+use crate::subject::{LocalModel, ServedModel, Subject, Subjects};
 
 /// What a config names, in its order.
 pub(super) struct Inputs {
@@ -62,17 +62,20 @@ pub(super) fn open_subjects(config: &Config, directories: &[PathBuf]) -> Result<
     let mut subjects: Subjects = Vec::new();
     for (entry, directory) in config.models.iter().zip(directories) {
         let name = &entry.name;
-        let subject = LocalModel::new(Checkpoint::open(directory)?, entry.precision);
+        let subject = open_subject(entry, directory).map_err(|e| match entry.served {
+            Some(_) => e.at(format_args!("model \"{name}\"")),
+            None => e,
+        })?;
         notes.extend(subject.notes().into_iter().map(|note| format!("model \"{name}\": {note}")));
-        for encoding in &rows_of(config, name, &subject)? {
+        for encoding in &rows_of(config, name, &*subject)? {
             let place = format!("encoding \"{}\", model \"{name}\"", encoding.name);
             let of_encoding = subject.check(&encoding.spec).map_err(|e| {
                 e.at(format_args!("encoding \"{}\"", encoding.name)).at(format_args!("model \"{name}\""))
             })?;
             notes.extend(of_encoding.into_iter().map(|note| format!("{place}: {note}")));
         }
-        subject.check_weights()?;
-        subjects.push(Box::new(subject));
+        notes.extend(rows_left_out(config, &*subject).map(|note| format!("model \"{name}\": {note}")));
+        subjects.push(subject);
     }
     Ok((subjects, notes))
 }
@@ -85,6 +88,27 @@ pub(super) fn rows_of(config: &Config, name: &str, subject: &dyn Subject) -> Res
     let own = config.encodings.iter().filter(|entry| entry.is_for(name) && subject.takes(&entry.spec));
     own.map(|entry| entry.at(subject.trained_length()).map_err(|e| e.at(format_args!("model \"{name}\""))))
         .collect()
+}
+
+/// Opens a model; the weights of a local one are checked by the headers of their files.
+fn open_subject(entry: &ModelEntry, path: &Path) -> Result<Box<dyn Subject>> {
+    match &entry.served {
+        Some(served) => Ok(Box::new(ServedModel::open(served, path)?)),
+        None => Ok(Box::new(LocalModel::new(Checkpoint::open(path)?, entry.precision)?)),
+    }
+}
+
+/// What to say of rows that a model does not have.
+fn rows_left_out(config: &Config, subject: &dyn Subject) -> Option<String> {
+    const NAMED: usize = 4;
+    let out = config.encodings.iter().filter(|encoding| !subject.takes(&encoding.spec));
+    let names: Vec<&str> = out.map(|encoding| &encoding.name[..]).collect();
+    let more =
+        names.len().checked_sub(NAMED + 1).map_or(String::new(), |more| format!(" and {} more", more + 1));
+    let named = names[..names.len().min(NAMED)].join(", ");
+    let why =
+        if subject.checkpoint().is_some() { "it is not served" } else { "its encoding is its server's" };
+    (!names.is_empty()).then(|| format!("left out for it: {named}{more}, as {why}"))
 }
 
 /// What the results record of each model.

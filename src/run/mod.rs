@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 pub(crate) use batch::{Batch, Job};
-pub(crate) use cost::{Account, Cost, Rates, kept};
+pub(crate) use cost::{Account, Cost, NetworkAccount, Rates, kept};
 pub(crate) use prepared::{Prepared, Work, WorkSample};
 
 use crate::config::Config;
@@ -138,7 +138,9 @@ fn source(sample: &Sample) -> Source<'_> {
 fn pending<'a>(prepared: &'a Prepared<'a>, done: &HashSet<SampleKey>, together: usize) -> Vec<Batch<'a>> {
     let mut batches = Vec::new();
     for work in &prepared.work {
-        for some in work.samples.chunks(together) {
+        // What is asked elsewhere is asked one by one, over several connections.
+        let elsewhere = prepared.subjects[work.model].connections().is_some();
+        for some in work.samples.chunks(if elsewhere { 1 } else { together }) {
             for encoding in prepared.rows(work.model) {
                 let left = some.iter().filter(|one| !done.contains(&prepared.key(work, one, encoding)));
                 let jobs: Vec<Job> = left.map(|one| prepared.job(work, one, encoding)).collect();

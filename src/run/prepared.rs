@@ -288,10 +288,16 @@ fn work<'a>(
 /// # Errors
 /// [`ErrorKind::Model`].
 fn refuse_beyond(subject: &dyn Subject, task: &TaskEntry, samples: &[Sample]) -> Result<()> {
-    let candidates = samples.iter().any(|sample| !sample.candidates.is_empty());
+    let asked = || samples.iter().flat_map(Sample::asked);
     let needs = match task.task.ask() {
-        Ask::Score => vec![Need::Losses],
-        Ask::Generate(_) => [Need::Text].into_iter().chain(candidates.then_some(Need::Candidates)).collect(),
+        Ask::Score => {
+            [Need::Losses].into_iter().chain(task.task.wants_details().then_some(Need::Details)).collect()
+        }
+        Ask::Generate(_) => {
+            let new = if asked().all(|sample| sample.message.is_some()) { Need::Chat } else { Need::Text };
+            let candidates = asked().any(|sample| !sample.candidates.is_empty());
+            [new].into_iter().chain(candidates.then_some(Need::Candidates)).collect::<Vec<_>>()
+        }
     };
     match needs.into_iter().find_map(|need| subject.refusal(need)) {
         None => Ok(()),

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::device::{OpenDevice, names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
-use crate::provenance::{AdapterUsed, DatasetHash, ModelHash, Session};
+use crate::provenance::{AdapterUsed, DatasetHash, ModelHash, ServedBy, Session};
 use crate::task::LeftOut;
 
 /// Where and from what the numbers of a results directory were made.
@@ -293,7 +293,11 @@ impl Environment {
 
 /// What makes two models another one; not the name.
 fn of_models(a: &ModelHash, b: &ModelHash, places: [&str; 2]) -> Option<String> {
-    if a.sha256 != b.sha256 {
+    let server =
+        |model: &ModelHash| model.served.as_ref().map_or_else(|| "not served".into(), ServedBy::words);
+    if a.served != b.served {
+        Some(words("server, of model", &b.name, [&server(a), &server(b)], places))
+    } else if a.sha256 != b.sha256 {
         Some(words("model", &b.name, [&a.sha256, &b.sha256], places))
     } else if a.precision != b.precision {
         let precisions = [a.precision.name(), b.precision.name()];

@@ -1,5 +1,7 @@
 //! A checkpoint on this machine.
 
+use std::num::NonZeroUsize;
+
 use super::{Asked, Need, Passage, Reader, Reply, Subject};
 use crate::checkpoint::{Checkpoint, NetworkConfig};
 use crate::config::EncodingEntry;
@@ -9,7 +11,7 @@ use crate::error::Result;
 use crate::kernels::Precision;
 use crate::model::{Decoder, EncodedModel, Network, Seen, generate};
 use crate::provenance::ModelHash;
-use crate::run::Account;
+use crate::run::{Account, NetworkAccount};
 use crate::text::{TextSide, TokenScores};
 
 /// A checkpoint and the precision that it computes in.
@@ -19,17 +21,13 @@ pub(crate) struct LocalModel {
 }
 
 impl LocalModel {
-    /// A checkpoint that computes in a precision.
-    pub(crate) fn new(checkpoint: Checkpoint, precision: Precision) -> LocalModel {
-        LocalModel { checkpoint, precision }
-    }
-
-    /// As [`Checkpoint::check_weights`].
+    /// A checkpoint that computes in a precision, whose weights are checked by the headers of their files.
     ///
     /// # Errors
-    /// The same.
-    pub(crate) fn check_weights(&self) -> Result<()> {
-        self.checkpoint.check_weights()
+    /// As [`Checkpoint::check_weights`].
+    pub(crate) fn new(checkpoint: Checkpoint, precision: Precision) -> Result<LocalModel> {
+        checkpoint.check_weights()?;
+        Ok(LocalModel { checkpoint, precision })
     }
 }
 
@@ -50,6 +48,7 @@ impl Subject for LocalModel {
             precision: self.precision,
             parameters: Some(parameters(&self.checkpoint.config)?),
             vocabulary: Some(self.checkpoint.config.vocab_size),
+            served: None,
         })
     }
 
@@ -57,8 +56,8 @@ impl Subject for LocalModel {
         self.checkpoint.notes().collect()
     }
 
-    fn takes(&self, _encoding: &EncodingSpec) -> bool {
-        true
+    fn takes(&self, encoding: &EncodingSpec) -> bool {
+        !encoding.is_as_served()
     }
 
     fn check(&self, encoding: &EncodingSpec) -> Result<Vec<String>> {
@@ -76,7 +75,12 @@ impl Subject for LocalModel {
     }
 
     fn account(&self, rows: &[&EncodingEntry], longest: usize) -> Result<Account> {
-        Ok(Account::new(&self.checkpoint.config, rows.iter().copied(), longest))
+        let account = NetworkAccount::new(&self.checkpoint.config, rows.iter().copied(), longest);
+        Ok(Account::Network(account))
+    }
+
+    fn connections(&self) -> Option<NonZeroUsize> {
+        None
     }
 
     fn checkpoint(&self) -> Option<&Checkpoint> {
@@ -109,7 +113,7 @@ impl LocalReader<'_> {
 
     /// Reads a prompt, and scores its candidates.
     fn begin<'m>(&'m self, encoding: &'m EncodingSpec, asked: &Asked) -> Result<Begun<'m>> {
-        let Passage { ids, layout } = &asked.prompt;
+        let Passage { ids, layout, .. } = &asked.prompt;
         let mut decoder = self.under(encoding)?.read(ids, layout.clone(), asked.room)?;
         let candidates = asked.candidates.iter().map(|ids| decoder.score(ids)).collect::<Result<_>>()?;
         Ok(Begun { decoder, candidates })

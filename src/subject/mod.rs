@@ -3,10 +3,15 @@
 //! | module | what |
 //! |---|---|
 //! | `local` | a checkpoint on this machine: its network under an encoding |
+//! | `served` | a model that somebody else serves |
 
 mod local;
+mod served;
 
 pub(crate) use local::LocalModel;
+pub(crate) use served::ServedModel;
+
+use std::num::NonZeroUsize;
 
 use crate::checkpoint::Checkpoint;
 use crate::config::EncodingEntry;
@@ -58,6 +63,9 @@ pub(crate) trait Subject: Send + Sync {
     /// None for a model that was checked.
     fn account(&self, rows: &[&EncodingEntry], longest: usize) -> Result<Account>;
 
+    /// How many readers work at once where no device of this machine computes; none of a model that does compute on one.
+    fn connections(&self) -> Option<NonZeroUsize>;
+
     /// The checkpoint on this machine, whose time and memory can be measured; none of a model that computes elsewhere.
     fn checkpoint(&self) -> Option<&Checkpoint>;
 
@@ -78,14 +86,22 @@ pub(crate) enum Need {
     Losses,
     /// Likelihoods of given continuations.
     Candidates,
-    /// New text.
+    /// New text after a prompt.
     Text,
+    /// New text after a user's message.
+    Chat,
+    /// Ranks and entropies beside the losses.
+    Details,
 }
 
 /// Tokens that a model reads.
 pub(crate) struct Passage<'a> {
     /// Ids of the text's tokens, at least one.
     pub(crate) ids: &'a [u32],
+    /// The text.
+    pub(crate) text: &'a str,
+    /// What the user says in it, for a chat.
+    pub(crate) message: Option<&'a str>,
     /// What the encoding knows of the text.
     pub(crate) layout: Layout,
 }

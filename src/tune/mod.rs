@@ -43,6 +43,11 @@ pub fn tune(mut config: Config, device: &OpenDevice, out: &Path, fresh: bool) ->
         config.encodings.push(EncodingEntry::new(BASELINE.into(), spec));
     }
     let prepared = Prepared::new(&config, std::slice::from_ref(device))?;
+    if prepared.rows(0).count() < config.encodings.len() {
+        let fix = "search on a checkpoint, or among contexts of as_served";
+        let what = "a row is not one of this model's: it is left out, and a search needs all";
+        return Err(Error::new(ErrorKind::Config, what).at_key("encoding").fix(fix));
+    }
     let search = Search::new(&config, &keys, objective, candidates, &prepared.work[0])?;
     let mut trials = Trials::open(&config, &prepared, objective, device, out, search.trials(), fresh)?;
     let path = search.climb(&mut trials)?;

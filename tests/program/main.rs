@@ -19,6 +19,7 @@ mod mutations;
 mod names;
 mod report;
 mod resume;
+mod served;
 mod stand_ins;
 mod tasks;
 mod train;

@@ -36,6 +36,20 @@ pub const REDIRECTS: usize = 10;
 pub const HUB_SILENCE_SECONDS: u64 = 15;
 /// Bytes that must arrive in that many seconds, or the connection counts as broken: a trickle never ends.
 pub const HUB_LEAST_BYTES: u64 = 16 << 10;
+
+// What a model's server sends.
+
+/// Seconds for the whole answer to a request, unless a config says otherwise.
+pub const SERVED_ANSWER_SECONDS: u64 = 600;
+/// How often a request is made that fails in a way that passes.
+pub const SERVED_TRIES: usize = 8;
+/// Longest wait between two of them, in seconds, also where the server asks for more.
+pub const SERVED_WAIT_SECONDS: u64 = 120;
+/// Bytes of an answer. Log-probabilities of 262,144 tokens take some 20 MB.
+pub const SERVED_ANSWER_BYTES: u64 = 1 << 30;
+/// Requests at once.
+pub const SERVED_CONCURRENCY: usize = 1024;
+
 // Models' shapes and sequences.
 
 /// Decoder layers of a model.

@@ -36,6 +36,7 @@
 //! **Adding a kind**: write `src/NAME.rs` with a serde struct whose fields are the kind's keys, an
 //! `impl Encoding` and its `ENTRY`, and add the entry to [`KINDS`]. The file's name is the kind's name.
 
+mod as_served;
 mod blocks;
 mod choice;
 mod clip;
@@ -69,6 +70,7 @@ mod structure;
 mod yarn;
 mod zones;
 
+pub use as_served::NAME as AS_SERVED;
 pub use choice::{BlockChoice, BlockScore, Choice, Listed};
 pub use context::{Context, Window};
 pub use dynamic_ntk::DynamicNtk;

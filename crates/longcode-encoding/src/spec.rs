@@ -8,7 +8,7 @@ use super::layers;
 use super::rope::Rope;
 use super::{
     Context, Encoding, EncodingKind, KINDS, LayerRotations, Layers, ModelRope, Positions, Rotations,
-    key_error, relative,
+    as_served, key_error, relative,
 };
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::registry;
@@ -116,6 +116,25 @@ impl EncodingSpec {
             return Err(key_error("layers", what, "leave it out, or give `base` or `temperature` too"));
         }
         Ok(spec)
+    }
+
+    /// Whether it is whatever the server of a model does.
+    pub fn is_as_served(&self) -> bool {
+        self.kind == as_served::NAME
+    }
+
+    /// Refuses keys that change a model, in the encoding of one that is served: only `context` and `stride` are left.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Encoding`], naming the key.
+    pub fn check_as_served(&self) -> Result<()> {
+        match self.keys.keys().find(|key| !["context", "stride"].contains(&key.as_str())) {
+            None => Ok(()),
+            Some(key) => {
+                let what = format!("{key} changes a model, and nothing can be changed in one that is served");
+                Err(key_error(key, what, "leave it out"))
+            }
+        }
     }
 
     /// An encoding from `kind` or `kind:key=value,key=value`.
@@ -277,6 +296,9 @@ impl fmt::Display for EncodingSpec {
 /// # Errors
 /// [`ErrorKind::Encoding`] if there is none.
 pub fn find_kind(name: &str) -> Result<&'static EncodingKind> {
+    if name == as_served::NAME {
+        return Ok(&as_served::ENTRY);
+    }
     registry::find(KINDS, name, "encoding", ErrorKind::Encoding)
 }
 

@@ -63,6 +63,24 @@ pub fn fetch(name: &Name) -> Result<()> {
     Fetch::new(&hub, listing)?.all()
 }
 
+/// Fetches a model's files besides its weights, for a tokenizer whose model is elsewhere.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn fetch_text_side(name: &Name) -> Result<()> {
+    if name.cached().is_ok_and(|path| path.join("tokenizer.json").exists()) {
+        return Ok(());
+    }
+    if let Some(variable) = offline() {
+        let what = format!("the tokenizer of {name} is not in the cache, and {variable} is set");
+        let fix = format!("unset {variable} to fetch it, or fetch it where there is a network");
+        return Err(Error::new(name.error_kind(), what).in_file(&cache()).fix(fix));
+    }
+    let hub = Hub::of_environment(name)?;
+    let listing = hub.listing().map_err(|failure| hub.error(failure))?;
+    Fetch::new(&hub, listing)?.beside_weights()
+}
+
 /// The variable that says there is no network.
 fn offline() -> Option<&'static str> {
     let is_set = |name: &&str| {
@@ -122,14 +140,16 @@ impl<'a> Fetch<'a> {
     fn model(&self) -> Result<()> {
         let weights = [WEIGHTS, INDEX].into_iter().find(|file| self.there.contains(*file));
         let Some(weights) = weights else { return self.gguf() };
-        for file in BESIDE.iter().filter(|file| self.there.contains(**file)) {
-            self.file(file)?;
-        }
+        self.beside_weights()?;
         self.file(weights)?;
         if weights == WEIGHTS {
             return Ok(());
         }
         shard_names(&self.snapshot.join(INDEX))?.iter().try_for_each(|shard| self.file(shard))
+    }
+
+    fn beside_weights(&self) -> Result<()> {
+        BESIDE.iter().filter(|file| self.there.contains(**file)).try_for_each(|file| self.file(file))
     }
 
     /// The only GGUF file of a repository without safetensors.

@@ -24,7 +24,7 @@ mod name;
 mod remote;
 mod weight_files;
 
-pub use download::fetch;
+pub use download::{fetch, fetch_text_side};
 use name::is_plain_path;
 pub use name::{Name, RepositoryKind};
 pub use weight_files::weight_files;

@@ -1,11 +1,7 @@
 //! Weights packed for a GPU, and the kernels that multiply them and work on whole rows there.
 
-// Without the feature no backend has these kernels, and nothing uses their arguments.
-#![cfg_attr(not(feature = "gpu"), allow(unused_variables))]
-
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, backend_extension};
-#[cfg(feature = "gpu")]
 use burn::tensor::{DType, Shape};
 
 use crate::stored::{Format, StoredTensor};
@@ -80,10 +76,6 @@ pub const GROUP: usize = 4;
 /// Kernels of GPUs without gradients. Tensors of numbers are f32 and contiguous; a packed weight is
 /// `[out, words]`, made by [`Kept::words`], and `in` is a multiple of [`GROUP`].
 #[backend_extension(Cube: cfg(feature = "gpu"), Fusion: cfg(feature = "gpu"))]
-#[cfg_attr(
-    not(feature = "gpu"),
-    allow(unused_variables, reason = "no backend of this build has the kernels")
-)]
 pub trait GpuKernels: Backend {
     /// `x W^T`, `[rows, out]`, for `x [rows, in]`.
     #[fusion(dtype = x, shape = one_row_each(x, weight[0]))]

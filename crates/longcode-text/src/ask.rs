@@ -29,6 +29,8 @@ pub struct Prompt {
     /// The byte offsets at which its files begin; what a chat template puts around the prompt counts as
     /// separate files.
     pub file_starts: Vec<usize>,
+    /// Where in the text the user's message is, for a chat.
+    pub message: Option<Range<usize>>,
     /// Where in the text the question is.
     said: Range<usize>,
     /// Bytes that the template trimmed from the start of the question.
@@ -75,12 +77,13 @@ impl<'a> PromptFormatter<'a> {
     pub fn ask(&self, text: String, file_starts: Vec<usize>) -> Result<Prompt> {
         let Some(chat) = &self.chat else {
             let (tokens, said) = (self.tokenizer.encode(&text)?, 0..text.len());
-            return Ok(Prompt { text, tokens, file_starts, said, trimmed: 0 });
+            return Ok(Prompt { text, tokens, file_starts, message: None, said, trimmed: 0 });
         };
         let Asked { text: whole, said } = chat.ask(&text)?;
         let trimmed = text.find(&whole[said.clone()]).unwrap_or(0);
         let tokens = self.tokenizer.encode_as_it_stands(&whole)?;
-        let mut prompt = Prompt { text: whole, tokens, file_starts: Vec::new(), said, trimmed };
+        let message = Some(said.clone());
+        let mut prompt = Prompt { text: whole, tokens, file_starts: Vec::new(), message, said, trimmed };
         let starts = file_starts.into_iter().map(|start| prompt.place(start));
         prompt.file_starts = starts.chain([prompt.said.start, prompt.said.end]).collect();
         Ok(prompt)

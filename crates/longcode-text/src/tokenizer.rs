@@ -254,6 +254,11 @@ impl Tokenizer {
         self.guarded("cannot give the text of ids", || self.inner.decode(ids, true))
     }
 
+    /// A token's name in the vocabulary.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
     /// A decoder for ids that follow those of `context`.
     ///
     /// # Errors
@@ -276,11 +281,6 @@ impl Tokenizer {
     /// The id of a token by its text.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
-    }
-
-    /// The text of a token by its id, as it stands in the vocabulary.
-    pub fn token(&self, id: u32) -> Option<String> {
-        self.inner.id_to_token(id)
     }
 
     /// The end-of-sequence token that tokenizer_config.json names.

@@ -118,11 +118,22 @@ impl One<'_> {
         })
     }
 
+    fn model_args(&self) -> String {
+        let (model, encoding) = (self.model(), &self.report.results.config.encodings[self.encoding].spec);
+        let served = self.report.results.environment().models[self.model].served.as_ref();
+        match served {
+            Some(served) => {
+                format!("model={},base_url={},encoding={encoding}", served.served_as, served.endpoint)
+            }
+            None => format!("pretrained={},encoding={encoding}", model.path),
+        }
+    }
+
     fn about_run(&self) -> Value {
         let config = &self.report.results.config;
         json!({
             "model": "longcode",
-            "model_args": format!("pretrained={},encoding={}", self.model().path, config.encodings[self.encoding].spec),
+            "model_args": self.model_args(),
             "device": self.report.results.environment().device,
             "batch_size": "auto",
             "bootstrap_iters": longcode_stats::RESAMPLES,

@@ -1,5 +1,7 @@
 //! Samples: what a model is asked, and what it answers.
 
+use std::ops::Range;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -185,6 +187,8 @@ pub struct Sample {
     pub file_starts: Vec<usize>,
     /// Ids and byte offsets of the text.
     pub tokens: Tokens,
+    /// Where in the text the user's message is, for a chat.
+    pub message: Option<Range<usize>>,
     /// Continuations of the prompt whose likelihood is requested, in tokens.
     pub candidates: Vec<Vec<u32>>,
     /// The expected answer, in the task's own form.
@@ -198,8 +202,8 @@ pub struct Sample {
 
 impl From<Prompt> for Sample {
     fn from(prompt: Prompt) -> Sample {
-        let Prompt { text, tokens, file_starts, .. } = prompt;
-        Sample { text, tokens, file_starts, ..Sample::default() }
+        let Prompt { text, tokens, file_starts, message, .. } = prompt;
+        Sample { text, tokens, file_starts, message, ..Sample::default() }
     }
 }
 
