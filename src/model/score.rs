@@ -41,8 +41,10 @@ impl Network {
         detailed: bool,
     ) -> Result<TokenScores> {
         let scores = match self.head() {
-            // One reading of the device for all rows.
-            Matrix::Parts(head) if !detailed => pairs(head.target_scores(hidden, &self.ids(targets)?))?,
+            // One reading of the device for all rows; its kernel does not cap logits.
+            Matrix::Parts(head) if !detailed && self.logit_cap.is_none() => {
+                pairs(head.target_scores(hidden, &self.ids(targets)?))?
+            }
             _ => self.scores_in_chunks(hidden, targets, detailed)?,
         };
         Mapped::check_whole()?;

@@ -84,18 +84,20 @@ impl Results {
     /// Whether two directories hold the same run, or parts of it.
     ///
     /// # Errors
-    /// [`ErrorKind::Results`] for a shard by another version.
+    /// [`ErrorKind::Results`] for shards of two runs, or a shard by another version.
     fn is_same_run(&self, first: &Path, more: &Results, dir: &Path, apart: bool) -> Result<bool> {
         let names = [first, dir].map(|dir| format!("in {}", dir.display()));
         let places = [names[0].as_str(), names[1].as_str()];
         let (here, there) = (self.environment(), more.environment());
         let whole = here.shard.is_none() && there.shard.is_none();
+        let shards = here.shard.is_some() && there.shard.is_some();
         let differs = difference(self.config.resolved(), more.config.resolved(), places)
             .or_else(|| here.difference(there, places));
-        if differs.is_some() || (apart && whole) {
+        if (differs.is_some() && !shards) || (apart && whole) {
             return Ok(false);
         }
-        match other_version(here, there, places) {
+        // Shards are parts of a run: those of two runs have other samples, and are not compared.
+        match differs.or_else(|| other_version(here, there, places)) {
             None => Ok(true),
             Some(what) => Err(Error::new(ErrorKind::Results, format!("results of different runs: {what}"))
                 .in_file(dir)

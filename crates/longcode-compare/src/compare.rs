@@ -109,6 +109,7 @@ fn shared_figures<'a>(a: &'a Side, b: &'a Side, options: &Options) -> Result<Vec
         };
         let what = format!("the two have no figure in common: A has {}; B has {}", list(a), list(b));
         return Err(Error::new(ErrorKind::Results, what)
+            .at("--metric")
             .fix("name the figure with --metric NAME_OF_A=NAME_OF_B, or compare results of one task"));
     }
     Ok(pairs)

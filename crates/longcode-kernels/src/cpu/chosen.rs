@@ -190,6 +190,7 @@ impl Far {
                     .zip(of_far)
                     .for_each(|(mixed, of_far)| *mixed = near * *mixed + far * of_far);
                 block.sum[row] = near * block.sum[row] + far * self.sum[here];
+                block.max[row] = max;
             }
         }
     }
