@@ -216,6 +216,10 @@ fn check_families(device: &Device) {
         "qwen2-moe-bfloat16",
         "glm4-moe-bfloat16",
         "deepseek-v2-float16",
+        "gemma2-float16",
+        "cohere2-float16",
+        "granite-swa-bfloat16",
+        "gpt-oss-mxfp4",
     ] {
         check_first_losses(name, Precision::F32, device);
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::sources::{SourceFile, Sources, name};
-use super::{check_encoding, kinds_help, open_model, print, print_as_it_is, wanted};
+use super::{for_model, kinds_help, open_model, print, print_as_it_is, wanted};
 use crate::checkpoint::Checkpoint;
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
@@ -70,7 +70,7 @@ impl Args {
         }
         let encoding = EncodingSpec::parse(&self.encoding)?;
         let checkpoint = open_model(&self.model, self.download)?;
-        check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
+        let encoding = for_model(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let sources = Sources::read(&self.files)?;
         let device = self.device.open(|| wanted(&checkpoint, self.precision))?;
         status!("device: {}", device.name);

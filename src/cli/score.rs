@@ -7,7 +7,7 @@ use longcode_tasks::per_token::{Names, PerToken, PerTokenWriter};
 use serde_json::json;
 
 use super::sources::{SourceFile, Sources, name};
-use super::{check_encoding, kinds_help, open_model, print, wanted};
+use super::{for_model, kinds_help, open_model, print, wanted};
 use crate::checkpoint::Checkpoint;
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
@@ -73,7 +73,7 @@ impl Args {
         self.refuse_controls_of_prefixes(&encoding)?;
         self.refuse_choice_by_prefixes(&encoding)?;
         let checkpoint = open_model(&self.model, self.download)?;
-        check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
+        let encoding = for_model(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let mut sources = Sources::read(&self.files)?;
         let device = self.device.open(|| wanted(&checkpoint, self.precision))?;
         status!("device: {}", device.name);

@@ -302,7 +302,7 @@ mod tests {
         });
         let config = NetworkConfig::from_json(config).unwrap();
         let spec = EncodingSpec::parse(spec).unwrap();
-        let entry = EncodingEntry { name: "one".into(), spec, sweep: None };
+        let entry = EncodingEntry::new("one".into(), spec);
         (Account::new(&config, std::slice::from_ref(&entry), 8), entry)
     }
 

@@ -3,6 +3,7 @@
 mod batch;
 mod cost;
 mod inputs;
+mod lengths;
 mod prepared;
 mod share;
 mod texts;
@@ -47,15 +48,17 @@ pub struct RunOptions {
 /// [`ErrorKind::Write`] while working. Stored samples are kept.
 pub fn run(config: &Config, devices: &[OpenDevice], out: &Path, options: RunOptions) -> Result<usize> {
     let mut prepared = Prepared::new(config, devices)?;
-    let environment = prepared.environment(devices, prepared.planned(), options.shard)?;
+    let mut asked = prepared.asked(devices, options.shard)?;
     if let Some(shard) = options.shard {
         prepared.keep_shard(shard)?;
     }
-    let mut store = Store::open(out, config, environment, &texts::kept(&prepared), options.fresh)?;
-    let planned = prepared.planned();
+    asked.texts = texts::kept(&prepared);
+    let mut store = Store::open(out, asked, options.fresh)?;
+    let planned = if options.shard.is_some() { prepared.planned() } else { store.planned() };
     prepared.keep_limit(options.limit);
     let batches = pending(&prepared, store.done(), options.batch);
     let left: usize = batches.iter().map(|batch| batch.jobs.len()).sum();
+    store.words().iter().for_each(|words| status!("{}: {words}", out.display()));
     announce(out, options.shard, [store.done().len(), left, planned]);
     if store.failed() > 0 {
         note!(

@@ -5,16 +5,18 @@ use std::collections::{HashMap, HashSet};
 use rayon::prelude::*;
 
 use super::cost::{Account, Rates};
-use super::inputs::{Inputs, find_inputs, identities, open_subjects};
+use super::inputs::{Inputs, find_inputs, identities, open_subjects, rows_of};
+use super::lengths;
 use super::share::shares;
 use super::{Job, in_text, sample_segments, source};
 use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::dataset::{Dataset, TextKind};
 use crate::device::OpenDevice;
+use crate::draw::quote::in_list;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::sha256;
 use crate::provenance::DatasetHash;
-use crate::store::{Environment, LeftOutRecord, SampleKey, Shard};
+use crate::store::{Asked, Drawn, DrawnSamples, Environment, LeftOutRecord, SampleCount, SampleKey, Shard};
 use crate::structure::{Draw, Segments, Unit, is_given_up};
 use crate::subject::{Need, Subject, Subjects};
 use crate::task::{Ask, LeftOut, Sample};
@@ -24,6 +26,8 @@ pub(crate) struct Prepared<'a> {
     pub(crate) config: &'a Config,
     /// In the order of the config.
     pub(crate) subjects: Subjects,
+    /// The encodings that each model is run under, with nothing relative in them.
+    encodings: Vec<Vec<EncodingEntry>>,
     /// What samples cost with each model.
     pub(crate) accounts: Vec<Account>,
     datasets: Vec<(String, Dataset)>,
@@ -73,23 +77,33 @@ impl<'a> Prepared<'a> {
         }
         let Inputs { models, datasets, missing } = find_inputs(config)?;
         let mut notes = notes_of_data(&datasets)?;
+        let missing: Vec<String> = config.left_out.iter().cloned().chain(missing).collect();
         missing.iter().chain(&notes).for_each(|note| note!("{note}"));
         let (subjects, of_models) = open_subjects(config, &models)?;
         of_models.iter().for_each(|note| note!("{note}"));
         notes.extend(of_models);
+        let encodings: Vec<Vec<EncodingEntry>> = config
+            .models
+            .iter()
+            .zip(&subjects)
+            .map(|(entry, subject)| rows_of(config, &entry.name, &**subject))
+            .collect::<Result<_>>()?;
         let work = work(config, &subjects, &datasets)?;
+        let of_lengths = lengths::notes(config, &subjects, &encodings, &work);
+        of_lengths.iter().for_each(|note| note!("{note}"));
+        notes.extend(of_lengths);
         let account = |(model, subject): (usize, &dyn Subject)| {
-            let rows: Vec<&EncodingEntry> = rows_of(config, subject).collect();
+            let rows: Vec<&EncodingEntry> = encodings[model].iter().collect();
             subject.account(&rows, longest(model, &work))
         };
         let all = subjects.iter().map(|subject| &**subject).enumerate();
         let accounts = all.map(account).collect::<Result<_>>()?;
-        Ok(Prepared { config, subjects, accounts, datasets, missing, notes, work })
+        Ok(Prepared { config, subjects, encodings, accounts, datasets, missing, notes, work })
     }
 
     /// The encodings that a model is run under.
     pub(crate) fn rows(&self, model: usize) -> impl Iterator<Item = &EncodingEntry> {
-        rows_of(self.config, &*self.subjects[model])
+        self.encodings[model].iter()
     }
 
     /// The number of samples x encodings.
@@ -156,6 +170,28 @@ impl<'a> Prepared<'a> {
         Ok(())
     }
 
+    /// What a run of it asks of a results directory; without texts.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub(crate) fn asked(&self, devices: &[OpenDevice], shard: Option<Shard>) -> Result<Asked<'a>> {
+        let environment = self.environment(devices, self.planned(), shard)?;
+        Ok(Asked { config: self.config, environment, samples: self.drawn(), texts: Vec::new() })
+    }
+
+    /// Its samples, against which stored ones are checked.
+    fn drawn(&self) -> DrawnSamples {
+        let of_work = |work: &Work| {
+            let names = [&self.config.models[work.model].name, &work.task.name].map(String::clone);
+            let drawn = |one: &WorkSample| {
+                let (sha256, bucket) = (one.sha256.clone(), one.sample.bucket.to_string());
+                (one.sample.id.clone(), Drawn { sha256, tokens: one.sample.tokens.ids.len(), bucket })
+            };
+            (names, work.samples.iter().map(drawn).collect())
+        };
+        self.work.iter().map(of_work).collect()
+    }
+
     /// What the results record of it.
     ///
     /// # Errors
@@ -170,7 +206,7 @@ impl<'a> Prepared<'a> {
             Ok(DatasetHash { name: name.clone(), sha256: dataset.sha256()? })
         };
         let of_work = self.work.iter().flat_map(|work| &work.notes);
-        Ok(Environment::new(
+        let environment = Environment::new(
             devices,
             planned,
             shard,
@@ -178,7 +214,14 @@ impl<'a> Prepared<'a> {
             self.datasets.iter().map(hash).collect::<Result<_>>()?,
             left_out(self.config, &self.work),
             self.missing.iter().chain(&self.notes).chain(of_work).cloned().collect(),
-        ))
+        );
+        let samples = self.work.iter().map(|work| self.count(work)).collect();
+        Ok(Environment { samples, ..environment })
+    }
+
+    fn count(&self, work: &Work) -> SampleCount {
+        let (model, task) = (self.config.models[work.model].name.clone(), work.task.name.clone());
+        SampleCount { model, task, samples: work.samples.len() }
     }
 }
 
@@ -199,7 +242,8 @@ fn work<'a>(
                 continue;
             };
             let is_prose = dataset.manifest.text_kind == TextKind::Prose;
-            let selection = match task.task.samples(dataset, subject.text(), config.seed) {
+            let selection = match task.task.samples(&dataset.with_ids(&task.ids), subject.text(), config.seed)
+            {
                 // A model of a suite may lack what a task asks by: markers of a gap, a chat template.
                 Err(e) if config.suite && e.kind == ErrorKind::Tokenizer => {
                     let fix = e.fix.map_or(String::new(), |fix| format!("; {fix}"));
@@ -237,11 +281,6 @@ fn work<'a>(
         }
     }
     Ok(all)
-}
-
-/// The encodings of a config that a model is run under.
-fn rows_of<'c>(config: &'c Config, subject: &'c dyn Subject) -> impl Iterator<Item = &'c EncodingEntry> {
-    config.encodings.iter().filter(move |encoding| subject.takes(&encoding.spec))
 }
 
 /// Refuses a task that needs what a model cannot give.
@@ -343,7 +382,8 @@ fn without_units(samples: &[WorkSample], config: &Config, of_what: TextKind) -> 
 /// The first names of a list, and how many more there are.
 fn listed(names: &[&str]) -> String {
     const NAMED: usize = 4;
-    let first = names[..names.len().min(NAMED)].join(", ");
+    let first: Vec<_> = names[..names.len().min(NAMED)].iter().map(|name| in_list(name)).collect();
+    let first = first.join(", ");
     match names.len().checked_sub(NAMED + 1) {
         None => first,
         Some(more) => format!("{first} and {} more", more + 1),

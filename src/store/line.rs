@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -136,6 +137,37 @@ pub(super) fn parse<O: for<'de> Deserialize<'de>>(line: &[u8]) -> Result<Fields<
     }
 }
 
+/// A line under other names of its model, encoding and task, with everything after them as it was.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub(super) fn renamed(line: &[u8], names: impl Fn([&str; 3]) -> [String; 3]) -> Result<Vec<u8>, String> {
+    let Fields { model, encoding, task, .. } = parse::<IgnoredAny>(line)?;
+    let line = line.trim_ascii_end();
+    let (part, is_checked) = match checked_part(line) {
+        Some((part, _)) => (part, true),
+        None => (&line[..line.len() - 1], false),
+    };
+    let rest = part.strip_prefix(&start(&[&model, &encoding, &task])[..]);
+    let rest = rest.ok_or("its keys do not stand in the order in which they are written")?;
+    let mut renamed = start(&names([&model, &encoding, &task]));
+    renamed.extend(rest);
+    if is_checked {
+        let digits = check(&renamed);
+        renamed.extend([CHECK, digits.as_bytes(), END].concat());
+    } else {
+        renamed.push(b'}');
+    }
+    renamed.push(b'\n');
+    Ok(renamed)
+}
+
+/// How a line with these names begins.
+fn start(names: &[impl AsRef<str>; 3]) -> Vec<u8> {
+    let [model, encoding, task] = names.each_ref().map(|name| Value::from(name.as_ref()).to_string());
+    format!("{{\"model\":{model},\"encoding\":{encoding},\"task\":{task},").into_bytes()
+}
+
 impl<O> Fields<O> {
     /// Whether the line has a checksum, which then matches.
     pub(super) fn is_checked(&self) -> bool {
@@ -158,7 +190,6 @@ fn check(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde::de::IgnoredAny;
     use serde_json::json;
 
     use super::*;
@@ -186,6 +217,23 @@ mod tests {
         let text = line(Measured::Failed("the loss is not finite".into())).text();
         let fields = parse::<IgnoredAny>(text.as_bytes()).unwrap();
         assert!(fields.outcome.is_none() && fields.failed.is_some() && fields.sample == "a \"b\".py");
+    }
+
+    #[test]
+    fn a_line_under_other_names_is_as_it_would_have_been_written() {
+        let outcome = json!({"nll": [1.5, 0.1, 1e-300], "text": "\"encoding\":\"e é\",\"check\":\""});
+        let mut one = line(Measured::Outcome(outcome));
+        let before = one.text();
+        let names = |[_, encoding, task]: [&str; 3]| ["a \"b\"".into(), encoding.into(), format!("{task}2")];
+        let after = renamed(before.as_bytes(), names).unwrap();
+        (one.key.model, one.key.task) = ("a \"b\"".into(), "t2".into());
+        assert_eq!(String::from_utf8(after).unwrap(), one.text());
+        let unchecked = r#"{"model":"m","encoding":"e","task":"t","sample":"s","bucket":"b","tokens":1,"sha256":"","seconds":1,"failed":"x"}"#;
+        let after = String::from_utf8(renamed(unchecked.as_bytes(), names).unwrap()).unwrap();
+        assert_eq!(after, unchecked.replace("\"m\"", "\"a \\\"b\\\"\"").replace("\"t\"", "\"t2\"") + "\n");
+        let turned = unchecked.replace(r#""model":"m","encoding":"e""#, r#""encoding":"e","model":"m""#);
+        assert!(renamed(turned.as_bytes(), names).is_err());
+        assert!(renamed(b"{", names).is_err() && renamed(b"", names).is_err());
     }
 
     #[test]

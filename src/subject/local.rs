@@ -1,7 +1,7 @@
 //! A checkpoint on this machine.
 
 use super::{Asked, Need, Passage, Reader, Reply, Subject};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, NetworkConfig};
 use crate::config::EncodingEntry;
 use crate::device::OpenDevice;
 use crate::encoding::EncodingSpec;
@@ -48,6 +48,8 @@ impl Subject for LocalModel {
             sha256: self.checkpoint.sha256()?,
             trained_length: self.trained_length(),
             precision: self.precision,
+            parameters: Some(parameters(&self.checkpoint.config)?),
+            vocabulary: Some(self.checkpoint.config.vocab_size),
         })
     }
 
@@ -149,4 +151,10 @@ impl Reader for LocalReader<'_> {
         });
         Ok(replies.collect())
     }
+}
+
+/// How many numbers a network's tensors have.
+fn parameters(config: &NetworkConfig) -> Result<u64> {
+    let tensors = Network::tensors(config)?;
+    Ok(tensors.iter().map(|(_, shape)| shape.iter().map(|&length| length as u64).product::<u64>()).sum())
 }

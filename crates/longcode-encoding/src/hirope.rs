@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::list::List;
 use super::{
-    Band, Encoding, EncodingKind, ModelRope, Positions, Rotation, Rotations, check_window, default_window,
-    key_error, kind_of,
+    Band, Encoding, EncodingKind, ModelRope, Positions, Rotation, Rotations, Spectrum, check_window,
+    default_window, key_error, kind_of, window_notes,
 };
 use longcode_base::error::Result;
 use longcode_structure::Unit;
@@ -63,6 +63,27 @@ fn ranges(splits: &[f64], pairs: usize) -> Vec<std::ops::Range<usize>> {
     edges.windows(2).map(|edge| edge[0]..edge[1]).collect()
 }
 
+impl HiRope {
+    /// A note on a split that leaves token positions to pairs that do not turn once within the trained length: those
+    /// have not seen the angles of the distances beyond it (Zhang et al., section 3.2).
+    fn split_note(&self, model: &ModelRope) -> Option<String> {
+        let (pairs, trained) = (model.pairs(), model.trained_length);
+        let by_token = ranges(&self.split.0, pairs).first().map_or(0, std::ops::Range::len);
+        let turns = |frequency: &&f64| *frequency * trained as f64 >= std::f64::consts::TAU;
+        let whole = Spectrum::plain(model.head_dim, model.base).frequencies.iter().filter(turns).count();
+        let split = self.split.0.first()?;
+        // To two digits, so that what it names makes no note.
+        let largest = (100.0 * whole as f64 / pairs as f64).floor() / 100.0;
+        (by_token > whole).then(|| {
+            format!(
+                "split {split} leaves token positions to {} pairs that turn less than once in the trained length of \
+                 {trained} tokens; a split of at most {largest} leaves none",
+                by_token - whole
+            )
+        })
+    }
+}
+
 pub(super) const ENTRY: EncodingKind = kind_of::<HiRope>(
     "hirope",
     "hierarchical positions: token and segment levels (Zhang et al. 2024)",
@@ -93,6 +114,10 @@ impl Encoding for HiRope {
             ));
         }
         Ok(())
+    }
+
+    fn notes(&self, model: &ModelRope) -> Vec<String> {
+        window_notes(self.window, model).into_iter().chain(self.split_note(model)).collect()
     }
 
     fn units(&self) -> &[Unit] {

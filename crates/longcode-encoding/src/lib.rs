@@ -55,6 +55,7 @@ mod lm_infinite;
 mod longrope;
 mod nope;
 mod ntk;
+mod relative;
 mod rerope;
 mod rope;
 mod rotation;

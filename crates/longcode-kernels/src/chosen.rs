@@ -200,6 +200,7 @@ impl Pieces {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "lists of ranges of keys")]
 mod tests {
     use proptest::prelude::*;
 

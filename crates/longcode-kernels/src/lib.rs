@@ -30,7 +30,9 @@ pub mod stored;
 
 pub use chosen::{Chosen, KeyLists};
 use cpu::vectorised;
-pub use cpu::{Bf16Instructions, DifferentiableKernels, InferenceKernels, Measured, Operand, StoredExpert};
+pub use cpu::{
+    Bf16Instructions, DifferentiableKernels, ExpertGate, InferenceKernels, Measured, Operand, StoredExpert,
+};
 pub use packed::{GpuKernels, Kept};
 pub use precision::Precision;
 pub use sight::{Sight, Stretch, Turn};

@@ -238,7 +238,7 @@ mod tests {
         let is_word = |c: char| c.is_alphanumeric() || c == '_';
         for (at, c) in text.char_indices() {
             let next = text[at + c.len_utf8()..].chars().next();
-            if !c.is_whitespace() && !(is_word(c) && next.is_some_and(is_word)) {
+            if !(c.is_whitespace() || is_word(c) && next.is_some_and(is_word)) {
                 tokens.push((start, at + c.len_utf8()));
                 start = at + c.len_utf8();
             }

@@ -38,7 +38,7 @@ mod tiles;
 
 pub use choice::Measured;
 pub use differentiable::DifferentiableKernels;
-pub use experts::StoredExpert;
+pub use experts::{ExpertGate, StoredExpert};
 pub use inference::InferenceKernels;
 pub(crate) use matrix::{Matrix, multiply};
 pub use processor::Bf16Instructions;

@@ -81,7 +81,10 @@ pub(super) fn attend<E: Float, N: Size>(
                     if cap > 0.0f32 {
                         #[unroll]
                         for n in 0..sizes.scores() {
-                            products[n] = cap * (products[n] / cap).tanh();
+                            // At 20 it is 1 in f32; some drivers make NaN of much more.
+                            let x = products[n] / cap;
+                            let x = select(x > 20.0f32, 20.0f32, x);
+                            products[n] = cap * select(x < -20.0f32, -20.0f32, x).tanh();
                         }
                     }
                     let of_zone = borders + zone * (rows as usize / sizes.group);
