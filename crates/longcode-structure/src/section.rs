@@ -67,14 +67,11 @@ impl Near<'_> {
             || self.is_numbered()
     }
 
-    /// `# Title`.
+    /// `# Title`. Not indented, as comments in the code blocks of other markup are.
     fn is_hashed(&self) -> bool {
-        let own = self.line.trim_start_matches(' ');
-        let signs = own.len() - own.trim_start_matches('#').len();
-        let after = &own[signs..];
-        self.line.len() - own.len() <= 3
-            && (1..=6).contains(&signs)
-            && (after.is_empty() || after.starts_with([' ', '\t']))
+        let after = self.line.trim_start_matches('#');
+        let signs = self.line.len() - after.len();
+        (1..=6).contains(&signs) && (after.is_empty() || after.starts_with([' ', '\t']))
     }
 
     /// A title with a line of signs below it, and nothing directly above it.
@@ -114,12 +111,13 @@ impl Near<'_> {
             && self.line.len() - own.len() <= INDENT
             && own.chars().count() <= LONGEST
             && !own.contains("....")
+            && !is_continued(own)
             && number_of(own).is_some_and(|rest| rest.starts_with(' ') && rest.contains(char::is_alphabetic))
             && (self.above.is_empty() || !is_continued(self.above))
     }
 }
 
-/// Whether a line before a blank one says that what follows belongs to it, as a list does.
+/// Whether a line says that what follows belongs to it, as before a list.
 fn is_continued(line: &str) -> bool {
     line.ends_with(':')
 }
