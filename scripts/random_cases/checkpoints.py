@@ -72,7 +72,8 @@ MANY_KEY_HEADS = [
 GEMMAS = ["gemma2", "gemma3_text"]
 # Families whose `rope_parameters` have one for each type of layer.
 ROPE_BY_LAYER_TYPE = ["olmo3", "gemma3_text", "mellum"]
-OWN_DIM = ["qwen3", "seed_oss", "iquestcoder", *GEMMAS, "glm4", "ernie4_5", "gpt_oss", "mellum", "ministral3"]
+OWN_DIM = ["qwen3", "seed_oss", "iquestcoder", *GEMMAS, "glm4", "ernie4_5", "gpt_oss", "mellum", "ministral3",
+           "mixtral"]
 NORM_EPSILON = {"starcoder2": "norm_epsilon", "cohere2": "layer_norm_eps"}
 
 
@@ -346,6 +347,9 @@ def spell(random, config):
     said = []
     for key in [key for key in OPTIONAL if key in config and chance(random, 0.1)]:
         if key == "num_key_value_heads" and config["model_type"] in MANY_KEY_HEADS and chance(random, 0.8):
+            continue
+        # transformers multiplies by it under some scalings, and takes none for it.
+        if key == "head_dim" and config["model_type"] == "mixtral":
             continue
         said.append(f"no {key}")
         del config[key]

@@ -72,7 +72,7 @@ def model_config(random, size):
         config["shared_expert_intermediate_size"] = random.choice([32, 64])
     if family in NORMALISED:
         config["norm_topk_prob"] = NORMALISED[family]
-    if family in ("qwen3", "ministral3", "qwen3_moe") or (family in ("llama", "mistral") and chance(random, 0.3)):
+    if family in ("qwen3", "ministral3", "qwen3_moe", "mixtral") or (family in ("llama", "mistral") and chance(random, 0.3)):
         config["head_dim"] = random.choice([8, 16, 32 // heads * 2])
     # The converter of Mistral and StarCoder2 stores no window, that of Phi-3 does.
     config["sliding_window"] = random.choice([None, 24]) if family == "phi3" else None
@@ -100,7 +100,7 @@ def model_config(random, size):
             config.pop("final_logit_softcapping", None)
     # A matrix' rows are as long as blocks: attention's output has a column a dimension of the heads.
     if (heads * head_dim) % 32:
-        own = family in ("qwen3", "llama", "mistral", "ministral3", "qwen3_moe")
+        own = family in ("qwen3", "llama", "mistral", "ministral3", "qwen3_moe", "mixtral")
         config["head_dim"] = head_dim = 32 // heads if own else head_dim
     rule = None
     while (

@@ -32,7 +32,7 @@ pub struct Network {
     logits: f64,
     /// A soft cap on the logits.
     #[module(skip)]
-    logit_cap: Option<f64>,
+    pub(super) logit_cap: Option<f64>,
     #[module(skip)]
     precision: Precision,
 }
