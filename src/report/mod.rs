@@ -21,6 +21,7 @@ mod latex;
 mod lm_eval;
 mod markdown;
 mod overview;
+mod per_token;
 mod pictures;
 mod samples;
 mod section;
@@ -178,8 +179,9 @@ impl<'a> Report<'a> {
         all.into_iter().filter_map(|(file, content)| Some((file, content?))).collect()
     }
 
-    /// Writes every file into `out`: summary.csv, differences.csv, contributions.csv, structure.csv, curve.csv, changes.csv, report.json, report.md,
-    /// report.tex, report.html, the pictures, and `lm_eval/`.
+    /// Writes every file into `out`: summary.csv, differences.csv, contributions.csv, structure.csv, curve.csv,
+    /// changes.csv, report.json, report.md, report.tex, report.html, the pictures, `lm_eval/`, and per_token.parquet
+    /// where a task keeps the scores of tokens.
     ///
     /// # Errors
     /// [`ErrorKind::Write`]; [`ErrorKind::Results`] when stored samples were changed since they were read.
@@ -205,6 +207,7 @@ impl<'a> Report<'a> {
             })?;
             write_whole(&path, &bytes)?;
         }
+        per_token::write(self.results, out)?;
         lm_eval::write(self, out)
     }
 }
