@@ -33,6 +33,7 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 import tokenizers
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 transformers.utils.logging.disable_progress_bar()
 
@@ -77,6 +78,8 @@ FAMILIES = {
     "glm4_moe_lite": (transformers.Glm4MoeLiteConfig, transformers.Glm4MoeLiteForCausalLM),
     "glm4_moe": (transformers.Glm4MoeConfig, transformers.Glm4MoeForCausalLM),
     "ernie4_5": (transformers.Ernie4_5Config, transformers.Ernie4_5ForCausalLM),
+    "mellum": (transformers.MellumConfig, transformers.MellumForCausalLM),
+    "gpt_oss": (transformers.GptOssConfig, transformers.GptOssForCausalLM),
     "granite_swa": (transformers.GraniteSWAConfig, transformers.GraniteSWAForCausalLM),
     "ministral3": (transformers.Ministral3Config, transformers.Ministral3ForCausalLM),
     "mistral3": (mistral3_config, transformers.Mistral3ForConditionalGeneration),
@@ -95,10 +98,19 @@ GROUPED = dict(num_key_value_heads=2)
 GRANITE = dict(embedding_multiplier=12.0, attention_multiplier=0.09, residual_multiplier=0.22, logits_scaling=1.7)
 PHI3 = dict(pad_token_id=None, original_max_position_embeddings=TRAINED)
 STARCODER2 = dict(norm_epsilon=1e-4)
+EXTENDED = dict(max_position_embeddings=4 * TRAINED)
+YARN = dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=TRAINED)
 # Steep enough that caps and sinks count.
 GEMMA = dict(head_dim=24, query_pre_attn_scalar=9, pad_token_id=None)
 GEMMA2 = dict(GEMMA, attn_logit_softcapping=3.0, final_logit_softcapping=5.0)
 LOCAL = dict(rope_local_base_freq=300.0)
+GPT_OSS = dict(num_local_experts=5, num_experts_per_tok=2, head_dim=16, pad_token_id=None)
+MELLUM = dict(
+    num_experts=5, num_experts_per_tok=2, moe_intermediate_size=24, head_dim=16, pad_token_id=None,
+    rope_parameters=dict(
+        full_attention=dict(YARN, rope_theta=10000.0), sliding_attention=dict(rope_type="default", rope_theta=300.0)
+    ),
+)
 SINKS = dict(layer_rope_theta=[500.0, 10000.0, 0.0, 10000.0, 500.0], num_hidden_layers=5)
 # name: (family, dtype, config)
 MODELS = {
@@ -153,8 +165,6 @@ MODELS = {
     "ernie4-5-tied-float16": ("ernie4_5", "float16", dict(head_dim=16, tie_word_embeddings=True)),
     "mistral-head-dim-float16": ("mistral", "float16", dict(sliding_window=None, head_dim=32, **GROUPED)),
 }
-EXTENDED = dict(max_position_embeddings=4 * TRAINED)
-YARN = dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=TRAINED)
 LLAMA3 = dict(
     rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
     original_max_position_embeddings=TRAINED,
@@ -277,7 +287,7 @@ SCALINGS = {
     "base": (None, dict(rope_theta=500000.0), "rope:base=500000"),
 }
 # Families whose `rope_parameters` have one for each type of layer.
-ROPE_BY_LAYER_TYPE = ["olmo3", "gemma3_text"]
+ROPE_BY_LAYER_TYPE = ["olmo3", "gemma3_text", "mellum"]
 WINDOW = 48
 SLIDING_LAYERS = ["sliding_attention", "full_attention", "sliding_attention"]
 # name: (family, config): sliding windows of the model's own
@@ -323,6 +333,26 @@ SLIDING = {
         ),
     ),
     "cohere2": ("cohere2", dict(sliding_window=WINDOW, layer_types=SLIDING_LAYERS, logit_scale=0.5, **GROUPED)),
+    "gpt-oss": (
+        "gpt_oss", dict(GPT_OSS, sliding_window=WINDOW, rope_scaling=dict(YARN, truncate=False), **EXTENDED, **GROUPED)
+    ),
+    "gpt-oss-tied-no-bias": (
+        "gpt_oss",
+        dict(
+            GPT_OSS, sliding_window=WINDOW, attention_bias=False, tie_word_embeddings=True, swiglu_limit=1.5,
+            rope_parameters=dict(rope_type="default", rope_theta=500.0),
+        ),
+    ),
+    "mellum": (
+        "mellum", dict(MELLUM, sliding_window=WINDOW, layer_types=SLIDING_LAYERS, rope_theta=None, **EXTENDED, **GROUPED)
+    ),
+    "mellum-dense-bias": (
+        "mellum",
+        dict(
+            MELLUM, sliding_window=WINDOW, layer_types=SLIDING_LAYERS, mlp_layer_types=["dense", "sparse", "dense"],
+            attention_bias=True, tie_word_embeddings=True, norm_topk_prob=False, rope_theta=None, **EXTENDED,
+        ),
+    ),
     "granite-swa": ("granite_swa", dict(GRANITE, **SINKS, sliding_window=WINDOW, mlp_bias=True, **GROUPED)),
     "granite-swa-yarn": (
         "granite_swa",
@@ -504,6 +534,30 @@ FIXTURES = {
         "glm4", "bfloat16", dict(SMALLEST, head_dim=12, pad_token_id=None, tie_word_embeddings=True, **GROUPED), None
     ),
     "ernie4-5-float16": ("ernie4_5", "float16", dict(SMALLEST, head_dim=12, tie_word_embeddings=True, **GROUPED), None),
+    "gpt-oss-bfloat16": (
+        "gpt_oss", "bfloat16",
+        dict(
+            SMALLEST | GPT_OSS | GROUPED, head_dim=8, sliding_window=WINDOW, tie_word_embeddings=True,
+            rope_scaling=dict(YARN, truncate=False), **EXTENDED,
+        ),
+        None,
+    ),
+    "gpt-oss-mxfp4": (
+        "gpt_oss", "bfloat16",
+        dict(
+            SMALLEST | GPT_OSS | GROUPED, head_dim=8, num_local_experts=4, intermediate_size=32, sliding_window=WINDOW,
+            tie_word_embeddings=True, rope_scaling=dict(YARN, truncate=False), **EXTENDED,
+        ),
+        None,
+    ),
+    "mellum-float16": (
+        "mellum", "float16",
+        dict(
+            SMALLEST | MELLUM | GROUPED, head_dim=8, moe_intermediate_size=12, sliding_window=WINDOW,
+            layer_types=SLIDING_LAYERS[:2], tie_word_embeddings=True, rope_theta=None, **EXTENDED,
+        ),
+        None,
+    ),
     "granite-swa-bfloat16": (
         "granite_swa", "bfloat16",
         dict(
@@ -582,6 +636,29 @@ def make_checkpoint(directory, family, dtype="float32", config=None, shard_size=
     model.to(getattr(torch, dtype)).save_pretrained(directory, **shards, save_original_format=not stacked)
     for name in ["tokenizer.json", "tokenizer_config.json"]:
         shutil.copy(TOKENIZER / name, directory)
+    return directory
+
+
+def quantise_experts(directory):
+    """Puts the experts' weights into MXFP4, as gpt-oss is published: `_blocks` and `_scales` along a map's inputs."""
+    path = directory / "model.safetensors"
+    tensors = load_file(path)
+    for name in [name for name in tensors if name.endswith(("gate_up_proj", "down_proj"))]:
+        weight = tensors.pop(name).float().transpose(1, 2)
+        blocks = weight.reshape(*weight.shape[:2], -1, 32)
+        exponent = torch.floor(torch.log2(blocks.abs().amax(-1).clamp(min=2.0**-100))) - 2
+        numbers = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6])
+        scaled = blocks / 2.0 ** exponent[..., None]
+        nearest = (scaled[..., None] - numbers).abs().argmin(-1).to(torch.uint8)
+        tensors[f"{name}_blocks"] = (nearest[..., ::2] | nearest[..., 1::2] << 4).contiguous()
+        tensors[f"{name}_scales"] = (exponent + 127).to(torch.uint8).contiguous()
+    save_file(tensors, path, metadata={"format": "pt"})
+    config = json.loads((directory / "config.json").read_text())
+    config["quantization_config"] = {
+        "quant_method": "mxfp4",
+        "modules_to_not_convert": ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"],
+    }
+    (directory / "config.json").write_text(json.dumps(config, indent=1))
     return directory
 
 
@@ -781,13 +858,19 @@ def check_own_rules(comparison, scratch):
         comparison.losses(f"{name} in old config as su", own, old, texts=comparison.texts[:1])
 
 
+def check_mxfp4(comparison, scratch):
+    config = dict(GPT_OSS, sliding_window=WINDOW, rope_scaling=dict(YARN, truncate=False), **EXTENDED, **GROUPED)
+    directory = quantise_experts(make_checkpoint(scratch / "mxfp4", "gpt_oss", "bfloat16", config))
+    comparison.losses("gpt-oss in MXFP4", directory)
+
+
 def check_layers(comparison, scratch):
     """An encoding of some layers is a scaling of their type in config.json."""
     config = dict(GEMMA, **LOCAL, sliding_window=WINDOW, layer_types=SLIDING_LAYERS, **GROUPED)
     plain = make_checkpoint(scratch / "layers", "gemma3_text", "float32", config)
     both = ["full_attention", "sliding_attention"]
     for layers, types in {"": both[:1], ",layers=full": both[:1], ",layers=all": both, ",layers=0/2": both[1:]}.items():
-        own = scratch / f"layers{layers.replace('/', '-')}"
+        own = scratch / f"own-layers{layers.replace('/', '-')}"
         shutil.copytree(plain, own)
         changed = json.loads((own / "config.json").read_text())
         for kind in types:
@@ -864,6 +947,8 @@ def write_fixtures(comparison, directory):
     for name, arguments in FIXTURES.items():
         shutil.rmtree(directory / name, ignore_errors=True)
         checkpoint = make_checkpoint(directory / name, *arguments)
+        if name.endswith("mxfp4"):
+            quantise_experts(checkpoint)
         (checkpoint / "generation_config.json").unlink(missing_ok=True)
         ids = encode(checkpoint, sample.read_text(encoding="utf-8"))
         nll = transformers_scores(checkpoint, ids)[0]
@@ -908,6 +993,7 @@ def main():
             check_scalings(comparison, scratch)
             check_own_rules(comparison, scratch)
             check_layers(comparison, scratch)
+            check_mxfp4(comparison, scratch)
             check_phi_long_ropes(comparison, scratch)
             comparison.losses("models/nano", NANO, texts=[NANO_TEXT], max_tokens=2000)
             check_tokenizers(comparison, scratch)

@@ -18,6 +18,7 @@ FAMILIES = [
     "llama", "mistral", "qwen2", "qwen3", "granite", "smollm3", "phi3", "starcoder2", "olmo2", "seed_oss", "iquestcoder",
     "ministral3", "qwen3_moe", "qwen2_moe", "mixtral", "olmoe", "granitemoe",
     "olmo3", "gemma2", "gemma3_text", "cohere2", "glm4", "ernie4_5", "granite_swa",
+    "gpt_oss", "mellum",
 ]  # fmt: skip
 CHARACTERS = [chr(c) for c in range(32, 127)] + ["\n", "\t", "\r"]
 SPECIAL = ["<s>", "</s>", "<unk>"]
@@ -61,7 +62,7 @@ NULL_ONLY_IN = {
         family for family in FAMILIES
         if family not in ("olmo3", "gemma2", "gemma3_text", "cohere2", "granite_swa")
     ],
-    "rope_parameters": [family for family in FAMILIES if family not in ("olmo3", "gemma3_text")],
+    "rope_parameters": [family for family in FAMILIES if family not in ("olmo3", "gemma3_text", "gpt_oss")],
 }  # fmt: skip
 # Families that have eight key heads or more where the config does not say: more than there are query heads here.
 MANY_KEY_HEADS = [
@@ -70,8 +71,8 @@ MANY_KEY_HEADS = [
 ]  # fmt: skip
 GEMMAS = ["gemma2", "gemma3_text"]
 # Families whose `rope_parameters` have one for each type of layer.
-ROPE_BY_LAYER_TYPE = ["olmo3", "gemma3_text"]
-OWN_DIM = ["qwen3", "seed_oss", "iquestcoder", *GEMMAS, "glm4", "ernie4_5", "ministral3"]
+ROPE_BY_LAYER_TYPE = ["olmo3", "gemma3_text", "mellum"]
+OWN_DIM = ["qwen3", "seed_oss", "iquestcoder", *GEMMAS, "glm4", "ernie4_5", "gpt_oss", "mellum", "ministral3"]
 NORM_EPSILON = {"starcoder2": "norm_epsilon", "cohere2": "layer_norm_eps"}
 
 
@@ -142,6 +143,17 @@ def own_keys(random, family, config):
                 return factors | biases
             bases = {"layer_rope_theta": [random.choice([0, 500, 10000.0]) for _ in range(layers)]} if flag() else {}
             return factors | biases | sliding | bases
+        case "gpt_oss":
+            experts = {"num_local_experts": random.choice([3, 4]), "num_experts_per_tok": random.choice([1, 2])}
+            swiglu = {"swiglu_limit": 1.5} if flag() else {}
+            return sliding | experts | swiglu | {"attention_bias": flag(), "pad_token_id": None}
+        case "mellum":
+            experts = {
+                "num_experts": random.choice([3, 5]), "num_experts_per_tok": random.choice([1, 2]),
+                "moe_intermediate_size": random.choice([8, 12]), "norm_topk_prob": flag(),
+            }  # fmt: skip
+            kinds = {"mlp_layer_types": [random.choice(["dense", "sparse"]) for _ in range(layers)]} if flag() else {}
+            return sliding | experts | kinds | {"attention_bias": flag(), "pad_token_id": None}
         case "olmo3":
             return sliding | {"attention_bias": flag(), "pad_token_id": None}
         case "gemma2":
@@ -273,6 +285,10 @@ def scaling(random, config):
 def spell_rope(random, config, rule):
     """The base and the scaling as one version or another writes them."""
     theta = config.pop("rope_theta")
+    if config["model_type"] == "gpt_oss":
+        # Without a word it would be YaRN with a factor of 32.
+        config["rope_parameters"] = dict(rule or {"rope_type": "default"}, rope_theta=theta)
+        return "new"
     if config["model_type"] in ROPE_BY_LAYER_TYPE:
         return spell_two_ropes(random, config, rule, theta)
     style = random.choice(["old", "old", "old both", "new", "new", "beside", "beside old", "bare"])
@@ -302,6 +318,8 @@ def spell_two_ropes(random, config, rule, theta):
     """A base and a scaling for each type of layer."""
     local = random.choice([300.0, 10000, 10000.0])
     style = random.choice(["old", "old", "new", "new", "new in part", "bare"])
+    if config["model_type"] == "mellum":
+        style = random.choice(["new", "none"])
     as_type = {"type" if key == "rope_type" else key: value for key, value in (rule or {}).items()}
     match style:
         case "old":
@@ -310,6 +328,8 @@ def spell_two_ropes(random, config, rule, theta):
                 config["rope_local_base_freq"] = local
         case "bare":
             config |= {"rope_scaling": rule} if rule else {}
+        case "none":
+            pass
         case _:
             full = dict(rule or {"rope_type": "default"}, rope_theta=theta)
             sliding = {"rope_type": "default", "rope_theta": local}
@@ -408,7 +428,7 @@ STACKED = {"router.weight": "router.layer.weight", "experts.gate_up_proj": "inpu
 
 def arrange_experts(random, family, state, said):
     """Experts as published files have them, an expert a tensor or in Granite's stacks; or as transformers 5 has them."""
-    if not any(".experts." in name for name in state):
+    if family == "gpt_oss" or not any(".experts." in name for name in state):
         return
     if chance(random, 0.3):
         said.append("experts as in transformers 5")

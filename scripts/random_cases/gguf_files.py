@@ -21,16 +21,21 @@ ARCHITECTURES = {
     "llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "granite": "granite", "smollm3": "smollm3",
     "phi3": "phi3", "starcoder2": "starcoder2", "ministral3": "mistral3", "qwen3_moe": "qwen3moe",
     "qwen2_moe": "qwen2moe", "mixtral": "llama", "olmoe": "olmoe", "granitemoe": "granitemoe",
+    "olmo2": "olmo2", "olmo3": "olmo2", "gemma2": "gemma2", "gemma3_text": "gemma3", "cohere2": "cohere2", "glm4": "glm4",
+    "ernie4_5": "ernie4_5", "gpt_oss": "gpt-oss",
 }  # fmt: skip
 INTERLEAVED = ["llama", "granite", "smollm3", "mistral3", "granitemoe"]
 # What llama.cpp knows of an architecture's router, and does not store.
 NORMALISED = {"qwen3_moe": True, "qwen2_moe": False, "olmoe": False}
+# Families of which some layers slide, in a pattern that llama.cpp knows or the file says.
+WINDOWED = ["olmo3", "gemma2", "gemma3_text", "cohere2", "gpt_oss"]
 # style of the tokenizer: llama.cpp's names for its pre-tokenizer
 PRE = {
     "gpt2": ["gpt-2"], "smollm": ["smollm", "starcoder", "refact"], "qwen2": ["qwen2"],
     "llama3": ["llama-bpe", "llama3", "llama-v3"], "deepseek": ["deepseek-coder"],
 }  # fmt: skip
-TYPES = ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"]
+TYPES = ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "MXFP4"]
+OWN_DIM = [*checkpoints.GEMMAS, "glm4", "ernie4_5", "gpt_oss"]
 FLAGS = dict(single_word=False, lstrip=False, rstrip=False, normalized=False)
 
 
@@ -71,9 +76,28 @@ def model_config(random, size):
         config["head_dim"] = random.choice([8, 16, 32 // heads * 2])
     # The converter of Mistral and StarCoder2 stores no window, that of Phi-3 does.
     config["sliding_window"] = random.choice([None, 24]) if family == "phi3" else None
+    if family in WINDOWED:
+        config["sliding_window"] = 24
+        if chance(random, 0.5):
+            kinds = ["full_attention", "sliding_attention"]
+            config["layer_types"] = [random.choice(kinds) for _ in range(config["num_hidden_layers"])]
+    config.pop("sliding_window_pattern", None)
     for key in ["attention_bias", "layer_types"] if family in ("qwen2", "mistral", "qwen2_moe") else []:
         config.pop(key, None)
+    if family in ("gemma2", "cohere2"):
+        # Their files have no head of their own.
+        config["tie_word_embeddings"] = True
+    if family in OWN_DIM:
+        config["head_dim"] = random.choice([16, 32])
     head_dim = config.get("head_dim", width // heads)
+    if family in checkpoints.GEMMAS:
+        # What the file does not say is known: llama.cpp has no cap of Gemma 3, and two for Gemma 2.
+        config["query_pre_attn_scalar"] = head_dim
+        if family == "gemma2":
+            config["attn_logit_softcapping"] = config["attn_logit_softcapping"] or 50.0
+            config["final_logit_softcapping"] = config["final_logit_softcapping"] or 30.0
+        else:
+            config.pop("final_logit_softcapping", None)
     # A matrix' rows are as long as blocks: attention's output has a column a dimension of the heads.
     if (heads * head_dim) % 32:
         own = family in ("qwen3", "llama", "mistral", "ministral3", "qwen3_moe")
@@ -89,9 +113,16 @@ def model_config(random, size):
         rule = checkpoints.scaling(random, config) or {"rope_type": "default"}
         if rule["rope_type"] == "longrope" and family != "phi3":
             rule = None
+        elif rule["rope_type"] == "llama3" and family in (*checkpoints.ROPE_BY_LAYER_TYPE, "gpt_oss"):
+            rule = None
     if rule["rope_type"] != "longrope":
         config.pop("original_max_position_embeddings", None)
     config["rope_parameters"] = dict(rule, rope_theta=config.pop("rope_theta"))
+    if family == "gpt_oss" and rule["rope_type"] == "yarn":
+        # The file does not say it; the model was trained so.
+        config["rope_parameters"]["truncate"] = False
+    if family == "glm4":
+        config["rope_parameters"]["partial_rotary_factor"] = config.pop("partial_rotary_factor", 0.5)
     if family == "phi3":
         config["rope_parameters"]["partial_rotary_factor"] = config.pop("partial_rotary_factor", 1.0)
         config["original_max_position_embeddings"] = config.get(
@@ -101,7 +132,18 @@ def model_config(random, size):
         config["rope_parameters"].pop("original_max_position_embeddings", None)
     if config["rope_parameters"]["rope_theta"] in (10000, 10000.0) and chance(random, 0.3):
         config["rope_theta_is_left_out"] = True
+    if family in checkpoints.ROPE_BY_LAYER_TYPE:
+        full = config["rope_parameters"]
+        # llama.cpp takes one base for all of OLMo 3, and 10,000 for Gemma 3's layers that slide.
+        local = 10000.0 if family == "gemma3_text" else full["rope_theta"]
+        sliding = {"rope_type": "default", "rope_theta": local}
+        config["rope_parameters"] = {"full_attention": full, "sliding_attention": sliding}
     return config
+
+
+def first_rope(config):
+    """The rope of the layers that see everything."""
+    return config["rope_parameters"].get("full_attention", config["rope_parameters"])
 
 
 class File:
@@ -142,22 +184,27 @@ class File:
             self.whole("attention.value_length", head_dim)
         if self.maybe():
             self.whole("vocab_size", config["vocab_size"])
-        turning = int(head_dim * config["rope_parameters"].get("partial_rotary_factor", 1.0))
+        rope = first_rope(config)
+        turning = int(head_dim * rope.get("partial_rotary_factor", 1.0))
         if turning != head_dim or self.maybe():
             self.whole("rope.dimension_count", turning)
         if not config.pop("rope_theta_is_left_out", False):
-            self.number("rope.freq_base", config["rope_parameters"]["rope_theta"])
-        epsilon = (
-            "attention.layer_norm_epsilon" if self.architecture == "starcoder2" else "attention.layer_norm_rms_epsilon"
-        )
-        self.number(epsilon, config.get("norm_epsilon", config.get("rms_norm_eps")))
+            self.number("rope.freq_base", rope["rope_theta"])
+        layer_norm = self.architecture in ("starcoder2", "cohere2")
+        epsilon = next(config[key] for key in ["norm_epsilon", "layer_norm_eps", "rms_norm_eps"] if key in config)
+        self.number("attention.layer_norm_epsilon" if layer_norm else "attention.layer_norm_rms_epsilon", epsilon)
         for name, key in [("embedding_scale", "embedding_multiplier"), ("residual_scale", "residual_multiplier"),
-                          ("logit_scale", "logits_scaling"), ("attention.scale", "attention_multiplier")]:  # fmt: skip
+                          ("logit_scale", "logits_scaling"), ("attention.scale", "attention_multiplier"),
+                          ("logit_scale", "logit_scale"), ("attn_logit_softcapping", "attn_logit_softcapping"),
+                          ("final_logit_softcapping", "final_logit_softcapping")]:  # fmt: skip
             if key in config:
                 self.number(name, config[key])
         self.add_experts(config)
-        if "llama_4_scaling_beta" in config["rope_parameters"]:
-            self.number("attention.temperature_scale", config["rope_parameters"]["llama_4_scaling_beta"])
+        if "llama_4_scaling_beta" in rope:
+            self.number("attention.temperature_scale", rope["llama_4_scaling_beta"])
+        if config["model_type"] in WINDOWED and "layer_types" in config:
+            slides = [kind == "sliding_attention" for kind in config["layer_types"]]
+            self.writer.add_array(f"{self.architecture}.attention.sliding_window_pattern", slides)
         if config["sliding_window"]:
             self.whole("attention.sliding_window", config["sliding_window"])
         self.add_scaling(config, turning)
@@ -174,7 +221,7 @@ class File:
             self.whole("expert_shared_feed_forward_length", config["shared_expert_intermediate_size"])
 
     def add_scaling(self, config, turning):
-        rule, length = config["rope_parameters"], config["max_position_embeddings"]
+        rule, length = first_rope(config), config["max_position_embeddings"]
         original = (
             rule.get("original_max_position_embeddings") or config.get("original_max_position_embeddings") or length
         )
@@ -211,8 +258,10 @@ class File:
         architecture = next(arch for arch, name in gguf.MODEL_ARCH_NAMES.items() if name == self.architecture)
         names = gguf.get_tensor_name_map(architecture, config["num_hidden_layers"])
         stored = {}
-        for name, tensor in apart_experts(state):
-            values = tensor.numpy()
+        # llama.cpp's converter adds the 1 that the files of Gemma leave out.
+        added = lambda name: config["model_type"] in checkpoints.GEMMAS and "norm" in name
+        for name, tensor in apart_experts(state, config):
+            values = tensor.numpy() + (1 if added(name) else 0)
             kind = of_matrices if values.ndim > 1 and not self.maybe(0.1) else "F32"
             if is_router(name):
                 kind = "F32"
@@ -223,9 +272,10 @@ class File:
             turned = heads and self.architecture in INTERLEAVED
             data = quantize(interleaved(values, config[heads]) if turned else values, kind)
             back = dequantize(data, kind).astype(np.float32)
-            stored[name] = torch.tensor(apart(back, config[heads]) if turned else back).contiguous()
+            back = (apart(back, config[heads]) if turned else back) - (1 if added(name) else 0)
+            stored[name] = torch.tensor(back).contiguous()
             self.writer.add_tensor(gguf_name(names, name), data, raw_dtype=kind)
-        return together(stored)
+        return together(stored, config)
 
     def write(self):
         self.writer.write_header_to_file()
@@ -238,9 +288,18 @@ def is_router(name):
     return name.endswith((".mlp.gate.weight", ".router.weight", "shared_expert_gate.weight"))
 
 
-def apart_experts(state):
-    """The gate and up maps of experts, which transformers stacks, as two tensors."""
+def apart_experts(state, config):
+    """The gate and up maps of experts, which transformers stacks, as two tensors; of gpt-oss, where they are transposed
+    and by turns."""
     for name, tensor in state.items():
+        if config["model_type"] == "gpt_oss" and ".experts." in name:
+            tensor = tensor if name.endswith("_bias") else tensor.transpose(1, 2)
+            parts = zip(["gate_proj", "up_proj"], [tensor[:, ::2], tensor[:, 1::2]])
+            if "gate_up_proj" not in name:
+                parts = [("down_proj", tensor)]
+            for part, values in parts:
+                yield name.replace("gate_up_proj", part), values.contiguous()
+            continue
         if name.endswith("experts.gate_up_proj"):
             for part, values in zip(["gate_proj", "up_proj"], tensor.chunk(2, dim=1)):
                 yield name.replace("gate_up_proj", part), values.contiguous()
@@ -248,8 +307,16 @@ def apart_experts(state):
             yield name, tensor
 
 
-def together(state):
+def together(state, config):
     """Undoes `apart_experts`."""
+    if config["model_type"] == "gpt_oss":
+        for name in [name for name in state if "experts.gate_proj" in name]:
+            up = state.pop(name.replace("gate_proj", "up_proj"))
+            both = torch.stack([state.pop(name), up], dim=2).flatten(1, 2)
+            state[name.replace("gate_proj", "gate_up_proj")] = both
+        for name in [name for name in state if ".experts." in name and not name.endswith("_bias")]:
+            state[name] = state[name].transpose(1, 2).contiguous()
+        return state
     for name in [name for name in state if name.endswith("experts.gate_proj")]:
         up = name.replace("gate_proj", "up_proj")
         state[name.replace("gate_proj", "gate_up_proj")] = torch.cat([state.pop(name), state.pop(up)], dim=1)
@@ -259,12 +326,21 @@ def together(state):
 def gguf_name(names, name):
     """llama.cpp's name of a tensor of transformers'."""
     layer, _, part = name.removeprefix("model.layers.").partition(".")
+    if part.endswith("sinks"):
+        return f"blk.{layer}.attn_sinks.weight"
+    for expert in ["gate", "up", "down"]:
+        if part.endswith(f".experts.{expert}_proj_bias"):
+            return f"blk.{layer}.ffn_{expert}_exps.bias"
+    if part.startswith("mlp.router."):
+        return f"blk.{layer}.ffn_gate_inp.{part.rpartition('.')[2]}"
     for expert in ["gate", "up", "down"]:
         if part.endswith(f".experts.{expert}_proj"):
             return f"blk.{layer}.ffn_{expert}_exps.weight"
     if part.endswith(".router.weight"):
         return f"blk.{layer}.ffn_gate_inp.weight"
-    return names.get_name(name, try_suffixes=(".weight", ".bias"))
+    found = names.get_name(name, try_suffixes=(".weight", ".bias"))
+    assert found, name
+    return found
 
 
 def interleaved(values, heads):
@@ -399,7 +475,7 @@ def make(random, directory):
     file.write()
     text = tokenizers.text(random, [], config)[:600]
     (directory / "text.txt").write_text(text, encoding="utf-8", newline="")
-    return f"{config['model_type']}, {config['rope_parameters']['rope_type']}, {style}" + (
+    return f"{config['model_type']}, {first_rope(config)['rope_type']}, {style}" + (
         ", no freq_base" if left_out else ""
     )
 

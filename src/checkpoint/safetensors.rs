@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use safetensors::tensor::{Dtype, SafeTensors};
 
 use super::{PARTS as USUAL_PREFIX, TensorSource};
@@ -17,6 +18,8 @@ pub struct SafetensorsDir {
     dir: PathBuf,
     files: Vec<Arc<Mapped>>,
     places: BTreeMap<String, Place>,
+    /// The scales of tensors in MXFP4, by the names of their blocks.
+    scales: BTreeMap<String, Place>,
     /// Prefix of the names of the network's parts, usually `model.`.
     prefix: String,
 }
@@ -63,8 +66,40 @@ impl SafetensorsDir {
             }
         }
         let prefix = prefix(&places);
-        Ok(SafetensorsDir { dir: dir.to_path_buf(), files, places, prefix })
+        let scales = take_scales(&mut places);
+        Ok(SafetensorsDir { dir: dir.to_path_buf(), files, places, scales, prefix })
     }
+}
+
+/// Ends of the names of a tensor in MXFP4: its values, and their scales.
+const BLOCKS: &str = "_blocks";
+const SCALES: &str = "_scales";
+
+/// Takes the scales of tensors in MXFP4 (`NAME_scales` beside `NAME_blocks`), each as its blocks' part.
+fn take_scales(places: &mut BTreeMap<String, Place>) -> BTreeMap<String, Place> {
+    let is_bytes = |place: &Place| place.dtype == Dtype::U8;
+    let blocks = places.iter().filter(|(name, place)| name.ends_with(BLOCKS) && is_bytes(place));
+    let names: Vec<String> = blocks.map(|(name, _)| name.clone()).collect();
+    let scales = |blocks: String| {
+        let name = format!("{}{SCALES}", blocks.strip_suffix(BLOCKS)?);
+        Some((blocks, places.remove(&name)?))
+    };
+    names.into_iter().filter_map(scales).collect()
+}
+
+/// Blocks of MXFP4 as ggml has them: a scale, and 16 bytes with value `i` of a block beside value `i + 16`. Here
+/// neighbours share a byte.
+fn mxfp4(blocks: &[u8], scales: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; scales.len() * 17];
+    let parts = bytes.par_chunks_exact_mut(17).zip(blocks.par_chunks_exact(16)).zip(scales);
+    parts.with_min_len(1024).for_each(|((out, block), scale)| {
+        out[0] = *scale;
+        let value = |n: usize| (block[n / 2] >> (n % 2 * 4)) & 15;
+        for (n, byte) in out[1..].iter_mut().enumerate() {
+            *byte = value(n) | (value(n + 16) << 4);
+        }
+    });
+    bytes
 }
 
 /// Prefix of the names of layers and of the last norm: `model.`; empty if the network was saved without its
@@ -103,6 +138,9 @@ impl TensorSource for SafetensorsDir {
     fn shape(&self, name: &str) -> Result<(Vec<usize>, &Path)> {
         let place = &self.places[name];
         let file = self.files[place.file].path();
+        if let Some(scales) = self.scales.get(name) {
+            return Ok((shape_of_blocks(name, place, scales).map_err(|e| e.in_file(file))?, file));
+        }
         format(name, place.dtype).map_err(|e| e.in_file(file))?;
         Ok((place.shape.clone(), file))
     }
@@ -110,6 +148,17 @@ impl TensorSource for SafetensorsDir {
     fn tensor(&self, name: &str) -> Result<StoredTensor> {
         let Place { file, dtype, shape, bytes } = &self.places[name];
         let file = &self.files[*file];
+        if let Some(scales) = self.scales.get(name) {
+            let shape =
+                shape_of_blocks(name, &self.places[name], scales).map_err(|e| e.in_file(file.path()))?;
+            let scales = &self.files[scales.file][scales.bytes.clone()];
+            return Ok(StoredTensor {
+                file: file.path().to_path_buf(),
+                shape,
+                format: Format::mxfp4(),
+                bytes: Bytes::Owned(mxfp4(&file[bytes.clone()], scales).into()),
+            });
+        }
         Ok(StoredTensor {
             file: file.path().to_path_buf(),
             shape: shape.clone(),
@@ -124,6 +173,20 @@ impl TensorSource for SafetensorsDir {
 
     fn path(&self) -> &Path {
         &self.dir
+    }
+}
+
+/// The shape of a tensor in MXFP4: blocks of 16 bytes along its rows, and a scale each.
+fn shape_of_blocks(name: &str, blocks: &Place, scales: &Place) -> Result<Vec<usize>> {
+    match (&blocks.shape[..], &scales.shape[..]) {
+        ([of_blocks @ .., 16], of_scales) if of_blocks == of_scales && scales.dtype == Dtype::U8 => {
+            let (count, rows) = of_scales.split_last().unwrap_or((&0, &[]));
+            Ok(rows.iter().copied().chain([32 * count]).collect())
+        }
+        (of_blocks, of_scales) => {
+            let what = format!("tensor `{name}` has shape {of_blocks:?}, and its scales have {of_scales:?}");
+            Err(Error::new(ErrorKind::Model, what).fix("download or copy the file again"))
+        }
     }
 }
 

@@ -76,8 +76,17 @@ impl TensorSource for Nothing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TensorRows {
     rows: usize,
-    /// For heads whose dimensions are put in another order.
-    heads: Option<Turning>,
+    /// The order that they are put in, if it is another.
+    order: Option<Order>,
+}
+
+/// An order of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// Dimensions of heads.
+    Heads(Turning),
+    /// Every second row of all, from this one on.
+    EverySecond(usize),
 }
 
 /// Which dimensions of a head turn, and with which.
@@ -94,7 +103,7 @@ struct Turning {
 impl TensorRows {
     /// This many rows, in their order.
     pub fn rows(rows: usize) -> TensorRows {
-        TensorRows { rows, heads: None }
+        TensorRows { rows, order: None }
     }
 
     /// How many rows.
@@ -108,18 +117,26 @@ impl TensorRows {
     /// products.
     pub fn heads(rows: usize, head_dim: usize, rotated: usize, neighbours: bool) -> TensorRows {
         let turning = Turning { head_dim, rotated, neighbours, last: false };
-        TensorRows { rows, heads: (rotated < head_dim || neighbours).then_some(turning) }
+        TensorRows { rows, order: (rotated < head_dim || neighbours).then_some(Order::Heads(turning)) }
     }
 
     /// The same for heads whose last `rotated` dimensions turn.
     pub fn heads_turning_last(rows: usize, head_dim: usize, rotated: usize, neighbours: bool) -> TensorRows {
         let turning = Turning { head_dim, rotated, neighbours, last: true };
-        TensorRows { rows, heads: (rotated < head_dim || neighbours).then_some(turning) }
+        TensorRows { rows, order: (rotated < head_dim || neighbours).then_some(Order::Heads(turning)) }
+    }
+
+    /// Every second row of all, from number `first` on, `rows` of them.
+    pub fn every_second(rows: usize, first: usize) -> TensorRows {
+        TensorRows { rows, order: Some(Order::EverySecond(first)) }
     }
 
     /// Which row of the piece each row becomes, if they are put in another order.
-    fn order(&self) -> Option<Vec<usize>> {
-        let Turning { head_dim: dim, rotated, neighbours, last } = self.heads?;
+    fn order_of_heads(&self) -> Option<Vec<usize>> {
+        let Turning { head_dim: dim, rotated, neighbours, last } = match self.order? {
+            Order::EverySecond(_) => return None,
+            Order::Heads(turning) => turning,
+        };
         let (half, turning) = (dim / 2, rotated / 2);
         let (first_turning, first_standing) = if last { (dim - rotated, 0) } else { (0, rotated) };
         let source_row = |n: usize| match (n / half, n % half) {
@@ -137,9 +154,10 @@ fn cut(tensor: StoredTensor, pieces: &[TensorRows]) -> impl Iterator<Item = Stor
     pieces.iter().map(move |piece| {
         let rows = first..first + piece.rows;
         first = rows.end;
-        match piece.order() {
-            None => tensor.some_rows(rows),
-            Some(order) => tensor.reordered(order.iter().map(|row| rows.start + row)),
+        match (piece.order, piece.order_of_heads()) {
+            (Some(Order::EverySecond(first)), _) => tensor.reordered((first..).step_by(2).take(piece.rows)),
+            (_, Some(order)) => tensor.reordered(order.iter().map(|row| rows.start + row)),
+            (_, None) => tensor.some_rows(rows),
         }
     })
 }
@@ -219,6 +237,32 @@ impl Weights {
         }
         let stack = self.source.tensor(&name)?;
         (0..count).map(|n| self.matrices(&name, stack.matrix(n), pieces, columns, device)).collect()
+    }
+
+    /// [`Weights::take_stack`] of gpt-oss's stacks of `[count, rows, columns]`: in MXFP4 under a name of its own,
+    /// otherwise each matrix transposed.
+    ///
+    /// # Errors
+    /// As [`Weights::take_matrix`].
+    pub(super) fn take_turned_stack(
+        &mut self,
+        name: &str,
+        [count, rows, columns]: [usize; 3],
+        pieces: &[TensorRows],
+        device: &Device,
+    ) -> Result<Vec<Vec<Matrix>>> {
+        let blocks = format!("{name}_blocks");
+        if self.has(&blocks) {
+            return self.take_stack(&blocks, count, pieces, columns, device);
+        }
+        let name = self.find(name, &[count, columns, rows])?;
+        if self.hold == WeightStorage::Headers {
+            return Ok((0..count).map(|_| unread_matrices(pieces, columns, device)).collect());
+        }
+        let stack = self.source.tensor(&name)?;
+        (0..count)
+            .map(|n| self.matrices(&name, stack.matrix(n).transposed(), pieces, columns, device))
+            .collect()
     }
 
     /// The pieces of a tensor, as matrices.
@@ -326,6 +370,8 @@ impl Weights {
     pub fn finish(mut self, config: &NetworkConfig) -> Result<()> {
         // Buffers that older exports hold, and the copy of a tied head.
         const BUFFERS: [&str; 3] = ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached"];
+        // Of layers that only draft, in files of Mellum.
+        const DRAFTING: &str = "mtp.";
         let (head, inside) = (self.source.own_name(HEAD), self.source.own_name(PARTS));
         let layers = config.num_hidden_layers;
         let drafting = (layers..layers + config.drafting_layers)
@@ -336,6 +382,7 @@ impl Weights {
                 || (config.tie_word_embeddings && name == head)
                 || (config.is_inside && !name.starts_with(&inside))
                 || drafting.iter().any(|layer| name.starts_with(layer))
+                || (config.drafting_layers > 0 && name.starts_with(DRAFTING))
         };
         self.left.retain(|name| !ignored(name));
         if self.left.is_empty() {
@@ -389,12 +436,12 @@ mod tests {
 
     #[test]
     fn dimensions_that_turn_come_first_in_each_half() {
-        assert_eq!(TensorRows::heads(16, 8, 8, false).order(), None);
-        let order = TensorRows::heads(16, 8, 4, false).order().unwrap();
+        assert_eq!(TensorRows::heads(16, 8, 8, false).order_of_heads(), None);
+        let order = TensorRows::heads(16, 8, 4, false).order_of_heads().unwrap();
         assert_eq!(order, [0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15]);
-        let order = TensorRows::heads(8, 8, 8, true).order().unwrap();
+        let order = TensorRows::heads(8, 8, 8, true).order_of_heads().unwrap();
         assert_eq!(order, [0, 2, 4, 6, 1, 3, 5, 7]);
-        let order = TensorRows::heads(8, 8, 4, true).order().unwrap();
+        let order = TensorRows::heads(8, 8, 4, true).order_of_heads().unwrap();
         assert_eq!(order, [0, 2, 4, 5, 1, 3, 6, 7]);
     }
 }

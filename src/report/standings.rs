@@ -260,11 +260,13 @@ fn title(tasks: &[Task], baseline: &str, config: &Config) -> String {
             .map(|(name, title)| format!("{}: {}", name.replace('_', " "), first_lower(&title))),
     );
     let context = config.encodings.iter().find(|one| one.name == baseline);
-    if let Some(context) = context.and_then(|one| one.spec.context).filter(|_| has(Kind::Gained)) {
-        parts.push(format!(
-            "gained: nats a token over the last {} tokens alone ({baseline})",
-            grouped(context.tokens)
-        ));
+    if let Some((context, is_relative)) = context
+        .and_then(|one| Some((one.spec.context?, one.spec.is_relative())))
+        .filter(|_| has(Kind::Gained))
+    {
+        // Of each model another number of tokens.
+        let last = if is_relative { String::new() } else { format!("{} ", grouped(context.tokens)) };
+        parts.push(format!("gained: nats a token over the last {last}tokens alone ({baseline})"));
     }
     if has(Kind::Effective) {
         parts.push("effective: context up to which every doubling gains, tokens".into());

@@ -160,12 +160,20 @@ pub enum QkNorm {
 }
 
 /// The activation of a gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum GateActivation {
     /// `x / (1 + exp(-x))`.
     Silu,
     /// GELU by its tanh approximation.
     GeluTanh,
+    /// `x / (1 + exp(-alpha x))` of a gate that is at most `limit`, times `up + 1` with `up` from `-limit` to
+    /// `limit` (gpt-oss). Such experts are stored transposed, gate and up by turns.
+    Clamped {
+        /// Steepness of the gate.
+        alpha: f64,
+        /// Bound of both.
+        limit: f64,
+    },
 }
 
 /// A feed-forward part.

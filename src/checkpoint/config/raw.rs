@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::defaults::{Activation, Defaults, Missing};
 use super::keys::Keys;
@@ -305,11 +305,22 @@ impl RawConfig {
         }
     }
 
-    /// Refuses weights in a quantisation of their own.
+    /// Refuses weights in a quantisation of their own, unless the family has it: MXFP4.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Model`].
-    pub(crate) fn refuse_quantised(&self) -> Result<()> {
+    pub(crate) fn refuse_quantised(&self, mxfp4: bool) -> Result<()> {
+        let key = "quantization_config";
+        if mxfp4 && !self.keys.says("compression_config") {
+            let method: Option<Map<String, Value>> = self.keys.optional(key)?;
+            match method.as_ref().map(|config| config.get("quant_method").and_then(Value::as_str)) {
+                None | Some(Some("mxfp4")) => return Ok(()),
+                Some(other) => {
+                    let what = format!("({} weights)", other.unwrap_or("unnamed"));
+                    return Err(unsupported(key, what, "use bf16 or MXFP4 weights, or a GGUF file"));
+                }
+            }
+        }
         match ["quantization_config", "compression_config"].into_iter().find(|key| self.keys.says(key)) {
             None => Ok(()),
             Some(key) => {

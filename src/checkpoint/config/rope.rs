@@ -76,6 +76,11 @@ pub(in crate::checkpoint) struct SlidingRope {
 pub(super) fn of_full_attention(raw: &RawConfig, defaults: &Defaults, rotated: usize) -> Result<ModelRope> {
     let mut parameters = of_layer_type(raw, FULL)?;
     if let Some(old) = raw.keys.optional::<Map<String, Value>>(OLD)? {
+        // transformers has `rope_type` default there before it puts this beside it, and `type` then says nothing.
+        if old.contains_key("type") && !old.contains_key("rope_type") {
+            let what = "is not read as `rope_type` for this model_type in transformers";
+            return Err(field_error(&format!("{OLD}.type"), what).fix("write rope_type"));
+        }
         parameters.extend(old);
     }
     let parameters = Keys::new(parameters, Some(FULL));

@@ -14,11 +14,13 @@ mod gemma3;
 mod glm4;
 mod glm4_moe;
 mod glm4_moe_lite;
+mod gpt_oss;
 mod granite;
 mod granite_swa;
 mod granitemoe;
 mod iquestcoder;
 mod llama;
+mod mellum;
 mod ministral3;
 mod mistral;
 mod mixtral;
@@ -105,6 +107,8 @@ const FAMILIES: &[Family] = &[
     ernie4_5::ENTRY,
     ernie4_5_moe::ENTRY,
     granite_swa::ENTRY,
+    mellum::ENTRY,
+    gpt_oss::ENTRY,
 ];
 
 /// Fields of [`MISSING`] that families with experts know.
@@ -241,7 +245,7 @@ impl NetworkConfig {
         // the reason.
         let family = of(&raw)?;
         let raw = RawConfig::new(raw)?;
-        raw.refuse_quantised()?;
+        raw.refuse_quantised(family.lifts.contains(&"quantization_config"))?;
         let mut config = (family.read)(&raw)?;
         (config.notes, config.assumed) = raw.into_notes();
         config.check_shape()?;

@@ -168,7 +168,7 @@ impl Gguf {
             "mistral3" => self.add_temperature(&mut config)?,
             "glm4" => config["partial_rotary_factor"] = turning.into(),
             "ernie4_5" => config["use_bias"] = bias.into(),
-            "gemma2" | "gemma3" | "olmo2" | "cohere2" => {
+            "gemma2" | "gemma3" | "olmo2" | "cohere2" | "gpt-oss" => {
                 self.add_windows(&mut config)?;
                 return Ok(config);
             }

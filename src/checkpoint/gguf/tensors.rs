@@ -46,6 +46,12 @@ const LAYER_PARTS: &[(&str, &str)] = &[
 /// `blk.3.attn_q.weight` for `model.layers.3.self_attn.q_proj.weight`; `own` are parts that the family calls
 /// otherwise.
 fn gguf_name(name: &str, own: &[(&str, &'static str)]) -> Option<String> {
+    // A parameter of its own, which llama.cpp calls a weight.
+    if let Some(layer) =
+        name.strip_prefix("model.layers.").and_then(|rest| rest.strip_suffix(".self_attn.sinks"))
+    {
+        return Some(format!("blk.{layer}.attn_sinks.weight"));
+    }
     let (part, suffix) = name.rsplit_once('.')?;
     let translated = |parts: &[(&str, &'static str)], part: &str| {
         parts.iter().find(|(theirs, _)| *theirs == part).map(|(_, ours)| *ours)

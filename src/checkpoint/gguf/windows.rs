@@ -23,7 +23,7 @@ impl Gguf {
         let missing = if architecture == "gemma2" { GEMMA2_WINDOW } else { 0 };
         let window = self.optional_count("attention.sliding_window")?.unwrap_or(missing);
         let full_every = match architecture {
-            "gemma2" => 2,
+            "gemma2" | "gpt-oss" => 2,
             "gemma3" => 6,
             _ => 4,
         };
@@ -41,6 +41,22 @@ impl Gguf {
             "olmo2" => {
                 config["model_type"] = "olmo3".into();
                 self.move_original_length(config);
+                // llama.cpp takes one base for all layers.
+                let base = self.number(&self.key("rope.freq_base_swa")?)?.map(Value::from);
+                let base = base.unwrap_or_else(|| config["rope_theta"].clone());
+                config["rope_parameters"] = json!({ "sliding_attention": { "rope_theta": base } });
+            }
+            "gpt-oss" => {
+                let experts = self.optional_count("expert_feed_forward_length")?.filter(|&width| width > 0);
+                if let Some(width) = experts {
+                    config["intermediate_size"] = width.into();
+                }
+                // The file does not say it; the model was trained so.
+                if let Some(scaling) = config["rope_scaling"].as_object_mut() {
+                    scaling.insert("truncate".into(), false.into());
+                } else {
+                    config["rope_scaling"] = json!({ "rope_type": "default" });
+                }
             }
             "cohere2" => config["logit_scale"] = self.decimal("logit_scale")?.unwrap_or(1.0).into(),
             _ => self.add_gemma(config)?,

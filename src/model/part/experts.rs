@@ -12,7 +12,7 @@ use super::linear::Linear;
 use super::router::Router;
 use crate::checkpoint::{ExpertsConfig, GateActivation, NetworkConfig, SharedExpertConfig};
 use crate::error::Result;
-use crate::kernels::{Assigned, InferenceKernels, Precision, StoredExpert};
+use crate::kernels::{Assigned, ExpertGate, InferenceKernels, Precision, StoredExpert};
 use crate::model::matrix::{Matrix, Rows};
 use crate::model::weights::{TensorRows, Weights};
 
@@ -51,8 +51,9 @@ struct SharedExpert {
 }
 
 /// Names of the part, and of its router in it.
-const PARTS: [(&str, &str); 4] = [
+const PARTS: [(&str, &str); 5] = [
     ("mlp", "gate"),
+    ("mlp", "router"),
     ("block_sparse_moe", "gate"),
     ("block_sparse_moe", "router.layer"),
     ("block_sparse_moe", "router"),
@@ -89,12 +90,21 @@ impl Experts {
         let is_there = |(path, router): &&(String, String)| weights.has(&format!("{path}.{router}.weight"));
         let (path, router) = parts.iter().find(is_there).unwrap_or(&parts[0]);
         let shape = [experts.count, hidden];
-        let router = Router::load(path, router, shape, experts.router, weights, device)?;
-        let matrices = matrices(path, hidden, experts, weights, device)?;
+        let by_turns = matches!(config.gate, GateActivation::Clamped { .. });
+        // Of other families the biases are those of the dense layers.
+        let bias = by_turns && config.biases.feed_forward;
+        let router = Router::load(path, router, shape, experts.router, bias, weights, device)?;
+        let stacks = if by_turns { turned_stacks(path, hidden, experts, weights, device)? } else { None };
+        let matrices = match stacks {
+            Some(matrices) => matrices,
+            None => matrices(path, hidden, experts, weights, device)?,
+        };
+        let biases = if bias { biases(path, hidden, experts, weights)? } else { Vec::new() };
         let shared = experts.shared.map(|shared| SharedExpert::load(path, hidden, shared, weights, device));
         let of_shared = experts.shared.map_or(0, |shared| shared.intermediate_size);
         let widest = hidden.max(experts.intermediate_size).max(of_shared);
-        Ok(Experts { router, experts: Held::of(matrices), shared: shared.transpose()?, widest })
+        let experts = Held::of(matrices, &biases, config.gate, device);
+        Ok(Experts { router, experts, shared: shared.transpose()?, widest })
     }
 
     /// Width of the widest rows that it makes.
@@ -162,6 +172,33 @@ fn stacks(path: &str, hidden: usize, inner: usize, weights: &Weights) -> Option<
     Some(vec![stack(gate_up, &[inner, inner], hidden), stack(down, &[hidden], inner)])
 }
 
+/// Each expert's gate, up and down map where gate and up are by turns in one stack (gpt-oss): the maps themselves in
+/// MXFP4, or transposed. None if a file has a stack each, as GGUF files do.
+fn turned_stacks(
+    path: &str,
+    hidden: usize,
+    config: &ExpertsConfig,
+    weights: &mut Weights,
+    device: &Device,
+) -> Result<Option<Vec<[Matrix; 3]>>> {
+    let (count, inner) = (config.count, config.intermediate_size);
+    let names = ["gate_up_proj", "down_proj"].map(|name| format!("{path}.experts.{name}"));
+    if weights.has(&format!("{path}.{}", THREE_STACKS[0])) {
+        return Ok(None);
+    }
+    let by_turns = [TensorRows::every_second(inner, 0), TensorRows::every_second(inner, 1)];
+    let mut stack = |name: &str, rows: usize, columns: usize, pieces: &[TensorRows]| {
+        weights.take_turned_stack(name, [count, rows, columns], pieces, device)
+    };
+    let both = stack(&names[0], 2 * inner, hidden, &by_turns)?;
+    let down = stack(&names[1], hidden, inner, &[TensorRows::rows(hidden)])?;
+    let experts = both.into_iter().zip(down).map(|(mut maps, down)| {
+        maps.extend(down);
+        maps.try_into().expect("three maps an expert")
+    });
+    Ok(Some(experts.collect()))
+}
+
 /// Each expert's gate, up and down map.
 fn matrices(
     path: &str,
@@ -193,20 +230,68 @@ fn matrices(
     Ok(experts.into_iter().map(|maps| maps.try_into().expect("three maps an expert")).collect())
 }
 
+/// The biases of each expert's three maps.
+fn biases(
+    path: &str,
+    hidden: usize,
+    config: &ExpertsConfig,
+    weights: &mut Weights,
+) -> Result<Vec<[Vec<f32>; 3]>> {
+    let (count, inner) = (config.count, config.intermediate_size);
+    let [gate, up, down] = THREE_STACKS.map(|name| format!("{path}.{}", name.replace(".weight", ".bias")));
+    let rows = |numbers: Vec<f32>, width: usize| -> Vec<Vec<f32>> {
+        numbers.chunks_exact(width).map(<[f32]>::to_vec).collect()
+    };
+    let there = weights.has(&gate);
+    let mut take = |name: &str, width: usize| Ok(rows(weights.take_numbers(name, &[count, width])?, width));
+    if there {
+        let (gate, up, down) = (take(&gate, inner)?, take(&up, inner)?, take(&down, hidden)?);
+        return Ok(gate.into_iter().zip(up).zip(down).map(|((gate, up), down)| [gate, up, down]).collect());
+    }
+    let both = take(&format!("{path}.experts.gate_up_proj_bias"), 2 * inner)?;
+    let down = take(&format!("{path}.experts.down_proj_bias"), hidden)?;
+    let every_second =
+        |numbers: &[f32], first: usize| numbers.iter().skip(first).step_by(2).copied().collect();
+    let parts = both.iter().zip(down);
+    Ok(parts.map(|(both, down)| [every_second(both, 0), every_second(both, 1), down]).collect())
+}
+
 impl Held {
-    fn of(experts: Vec<[Matrix; 3]>) -> Held {
-        let stored = |matrices: &[Matrix; 3]| {
-            let [Some(gate), Some(up), Some(down)] = matrices.each_ref().map(Matrix::stored) else {
+    fn of(
+        experts: Vec<[Matrix; 3]>,
+        biases: &[[Vec<f32>; 3]],
+        activation: GateActivation,
+        device: &Device,
+    ) -> Held {
+        let gate = match activation {
+            GateActivation::Silu => Some(ExpertGate::Silu),
+            GateActivation::Clamped { alpha, limit } => {
+                Some(ExpertGate::Clamped { alpha: alpha as f32, limit: limit as f32 })
+            }
+            GateActivation::GeluTanh => None,
+        };
+        let stored = |(number, matrices): (usize, &[Matrix; 3])| {
+            let [Some(gate_proj), Some(up), Some(down)] = matrices.each_ref().map(Matrix::stored) else {
                 return None;
             };
-            Some(StoredExpert { gate, up, down })
+            let biases = biases.get(number).cloned();
+            Some(StoredExpert { gate: gate_proj, up, down, biases, activation: gate? })
         };
         let precision = experts.first().and_then(|[gate, ..]| gate.precision());
-        match (experts.iter().map(stored).collect::<Option<Vec<_>>>(), precision) {
+        match (experts.iter().enumerate().map(stored).collect::<Option<Vec<_>>>(), precision) {
             (Some(experts), Some(precision)) => {
                 Held::Stored(StoredExperts { experts: experts.into(), precision })
             }
-            _ => Held::Tensors(experts.into_iter().map(Gated::of).collect()),
+            _ => {
+                let gated = |(number, matrices): (usize, [Matrix; 3])| {
+                    let mut maps = matrices.into_iter().enumerate().map(|(map, weight)| {
+                        Linear::of(weight, biases.get(number).map(|biases| &biases[map][..]), device)
+                    });
+                    let mut next = || maps.next().expect("three maps an expert");
+                    Gated::of([next(), next(), next()], activation)
+                };
+                Held::Tensors(experts.into_iter().enumerate().map(gated).collect())
+            }
         }
     }
 }

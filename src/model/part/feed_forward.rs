@@ -2,7 +2,7 @@
 
 use burn::backend::Dispatch;
 use burn::module::Module;
-use burn::tensor::activation::silu;
+use burn::tensor::activation::{sigmoid, silu};
 use burn::tensor::{Device, Tensor};
 
 use super::Linear;
@@ -11,7 +11,7 @@ use crate::checkpoint::{FeedForwardKind, GateActivation, NetworkConfig};
 use crate::error::Result;
 use crate::kernels::{DifferentiableKernels, InferenceKernels, is_cpu, is_cpu_without_gradients};
 use crate::model::MAX_ELEMENTS;
-use crate::model::matrix::{Matrix, Rows};
+use crate::model::matrix::Rows;
 use crate::model::weights::{TensorRows, Weights};
 
 /// Most rows that are computed together on the CPU: enough to pay for packing the weights.
@@ -133,10 +133,10 @@ impl Gated {
         })
     }
 
-    /// The part of these gate, up and down maps, with SiLU.
-    pub(super) fn of(maps: [Matrix; 3]) -> Gated {
-        let [gate_proj, up_proj, down_proj] = maps.map(Linear::of);
-        Gated { gate_proj, up_proj, down_proj, activation: GateActivation::Silu }
+    /// The part of these gate, up and down maps.
+    pub(super) fn of(maps: [Linear; 3], activation: GateActivation) -> Gated {
+        let [gate_proj, up_proj, down_proj] = maps;
+        Gated { gate_proj, up_proj, down_proj, activation }
     }
 
     /// The rows may be shared with other maps.
@@ -145,6 +145,10 @@ impl Gated {
         let inner = match self.activation {
             GateActivation::Silu => silu_product(gate, up),
             GateActivation::GeluTanh => gelu(gate) * up,
+            GateActivation::Clamped { alpha, limit } => {
+                let gate = gate.clamp_max(limit);
+                (up.clamp(-limit, limit) + 1.0) * gate.clone() * sigmoid(gate.mul_scalar(alpha))
+            }
         };
         self.down_proj.forward(&Rows::new(inner))
     }

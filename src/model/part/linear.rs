@@ -53,9 +53,10 @@ impl Linear {
         Ok(matrices.into_iter().zip(biases).map(|(weight, bias)| Linear { weight, bias }).collect())
     }
 
-    /// The map of a weight, without a bias.
-    pub(in crate::model) fn of(weight: Matrix) -> Linear {
-        Linear { weight, bias: None }
+    /// The map of a weight and a bias, if there is one.
+    pub(in crate::model) fn of(weight: Matrix, bias: Option<&[f32]>, device: &Device) -> Linear {
+        let bias = bias.map(|bias| Param::from_tensor(Tensor::from_data(bias, device)));
+        Linear { weight, bias }
     }
 
     /// Maps `[rows, in]` to `[rows, out]`.

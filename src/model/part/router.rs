@@ -20,6 +20,9 @@ pub(super) struct Router {
     weight: Matrix,
     #[module(skip)]
     config: RouterConfig,
+    /// Added to each expert's logit; empty if nothing is.
+    #[module(skip)]
+    bias: Arc<[f32]>,
     /// Added to each expert's score where it is chosen by it; empty if nothing is.
     #[module(skip)]
     correction: Arc<[f32]>,
@@ -30,7 +33,7 @@ const CORRECTIONS: [(&str, usize); 2] =
     [("gate.e_score_correction_bias", 1), ("moe_statics.e_score_correction_bias", 2)];
 
 impl Router {
-    /// The router with that name in the part of a layer.
+    /// The router with that name in the part of a layer, and its bias if it has one.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Model`], naming the tensor that is missing or has another shape.
@@ -39,12 +42,18 @@ impl Router {
         name: &str,
         shape: [usize; 2],
         config: RouterConfig,
+        bias: bool,
         weights: &mut Weights,
         device: &Device,
     ) -> Result<Router> {
         let weight = weights
             .take_matrix(&format!("{part}.{name}.weight"), shape, device)?
             .in_precision(Precision::F32);
+        let bias = if bias {
+            weights.take_numbers(&format!("{part}.{name}.bias"), &shape[..1])?
+        } else {
+            Vec::new()
+        };
         let correction = if config.corrected {
             let names = CORRECTIONS.map(|(name, dims)| (format!("{part}.{name}"), dims));
             let (name, dims) = names.iter().find(|(name, _)| weights.has(name)).unwrap_or(&names[0]);
@@ -53,7 +62,7 @@ impl Router {
         } else {
             Vec::new()
         };
-        Ok(Router { weight, config, correction: correction.into() })
+        Ok(Router { weight, config, bias: bias.into(), correction: correction.into() })
     }
 
     /// The experts of each row of `x [rows, hidden]`, and their weights.
@@ -61,7 +70,12 @@ impl Router {
         let [experts, _] = self.weight.dims();
         let logits = self.weight.multiply(&Rows::new(x)).try_into_data();
         // A device that failed says so when the result is read.
-        let logits: Vec<f32> = logits.ok().and_then(|data| data.try_into_vec().ok()).unwrap_or_default();
+        let mut logits: Vec<f32> = logits.ok().and_then(|data| data.try_into_vec().ok()).unwrap_or_default();
+        if !self.bias.is_empty() {
+            for row in logits.chunks_exact_mut(experts) {
+                row.iter_mut().zip(self.bias.iter()).for_each(|(logit, bias)| *logit += bias);
+            }
+        }
         let chosen: Vec<Vec<(usize, f32)>> = logits
             .par_chunks_exact(experts)
             .with_min_len(64)

@@ -26,6 +26,29 @@ pub(in super::super) fn silu_product(gate: &[f32], up: &[f32]) -> Vec<f32> {
     out
 }
 
+/// `(up + 1) * gate / (1 + exp(-alpha gate))`, with the gate at most `limit` and up from `-limit` to `limit`.
+pub(in super::super) fn clamped_product(gate: &[f32], up: &[f32], alpha: f32, limit: f32) -> Vec<f32> {
+    let mut out = vec![0.0; gate.len()];
+    out.par_chunks_mut(TASK).zip(gate.par_chunks(TASK)).zip(up.par_chunks(TASK)).for_each(
+        |((out, gate), up)| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for ((out, &gate), &up) in out.iter_mut().zip(gate).zip(up) {
+                        // Not by f32::min and max, which turn NaN into a bound.
+                        let gate = if gate > limit { limit } else { gate };
+                        let up = if up > limit { limit } else { up };
+                        let up = if up < -limit { -limit } else { up };
+                        // exp() is valid up to 88; there the product is 0 in f32 anyway.
+                        *out = (up + 1.0) * gate / (1.0 + exp((-alpha * gate).min(80.0)));
+                    }
+                },
+            );
+        },
+    );
+    out
+}
+
 /// gelu by its tanh approximation: `x / (1 + exp(-2 sqrt(2 / pi) (x + 0.044715 x^3)))`.
 pub(in super::super) fn gelu_tanh(x: &[f32]) -> Vec<f32> {
     const TWICE: f32 = 2.0 * 0.797_884_6;

@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use super::elementwise::silu_product;
+use super::elementwise::{clamped_product, silu_product};
 use super::product::{self, Operand};
 use super::shared::Shared;
 use crate::stored::StoredTensor;
@@ -14,7 +14,22 @@ use crate::{Assigned, Precision};
 /// Most rows an expert for which experts run side by side: then each product alone is too small for all threads.
 const FEW: usize = 4;
 
-/// The feed-forward part `down(silu(gate(x)) * up(x))` of one expert, as a checkpoint stores it.
+/// How the results of an expert's gate and up maps become one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ExpertGate {
+    /// `silu(gate) * up`.
+    Silu,
+    /// `(up + 1) * gate / (1 + exp(-alpha gate))`, with the gate at most `limit` and up from `-limit` to `limit`
+    /// (gpt-oss).
+    Clamped {
+        /// Steepness of the gate.
+        alpha: f32,
+        /// Bound of both.
+        limit: f32,
+    },
+}
+
+/// The feed-forward part `down(g(gate(x), up(x)))` of one expert, as a checkpoint stores it.
 #[derive(Debug)]
 pub struct StoredExpert {
     /// `[inner, width]`
@@ -23,15 +38,32 @@ pub struct StoredExpert {
     pub up: StoredTensor,
     /// `[width, inner]`
     pub down: StoredTensor,
+    /// Biases of the three maps; none if they have none.
+    pub biases: Option<[Vec<f32>; 3]>,
+    /// `g`.
+    pub activation: ExpertGate,
 }
 
 impl StoredExpert {
     /// `x` and the result are `[rows, width]`.
     fn forward(&self, x: &[f32], precision: Precision) -> Vec<f32> {
         let operand = Operand::default();
-        let [gate, up] =
-            [&self.gate, &self.up].map(|weight| product::product(x, weight, precision, &operand));
-        product::product(&silu_product(&gate, &up), &self.down, precision, &Operand::default())
+        let map = |x: &[f32], weight, number: usize, operand: &Operand| {
+            let mut made = product::product(x, weight, precision, operand);
+            if let Some(biases) = &self.biases {
+                let bias = &biases[number];
+                made.par_chunks_mut(bias.len()).with_min_len(16).for_each(|made| {
+                    made.iter_mut().zip(bias).for_each(|(made, bias)| *made += bias);
+                });
+            }
+            made
+        };
+        let [gate, up] = [map(x, &self.gate, 0, &operand), map(x, &self.up, 1, &operand)];
+        let inner = match self.activation {
+            ExpertGate::Silu => silu_product(&gate, &up),
+            ExpertGate::Clamped { alpha, limit } => clamped_product(&gate, &up, alpha, limit),
+        };
+        map(&inner, &self.down, 2, &Operand::default())
     }
 }
 
@@ -99,6 +131,12 @@ mod tests {
                 gate: matrix([inner, width], |n| number(expert, n)),
                 up: matrix([inner, width], |n| number(expert + 7, n)),
                 down: matrix([width, inner], |n| number(expert + 11, n)),
+                biases: (expert == 2)
+                    .then(|| [5, 5, 6].map(|width| (0..width).map(|n| number(3, n)).collect())),
+                activation: match expert {
+                    2 => ExpertGate::Clamped { alpha: 1.7, limit: 0.9 },
+                    _ => ExpertGate::Silu,
+                },
             })
             .collect();
         for rows in [3, 40] {
@@ -115,12 +153,26 @@ mod tests {
                 let expert = &all[assigned.expert];
                 for (&row, &weight) in assigned.rows.iter().zip(&assigned.weights) {
                     let x: Vec<f64> = x[row * width..(row + 1) * width].iter().map(|&x| x.into()).collect();
-                    let inner: Vec<f64> = dot(&expert.gate, &x)
+                    let map = |weight, number: usize, x: &[f64]| {
+                        let mut made = dot(weight, x);
+                        if let Some(biases) = &expert.biases {
+                            made.iter_mut().zip(&biases[number]).for_each(|(y, &b)| *y += f64::from(b));
+                        }
+                        made
+                    };
+                    let inner: Vec<f64> = map(&expert.gate, 0, &x)
                         .into_iter()
-                        .zip(dot(&expert.up, &x))
-                        .map(|(gate, up)| gate / (1.0 + (-gate).exp()) * up)
+                        .zip(map(&expert.up, 1, &x))
+                        .map(|(gate, up)| match expert.activation {
+                            ExpertGate::Silu => gate / (1.0 + (-gate).exp()) * up,
+                            ExpertGate::Clamped { alpha, limit } => {
+                                let (alpha, limit) = (f64::from(alpha), f64::from(limit));
+                                let (gate, up) = (gate.min(limit), up.clamp(-limit, limit));
+                                (up + 1.0) * gate / (1.0 + (-alpha * gate).exp())
+                            }
+                        })
                         .collect();
-                    let made = dot(&expert.down, &inner);
+                    let made = map(&expert.down, 2, &inner);
                     theirs[row * width..].iter_mut().zip(made).for_each(|(sum, made)| {
                         *sum += f64::from(weight) * made;
                     });

@@ -78,6 +78,22 @@ impl StoredTensor {
         StoredTensor { shape: self.with_rows(count), bytes: Bytes::Owned(bytes.into()), ..self.clone() }
     }
 
+    /// A matrix of plain numbers transposed, copied.
+    ///
+    /// # Panics
+    /// If its numbers are in blocks.
+    pub fn transposed(&self) -> StoredTensor {
+        assert_eq!(self.format.block_values, 1, "plain numbers");
+        let ([rows, columns], size) = ([self.shape[0], self.columns()], self.format.block_bytes);
+        let mut bytes = vec![0; self.bytes.len()];
+        bytes.par_chunks_exact_mut(rows * size).enumerate().for_each(|(column, out)| {
+            for (row, out) in out.chunks_exact_mut(size).enumerate() {
+                out.copy_from_slice(&self.bytes[(row * columns + column) * size..][..size]);
+            }
+        });
+        StoredTensor { shape: vec![columns, rows], bytes: Bytes::Owned(bytes.into()), ..self.clone() }
+    }
+
     fn with_rows(&self, rows: usize) -> Vec<usize> {
         [rows].into_iter().chain(self.shape[1..].iter().copied()).collect()
     }
