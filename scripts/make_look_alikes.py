@@ -15,13 +15,15 @@ number that they give says anything about the benchmark. The same corpus, tokeni
 - infinitebench-code-run: functions that call one another, as the benchmark's builder makes them, fewer of them.
 - repobench-v1.1: the first line that uses a name imported from another file.
 - lca-project-level: lines of a file by where their names are from.
+- repoeval-line, cclongeval-function, crosscodeeval-java: a line, or the body of a function, that uses a name from another file,
+  with fragments of other files, the one that defines the name among them.
 """
 
 import argparse
 import random
 from pathlib import Path
 
-from look_alikes import completion, infinitebench, questions, repoqa
+from look_alikes import completion, fill_in, infinitebench, questions, repoqa
 from look_alikes.sources import Corpus
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,6 +35,9 @@ WRITERS = [
     infinitebench.write_code_run,
     completion.write_repobench,
     completion.write_lca,
+    fill_in.write_lines,
+    fill_in.write_functions,
+    fill_in.write_statements,
 ]
 
 

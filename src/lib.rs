@@ -7,7 +7,8 @@
 //! | [`config`] | says what to compare |
 //! | [`dataset`], [`task`] | give records, and make samples of them |
 //! | [`structure`], [`encoding`] | give each token its hierarchical position, and rotations |
-//! | [`checkpoint`], [`model`], [`device`] | read a model's files; score and generate; where it computes |
+//! | [`checkpoint`], [`model`], [`device`] | read a model's files; score and generate; where it computes, and
+//! (`check`) how well |
 //! | [`hub`] | finds models and data by name |
 //! | `subject` | what a run knows about a model, wherever it computes |
 //! | [`run`], [`store`] | drives all that; keeps every sample as it finishes |
@@ -28,6 +29,7 @@ pub use longcode_structure as structure;
 pub use longcode_tasks::{dataset, task};
 pub use longcode_text as text;
 
+mod check;
 pub mod checkpoint;
 pub mod cli;
 pub mod config;

@@ -1,5 +1,7 @@
 //! What pins a number: the program that made it, and the model and data it was made from.
 
+use std::fmt;
+
 use chrono::{SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +38,25 @@ impl Session {
     /// Version and commit of the program that ran.
     pub fn program(&self) -> String {
         format!("longcode {} ({})", self.version, self.git_commit)
+    }
+}
+
+/// An adapter and what makes its kernels: another one of these may give other figures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdapterUsed {
+    /// Its name, interface and kind.
+    pub adapter: String,
+    /// Its driver, with the version.
+    pub driver: String,
+    /// The libraries that launch kernels, with their versions.
+    pub runtime: String,
+    /// What kernels are compiled by.
+    pub compiler: String,
+}
+
+impl fmt::Display for AdapterUsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}; {}; {}", self.adapter, self.driver, self.runtime, self.compiler)
     }
 }
 

@@ -21,6 +21,8 @@ REPOSITORIES = {
     "InfiniteBench": ("OpenBMB/InfiniteBench", "88b3daa6989da2fbe0077170d7a3c84c25d5ae58"),
     "repobench": ("Leolty/repobench", "630c8658fa336c2d8cd86dcd26740fe172db07cd"),
     "lca-baselines": ("JetBrains-Research/lca-baselines", "5b1b5640dda26f405be409413bbda00a0b7b549e"),
+    "Qwen3-Coder": ("QwenLM/Qwen3-Coder", "0ae30f55e9d6c47ff763c334f99c135ad68915dd"),
+    "cceval": ("amazon-science/cceval", "25f9cab757f5607695a4e7cbe7c4fee09d423d4c"),
     # After pull request 22 (merged August 2024), from a copy of the file: its commit is not known.
     "InfiniteBench-pr22": ("OpenBMB/InfiniteBench", "not known: after pull request 22"),
 }

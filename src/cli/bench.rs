@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{check_encoding, kinds_help, open_model, print};
+use super::{check_encoding, kinds_help, open_model, print, wanted};
 use crate::checkpoint::Checkpoint;
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
@@ -79,7 +79,7 @@ impl Args {
         for (encoding, text) in encodings.iter().zip(&self.encoding) {
             check_encoding(encoding, text, &checkpoint.config.rope)?;
         }
-        let device = self.device.open()?;
+        let device = self.device.open(|| wanted(&checkpoint, self.precision))?;
         for &length in &self.length {
             for encoding in encodings.iter().filter(|_| is_cpu(&device.device)) {
                 EncodedModel::check_scoring(&checkpoint.config, encoding, length)

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::sources::{SourceFile, Sources, name};
-use super::{check_encoding, kinds_help, open_model, print, print_as_it_is};
+use super::{check_encoding, kinds_help, open_model, print, print_as_it_is, wanted};
 use crate::checkpoint::Checkpoint;
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
@@ -72,7 +72,7 @@ impl Args {
         let checkpoint = open_model(&self.model, self.download)?;
         check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let sources = Sources::read(&self.files)?;
-        let device = self.device.open()?;
+        let device = self.device.open(|| wanted(&checkpoint, self.precision))?;
         status!("device: {}", device.name);
         let model = checkpoint.load(&device.device, self.precision)?;
         for SourceFile { path, text } in &sources.files {
@@ -113,7 +113,11 @@ impl Args {
         let decoder = under.read(&tokens.ids, levels, room)?;
         let prompt_seconds = started.elapsed().as_secs_f64();
         let limits = Limits { max_new_tokens: room, stop: |_| false };
-        let made = generate(vec![(decoder, limits)], &checkpoint.tokenizer, &checkpoint.end_of_sequence)?;
+        let made = generate(
+            vec![(decoder, limits, &[] as &[u32])],
+            &checkpoint.tokenizer,
+            &checkpoint.end_of_sequence,
+        )?;
         let made = made.into_iter().next().expect("one of every sequence")?;
         Ok(if self.json {
             format!(

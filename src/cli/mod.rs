@@ -23,10 +23,12 @@ use std::sync::Mutex;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::checkpoint::Checkpoint;
+use crate::config::Config;
+use crate::device::Wanted;
 use crate::encoding::{EncodingSpec, KINDS, ModelRope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::{self, Name};
-use crate::kernels::Bf16Instructions;
+use crate::kernels::{Bf16Instructions, Precision};
 use crate::messages::{Format, Level};
 use crate::registry::Kind;
 use crate::task::TASKS;
@@ -131,6 +133,27 @@ fn open_model(given: &Path, download: bool) -> Result<Checkpoint> {
     let checkpoint = Checkpoint::open(&path)?;
     checkpoint.notes().for_each(|note| note!("{}: {note}", given.display()));
     Ok(checkpoint)
+}
+
+/// What a device must be able to do for `auto` to take it for a model. Weights that cannot be sized are
+/// refused when they are loaded.
+fn wanted(checkpoint: &Checkpoint, precision: Precision) -> Wanted {
+    let weights = checkpoint.bytes_on_gpu(precision).unwrap_or(0.0);
+    Wanted { precisions: vec![precision], weights }
+}
+
+/// The same for the models of a config, of which a device holds one at a time. A model that cannot be opened
+/// is refused later.
+fn wanted_by(config: &Config) -> Wanted {
+    let models = config.models.iter().filter_map(|entry| {
+        let checkpoint = Checkpoint::open(&config.find_model(entry).ok()?).ok()?;
+        Some(wanted(&checkpoint, entry.precision))
+    });
+    models.fold(Wanted::default(), |mut all, one| {
+        all.precisions.extend(one.precisions);
+        all.weights = all.weights.max(one.weights);
+        all
+    })
 }
 
 /// Refuses an encoding that makes no sense for a model, and says on stderr what is unwise about it.
@@ -238,8 +261,10 @@ fn remember_panic(info: &PanicHookInfo<'_>) {
 fn panicked() -> Error {
     let said = PANIC.lock().ok().and_then(|mut panic| panic.take()).unwrap_or_default();
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    Error::new(ErrorKind::Compute, format!("internal error: {said}"))
-        .fix("try a shorter input or --device cpu; if it stays, report it with this message")
+    device::known(&said).unwrap_or_else(|| {
+        Error::new(ErrorKind::Compute, format!("internal error: {said}"))
+            .fix("try a shorter input or --device cpu; if it stays, report it with this message")
+    })
 }
 
 /// The kinds of encodings, for the help of commands that take one.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::print;
 use super::run::{read_config, results_directory};
+use super::{print, wanted_by};
 use crate::config::Config;
 use crate::device::{DeviceChoice, OpenDevice};
 use crate::error::Result;
@@ -54,7 +54,7 @@ impl Args {
     pub(super) fn execute(self) -> Result<()> {
         let shard = self.shard.as_deref().map(Shard::parse).transpose()?;
         let config = read_config(&self.config, &self.set, self.precision, self.download)?;
-        let device = self.device.open()?;
+        let device = self.device.open(|| wanted_by(&config))?;
         status!("device: {}", device.name);
         let out = self.out.unwrap_or_else(|| results_directory(&config, shard));
         let plan = plan(&config, &device, &out, PlanOptions { limit: self.limit, shard })?;

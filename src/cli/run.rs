@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{kinds_help, report, tasks_help};
+use super::{kinds_help, report, tasks_help, wanted_by};
 use crate::config::Config;
 use crate::device::DeviceChoices;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,7 +20,8 @@ pub(super) struct Args {
     /// Results directory [default: results/NAME, for a shard results/NAME-I-of-N]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// auto, cpu, wgpu or wgpu:N; several with commas between, or all for every GPU, share the samples
+    /// auto, cpu, wgpu or wgpu:N; several with commas between, or all for every GPU with its own memory, share
+    /// the samples
     #[arg(long, default_value = "auto")]
     device: DeviceChoices,
     /// What matrix products are made of, for every model: f32, split or bf16 on the CPU; f32 or f16 on a GPU
@@ -47,6 +48,8 @@ pub(super) struct Args {
     /// Start over instead of resuming
     #[arg(long)]
     fresh: bool,
+    #[command(flatten)]
+    show: report::Show,
 }
 
 impl Args {
@@ -55,12 +58,12 @@ impl Args {
         let options = RunOptions { limit: self.limit, fresh: self.fresh, batch: self.batch, shard };
         options.check()?;
         let config = read_config(&self.config, &self.set, self.precision, self.download)?;
-        let devices = self.device.open()?;
+        let devices = self.device.open(|| wanted_by(&config))?;
         devices.iter().for_each(|device| status!("device: {}", device.name));
         let out = self.out.unwrap_or_else(|| results_directory(&config, shard));
         let stored = run(&config, &devices, &out, options)?;
         let results = Results::read(&out)?;
-        report::write(&results, &out, None)?;
+        report::write(&results, &out, None, &[], self.show)?;
         refuse_lost(&results, stored, &out)?;
         refuse_all_failed(&results)
     }

@@ -1,15 +1,18 @@
 //! `longcode score`
 
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
+use longcode_tasks::per_token::{Names, PerToken, PerTokenWriter};
 use serde_json::json;
 
 use super::sources::{SourceFile, Sources, name};
-use super::{check_encoding, kinds_help, open_model, print};
+use super::{check_encoding, kinds_help, open_model, print, wanted};
 use crate::checkpoint::Checkpoint;
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::write_whole_by;
 use crate::hash::sha256;
 use crate::kernels::Precision;
 use crate::model::{EncodedModel, Network};
@@ -48,6 +51,9 @@ pub(super) struct Args {
     /// One JSON object a file on stdout; for a skipped file, `left_out` says why
     #[arg(long)]
     json: bool,
+    /// Also write a row for every predicted token: loss, rank, entropy, segment and distances
+    #[arg(long, value_name = "FILE.parquet")]
+    per_token: Option<PathBuf>,
     /// Files to score; if there are several, empty files, folders and files that are not text are skipped and
     /// counted
     #[arg(required = true, value_name = "FILE")]
@@ -66,11 +72,12 @@ impl Args {
         let checkpoint = open_model(&self.model, self.download)?;
         check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let mut sources = Sources::read(&self.files)?;
-        let device = self.device.open()?;
+        let device = self.device.open(|| wanted(&checkpoint, self.precision))?;
         status!("device: {}", device.name);
         let model = checkpoint.load(&device.device, self.precision)?;
         let mut scored = 0;
         let mut failed: Option<Error> = None;
+        let mut of_tokens: Vec<(String, PerToken)> = Vec::new();
         for SourceFile { path, text } in std::mem::take(&mut sources.files) {
             let place = |e: Error| e.in_file(&path);
             let tokens = checkpoint.tokenizer.encode(&text).map_err(place)?;
@@ -79,7 +86,10 @@ impl Args {
                 continue;
             }
             match self.score(&path, &text, tokens, &encoding, &checkpoint, &model).map_err(place) {
-                Ok(line) => print(&line)?,
+                Ok((line, tokens)) => {
+                    print(&line)?;
+                    of_tokens.extend(tokens.map(|tokens| (name(&path), tokens)));
+                }
                 // A loss that is not finite concerns this file alone: the others have theirs.
                 Err(e) if e.kind.is_of_sample() => {
                     failed = Some(match failed.take() {
@@ -91,9 +101,23 @@ impl Args {
             }
             scored += 1;
         }
+        self.write_per_token(&of_tokens)?;
         sources.report_left_out(scored, self.json)?;
         sources.refuse_none(scored)?;
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Writes the file of `--per-token`, if it was asked for.
+    fn write_per_token(&self, of_tokens: &[(String, PerToken)]) -> Result<()> {
+        let Some(path) = self.per_token.as_ref().filter(|_| !of_tokens.is_empty()) else { return Ok(()) };
+        let model = self.model.display().to_string();
+        write_whole_by(path, |file| {
+            let mut writer = PerTokenWriter::new(BufWriter::new(file))?;
+            for (sample, tokens) in of_tokens {
+                writer.add(Names { model: &model, encoding: &self.encoding, task: "", sample }, tokens)?;
+            }
+            writer.finish()
+        })
     }
 
     /// The encoding, with `--unit` as its unit if it has one.
@@ -139,7 +163,7 @@ impl Args {
         encoding: &EncodingSpec,
         checkpoint: &Checkpoint,
         model: &Network,
-    ) -> Result<String> {
+    ) -> Result<(String, Option<PerToken>)> {
         let count = tokens.ids.len();
         let source = Source { text, language: Language::of_path(file), file_starts: &[] };
         // Segments come from the whole text: a cut in the middle of a function does not cause a parse error.
@@ -161,13 +185,19 @@ impl Args {
         if let Some(max) = self.max_tokens.filter(|&max| max < count) {
             note!("{}: scored the first {max} of {count} tokens", file.display());
             tokens.ids.truncate(max);
+            tokens.offsets.truncate(max);
         }
         let levels = levels.into_iter().map(|segments| segments.index).collect();
         let bos = checkpoint.tokenizer.bos()?;
         let under = EncodedModel { model, config: &checkpoint.config, encoding, bos };
-        let scores = under.score(&tokens.ids, levels)?;
+        let scores = if self.per_token.is_some() {
+            under.score_in_detail(&tokens.ids, levels)?
+        } else {
+            under.score(&tokens.ids, levels)?
+        };
+        let of_tokens = PerToken::of(text, source.language, &[], &tokens, &scores);
         let segment_count = shown.index.last().map_or(0, |&last| last as usize + 1);
-        Ok(if self.json {
+        let line = if self.json {
             format!(
                 "{}\n",
                 json!({
@@ -193,7 +223,8 @@ impl Args {
                 segment_count,
                 shown.unit,
             )
-        })
+        };
+        Ok((line, of_tokens))
     }
 }
 

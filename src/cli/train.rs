@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::print;
-use crate::device::DeviceChoice;
+use crate::device::{DeviceChoice, Wanted};
 use crate::error::Result;
 use crate::train::{Mode, TrainConfig, train};
 
@@ -35,7 +35,7 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn execute(self) -> Result<()> {
         let (config, search) = TrainConfig::read(&self.config, &self.set)?;
-        let device = self.device.open()?;
+        let device = self.device.open(Wanted::default)?;
         status!("device: {}", device.name);
         let out = self.out.unwrap_or_else(|| Path::new("trained").join(&config.name));
         let mode = match (self.resume, self.fresh) {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::print;
+use super::{print, wanted_by};
 use crate::config::Config;
 use crate::device::DeviceChoice;
 use crate::error::Result;
@@ -53,7 +53,7 @@ impl Args {
         if self.download {
             config.download()?;
         }
-        let device = self.device.open()?;
+        let device = self.device.open(|| wanted_by(&config))?;
         status!("device: {}", device.name);
         let out = self.out.unwrap_or_else(|| Path::new("results").join(&config.name));
         let found = tune(config, &device, &out, self.fresh).map_err(|e| e.in_file(&self.config))?;

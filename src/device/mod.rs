@@ -6,7 +6,10 @@ use std::str::FromStr;
 use burn::tensor::Device;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::Precision;
+use crate::provenance::AdapterUsed;
 
+mod failure;
 #[cfg(feature = "gpu")]
 mod with_wgpu;
 #[cfg(not(feature = "gpu"))]
@@ -19,13 +22,14 @@ use with_wgpu as adapter;
 use without_wgpu as adapter;
 
 pub(crate) use adapter::quiet_mesa;
+pub(crate) use failure::{failure, known};
 
 pub use adapter::{Adapter, NO_ADAPTER, adapters};
 
 /// What `--device` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceChoice {
-    /// A hardware GPU through wgpu if there is one, otherwise the CPU.
+    /// The first hardware GPU through wgpu that opens and can do what is [`Wanted`], otherwise the CPU.
     #[default]
     Auto,
     /// The CPU backend.
@@ -54,7 +58,7 @@ impl FromStr for DeviceChoice {
 /// What `--device` of a run asks for: one device, or several that share the work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeviceChoices {
-    /// Every hardware GPU.
+    /// Every GPU with its own memory; one that shares the processor's would make the others wait.
     All,
     /// These devices, at least one.
     These(Vec<DeviceChoice>),
@@ -82,11 +86,58 @@ pub struct OpenDevice {
     pub device: Device,
     /// What a user would call it: `cpu`, `wgpu: NVIDIA H200, Vulkan, DiscreteGpu`.
     pub name: String,
+    /// What results record of it; none for the CPU.
+    pub adapter: Option<AdapterUsed>,
+    /// Bytes of an adapter's own memory; none if it does not say.
+    pub memory: Option<u64>,
 }
 
 /// The CPU backend.
 pub fn cpu() -> OpenDevice {
-    OpenDevice { device: Device::flex(), name: "cpu".into() }
+    OpenDevice { device: Device::flex(), name: "cpu".into(), adapter: None, memory: None }
+}
+
+/// What a device must be able to do for `auto` to take it.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// In these precisions.
+    pub precisions: Vec<Precision>,
+    /// Hold weights of this many bytes.
+    pub weights: f64,
+}
+
+/// The share of an adapter's memory that weights may take: the rest is for a sequence's own tensors, and for
+/// whatever else uses the adapter.
+pub(crate) const FOR_WEIGHTS: f64 = 0.9;
+
+impl Wanted {
+    /// Why a device cannot do it, in words; none if it can.
+    fn refusal(&self, open: &OpenDevice) -> Option<String> {
+        let refused = |precision: &Precision| precision.check(&open.device).err();
+        if let Some(e) = self.precisions.iter().find_map(refused) {
+            return Some(e.what);
+        }
+        let memory = open.memory? as f64;
+        (self.weights > FOR_WEIGHTS * memory).then(|| {
+            format!("the weights take {:.1} GB, and it has {:.1} GB", self.weights / 1e9, memory / 1e9)
+        })
+    }
+}
+
+/// The first of the adapters that opens and can do what is wanted, otherwise the CPU; says why one was passed
+/// over.
+fn automatic(adapters: &[Adapter], wanted: &Wanted) -> OpenDevice {
+    for adapter in adapters.iter().filter(|adapter| !adapter.is_software()) {
+        let (name, why) = match adapter.open() {
+            Err(e) => (format!("wgpu:{}", adapter.number()), e.what),
+            Ok(open) => match wanted.refusal(&open) {
+                None => return open,
+                Some(why) => (format!("wgpu:{} ({})", adapter.number(), open.name), why),
+            },
+        };
+        note!("--device auto passes over {name}: {why}");
+    }
+    cpu()
 }
 
 /// What several devices are called together, each name once.
@@ -101,13 +152,16 @@ pub fn names(devices: &[OpenDevice]) -> String {
 }
 
 impl DeviceChoice {
-    /// Opens the device asked for.
+    /// Opens the device asked for; `wanted` is asked by `auto` alone, if there is an adapter.
     ///
     /// # Errors
     /// [`ErrorKind::Device`] when there is no such adapter or it cannot be opened.
-    pub fn open(self) -> Result<OpenDevice> {
+    pub fn open(self, wanted: impl FnOnce() -> Wanted) -> Result<OpenDevice> {
         let adapters = self.adapters();
-        self.find(&adapters)?.map_or_else(|| Ok(cpu()), Adapter::open)
+        match self {
+            DeviceChoice::Auto => Ok(open_automatic(&adapters, wanted)),
+            _ => self.find(&adapters)?.map_or_else(|| Ok(cpu()), Adapter::open),
+        }
     }
 
     /// The adapters that it may mean. For the CPU no driver is asked.
@@ -115,7 +169,7 @@ impl DeviceChoice {
         if self == DeviceChoice::Cpu { Vec::new() } else { adapters() }
     }
 
-    /// Which of the adapters it means; none for the CPU.
+    /// Which of the adapters it means; none for the CPU. Among several devices, `auto` is the first adapter.
     fn find(self, adapters: &[Adapter]) -> Result<Option<&Adapter>> {
         let wanted = match self {
             DeviceChoice::Cpu => return Ok(None),
@@ -126,23 +180,23 @@ impl DeviceChoice {
     }
 }
 
+fn open_automatic(adapters: &[Adapter], wanted: impl FnOnce() -> Wanted) -> OpenDevice {
+    if adapters.iter().any(|adapter| !adapter.is_software()) { automatic(adapters, &wanted()) } else { cpu() }
+}
+
 impl DeviceChoices {
-    /// Opens the devices asked for.
+    /// Opens the devices asked for; `wanted` is asked by a lone `auto`, if there is an adapter.
     ///
     /// # Errors
     /// [`ErrorKind::Device`] when there is no such adapter, it is asked for twice, or it cannot be opened.
-    pub fn open(&self) -> Result<Vec<OpenDevice>> {
+    pub fn open(&self, wanted: impl FnOnce() -> Wanted) -> Result<Vec<OpenDevice>> {
         let choices = match self {
+            DeviceChoices::All => return self.open_all(&adapters()),
             DeviceChoices::These(choices) => choices,
-            DeviceChoices::All => {
-                let adapters = adapters();
-                let all: Vec<&Adapter> = adapters.iter().filter(|adapter| !adapter.is_software()).collect();
-                if all.is_empty() {
-                    return Err(no_adapter(self, 0));
-                }
-                return all.into_iter().map(Adapter::open).collect();
-            }
         };
+        if let [choice] = choices[..] {
+            return Ok(vec![choice.open(wanted)?]);
+        }
         let adapters =
             choices.iter().map(|choice| choice.adapters()).max_by_key(Vec::len).unwrap_or_default();
         let mut found: Vec<Option<&Adapter>> = Vec::new();
@@ -159,6 +213,20 @@ impl DeviceChoices {
             found.push(one);
         }
         found.into_iter().map(|one| one.map_or_else(|| Ok(cpu()), Adapter::open)).collect()
+    }
+
+    fn open_all(&self, adapters: &[Adapter]) -> Result<Vec<OpenDevice>> {
+        let all: Vec<&Adapter> = adapters.iter().filter(|adapter| adapter.has_own_memory()).collect();
+        if let Some(other) = adapters.iter().find(|_| all.is_empty()) {
+            let number = other.number();
+            return Err(Error::new(ErrorKind::Device, "no adapter has its own memory")
+                .at(format_args!("--device {self}"))
+                .fix(format!("name the adapters to use, such as wgpu:{number}; see `longcode devices`")));
+        }
+        if all.is_empty() {
+            return Err(no_adapter(self, 0));
+        }
+        all.into_iter().map(Adapter::open).collect()
     }
 }
 
@@ -190,5 +258,23 @@ impl fmt::Display for DeviceChoice {
             DeviceChoice::Wgpu(None) => f.write_str("wgpu"),
             DeviceChoice::Wgpu(Some(number)) => write!(f, "wgpu:{number}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_takes_what_can_do_what_is_wanted() {
+        let open = |memory| OpenDevice { memory, ..cpu() };
+        let wanted = |weights| Wanted { precisions: vec![Precision::F32], weights };
+        assert_eq!(wanted(8e9).refusal(&open(Some(10_000_000_000))), None);
+        assert_eq!(wanted(8e9).refusal(&open(None)), None);
+        let why = wanted(9.5e9).refusal(&open(Some(10_000_000_000))).unwrap();
+        assert!(why.contains("9.5 GB") && why.contains("10.0 GB"), "{why}");
+        let half = Wanted { precisions: vec![Precision::F32, Precision::F16], weights: 0.0 };
+        assert!(half.refusal(&open(None)).unwrap().contains("f16"));
+        assert_eq!(open_automatic(&[], || panic!("nobody asks")).name, "cpu");
     }
 }

@@ -6,12 +6,14 @@
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use burn::tensor::wgpu::WgpuBackend;
-use burn::tensor::wgpu::wgpu::{AdapterInfo, Backend, DeviceType, Instance, InstanceDescriptor};
+use burn::tensor::wgpu::wgpu::{self, AdapterInfo, Backend, DeviceType, Instance, InstanceDescriptor};
+use burn::tensor::wgpu::{WgpuBackend, WgpuSetup};
 use burn::tensor::{Device, DeviceKind};
 
 use super::OpenDevice;
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::compiler_of;
+use crate::provenance::AdapterUsed;
 
 /// Why there may be no adapter.
 pub const NO_ADAPTER: &str = "no GPU, or no Vulkan, Metal or DX12 driver for it";
@@ -38,6 +40,11 @@ impl Adapter {
         self.kind == DeviceKind::Cpu
     }
 
+    /// Whether it has its own memory: a discrete card, or what a virtual machine shows of one.
+    pub fn has_own_memory(&self) -> bool {
+        matches!(self.kind, DeviceKind::DiscreteGpu(_) | DeviceKind::VirtualGpu(_))
+    }
+
     /// Opens it. An adapter can be opened once in a process; keep the handle.
     ///
     /// # Errors
@@ -50,8 +57,44 @@ impl Adapter {
                 .at(format_args!("device wgpu:{}", self.number))
                 .fix("update the graphics driver, or use --device cpu")
         })?;
-        Ok(OpenDevice { device, name: format!("wgpu: {}", describe(&setup.adapter.get_info())) })
+        Ok(registered(device, &setup))
     }
+}
+
+/// An adapter that burn knows by `device`.
+fn registered(device: Device, setup: &WgpuSetup) -> OpenDevice {
+    let info = setup.adapter.get_info();
+    let adapter = AdapterUsed {
+        adapter: describe(&info),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().into(),
+        runtime: RUNTIME.into(),
+        compiler: compiler_of(&device),
+    };
+    let name = format!("wgpu: {}", describe(&info));
+    OpenDevice { device, name, adapter: Some(adapter), memory: own_memory(&setup.adapter) }
+}
+
+/// The versions that choose and launch kernels; Cargo.toml pins them.
+const RUNTIME: &str = "burn 0.22.1, cubecl 0.11.3, wgpu 30";
+
+/// Bytes of an adapter's largest heap of its own memory, if its interface says: Vulkan does.
+#[cfg(not(target_os = "macos"))]
+fn own_memory(adapter: &wgpu::Adapter) -> Option<u64> {
+    /// VK_MEMORY_HEAP_DEVICE_LOCAL_BIT.
+    const OWN: u32 = 1;
+    // SAFETY: the handles are only read, while the adapter that they belong to is there.
+    let memory = unsafe {
+        let vulkan = adapter.as_hal::<wgpu::hal::api::Vulkan>()?;
+        let instance = vulkan.shared_instance().raw_instance();
+        instance.get_physical_device_memory_properties(vulkan.raw_physical_device())
+    };
+    let heaps = &memory.memory_heaps[..memory.memory_heap_count as usize];
+    heaps.iter().filter(|heap| heap.flags.as_raw() & OWN != 0).map(|heap| heap.size).max()
+}
+
+#[cfg(target_os = "macos")]
+fn own_memory(_: &wgpu::Adapter) -> Option<u64> {
+    None
 }
 
 fn describe(info: &AdapterInfo) -> String {
@@ -145,5 +188,8 @@ mod tests {
             DeviceKind::Cpu,
         ];
         assert_eq!(kinds(&types), expected);
+        let all = numbered(WgpuBackend::Vulkan, expected.to_vec());
+        let own: Vec<usize> = all.iter().filter(|one| one.has_own_memory()).map(Adapter::number).collect();
+        assert_eq!(own, [0, 1], "what `all` takes");
     }
 }

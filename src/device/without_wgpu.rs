@@ -24,6 +24,11 @@ impl Adapter {
         match *self {}
     }
 
+    /// Whether it has its own memory.
+    pub fn has_own_memory(&self) -> bool {
+        match *self {}
+    }
+
     /// Opens it.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Curves with bands over ordered categories: buckets, positions, values of a sweep.
 
+use super::number::number;
 use super::svg::{Point, Svg, width_of};
 
 /// Colours that the colour-blind can tell apart (Okabe and Ito 2008, its yellow left out for want of
@@ -36,6 +37,8 @@ pub(crate) struct Chart {
     pub(crate) limit: Option<(f64, String)>,
     /// Values above are drawn at it, and the picture says so.
     pub(crate) highest: f64,
+    /// Values below are drawn at it, likewise.
+    pub(crate) lowest: f64,
     pub(crate) curves: Vec<Curve>,
 }
 
@@ -68,9 +71,15 @@ impl Chart {
         let mut svg = Svg::new(width, scale.bottom + below, &self.title);
         self.axes(&mut svg, &scale, scale.bottom + below - 14.0);
         self.limit(&mut svg, &scale);
-        self.curves.iter().for_each(|curve| band(&mut svg, curve, &scale));
-        let quiet = self.curves.iter().filter(|curve| curve.style.is_none());
-        quiet.chain(self.named()).for_each(|curve| draw(&mut svg, curve, &scale));
+        for curve in self.curves.iter().filter(|curve| curve.style.is_none()) {
+            self.draw(&mut svg, curve, &scale);
+        }
+        for (number, curve) in self.named().enumerate() {
+            svg.group("curve", number);
+            band(&mut svg, curve, &scale);
+            self.draw(&mut svg, curve, &scale);
+            svg.end();
+        }
         self.legend(&mut svg);
         svg.finish()
     }
@@ -78,6 +87,23 @@ impl Chart {
     /// The curves that are told apart.
     fn named(&self) -> impl Iterator<Item = &Curve> {
         self.curves.iter().filter(|curve| curve.style.is_some())
+    }
+
+    fn draw(&self, svg: &mut Svg, curve: &Curve, scale: &Scale) {
+        let at = |point: &DataPoint| scale.at(point.tick, point.value);
+        svg.polyline(&curve.points.iter().map(at).collect::<Vec<_>>(), &stroke(curve.style));
+        for point in &curve.points {
+            match curve.style {
+                Some(style) => {
+                    let [value, low, high] = [point.value, point.low, point.high].map(number);
+                    let tick = &self.ticks[point.tick];
+                    svg.described(&format!("{}, {tick}: {value} [{low}, {high}]", curve.name));
+                    marker(svg, at(point), style);
+                    svg.end();
+                }
+                None => svg.circle(at(point), 2.0, "fill=\"#999999\""),
+            }
+        }
     }
 
     fn axes(&self, svg: &mut Svg, scale: &Scale, label: f64) {
@@ -105,6 +131,9 @@ impl Chart {
         if self.curves.iter().flat_map(|curve| &curve.points).any(|point| point.value > self.highest) {
             let words = format!("above {}: drawn at {}", self.highest, self.highest);
             svg.text((RIGHT, TOP - 8.0), "end", &words);
+        } else if self.curves.iter().flat_map(|curve| &curve.points).any(|point| point.value < self.lowest) {
+            let words = format!("below {:.3}: drawn there", self.lowest);
+            svg.text((RIGHT, TOP - 8.0), "end", &words);
         }
     }
 
@@ -127,19 +156,21 @@ impl Chart {
     /// Names beside their lines, the highest curve at the end first, as the eye meets them.
     fn legend(&self, svg: &mut Svg) {
         let end = |curve: &Curve| curve.points.last().map_or(0.0, |point| point.value);
-        let mut order: Vec<&Curve> = self.named().collect();
-        order.sort_by(|a, b| end(b).total_cmp(&end(a)));
+        let mut order: Vec<(usize, &Curve)> = self.named().enumerate().collect();
+        order.sort_by(|(_, a), (_, b)| end(b).total_cmp(&end(a)));
         if let Some(more) = order.len().checked_sub(MOST_NAMES + 1) {
             let y = TOP + 12.0 + LEGEND_STEP * MOST_NAMES as f64;
             svg.text((RIGHT + 16.0, y), "start", &format!("and {} more", more + 1));
         }
-        for (place, curve) in order.into_iter().take(MOST_NAMES).enumerate() {
+        for (place, (number, curve)) in order.into_iter().take(MOST_NAMES).enumerate() {
+            svg.group("key", number);
             let (x, y) = (RIGHT + 16.0, TOP + 12.0 + LEGEND_STEP * place as f64);
             svg.line((x, y), (x + 34.0, y), &stroke(curve.style));
             if let Some(style) = curve.style {
                 marker(svg, (x + 17.0, y), style);
             }
             svg.text((x + 42.0, y + 4.5), "start", &curve.name);
+            svg.end();
         }
     }
 }
@@ -150,8 +181,9 @@ struct Scale {
     low: f64,
     high: f64,
     step: f64,
-    /// What is shown highest.
+    /// What is shown highest and lowest.
     highest: f64,
+    lowest: f64,
     /// Lower end of the plot.
     bottom: f64,
     longest_tick: f64,
@@ -162,7 +194,7 @@ struct Scale {
 impl Scale {
     fn new(chart: &Chart) -> Scale {
         let points = || chart.curves.iter().flat_map(|curve| &curve.points);
-        let finite = |value: f64| value.is_finite().then_some(value.min(chart.highest));
+        let finite = |value: f64| value.is_finite().then_some(value.min(chart.highest).max(chart.lowest));
         let all = || points().flat_map(|point| [point.low, point.value, point.high]).filter_map(finite);
         let (least, most) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
         let (least, most) = if least <= most { (least, most) } else { (0.0, 1.0) };
@@ -179,6 +211,7 @@ impl Scale {
             high,
             step,
             highest: chart.highest,
+            lowest: chart.lowest,
             bottom: BOTTOM.max(TOP + 12.0 + LEGEND_STEP * chart.named().count().min(MOST_NAMES + 1) as f64),
             longest_tick,
             turned: longest_tick + 8.0 > (RIGHT - LEFT) / chart.ticks.len() as f64,
@@ -197,7 +230,7 @@ impl Scale {
     /// Where a figure is drawn in a category.
     fn at(&self, tick: usize, value: f64) -> Point {
         let value = if value.is_nan() { self.highest } else { value };
-        (self.x(tick as f64), self.y(value.min(self.highest).min(self.high)))
+        (self.x(tick as f64), self.y(value.min(self.highest).min(self.high).max(self.lowest).max(self.low)))
     }
 }
 
@@ -216,17 +249,6 @@ fn band(svg: &mut Svg, curve: &Curve, scale: &Scale) {
     let style =
         format!("fill=\"{colour}\" fill-opacity=\"0.07\" stroke=\"{colour}\" stroke-opacity=\"0.25\"");
     svg.polygon(&high.chain(low).collect::<Vec<_>>(), &style);
-}
-
-fn draw(svg: &mut Svg, curve: &Curve, scale: &Scale) {
-    let points: Vec<Point> = curve.points.iter().map(|point| scale.at(point.tick, point.value)).collect();
-    svg.polyline(&points, &stroke(curve.style));
-    for point in points {
-        match curve.style {
-            Some(style) => marker(svg, point, style),
-            None => svg.circle(point, 2.0, "fill=\"#999999\""),
-        }
-    }
 }
 
 /// Colour and dash of a curve.
@@ -279,12 +301,16 @@ mod tests {
             ticks: (0..400).map(|n| format!("value {n}")).collect(),
             limit: None,
             highest: f64::INFINITY,
+            lowest: f64::NEG_INFINITY,
             curves: (0..300).map(curve).collect(),
         };
         let svg = chart.svg();
         let values = svg.matches(">value ").count();
         assert!((30..=MOST_TICKS).contains(&values) && svg.contains(">value 0<"), "{values}");
-        assert_eq!((svg.matches(">row ").count(), svg.matches("and 220 more").count()), (MOST_NAMES, 1));
+        assert_eq!(
+            (svg.matches("\"start\">row ").count(), svg.matches("and 220 more").count()),
+            (MOST_NAMES, 1)
+        );
     }
 
     #[test]
@@ -299,6 +325,7 @@ mod tests {
                 ticks: vec!["0-8".into(), "8-16".into()],
                 limit: None,
                 highest: f64::INFINITY,
+                lowest: f64::NEG_INFINITY,
                 curves: vec![curve],
             };
             let scale = Scale::new(&chart);

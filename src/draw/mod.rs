@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`chart`] | curves with intervals over a linear or logarithmic axis |
 //! | [`dots`] | figures joined to those that they are held against |
+//! | [`forest`] | rows with intervals, in panels |
 //! | [`heatmap`] | values over two axes |
 //! | [`stack`] | parts of a whole, side by side |
 //! | [`svg`], [`mod@colour`], [`png`] | what these are made of, and turned into |
@@ -13,6 +14,7 @@
 pub(crate) mod chart;
 pub(crate) mod colour;
 pub(crate) mod dots;
+pub(crate) mod forest;
 pub(crate) mod heatmap;
 pub(crate) mod number;
 pub(crate) mod png;

@@ -26,6 +26,14 @@ pub(crate) fn difference_and_interval(found: &Comparison, of: f64) -> (String, S
     (value, format!("[{low}, {high}]"))
 }
 
+/// A number of tokens with commas, as 4,096.
+pub(crate) fn grouped(tokens: usize) -> String {
+    let digits = tokens.to_string();
+    let comma = |n: usize| n > 0 && (digits.len() - n).is_multiple_of(3);
+    let with = |(n, digit): (usize, char)| [comma(n).then_some(','), Some(digit)];
+    digits.chars().enumerate().flat_map(with).flatten().collect()
+}
+
 fn decimals(value: f64) -> usize {
     match value.abs() {
         value if value >= 1000.0 => 0,
@@ -50,5 +58,10 @@ mod tests {
         assert_eq!(difference(0.5, 2.0), "+0.500");
         assert_eq!(difference(-0.0001, 2.0), "0.000");
         assert_eq!(difference(-10.0, 2000.0), "-10");
+    }
+
+    #[test]
+    fn thousands_have_commas() {
+        assert_eq!([5, 512, 4096, 1_048_576].map(grouped), ["5", "512", "4,096", "1,048,576"]);
     }
 }

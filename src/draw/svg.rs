@@ -78,6 +78,21 @@ impl Svg {
         self.styled_text(at, anchor, words, &turn);
     }
 
+    /// Begins what belongs together, with words that a page shows where a pointer rests on it.
+    pub(crate) fn described(&mut self, words: &str) {
+        let _ = writeln!(self.body, "<g><title>{}</title>", escape(&label(words)));
+    }
+
+    /// Begins what belongs together, named in `data-` attributes for a page's script.
+    pub(crate) fn group(&mut self, what: &str, name: usize) {
+        let _ = writeln!(self.body, "<g data-{what}=\"{name}\">");
+    }
+
+    /// Ends what was begun last.
+    pub(crate) fn end(&mut self) {
+        self.body.push_str("</g>\n");
+    }
+
     /// The whole file.
     pub(crate) fn finish(self) -> String {
         let Svg { body, width, height } = self;

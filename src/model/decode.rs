@@ -167,7 +167,7 @@ pub(super) fn check_length(tokens: usize, room: usize) -> Result<usize> {
 }
 
 /// Continues several sequences greedily side by side, each until it ends or one of its logits is not finite
-/// ([`ErrorKind::NotFinite`], for that sequence alone).
+/// ([`ErrorKind::NotFinite`], for that sequence alone). A sequence ends at an end of sequence, or at one of the ids beside it.
 ///
 /// # Errors
 /// As [`Decoder::read`], and [`ErrorKind::Tokenizer`] for ids that have no text.
@@ -175,33 +175,34 @@ pub(super) fn check_length(tokens: usize, room: usize) -> Result<usize> {
 /// # Panics
 /// When a sequence does not have room for as many tokens as its limits allow.
 pub fn generate<'a>(
-    sequences: Vec<(Decoder<'a>, Limits)>,
+    sequences: Vec<(Decoder<'a>, Limits, &[u32])>,
     tokenizer: &'a Tokenizer,
     end_of_sequence: &[u32],
 ) -> Result<Vec<Result<Generation>>> {
-    let Some(device) = sequences.first().map(|(decoder, _)| decoder.model.device()) else {
+    let Some(device) = sequences.first().map(|(decoder, ..)| decoder.model.device()) else {
         return Ok(Vec::new());
     };
     let sequences = sequences
         .into_iter()
-        .map(|(decoder, limits)| {
+        .map(|(decoder, limits, ends)| {
             let text = tokenizer.after(&decoder.prompt)?;
-            Ok(Sequence { text, limits, ids: Vec::new(), generation: None, decoder })
+            let ends = [end_of_sequence, ends].concat();
+            Ok(Sequence { text, limits, ends, ids: Vec::new(), generation: None, decoder })
         })
         .collect::<Result<Vec<_>>>()?;
     if is_cpu(&device) {
         // On a thread of the pool, so that a token's many small tasks need not wake it each time.
-        rayon::scope(|_| generate_all(sequences, end_of_sequence))
+        rayon::scope(|_| generate_all(sequences))
     } else {
-        generate_all(sequences, end_of_sequence)
+        generate_all(sequences)
     }
 }
 
-fn generate_all(mut sequences: Vec<Sequence>, end_of_sequence: &[u32]) -> Result<Vec<Result<Generation>>> {
+fn generate_all(mut sequences: Vec<Sequence>) -> Result<Vec<Result<Generation>>> {
     loop {
         for sequence in sequences.iter_mut().filter(|sequence| sequence.generation.is_none()) {
             match check_finite(&sequence.decoder.logits) {
-                Ok(()) => sequence.take_next(end_of_sequence)?,
+                Ok(()) => sequence.take_next()?,
                 Err(e) => sequence.generation = Some(Err(e)),
             }
         }
@@ -219,6 +220,8 @@ fn generate_all(mut sequences: Vec<Sequence>, end_of_sequence: &[u32]) -> Result
 struct Sequence<'a> {
     decoder: Decoder<'a>,
     limits: Limits,
+    /// Ids that end it.
+    ends: Vec<u32>,
     /// Turns its ids into text.
     text: After<'a>,
     ids: Vec<u32>,
@@ -227,13 +230,13 @@ struct Sequence<'a> {
 
 impl Sequence<'_> {
     /// Takes the most likely token, and ends if that is the end of the sequence.
-    fn take_next(&mut self, end_of_sequence: &[u32]) -> Result<()> {
+    fn take_next(&mut self) -> Result<()> {
         let next = most_likely(&self.decoder.logits);
         let full = |ids: &[u32], limits: &Limits| ids.len() >= limits.max_new_tokens;
         let mut ended = None;
         if full(&self.ids, &self.limits) {
             ended = Some(Ended::MaxNewTokens);
-        } else if end_of_sequence.contains(&next) {
+        } else if self.ends.contains(&next) {
             ended = Some(Ended::EndOfSequence);
         } else {
             self.ids.push(next);

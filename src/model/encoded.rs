@@ -35,9 +35,23 @@ impl<'a> EncodedModel<'a> {
     /// # Errors
     /// [`ErrorKind::Compute`] when the device fails, [`ErrorKind::NotFinite`] when a loss is not finite.
     pub fn score(&self, ids: &[u32], levels: Vec<Vec<u32>>) -> Result<TokenScores> {
+        self.score_as(ids, levels, false)
+    }
+
+    /// The same, with each token's rank and the entropy of what predicts it.
+    ///
+    /// # Errors
+    /// As [`EncodedModel::score`].
+    pub fn score_in_detail(&self, ids: &[u32], levels: Vec<Vec<u32>>) -> Result<TokenScores> {
+        self.score_as(ids, levels, true)
+    }
+
+    fn score_as(&self, ids: &[u32], levels: Vec<Vec<u32>>, detailed: bool) -> Result<TokenScores> {
         match self.encoding.context {
-            Some(context) if ids.len() > context.tokens => self.score_windows(ids, &levels, context),
-            _ => self.model.score(ids, &self.tables(ids.len(), levels)),
+            Some(context) if ids.len() > context.tokens => {
+                self.score_windows(ids, &levels, context, detailed)
+            }
+            _ => self.model.score_as(ids, &self.tables(ids.len(), levels), detailed),
         }
     }
 
@@ -115,20 +129,30 @@ impl<'a> EncodedModel<'a> {
         window
     }
 
-    fn score_windows(&self, ids: &[u32], levels: &[Vec<u32>], context: Context) -> Result<TokenScores> {
+    fn score_windows(
+        &self,
+        ids: &[u32],
+        levels: &[Vec<u32>],
+        context: Context,
+        detailed: bool,
+    ) -> Result<TokenScores> {
         let windows = context.windows(ids.len());
         let mut scores = TokenScores::default();
         for some in windows.chunks((TOGETHER / context.tokens).max(1)) {
-            let of_some = self.score_together(ids, levels, some)?;
-            scores.nll.extend(of_some.nll);
-            scores.correct.extend(of_some.correct);
+            scores.extend(self.score_together(ids, levels, some, detailed)?);
         }
         Ok(scores)
     }
 
     /// Scores windows side by side; each attends only to itself. Without segments, windows of one length turn
     /// alike.
-    fn score_together(&self, ids: &[u32], levels: &[Vec<u32>], windows: &[Window]) -> Result<TokenScores> {
+    fn score_together(
+        &self,
+        ids: &[u32],
+        levels: &[Vec<u32>],
+        windows: &[Window],
+        detailed: bool,
+    ) -> Result<TokenScores> {
         let tables = |window: &Window| {
             let levels = levels.iter().map(|level| level[window.tokens.clone()].to_vec()).collect();
             self.tables(window.tokens.len(), levels)
@@ -149,6 +173,6 @@ impl<'a> EncodedModel<'a> {
             start += tokens.len();
         }
         let predicted = windows[0].predicted.start..windows[windows.len() - 1].predicted.end;
-        self.model.losses(Tensor::cat(predicting, 0), &ids[predicted.clone()], predicted.start)
+        self.model.losses(Tensor::cat(predicting, 0), &ids[predicted.clone()], predicted.start, detailed)
     }
 }

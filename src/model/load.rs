@@ -3,6 +3,7 @@
 use burn::tensor::Device;
 
 use super::Network;
+use super::matrix::Parts;
 use super::weights::{WeightStorage, Weights};
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
@@ -34,6 +35,21 @@ impl Checkpoint {
     /// As [`Checkpoint::load`].
     pub fn check_weights(&self) -> Result<()> {
         self.take_all(Weights::open(self.tensors()?, WeightStorage::Headers), &Device::flex()).map(drop)
+    }
+
+    /// Bytes of the weights on a GPU in a precision, from the files' headers.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Model`], naming the file and the tensor.
+    pub fn bytes_on_gpu(&self, precision: Precision) -> Result<f64> {
+        let source = self.tensors()?;
+        let mut bytes = 0;
+        for name in source.names() {
+            let tensor = source.tensor(&name)?;
+            let numbers: usize = tensor.shape.iter().product();
+            bytes += size_of::<u32>() * numbers / Parts::kept(tensor.format, precision).values_per_word();
+        }
+        Ok(bytes as f64)
     }
 
     fn take_all(&self, mut weights: Weights, device: &Device) -> Result<Network> {

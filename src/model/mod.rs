@@ -31,6 +31,7 @@ pub use encoded::EncodedModel;
 pub(crate) use encoded::TOGETHER;
 pub use network::{Network, SequenceRows};
 pub use rotary::RotaryTables;
+pub(crate) use score::read;
 
 /// Largest tensor that the forward pass makes, in elements: 64 MiB of f32, half of the 128 MiB storage
 /// binding that small GPUs and software Vulkan allow. Work that would need more is done in blocks.

@@ -127,8 +127,7 @@ impl Network {
             logits: config.multipliers.logits,
             logit_cap: config.logit_cap,
             precision: match weights.hold() {
-                WeightStorage::Stored(precision) => precision,
-                WeightStorage::Half => Precision::F16,
+                WeightStorage::Stored(precision) | WeightStorage::OnGpu(precision) => precision,
                 WeightStorage::Tensors | WeightStorage::Headers => Precision::F32,
             },
         })

@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use burn::backend::Dispatch;
 use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
 
 use super::attention::RelativeAttention;
 use super::cache::{LayerCache, rows_after};
 use crate::checkpoint::AttentionConfig;
 use crate::encoding::{Band, LayerRotations, Positions, Rotation, Rotations};
-use crate::kernels::{Heads, InferenceKernels, Precision, Sight, Softmax, Turn, is_cpu_without_gradients};
+use crate::kernels::{
+    GpuKernels, Heads, InferenceKernels, Precision, Sight, Softmax, Turn, is_cpu_without_gradients,
+    is_gpu_without_gradients,
+};
 
 /// An encoding's rotations for some tokens; they are made once and used in every layer.
 #[derive(Debug, Clone)]
@@ -211,6 +215,13 @@ fn sees_all(positions: &Positions) -> Sight {
 
 /// Rotates every head of every row of `x [rows, heads * head_dim]`, dimension `p` with `p + h`.
 fn rotate(x: Tensor<2>, tables: &Tensor<3>, table: usize) -> Tensor<2> {
+    if is_gpu_without_gradients(&x.device()) {
+        return Tensor::from_dispatch(Dispatch::turned_rows(
+            x.into_dispatch(),
+            tables.clone().into_dispatch(),
+            table,
+        ));
+    }
     let table = tables.clone().slice_dim(0, 2 * table..2 * table + 2);
     if is_cpu_without_gradients(&x.device()) {
         return Tensor::from_dispatch(Dispatch::rotate(x.into_dispatch(), table.into_dispatch()));
@@ -275,19 +286,28 @@ struct Scale {
 }
 
 /// cos, then sin, of `angles [rows, turning pairs]`, times their scale; the remaining ones of `pairs` do not
-/// turn.
+/// turn. Rows are computed on all threads.
 fn cos_sin(angles: &[f64], rows: usize, pairs: usize, scale: &Scale) -> Vec<f32> {
     let turning = angles.len() / rows.max(1);
-    let mut values = Vec::with_capacity(2 * rows * pairs);
-    for f in [f64::cos, f64::sin] {
-        for (angles, scale_of_token) in angles.chunks_exact(turning.max(1)).zip(&scale.tokens) {
+    let mut values = vec![0.0; 2 * rows * pairs];
+    let (cos, sin) = values.split_at_mut(rows * pairs);
+    let of_rows = |values: &mut [f32], f: fn(f64) -> f64| {
+        let rows = values.par_chunks_exact_mut(pairs).zip(angles.par_chunks_exact(turning.max(1)));
+        rows.zip(&scale.tokens).with_min_len(ROWS_OF_TASK).for_each(|((values, angles), scale_of_token)| {
             let factor = scale.turning * scale_of_token;
-            values.extend(angles.iter().map(|&angle| (f(angle) * factor) as f32));
-            values.extend((turning..pairs).map(|_| (f(0.0) * scale_of_token) as f32));
-        }
-    }
+            values.fill((f(0.0) * scale_of_token) as f32);
+            for (value, angle) in values.iter_mut().zip(angles) {
+                *value = (f(*angle) * factor) as f32;
+            }
+        });
+    };
+    of_rows(cos, f64::cos);
+    of_rows(sin, f64::sin);
     values
 }
+
+/// Rows of a table that are worth a task of their own.
+const ROWS_OF_TASK: usize = 64;
 
 /// Angles `position * theta_p` of every token and pair, `[tokens * pairs]`. The product is rounded to
 /// f32 as transformers does, so that losses can be compared at any length; cos and sin are exact.

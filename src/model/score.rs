@@ -3,12 +3,14 @@
 use burn::backend::Dispatch;
 use burn::tensor::{Int, Tensor, TensorData};
 
+use super::matrix::Matrix;
 use super::network::row_blocks;
 use super::{Network, RotaryTables, SequenceRows};
+use crate::device::failure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::stored::Mapped;
 use crate::kernels::{InferenceKernels, is_cpu_without_gradients};
-use crate::text::TokenScores;
+use crate::text::{TokenDetails, TokenScores};
 
 impl Network {
     /// Scores a sequence of token ids in one causal pass.
@@ -16,25 +18,33 @@ impl Network {
     /// # Errors
     /// [`ErrorKind::Compute`] when the device fails, [`ErrorKind::NotFinite`] when a loss is not finite.
     pub fn score(&self, ids: &[u32], rotary: &RotaryTables) -> Result<TokenScores> {
+        self.score_as(ids, rotary, false)
+    }
+
+    /// The same, with ranks and entropies if they are asked for.
+    pub(super) fn score_as(&self, ids: &[u32], rotary: &RotaryTables, detailed: bool) -> Result<TokenScores> {
         if ids.len() < 2 {
             return Ok(TokenScores::default());
         }
         let hidden =
             self.forward(self.ids(ids)?, &mut [SequenceRows::whole(rotary)]).slice_dim(0, 0..ids.len() - 1);
-        self.losses(hidden, &ids[1..], 1)
+        self.losses(hidden, &ids[1..], 1, detailed)
     }
 
     /// Losses of `targets` by the hidden states that predict them, `[targets, hidden]`; `first` is the
     /// position of the first target, for the error message.
-    pub(super) fn losses(&self, hidden: Tensor<2>, targets: &[u32], first: usize) -> Result<TokenScores> {
-        let mut scores = TokenScores::default();
-        let mut rest = targets;
-        for rows in row_blocks(hidden, self.vocab_size()) {
-            let targets = rest.split_off(..rows.dims()[0]).expect("a target a row");
-            let (nll, correct) = chunk_scores(self.logits(rows), self.ids(targets)?)?;
-            scores.nll.extend(nll);
-            scores.correct.extend(correct);
-        }
+    pub(super) fn losses(
+        &self,
+        hidden: Tensor<2>,
+        targets: &[u32],
+        first: usize,
+        detailed: bool,
+    ) -> Result<TokenScores> {
+        let scores = match self.head() {
+            // One reading of the device for all rows.
+            Matrix::Parts(head) if !detailed => pairs(head.target_scores(hidden, &self.ids(targets)?))?,
+            _ => self.scores_in_chunks(hidden, targets, detailed)?,
+        };
         Mapped::check_whole()?;
         match scores.nll.iter().position(|nll| !nll.is_finite()) {
             None => Ok(scores),
@@ -42,6 +52,26 @@ impl Network {
                 .at(format_args!("token {}", token + first))
                 .fix("check the checkpoint's weights; a base or factor out of range overflows too")),
         }
+    }
+
+    /// Losses from logits, some rows at a time.
+    fn scores_in_chunks(&self, hidden: Tensor<2>, targets: &[u32], detailed: bool) -> Result<TokenScores> {
+        let details = detailed.then(TokenDetails::default);
+        let mut scores = TokenScores { details, ..TokenScores::default() };
+        let mut rest = targets;
+        for rows in row_blocks(hidden, self.vocab_size()) {
+            let targets = rest.split_off(..rows.dims()[0]).expect("a target a row");
+            let (logits, targets) = (self.logits(rows), self.ids(targets)?);
+            if let Some(details) = &mut scores.details {
+                let (rank, entropy) = chunk_details(logits.clone(), targets.clone())?;
+                details.rank.extend(rank);
+                details.entropy.extend(entropy);
+            }
+            let of_chunk = chunk_scores(logits, targets)?;
+            scores.nll.extend(of_chunk.nll);
+            scores.correct.extend(of_chunk.correct);
+        }
+        Ok(scores)
     }
 
     /// Token ids as a tensor on the device.
@@ -75,11 +105,10 @@ impl Network {
 }
 
 /// Negative log-likelihoods of `targets [rows]` under `logits [rows, vocab]`, and top-1 hits.
-fn chunk_scores(logits: Tensor<2>, targets: Tensor<1, Int>) -> Result<(Vec<f32>, Vec<bool>)> {
+fn chunk_scores(logits: Tensor<2>, targets: Tensor<1, Int>) -> Result<TokenScores> {
     if is_cpu_without_gradients(&logits.device()) {
         let scores = Dispatch::target_scores(logits.into_dispatch(), targets.into_dispatch());
-        let scores: Vec<f32> = read(Tensor::<2>::from_dispatch(scores).try_into_data())?;
-        return Ok(scores.chunks_exact(2).map(|score| (score[0], score[1] == 1.0)).unzip());
+        return pairs(Tensor::from_dispatch(scores));
     }
     let best = logits.clone().argmax(1).squeeze_dim::<1>(1);
     let correct = best.equal(targets.clone()).int();
@@ -87,22 +116,67 @@ fn chunk_scores(logits: Tensor<2>, targets: Tensor<1, Int>) -> Result<(Vec<f32>,
     let max = logits.clone().max_dim(1);
     let sum = (logits - max.clone()).exp().sum_dim(1);
     let nll = (sum.log() + max - target).squeeze_dim::<1>(1);
-    Ok((
-        read(nll.try_into_data())?,
-        read::<i32, _>(correct.try_into_data())?.iter().map(|&hit| hit != 0).collect(),
-    ))
+    Ok(TokenScores {
+        nll: read(nll.try_into_data())?,
+        correct: read::<i32, _>(correct.try_into_data())?.iter().map(|&hit| hit != 0).collect(),
+        details: None,
+    })
+}
+
+/// Scores from `[rows, 2]`: the negative log-likelihood, and 1 for a hit.
+fn pairs(scores: Tensor<2>) -> Result<TokenScores> {
+    let scores: Vec<f32> = read(scores.try_into_data())?;
+    let (nll, correct) = scores.chunks_exact(2).map(|score| (score[0], score[1] == 1.0)).unzip();
+    Ok(TokenScores { nll, correct, details: None })
+}
+
+/// Ranks of `targets [rows]` under `logits [rows, vocab]`, the most likely token's being 1, and the entropies of the rows,
+/// nats.
+fn chunk_details(logits: Tensor<2>, targets: Tensor<1, Int>) -> Result<(Vec<u32>, Vec<f32>)> {
+    let target = logits.clone().gather(1, targets.unsqueeze_dim(1));
+    let above = (logits.clone() - target).greater_elem(0.0).int().sum_dim(1).squeeze_dim::<1>(1);
+    let shifted = logits.clone() - logits.max_dim(1);
+    let weights = shifted.clone().exp();
+    let sum = weights.clone().sum_dim(1);
+    // -sum p ln p with p = weight / sum.
+    let entropy = (sum.clone().log() - (weights * shifted).sum_dim(1) / sum).squeeze_dim::<1>(1);
+    let above: Vec<i32> = read(above.try_into_data())?;
+    Ok((above.into_iter().map(|above| above as u32 + 1).collect(), read(entropy.try_into_data())?))
 }
 
 /// The values of a tensor, read from the device.
 ///
 /// # Errors
 /// [`ErrorKind::Compute`] when the device failed.
-pub(super) fn read<E: burn::tensor::Element, X: std::fmt::Debug>(
+pub(crate) fn read<E: burn::tensor::Element, X: std::fmt::Debug>(
     data: std::result::Result<TensorData, X>,
 ) -> Result<Vec<E>> {
-    let failed = |what: String| Error::new(ErrorKind::Compute, what).fix("try again, or use --device cpu");
-    let data = data.map_err(|e| failed(format!("the device failed: {e:?}")))?;
-    data.convert::<E>()
-        .try_into_vec()
-        .map_err(|e| failed(format!("the device gave back other values: {e:?}")))
+    let data = data.map_err(|e| failure(&format!("{e:?}")))?;
+    data.convert::<E>().try_into_vec().map_err(|e| failure(&format!("it gave back other values: {e:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn ranks_and_entropies_are_those_of_their_definitions() {
+        let logits = [[0.5f32, -1.0, 3.0, 0.25], [2.0, 2.0, -30.0, 1.0], [80.0, 0.0, 0.0, -80.0]];
+        let targets = [0i32, 1, 3];
+        let device = Device::flex();
+        let rows = Tensor::from_data(TensorData::new(logits.concat(), [3, 4]), &device);
+        let ids = Tensor::from_data(TensorData::new(targets.to_vec(), [3]), &device);
+        let (rank, entropy) = chunk_details(rows, ids).unwrap();
+        // Two tokens share the second row's largest logit: neither is below the other.
+        assert_eq!(rank, [2, 1, 4]);
+        for (row, entropy) in logits.iter().zip(entropy) {
+            let weights: Vec<f64> = row.iter().map(|&logit| f64::from(logit).exp()).collect();
+            let sum: f64 = weights.iter().sum();
+            let of = |weight: &f64| if *weight > 0.0 { -(weight / sum) * (weight / sum).ln() } else { 0.0 };
+            let expected: f64 = weights.iter().map(of).sum();
+            assert!((f64::from(entropy) - expected).abs() < 1e-6, "{entropy} {expected}");
+        }
+    }
 }

@@ -5,24 +5,23 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::{Param, ParamId};
-use burn::tensor::{DType, Device, Tensor, TensorData};
-use half::f16;
+use burn::tensor::{Device, Tensor, TensorData};
 
-use super::matrix::{Matrix, Stored};
+use super::matrix::{Matrix, Parts, Stored};
 use crate::checkpoint::{HEAD, NetworkConfig, PARTS, TensorSource};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::stored::StoredTensor;
-use crate::kernels::{Precision, is_cpu};
+use crate::kernels::{Precision, is_cpu, largest_binding};
 
 /// How a network holds its matrices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeightStorage {
     /// As the checkpoint stores them, multiplied by the CPU's own kernels.
     Stored(Precision),
-    /// As f32 tensors of the device.
+    /// On a GPU, packed, in as many parts as it takes to bind them.
+    OnGpu(Precision),
+    /// As f32 tensors of the device, which can have gradients.
     Tensors,
-    /// As f16 tensors of the device.
-    Half,
     /// Not at all: only names, shapes and types are read.
     Headers,
 }
@@ -30,11 +29,7 @@ pub enum WeightStorage {
 impl WeightStorage {
     /// How a device holds them in a precision that it has.
     pub fn on(device: &Device, precision: Precision) -> WeightStorage {
-        match precision {
-            Precision::F16 => WeightStorage::Half,
-            _ if is_cpu(device) => WeightStorage::Stored(precision),
-            _ => WeightStorage::Tensors,
-        }
+        if is_cpu(device) { WeightStorage::Stored(precision) } else { WeightStorage::OnGpu(precision) }
     }
 }
 
@@ -281,16 +276,17 @@ impl Weights {
     ) -> Result<Vec<Matrix>> {
         cut(tensor, pieces)
             .map(|tensor| {
-                let shape = [tensor.shape[0], columns];
                 Ok(match self.hold {
                     WeightStorage::Stored(precision) => {
                         Matrix::Stored(Stored::new(Arc::new(tensor), precision))
                     }
-                    WeightStorage::Half => {
-                        let values = TensorData::new(halves(name, &tensor)?, shape);
-                        Matrix::Tensor(Param::from_tensor(Tensor::from_data(values, (device, DType::F16))))
+                    WeightStorage::OnGpu(precision) => {
+                        Matrix::Parts(Parts::new(name, &tensor, precision, device)?)
                     }
-                    _ => Matrix::Tensor(parameter(&tensor, shape, device)),
+                    _ => {
+                        refuse_unbound(name, &tensor, device)?;
+                        Matrix::Tensor(parameter(&tensor, [tensor.shape[0], columns], device))
+                    }
                 })
             })
             .collect()
@@ -421,16 +417,15 @@ fn unread<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>
     Param::uninitialized(ParamId::new(), zeros, device.clone(), false, shape.into())
 }
 
-/// A stored tensor's values as f16 numbers.
-fn halves(name: &str, tensor: &StoredTensor) -> Result<Vec<f16>> {
-    let values = tensor.values();
-    let beyond = values.iter().find(|value| value.is_finite() && !f16::from_f32(**value).is_finite());
-    match beyond {
-        None => Ok(values.into_iter().map(f16::from_f32).collect()),
-        Some(value) => {
-            Err(Error::new(ErrorKind::Model, format!("tensor `{name}` holds {value}, beyond what f16 holds"))
-                .in_file(&tensor.file)
-                .fix("use --precision f32"))
+/// Refuses a tensor that a device cannot bind whole, as training needs it.
+fn refuse_unbound(name: &str, tensor: &StoredTensor, device: &Device) -> Result<()> {
+    let bytes = size_of::<f32>() * tensor.shape.iter().product::<usize>();
+    match largest_binding(device).filter(|most| bytes > *most) {
+        None => Ok(()),
+        Some(most) => {
+            let what =
+                format!("tensor `{name}` takes {bytes} bytes, and the adapter binds at most {most} at once");
+            Err(Error::new(ErrorKind::Device, what).in_file(&tensor.file).fix("train with --device cpu"))
         }
     }
 }
@@ -438,7 +433,6 @@ fn halves(name: &str, tensor: &StoredTensor) -> Result<Vec<f16>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::stored::{Bytes, Format};
 
     #[test]
     fn dimensions_that_turn_come_first_in_each_half() {
@@ -449,21 +443,5 @@ mod tests {
         assert_eq!(order, [0, 2, 4, 6, 1, 3, 5, 7]);
         let order = TensorRows::heads(8, 8, 4, true).order_of_heads().unwrap();
         assert_eq!(order, [0, 2, 4, 5, 1, 3, 6, 7]);
-    }
-
-    #[test]
-    fn what_f16_does_not_hold_is_named() {
-        let tensor = |value: f32| StoredTensor {
-            file: "model.safetensors".into(),
-            shape: vec![2],
-            format: Format::f32(),
-            bytes: Bytes::Owned([1.0, value].into_iter().flat_map(f32::to_le_bytes).collect()),
-        };
-        assert_eq!(halves("w", &tensor(-65504.0)).unwrap()[1].to_f32(), -65504.0);
-        let error = halves("w", &tensor(1e5)).unwrap_err().to_string();
-        assert!(
-            ["`w`", "100000", "f16", "model.safetensors", "f32"].iter().all(|part| error.contains(part)),
-            "{error}"
-        );
     }
 }

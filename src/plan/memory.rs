@@ -7,7 +7,7 @@ use crate::config::EncodingEntry;
 use crate::encoding::Positions;
 use crate::error::Result;
 use crate::kernels::{Precision, is_cpu};
-use crate::model::{MAX_ELEMENTS, Network, RotaryTables, TOGETHER};
+use crate::model::{MAX_ELEMENTS, RotaryTables, TOGETHER};
 use crate::run::{Account, kept};
 
 /// Bytes of a number in the network's own tensors.
@@ -21,12 +21,7 @@ const LONGEST: usize = 1 << 40;
 /// # Errors
 /// [`crate::error::ErrorKind::Model`] when a file is gone.
 pub(super) fn weights(checkpoint: &Checkpoint, device: &Device, precision: Precision) -> Result<f64> {
-    if is_cpu(device) {
-        return Ok(checkpoint.stored_bytes()? as f64);
-    }
-    let tensors = Network::tensors(&checkpoint.config)?;
-    let numbers: usize = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-    Ok(numbers as f64 * if precision == Precision::F16 { 2.0 } else { F32 })
+    if is_cpu(device) { Ok(checkpoint.stored_bytes()? as f64) } else { checkpoint.bytes_on_gpu(precision) }
 }
 
 /// What a sequence under an encoding needs besides the weights.

@@ -100,7 +100,8 @@ struct Pending<'a> {
 pub fn plan(config: &Config, device: &OpenDevice, out: &Path, options: PlanOptions) -> Result<Plan> {
     let started = Instant::now();
     let mut prepared = Prepared::new(config, std::slice::from_ref(device))?;
-    let environment = prepared.environment(&device.name, prepared.planned(), options.shard)?;
+    let environment =
+        prepared.environment(std::slice::from_ref(device), prepared.planned(), options.shard)?;
     let done = stored(out, config, environment)?;
     if let Some(shard) = options.shard {
         prepared.keep_shard(shard)?;

@@ -220,7 +220,7 @@ impl<'a> Measurement<'a> {
             read => read?,
         };
         let started = Instant::now();
-        let sequences = vec![(decoder, limits)];
+        let sequences = vec![(decoder, limits, &one.sample.ends[..])];
         let generation = generate(sequences, &self.checkpoint.tokenizer, &self.checkpoint.end_of_sequence)?;
         let seconds = started.elapsed().as_secs_f64();
         let Some(Ok(generation)) = generation.first() else { return Ok(None) };

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use super::Section;
 use super::figures::{Bootstraps, Measurements, shared_by_all};
 use crate::config::TaskEntry;
+use crate::draw::number::grouped;
 use crate::error::Result;
 use crate::store::{Results, StoredSample};
 use crate::task::{Better, Group, Metric};
@@ -197,13 +198,13 @@ impl<'a> Maker<'a> {
         let mut above: Vec<usize> = contexts.filter(|&context| context >= self.longest).collect();
         above.sort_unstable();
         above.dedup();
-        let above: Vec<String> = above.into_iter().map(shown::grouped).collect();
+        let above: Vec<String> = above.into_iter().map(grouped).collect();
         format!(
             "No curve of {} on {} has a point at a context of {}: the longest sample has {} tokens, all of which it reads.",
             self.model,
             self.task.name,
             above.join(", "),
-            shown::grouped(self.longest)
+            grouped(self.longest)
         )
     }
 

@@ -3,17 +3,17 @@
 use longcode_stats::{Comparison, Sensitivity};
 use serde::Serialize;
 
+use super::Row;
 use super::table::{Cell, Column, Content, Table};
-use super::{Mark, Row};
 use crate::config::EncodingEntry;
 use crate::draw::stack::{Bar, Stack};
-use crate::task::{Axis, By, Group, Metric};
+use crate::task::{Axis, Back, By, Group, Metric};
 
 /// What one encoding's groups of tokens contribute to the difference of its loss from the baseline's, over the
 /// positions from `from` on.
 #[derive(Debug)]
-pub(super) struct Contributions<'a> {
-    pub(super) encoding: &'a str,
+pub(super) struct Contributions {
+    pub(super) encoding: String,
     /// What the difference is of.
     metric: Metric,
     /// The first position that counts.
@@ -46,11 +46,11 @@ impl Part {
 
 /// Of the encodings of one model on one task that have differences from the baseline, in the order of the config; none
 /// where no metric has parts.
-pub(super) fn contributions<'a>(rows: &[&'a Row], encodings: &'a [EncodingEntry]) -> Vec<Contributions<'a>> {
+pub(super) fn contributions(rows: &[&Row], encodings: &[EncodingEntry]) -> Vec<Contributions> {
     let Some((metric, parts)) = rows.iter().find_map(|row| Some((row.metric, row.metric.parts?))) else {
         return Vec::new();
     };
-    let of = |encoding: &'a EncodingEntry| {
+    let of = |encoding: &EncodingEntry| {
         let own: Vec<&Row> = rows.iter().filter(|row| row.encoding == encoding.name).copied().collect();
         let (from, total, sensitivity) = own.iter().find_map(|row| {
             let from = row.group.from().filter(|_| row.metric.name == metric.name)?;
@@ -70,7 +70,7 @@ pub(super) fn contributions<'a>(rows: &[&'a Row], encodings: &'a [EncodingEntry]
             })
         };
         let parts = own.iter().filter(|row| row.metric.name == parts.contribution).filter_map(part).collect();
-        Some(Contributions { encoding: &encoding.name, metric, from, total, sensitivity, parts })
+        Some(Contributions { encoding: encoding.name.clone(), metric, from, total, sensitivity, parts })
     };
     encodings.iter().filter_map(of).collect()
 }
@@ -99,14 +99,14 @@ pub(super) fn table(all: &[Contributions], by: By, baseline: &EncodingEntry) -> 
             text: value,
             value: Some(gained[0]),
             interval: Some(format!("[{low}, {high}]")),
-            mark: Mark::Plain,
+            ..Cell::default()
         }
     };
     let row = |one: &Contributions| {
         let parts = groups.iter().map(|group| one.part(group).map(|part| cell(&part.contribution)));
         let lead = [Some(cell(&one.total)), one.better_on()];
         let cells = lead.into_iter().chain(parts).map(Option::unwrap_or_default).collect();
-        (one.encoding.to_string(), cells)
+        (one.encoding.clone(), cells)
     };
     let title = format!(
         "Nats a token gained over {} at positions from {} on, all and by {}: a group's share of the tokens times what \
@@ -120,7 +120,7 @@ pub(super) fn table(all: &[Contributions], by: By, baseline: &EncodingEntry) -> 
     Some(Table { title, metric: first.metric, content: Content::Contributions, columns, rows })
 }
 
-impl Contributions<'_> {
+impl Contributions {
     fn part(&self, group: &Group) -> Option<&Part> {
         self.parts.iter().find(|part| part.group == *group)
     }
@@ -129,7 +129,7 @@ impl Contributions<'_> {
     fn better_on(&self) -> Option<Cell> {
         let (less, n) = (self.sensitivity?.less, self.total.estimate.n);
         let value = less as f64 / n as f64;
-        Some(Cell { text: format!("{less} of {n}"), value: Some(value), interval: None, mark: Mark::Plain })
+        Some(Cell { text: format!("{less} of {n}"), value: Some(value), ..Cell::default() })
     }
 }
 
@@ -153,16 +153,20 @@ pub(super) fn picture(all: &[Contributions], baseline: &str, title: String) -> O
     let first = all.first()?;
     let groups = used(all, By::Copy);
     let bar = |one: &Contributions| {
-        let part = |group: &Group| one.part(group).map_or(0.0, |part| part.contribution.estimate.value);
-        Bar { name: one.encoding.into(), parts: groups.iter().map(part).collect(), total: one.total.estimate }
+        // A gain is what the loss falls by.
+        let part = |group: &Group| one.part(group).map_or(0.0, |part| -part.contribution.estimate.value);
+        let parts = groups.iter().map(part).collect();
+        Bar { name: one.encoding.clone(), parts, total: one.total.reversed().estimate }
+    };
+    let name = |group: &Group| match group {
+        Group::Distance { back: Back::New, .. } => "never before".into(),
+        group => format!("{} tokens back", group.heading()),
     };
     let stack = Stack {
         title,
-        axis: format!(
-            "loss less that of {baseline} from position {} on, nats: above 0 is damage",
-            first.from
-        ),
-        groups: groups.iter().map(|group| format!("pair last stood: {}", group.heading())).collect(),
+        axis: format!("nats a token gained over {baseline}, at positions from {} on", first.from),
+        parts: "tokens that last followed the same token".into(),
+        groups: groups.iter().map(name).collect(),
         bars: all.iter().map(bar).collect(),
     };
     Some(stack.svg())
@@ -186,7 +190,7 @@ pub(super) struct Line<'a> {
 
 /// The parts of every kind, and after each their total.
 pub(super) fn lines<'a>(
-    one: &Contributions<'a>,
+    one: &'a Contributions,
     model: &'a str,
     task: &'a str,
     baseline: &'a str,
@@ -194,7 +198,7 @@ pub(super) fn lines<'a>(
     let line = |by: By, group: String, share: f64, difference: Option<f64>, found: &Comparison| Line {
         model,
         task,
-        encoding: one.encoding,
+        encoding: &one.encoding,
         baseline,
         by: by.to_string(),
         group,

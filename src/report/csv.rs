@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::changes::Changes;
 use super::structure::Structure;
 use super::{Report, Row, contributions};
 use crate::draw::quote::csv_cell;
@@ -78,11 +79,8 @@ pub(super) fn contributions(report: &Report) -> Option<Vec<u8>> {
         .sections
         .iter()
         .flat_map(|section| {
-            let of = |row: &&Row| row.model == section.model && row.task == section.task;
-            let rows: Vec<&Row> = report.rows.iter().filter(of).collect();
-            let all = contributions::contributions(&rows, &report.results.config.encodings);
             let line = |one| contributions::lines(one, &section.model, &section.task, report.baseline);
-            all.iter().flat_map(line).collect::<Vec<_>>()
+            section.contributions.iter().flat_map(line)
         })
         .collect();
     (!lines.is_empty()).then(|| write(lines.into_iter()))
@@ -102,6 +100,11 @@ pub(super) fn context_curves(report: &Report) -> Option<Vec<u8>> {
         .flatten()
         .collect();
     (!lines.is_empty()).then(|| write(lines.into_iter()))
+}
+
+/// What changed between rows of one name; none where each name has one row.
+pub(super) fn changes(all: &[Changes]) -> Option<Vec<u8>> {
+    (!all.is_empty()).then(|| write(all.iter().flat_map(Changes::lines)))
 }
 
 fn write(lines: impl Iterator<Item = impl Serialize>) -> Vec<u8> {

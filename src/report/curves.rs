@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use longcode_stats::Comparison;
+
 use super::Row;
 use super::pictures::ModelOnTask;
 use crate::config::EncodingEntry;
 use crate::draw::chart::{Chart, Curve, DataPoint};
-use crate::task::{Axis, Group, Metric, Ruler, Span};
+use crate::task::{Axis, Better, Group, Metric, Ruler, Span};
 
 impl<'a> ModelOnTask<'a> {
     /// A curve an encoding along a ruler; none where there are fewer than two places.
@@ -38,7 +40,49 @@ impl<'a> ModelOnTask<'a> {
             y: metric.axis_title(),
             limit,
             highest: metric.ceiling,
+            lowest: f64::NEG_INFINITY,
             curves: self.config.encodings.iter().enumerate().filter_map(curve).collect(),
+            ticks: spans.into_values().collect(),
+        };
+        Some((what, chart.svg()))
+    }
+
+    /// What every row gains over the baseline by position, a curve each; none where there are fewer than two places.
+    pub(super) fn gains(&self, metric: &Metric) -> Option<(String, String)> {
+        let sign = if metric.better == Better::Lower { -1.0 } else { 1.0 };
+        let placed = |row: &'a Row| {
+            let (ruler, span) = row.group.place()?;
+            let Comparison { estimate, low, high } = row.difference?;
+            let [a, b] = [sign * low, sign * high];
+            let point = (sign * estimate.value, a.min(b), a.max(b));
+            (ruler == Ruler::Position).then_some((span, row, point))
+        };
+        let found: Vec<_> = self.rows_of(metric).filter_map(placed).collect();
+        let spans: BTreeMap<Span, String> =
+            found.iter().map(|(span, row, _)| (*span, row.group.heading())).collect();
+        if spans.len() < 2 {
+            return None;
+        }
+        let curve = |(style, encoding): (usize, &EncodingEntry)| {
+            let point = |(tick, span): (usize, &Span)| {
+                let of = |(own, row, _): &&(Span, &Row, _)| own == span && row.encoding == encoding.name;
+                let (_, _, (value, low, high)) = found.iter().find(of)?;
+                Some(DataPoint { tick, value: *value, low: *low, high: *high })
+            };
+            let points: Vec<DataPoint> = spans.keys().enumerate().filter_map(point).collect();
+            (!points.is_empty()).then(|| Curve { name: encoding.name.clone(), style: Some(style), points })
+        };
+        let what = format!("{} gained by position", metric.words());
+        let places: Vec<Span> = spans.keys().copied().collect();
+        let curves: Vec<Curve> = self.config.encodings.iter().enumerate().filter_map(curve).collect();
+        let chart = Chart {
+            title: self.title(&what),
+            x: Ruler::Position.title().into(),
+            y: format!("gained over {}: above 0 is better", self.baseline),
+            limit: limit(&places, self.trained_length),
+            highest: f64::INFINITY,
+            lowest: lowest(&curves),
+            curves,
             ticks: spans.into_values().collect(),
         };
         Some((what, chart.svg()))
@@ -92,10 +136,20 @@ impl<'a> ModelOnTask<'a> {
             ticks,
             limit: None,
             highest: metric.ceiling,
+            lowest: f64::NEG_INFINITY,
             curves,
         };
         (!chart.curves.is_empty()).then(|| (what, chart.svg()))
     }
+}
+
+/// Where losses are cut, so that rows that collapse do not flatten the others: at three times what the middle curve
+/// moves at most.
+fn lowest(curves: &[Curve]) -> f64 {
+    let reach = |curve: &Curve| curve.points.iter().map(|point| point.value.abs()).fold(0.0, f64::max);
+    let mut reaches: Vec<f64> = curves.iter().map(reach).filter(|reach| reach.is_finite()).collect();
+    reaches.sort_unstable_by(f64::total_cmp);
+    -3.0 * reaches.get(reaches.len() / 2).copied().unwrap_or(0.0).max(1e-3)
 }
 
 /// Adds a point to the curve of that name; a sweep's values come in the order of its ticks.

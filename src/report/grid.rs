@@ -6,7 +6,7 @@ use super::{Cell, Mark, Table};
 const BEYOND: &str = "†";
 
 /// Cells by row; the first row is the header, the first column the row names, the last row the numbers
-/// of samples.
+/// of samples where columns have them.
 pub(super) struct Grid {
     rows: Vec<Vec<String>>,
 }
@@ -32,7 +32,9 @@ impl Grid {
                 .chain(cells.iter().map(|cell| mark(plain(&table.text(cell)), cell.mark)))
                 .collect()
         };
-        Grid { rows: [header].into_iter().chain(table.rows.iter().map(row)).chain([counts]).collect() }
+        let counted = table.columns.iter().any(|column| !column.samples.is_empty());
+        let counts = counted.then_some(counts);
+        Grid { rows: [header].into_iter().chain(table.rows.iter().map(row)).chain(counts).collect() }
     }
 
     /// Rows of cells, the first column padded on the right and the others on the left; `hidden` says how

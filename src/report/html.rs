@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use super::samples::{OfRow, Shown, shown};
-use super::{Cell, Mark, Picture, Report, Section, Table, caption};
+use super::samples::{Chosen, OfRow, Shown, chosen};
+use super::{Cell, Mark, Picture, Report, Section, Standings, Table, caption};
 use crate::draw::number::number;
 use crate::error::Result;
 use crate::hash::sha256_base64;
@@ -15,29 +15,30 @@ use crate::terminal::escape;
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// The page. Nothing in it is run or loaded but its own style and script, whatever stands in names and texts.
+/// The page; `files` are the report's other ones, which it links to. Nothing in it is run or loaded but its own style and
+/// script, whatever stands in names and texts.
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::Results`] when stored samples were changed since they were read.
-pub(super) fn render(report: &Report) -> Result<String> {
+pub(super) fn render(report: &Report, files: &[&str]) -> Result<String> {
     let name = escape(&report.results.config.name);
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" \
          content=\"default-src 'none'; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'\">\n<meta \
-         name=\"viewport\" content=\"width=device-width\">\n<title>{name}</title>\n<style>{STYLE}</style>\n</head>\n\
-         <body>\n<h1>{name}</h1>\n",
+         name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{name}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{name}</h1>\n",
         sha256_base64(STYLE.as_bytes()),
         sha256_base64(SCRIPT.as_bytes())
     );
-    report.overview.iter().for_each(|one| table(&mut page, one));
+    links(&mut page, report, files);
+    if let Some(all) = &report.standings {
+        standings(&mut page, all);
+    }
+    report.picture.iter().for_each(|one| picture(&mut page, one));
+    report.changes.iter().for_each(|one| table(&mut page, &one.table()));
     for line in caption(report).into_iter().chain(report.failures.head()) {
         let _ = writeln!(page, "<p>{}</p>", escape(&line));
     }
-    page.push_str("<nav><ul>\n");
-    for (number, one) in report.sections.iter().enumerate() {
-        let _ = writeln!(page, "<li><a href=\"#section-{number}\">{}</a></li>", escape(&one.title()));
-    }
-    page.push_str("<li><a href=\"#samples\">Samples</a></li>\n<li><a href=\"#environment\">Environment</a></li>\n</ul></nav>\n");
     for (number, one) in report.sections.iter().enumerate() {
         section(&mut page, number, one, report.failures.of(one));
     }
@@ -45,6 +46,50 @@ pub(super) fn render(report: &Report) -> Result<String> {
     environment(&mut page, report);
     let _ = write!(page, "<script>{SCRIPT}</script>\n</body>\n</html>\n");
     Ok(page)
+}
+
+/// To the parts of the page, and to the files beside it.
+fn links(page: &mut String, report: &Report, files: &[&str]) {
+    page.push_str("<nav>\n<ul>\n");
+    for (number, one) in report.sections.iter().enumerate() {
+        let _ = writeln!(page, "<li><a href=\"#section-{number}\">{}</a></li>", escape(&one.title()));
+    }
+    page.push_str(
+        "<li><a href=\"#samples\">Samples</a></li>\n<li><a href=\"#environment\">Environment and config</a></li>\n</ul>\n",
+    );
+    let link = |file: &&str| format!("<a href=\"{file}\">{file}</a>");
+    let files: Vec<String> = files.iter().map(link).collect();
+    let _ = writeln!(page, "<p>Numbers as files: {}</p>\n</nav>", files.join(" · "));
+}
+
+/// One table of everything, with a line over its heads that names the tasks.
+fn standings(page: &mut String, all: &Standings) {
+    let _ = writeln!(
+        page,
+        "<figure class=\"table\"><figcaption>All rows. {}</figcaption>\n<div class=\"wide\"><table>\n<thead><tr>",
+        escape(&all.title)
+    );
+    let names: &[&str] = if all.several_models { &["model", "encoding"] } else { &["encoding"] };
+    names.iter().for_each(|_| page.push_str("<td></td>"));
+    for task in &all.tasks {
+        let _ = write!(
+            page,
+            "<th scope=\"colgroup\" colspan=\"{}\">{}</th>",
+            task.columns.len(),
+            escape(&task.name)
+        );
+    }
+    let columns = all.tasks.iter().flat_map(|task| task.columns.iter().map(String::as_str));
+    let heads: String = names.iter().copied().chain(columns).map(head).collect();
+    let _ = writeln!(page, "</tr>\n<tr>{heads}</tr></thead>\n<tbody>");
+    for row in &all.rows {
+        let model = Some(&row.model).filter(|_| all.several_models);
+        let names = model.into_iter().chain([&row.encoding]);
+        let names: String = names.map(|name| format!("<th scope=\"row\">{}</th>", escape(name))).collect();
+        let cells: String = row.cells.iter().flatten().map(cell).collect();
+        let _ = writeln!(page, "<tr>{names}{cells}</tr>");
+    }
+    page.push_str("</tbody>\n</table></div></figure>\n");
 }
 
 fn section(page: &mut String, number: usize, section: &Section, failed: Option<String>) {
@@ -72,11 +117,15 @@ fn section(page: &mut String, number: usize, section: &Section, failed: Option<S
 fn picture(page: &mut String, picture: &Picture) {
     let label = escape(&picture.title);
     let svg = picture.svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{label}\" "), 1);
-    let _ = writeln!(page, "<figure>{svg}</figure>");
+    let _ = writeln!(page, "<figure class=\"picture\">{svg}</figure>");
 }
 
 fn table(page: &mut String, table: &Table) {
-    let _ = writeln!(page, "<div class=\"wide\"><table>\n<caption>{}</caption>", escape(&table.title));
+    let _ = writeln!(
+        page,
+        "<figure class=\"table\"><figcaption>{}</figcaption>\n<div class=\"wide\"><table>",
+        escape(&table.title)
+    );
     let columns = table
         .columns
         .iter()
@@ -91,11 +140,13 @@ fn table(page: &mut String, table: &Table) {
         let cells: String = cells.iter().map(cell).collect();
         let _ = writeln!(page, "<tr><th scope=\"row\">{}</th>{cells}</tr>", escape(name));
     }
-    page.push_str("</tbody>\n<tfoot><tr><th scope=\"row\">n</th>");
-    for column in &table.columns {
-        let _ = write!(page, "<td>{}</td>", column.samples);
+    page.push_str("</tbody>\n");
+    if table.columns.iter().any(|column| !column.samples.is_empty()) {
+        page.push_str("<tfoot><tr><th scope=\"row\">n</th>");
+        table.columns.iter().for_each(|column| page.push_str(&format!("<td>{}</td>", column.samples)));
+        page.push_str("</tr></tfoot>\n");
     }
-    page.push_str("</tr></tfoot>\n</table></div>\n");
+    page.push_str("</table></div></figure>\n");
 }
 
 /// A column's name, which sorts by the column.
@@ -110,22 +161,29 @@ fn cell(cell: &Cell) -> String {
         Mark::Tie => format!("<span class=\"tie\">≈</span> {text}"),
         Mark::Plain => text,
     };
-    let value = cell.value.map_or(String::new(), |value| format!(" data-value=\"{value}\""));
+    let value = cell.value.map_or(String::new(), |value| format!(" data-value=\"{}\"", brief(value)));
     let interval = cell.interval.as_ref().map_or(String::new(), |i| format!("<small>{}</small>", escape(i)));
     format!("<td{value}>{text}{interval}</td>")
 }
 
+/// Six digits, which order cells as well as all of them.
+fn brief(value: f64) -> f64 {
+    format!("{value:.5e}").parse().unwrap_or(value)
+}
+
 fn samples(page: &mut String, report: &Report) -> Result<()> {
-    let (shown, all) = shown(report.results)?;
+    let (chosen, all) = chosen(report)?;
     let _ = writeln!(
         page,
-        "<section id=\"samples\">\n<h2>Samples</h2>\n<p>{} of {all}: the first of every bucket, so that this page stays \
-         small. Stripes in the text are segments.</p>",
-        shown.len()
+        "<section id=\"samples\">\n<h2>Samples</h2>\n<p>Some of {all}, so that this page stays small. Stripes in a text are \
+         segments.</p>"
     );
     let mut texts = HashSet::new();
-    for one in &shown {
-        sample(page, report, one, texts.insert(&one.first.sha256));
+    for Chosen { why, samples } in &chosen {
+        let _ = writeln!(page, "<h3>{}</h3>", escape(why));
+        for one in samples {
+            sample(page, report, one, texts.insert(&one.first.sha256));
+        }
     }
     page.push_str("</section>\n");
     Ok(())
@@ -137,10 +195,13 @@ fn sample(page: &mut String, report: &Report, shown: &Shown, first: bool) {
     let task = escape(&report.results.config.tasks[stored.task].name);
     let id = escape(&stored.sample);
     let _ = writeln!(page, "<details><summary>{task}: {id} ({} tokens)</summary>", stored.tokens);
+    if let Some(expected) = &shown.expected {
+        let _ = writeln!(page, "<p>Expected: <code>{}</code></p>", escape(expected));
+    }
     results(page, report, shown);
     match &shown.text {
         Some(found) if first => text(page, found),
-        Some(_) => page.push_str("<p>Its text stands above, under another task.</p>\n"),
+        Some(_) => page.push_str("<p>Its text stands above.</p>\n"),
         None => {
             let hash = escape(&stored.sha256);
             let _ = writeln!(page, "<p>The results do not hold the text (sha256 {hash}).</p>");
@@ -171,7 +232,7 @@ fn results(page: &mut String, report: &Report, shown: &Shown) {
             continue;
         }
         for (_, value) in values {
-            let _ = write!(page, "<td data-value=\"{value}\">{}</td>", number(*value));
+            let _ = write!(page, "<td data-value=\"{}\">{}</td>", brief(*value), number(*value));
         }
         for key in &texts {
             let generated = outcome.as_ref().and_then(|outcome| outcome[*key].as_str()).unwrap_or("-");
@@ -198,7 +259,9 @@ fn text(page: &mut String, text: &StoredText) {
 
 fn environment(page: &mut String, report: &Report) {
     page.push_str("<section id=\"environment\">\n<h2>Environment and config</h2>\n");
-    for one in &report.results.environments {
+    // Of several runs the first is of all of them, and stands for none.
+    let all = &report.results.environments;
+    for one in &all[usize::from(report.results.compared.is_some())..] {
         let text = serde_json::to_string_pretty(one).expect("plain data");
         let _ = writeln!(page, "<pre>{}</pre>", escape(&text));
     }

@@ -1,71 +1,96 @@
 //! report.tex: booktabs tables, laid out as the paper's: models below each other, and the metrics of a
-//! bucket side by side.
+//! bucket side by side where they fit.
 
+use std::collections::HashSet;
 use std::fmt::Write;
-use std::iter;
 use std::ops::Range;
 
-use super::{Column, Content, Mark, Report, Section, Table};
+use super::{Cell, Column, Content, Mark, Report, Section, Table};
 use crate::terminal::visible_line;
 
-/// Columns of figures that fit a page; wider tables are made smaller.
-const FIT: usize = 8;
+/// Characters that fit side by side on a page, in small letters; a wider table is divided.
+const FIT: usize = 96;
 
-/// Tables to `\input` into a document that uses the packages booktabs and graphicx.
+/// Tables to `\input` into a document that uses the package booktabs. Of metrics those that were asked for, else each
+/// task's main one.
 pub(super) fn render(report: &Report) -> String {
-    let mut text = String::from("% \\usepackage{booktabs,graphicx}\n");
-    for overview in &report.overview {
+    let mut writer = Writer { text: String::from("% \\usepackage{booktabs}\n"), labels: HashSet::new() };
+    for overview in &report.leading() {
         let block = Block { model: String::new(), tables: vec![overview.clone()] };
-        table(&mut text, &report.results.config.name, vec![block], "");
+        writer.table(&report.results.config.name, "overview", vec![block], "");
     }
     for task in &report.results.config.tasks {
         let sections: Vec<&Section> =
             report.sections.iter().filter(|section| section.task == task.name).collect();
-        for section in &sections {
-            if let Some(failed) = report.failures.of(section) {
-                let _ = writeln!(text, "\n\\paragraph{{{}}} {}", escape(&section.title()), escape(&failed));
-            }
-            for words in section.words() {
-                let _ = writeln!(text, "\n\\paragraph{{{}}} {}", escape(&section.title()), escape(words));
-            }
-        }
-        for sentence in sections.iter().filter_map(|section| section.reach(report.baseline_entry())) {
-            let _ = writeln!(text, "\n{}", escape(&sentence));
-        }
-        for content in [
-            Content::Contributions,
-            Content::Structure,
-            Content::Samples,
-            Content::Positions,
-            Content::ByContext,
-            Content::Gains,
-            Content::Differences,
-            Content::Paper,
-        ] {
-            for part in parts(&sections, content) {
+        writer.words(report, &sections);
+        for (content, what) in CONTENTS {
+            for part in parts(report, &sections, *content) {
                 let block = |section: &&'_ Section| Block {
                     model: section.model.clone(),
-                    tables: tables(section, content).skip(part.start).take(part.len()).cloned().collect(),
+                    tables: wanted(report, section, *content)
+                        .skip(part.start)
+                        .take(part.len())
+                        .cloned()
+                        .collect(),
                 };
                 let blocks = sections.iter().map(block).filter(|block| !block.tables.is_empty()).collect();
-                table(&mut text, &task.name, blocks, &sections[0].legend("Bold"));
+                writer.table(&task.name, what, blocks, &sections[0].legend("Bold"));
             }
         }
     }
-    text
+    writer.text
 }
 
-/// Which of a section's tables are side by side: all metrics of the same samples; others stand alone.
-fn parts(sections: &[&Section], content: Content) -> Vec<Range<usize>> {
-    let most = sections.iter().map(|section| tables(section, content).count()).max().unwrap_or(0);
-    match content {
-        Content::Samples if most > 0 => iter::once(0..most).collect(),
-        _ => (0..most).map(|n| n..n + 1).collect(),
+/// What tables are of, in their order, and how labels name it.
+const CONTENTS: &[(Content, &str)] = &[
+    (Content::Contributions, "contributions"),
+    (Content::Structure, "structure"),
+    (Content::Samples, "samples"),
+    (Content::Positions, "positions"),
+    (Content::ByContext, "context"),
+    (Content::Gains, "gains"),
+    (Content::Differences, "differences"),
+    (Content::Paper, "paper"),
+];
+
+/// Which of a section's tables are side by side: several metrics of the same samples, where they were asked for and fit.
+fn parts(report: &Report, sections: &[&Section], content: Content) -> Vec<Range<usize>> {
+    let most = sections.iter().map(|section| wanted(report, section, content).count()).max().unwrap_or(0);
+    let width: usize = sections.first().map_or(0, |section| {
+        wanted(report, section, content)
+            .map(|table| table.columns.iter().map(|c| width(table, c) + 2).sum::<usize>())
+            .sum()
+    });
+    if content == Content::Samples && most > 0 && width <= FIT {
+        std::iter::once(0..most).collect()
+    } else {
+        (0..most).map(|n| n..n + 1).collect()
     }
 }
 
-fn tables(section: &Section, content: Content) -> impl Iterator<Item = &Table> {
-    section.tables.iter().filter(move |table| table.content == content)
+/// A section's tables of some content: those of the metrics that were asked for, else the first, which is the main one.
+fn wanted<'a>(report: &'a Report, section: &'a Section, content: Content) -> impl Iterator<Item = &'a Table> {
+    let most = if report.in_latex.is_empty() { 1 } else { usize::MAX };
+    let is_shown = move |table: &&Table| {
+        report.in_latex.is_empty() || report.in_latex.iter().any(|name| name == table.metric.name)
+    };
+    section.tables.iter().filter(move |table| table.content == content).filter(is_shown).take(most)
+}
+
+/// Characters of a column's widest cell, in whose second line letters are smaller.
+fn width(table: &Table, column: &Column) -> usize {
+    let Some(place) = table.columns.iter().position(|own| own.name == column.name) else { return 1 };
+    let of_cell = |cell: &Cell| {
+        let second = interval(table, cell).map_or(0, |found| found.chars().count() * 3 / 5);
+        second.max(cell.text.chars().count())
+    };
+    let cells = table.rows.iter().map(|(_, cells)| of_cell(&cells[place]));
+    cells.chain([column.name.chars().count()]).max().unwrap_or(1)
+}
+
+/// A cell's interval where its table shows them: it stands below the value.
+fn interval<'a>(table: &Table, cell: &'a Cell) -> Option<&'a str> {
+    cell.interval.as_deref().filter(|_| table.text(cell) != cell.text)
 }
 
 /// A model's tables over the same columns.
@@ -74,25 +99,94 @@ struct Block {
     tables: Vec<Table>,
 }
 
-fn table(text: &mut String, task: &str, blocks: Vec<Block>, legend: &str) {
-    let columns = columns(&blocks);
-    let metrics: Vec<&str> = blocks[0].tables.iter().map(|table| table.metric.name).collect();
-    let titles: Vec<&str> = blocks[0].tables.iter().map(|table| table.title.as_str()).collect();
-    let caption = escape(&format!("{task}. {} {legend}", titles.join(" ")));
-    let width = columns.len() * metrics.len();
-    let (before, after) = if width > FIT { ("\\resizebox{\\textwidth}{!}{%\n", "}") } else { ("", "") };
-    let _ = writeln!(text, "\n\\begin{{table*}}\n\\centering\n\\small");
-    let _ = writeln!(text, "{before}\\begin{{tabular}}{{l{}}}\n\\toprule", "r".repeat(width));
-    header(text, &columns, &metrics);
-    for block in &blocks {
-        text.push_str("\\midrule\n");
-        if blocks.len() > 1 {
-            let name = escape(&block.model);
-            let _ = writeln!(text, "\\multicolumn{{{}}}{{l}}{{\\emph{{{name}}}}} \\\\", width + 1);
+struct Writer {
+    text: String,
+    /// Those that are given.
+    labels: HashSet<String>,
+}
+
+impl Writer {
+    /// The sentences of a task's sections.
+    fn words(&mut self, report: &Report, sections: &[&Section]) {
+        for section in sections {
+            let title = escape(&section.title());
+            for words in report.failures.of(section).iter().chain(section.words()) {
+                let _ = writeln!(self.text, "\n\\paragraph{{{title}}} {}", escape(words));
+            }
         }
-        rows(text, block, &columns);
+        for sentence in sections.iter().filter_map(|section| section.reach(report.baseline_entry())) {
+            let _ = writeln!(self.text, "\n{}", escape(&sentence));
+        }
     }
-    let _ = writeln!(text, "\\bottomrule\n\\end{{tabular}}{after}\n\\caption{{{caption}}}\n\\end{{table*}}");
+
+    /// A table, or as many as it takes for each to be readable.
+    fn table(&mut self, task: &str, what: &str, blocks: Vec<Block>, legend: &str) {
+        let all = columns(&blocks);
+        let names = blocks.iter().flat_map(|block| &block.tables).flat_map(|table| &table.rows);
+        let name = names.map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        let divided = divided(&blocks, &all, FIT.saturating_sub(name));
+        let metrics: Vec<&str> = blocks[0].tables.iter().map(|table| table.metric.name).collect();
+        let titles: Vec<&str> = blocks[0].tables.iter().map(|table| table.title.as_str()).collect();
+        for (number, columns) in divided.iter().enumerate() {
+            let part = match divided.len() {
+                1 => String::new(),
+                count => format!(" Columns {} of {count}.", number + 1),
+            };
+            let caption = escape(&format!("{task}. {}{part} {legend}", titles.join(" ")));
+            let label = self.label(&format!("{task}-{what}-{}", metrics.join("-")));
+            let _ = writeln!(self.text, "\n\\begin{{table*}}\n\\centering\n\\small");
+            let count = columns.len() * metrics.len();
+            let _ = writeln!(self.text, "\\begin{{tabular}}{{l{}}}\n\\toprule", "r".repeat(count));
+            header(&mut self.text, columns, &metrics);
+            for block in &blocks {
+                self.text.push_str("\\midrule\n");
+                if blocks.len() > 1 {
+                    let name = escape(&block.model);
+                    let _ =
+                        writeln!(self.text, "\\multicolumn{{{}}}{{l}}{{\\emph{{{name}}}}} \\\\", count + 1);
+                }
+                rows(&mut self.text, block, columns);
+            }
+            let _ = writeln!(
+                self.text,
+                "\\bottomrule\n\\end{{tabular}}\n\\caption{{{caption}}}\n\\label{{{label}}}\n\\end{{table*}}"
+            );
+        }
+    }
+
+    /// `tab:` and a name in small letters, digits and dashes, numbered where it is given already.
+    fn label(&mut self, name: &str) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+        let name: String = name.chars().map(plain).collect();
+        let name = format!("tab:{name}");
+        let mut names = [name.clone()].into_iter().chain((2..).map(|n| format!("{name}-{n}")));
+        names.find(|name| self.labels.insert(name.clone())).expect("there is always another number")
+    }
+}
+
+/// Columns that fit side by side, at least one each.
+fn divided(blocks: &[Block], all: &[Column], room: usize) -> Vec<Vec<Column>> {
+    let wide = |column: &Column| {
+        let of_block =
+            |block: &Block| block.tables.iter().map(|table| width(table, column) + 2).sum::<usize>();
+        blocks.iter().map(of_block).max().unwrap_or(0)
+    };
+    let mut divided: Vec<Vec<Column>> = Vec::new();
+    let mut used = usize::MAX;
+    for column in all {
+        let more = wide(column);
+        match divided.last_mut().filter(|_| used.saturating_add(more) <= room) {
+            Some(last) => {
+                last.push(column.clone());
+                used += more;
+            }
+            None => {
+                divided.push(vec![column.clone()]);
+                used = more;
+            }
+        }
+    }
+    divided
 }
 
 /// Every column of some block, by name, in the order they come.
@@ -137,7 +231,7 @@ fn rows(text: &mut String, block: &Block, columns: &[Column]) {
         let cell = |table: &Table, column: &Column| {
             let place = table.columns.iter().position(|own| own.name == column.name)?;
             let (_, cells) = table.rows.iter().find(|(own, _)| own == name)?;
-            Some(marked(&table.text(&cells[place]), cells[place].mark))
+            Some(shown(table, &cells[place]))
         };
         let cells = columns.iter().flat_map(|column| {
             block.tables.iter().map(move |table| cell(table, column).unwrap_or("-".into()))
@@ -146,12 +240,17 @@ fn rows(text: &mut String, block: &Block, columns: &[Column]) {
     }
 }
 
-fn marked(text: &str, mark: Mark) -> String {
-    let text = escape(text);
-    match mark {
+/// A cell with its mark, and its interval below.
+fn shown(table: &Table, cell: &Cell) -> String {
+    let text = escape(&cell.text);
+    let text = match cell.mark {
         Mark::Best => format!("\\textbf{{{text}}}"),
         Mark::Tie => format!("$\\approx$ {text}"),
         Mark::Plain => text,
+    };
+    match interval(table, cell) {
+        Some(found) => format!("\\shortstack[r]{{{text} \\\\ {{\\tiny {}}}}}", escape(found)),
+        None => text,
     }
 }
 

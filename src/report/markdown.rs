@@ -9,8 +9,11 @@ use crate::draw::quote::markdown as escape;
 /// The report's text.
 pub(super) fn render(report: &Report) -> String {
     let mut text = format!("# {}\n", escape(&report.results.config.name));
-    for table in &report.overview {
+    for table in &report.leading() {
         let _ = write!(text, "\n{}\n\n{}", escape(&table.title), markdown(table));
+    }
+    if let Some(picture) = &report.picture {
+        let _ = write!(text, "\n![{}]({})\n", escape(&picture.title), picture.svg_file());
     }
     for line in caption(report).into_iter().chain(report.failures.head()) {
         let _ = write!(text, "\n{}\n", escape(&line));

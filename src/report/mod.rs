@@ -7,22 +7,26 @@
 //! ([`table`]) and pictures ([`mod@pictures`]) -> one file a format: [`csv`], [`markdown`], [`latex`],
 //! [`html`], [`lm_eval`] and the [`terminal`]. A format only renders: what is in a table, and how its numbers
 //! read, is decided once.
+mod changes;
 mod context_curve;
 mod contributions;
 mod csv;
 mod curves;
 mod failures;
 mod figures;
+mod finding;
 mod grid;
 mod html;
 mod latex;
 mod lm_eval;
 mod markdown;
 mod overview;
+mod per_token;
 mod pictures;
 mod samples;
 mod section;
 mod side;
+mod standings;
 mod structure;
 mod table;
 pub mod terminal;
@@ -31,14 +35,17 @@ mod verdict;
 pub use figures::{Mark, Row};
 pub use section::{Section, caption};
 pub use side::{find_row, side};
+pub use standings::{OfTask, Standing, Standings};
 pub use table::{Cell, Column, Content, Table};
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::config::{Config, EncodingEntry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::write_whole;
 use crate::store::Results;
+use changes::Changes;
 use failures::Failures;
 use figures::Measurements;
 use pictures::pictures;
@@ -47,14 +54,10 @@ use structure::{Structure, structures};
 pub use pictures::Picture;
 
 /// A text that shows all of a report.
-type Render = fn(&Report) -> Result<String>;
+type Render = fn(&Report) -> String;
 
-/// The files that show all of a report, and what renders them.
-const FORMATS: &[(&str, Render)] = &[
-    ("report.md", |report| Ok(markdown::render(report))),
-    ("report.tex", |report| Ok(latex::render(report))),
-    ("report.html", html::render),
-];
+/// The files that show all of a report, and what renders them; report.html links to them.
+const FORMATS: &[(&str, Render)] = &[("report.md", markdown::render), ("report.tex", latex::render)];
 
 /// Everything that a report shows, ready to be rendered.
 #[derive(Debug)]
@@ -71,8 +74,16 @@ pub struct Report<'a> {
     failures: Failures,
     /// What structure is worth.
     structures: Vec<Structure<'a>>,
+    /// Rows of one name under several models or in several runs.
+    changes: Vec<Changes>,
+    /// All rows on all tasks, where there are several models or runs.
+    pub picture: Option<Picture>,
+    /// The metrics that report.tex has tables of; without any, the main ones.
+    in_latex: Vec<String>,
     /// All figures.
     pub rows: Vec<Row>,
+    /// All rows on all tasks in one table; none without figures.
+    pub standings: Option<Standings>,
     /// Of a suite: each model's main figure on every task.
     pub overview: Vec<Table>,
     /// Every model on every task that has figures, in the order of the config.
@@ -96,8 +107,57 @@ impl<'a> Report<'a> {
         pictures(results, &rows, &structures, &mut sections, baseline);
         let overview =
             if results.config.suite { overview::tables(&results.config, &sections) } else { Vec::new() };
+        let compared = results.compared.is_some();
+        let standings = standings::standings(&results.config, &sections, baseline, compared);
+        let changes = changes::changes(results, &measured);
+        let picture = standings.as_ref().filter(|standings| standings.several_models || compared);
+        let picture = picture.map(|standings| pictures::of_all(&results.config.name, standings));
         let failures = Failures::new(results);
-        Ok(Report { results, baseline, measured, off_curves, failures, structures, rows, overview, sections })
+        let in_latex = Vec::new();
+        Ok(Report {
+            in_latex,
+            changes,
+            picture,
+            results,
+            baseline,
+            measured,
+            off_curves,
+            failures,
+            structures,
+            rows,
+            standings,
+            overview,
+            sections,
+        })
+    }
+
+    /// Gives report.tex tables of these metrics alone; without any, of the main ones.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for a name that no table has.
+    pub fn show_in_latex(&mut self, metrics: &[String]) -> Result<()> {
+        let tables = || self.sections.iter().flat_map(|section| &section.tables);
+        let known: BTreeSet<&str> = tables().map(|table| table.metric.name).collect();
+        if let Some(unknown) = metrics.iter().find(|name| !known.contains(&name[..])) {
+            let known: Vec<&str> = known.into_iter().collect();
+            return Err(Error::new(ErrorKind::Usage, format!("no table is of \"{unknown}\""))
+                .at("--metric")
+                .fix(format!("use one of: {}", known.join(", "))));
+        }
+        self.in_latex = metrics.to_vec();
+        Ok(())
+    }
+
+    /// The tables that stand before all sections.
+    fn leading(&self) -> Vec<Table> {
+        let main = self.sections.iter().flat_map(|section| &section.tables).next();
+        let standings = self.standings.as_ref().filter(|_| self.picture.is_some());
+        let standings = standings.zip(main).map(|(standings, main)| standings.flat(main.metric));
+        standings
+            .into_iter()
+            .chain(self.changes.iter().map(Changes::table))
+            .chain(self.overview.clone())
+            .collect()
     }
 
     /// The row that differences are taken from.
@@ -106,24 +166,38 @@ impl<'a> Report<'a> {
         found.expect("the baseline is one of the config's encodings")
     }
 
-    /// Writes every file into `out`: summary.csv, differences.csv, contributions.csv, structure.csv, curve.csv, report.md,
-    /// report.tex, report.html, the pictures, and `lm_eval/`.
+    /// The tables as CSV; none where there is nothing of a kind.
+    fn csv_files(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let all = [
+            ("summary.csv", Some(csv::summary(&self.rows))),
+            ("differences.csv", Some(csv::differences(&self.rows, self.baseline))),
+            ("contributions.csv", csv::contributions(self)),
+            ("structure.csv", csv::structure(&self.structures)),
+            ("curve.csv", csv::context_curves(self)),
+            ("changes.csv", csv::changes(&self.changes)),
+        ];
+        all.into_iter().filter_map(|(file, content)| Some((file, content?))).collect()
+    }
+
+    /// Writes every file into `out`: summary.csv, differences.csv, contributions.csv, structure.csv, curve.csv,
+    /// changes.csv, report.json, report.md, report.tex, report.html, the pictures, `lm_eval/`, and per_token.parquet
+    /// where a task keeps the scores of tokens.
     ///
     /// # Errors
     /// [`ErrorKind::Write`]; [`ErrorKind::Results`] when stored samples were changed since they were read.
     pub fn write(&self, out: &Path) -> Result<()> {
-        write_whole(&out.join("summary.csv"), &csv::summary(&self.rows))?;
-        write_whole(&out.join("differences.csv"), &csv::differences(&self.rows, self.baseline))?;
-        if let Some(contributions) = csv::contributions(self) {
-            write_whole(&out.join("contributions.csv"), &contributions)?;
+        let mut files = self.csv_files();
+        files.push(("report.json", terminal::json(self, "report.html").into_bytes()));
+        for (file, render) in FORMATS {
+            files.push((file, render(self).into_bytes()));
         }
-        if let Some(structure) = csv::structure(&self.structures) {
-            write_whole(&out.join("structure.csv"), &structure)?;
+        for (file, content) in &files {
+            write_whole(&out.join(file), content)?;
         }
-        if let Some(curves) = csv::context_curves(self) {
-            write_whole(&out.join("curve.csv"), &curves)?;
-        }
-        for picture in self.sections.iter().flat_map(|section| &section.pictures) {
+        let names: Vec<&str> = files.iter().map(|(file, _)| *file).collect();
+        write_whole(&out.join("report.html"), html::render(self, &names)?.as_bytes())?;
+        let pictures = self.sections.iter().flat_map(|section| &section.pictures);
+        for picture in self.picture.iter().chain(pictures) {
             write_whole(&out.join(picture.svg_file()), picture.svg.as_bytes())?;
             let path = out.join(picture.png_file());
             let bytes = crate::draw::png::png(&picture.svg).ok_or_else(|| {
@@ -133,9 +207,7 @@ impl<'a> Report<'a> {
             })?;
             write_whole(&path, &bytes)?;
         }
-        for (file, render) in FORMATS {
-            write_whole(&out.join(file), render(self)?.as_bytes())?;
-        }
+        per_token::write(self.results, out)?;
         lm_eval::write(self, out)
     }
 }

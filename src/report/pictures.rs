@@ -5,14 +5,18 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use super::contributions::{self, Contributions};
 use super::structure::Structure;
-use super::{Row, Section, contributions};
+use super::{Row, Section, Standings};
 use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::draw::heatmap::{HeatMap, Panel};
 use crate::hash::sha256;
 use crate::limits::FILE_NAME;
 use crate::store::Results;
 use crate::task::{Better, Metric, Ruler};
+
+/// The file of the picture of all rows.
+const ALL: &str = "all-rows";
 
 /// A picture of a section.
 #[derive(Debug)]
@@ -36,6 +40,12 @@ impl Picture {
     }
 }
 
+/// All rows on all tasks.
+pub(super) fn of_all(name: &str, standings: &Standings) -> Picture {
+    let title = format!("{name}: all rows");
+    Picture { svg: standings.picture(title.clone()), title, name: ALL.into() }
+}
+
 /// Draws every section's pictures.
 pub(super) fn pictures(
     results: &Results,
@@ -45,6 +55,7 @@ pub(super) fn pictures(
     baseline: &str,
 ) {
     let mut names = FileNames::default();
+    names.unique(ALL);
     for section in sections {
         let rows = rows.iter().filter(|row| row.model == section.model && row.task == section.task);
         let task = results.config.tasks.iter().find(|task| task.name == section.task);
@@ -52,6 +63,7 @@ pub(super) fn pictures(
             config: &results.config,
             task: task.expect("a section's task is in the config"),
             rows: rows.collect(),
+            contributions: &section.contributions,
             structure: structures.iter().find(|one| [one.model, one.task] == [&section.model, &section.task]),
             trained_length: section.trained_length,
             heading: format!("{} on {}", section.model, section.task),
@@ -76,13 +88,15 @@ pub(super) struct ModelOnTask<'a> {
     pub(super) config: &'a Config,
     pub(super) task: &'a TaskEntry,
     pub(super) rows: Vec<&'a Row>,
+    /// What its differences are made of.
+    contributions: &'a [Contributions],
     /// Units beside their controls, where there are any.
     structure: Option<&'a Structure<'a>>,
     pub(super) trained_length: usize,
     /// Model and task.
     heading: String,
     /// The encoding that differences are taken from.
-    baseline: &'a str,
+    pub(super) baseline: &'a str,
 }
 
 impl<'a> ModelOnTask<'a> {
@@ -93,6 +107,7 @@ impl<'a> ModelOnTask<'a> {
         let mut pictures: Vec<_> = self.contributions().into_iter().chain(self.structure()).collect();
         if let Some(metric) = main {
             pictures.extend(Ruler::ALL.into_iter().filter_map(|ruler| self.along(ruler, metric)));
+            pictures.extend(self.gains(metric));
             pictures.extend(self.sweeps(metric));
         }
         pictures.extend(metrics.iter().filter_map(|metric| self.grid(metric)));
@@ -102,8 +117,8 @@ impl<'a> ModelOnTask<'a> {
     /// Where the differences of the loss from the baseline come from.
     fn contributions(&self) -> Option<(String, String)> {
         let what = "what a difference is made of".to_string();
-        let all = contributions::contributions(&self.rows, &self.config.encodings);
-        let svg = contributions::picture(&all, self.baseline, self.title(&what))?;
+        let title = self.title("what is further back worth, and at which tokens?");
+        let svg = contributions::picture(self.contributions, self.baseline, title)?;
         Some((what, svg))
     }
 

@@ -1,15 +1,27 @@
-//! Single samples to look into: their text with its segments, and what each encoding made of them.
+//! Single samples to look into: their text with its segments, what each encoding made of them, and what was expected.
 //!
-//! A run keeps the texts of the first samples of every bucket (`texts.jsonl.gz`), which are those that are shown.
+//! Shown are the first of every bucket, whose texts a run keeps (`texts.jsonl.gz`); of each task those that are the worst
+//! under the middle row; and those on which a row differs most from the baseline.
 
 use std::collections::{HashMap, HashSet};
 
+use longcode_stats::ratio;
 use serde_json::Value;
 
-use super::section;
+use super::{Report, section};
 use crate::error::Result;
 use crate::store::{Results, StoredSample, StoredText};
-use crate::task::{Group, Metric};
+use crate::task::{Better, Group, Metric};
+
+/// Samples of a task that are shown for being the worst, and for differing most.
+const OF_A_KIND: usize = 3;
+
+/// Samples that are shown for the same reason.
+pub(super) struct Chosen<'a> {
+    /// Why, as a heading.
+    pub(super) why: String,
+    pub(super) samples: Vec<Shown<'a>>,
+}
 
 /// A sample of a task under all models and encodings.
 pub(super) struct Shown<'a> {
@@ -17,8 +29,10 @@ pub(super) struct Shown<'a> {
     pub(super) first: &'a StoredSample,
     /// Of every model and encoding.
     pub(super) results: Vec<OfRow<'a>>,
-    /// The text; none in results of an earlier longcode, which kept no texts.
+    /// The text; none in results of an earlier longcode, which kept no texts, and of samples that are not the first.
     pub(super) text: Option<&'a StoredText>,
+    /// The right answer, where the task has one.
+    pub(super) expected: Option<String>,
 }
 
 /// What came of a sample under one model and encoding.
@@ -30,17 +44,28 @@ pub(super) struct OfRow<'a> {
     pub(super) figures: Vec<(&'static str, f64)>,
 }
 
-/// The first samples of every bucket, and how many there are in all.
+/// The samples that a page shows, and how many there are in all.
 ///
 /// # Errors
 /// As [`Results::outcome`].
-pub(super) fn shown(results: &Results) -> Result<(Vec<Shown<'_>>, usize)> {
-    let (chosen, all) = chosen(results);
-    let mut shown = Vec::new();
-    for first in chosen {
-        shown.push(Shown { first, results: of_sample(results, first)?, text: text(results, first) });
+pub(super) fn chosen<'a>(report: &Report<'a>) -> Result<(Vec<Chosen<'a>>, usize)> {
+    let results = report.results;
+    let (first, all) = first_of_buckets(results);
+    let mut chosen = vec![("The first of every bucket".to_string(), first)];
+    for task in 0..results.config.tasks.len() {
+        chosen.extend(OfTask::new(report, task).into_iter().flat_map(|task| task.extremes()));
     }
-    Ok((shown, all))
+    let shown = |first: &'a StoredSample| -> Result<Shown<'a>> {
+        let rows = of_sample(results, first)?;
+        let task = &results.config.tasks[first.task].task;
+        let expected = rows.iter().find_map(|row| task.expected(row.outcome.as_ref()?));
+        Ok(Shown { first, results: rows, text: text(results, first), expected })
+    };
+    let of_why = |(why, samples): (String, Vec<&'a StoredSample>)| -> Result<Chosen<'a>> {
+        Ok(Chosen { why, samples: samples.into_iter().map(&shown).collect::<Result<_>>()? })
+    };
+    let chosen = chosen.into_iter().map(of_why);
+    Ok((chosen.collect::<Result<_>>()?, all))
 }
 
 fn text<'a>(results: &'a Results, one: &StoredSample) -> Option<&'a StoredText> {
@@ -50,8 +75,8 @@ fn text<'a>(results: &'a Results, one: &StoredSample) -> Option<&'a StoredText> 
     })
 }
 
-/// The first samples of every task and bucket in the order they were measured.
-fn chosen(results: &Results) -> (Vec<&StoredSample>, usize) {
+/// The first samples of every task and bucket in the order they were measured, and how many there are in all.
+fn first_of_buckets(results: &Results) -> (Vec<&StoredSample>, usize) {
     let mut of_bucket: HashMap<(usize, &str), usize> = HashMap::new();
     let mut seen: HashSet<(usize, &str)> = HashSet::new();
     let mut chosen = Vec::new();
@@ -68,6 +93,84 @@ fn chosen(results: &Results) -> (Vec<&StoredSample>, usize) {
     // First one of every bucket, then a second one.
     chosen.sort_by_key(|(count, _)| *count);
     (chosen.into_iter().map(|(_, one)| one).take(StoredText::OF_A_REPORT).collect(), seen.len())
+}
+
+/// The main figure of every sample of a task under one model.
+struct OfTask<'a> {
+    name: String,
+    baseline: String,
+    better: Better,
+    /// Every row's figures by the sample's number, and the mean of all.
+    rows: Vec<(&'a str, HashMap<usize, f64>, f64)>,
+    /// The first result of each sample, by its number, ascending.
+    samples: Vec<(usize, &'a StoredSample)>,
+}
+
+impl<'a> OfTask<'a> {
+    /// Of the first model that has figures.
+    fn new(report: &Report<'a>, task: usize) -> Option<OfTask<'a>> {
+        let config = &report.results.config;
+        let entry = &config.tasks[task];
+        let metric = section::shown(entry).next()?;
+        let mut rows = Vec::new();
+        for model in &config.models {
+            for encoding in &config.encodings {
+                let key = [&model.name[..], &encoding.name, &entry.name];
+                let pairs = report.measured.pairs(key, Group::All, metric);
+                let figures: HashMap<usize, f64> =
+                    pairs.iter().map(|(number, pair)| (*number, ratio([*pair].into_iter()))).collect();
+                if !figures.is_empty() {
+                    rows.push((&encoding.name[..], figures, ratio(pairs.iter().map(|(_, pair)| *pair))));
+                }
+            }
+            if !rows.is_empty() {
+                break;
+            }
+        }
+        let of_task = report.results.samples.iter().filter(|one| one.task == task);
+        let mut samples: Vec<(usize, &StoredSample)> =
+            of_task.map(|one| (report.measured.number(config, one), one)).collect();
+        samples.sort_by_key(|(number, _)| *number);
+        samples.dedup_by_key(|(number, _)| *number);
+        let (name, baseline) = (entry.name.clone(), report.baseline.to_string());
+        (!rows.is_empty()).then_some(OfTask { name, baseline, better: metric.better, rows, samples })
+    }
+
+    /// The worst samples, and those on which the best row differs most from the baseline.
+    fn extremes(&self) -> Vec<(String, Vec<&'a StoredSample>)> {
+        let sign = if self.better == Better::Lower { 1.0 } else { -1.0 };
+        let middle = |number: usize| {
+            let mut values: Vec<f64> = self
+                .rows
+                .iter()
+                .filter_map(|(_, figures, _)| figures.get(&number))
+                .map(|v| sign * v)
+                .collect();
+            values.sort_unstable_by(f64::total_cmp);
+            values.get(values.len() / 2).copied()
+        };
+        let mut found = vec![(format!("{}: the worst under the middle row", self.name), self.most(middle))];
+        let base = self.rows.iter().find(|(name, ..)| *name == self.baseline);
+        let others = self.rows.iter().filter(|(name, ..)| *name != self.baseline);
+        let best = others.min_by(|(.., a), (.., b)| (sign * a).total_cmp(&(sign * b)));
+        if let Some(((_, base, _), (name, best, _))) = base.zip(best) {
+            let off = |number: usize| {
+                let off = best.get(&number)? - base.get(&number)?;
+                (off != 0.0).then(|| off.abs())
+            };
+            let why = format!("{}: {name} differs most from {}", self.name, self.baseline);
+            found.push((why, self.most(off)));
+        }
+        found.retain(|(_, samples)| !samples.is_empty());
+        found
+    }
+
+    fn most(&self, of: impl Fn(usize) -> Option<f64>) -> Vec<&'a StoredSample> {
+        let mut found: Vec<(f64, &StoredSample)> =
+            self.samples.iter().filter_map(|(number, one)| Some((of(*number)?, *one))).collect();
+        found.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        found.into_iter().map(|(_, one)| one).take(OF_A_KIND).collect()
+    }
 }
 
 /// What came of a sample, with the figures over the whole sample.

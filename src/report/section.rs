@@ -2,19 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use longcode_stats::FEWEST;
+use longcode_stats::{Comparison, FEWEST};
 
 use super::context_curve::ContextCurves;
-use super::contributions::{self, contributions};
+use super::contributions::{self, Contributions, contributions};
+use super::finding::{self, Finding, Reached};
 use super::structure::Structure;
 use super::table::{Content, View};
 use super::verdict::verdict;
-use super::{Picture, Report, Row, Table};
+use super::{Cell, Picture, Report, Row, Table};
 use crate::config::{EncodingEntry, TaskEntry};
 use crate::kernels::Precision;
 use crate::paper::{Exhibit, Published};
 use crate::store::{Results, Shard};
-use crate::task::{Axis, By, Metric};
+use crate::task::{Axis, By, Group, Metric};
 
 /// One model on one task.
 #[derive(Debug)]
@@ -29,12 +30,20 @@ pub struct Section {
     pub trained_length: usize,
     /// Who uses what lies beyond the baseline's context, in words; none where the baseline has none.
     pub verdict: Option<String>,
+    /// How far a task with right answers is done.
+    pub(super) finding: Option<Finding>,
+    /// The same in words, or which rows are the best; none where there is a verdict.
+    pub finding_words: Option<String>,
     /// What structure is worth, in words; none where no unit has a control.
     pub structure: Option<String>,
     /// Where the difference from the baseline comes from, figures, differences, and the paper's numbers.
     pub tables: Vec<Table>,
     /// What its figures look like.
     pub pictures: Vec<Picture>,
+    /// What its rows' differences from the baseline are made of.
+    pub(super) contributions: Vec<Contributions>,
+    /// Differences of the main figure over all samples from the baseline's, by row.
+    differences: Vec<(String, Comparison)>,
     /// How well each kind does by how much context it is given; none where no rows differ in that alone.
     pub(super) context_curves: Option<ContextCurves>,
     /// Whether some figure is of fewer than [`FEWEST`] samples.
@@ -49,7 +58,34 @@ impl Section {
 
     /// What it says before its tables, a paragraph each.
     pub(super) fn words(&self) -> impl Iterator<Item = &String> {
-        self.verdict.iter().chain(&self.structure)
+        self.verdict.iter().chain(&self.finding_words).chain(&self.structure)
+    }
+
+    /// The difference of a row's loss from that of the baseline, where it counts for the verdict.
+    pub(super) fn gain(&self, encoding: &str) -> Option<&Comparison> {
+        self.verdict.as_ref()?;
+        self.contributions.iter().find(|one| one.encoding == encoding).map(|one| &one.total)
+    }
+
+    /// Whether some row has an effective context.
+    pub(super) fn has_effective(&self) -> bool {
+        self.context_curves.is_some()
+    }
+
+    /// How much context the curve that ends in a row makes use of.
+    pub(super) fn effective(&self, encoding: &str) -> Option<Cell> {
+        self.context_curves.as_ref()?.effective(encoding)
+    }
+
+    /// What a row reaches at the longest prompts.
+    pub(super) fn reached(&self, encoding: &str) -> Option<&Reached> {
+        self.finding.as_ref()?.of(encoding)
+    }
+
+    /// The difference of a row's main figure over all samples from the baseline's.
+    pub(super) fn difference(&self, encoding: &str) -> Option<&Comparison> {
+        let (_, found) = self.differences.iter().find(|(name, _)| name == encoding)?;
+        Some(found)
     }
 
     /// How much context each kind makes use of, in words; none where no rows differ in that alone.
@@ -110,15 +146,33 @@ pub(super) fn sections(
             tables.extend(figures.differences(baseline));
             tables.extend(by_distance.flatten());
             tables.extend(paper.iter().flat_map(|paper| figures.beside(paper, &published)));
+            let verdict = verdict(&contributions, base);
+            let main = shown(task).next();
+            let finding = main.and_then(|metric| Finding::new(&figures.rows, *metric, model.trained_length));
+            let best = || finding::best(&figures.rows, main?);
+            let finding_words = match (&verdict, &finding) {
+                (Some(_), None) => None,
+                (_, Some(found)) => Some(found.sentence()),
+                (None, None) => best(),
+            };
+            let difference = |row: &&Row| {
+                let wanted = row.group == Group::All && main.is_some_and(|metric| row.metric == *metric);
+                Some((row.encoding.clone(), row.difference.filter(|_| wanted)?))
+            };
+            let differences = figures.rows.iter().filter_map(difference).collect();
             sections.push(Section {
                 model: model.name.clone(),
                 task: task.name.clone(),
                 dataset: task.dataset.clone(),
                 trained_length: model.trained_length,
-                verdict: verdict(&contributions, base),
+                verdict,
+                finding,
+                finding_words,
                 structure: structure.map(Structure::sentence),
                 tables,
                 pictures: Vec::new(),
+                contributions,
+                differences,
                 context_curves: None,
                 few,
             });
@@ -202,14 +256,18 @@ pub fn caption(report: &Report) -> Vec<String> {
             devices.push(device);
         }
     }
-    let mut lines = vec![format!(
+    let mut lines = Vec::new();
+    if let Some(compared) = &results.compared {
+        lines.push(format!("Runs beside each other: {}.", compared.runs.join(", ")));
+    }
+    lines.push(format!(
         "{}; {} of {} samples x encodings, seed {}; differences from {}.",
         devices.join("; "),
         results.samples.len(),
         environment.planned,
         results.config.seed,
         report.baseline
-    )];
+    ));
     if results.samples.len() < environment.planned {
         lines.push(unfinished(results));
     }

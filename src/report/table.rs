@@ -38,6 +38,8 @@ pub enum Content {
     ByContext,
     /// What each step of more context gains, and how far all of them do.
     Gains,
+    /// Rows of one name under several models, or in several runs.
+    Changes,
     /// Differences from the baseline.
     Differences,
     /// The paper's numbers beside the measured ones.
@@ -64,6 +66,8 @@ pub struct Cell {
     pub value: Option<f64>,
     /// The 95% interval.
     pub interval: Option<String>,
+    /// Its ends, where pictures need them.
+    pub ends: Option<(f64, f64)>,
     /// How it stands in its column.
     pub mark: Mark,
 }
@@ -74,7 +78,11 @@ impl Table {
         match (&cell.interval, self.content) {
             (
                 Some(interval),
-                Content::Differences | Content::Contributions | Content::Structure | Content::Gains,
+                Content::Differences
+                | Content::Contributions
+                | Content::Structure
+                | Content::Gains
+                | Content::Changes,
             ) => {
                 format!("{} {interval}", cell.text)
             }
@@ -117,6 +125,7 @@ impl<'a> View<'a> {
             text: number(row.estimate.value) + &self.samples_if_fewer(row),
             value: Some(row.estimate.value),
             interval: Some(interval(&row.estimate)),
+            ends: Some((row.estimate.low, row.estimate.high)),
             mark: row.mark,
         };
         self.table(title, content, encodings, |_, row| Some(cell(row)))
@@ -138,7 +147,7 @@ impl<'a> View<'a> {
                 text,
                 value: Some(found.estimate.value),
                 interval: Some(interval),
-                mark: Mark::Plain,
+                ..Cell::default()
             })
         };
         self.table(title, Content::Differences, encodings, |_, row| cell(row))
@@ -160,7 +169,7 @@ impl<'a> View<'a> {
             let off = theirs.value().map(|theirs| measured - theirs);
             let words = off.map_or(String::new(), |off| format!(" ({})", difference(off, measured)));
             let text = format!("{} / {}{words}", number(measured), theirs.text);
-            Some(Cell { text, value: off, interval: None, mark: Mark::Plain })
+            Some(Cell { text, value: off, ..Cell::default() })
         };
         self.table(title, Content::Paper, encodings, cell)
     }
@@ -199,7 +208,7 @@ impl<'a> View<'a> {
 impl Default for Cell {
     /// Nothing measured.
     fn default() -> Cell {
-        Cell { text: "-".into(), value: None, interval: None, mark: Mark::Plain }
+        Cell { text: "-".into(), value: None, interval: None, ends: None, mark: Mark::Plain }
     }
 }
 /// An encoding as the paper's numbers are asked for it.

@@ -21,7 +21,7 @@ const ONE_DOCUMENT: f64 = 0.7;
 
 /// What a row is said to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+pub(super) enum Verdict {
     /// Told apart from the baseline, and better.
     Uses,
     /// Its interval lies within [`MARGIN`] of 0.
@@ -35,7 +35,7 @@ enum Verdict {
 }
 
 impl Verdict {
-    fn of(total: &Comparison) -> Verdict {
+    pub(super) fn of(total: &Comparison) -> Verdict {
         let value = total.estimate.value;
         if total.estimate.n < FEWEST {
             Verdict::TooFew
@@ -110,6 +110,30 @@ pub(super) fn verdict(all: &[Contributions], baseline: &EncodingEntry) -> Option
     Some(text)
 }
 
+/// The same in a line or two, without numbers: a table beside it has them.
+pub(super) fn short(all: &[Contributions], baseline: &EncodingEntry) -> Option<String> {
+    let context = baseline.spec.context?.tokens;
+    let from = all.first()?.from;
+    let of = |kind: Verdict| all.iter().filter(move |one| Verdict::of(&one.total) == kind);
+    let users: Vec<&str> = of(Verdict::Uses).map(|one| &one.encoding[..]).collect();
+    let users = if users.is_empty() { "none".into() } else { users.join("; ") };
+    let mut text =
+        format!("Uses what lies beyond the last {context} tokens, at positions from {from} on: {users}.");
+    let counted: Vec<String> = [Verdict::Survives, Verdict::Worse, Verdict::Undecided, Verdict::TooFew]
+        .into_iter()
+        .map(|kind| (of(kind).count(), kind.word()))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{word}: {count}"))
+        .collect();
+    if !counted.is_empty() {
+        text += &format!(" Of the others, {}.", counted.join(", "));
+    }
+    if let Some(fewest) = of(Verdict::Undecided).map(|one| would_decide(&one.total)).min() {
+        text += &format!(" About {fewest} documents would decide the first of the undecided.");
+    }
+    Some(text)
+}
+
 /// A row with its gain, its documents where others have more, and what would decide.
 fn named(one: &Contributions, kind: Verdict, most: usize) -> String {
     let Comparison { estimate, .. } = one.total;
@@ -146,6 +170,17 @@ fn caveat(one: &Contributions, sensitivity: &Sensitivity) -> Option<String> {
 }
 
 impl Verdict {
+    /// As a table says it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Verdict::Uses => "uses",
+            Verdict::Survives => "survives",
+            Verdict::Worse => "worse",
+            Verdict::Undecided => "undecided",
+            Verdict::TooFew => "too few",
+        }
+    }
+
     fn short(self) -> &'static str {
         match self {
             Verdict::Uses => "told to use what lies beyond",

@@ -95,7 +95,8 @@ impl Batch<'_> {
         let follows_length = subject.follows_length(&self.encoding.spec);
         let jobs = self.jobs.iter();
         jobs.map(|job| {
-            let scores = reader.score(&self.encoding.spec, &passage(job.sample, self.levels(job)));
+            let passage = passage(job.sample, self.levels(job));
+            let scores = reader.score(&self.encoding.spec, &passage, self.task.task.wants_details());
             let scored = scores.map(|scores| Scored { scores, follows_length });
             self.measured(job, scored.map(Answer::Scored), subject)
         })
@@ -113,27 +114,28 @@ impl Batch<'_> {
         let mut next = || replies.next().expect("one of every prompt");
         let jobs = self.jobs.iter();
         jobs.map(|job| {
-            let (own, alone) = (next(), job.sample.alone.as_ref().map(|_| next()));
-            let generated = own.and_then(|Reply { generation, candidates }| {
-                let alone = alone.transpose()?.map(|reply| reply.generation);
-                Ok(Generated { generation, candidates, alone })
+            // All of a job's replies are taken, also where one of them failed.
+            let all: Vec<Result<Reply>> = job.sample.asked().map(|_| next()).collect();
+            let mut all = all.into_iter().map(|reply| {
+                let Reply { generation, candidates } = reply?;
+                Ok(Generated { generation, candidates, others: Vec::new() })
             });
+            let own = all.next().expect("a sample is asked itself");
+            let generated = own.and_then(|own| Ok(Generated { others: all.collect::<Result<_>>()?, ..own }));
             self.measured(job, generated.map(Answer::Generated), subject)
         })
         .collect()
     }
 
-    /// A job's prompt, and its prompt without the context if it has one.
-    fn asked<'j>(&self, job: &Job<'j>, limits: Limits) -> impl Iterator<Item = Asked<'j>> {
+    /// A job's prompts: its sample's own, and the same question asked otherwise.
+    fn asked<'j>(&self, job: &Job<'j>, limits: Limits) -> Vec<Asked<'j>> {
         let (name, room) = (self.place(job), job.sample.room(limits));
-        let (sample, levels) = (job.sample, self.levels(job));
-        let candidates = &sample.candidates[..];
-        let own = Asked { name: name.clone(), prompt: passage(sample, levels), candidates, limits, room };
-        let alone = sample.alone.as_deref().map(|alone| {
-            let prompt = passage(alone, self.levels_of(alone, job.draw));
-            Asked { name, prompt, candidates: &[], limits, room }
-        });
-        [own].into_iter().chain(alone)
+        let asked = |(number, sample): (usize, &'j Sample)| {
+            let levels = if number == 0 { self.levels(job) } else { self.levels_of(sample, job.draw) };
+            let (name, prompt) = (name.clone(), passage(sample, levels));
+            Asked { name, prompt, candidates: &sample.candidates, limits, ends: &sample.ends, room }
+        };
+        job.sample.asked().enumerate().map(asked).collect()
     }
 
     /// What came of a job: a failure of its own under the encoding is a result; any other is an error.
@@ -161,10 +163,10 @@ impl Batch<'_> {
         self.encoding.spec.units().iter().map(|unit| job.segments[unit].index.clone()).collect()
     }
 
-    /// The same for a sample without its context, whose segments are not found yet. Draws use the hash of the
-    /// whole sample, which is in `samples.jsonl`.
-    fn levels_of(&self, alone: &Sample, draw: Draw) -> Vec<Vec<u32>> {
-        self.encoding.spec.units().iter().map(|&unit| sample_segments(alone, unit, draw).index).collect()
+    /// The same for a sample asked otherwise, whose segments are not found yet. Draws use the hash of the sample's own
+    /// text, which is in `samples.jsonl`.
+    fn levels_of(&self, other: &Sample, draw: Draw) -> Vec<Vec<u32>> {
+        self.encoding.spec.units().iter().map(|&unit| sample_segments(other, unit, draw).index).collect()
     }
 }
 

@@ -137,13 +137,12 @@ impl Account {
         match task.task.ask() {
             Ask::Score => self.scoring(encoding, sample.tokens.ids.len()),
             Ask::Generate(limits) => {
-                let lengths: Vec<usize> = sample.candidates.iter().map(Vec::len).collect();
-                let own = self.generating(encoding, sample.tokens.ids.len(), limits.max_new_tokens, &lengths);
-                let alone = sample.alone.as_ref().map(|alone| {
-                    let room = room(limits.max_new_tokens, &lengths);
-                    self.with_room(encoding, alone.tokens.ids.len(), limits.max_new_tokens, room)
-                });
-                own + alone.unwrap_or_default()
+                let room = sample.room(limits);
+                let of = |asked: &Sample| {
+                    let lengths: Vec<usize> = asked.candidates.iter().map(Vec::len).collect();
+                    self.generating(encoding, asked.tokens.ids.len(), limits.max_new_tokens, &lengths, room)
+                };
+                sample.asked().map(of).sum()
             }
         }
     }
@@ -160,15 +159,16 @@ impl Account {
         }
     }
 
-    /// The cost of reading a prompt of `length` tokens, scoring candidates of these lengths, and generating.
-    pub(crate) fn generating(
+    /// The cost of reading a prompt of `length` tokens with room for `room` more, scoring candidates of these lengths, and
+    /// generating.
+    fn generating(
         &self,
         encoding: &EncodingEntry,
         length: usize,
         max_new_tokens: usize,
         candidates: &[usize],
+        room: usize,
     ) -> Cost {
-        let room = room(max_new_tokens, candidates);
         let read = kept(&encoding.spec, length, room);
         let scored = candidates.iter().map(|tokens| {
             let read_of_it = tokens.saturating_sub(1);
@@ -209,11 +209,6 @@ impl Account {
         let seen = &self.seen[&encoding.name];
         2.0 * self.config.query_width() as f64 * (seen[positions.end] - seen[positions.start])
     }
-}
-
-/// Tokens that there must be room for after a prompt.
-fn room(max_new_tokens: usize, candidates: &[usize]) -> usize {
-    candidates.iter().copied().fold(max_new_tokens, usize::max)
 }
 
 /// Tokens of a prompt that are read within the encoding's context.
@@ -363,13 +358,13 @@ mod tests {
         assert_eq!((cost.tokens, cost.linear), (9.0, 9.0 * 960.0 + 4.0 * 80.0));
         // Two of five tokens are read, so that three fit after them.
         let (account, entry) = self::account("llama", "rope:context=5");
-        assert_eq!(account.generating(&entry, 5, 3, &[]).tokens, 2.0);
+        assert_eq!(account.generating(&entry, 5, 3, &[], 3).tokens, 2.0);
     }
 
     #[test]
     fn generating() {
         let (account, entry) = account("llama", "rope");
-        let cost = account.generating(&entry, 5, 3, &[2]);
+        let cost = account.generating(&entry, 5, 3, &[2], 3);
         let of_keys = |keys: usize| (2 * 8 * 2 * keys) as f64;
         // The candidate's second token is not read.
         let expected = Cost {

@@ -16,7 +16,7 @@ pub(crate) use cost::{Account, Cost, Rates, kept};
 pub(crate) use prepared::{Prepared, Work, WorkSample};
 
 use crate::config::Config;
-use crate::device::{OpenDevice, names};
+use crate::device::OpenDevice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 use crate::store::{Measured, SampleKey, SampleLine, Shard, Store};
@@ -46,7 +46,7 @@ pub struct RunOptions {
 /// [`ErrorKind::Write`] while working. Stored samples are kept.
 pub fn run(config: &Config, devices: &[OpenDevice], out: &Path, options: RunOptions) -> Result<usize> {
     let mut prepared = Prepared::new(config, devices)?;
-    let environment = prepared.environment(&names(devices), prepared.planned(), options.shard)?;
+    let environment = prepared.environment(devices, prepared.planned(), options.shard)?;
     if let Some(shard) = options.shard {
         prepared.keep_shard(shard)?;
     }

@@ -160,7 +160,7 @@ impl<'a> Prepared<'a> {
     /// When a file cannot be read.
     pub(crate) fn environment(
         &self,
-        device: &str,
+        devices: &[OpenDevice],
         planned: usize,
         shard: Option<Shard>,
     ) -> Result<Environment> {
@@ -169,7 +169,7 @@ impl<'a> Prepared<'a> {
         };
         let of_work = self.work.iter().flat_map(|work| &work.notes);
         Ok(Environment::new(
-            device,
+            devices,
             planned,
             shard,
             identities(self.config, &self.subjects)?,
@@ -196,10 +196,19 @@ fn work<'a>(
             let Some((_, dataset)) = datasets.iter().find(|(name, _)| *name == task.dataset) else {
                 continue;
             };
-            let selection = task
-                .task
-                .samples(dataset, subject.text(), config.seed)
-                .map_err(|e| e.at(format_args!("task \"{}\"", task.name)))?;
+            let selection = match task.task.samples(dataset, subject.text(), config.seed) {
+                // A model of a suite may lack what a task asks by: markers of a gap, a chat template.
+                Err(e) if config.suite && e.kind == ErrorKind::Tokenizer => {
+                    let fix = e.fix.map_or(String::new(), |fix| format!("; {fix}"));
+                    let note =
+                        format!("task \"{}\", model \"{model_name}\": not run: {}{fix}", task.name, e.what);
+                    note!("{note}");
+                    let (samples, left_out) = (Vec::new(), Vec::new());
+                    all.push(Work { model, task, samples, left_out, notes: vec![note] });
+                    continue;
+                }
+                found => found.map_err(|e| e.at(format_args!("task \"{}\"", task.name)))?,
+            };
             refuse_beyond(&**subject, task, &selection.samples)
                 .map_err(|e| e.at(format_args!("task \"{}\", model \"{model_name}\"", task.name)))?;
             let parse = |(sample, rank): (Sample, usize)| {
@@ -343,8 +352,8 @@ fn longest(model: usize, work: &[Work]) -> usize {
 
 /// Tokens of a sample's longest sequence, including all that may be generated.
 fn longest_of(task: &TaskEntry, sample: &Sample) -> usize {
-    let alone = sample.alone.as_ref().map_or(0, |alone| alone.tokens.ids.len());
-    sample.tokens.ids.len().max(alone) + task.task.ask().room(sample).unwrap_or(0)
+    let longest = sample.asked().map(|asked| asked.tokens.ids.len()).max().unwrap_or(0);
+    longest + task.task.ask().room(sample).unwrap_or(0)
 }
 
 /// The records that became no samples; the first few are named on stderr, all go into the results.

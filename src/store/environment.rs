@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Shard;
 use crate::config::Config;
+use crate::device::{OpenDevice, names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
-use crate::provenance::{DatasetHash, ModelHash, Session};
+use crate::provenance::{AdapterUsed, DatasetHash, ModelHash, Session};
 use crate::task::LeftOut;
 
 /// Where and from what the numbers of a results directory were made.
@@ -21,6 +22,9 @@ pub struct Environment {
     pub finished: Option<String>,
     /// The device that the tensors were on.
     pub device: String,
+    /// Adapters, each once; none on the CPU alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adapters: Vec<AdapterUsed>,
     /// Samples x encodings that the config asks for, of all shards.
     pub planned: usize,
     /// The part of them that is run here; all if none.
@@ -56,7 +60,7 @@ pub struct LeftOutRecord {
 impl Environment {
     /// A run that starts now.
     pub fn new(
-        device: &str,
+        devices: &[OpenDevice],
         planned: usize,
         shard: Option<Shard>,
         models: Vec<ModelHash>,
@@ -64,10 +68,17 @@ impl Environment {
         left_out: Vec<LeftOutRecord>,
         notes: Vec<String>,
     ) -> Environment {
+        let mut adapters: Vec<AdapterUsed> = Vec::new();
+        for used in devices.iter().filter_map(|device| device.adapter.as_ref()) {
+            if !adapters.contains(used) {
+                adapters.push(used.clone());
+            }
+        }
         Environment {
             session: Session::now(),
             finished: None,
-            device: device.into(),
+            device: names(devices),
+            adapters,
             planned,
             shard,
             models,
@@ -110,7 +121,7 @@ impl Environment {
     /// This environment, continued by a run in another one.
     ///
     /// # Errors
-    /// [`ErrorKind::Results`] when the models, data, shard or device differ, or, for a shard, the program's
+    /// [`ErrorKind::Results`] when the models, data, shard, device or driver differ, or, for a shard, the program's
     /// version, since samples may be shared out differently in another.
     pub(super) fn resumed(mut self, now: Environment) -> Result<Environment> {
         let differs = |what: &str, there: String, now: String| {
@@ -123,7 +134,12 @@ impl Environment {
                 self.shard?;
                 differs("version", self.session.program(), now.session.program())
             })
-            .or_else(|| differs("device", self.device.clone(), now.device.clone()));
+            .or_else(|| differs("device", self.device.clone(), now.device.clone()))
+            .or_else(|| {
+                // Earlier versions did not record adapters.
+                self.adapters.first()?;
+                differs("adapter or driver", all(&self.adapters), all(&now.adapters))
+            });
         if let Some(what) = what {
             return Err(Error::new(ErrorKind::Results, format!("the results here are of another {what}"))
                 .fix("give another --out, or start over with --fresh"));
@@ -158,4 +174,9 @@ impl Environment {
             .chain(datasets.map(|(a, b)| words("data set", &b.name, &a.sha256, &b.sha256)));
         all.next()
     }
+}
+
+/// Adapters in words.
+fn all(adapters: &[AdapterUsed]) -> String {
+    adapters.iter().map(AdapterUsed::to_string).collect::<Vec<_>>().join(" + ")
 }

@@ -1,4 +1,4 @@
-//! Results of several machines read as one: the same config on the same models and data.
+//! Several directories read as one: the same config on the same models and data, or runs to compare.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -36,38 +36,67 @@ impl fmt::Display for Disagreement {
 }
 
 impl Results {
-    /// Reads results directories of the same config on the same models and data as one, whole runs or shards.
-    /// A sample that was measured more than once counts once; if its outcomes differ, that is noted.
+    /// Reads results directories as one. Those of the same config on the same models and data, whole runs or shards,
+    /// are one run: a sample that was measured more than once counts once, and if its outcomes differ, that is noted.
+    /// Runs of different configs stand beside each other ([`Results::compared`]); with `apart` so do runs of one config,
+    /// each with models of its own.
     ///
     /// # Errors
-    /// As [`Results::read`]; [`ErrorKind::Results`] for configs, models or data that differ, and for a shard
+    /// As [`Results::read`]; [`ErrorKind::Results`] for runs that cannot be compared, with what differs, and for a shard
     /// by another version of the program.
-    pub fn read_all(dirs: &[PathBuf]) -> Result<Results> {
-        let (first, rest) = dirs.split_first().expect("at least one directory");
-        let mut all = Results::read(first)?;
-        for dir in rest {
+    pub fn read_all(dirs: &[PathBuf], apart: bool) -> Result<Results> {
+        let mut runs: Vec<(PathBuf, Results)> = Vec::new();
+        for dir in dirs {
             let more = Results::read(dir)?;
-            all.refuse_other(first, &more, dir)?;
-            all.environments.extend(more.environments);
-            all.repeated += more.repeated;
-            all.disagreements.extend(more.disagreements);
-            all.notes.extend(more.notes);
-            all.texts.extend(more.texts);
-            let mut samples = more.samples;
-            all.sources.extend(more.sources, &mut samples);
-            all = all.with(samples, dir)?;
+            let mut known = None;
+            for (number, (first, run)) in runs.iter().enumerate() {
+                if run.is_same_run(first, &more, dir, apart)? {
+                    known = Some(number);
+                    break;
+                }
+            }
+            match known {
+                None => runs.push((dir.clone(), more)),
+                Some(number) => {
+                    let (first, run) = runs.remove(number);
+                    runs.insert(number, (first, run.merged(more, dir)?));
+                }
+            }
         }
-        Ok(all)
+        if runs.len() > 1 {
+            return super::compare::together(runs, apart);
+        }
+        Ok(runs.pop().expect("at least one directory").1)
     }
 
-    fn refuse_other(&self, first: &Path, more: &Results, dir: &Path) -> Result<()> {
+    /// Adds a directory of the same run.
+    fn merged(mut self, more: Results, dir: &Path) -> Result<Results> {
+        self.environments.extend(more.environments);
+        self.repeated += more.repeated;
+        self.disagreements.extend(more.disagreements);
+        self.notes.extend(more.notes);
+        self.texts.extend(more.texts);
+        let mut samples = more.samples;
+        self.sources.extend(more.sources, &mut samples);
+        self.with(samples, dir)
+    }
+
+    /// Whether two directories hold the same run, or parts of it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Results`] for a shard by another version.
+    fn is_same_run(&self, first: &Path, more: &Results, dir: &Path, apart: bool) -> Result<bool> {
         let names = [first, dir].map(|dir| format!("in {}", dir.display()));
         let places = [names[0].as_str(), names[1].as_str()];
-        let what = difference(self.config.resolved(), more.config.resolved(), places)
-            .or_else(|| self.environment().difference(more.environment(), places))
-            .or_else(|| other_version(self.environment(), more.environment(), places));
-        match what {
-            None => Ok(()),
+        let (here, there) = (self.environment(), more.environment());
+        let whole = here.shard.is_none() && there.shard.is_none();
+        let differs = difference(self.config.resolved(), more.config.resolved(), places)
+            .or_else(|| here.difference(there, places));
+        if differs.is_some() || (apart && whole) {
+            return Ok(false);
+        }
+        match other_version(here, there, places) {
+            None => Ok(true),
             Some(what) => Err(Error::new(ErrorKind::Results, format!("results of different runs: {what}"))
                 .in_file(dir)
                 .fix("report them by themselves, each with its own --out")),

@@ -5,6 +5,7 @@
 //! way: the next run drops a line that was cut and continues. The directory is locked while a run writes to
 //! it.
 
+mod compare;
 mod environment;
 mod line;
 mod merge;
@@ -12,6 +13,7 @@ mod read;
 mod shard;
 mod texts;
 
+pub use compare::Compared;
 pub use environment::{Environment, LeftOutRecord};
 pub use line::{Measured, SampleKey, SampleLine};
 pub use merge::Disagreement;
@@ -54,6 +56,8 @@ pub struct Results {
     pub notes: Vec<String>,
     /// Texts of some samples, for people to read.
     pub texts: Vec<StoredText>,
+    /// Which runs these are, where they are several of different configs.
+    pub compared: Option<Compared>,
     sources: Sources,
 }
 
@@ -86,12 +90,13 @@ impl Results {
             disagreements: Vec::new(),
             notes,
             texts: texts::read(dir)?,
+            compared: None,
             sources,
         };
         results.with(found.samples, dir)
     }
 
-    /// Where it ran first. Models and data sets are the same in all directories.
+    /// Where it ran first, with the models and data sets of all directories.
     pub fn environment(&self) -> &Environment {
         &self.environments[0]
     }

@@ -115,8 +115,10 @@ impl LocalReader<'_> {
 }
 
 impl Reader for LocalReader<'_> {
-    fn score(&self, encoding: &EncodingSpec, passage: &Passage) -> Result<TokenScores> {
-        self.under(encoding)?.score(passage.ids, passage.levels.clone())
+    fn score(&self, encoding: &EncodingSpec, passage: &Passage, detailed: bool) -> Result<TokenScores> {
+        let under = self.under(encoding)?;
+        let (ids, levels) = (passage.ids, passage.levels.clone());
+        if detailed { under.score_in_detail(ids, levels) } else { under.score(ids, levels) }
     }
 
     /// Reads one prompt after another, and generates side by side.
@@ -125,7 +127,7 @@ impl Reader for LocalReader<'_> {
         for one in asked {
             begun.push(match self.begin(encoding, one) {
                 Ok(Begun { decoder, candidates }) => {
-                    sequences.push((decoder, one.limits));
+                    sequences.push((decoder, one.limits, one.ends));
                     Ok(candidates)
                 }
                 Err(e) if e.kind.is_of_sample() => Err(e),

@@ -98,6 +98,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) candidates: &'a [Vec<u32>],
     /// When new text ends.
     pub(crate) limits: Limits,
+    /// Tokens that end it, besides the model's own end of a sequence.
+    pub(crate) ends: &'a [u32],
     /// Tokens that there must be room for after the prompt.
     pub(crate) room: usize,
 }
@@ -112,12 +114,12 @@ pub(crate) struct Reply {
 
 /// A model that reads and answers.
 pub(crate) trait Reader {
-    /// Scores each token of a text.
+    /// Scores each token of a text; with ranks and entropies if they are asked for.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::is_of_sample`] for what says something about this text alone, else when the model
     /// fails.
-    fn score(&self, encoding: &EncodingSpec, passage: &Passage) -> Result<TokenScores>;
+    fn score(&self, encoding: &EncodingSpec, passage: &Passage, detailed: bool) -> Result<TokenScores>;
 
     /// Answers several prompts, each by itself; a prompt that fails on its own has that failure as its answer.
     ///

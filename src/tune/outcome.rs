@@ -245,6 +245,7 @@ impl<'a> Choice<'a> {
             ticks: self.path.iter().map(tick).collect(),
             limit: None,
             // A round number, as the picture shows it.
+            lowest: f64::NEG_INFINITY,
             highest: if highest > 0.0 { (200.0 * highest).ceil() / 100.0 } else { f64::INFINITY },
             curves,
         };

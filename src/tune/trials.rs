@@ -42,7 +42,7 @@ impl<'a, 'p> Trials<'a, 'p> {
         planned: usize,
         fresh: bool,
     ) -> Result<Trials<'a, 'p>> {
-        let environment = prepared.environment(&device.name, planned, None)?;
+        let environment = prepared.environment(std::slice::from_ref(device), planned, None)?;
         let store = Store::open(out, config, environment, &[], fresh)?;
         let (reader, parts, out) = (None, HashMap::new(), out.to_path_buf());
         let mut trials = Trials { config, prepared, objective, device, reader, store, out, parts };

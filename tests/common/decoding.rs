@@ -160,7 +160,11 @@ pub(crate) fn check_batches(device: &Device) {
             let levels = encoding.units().iter().map(|_| (0..ids.len() as u32).collect()).collect();
             let limits = limits(6 + n);
             let room = limits.max_new_tokens;
-            (Decoder::read(&model, &checkpoint.config, &encoding, &ids, levels, room).unwrap(), limits)
+            (
+                Decoder::read(&model, &checkpoint.config, &encoding, &ids, levels, room).unwrap(),
+                limits,
+                &[] as &[u32],
+            )
         };
         let go_on = |sequences| -> Vec<longcode::text::Generation> {
             let all = generate(sequences, &checkpoint.tokenizer, &checkpoint.end_of_sequence).unwrap();

@@ -78,7 +78,7 @@ fn check_greedy(name: &str) {
     let limits = Limits { max_new_tokens: expected.greedy.len(), stop: |_| false };
     let prompt = &expected.ids[..expected.prompt.unwrap()];
     let decoder = under.read(prompt, Vec::new(), limits.max_new_tokens).unwrap();
-    let made = generate(vec![(decoder, limits)], &checkpoint.tokenizer, &[]).unwrap();
+    let made = generate(vec![(decoder, limits, &[][..])], &checkpoint.tokenizer, &[]).unwrap();
     assert_eq!(made[0].as_ref().unwrap().ids, expected.greedy, "{name}");
 }
 

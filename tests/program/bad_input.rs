@@ -128,7 +128,7 @@ fn checkpoint() {
         (
             "partial rotation",
             |space| config(space, "\"vocab_size\"", "\"partial_rotary_factor\": 0.5, \"vocab_size\""),
-            &["config.json", "`partial_rotary_factor`", "Phi-3"],
+            &["config.json", "`partial_rotary_factor`", "family that turns them in part"],
         ),
         (
             "an odd part of a head",

@@ -305,7 +305,7 @@ fn run() {
     space.replace("config.toml", "window = 8", "window = [8, 16]");
     let more = "\n[[encoding]]\nname = \"DynamicNTK\"\nkind = \"dynamic_ntk\"\nfactor = 2\n\n[[task]]";
     space.replace("config.toml", "\n[[task]]", more);
-    let ended = space.run("");
+    let ended = space.run("--full");
     assert!(ended.stdout.starts_with("tiny\nlongcode ") && !ended.stdout.contains('\x1b'), "{ended:?}");
     for row in space.text("results/tiny/report.md").lines().filter(|line| line.starts_with("| HiRoPE")) {
         let words: Vec<&str> = row.split(['|', ' ', '*']).filter(|word| !word.is_empty()).collect();

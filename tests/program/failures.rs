@@ -44,7 +44,7 @@ fn failed(lines: &[Value]) -> Vec<&Value> {
 #[test]
 fn the_others_are_done_and_the_failures_told() {
     let space = with_a_broken_letter();
-    let ended = space.run("");
+    let ended = space.run("--full");
     let stored = lines(&space, "results/tiny");
     let failures = failed(&stored);
     let count = failures.len();
@@ -214,7 +214,7 @@ fn a_row_that_overflows() {
     let space = Workspace::new();
     let over = "[[encoding]]\nname = \"over\"\nkind = \"linear\"\nfactor = 1e-300\n";
     space.replace("config.toml", "\n[[task]]", &format!("\n{over}\n[[task]]"));
-    let ended = space.run("");
+    let ended = space.run("--full");
     assert!(ended.stdout.contains("Failed: over on 6 of 6 (the loss is not finite"), "{ended:?}");
     let summary = space.text("results/tiny/summary.csv");
     assert!(summary.contains("tiny,HiRoPE,lm,all,loss,") && !summary.contains(",over,"), "{summary}");

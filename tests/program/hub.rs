@@ -93,7 +93,7 @@ fn fetched_once_and_read_offline() {
     let inspected = space.longcode("inspect a.py --tokenizer org/tiny --json").done().json();
     assert!(!inspected[0]["tokens"].as_array().unwrap().is_empty());
     let listed = space.longcode("models").done().stdout;
-    assert_eq!(listed, "org/tiny\n  readable: 3 layers of 64, trained at 64 tokens\n");
+    assert_eq!(listed, "org/tiny\n  readable: 3 layers of 64, 157.7K parameters, trained at 64 tokens\n");
     // As other programs have it: contents by their hash, and links to them that hold in another place too.
     let repository = space.space.path("home/hub/models--org--tiny");
     assert_eq!(fs::read_to_string(repository.join("refs/main")).unwrap(), COMMIT);

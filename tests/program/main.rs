@@ -6,6 +6,7 @@ mod common;
 mod bad_disk;
 mod bad_input;
 mod commands;
+mod compare;
 mod configs;
 mod failures;
 #[cfg(target_os = "linux")]

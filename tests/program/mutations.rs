@@ -304,7 +304,7 @@ fn report_with(dir: &Path, to: &Path, file: &str, bytes: &[u8]) -> Result<()> {
         fs::write(to.join(name), fs::read(dir.join(name)).unwrap()).unwrap();
     }
     fs::write(to.join(file), bytes).unwrap();
-    let results = Results::read_all(&[to.to_path_buf()])?;
+    let results = Results::read_all(&[to.to_path_buf()], false)?;
     Report::new(&results, None).map(drop)
 }
 

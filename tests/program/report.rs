@@ -115,13 +115,16 @@ fn line(number: usize, encoding: &str, losses: [f64; 3]) -> Value {
 #[test]
 fn every_format() {
     let dir = made_up();
-    let results = Results::read_all(&[dir.path().to_path_buf()]).unwrap();
+    let results = Results::read_all(&[dir.path().to_path_buf()], false).unwrap();
     let report = Report::new(&results, None).unwrap();
     let out = tempfile::tempdir().unwrap();
     report.write(out.path()).unwrap();
-    fs::write(out.path().join("terminal.txt"), terminal::render(&report, false)).unwrap();
+    fs::write(out.path().join("terminal.txt"), terminal::summary(&report, false)).unwrap();
+    fs::write(out.path().join("terminal-full.txt"), terminal::full(&report, false)).unwrap();
     let files = [
         "terminal.txt",
+        "terminal-full.txt",
+        "report.json",
         "summary.csv",
         "differences.csv",
         "report.md",
@@ -130,6 +133,7 @@ fn every_format() {
         "lm_eval/TinyLlama_HiRoPE/results_2026-01-01T00-00-00.json",
         "lm_eval/TinyLlama_HiRoPE/samples_code_lm_2026-01-01T00-00-00.jsonl",
         "TinyLlama-code-lm-loss-by-position.svg",
+        "TinyLlama-code-lm-loss-gained-by-position.svg",
         "TinyLlama-code-lm-loss-by-bucket.svg",
         "TinyLlama-code-lm-loss-by-window-of-swept_-.svg",
     ];
@@ -164,7 +168,7 @@ fn same_as_golden(text: &str, file: &str) {
 #[test]
 fn best_and_ties() {
     let dir = made_up();
-    let results = Results::read_all(&[dir.path().to_path_buf()]).unwrap();
+    let results = Results::read_all(&[dir.path().to_path_buf()], false).unwrap();
     let report = Report::new(&results, Some("ReRoPE")).unwrap();
     let row = |encoding: &str, group: &str| {
         let found = |row: &&longcode::report::Row| {
@@ -196,7 +200,7 @@ fn best_and_ties() {
 #[test]
 fn a_baseline_that_is_not_there() {
     let dir = made_up();
-    let results = Results::read_all(&[dir.path().to_path_buf()]).unwrap();
+    let results = Results::read_all(&[dir.path().to_path_buf()], false).unwrap();
     let error = Report::new(&results, Some("rope")).err().unwrap().to_string();
     assert!(
         error.contains("--baseline") && error.contains("origin, ReRoPE, HiRoPE, swept_& window=256"),
@@ -207,7 +211,7 @@ fn a_baseline_that_is_not_there() {
 #[test]
 fn pictures_are_png_too() {
     let dir = made_up();
-    let results = Results::read_all(&[dir.path().to_path_buf()]).unwrap();
+    let results = Results::read_all(&[dir.path().to_path_buf()], false).unwrap();
     let out = tempfile::tempdir().unwrap();
     Report::new(&results, None).unwrap().write(out.path()).unwrap();
     let png = |name: &str| fs::read(out.path().join(name)).unwrap();
@@ -273,7 +277,7 @@ fn a_grid_is_a_heat_map_and_a_table() {
         }
     }
     fs::write(dir.path().join("samples.jsonl"), lines).unwrap();
-    let mut results = Results::read_all(&[dir.path().to_path_buf()]).unwrap();
+    let mut results = Results::read_all(&[dir.path().to_path_buf()], false).unwrap();
     results.config.tasks[0].task = Arc::new(Lookup);
     let report = Report::new(&results, None).unwrap();
     let pictures = &report.sections[0].pictures;
@@ -359,7 +363,7 @@ fn a_sample_measured_twice_must_agree_or_is_named() {
     space.run("--out two");
     let summary = space.text("one/summary.csv");
     let sample = disagree(&space, "two");
-    let ended = space.longcode("report one two --out both").done();
+    let ended = space.longcode("report one two --out both --full").done();
     let named = format!("tiny, RoPE, lm, \"{sample}\": loss");
     for told in [&ended.stderr, &ended.stdout, &space.text("both/report.md")] {
         assert!(told.contains(&named) && told.contains("in two"), "{told}");
@@ -375,21 +379,39 @@ fn a_sample_measured_twice_must_agree_or_is_named() {
     assert!(ended.stdout.contains("12 samples were measured more than once, 0 of them"), "{ended:?}");
 }
 
+/// A run `one`, and a copy `two` of it.
+fn two_runs(space: &Workspace) {
+    space.run("--out one");
+    copy(&space.path("one"), &space.path("two"));
+}
+
+/// Changes what `two` says of where it ran.
+fn environment(space: &Workspace, change: fn(&mut Value)) {
+    let mut all: Value = serde_json::from_str(&space.text("two/environment.json")).unwrap();
+    change(&mut all);
+    space.write("two/environment.json", all.to_string());
+}
+
 #[test]
-fn results_of_something_else_are_not_merged() {
+fn runs_that_cannot_be_compared_say_what_differs() {
     type Change = fn(&Workspace);
-    let cases: [(Change, &[&str]); 3] = [
+    let cases: [(Change, &[&str]); 4] = [
         (
-            |space| space.replace("two/config.toml", "window = 8", "window = 9"),
-            &["window is 8 in one, 9 in two"],
+            |space| environment(space, |all| all["datasets"][0]["sha256"] = json!("0123")),
+            &[
+                "no task in common",
+                "task \"lm\": data: docs.jsonl (sha256 ",
+                "in one, docs.jsonl (sha256 0123) in two",
+            ],
+        ),
+        (|space| space.replace("two/config.toml", "seed = 0", "seed = 1"), &["seed: 0 in one, 1 in two"]),
+        (
+            |space| space.replace("two/config.toml", "buckets = [0, 100, 1000]", "buckets = [0, 50, 1000]"),
+            &["samples are chosen otherwise, buckets is [0, 100, 1000] in one, [0, 50, 1000] in two"],
         ),
         (
-            |space| space.replace("two/config.toml", "samples = 3", "samples = 2"),
-            &["samples is 3 in one, 2 in two"],
-        ),
-        (
-            |space| space.replace("two/environment.json", "\"sha256\": \"", "\"sha256\": \"0"),
-            &["model \"tiny\"", "in two"],
+            |space| environment(space, |all| all["models"][0]["precision"] = json!("bf16")),
+            &["precision of model \"tiny\" is f32 in one, bf16 in two", "--apart"],
         ),
     ];
     let space = Workspace::new();
@@ -401,6 +423,91 @@ fn results_of_something_else_are_not_merged() {
         space.longcode("report one two --out both").failed(2, parts);
         assert!(!space.path("both").exists());
     }
+}
+
+/// Before and after a change of a key: the other rows stand once.
+#[test]
+fn rows_of_one_name_are_held_against_each_other() {
+    let space = Workspace::new();
+    space.write("docs.jsonl", documents(32));
+    space.replace("config.toml", "samples = 3", "samples = 4");
+    two_runs(&space);
+    space.replace("two/config.toml", "window = 8", "window = 9");
+    let first = without_checksums(&space.text("two/samples.jsonl"));
+    let worse = |line: &str| {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        if line["encoding"] == "HiRoPE" {
+            for nll in line["outcome"]["nll"].as_array_mut().unwrap() {
+                *nll = json!(nll.as_f64().unwrap() * 1.25);
+            }
+        }
+        format!("{line}\n")
+    };
+    space.write("two/samples.jsonl", first.lines().map(worse).collect::<String>());
+    let ended = space.longcode("report one two --out both").done();
+    assert!(ended.stdout.contains("Runs beside each other: one, two."), "{ended:?}");
+    let summary = csv_lines(&space.text("both/summary.csv"));
+    let loss = |encoding: &str| {
+        let wanted = |line: &&HashMap<String, String>| {
+            line["encoding"] == encoding && line["bucket"] == "all" && line["metric"] == "loss"
+        };
+        let found: Vec<_> = summary.iter().filter(wanted).collect();
+        assert_eq!(found.len(), 1, "{encoding}");
+        found[0]["value"].parse::<f64>().unwrap()
+    };
+    loss("RoPE");
+    let (before, after) = (loss("HiRoPE (one)"), loss("HiRoPE (two)"));
+    assert!((after / before - 1.25).abs() < 1e-9);
+    let changes = csv_lines(&space.text("both/changes.csv"));
+    let [change] = &changes[..] else { panic!("{changes:?}") };
+    let names = ["from_model", "from_encoding", "to_model", "to_encoding", "paired", "from_n", "to_n"];
+    let expected = ["tiny", "HiRoPE (one)", "tiny", "HiRoPE (two)", "true", "8", "8"];
+    assert_eq!(names.map(|name| &change[name][..]), expected);
+    let number = |key: &str| change[key].parse::<f64>().unwrap();
+    assert_eq!(change["metric"], "ppl");
+    assert!((number("from") - before.exp()).abs() < 1e-9 * before.exp());
+    assert!((number("difference") - (after.exp() - before.exp())).abs() < 1e-6 * after.exp());
+    for file in ["report.md", "report.html", "report.tex"] {
+        assert!(space.text(&format!("both/{file}")).contains("HiRoPE (one) to HiRoPE (two)"), "{file}");
+    }
+    assert!(space.path("both/all-rows.svg").exists());
+    // The same run twice is one run, unless it is to be kept apart.
+    assert!(!space.longcode("report one one --out once").done().stdout.contains("beside each other"));
+    space.longcode("report one two --out both --apart").done();
+    let names: Vec<[String; 2]> = csv_lines(&space.text("both/changes.csv"))
+        .iter()
+        .map(|line| ["from_model", "to_model"].map(|key| line[key].clone()))
+        .collect();
+    assert_eq!(names.len(), 2);
+    assert!(names.iter().all(|names| *names == ["tiny (one)", "tiny (two)"]), "{names:?}");
+}
+
+/// Rows that share no samples are compared, and said not to be paired.
+#[test]
+fn models_on_different_samples_are_compared_unpaired() {
+    let space = Workspace::new();
+    space.write("docs.jsonl", documents(32));
+    space.replace("config.toml", "samples = 3", "samples = 4");
+    two_runs(&space);
+    environment(&space, |all| all["models"][0]["sha256"] = json!("0123"));
+    let other = |line: &str| {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        line["sample"] = json!(format!("other {}", line["sample"].as_str().unwrap()));
+        format!("{line}\n")
+    };
+    let lines = without_checksums(&space.text("two/samples.jsonl"));
+    space.write("two/samples.jsonl", lines.lines().map(other).collect::<String>());
+    space.longcode("report one two --out both").done();
+    let changes = csv_lines(&space.text("both/changes.csv"));
+    assert_eq!(changes.len(), 2, "one an encoding");
+    for change in &changes {
+        assert_eq!(
+            [&change["paired"][..], &change["from_model"], &change["to_model"]],
+            ["false", "tiny (one)", "tiny (two)"]
+        );
+        assert_eq!([&change["difference"][..], &change["excludes_0"]], ["0.0", "false"]);
+    }
+    assert!(space.text("both/report.md").contains("8 and 8, not the same"));
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -435,7 +542,7 @@ fn recomputed(space: &Workspace, results: &str, report: &str) -> Option<bool> {
 #[test]
 fn units_are_held_against_their_controls_unasked() {
     let space = with_controls();
-    let shown = space.run("").stdout;
+    let shown = space.run("--full").stdout;
     let csv = space.text("results/tiny/structure.csv");
     let mut lines = csv.lines();
     let header = "model,task,encoding,unit,control,metric,difference,ci_low,ci_high,mean_length";
@@ -511,7 +618,7 @@ fn without_controls_nothing_is_said_of_structure() {
     assert!(!space.text("results/tiny/report.md").contains("tructure"));
     // Of fewer than 6 samples nothing is said but that.
     let space = with_controls();
-    let shown = space.run("--limit 3").stdout;
+    let shown = space.run("--limit 3 --full").stdout;
     assert!(shown.contains("Structure (functions): fewer than 6 samples, too few to tell"), "{shown}");
 }
 
@@ -525,7 +632,7 @@ fn kept_results_are_reported_again() {
     assert!(kept.len() >= 13, "{kept:?}");
     for dir in kept {
         let out = tempfile::tempdir().unwrap();
-        let results = Results::read_all(std::slice::from_ref(&dir)).unwrap();
+        let results = Results::read_all(std::slice::from_ref(&dir), false).unwrap();
         Report::new(&results, None).unwrap().write(out.path()).unwrap();
         for file in ["report.md", "summary.csv", "differences.csv", "contributions.csv", "structure.csv"] {
             let read = |dir: &Path| fs::read_to_string(dir.join(file)).unwrap_or_default();
@@ -629,7 +736,7 @@ fn what_no_curve_joins_is_said() {
         "split = 0.5",
         "split = 0.5\ncontext = 16\n\n[[encoding]]\nname = \"other\"\nkind = \"hirope\"\nwindow = 4\ncontext = 32",
     );
-    let ended = space.run("--out out");
+    let ended = space.run("--out out --full");
     for said in [
         "HiRoPE is in no context curve: other has another context, and another window too.",
         "No curve of tiny on lm has a point at a context of 100,000: the longest sample has ",
@@ -667,9 +774,9 @@ fn by_context(outcome: fn(usize, &str) -> Option<Value>) -> TempDir {
 #[test]
 fn the_effective_context_of_a_curve_that_stops_gaining() {
     let dir = by_context(|_, _| None);
-    let results = Results::read_all(&[dir.path().to_path_buf()]).unwrap();
+    let results = Results::read_all(&[dir.path().to_path_buf()], false).unwrap();
     let report = Report::new(&results, None).unwrap();
-    let text = terminal::render(&report, false);
+    let text = terminal::full(&report, false);
     let sentence = "Effective context of TinyLlama on code lm, by loss at positions from 2048 on (n 20): R at least 2,048.";
     assert!(text.contains(sentence), "{text}");
     let table = report.sections[0].tables.iter().find(|table| table.title.starts_with("What each step"));
@@ -683,10 +790,10 @@ fn hits_make_a_curve_over_the_longer_samples() {
         let found = u8::from(context != "1024" || number % 10 == 1);
         Some(json!({"length": 1024, "depth": 50, "found": found}))
     });
-    let mut results = Results::read_all(&[dir.path().to_path_buf()]).unwrap();
+    let mut results = Results::read_all(&[dir.path().to_path_buf()], false).unwrap();
     results.config.tasks[0].task = Arc::new(Lookup);
     let report = Report::new(&results, None).unwrap();
-    let text = terminal::render(&report, false);
+    let text = terminal::full(&report, false);
     let sentence = "by exact match over samples of more than 2048 tokens (n 20): R at least 2,048.";
     assert!(text.contains(sentence), "{text}");
     let out = tempfile::tempdir().unwrap();
@@ -695,4 +802,55 @@ fn hits_make_a_curve_over_the_longer_samples() {
     let values: Vec<[&str; 3]> =
         lines.iter().map(|line| ["value", "gain", "told_apart"].map(|key| line[key].as_str())).collect();
     assert_eq!(values, [["0.1", "", ""], ["1.0", "0.9", "true"], ["1.0", "0.0", "false"]]);
+}
+
+/// What a terminal shows of the bundled quickstart: the verdicts, one table and the path, in 40 lines of 100 columns.
+#[test]
+fn the_quickstart_fits_a_terminal() {
+    let space = Workspace::new();
+    let kept = repository("results/kept/quickstart");
+    let report =
+        |flags: &str| space.longcode(&format!("report {} --out out {flags}", kept.display())).done().stdout;
+    let shown = report("");
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines.len() <= 40 && lines.iter().all(|line| line.chars().count() <= 100), "{shown}");
+    assert_eq!(lines.last(), Some(&"report: out/report.html"));
+    for row in ["Truncation", "HiRoPE, logn, shuffled"] {
+        assert_eq!(lines.iter().filter(|line| line.starts_with(&format!("{row}  "))).count(), 1, "{shown}");
+    }
+    assert!(report("--full").lines().count() > 200);
+    assert_eq!(report("--quiet"), "out/report.html\n");
+    let json: Value = serde_json::from_str(&report("--json")).unwrap();
+    assert_eq!(json["rows"].as_array().unwrap().len(), 9);
+    let gained = &json["rows"][1]["tasks"]["python-lm"]["gained"]["value"];
+    assert!((gained.as_f64().unwrap() + 2.801).abs() < 1e-3, "{gained}");
+    assert_eq!(json["report"], "out/report.html");
+    space.longcode("report one --full --json").failed(2, &["--json"]);
+}
+
+#[test]
+fn latex_has_the_metrics_that_were_asked_for() {
+    let space = Workspace::new();
+    space.run("--out out");
+    let tables = |flags: &str| {
+        space.longcode(&format!("report out {flags}")).done();
+        let text = space.text("out/report.tex");
+        let labels: Vec<String> = text
+            .lines()
+            .filter_map(|line| Some(line.strip_prefix("\\label{")?.strip_suffix('}')?.into()))
+            .collect();
+        assert_eq!(labels.len(), text.matches("\\begin{table*}").count());
+        labels
+    };
+    assert_eq!(tables("--metric ppl"), ["tab:lm-samples-ppl", "tab:lm-differences-ppl"]);
+    assert_eq!(
+        tables("--metric bits_per_byte --metric accuracy")[0],
+        "tab:lm-samples-accuracy-bits-per-byte"
+    );
+    let all = tables("");
+    assert!(
+        all.contains(&"tab:lm-samples-ppl".into()) && !all.iter().any(|label| label.ends_with("accuracy")),
+        "{all:?}"
+    );
+    space.longcode("report out --metric bleu").failed(2, &["no table is of \"bleu\"", "--metric", "ppl"]);
 }

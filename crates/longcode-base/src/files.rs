@@ -146,9 +146,17 @@ pub fn largest_of_model(name: &str) -> Option<u64> {
 /// # Errors
 /// [`ErrorKind::Write`].
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_whole_by(path, |file| file.write_all(bytes))
+}
+
+/// The same with a file that is written piece by piece; `fill` may be called twice.
+///
+/// # Errors
+/// [`ErrorKind::Write`].
+pub fn write_whole_by(path: &Path, fill: impl Fn(&mut File) -> io::Result<()>) -> Result<()> {
     let write = || {
         let mut beside = Beside::new(path.parent().unwrap_or(Path::new("")))?;
-        beside.file.write_all(bytes)?;
+        fill(&mut beside.file)?;
         beside.move_to(path)
     };
     // Between its creation and its lock another process may have taken it for left over.

@@ -81,6 +81,11 @@ pub fn fail(error: &Error) {
     }
 }
 
+/// Whether messages of a level are shown.
+pub fn shows(level: Level) -> bool {
+    shown_as(level).is_some()
+}
+
 /// Whether progress is shown as a moving bar.
 pub(crate) fn shows_bars() -> bool {
     shown_as(Level::Status) == Some(Format::Text) && std::io::stderr().is_terminal()

@@ -1,9 +1,9 @@
 //! The network's own kernels, as burn backend extensions, by where they run: [`cpu`] and [`gpu`].
 //!
 //! Each does in one pass over memory what tensor operations do in many; the tensor-op form of each is next to
-//! its use. Attention has a kernel on every backend; the others exist only on the CPU, and GPUs, whose tensor
-//! operations are fused, use the tensor-op form. On the CPU those of [`DifferentiableKernels`] have gradients
-//! and those of [`InferenceKernels`] have none: [`is_cpu`] and [`is_cpu_without_gradients`] choose.
+//! its use. Attention has a kernel on every backend. On the CPU those of [`DifferentiableKernels`] have
+//! gradients and those of [`InferenceKernels`] have none: [`is_cpu`] and [`is_cpu_without_gradients`] choose.
+//! On GPUs [`GpuKernels`] have none: [`is_gpu_without_gradients`] chooses.
 //!
 //! ```
 //! use longcode_kernels::{Sight, Turn};
@@ -21,6 +21,7 @@
 mod cpu;
 #[cfg(feature = "gpu")]
 mod gpu;
+pub mod packed;
 pub mod precision;
 pub mod sight;
 pub mod stored;
@@ -29,6 +30,7 @@ use cpu::vectorised;
 pub use cpu::{
     Bf16Instructions, DifferentiableKernels, ExpertGate, InferenceKernels, Measured, Operand, StoredExpert,
 };
+pub use packed::{GpuKernels, Kept};
 pub use precision::Precision;
 pub use sight::{Sight, Stretch, Turn};
 
@@ -113,4 +115,38 @@ pub fn is_cpu(device: &Device) -> bool {
 /// [`InferenceKernels`] too.
 pub fn is_cpu_without_gradients(device: &Device) -> bool {
     is_cpu(device) && !device.is_autodiff()
+}
+
+/// Whether tensors on this device belong to a GPU and have no gradients: they can use [`GpuKernels`].
+pub fn is_gpu_without_gradients(device: &Device) -> bool {
+    !device.is_autodiff() && !is_cpu(device)
+}
+
+/// Bytes of the largest tensor that a device can bind to a kernel; none on the CPU, which binds nothing.
+pub fn largest_binding(device: &Device) -> Option<usize> {
+    #[cfg(feature = "gpu")]
+    return gpu::client(device).map(|client| client.properties().memory.max_page_size as usize);
+    #[cfg(not(feature = "gpu"))]
+    {
+        let _ = device;
+        None
+    }
+}
+
+/// What compiles the kernels of a GPU, as CubeCL names it: `wgpu<wgsl>`.
+#[cfg(feature = "gpu")]
+pub fn compiler_of(device: &Device) -> String {
+    gpu::client(device).map_or_else(String::new, |client| client.name().into())
+}
+
+/// Seconds of the longest dispatch of a kernel that was measured on a device; none if there was none, as on
+/// the CPU.
+pub fn longest_dispatch(device: &Device) -> Option<f64> {
+    #[cfg(feature = "gpu")]
+    return gpu::longest_dispatch(device);
+    #[cfg(not(feature = "gpu"))]
+    {
+        let _ = device;
+        None
+    }
 }

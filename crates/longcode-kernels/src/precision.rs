@@ -20,7 +20,7 @@ pub enum Precision {
     Split,
     /// bf16 numbers: as close to f32 as a model run in bf16.
     Bf16,
-    /// Weights kept as f16 on a GPU, products in f32.
+    /// Weights kept as f16 on a GPU, whatever the checkpoint has; products in f32.
     F16,
 }
 
@@ -44,10 +44,8 @@ impl Precision {
     pub fn check(self, device: &Device) -> Result<()> {
         let has: &[Precision] = if is_cpu(device) {
             &[Precision::F32, Precision::Split, Precision::Bf16]
-        } else if has_f16(device) {
-            &[Precision::F32, Precision::F16]
         } else {
-            &[Precision::F32]
+            &[Precision::F32, Precision::F16]
         };
         if has.contains(&self) {
             return Ok(());
@@ -58,11 +56,6 @@ impl Precision {
             .at("precision")
             .fix(format!("use one of: {}", names.join(", "))))
     }
-}
-
-/// Whether a GPU has tensors of f16 numbers.
-fn has_f16(device: &Device) -> bool {
-    device.supports_dtype(burn::tensor::DType::F16)
 }
 
 impl fmt::Display for Precision {

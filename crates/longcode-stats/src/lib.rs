@@ -10,6 +10,7 @@
 //! ([`Bootstrap`]) |
 //! | a share of hits | Clopper and Pearson's exact interval ([`share`]) |
 //! | a paired difference of two shares | Newcombe's square-and-add of exact limits, McNemar's exact test |
+//! | rows of different samples | square-and-add of both intervals ([`unpaired`]) |
 //! | all rows of a table at once | one threshold for every pair of rows, marks and sentences ([`family`]) |
 //! | the steps of a curve | the same thresholds; a step counts only where all before it gain ([`mod@curve`]) |
 //! | a pair of rows alone, without an interval | the paired permutation test ([`permutation()`]) |
@@ -45,6 +46,7 @@ mod permutation;
 mod sensitivity;
 pub mod share;
 mod student;
+mod unpaired;
 
 pub use bootstrap::{Bootstrap, RESAMPLES};
 pub use decisive::{Decisive, decisive};
@@ -53,6 +55,7 @@ pub use estimate::{Comparison, Estimate, Scale};
 pub use family::{Among, told_apart};
 pub use permutation::permutation;
 pub use sensitivity::{Sensitivity, sensitivity};
+pub use unpaired::unpaired;
 
 /// Fewest samples with which anything is told apart: the smallest two-sided level of a sign test of `n`
 /// differences is 2^(1 - n).

@@ -49,7 +49,7 @@ fn main() -> Result<()> {
             ended: Ended::Stop,
         },
         candidates: losses.map(|(number, ids)| vec![loss(number); ids.len()]).collect(),
-        alone: None,
+        others: Vec::new(),
     });
     // What is stored of it, and all that figures are made from.
     let outcome = task.outcome(sample, answer, 512);

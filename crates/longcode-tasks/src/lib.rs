@@ -17,4 +17,5 @@
 //! [`dataset::Dataset`], [`task::Task`] and what they are made of are the stable face of this crate.
 
 pub mod dataset;
+pub mod per_token;
 pub mod task;

@@ -9,9 +9,31 @@ pub struct TokenScores {
     pub nll: Vec<f32>,
     /// `correct[t]`: whether token `t + 1` was the most likely one.
     pub correct: Vec<bool>,
+    /// More about each, if it was asked for.
+    pub details: Option<TokenDetails>,
+}
+
+/// More about each token of a sequence but the first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TokenDetails {
+    /// `rank[t]`: one more than the tokens that were more likely than token `t + 1`.
+    pub rank: Vec<u32>,
+    /// `entropy[t]`: of the distribution that token `t + 1` was predicted by, nats.
+    pub entropy: Vec<f32>,
 }
 
 impl TokenScores {
+    /// Adds the scores of the tokens after these.
+    pub fn extend(&mut self, more: TokenScores) {
+        self.nll.extend(more.nll);
+        self.correct.extend(more.correct);
+        if let Some(more) = more.details {
+            let details = self.details.get_or_insert_default();
+            details.rank.extend(more.rank);
+            details.entropy.extend(more.entropy);
+        }
+    }
+
     /// Mean negative log-likelihood, nats a token; NaN for a sequence with nothing to predict.
     pub fn loss(&self) -> f64 {
         self.nll.iter().map(|&nll| f64::from(nll)).sum::<f64>() / self.nll.len() as f64

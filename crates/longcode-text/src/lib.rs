@@ -1,7 +1,8 @@
 //! The text side of a language model: what it reads and writes, without the network.
 //!
 //! [`tokenizer`] reads tokenizer.json as transformers does; [`chat`] renders a model's chat template; [`ask`]
-//! puts a prompt to a model in the one way or the other; [`answer`] is what may come back. [`TextSide`] is
+//! puts a prompt to a model in the one way or the other; [`answer`] is what may come back;
+//! [`FillMarkers`] are what a model knows a gap by. [`TextSide`] is
 //! all that a task knows of a model.
 //!
 //! ```
@@ -20,11 +21,13 @@
 pub mod answer;
 pub mod ask;
 pub mod chat;
+mod fill;
 mod side;
 pub mod tokenizer;
 
-pub use answer::{Ended, Generation, Limits, TokenScores};
+pub use answer::{Ended, Generation, Limits, TokenDetails, TokenScores};
 pub use ask::{Prompt, PromptFormatter, PromptStyle};
 pub use chat::ChatTemplate;
+pub use fill::{FillIds, FillMarkers, FillOrder};
 pub use side::{TextDirectory, TextSide, no_chat_template};
 pub use tokenizer::{Tokenizer, Tokens};

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tokenizers::Tokenizer as Inner;
 
+use super::FillIds;
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::files::read_text;
 use longcode_base::guard::guarded;
@@ -39,6 +40,8 @@ pub struct Tokenizer {
     file: Option<PathBuf>,
     /// The model has embeddings for ids below this.
     embeddings: usize,
+    /// Markers of fill-in-the-middle, if a file names them.
+    fill_ids: Option<FillIds>,
 }
 
 impl Tokenizer {
@@ -116,12 +119,29 @@ impl Tokenizer {
         if adds_bos && bos.is_none() {
             return Err(bad("add_bos_token is true and bos_token is not in the vocabulary".into()));
         }
-        Ok(Tokenizer { bos, eos: special("eos_token"), inner, file: None, embeddings: usize::MAX })
+        Ok(Tokenizer {
+            bos,
+            eos: special("eos_token"),
+            inner,
+            file: None,
+            embeddings: usize::MAX,
+            fill_ids: None,
+        })
     }
 
     /// The same, named by its file in errors.
     pub fn of_file(self, path: &Path) -> Tokenizer {
         Tokenizer { file: Some(path.to_path_buf()), ..self }
+    }
+
+    /// The same, with the markers of fill-in-the-middle that a file names.
+    pub fn with_fill_ids(self, ids: FillIds) -> Tokenizer {
+        Tokenizer { fill_ids: Some(ids), ..self }
+    }
+
+    /// Those markers, if a file names any.
+    pub(crate) fn fill_ids(&self) -> Option<FillIds> {
+        self.fill_ids
     }
 
     /// The tokenizer of a model with this many embeddings. Added tokens beyond them cause a note, and are
@@ -208,7 +228,7 @@ impl Tokenizer {
     }
 
     /// An error of this tokenizer's file.
-    fn named(&self, error: Error) -> Error {
+    pub(crate) fn named(&self, error: Error) -> Error {
         match &self.file {
             Some(file) => error.in_file(file),
             None => error,
@@ -256,6 +276,11 @@ impl Tokenizer {
     /// The id of a token by its text.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
+    }
+
+    /// The text of a token by its id, as it stands in the vocabulary.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
     }
 
     /// The end-of-sequence token that tokenizer_config.json names.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::pre_tokenizer::{PreTokenizer, byte_level_part};
 use super::{Gguf, ending, key_error, needed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::text::{ChatTemplate, Tokenizer};
+use crate::text::{ChatTemplate, FillIds, Tokenizer};
 use longcode_base::messages::note_once;
 
 const MODEL: &str = "tokenizer.ggml.model";
@@ -30,7 +30,10 @@ impl Gguf {
     /// [`ErrorKind::Tokenizer`] or [`ErrorKind::Model`], naming the file and the key: missing, of another
     /// type, or a kind of tokenizer that is not supported.
     pub(super) fn read_tokenizer(&self) -> Result<Tokenizer> {
-        let read = || Tokenizer::from_json(self.tokenizer_json()?, &self.tokenizer_config()?);
+        let read = || {
+            let tokenizer = Tokenizer::from_json(self.tokenizer_json()?, &self.tokenizer_config()?)?;
+            Ok(tokenizer.with_fill_ids(self.fill_ids()?))
+        };
         read()
             .map(|tokenizer| tokenizer.of_file(&self.path))
             .map_err(|e: Error| e.in_file(&self.path).fix("convert the model again"))
@@ -56,6 +59,23 @@ impl Gguf {
         let vocabulary = Vocabulary::read(self).map_err(|e| e.in_file(&self.path))?;
         let id = |key: &str| self.token_id(key, &vocabulary).map_err(|e| e.in_file(&self.path));
         ending::ids(&vocabulary.tokens, id)
+    }
+
+    /// The markers of fill-in-the-middle that the file names.
+    fn fill_ids(&self) -> Result<FillIds> {
+        let vocabulary = Vocabulary::read(self)?;
+        let id = |part: &str| -> Result<Option<u32>> {
+            let found = self.token_id(&format!("tokenizer.ggml.fim_{part}_token_id"), &vocabulary)?;
+            Ok(found.map(|id| id as u32))
+        };
+        Ok(FillIds {
+            prefix: id("pre")?,
+            suffix: id("suf")?,
+            middle: id("mid")?,
+            pad: id("pad")?,
+            repository: id("rep")?,
+            separator: id("sep")?,
+        })
     }
 
     /// The id under a key.

@@ -6,7 +6,10 @@ use burn::tensor::{Device, Tensor};
 
 use crate::checkpoint::NormKind;
 use crate::error::Result;
-use crate::kernels::{DifferentiableKernels, InferenceKernels, is_cpu, is_cpu_without_gradients};
+use crate::kernels::{
+    DifferentiableKernels, GpuKernels, InferenceKernels, is_cpu, is_cpu_without_gradients,
+    is_gpu_without_gradients,
+};
 use crate::model::weights::{TensorRows, Weights};
 
 /// Scales each row to unit size, then each of its numbers by a weight.
@@ -65,6 +68,10 @@ impl Norm {
                 let [x, weight] = [x.into_dispatch(), weight.into_dispatch()];
                 Tensor::from_dispatch(Dispatch::rms_norm(x, weight, self.epsilon))
             }
+            None if is_gpu_without_gradients(&device) => {
+                let [x, weight] = [x.into_dispatch(), weight.into_dispatch()];
+                Tensor::from_dispatch(Dispatch::norm_rows(x, weight, self.epsilon))
+            }
             None => {
                 let variance = x.clone().square().mean_dim(1);
                 x * variance.add_scalar(self.epsilon).sqrt().recip() * weight.unsqueeze()
@@ -73,6 +80,11 @@ impl Norm {
                 let bias = bias.val().into_dispatch();
                 let [x, weight] = [x.into_dispatch(), weight.into_dispatch()];
                 Tensor::from_dispatch(Dispatch::layer_norm(x, weight, bias, self.epsilon))
+            }
+            Some(bias) if is_gpu_without_gradients(&device) => {
+                let bias = bias.val().into_dispatch();
+                let [x, weight] = [x.into_dispatch(), weight.into_dispatch()];
+                Tensor::from_dispatch(Dispatch::norm_centred_rows(x, weight, bias, self.epsilon))
             }
             Some(bias) => {
                 let x = x.clone() - x.mean_dim(1);

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::{ContextCurve, ContextCurves, Effective, Over, Point};
 use crate::config::EncodingEntry;
 use crate::draw::chart::{Chart, Curve, DataPoint};
-use crate::draw::number::{difference, interval, number};
-use crate::report::{Cell, Column, Content, Mark, Section, Table};
+use crate::draw::number::{difference, grouped, interval, number};
+use crate::report::{Cell, Column, Content, Section, Table};
 
 /// A column of its own, and beside the context advantage.
 const EFFECTIVE: &str = "effective context";
@@ -27,14 +27,6 @@ fn words(place: Place) -> String {
     if place == ALL { "all".into() } else { place.to_string() }
 }
 
-/// A number of tokens with commas, as 4,096.
-pub(super) fn grouped(tokens: usize) -> String {
-    let digits = tokens.to_string();
-    let comma = |n: usize| n > 0 && (digits.len() - n).is_multiple_of(3);
-    let with = |(n, digit): (usize, char)| [comma(n).then_some(','), Some(digit)];
-    digits.chars().enumerate().flat_map(with).flatten().collect()
-}
-
 impl std::fmt::Display for Effective {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -48,7 +40,7 @@ impl std::fmt::Display for Effective {
 
 impl Effective {
     fn cell(self) -> Cell {
-        Cell { text: self.to_string(), value: self.value(), interval: None, mark: Mark::Plain }
+        Cell { text: self.to_string(), value: self.value(), ..Cell::default() }
     }
 }
 
@@ -75,16 +67,17 @@ pub(super) fn add_tables(curves: &ContextCurves, section: &mut Section) {
 impl ContextCurves {
     /// A curve's effective context stands in the row that is given most.
     fn add_column(&self, table: &mut Table) {
-        let of = |row: &str| {
-            let ends_in =
-                |curve: &&ContextCurve| curve.points.last().is_some_and(|last| last.encoding == row);
-            self.curves.iter().find(ends_in).map(|curve| curve.effective().cell())
-        };
         let samples = self.samples(|_| true);
         table.columns.insert(1, Column { name: EFFECTIVE.into(), beyond: false, samples });
         for (name, cells) in &mut table.rows {
-            cells.insert(1, of(name).unwrap_or_default());
+            cells.insert(1, self.effective(name).unwrap_or_default());
         }
+    }
+
+    /// The effective context of the curve that ends in a row.
+    pub(in crate::report) fn effective(&self, row: &str) -> Option<Cell> {
+        let ends_in = |curve: &&ContextCurve| curve.points.last().is_some_and(|last| last.encoding == row);
+        self.curves.iter().find(ends_in).map(|curve| curve.effective().cell())
     }
 
     /// Samples of the curves for which something is so; a range where they have different ones.
@@ -223,6 +216,7 @@ impl ContextCurves {
             y: self.metric.axis_title(),
             limit: axis.limit(trained_length),
             highest: self.metric.ceiling,
+            lowest: f64::NEG_INFINITY,
             curves: self.curves.iter().enumerate().map(curve).collect(),
             ticks: axis.ticks.iter().copied().map(words).collect(),
         }
@@ -286,7 +280,7 @@ fn figure(point: &Point) -> Cell {
         text: number(point.estimate.value),
         value: Some(point.estimate.value),
         interval: Some(interval(&point.estimate)),
-        mark: Mark::Plain,
+        ..Cell::default()
     }
 }
 
@@ -295,7 +289,7 @@ fn gain(point: &Point) -> Option<Cell> {
     let [text, low, high] =
         [gain.estimate.value, gain.low, gain.high].map(|value| difference(value, point.estimate.value));
     let interval = Some(format!("[{low}, {high}]"));
-    Some(Cell { text, value: Some(gain.estimate.value), interval, mark: Mark::Plain })
+    Some(Cell { text, value: Some(gain.estimate.value), interval, ..Cell::default() })
 }
 
 /// One line of curve.csv. `gain_low` and `gain_high` hold for all steps of the curve at once.
@@ -369,11 +363,6 @@ impl Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn thousands_have_commas() {
-        assert_eq!([5, 512, 4096, 1_048_576].map(grouped), ["5", "512", "4,096", "1,048,576"]);
-    }
 
     #[test]
     fn the_axis_has_a_place_a_doubling() {

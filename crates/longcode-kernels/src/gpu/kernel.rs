@@ -17,8 +17,9 @@ use super::tiles::{
 };
 
 /// Relative attention; see [`super::super::AttentionKernel`] for the tensors and `plan.rs` for the
-/// plan. `rows` are the rows of a key head, `zones` those of the plan. From number `sinks` on the plan has the bits
-/// of the query heads' sinks, if there are any. Logits are capped softly at `cap` unless it is 0.
+/// plan. The blocks begin at `first`, `rows` are the rows of a key head, `zones` those of the plan. Workgroups
+/// of one block share its tiles of keys, one after another ([`super::split`]). From number `sinks` on the plan
+/// has the bits of the query heads' sinks, if there are any. Logits are capped softly at `cap` unless it is 0.
 #[cube(launch_unchecked)]
 pub(super) fn attend<E: Float, N: Size>(
     queries: &Sequence<Box<[Vector<E, N>]>>,
@@ -26,6 +27,7 @@ pub(super) fn attend<E: Float, N: Size>(
     value: &[Vector<E, N>],
     plan: &[u32],
     out: &mut [Vector<E, N>],
+    first: u32,
     rows: u32,
     zones: u32,
     sinks: u32,
@@ -36,7 +38,7 @@ pub(super) fn attend<E: Float, N: Size>(
     let zones = zones as usize;
     let blocks = (rows as usize).div_ceil(sizes.rows());
     // The last block sees the most keys and is taken first.
-    let number = blocks - 1 - CUBE_POS_X as usize;
+    let number = blocks - 1 - first as usize - CUBE_POS_X as usize;
     let block = place(number, rows as usize, sizes);
     let borders = zones + blocks + 1;
     let stretches = borders + zones * (rows as usize / sizes.group);
@@ -49,11 +51,17 @@ pub(super) fn attend<E: Float, N: Size>(
     let mut running = start::<N>(sizes);
     let mut scores = Array::<f32>::new(sizes.scores());
     let mut products = Array::<f32>::new(sizes.scores());
+    let (share, shares) = (CUBE_POS_Z as usize, CUBE_COUNT_Z as usize);
+    let mut before = 0usize;
     for stretch in plan[zones + number] as usize..plan[zones + number + 1] as usize {
         let at = stretches + stretch * PER_STRETCH;
         let (first, end) = (plan[at] as usize, plan[at + 1] as usize);
         let (row, seen_in) = (plan[at + 2] as usize, plan[at + 3]);
-        for number in 0..(end - first).div_ceil(KEYS) {
+        let count = (end - first).div_ceil(KEYS);
+        let start = (share + shares - before % shares) % shares;
+        before += count;
+        for step in 0..(count + shares - 1 - start) / shares {
+            let number = start + step * shares;
             let tile = KeyTile { first: first + number * KEYS, end, row: row + number * KEYS };
             #[unroll]
             for n in 0..sizes.scores() {
@@ -80,7 +88,7 @@ pub(super) fn attend<E: Float, N: Size>(
             mix(value, &block, &tile, &mut tiles, &mut running, sizes);
         }
     }
-    finish(out, plan, sinks as usize, &block, &mut tiles, &running, sizes);
+    finish(out, plan, sinks as usize, &block, &mut tiles, &running, share, shares, sizes);
 }
 
 /// Products of a tile's queries and keys by one rotation for the unit, `[rows_per_unit, KEYS_PER_UNIT]`.

@@ -6,25 +6,36 @@
 //! Unused rotations take no binding; with the most that any kind has (`dual_chunk`: three of queries, one of
 //! keys) there are eight bindings, including the kernel's own, which is what WebGPU guarantees.
 
+mod head;
 mod kernel;
+mod pace;
+mod packed;
 mod plan;
+mod product;
+mod rows;
 mod softmax;
+mod split;
 mod tiles;
+mod words;
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use burn::backend::DispatchDevice;
 use burn::backend::cubecl::dtype_to_storage_type;
-use burn::tensor::Shape;
-use burn_cubecl::CubeBackend;
+use burn::tensor::{DType, Device, Shape};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
-use cubecl::prelude::{BufferArg, CubeCount, CubeDim, CubeElement};
+use burn_cubecl::{CubeBackend, CubeDevice};
+use cubecl::client::Client;
+use cubecl::prelude::{BufferArg, CubeCount, CubeDim};
 
 use super::{AttentionKernel, Heads, MAX_TURNS, Softmax};
 use crate::Precision;
 use crate::sight::{Sight, Turn};
+use pace::{Work, in_dispatches};
+use plan::Planned;
 use tiles::{COLUMNS, Sizes};
 
 /// Bytes of f32.
@@ -53,7 +64,7 @@ impl AttentionKernel for CubeBackend {
         let queries = used([query_0, query_1, query_2], |turn| turn.query);
         let keys = used([key_0, key_1, key_2], |turn| turn.key);
         let value = into_contiguous(value);
-        let (client, dtype, device) = (value.client.clone(), value.dtype, value.device.clone());
+        let dtype = value.dtype;
         let tokens = sight.rows();
         let covers = |tensor: &CubeTensor, rows: usize, heads_there: usize| {
             let [there, width] = tensor.meta.shape().dims();
@@ -65,40 +76,112 @@ impl AttentionKernel for CubeBackend {
                 && keys.iter().chain([&value]).all(|key| covers(key, kept, heads.keys)),
             "the tensors have the shapes and the type that the kernel reads"
         );
-        let shape = Shape::new([tokens, heads.queries * heads.dim]);
-        let out = empty_device_contiguous_dtype(client.clone(), device, shape, dtype);
+        let attention = Attention { queries, keys, value, heads, sight, softmax, lost };
+        attention.compute()
+    }
+}
+
+/// An attention whose tensors are checked.
+struct Attention {
+    queries: Vec<CubeTensor>,
+    keys: Vec<CubeTensor>,
+    value: CubeTensor,
+    heads: Heads,
+    sight: Arc<Sight>,
+    softmax: Softmax,
+    lost: Range<usize>,
+}
+
+impl Attention {
+    fn compute(self) -> CubeTensor {
+        let CubeTensor { client, device, dtype, .. } = self.value.clone();
+        let heads = self.heads;
+        let tokens = self.sight.rows();
         let rows = tokens * heads.queries / heads.keys;
         let memory = client.properties().hardware.max_shared_memory_size;
-        let sizes = Sizes { sinks: softmax.sinks.is_some(), ..sizes(rows, heads, memory) };
-        let mut plan = plan::plan(&sight, &lost, sizes.rows(), sizes.group);
-        let sinks = plan.len();
-        plan.extend(softmax.sinks.iter().flat_map(|sinks| sinks.iter().map(|sink| sink.to_bits())));
-        let plan_buffer = client.create_from_slice(u32::as_bytes(&plan));
+        let sizes = Sizes { sinks: self.softmax.sinks.is_some(), ..sizes(rows, heads, memory) };
+        let plan =
+            plan::on_device(&client, &device, &self.sight, &self.lost, self.softmax.sinks.as_ref(), sizes);
+        let blocks = rows.div_ceil(sizes.rows());
+        let width = heads.queries * heads.dim;
+        let shares = match dtype {
+            // A sink counts once in a row.
+            DType::F32 if !sizes.sinks => split::shares(blocks * heads.keys, self.sight.first() + tokens),
+            _ => 1,
+        };
+        let parts = if shares == 1 { tokens } else { split::rows_of_parts(shares, tokens, heads) };
+        let out =
+            empty_device_contiguous_dtype(client.clone(), device.clone(), Shape::new([parts, width]), dtype);
+        let products = |block: usize| {
+            // The last block is taken first.
+            let keys = plan.keys[blocks - 1 - block];
+            (2 * sizes.rows() * heads.dim * heads.keys) as f64 * keys as f64
+        };
+        in_dispatches(&client, &device, Work::Attention, blocks, products, |some| {
+            let count = CubeCount::Static(some.len() as u32, heads.keys as u32, shares as u32);
+            self.launch(count, some.start, rows, sizes, &plan, &out, dtype);
+        });
+        if shares == 1 { out } else { split::joined(out, shares, tokens, heads) }
+    }
+
+    /// Launches the kernel for some blocks.
+    #[allow(clippy::too_many_arguments, reason = "what a launch needs")]
+    fn launch(
+        &self,
+        count: CubeCount,
+        first: usize,
+        rows: usize,
+        sizes: Sizes,
+        plan: &Planned,
+        out: &CubeTensor,
+        dtype: DType,
+    ) {
         let buffers =
-            |tensors: Vec<CubeTensor>| tensors.into_iter().map(CubeTensor::into_buffer_arg).collect();
-        let blocks = CubeCount::Static(rows.div_ceil(sizes.rows()) as u32, heads.keys as u32, 1);
-        // SAFETY: the assertion and the plan keep every access inside the tensors.
+            |tensors: &[CubeTensor]| tensors.iter().cloned().map(CubeTensor::into_buffer_arg).collect();
+        // SAFETY: the tensors' check and the plan keep every access inside the tensors.
         unsafe {
             kernel::attend::launch_unchecked(
-                &client,
-                blocks,
+                &self.value.client,
+                count,
                 CubeDim::new_2d(COLUMNS as u32, sizes.lines as u32),
-                vector(heads.dim),
-                buffers(queries),
-                buffers(keys),
-                value.into_buffer_arg(),
-                BufferArg::from_raw_parts(plan_buffer, plan.len()),
+                vector(self.heads.dim),
+                buffers(&self.queries),
+                buffers(&self.keys),
+                self.value.clone().into_buffer_arg(),
+                BufferArg::from_raw_parts(plan.buffer.clone(), plan.numbers),
                 out.clone().into_buffer_arg(),
+                first as u32,
                 rows as u32,
-                sight.zones() as u32,
-                sinks as u32,
-                softmax.cap.unwrap_or(0.0),
+                self.sight.zones() as u32,
+                plan.sinks as u32,
+                self.softmax.cap.unwrap_or(0.0),
                 sizes,
                 dtype_to_storage_type(dtype),
             );
         }
-        out
     }
+}
+
+/// CubeCL's handle of a device; none for the CPU.
+fn cube_device(device: &Device) -> Option<CubeDevice> {
+    let of = |device: &DispatchDevice| match device {
+        DispatchDevice::Cube(device) => Some(device.clone()),
+        _ => None,
+    };
+    match device.as_dispatch() {
+        DispatchDevice::Autodiff(device) => of(&device.clone().inner()),
+        device => of(device),
+    }
+}
+
+/// What launches kernels on a device; none for the CPU.
+pub(super) fn client(device: &Device) -> Option<Client> {
+    cube_device(device).map(|device| device.client())
+}
+
+/// Seconds of the longest dispatch that was measured on a device.
+pub(super) fn longest_dispatch(device: &Device) -> Option<f64> {
+    pace::longest(&cube_device(device)?)
 }
 
 /// Dimensions of a head that are loaded at once.

@@ -6,7 +6,14 @@
 //! tensors, and a bit for each zone that it is seen in.
 
 use std::ops::Range;
+use std::sync::{Arc, Mutex, Weak};
 
+use burn_cubecl::CubeDevice;
+use cubecl::client::Client;
+use cubecl::prelude::CubeElement;
+use cubecl::server::Handle;
+
+use super::tiles::Sizes;
 use crate::sight::{Sight, Turn, rows_of};
 
 /// Numbers of a stretch.
@@ -33,4 +40,100 @@ pub(super) fn plan(sight: &Sight, lost: &Range<usize>, rows: usize, group: usize
     plan.extend(zones.flat_map(|zone| sight.borders(zone)).map(|&key| key as u32));
     plan.extend(stretches);
     plan
+}
+
+/// A plan on a device.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) buffer: Handle,
+    /// How many numbers it has, with the sinks.
+    pub(super) numbers: usize,
+    /// Where the bits of the query heads' sinks are, if there are any.
+    pub(super) sinks: usize,
+    /// How many keys each block meets, once for each zone.
+    pub(super) keys: Vec<usize>,
+}
+
+/// A plan and what it was made from.
+struct Known {
+    sight: Weak<Sight>,
+    lost: Range<usize>,
+    sinks: Option<Arc<[f32]>>,
+    /// Rows of a block, and of a token.
+    rows: [usize; 2],
+    device: CubeDevice,
+    plan: Arc<Planned>,
+}
+
+/// The plans of sights that are in use: the layers of a pass share few of them.
+static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
+
+/// The plan of an attention on a device, made once for all that see alike.
+pub(super) fn on_device(
+    client: &Client,
+    device: &CubeDevice,
+    sight: &Arc<Sight>,
+    lost: &Range<usize>,
+    sinks: Option<&Arc<[f32]>>,
+    sizes: Sizes,
+) -> Arc<Planned> {
+    let mut known = KNOWN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    known.retain(|known| known.sight.strong_count() > 0);
+    let rows = [sizes.rows(), sizes.group];
+    let is_same = |known: &&Known| {
+        std::ptr::eq(known.sight.as_ptr(), Arc::as_ptr(sight))
+            && known.lost == *lost
+            && known.sinks.as_ref() == sinks
+            && known.rows == rows
+            && known.device == *device
+    };
+    if let Some(known) = known.iter().find(is_same) {
+        return known.plan.clone();
+    }
+    let mut numbers = plan(sight, lost, sizes.rows(), sizes.group);
+    let keys = keys_of_blocks(sight, &numbers, sizes);
+    let first_sink = numbers.len();
+    numbers.extend(sinks.iter().flat_map(|sinks| sinks.iter().map(|sink| sink.to_bits())));
+    let plan = Arc::new(Planned {
+        buffer: client.create_from_slice(u32::as_bytes(&numbers)),
+        numbers: numbers.len(),
+        sinks: first_sink,
+        keys,
+    });
+    known.push(Known {
+        sight: Arc::downgrade(sight),
+        lost: lost.clone(),
+        sinks: sinks.cloned(),
+        rows,
+        device: device.clone(),
+        plan: plan.clone(),
+    });
+    plan
+}
+
+/// How many keys each block of a plan meets, once for each zone.
+fn keys_of_blocks(sight: &Sight, plan: &[u32], sizes: Sizes) -> Vec<usize> {
+    let (zones, rows) = (sight.zones(), sight.rows() * sizes.group);
+    let blocks = rows.div_ceil(sizes.rows());
+    let first_of = &plan[zones..=zones + blocks];
+    let stretches = &plan[zones + blocks + 1 + zones * sight.rows()..];
+    let keys = |stretch: usize| {
+        let at = stretch * PER_STRETCH;
+        (stretches[at + 1] - stretches[at]) as usize * stretches[at + 3].count_ones() as usize
+    };
+    first_of.windows(2).map(|block| (block[0] as usize..block[1] as usize).map(keys).sum()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_causal_blocks() {
+        let turn = Some(Turn { query: 0, key: 0 });
+        let sight = Sight::new(0..20, 20).with_zone(vec![0; 20], 0, turn);
+        let sizes = Sizes { vectors: 4, group: 2, lines: 8, rows_per_unit: 1, sinks: false };
+        let plan = plan(&sight, &(0..0), sizes.rows(), sizes.group);
+        assert_eq!(keys_of_blocks(&sight, &plan, sizes), [4, 8, 12, 16, 20]);
+    }
 }

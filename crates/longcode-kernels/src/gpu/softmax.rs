@@ -124,7 +124,9 @@ pub(super) fn mix<E: Float, N: Size>(
     }
 }
 
-/// Divides by the sums and puts the rows in their heads' places. `plan[sinks]` is the first head's sink.
+/// Divides by the sums and puts the rows in their heads' places. `plan[sinks]` is the first head's sink. One of
+/// several shares puts its rows in its own part of the output, and after all parts what the row's maximum and
+/// sum are.
 #[cube]
 pub(super) fn finish<E: Float, N: Size>(
     out: &mut [Vector<E, N>],
@@ -133,9 +135,13 @@ pub(super) fn finish<E: Float, N: Size>(
     block: &Block,
     tiles: &mut Tiles<E, N>,
     running: &Running<N>,
+    share: usize,
+    shares: usize,
     #[comptime] sizes: Sizes,
 ) {
     let column = UNIT_POS_X as usize;
+    let rows = block.rows * block.key_heads;
+    let part = share * rows * sizes.vectors;
     #[unroll]
     for n in 0..sizes.rows_per_unit {
         tiles.partial[unit_row(n, sizes) * COLUMNS + column] = running.sum[n];
@@ -157,6 +163,12 @@ pub(super) fn finish<E: Float, N: Size>(
         }
         if block.start + row < block.rows {
             let to = query_start(block.start + row, block, sizes);
+            if shares > 1 && column == 0 {
+                let mut known = Vector::<f32, N>::new(running.max[n]);
+                known.insert(1usize, sum);
+                out[(shares * sizes.vectors + share) * rows + to / sizes.vectors] = Vector::cast_from(known);
+            }
+            let to = to + part;
             #[unroll]
             for chunk in 0..sizes.chunks() {
                 if column < sizes.width(chunk) {

@@ -86,6 +86,10 @@ const ROLES: &[&str] = &[
     "completion_file",
     "completion_lines",
     "repo_snapshot",
+    "right_context",
+    "full_right_context",
+    "crossfile_context",
+    "groundtruth",
 ];
 
 impl Manifest {

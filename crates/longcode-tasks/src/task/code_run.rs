@@ -98,6 +98,10 @@ impl Prompts for CodeRun {
         Outcome { bucket: sample.bucket, reference, text, ended }
     }
 
+    fn expected(outcome: &Outcome) -> Option<String> {
+        Some(outcome.reference.answer.to_string())
+    }
+
     fn score(&self, outcome: &Outcome) -> Vec<Measure> {
         let Reference { answer, truncated_tokens } = outcome.reference;
         let figures = [

@@ -38,6 +38,8 @@ pub enum Group {
     },
     /// All samples, by a threshold in tenths that an answer must reach.
     Bar(u8),
+    /// All samples, asked in one of several orders, by its number from 1.
+    Order(u8),
 }
 
 /// What the groups of one table have in common, in the order of the tables.
@@ -49,6 +51,8 @@ pub enum Axis {
     Grid,
     /// All samples, each group with another threshold.
     Bars,
+    /// All samples, each group in another order.
+    Orders,
     /// Positions in the samples.
     Positions,
     /// All positions from one on.
@@ -61,7 +65,7 @@ impl Axis {
     /// Whether its groups consist of positions in the samples, and not of samples.
     pub fn is_of_positions(self) -> bool {
         match self {
-            Axis::Samples | Axis::Grid | Axis::Bars => false,
+            Axis::Samples | Axis::Grid | Axis::Bars | Axis::Orders => false,
             Axis::Positions | Axis::From(_) | Axis::Distance(..) => true,
         }
     }
@@ -117,6 +121,7 @@ impl Group {
             Group::Distance { from, by, .. } => Axis::Distance(from, by),
             Group::Cell { .. } => Axis::Grid,
             Group::Bar(_) => Axis::Bars,
+            Group::Order(_) => Axis::Orders,
         }
     }
 
@@ -149,7 +154,7 @@ impl Group {
             Group::Position(span) => span.from >= trained_length,
             Group::Length(length) | Group::Cell { length, .. } => length > trained_length,
             // A length in words is not one in tokens.
-            Group::Words(_) | Group::Part(_) | Group::Bar(_) | Group::All => false,
+            Group::Words(_) | Group::Part(_) | Group::Bar(_) | Group::Order(_) | Group::All => false,
             Group::From(_) | Group::Distance { .. } => false,
         }
     }
@@ -181,6 +186,7 @@ impl std::fmt::Display for Group {
             Group::Position(span) => write!(f, "position {span}"),
             Group::From(position) => write!(f, "from {position}"),
             Group::Part(part) => f.write_str(part),
+            Group::Order(number) => write!(f, "order {number}"),
             Group::Bar(tenths) => write!(f, "at {}.{}", tenths / 10, tenths % 10),
             Group::Distance { by, back, .. } => write!(f, "{by} {back}"),
             Group::Cell { length, depth } => write!(f, "length {length} depth {depth}"),

@@ -32,7 +32,8 @@ pub(super) struct Lines {
 impl Lines {
     /// `judge` makes a line of the generated text.
     pub(super) fn new(generated: Generated, judge: impl Fn(Generation) -> Line) -> Lines {
-        Lines { with: judge(generated.generation), alone: generated.alone.map(judge) }
+        let alone = generated.others.into_iter().next().map(|alone| judge(alone.generation));
+        Lines { with: judge(generated.generation), alone }
     }
 
     /// Figures by metric, in percent. `is_cut` says whether the prompt was cut.

@@ -156,6 +156,9 @@ impl Metric {
             Axis::Samples => Some(format!("{}{}.", self.title(), self.over)),
             Axis::Grid => Some(format!("{} by length and depth.", self.title())),
             Axis::Bars => Some(format!("{} by how alike an answer must be.", self.title())),
+            Axis::Orders => {
+                Some(format!("{} by the order of the options, the published one first.", self.title()))
+            }
             Axis::Positions => self.by_position.map(Into::into),
             Axis::From(_) => None,
             Axis::Distance(from, by) => {

@@ -8,6 +8,7 @@ mod buckets;
 mod code_run;
 mod completion;
 mod draw;
+mod fill_in;
 mod group;
 mod keys;
 mod language_modeling;
@@ -29,6 +30,7 @@ mod symbols;
 mod testing;
 
 pub use group::{Axis, Back, By, Group, Ruler};
+pub(crate) use language_modeling::sources;
 use measure::percent;
 pub use measure::{Better, Measure, Metric, Parts, Range};
 use prompts::Prompts;
@@ -45,6 +47,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::dataset::Dataset;
+use crate::per_token::PerToken;
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::registry::{self, Kind};
 use longcode_text::TextSide;
@@ -83,6 +86,24 @@ pub trait Task: Debug + Send + Sync {
     /// When [`Task::outcome`] did not make the outcome.
     fn measures(&self, outcome: &Value) -> std::result::Result<Vec<Measure>, serde_json::Error>;
 
+    /// The right answer to a sample, for people to read beside what a model answered; none of a task without one.
+    fn expected(&self, _outcome: &Value) -> Option<String> {
+        None
+    }
+
+    /// Whether [`Ask::Score`] asks for ranks and entropies too.
+    fn wants_details(&self) -> bool {
+        false
+    }
+
+    /// The scores of single tokens that an outcome keeps; none unless the task's keys ask for them.
+    ///
+    /// # Errors
+    /// When [`Task::outcome`] did not make the outcome.
+    fn per_token(&self, _outcome: &Value) -> std::result::Result<Option<PerToken>, serde_json::Error> {
+        Ok(None)
+    }
+
     /// The first position in a sample, at or beyond one, from which on every stored outcome has sums of the metric that
     /// the main one is made of; none of a task whose figures are of whole samples.
     fn border(&self, _position: usize) -> Option<usize> {
@@ -116,6 +137,7 @@ pub const TASKS: &[TaskKind] = &[
     code_run::ENTRY,
     repoqa::ENTRY,
     repobench::ENTRY,
+    fill_in::ENTRY,
     project_completion::ENTRY,
 ];
 

@@ -41,6 +41,11 @@ pub(super) trait Prompts: Debug + Send + Sync {
         Self::METRICS
     }
 
+    /// The right answer, for people to read.
+    fn expected(_outcome: &Self::Outcome) -> Option<String> {
+        None
+    }
+
     /// Refuses an outcome that [`Prompts::judge`] did not make, if its type alone does not.
     ///
     /// # Errors
@@ -76,5 +81,11 @@ impl<T: Prompts> Task for T {
         let outcome = T::Outcome::deserialize(outcome)?;
         T::check_outcome(&outcome).map_err(serde_json::Error::custom)?;
         Ok(self.score(&outcome))
+    }
+
+    fn expected(&self, outcome: &Value) -> Option<String> {
+        let outcome = T::Outcome::deserialize(outcome).ok()?;
+        T::check_outcome(&outcome).ok()?;
+        T::expected(&outcome)
     }
 }

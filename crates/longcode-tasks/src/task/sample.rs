@@ -102,7 +102,7 @@ pub enum Ask {
     /// The loss of each of the sample's tokens.
     Score,
     /// A greedy continuation of the sample's tokens within these limits, the likelihood of its
-    /// [`Sample::candidates`], and a continuation of [`Sample::alone`] if there is one.
+    /// [`Sample::candidates`], and the same of each of [`Sample::others`].
     Generate(Limits),
 }
 
@@ -166,8 +166,8 @@ pub struct Generated {
     pub generation: Generation,
     /// Negative log-likelihood of the tokens of each of [`Sample::candidates`], nats.
     pub candidates: Vec<Vec<f64>>,
-    /// Its continuation of [`Sample::alone`].
-    pub alone: Option<Generation>,
+    /// The answers to each of [`Sample::others`].
+    pub others: Vec<Generated>,
 }
 
 /// One unit of work: a text in the model's tokens.
@@ -189,9 +189,11 @@ pub struct Sample {
     pub candidates: Vec<Vec<u32>>,
     /// The expected answer, in the task's own form.
     pub reference: Value,
-    /// The same question without its context, for a task that measures what the context is worth: its text,
-    /// files and tokens.
-    pub alone: Option<Box<Sample>>,
+    /// Tokens that end its continuation, besides the model's own end of a sequence.
+    pub ends: Vec<u32>,
+    /// The same question asked otherwise, such as without its context, for a task that measures what that is worth: text,
+    /// files, tokens, candidates and ends.
+    pub others: Vec<Sample>,
 }
 
 impl From<Prompt> for Sample {
@@ -217,12 +219,18 @@ impl Sample {
 
     /// How many tokens a model reads for it.
     pub fn prompt_tokens(&self) -> usize {
-        self.tokens.ids.len() + self.alone.as_ref().map_or(0, |alone| alone.tokens.ids.len())
+        self.asked().map(|sample| sample.tokens.ids.len()).sum()
     }
 
-    /// Tokens that need room after its prompt: as many as may be generated, or as the longest candidate has.
+    /// Itself, and the same question asked otherwise.
+    pub fn asked(&self) -> impl Iterator<Item = &Sample> {
+        [self].into_iter().chain(&self.others)
+    }
+
+    /// Tokens that need room after each of its prompts: as many as may be generated, or as the longest candidate has.
     pub fn room(&self, limits: Limits) -> usize {
-        self.candidates.iter().map(Vec::len).fold(limits.max_new_tokens, usize::max)
+        let candidates = self.asked().flat_map(|sample| &sample.candidates);
+        candidates.map(Vec::len).fold(limits.max_new_tokens, usize::max)
     }
 }
 

@@ -33,6 +33,11 @@ pub(in crate::task) struct Outcome {
 }
 
 impl Outcome {
+    /// The right answer, for people to read.
+    pub(super) fn expected(&self) -> String {
+        self.answers.join("\n")
+    }
+
     pub(super) fn new(bucket: Span, reference: Reference, generation: Generation) -> Outcome {
         let line = line_of_code(&generation.text).to_string();
         let Reference { answers, truncated_tokens } = reference;

@@ -120,6 +120,10 @@ impl Prompts for Completion {
         Outcome::new(sample.bucket, reference, generated.generation)
     }
 
+    fn expected(outcome: &Outcome) -> Option<String> {
+        Some(outcome.expected())
+    }
+
     fn score(&self, outcome: &Outcome) -> Vec<Measure> {
         let figures = [
             ("edit_similarity", outcome.edit_similarity),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Sums;
 use crate::task::{Back, By, Sample, Span};
-use longcode_structure::{Identifier, identifiers};
+use longcode_structure::{Identifier, Language, identifiers};
 use longcode_text::{TokenScores, Tokens};
 
 /// The first edges of the groups of distances by default; they double from there on.
@@ -136,6 +136,25 @@ enum Place {
     Nowhere,
 }
 
+/// For each token, the distances to its last copy, to the last use of its identifier, and to its definition; 0 where there is
+/// none before, none where there is nothing to look for.
+pub(crate) fn sources(text: &str, language: Option<Language>, tokens: &Tokens) -> [Vec<Option<u32>>; 3] {
+    let distance = |place: &Place| match *place {
+        Place::New => Some(0),
+        Place::At(distance) => Some(distance as u32),
+        Place::Nowhere => None,
+    };
+    let copy = copies(&tokens.ids).into_iter().map(|back| Some(back.unwrap_or(0) as u32)).collect();
+    match language.map(|language| Uses::of(&identifiers(text, language), tokens)) {
+        None => [copy, vec![None; tokens.ids.len()], vec![None; tokens.ids.len()]],
+        Some(uses) => [
+            copy,
+            uses.last_use.iter().map(distance).collect(),
+            uses.definition.iter().map(distance).collect(),
+        ],
+    }
+}
+
 /// For each token, how far back the same token last followed the same one; none if it never did.
 fn copies(ids: &[u32]) -> Vec<Option<usize>> {
     let mut last: HashMap<[u32; 2], usize> = HashMap::new();
@@ -192,7 +211,6 @@ fn token_of(tokens: &Tokens, byte: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use longcode_structure::Language;
 
     #[test]
     fn edges_double_and_hold_the_trained_length() {
@@ -217,7 +235,8 @@ mod tests {
     }
 
     fn scores(length: usize) -> TokenScores {
-        TokenScores { nll: (1..length).map(|t| t as f32).collect(), correct: vec![true; length - 1] }
+        let nll = (1..length).map(|t| t as f32).collect();
+        TokenScores { nll, correct: vec![true; length - 1], details: None }
     }
 
     #[test]

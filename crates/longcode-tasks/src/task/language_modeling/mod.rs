@@ -4,17 +4,21 @@
 
 mod distance;
 
+pub(crate) use distance::sources;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::distance::{Distances, default_edges};
 use super::draw::shuffle;
+use super::keys::is_off;
 use super::{
     Answer, Ask, Better, Group, Measure, Metric, Parts, Sample, Scored, Selection, Span, Task, TaskKind,
     by_rank, empty_buckets, fewer_than_asked, kind_of,
 };
 use crate::dataset::{Dataset, Record};
+use crate::per_token::PerToken;
 use longcode_base::error::{Error, ErrorKind, Result, refuse};
 use longcode_text::{TextSide, TokenScores, Tokenizer};
 
@@ -84,6 +88,9 @@ pub(super) struct LanguageModeling {
     /// Edges of the groups of distances, tokens; by default 1, 128, doubled from there on, and the trained
     /// length.
     pub copies: Option<Vec<usize>>,
+    /// Whether the scores of every token are kept, which the report writes into per_token.parquet.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub per_token: bool,
 }
 
 /// What is stored for a document.
@@ -108,6 +115,9 @@ struct Outcome {
     /// By the distance to what tokens could be known from.
     #[serde(skip_serializing_if = "Option::is_none")]
     distances: Option<Distances>,
+    /// Of every predicted token, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    per_token: Option<PerToken>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
@@ -142,7 +152,7 @@ impl std::ops::Add for Sums {
 pub(super) const ENTRY: TaskKind = kind_of::<LanguageModeling>(
     "language_modeling",
     "the loss of every token, by position and by the distance to what it could be known from",
-    "buckets, samples, positions=buckets, last, from=L0, copies=1 to the last bucket",
+    "buckets, samples, positions=buckets, last, from=L0, copies=1 to the last bucket, per_token=false",
 )
 .with_lists(&["buckets", "positions", "copies"]);
 
@@ -209,8 +219,22 @@ impl Task for LanguageModeling {
         let Scored { scores, follows_length } = answer.scored();
         let from = self.from.unwrap_or(trained_length);
         let distances = Distances::of(sample, &scores, from, self.edges_of_copies(trained_length));
-        let outcome = Outcome { distances, ..self.sums(sample, &scores, !follows_length) };
+        let of_tokens =
+            || PerToken::of(&sample.text, sample.language, &sample.file_starts, &sample.tokens, &scores);
+        let per_token = self.per_token.then(of_tokens).flatten();
+        let outcome = Outcome { distances, per_token, ..self.sums(sample, &scores, !follows_length) };
         serde_json::to_value(outcome).expect("plain data")
+    }
+
+    fn wants_details(&self) -> bool {
+        self.per_token
+    }
+
+    fn per_token(&self, outcome: &Value) -> std::result::Result<Option<PerToken>, serde_json::Error> {
+        let Some(found) = outcome.get("per_token") else { return Ok(None) };
+        let found = PerToken::deserialize(found)?;
+        found.check().map_err(serde::de::Error::custom)?;
+        Ok(Some(found))
     }
 
     fn metrics(&self) -> &'static [Metric] {
@@ -332,6 +356,7 @@ impl LanguageModeling {
             by_position,
             bytes: Some(predicted_bytes(sample)),
             distances: None,
+            per_token: None,
             last: self.last.map(|last| {
                 let start = scores.nll.len().saturating_sub(last);
                 Sums::of(&scores.nll[start..], &scores.correct[start..])
@@ -436,6 +461,7 @@ mod tests {
             last,
             from: None,
             copies: None,
+            per_token: false,
         }
     }
 
@@ -453,6 +479,7 @@ mod tests {
         TokenScores {
             nll: (1..length).map(|t| t as f32).collect(),
             correct: (1..length).map(|t| t % 3 == 0).collect(),
+            details: None,
         }
     }
 

@@ -195,6 +195,10 @@ impl Prompts for Lookup {
         Outcome::new(reference, generated)
     }
 
+    fn expected(outcome: &Outcome) -> Option<String> {
+        outcome.reference.returns.first().map(i64::to_string)
+    }
+
     fn score(&self, outcome: &Outcome) -> Vec<Measure> {
         let Reference { length, depth, .. } = outcome.reference;
         let margin = outcome.margin();

@@ -1,8 +1,11 @@
 //! The supported benchmarks.
 
+use std::ops::Range;
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
 
-use super::{infinite_bench, long_bench_v2, long_code_qa};
+use super::{infinite_bench, long_bench_v2, long_code_qa, long_context_code_qa, orders};
 use crate::dataset::Record;
 use crate::task::middle_cut::MiddleCut;
 use crate::task::{Better, Metric};
@@ -21,6 +24,8 @@ pub(super) enum Benchmark {
     LongBenchV2,
     #[serde(rename = "long-code-qa")]
     LongCodeQa,
+    #[serde(rename = "long-context-code-qa")]
+    LongContextCodeQa,
     #[serde(rename = "infinitebench-code-debug")]
     CodeDebug,
 }
@@ -30,8 +35,24 @@ impl Benchmark {
         match self {
             Benchmark::LongBenchV2 => &long_bench_v2::ENTRY,
             Benchmark::LongCodeQa => &long_code_qa::ENTRY,
+            Benchmark::LongContextCodeQa => &long_context_code_qa::ENTRY,
             Benchmark::CodeDebug => &infinite_bench::ENTRY,
         }
+    }
+
+    /// Its metrics, with those of several orders if there are any.
+    pub(super) fn metrics(self, has_orders: bool) -> &'static [Metric] {
+        const ALL: [Benchmark; 4] = [
+            Benchmark::LongBenchV2,
+            Benchmark::LongCodeQa,
+            Benchmark::LongContextCodeQa,
+            Benchmark::CodeDebug,
+        ];
+        static WITH_ORDERS: LazyLock<Vec<Vec<Metric>>> = LazyLock::new(|| {
+            ALL.iter().map(|one| [one.entry().metrics, &orders::METRICS].concat()).collect()
+        });
+        let number = ALL.iter().position(|one| *one == self).expect("all are listed");
+        if has_orders { &WITH_ORDERS[number] } else { self.entry().metrics }
     }
 }
 
@@ -60,6 +81,8 @@ pub(super) struct Question {
     pub options: Vec<String>,
     /// Number of the right one.
     pub answer: usize,
+    /// Where the options' texts stand in the prompt, from the first to the last; none if that is not known.
+    pub places: Option<Vec<Range<usize>>>,
     /// What comes between the prompt and an option's letter, in the form that the benchmark asks for.
     pub before_letter: &'static str,
     /// What comes between the prompt and an option's text.

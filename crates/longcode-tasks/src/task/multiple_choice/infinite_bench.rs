@@ -8,6 +8,7 @@ use super::benchmark::{
     Answered, Entry, LETTER_LIKELIEST, LETTERS, OPTION_LIKELIEST, OPTION_LIKELIEST_PER_BYTE, OVER, Question,
     Score, TRUNCATED, number_of,
 };
+use super::orders::places;
 use crate::dataset::Record;
 use crate::task::middle_cut::MiddleCut;
 use crate::task::{Better, Metric, python};
@@ -53,6 +54,7 @@ fn question(record: &Record) -> Result<Option<Question>> {
          crash.\n\n{context}\n\nOptions:\nA. {a}\nB. {b}\nC. {c}\nD. {d}\n\nThe correct option is:"
     );
     Ok(Some(Question {
+        places: places(&prompt, ["A. ", "\nB. ", "\nC. ", "\nD. "], &options),
         prompt,
         letters: options.len(),
         options: options.map(String::from).into(),

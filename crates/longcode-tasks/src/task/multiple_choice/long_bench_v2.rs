@@ -5,6 +5,7 @@ use super::benchmark::{
     Answered, Entry, LETTER_LIKELIEST, LETTERS, OPTION_LIKELIEST, OPTION_LIKELIEST_PER_BYTE, OVER, Question,
     Score, TRUNCATED, number_of,
 };
+use super::orders::places;
 use crate::dataset::Record;
 use crate::task::middle_cut::MiddleCut;
 use crate::task::{Better, Metric, python};
@@ -71,7 +72,9 @@ fn question(record: &Record) -> Result<Option<Question>> {
             options.push(text.to_string());
         }
     }
+    let texts: Vec<&str> = options.iter().map(String::as_str).collect();
     Ok(Some(Question {
+        places: places(&prompt, ["(A) ", "\n(B) ", "\n(C) ", "\n(D) "], &texts),
         prompt,
         letters: options.len(),
         options,

@@ -2,9 +2,12 @@
 //! prompt is used unchanged. The runner there cuts the end of a prompt that is too long, and the question
 //! with it; here the middle is cut.
 
+use serde_json::Value;
+
 use super::benchmark::{
     Answered, Entry, LETTER_LIKELIEST, LETTERS, OVER, Question, Score, TRUNCATED, number_of,
 };
+use super::orders::places_of_lines;
 use crate::dataset::Record;
 use crate::task::middle_cut::MiddleCut;
 use crate::task::{Better, Metric, python};
@@ -26,8 +29,11 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 fn question(record: &Record) -> Result<Option<Question>> {
+    let prompt = record.text("prompt")?;
+    let question = record.get("question")?.and_then(Value::as_str);
     Ok(Some(Question {
-        prompt: record.text("prompt")?.to_string(),
+        places: places_of_lines(prompt, question),
+        prompt: prompt.to_string(),
         letters: LETTERS.len(),
         // They are in the question's text, in no fixed form.
         options: Vec::new(),
@@ -37,7 +43,7 @@ fn question(record: &Record) -> Result<Option<Question>> {
     }))
 }
 
-fn accuracy(answered: &Answered) -> f64 {
+pub(super) fn accuracy(answered: &Answered) -> f64 {
     f64::from(letter(answered.text) == Some(answered.letter))
 }
 

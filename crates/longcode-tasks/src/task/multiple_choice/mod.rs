@@ -5,6 +5,8 @@ mod benchmark;
 mod infinite_bench;
 mod long_bench_v2;
 mod long_code_qa;
+mod long_context_code_qa;
+mod orders;
 mod outcome;
 
 use serde::{Deserialize, Serialize};
@@ -13,9 +15,10 @@ use self::benchmark::{Benchmark, Question};
 use self::outcome::{Outcome, Reference};
 use super::buckets::Buckets;
 use super::draw::{Wanted, draw};
-use super::{Generated, Group, Measure, Metric, Prompts, Sample, Selection, TaskKind, kind_of, middle_cut};
+use super::keys::{is_one, number};
+use super::{Generated, Measure, Metric, Prompts, Sample, Selection, TaskKind, kind_of, middle_cut};
 use crate::dataset::{Dataset, Record};
-use longcode_base::error::{Result, refuse_zeros};
+use longcode_base::error::{Error, ErrorKind, Result, refuse, refuse_zeros};
 use longcode_text::{Limits, Prompt, PromptFormatter, PromptStyle, TextSide};
 
 /// Questions of a benchmark; greedy. Besides the benchmark's own score of the generated text there are the
@@ -24,7 +27,7 @@ use longcode_text::{Limits, Prompt, PromptFormatter, PromptStyle, TextSide};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MultipleChoice {
-    /// `longbench-v2`, `long-code-qa` or `infinitebench-code-debug`.
+    /// `longbench-v2`, `long-code-qa`, `long-context-code-qa` or `infinitebench-code-debug`.
     benchmark: Benchmark,
     /// The longest prompt in the model's tokens, without what a chat template adds; the middle of longer ones
     /// is left out. It has no default: a model's training length would leave out what is to be tested.
@@ -40,12 +43,16 @@ pub(super) struct MultipleChoice {
     /// `raw`, or `chat` for an instruct model.
     #[serde(default)]
     prompt: PromptStyle,
+    /// In how many orders of its options each question is asked: the published one, and others that the seed draws.
+    #[serde(default = "number::<1>", skip_serializing_if = "is_one")]
+    orders: usize,
 }
 
 pub(super) const ENTRY: TaskKind = kind_of::<MultipleChoice>(
     "multiple_choice",
     "a question with lettered options: LongBench v2, LongCodeQA, InfiniteBench Code.Debug",
-    "benchmark, limit, samples, max_new_tokens=the benchmark's, buckets=[0,16384,32768,65536], prompt=raw",
+    "benchmark, limit, samples, max_new_tokens=the benchmark's, buckets=[0,16384,32768,65536], prompt=raw, \
+     orders=1",
 )
 .with_lists(&["buckets"]);
 
@@ -59,7 +66,15 @@ impl Prompts for MultipleChoice {
     fn check_keys(&self) -> Result<()> {
         self.buckets.check()?;
         middle_cut::check_limit(self.limit)?;
-        refuse_zeros(&[("samples", self.samples), ("max_new_tokens", self.max_new_tokens.unwrap_or(1))])
+        if self.orders > orders::MOST {
+            let what = format!("orders is {}, and four options have {} orders", self.orders, orders::MOST);
+            return refuse("orders", what, "give 1 to 24");
+        }
+        refuse_zeros(&[
+            ("samples", self.samples),
+            ("max_new_tokens", self.max_new_tokens.unwrap_or(1)),
+            ("orders", self.orders),
+        ])
     }
 
     fn prompts(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection> {
@@ -70,7 +85,7 @@ impl Prompts for MultipleChoice {
             none: format!("no question of {} whose prompt is in a bucket", self.benchmark.entry().about),
             fix: "change `buckets`, or use the benchmark's own file",
         };
-        let drawn = draw(dataset, seed, wanted, |record| self.sample(record, &asker))?;
+        let drawn = draw(dataset, seed, wanted, |record| self.sample(record, &asker, seed))?;
         Ok(drawn.noting_cuts(self.limit, middle_cut::LEFT_OUT, |of: &Reference| of.truncated_tokens > 0))
     }
 
@@ -80,20 +95,19 @@ impl Prompts for MultipleChoice {
     }
 
     fn judge(&self, sample: &Sample, reference: Reference, generated: Generated) -> Outcome {
-        Outcome::new(sample.bucket, reference, generated, self.benchmark.entry().scores)
+        Outcome::of_all(sample, reference, generated, self.benchmark.entry().scores)
     }
 
     fn metrics_of_keys(&self) -> &'static [Metric] {
-        self.benchmark.entry().metrics
+        self.benchmark.metrics(self.orders > 1)
+    }
+
+    fn expected(outcome: &Outcome) -> Option<String> {
+        Some(outcome.expected())
     }
 
     fn score(&self, outcome: &Outcome) -> Vec<Measure> {
-        let mut figures = outcome.likeliest();
-        figures.push(("truncated", f64::from(outcome.truncated_tokens > 0)));
-        let scores = self.benchmark.entry().scores;
-        figures.extend(scores.iter().map(|score| score.metric).zip(outcome.official.iter().copied()));
-        let percent: Vec<_> = figures.into_iter().map(|(metric, share)| (metric, 100.0 * share)).collect();
-        Measure::of_sample(&[Group::Bucket(outcome.bucket), Group::All], &percent)
+        outcome.measures(self.benchmark.entry().scores)
     }
 
     fn check_outcome(outcome: &Outcome) -> std::result::Result<(), &'static str> {
@@ -106,25 +120,48 @@ impl MultipleChoice {
     ///
     /// # Errors
     /// [`longcode_base::error::ErrorKind::Dataset`], naming file, entry and field.
-    fn sample(&self, record: &Record, asker: &PromptFormatter) -> Result<Option<Sample>> {
+    fn sample(&self, record: &Record, asker: &PromptFormatter, seed: u64) -> Result<Option<Sample>> {
+        let Some(question) = (self.benchmark.entry().question)(record)? else { return Ok(None) };
+        let orders = orders::orders(self.orders, question.letters, &record.id, seed);
+        let mut others = Vec::new();
+        for order in &orders[1..] {
+            let moved = question.reordered(order).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Dataset,
+                    "its options cannot be moved: their places in the prompt are not known",
+                )
+                .at(&record.origin)
+                .fix("leave `orders` out, or fix the record: options on lines that begin with A) to D)")
+            })?;
+            let (asked, reference) = self.asked(&moved, record, asker)?;
+            others.push(asked.held_to(&reference));
+        }
+        let (asked, mut reference) = self.asked(&question, record, asker)?;
+        let Some(bucket) = self.buckets.of(asked.tokens.ids.len()) else { return Ok(None) };
+        reference.orders = orders;
+        Ok(Some(Sample { id: record.id.clone(), bucket, others, ..asked.held_to(&reference) }))
+    }
+
+    /// A question in one order of its options.
+    ///
+    /// # Errors
+    /// As [`MultipleChoice::sample`].
+    fn asked(
+        &self,
+        question: &Question,
+        record: &Record,
+        asker: &PromptFormatter,
+    ) -> Result<(Sample, Reference)> {
         let entry = self.benchmark.entry();
-        let Some(question) = (entry.question)(record)? else { return Ok(None) };
         let asked = || -> Result<(Prompt, Vec<Vec<u32>>, Reference)> {
             let (text, truncated_tokens) =
                 entry.cut.cut(self.limit, question.prompt.clone(), asker.tokenizer())?;
             let prompt = asker.ask(text, Vec::new())?;
-            let (candidates, reference) = candidates(&question, &prompt, truncated_tokens, asker)?;
+            let (candidates, reference) = candidates(question, &prompt, truncated_tokens, asker)?;
             Ok((prompt, candidates, reference))
         };
         let (prompt, candidates, reference) = asked().map_err(|e| e.at(&record.origin))?;
-        let Some(bucket) = self.buckets.of(prompt.tokens.ids.len()) else { return Ok(None) };
-        Ok(Some(Sample {
-            id: record.id.clone(),
-            bucket,
-            language: record.language,
-            candidates,
-            ..Sample::from(prompt).held_to(&reference)
-        }))
+        Ok((Sample { language: record.language, candidates, ..Sample::from(prompt) }, reference))
     }
 }
 
@@ -148,6 +185,7 @@ fn candidates(
         option_bytes: question.options.iter().map(String::len).collect(),
         started,
         truncated_tokens,
+        orders: Vec::new(),
     };
     Ok((candidates, reference))
 }

@@ -6,7 +6,7 @@ use super::benchmark::{Answered, LETTERS};
 
 use super::*;
 use crate::task::testing::{dataset, generation, nano};
-use crate::task::{Answer, Task};
+use crate::task::{Answer, Group, Task};
 use longcode_base::error::{Error, ErrorKind};
 use longcode_text::Ended;
 
@@ -130,7 +130,7 @@ fn the_likeliest_option_counts() {
     let outcome = |letters: [f64; 4], options: [f64; 4]| {
         let generation = generation(" B. ", Ended::MaxNewTokens);
         let candidates = letters.into_iter().chain(options).map(|nll| vec![nll / 2.0; 2]).collect();
-        let answer = Answer::Generated(Generated { generation, candidates, alone: None });
+        let answer = Answer::Generated(Generated { generation, candidates, others: Vec::new() });
         let measures = task.measures(&task.outcome(&sample, answer, 512)).unwrap();
         let all = measures.into_iter().filter(|measure| measure.group == Group::All);
         all.map(|measure| (measure.metric, measure.numerator)).collect::<Vec<_>>()
@@ -189,4 +189,56 @@ fn keys_that_make_no_sense_are_refused() {
         assert!(task("long-code-qa", keys).is_err(), "{keys}");
     }
     assert!(task("long-bench-v3", "limit = 9").is_err());
+}
+
+/// A model that answers B whatever stands there is right in some orders, and never for the same option in all.
+#[test]
+fn options_that_move() {
+    let options = ["f", "gg", "hhh", "iiii"];
+    let record = json!({"context": "def f(): pass", "options": options, "answer": ["gg", "B"]});
+    let task = task("infinitebench-code-debug", "limit = 1000\norders = 24").unwrap();
+    let sample = one(&task, &record);
+    let orders = sample.reference::<Reference>().orders;
+    assert_eq!((sample.others.len(), orders.len()), (23, 24));
+    for (asked, order) in sample.asked().zip(&orders) {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|letter| options[order[letter]]);
+        assert!(asked.text.contains(&format!("A. {a}\nB. {b}\nC. {c}\nD. {d}\n")), "{}", asked.text);
+        assert_eq!(order[asked.reference::<Reference>().answer], 1);
+    }
+    let answer = || Generated {
+        generation: generation(" B. ", Ended::MaxNewTokens),
+        candidates: [3.0, 2.0, 4.0, 4.0, 1.0, 1.0, 1.0, 1.0].map(|nll| vec![nll / 2.0; 2]).to_vec(),
+        others: Vec::new(),
+    };
+    let generated = Generated { others: (0..23).map(|_| answer()).collect(), ..answer() };
+    let outcome = task.outcome(&sample, Answer::Generated(generated), 512);
+    let measures = task.measures(&outcome).unwrap();
+    let of = |group: Group, metric: &str| {
+        measures.iter().find(|one| (one.group, one.metric) == (group, metric)).unwrap().numerator
+    };
+    assert!((of(Group::All, "accuracy_88b3daa") - 25.0).abs() < 1e-9);
+    assert!((of(Group::All, "letter_likeliest") - 25.0).abs() < 1e-9);
+    assert_eq!((of(Group::All, "right_in_all_orders"), of(Group::All, "right_in_some_order")), (0.0, 100.0));
+    assert_eq!((of(Group::All, "answered_alike"), of(Group::Order(1), "accuracy_88b3daa")), (0.0, 100.0));
+    let names: Vec<&str> = task.metrics().iter().map(|metric| metric.name).collect();
+    assert!(names.contains(&"answered_alike") && names[0] == "accuracy_88b3daa");
+}
+
+#[test]
+fn orders_that_make_no_sense_are_refused() {
+    assert!(task("long-code-qa", "limit = 9\norders = 0").is_err());
+    assert!(task("long-code-qa", "limit = 9\norders = 25").is_err());
+    // The options of this question stand nowhere.
+    let record = json!({"prompt": "Which one?", "correct_letter": "C"});
+    let error =
+        selection(&task("long-code-qa", "limit = 1000\norders = 2").unwrap(), &[&record]).unwrap_err();
+    assert!(error.what.contains("its options cannot be moved"), "{error}");
+}
+
+#[test]
+fn long_context_code_qa_by_its_roles() {
+    let record = json!({"id": "q", "context": "class A {}", "question": "What?", "options": ["w", "x", "y", "z"], "answer": "D"});
+    let sample = one(&task("long-context-code-qa", "limit = 1000\norders = 2").unwrap(), &record);
+    assert!(sample.text.ends_with("Question:\nWhat?\nA) w\nB) x\nC) y\nD) z\n"));
+    assert_eq!((sample.candidates.len(), sample.others.len()), (8, 1));
 }

@@ -27,6 +27,11 @@ pub(in crate::task) struct Outcome {
 }
 
 impl Outcome {
+    /// The right answer, for people to read.
+    pub(super) fn expected(&self) -> String {
+        self.reference.truth.clone()
+    }
+
     pub(super) fn new(reference: Reference, generated: Generated) -> Outcome {
         let lines = Lines::new(generated, |generation| judged(generation, &reference.truth));
         Outcome { lines, reference }

@@ -89,6 +89,10 @@ impl Prompts for ProjectCompletion {
         Outcome::new(reference, generated)
     }
 
+    fn expected(outcome: &Outcome) -> Option<String> {
+        Some(outcome.expected())
+    }
+
     fn score(&self, outcome: &Outcome) -> Vec<Measure> {
         Measure::of_sample(&[Group::Part(outcome.class()), Group::All], &outcome.figures())
     }
@@ -111,12 +115,12 @@ impl ProjectCompletion {
         let (text, starts) = project.prompt(line);
         let (asked, is_cut) = sample(text, starts).map_err(at_project)?;
         let alone = self.alone.then(|| sample(project.before(line), Vec::new()));
-        let alone = alone.transpose().map_err(at_project)?.map(|(alone, _)| Box::new(alone));
+        let alone = alone.transpose().map_err(at_project)?.map(|(alone, _)| alone);
         let reference = Reference { class: line.class, truth: project.text(line).into(), is_cut };
         Ok(Sample {
             id: format!("{} {} line {}", project.name, line.class.name(), line.number),
             bucket: Span { from: 0, to: self.limit },
-            alone,
+            others: alone.into_iter().collect(),
             ..asked.held_to(&reference)
         })
     }

@@ -50,7 +50,7 @@ fn models_are_given_what_they_are_given_there() {
         for case in fixture["runs"].as_array().unwrap().iter().filter(|case| case["record"] == number) {
             let id = format!("r {} line {}", text(case, "class"), case["line"]);
             let sample = samples.iter().find(|sample| sample.id == id).unwrap();
-            let asked = if case["zero_context"] == true { sample.alone.as_deref().unwrap() } else { sample };
+            let asked = if case["zero_context"] == true { &sample.others[0] } else { sample };
             let ids: Vec<u32> = serde_json::from_value(case["input_ids"].clone()).unwrap();
             assert_eq!(asked.tokens.ids, ids, "{id}");
             assert_eq!(sample.reference::<Reference>().truth, text(case, "truth"));
@@ -86,12 +86,15 @@ fn the_other_files_gain_is_measured() {
     let task: ProjectCompletion = toml::from_str("limit = 1000\nsamples = 1").unwrap();
     let sample = task.samples(&dataset, &nano(), 0).unwrap().samples.remove(0);
     assert_eq!(sample.text, "a__bMETASEP\nd.pyMETASEP\ndef f(): pass\nc.pyMETASEP\n\nimport d");
-    assert_eq!(sample.alone.as_deref().unwrap().text, "import d");
+    assert_eq!(sample.others[0].text, "import d");
     let limits = task.limits();
     assert!((limits.stop)("\nd.f()\n") && !(limits.stop)("\n\nd.f()"));
-    let alone = Some(generation("\nd.g()\n", Ended::Stop));
-    let generated =
-        Generated { generation: generation("\nd.f()\n", Ended::Stop), candidates: Vec::new(), alone };
+    let answer = |text: &str, others| Generated {
+        generation: generation(text, Ended::Stop),
+        candidates: Vec::new(),
+        others,
+    };
+    let generated = answer("\nd.f()\n", vec![answer("\nd.g()\n", Vec::new())]);
     let measures = task.measures(&task.outcome(&sample, Answer::Generated(generated), 512)).unwrap();
     let part = measures.iter().filter(|measure| measure.group == Group::Part("inproject"));
     let part: Vec<_> = part.map(|measure| (measure.metric, measure.numerator)).collect();

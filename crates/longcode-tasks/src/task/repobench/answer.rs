@@ -27,6 +27,11 @@ pub(in crate::task) struct Outcome {
 }
 
 impl Outcome {
+    /// The right answer, for people to read.
+    pub(super) fn expected(&self) -> String {
+        self.next_line.clone()
+    }
+
     pub(super) fn new(
         bucket: Span,
         reference: Reference,

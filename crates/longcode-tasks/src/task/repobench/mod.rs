@@ -97,6 +97,10 @@ impl Prompts for Repobench {
         Outcome::new(sample.bucket, reference, language, generated)
     }
 
+    fn expected(outcome: &Outcome) -> Option<String> {
+        Some(outcome.expected())
+    }
+
     fn score(&self, outcome: &Outcome) -> Vec<Measure> {
         Measure::of_sample(&[Group::Bucket(outcome.bucket), Group::All], &outcome.figures())
     }
@@ -121,9 +125,14 @@ impl Repobench {
         };
         let asked = sample(text)?;
         let Some(bucket) = self.buckets.of(asked.tokens.ids.len()) else { return Ok(None) };
-        let alone = self.alone.then(|| sample(parts.alone())).transpose()?.map(Box::new);
+        let alone = self.alone.then(|| sample(parts.alone())).transpose()?;
         let reference = Reference { next_line: record.text("next_line")?.into(), left_out_lines: left_out };
-        Ok(Some(Sample { id: record.id.clone(), bucket, alone, ..asked.held_to(&reference) }))
+        Ok(Some(Sample {
+            id: record.id.clone(),
+            bucket,
+            others: alone.into_iter().collect(),
+            ..asked.held_to(&reference)
+        }))
     }
 }
 

@@ -77,7 +77,7 @@ fn what_the_other_files_are_worth() {
     let (_dir, dataset) = dataset(&[record]);
     let task: Repobench = toml::from_str("limit = 1000\nsamples = 1\nalone = true").unwrap();
     let sample = task.samples(&dataset, &nano(), 0).unwrap().samples.remove(0);
-    let alone = sample.alone.as_deref().unwrap();
+    let alone = &sample.others[0];
     assert_eq!(alone.text, "# Path: c.py\nimport d\nx = 1\n");
     assert_eq!(sample.text, format!("# Repo Name: a/b\n# Path: d.py\ndef f(): pass\n\n{}", alone.text));
     let starts: Vec<_> =
@@ -87,7 +87,11 @@ fn what_the_other_files_are_worth() {
     let generated = Generated {
         generation: generation("d.f()\n", Ended::MaxNewTokens),
         candidates,
-        alone: Some(generation("# no\nd.g()", Ended::MaxNewTokens)),
+        others: vec![Generated {
+            generation: generation("# no\nd.g()", Ended::MaxNewTokens),
+            candidates: Vec::new(),
+            others: Vec::new(),
+        }],
     };
     let measures = task.measures(&task.outcome(&sample, Answer::Generated(generated), 512)).unwrap();
     let all = measures.iter().filter(|measure| measure.group == Group::All);

@@ -49,6 +49,11 @@ pub(in crate::task) struct Outcome {
 }
 
 impl Outcome {
+    /// The right answer, for people to read.
+    pub(super) fn expected(&self) -> String {
+        self.asked.clone()
+    }
+
     pub(super) fn new(reference: Reference, style: PromptStyle, generation: Generation) -> Outcome {
         let Generation { text, ended, .. } = generation;
         // A base model answers within a block that the prompt opened.

@@ -102,6 +102,10 @@ impl Prompts for RepoQa {
         Outcome::new(reference, self.prompt, generated.generation)
     }
 
+    fn expected(outcome: &Outcome) -> Option<String> {
+        Some(outcome.expected())
+    }
+
     fn score(&self, outcome: &Outcome) -> Vec<Measure> {
         let passes = |tenths: u8| percent(outcome.passes(f64::from(tenths) / 10.0));
         let cell = Group::Cell { length: self.context_tokens, depth: outcome.depth };

@@ -147,7 +147,7 @@ fn an_echo_of_the_needle_scores_1() {
         let limits = task.limits();
         assert!((limits.stop)(&text) && !(limits.stop)("``"));
         let generation = generation(text, Ended::Stop);
-        let answer = Answer::Generated(Generated { generation, candidates: Vec::new(), alone: None });
+        let answer = Answer::Generated(Generated { generation, candidates: Vec::new(), others: Vec::new() });
         for measure in task.measures(&task.outcome(&sample, answer, 512)).unwrap() {
             assert_eq!(measure.numerator, 100.0, "{} {measure:?}", sample.id);
         }

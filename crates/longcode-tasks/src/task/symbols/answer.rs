@@ -38,6 +38,11 @@ pub(super) struct Found {
 }
 
 impl Outcome {
+    /// The right answer, for people to read.
+    pub(super) fn expected(&self) -> String {
+        self.symbols.iter().map(|one| &one.symbol.name[..]).collect::<Vec<_>>().join("\n")
+    }
+
     pub(super) fn new(symbols: Vec<Symbol>, generation: Generation) -> Outcome {
         let text = generation.text;
         let (list, is_closed) = list(&text);

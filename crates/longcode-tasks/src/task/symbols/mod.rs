@@ -106,6 +106,10 @@ impl Prompts for Symbols {
         Outcome::new(symbols, generated.generation)
     }
 
+    fn expected(outcome: &Outcome) -> Option<String> {
+        Some(outcome.expected())
+    }
+
     fn score(&self, outcome: &Outcome) -> Vec<Measure> {
         let share = |part: usize, of: usize| if of > 0 { part as f64 / of as f64 } else { 0.0 };
         let count = |is: fn(&Found) -> bool| outcome.symbols.iter().filter(|one| is(one)).count();

@@ -1,0 +1,84 @@
+//! `longcode compare`, and the file of single tokens' scores.
+
+use std::collections::HashMap;
+
+use longcode::dataset::Dataset;
+
+use crate::common::cli::Workspace;
+
+#[test]
+fn two_rows_and_their_lm_eval_files() {
+    let space = Workspace::new();
+    space.run("");
+    let rows = "compare results/tiny results/tiny --row-a HiRoPE --row-b RoPE";
+    let compared = space.longcode(&format!("{rows} --metric document_loss --json --html page.html")).done();
+    let compared = compared.json().remove(0);
+    let figure = &compared["figures"][0];
+    assert_eq!(compared["a"]["name"], "tiny, HiRoPE");
+    assert_eq!(figure["n"], 6);
+    assert_eq!(figure["higher_is_better"], false);
+    assert!(space.text("page.html").contains("<h1>tiny, HiRoPE and tiny, RoPE</h1>"));
+    // The same samples as lm-evaluation-harness's files have them, in which every document weighs the same.
+    let files = "compare results/tiny/lm_eval/tiny_HiRoPE results/tiny/lm_eval/tiny_RoPE";
+    let files = space.longcode(&format!("{files} --metric document_loss --json")).done().json().remove(0);
+    for key in ["n", "a", "b", "difference", "interval", "permutation_p", "a_more", "b_more", "same"] {
+        assert_eq!(files["figures"][0][key], figure[key], "{key}");
+    }
+    let text = space.longcode(rows).done().stdout;
+    assert!(text.contains("A: tiny, HiRoPE (longcode ") && text.contains("permutation p"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_compared_is_named() {
+    let space = Workspace::new();
+    space.run("");
+    let refused = |arguments: &str, parts: &[&str]| {
+        space.longcode(&format!("compare {arguments}")).failed(2, parts);
+    };
+    refused("results/tiny results/tiny", &["--row-a", "there are 2 rows", "tiny/RoPE"]);
+    refused("results/tiny results/tiny --row-a RoPE --row-b none", &["--row-b", "no row is named \"none\""]);
+    refused("results/tiny nowhere --row-a RoPE", &["nowhere", "no such file", "--log_samples"]);
+    refused("results/tiny docs.jsonl --row-a RoPE", &["docs.jsonl", "no `doc_id`"]);
+    refused("results/tiny config.toml --row-a RoPE", &["config.toml", "not a JSON log of inspect_ai"]);
+    refused("docs.jsonl results/tiny --row-a x", &["--row-a", "one row"]);
+    refused(
+        "results/tiny results/tiny --row-a HiRoPE --row-b RoPE --metric x=y",
+        &["no figure in common", "document_loss", "NAME_OF_A=NAME_OF_B"],
+    );
+}
+
+/// A row for every predicted token of every sample and row, whose mean losses are the report's.
+#[test]
+fn scores_of_single_tokens() {
+    let space = Workspace::new();
+    space.replace("config.toml", "samples = 3", "samples = 3\nper_token = true");
+    space.run("");
+    let results = space.path("results/tiny");
+    let dataset = Dataset::open("per_token.parquet", &[results]).unwrap();
+    let mut sums: HashMap<String, (f64, f64)> = HashMap::new();
+    for record in dataset.records().unwrap() {
+        let loss = record.get("loss").unwrap().unwrap().as_f64().unwrap();
+        let sum = sums.entry(record.text("encoding").unwrap().to_string()).or_default();
+        *sum = (sum.0 + loss, sum.1 + 1.0);
+        assert!(record.count("rank").unwrap() >= 1 && record.count("position").unwrap() >= 1);
+    }
+    assert_eq!(sums.len(), 2);
+    let summary = space.text("results/tiny/summary.csv");
+    for (encoding, (sum, count)) in sums {
+        let line =
+            summary.lines().find(|line| line.starts_with(&format!("tiny,{encoding},lm,all,loss,"))).unwrap();
+        let loss: f64 = line.split(',').nth(5).unwrap().parse().unwrap();
+        assert!((loss - sum / count).abs() < 1e-5, "{encoding}: {loss} {}", sum / count);
+    }
+    let score = "score --model model --device cpu --encoding rope --per-token tokens.parquet a.py";
+    space.write("a.py", "def f(a):\n    return a\n");
+    let scored = space.longcode(&format!("{score} --json")).done().json().remove(0);
+    let dataset = Dataset::open("tokens.parquet", &[space.path("")]).unwrap();
+    let records = dataset.records().unwrap();
+    let losses: Vec<f64> =
+        scored["nll"].as_array().unwrap().iter().map(|nll| nll.as_f64().unwrap()).collect();
+    let stored = records.iter().map(|record| record.get("loss").unwrap().unwrap().as_f64().unwrap());
+    assert!(
+        stored.zip(&losses).all(|(one, other)| (one - other).abs() < 1e-6) && records.len() == losses.len()
+    );
+}
