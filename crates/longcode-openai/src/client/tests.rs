@@ -268,7 +268,8 @@ fn a_key_that_a_server_quotes_is_not_shown() {
 
 #[test]
 fn fewer_and_other_tokens_are_refused() {
-    let cases: [(fn(&mut Value), &str); 4] = [
+    type Change = fn(&mut Value);
+    let cases: [(Change, &str); 4] = [
         (
             |answer| answer["choices"][0]["logprobs"]["token_logprobs"] = json!([null, -0.5]),
             "2 log-probabilities came for 3",
