@@ -1,7 +1,11 @@
 //! Weights packed for a GPU, and the kernels that multiply them and work on whole rows there.
 
+// Without the feature no backend has these kernels, and nothing uses their arguments.
+#![cfg_attr(not(feature = "gpu"), allow(unused_variables))]
+
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, backend_extension};
+#[cfg(feature = "gpu")]
 use burn::tensor::{DType, Shape};
 
 use crate::stored::{Format, StoredTensor};
