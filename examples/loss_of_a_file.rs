@@ -34,7 +34,7 @@ fn main() -> Result<()> {
     for spec in ["rope", "rope:context=512", "hirope:window=128,logn=true"] {
         let encoding = EncodingSpec::parse(spec)?;
         encoding.check(&checkpoint.config.rope)?;
-        let levels = encoding
+        let levels: Vec<Vec<u32>> = encoding
             .units()
             .iter()
             .map(|&unit| segments(&source, &tokens.offsets, unit, draw).index)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What the GPU kernels become on interfaces that are not here: naga translates the WGSL of every kernel that
-`longcode devices --check` launches to SPIR-V, MSL and HLSL; spirv-val checks the first, if it is installed.
+scoring and generating launch, on stored models of every number format, to SPIR-V, MSL and HLSL; spirv-val
+checks the first, if it is installed.
 
     python3 scripts/gpu_offline.py LONGCODE [--table results/performance/gpu-kernels.csv] [--write]
 
@@ -25,12 +26,36 @@ COLUMNS = ["kernel", "forms", "lines", "barriers", "shared_bytes", "bindings", "
 SIZES = {"f32": 4, "u32": 4, "i32": 4, "f16": 2}
 
 
+# Models with f16, bf16 and f32 weights; with layer norms; with heads that turn in part. Encodings of one zone
+# and of three.
+MODELS = [
+    "llama-gqa-tied-float16",
+    "granite-bfloat16",
+    "llama-llama3-bias-float32",
+    "starcoder2-sliding-float16",
+    "phi3-partial-longrope-bfloat16",
+]
+ENCODINGS = ["rope", "dual_chunk:chunk=48,local=16"]
+
+
 def texts(longcode, folder):
-    """The WGSL of every kernel that a check launches, by CubeCL's own log."""
-    log = folder / "kernels.log"
-    environment = dict(os.environ, CUBECL_DEBUG_LOG=str(log))
-    subprocess.run([longcode, "devices", "--check", "wgpu", "--json"], env=environment, check=True, stdout=subprocess.DEVNULL)
-    return wgsl(log.read_text())
+    """The WGSL of every kernel that the program launches, by CubeCL's own log; each text once."""
+    source = folder / "text.py"
+    source.write_text("".join(f"def f{n}(x):\n    return x + {n}\n" for n in range(40)))
+    root = Path(__file__).resolve().parent.parent / "tests" / "transformers"
+    found = {}
+    for model in MODELS:
+        for encoding in ENCODINGS:
+            for command in [["score", "--max-tokens", "200"], ["generate", "--max-new-tokens", "2"]]:
+                log = folder / "kernels.log"
+                given = ["--model", root / model, "--encoding", encoding, "--device", "wgpu", source]
+                environment = dict(os.environ, CUBECL_DEBUG_LOG=str(log))
+                done = subprocess.run([longcode, *command, *given], env=environment, capture_output=True, text=True)
+                if done.returncode:
+                    sys.exit(f"{' '.join(map(str, done.args))}:\n{done.stderr}")
+                found.update({text: name for name, text in wgsl(log.read_text())})
+                log.unlink()
+    return [(name, text) for text, name in found.items()]
 
 
 def wgsl(log):
@@ -97,7 +122,7 @@ def main():
     wrong += [
         f"{name}: {column} {now}, kept {before}"
         for name in sorted(kept.keys() & here.keys())
-        for column, before, now in zip(COLUMNS[1:], kept[name], here[name])
+        for column, before, now in zip(COLUMNS[2:], kept[name][1:], here[name][1:])
         if now > 1.1 * before
     ]
     if wrong:

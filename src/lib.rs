@@ -29,6 +29,7 @@ pub use longcode_structure as structure;
 pub use longcode_tasks::{dataset, task};
 pub use longcode_text as text;
 
+mod bundled;
 mod check;
 pub mod checkpoint;
 pub mod cli;

@@ -72,6 +72,12 @@ pub struct ModelHash {
     /// The precision of its matrix products.
     #[serde(default)]
     pub precision: Precision,
+    /// How many numbers its tensors have; none in results of an earlier longcode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<u64>,
+    /// Tokens of its vocabulary; none in results of an earlier longcode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<usize>,
 }
 
 /// A data set and what pins it.

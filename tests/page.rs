@@ -1,5 +1,5 @@
-//! report.html in a browser: nothing is wider than the page at any width. Without Chromium that check is counted as
-//! ignored, and the output says so.
+//! report.html in a browser: nothing is wider than the page at any width, and what can be clicked works. Without Chromium
+//! these checks are counted as ignored, and the output says so.
 
 #![allow(clippy::disallowed_macros, reason = "a test has no messages of the program's")]
 
@@ -35,22 +35,45 @@ fn browser() -> Option<&'static str> {
         .find(|name| Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success()))
 }
 
-/// The page with a script that measures it, in frames of every width; what each says.
-fn measured(browser: &str, page: &str, dir: &Path) -> Vec<String> {
-    // The page itself lets no other script run.
+/// Uses what the page's script offers, and writes down what came of it.
+const USE: &str = r#"<script>addEventListener("load", () => {
+  const table = document.querySelector("table");
+  const rows = () => [...table.tBodies[0].rows].filter((row) => !row.hidden).map((row) => row.cells[0].textContent);
+  const said = [];
+  const gained = table.querySelectorAll("thead button")[2];
+  gained.click();
+  said.push(rows()[0]);
+  const field = document.querySelector(".filter input");
+  const type = (words) => { field.value = words; field.dispatchEvent(new Event("input")); };
+  type("hirope logn");
+  said.push(rows().sort().join(" & "));
+  type("");
+  said.push(rows().length);
+  const name = document.querySelector("[data-key]");
+  const hidden = () => [...name.closest("svg").querySelectorAll("[data-curve]")]
+    .filter((curve) => getComputedStyle(curve).display === "none").length;
+  for (const _ of [1, 2]) {
+    name.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+    said.push(hidden());
+  }
+  dispatchEvent(new Event("beforeprint"));
+  said.push(document.querySelectorAll("details:not([open])").length);
+  const line = document.createElement("p");
+  line.id = "said";
+  line.textContent = said.join("|");
+  document.body.append(line);
+})</script>"#;
+
+/// The page without its policy, which lets no other script run, and with one.
+fn with_script(page: &str, script: &str) -> String {
     let start = page.find("<meta http-equiv=\"Content-Security-Policy\"").unwrap();
     let end = start + page[start..].find('>').unwrap() + 1;
-    let open = format!("{}{}", &page[..start], &page[end..]).replace("</body>", &format!("{MEASURE}</body>"));
-    fs::write(dir.join("measured.html"), open).unwrap();
-    let frame = |width| {
-        format!("<iframe src=\"measured.html\" width=\"{width}\" height=\"900\" style=\"border:0\"></iframe>")
-    };
-    let frames: String = WIDTHS.map(frame).concat();
-    let listen =
-        "<script>addEventListener(\"message\", (e) => { said.textContent += e.data + \"|\" })</script>";
-    let all = format!("<body><p id=\"said\"></p>{listen}{frames}");
-    fs::write(dir.join("all.html"), all).unwrap();
-    let url = format!("file://{}", dir.join("all.html").display());
+    format!("{}{}", &page[..start], &page[end..]).replace("</body>", &format!("{script}</body>"))
+}
+
+/// What a page says in its element `said`, divided at `|`.
+fn said(browser: &str, dir: &Path, file: &str) -> Vec<String> {
+    let url = format!("file://{}", dir.join(file).display());
     let mut command = Command::new(browser);
     command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]);
     command.arg(format!("--user-data-dir={}", dir.join("profile").display()));
@@ -58,6 +81,19 @@ fn measured(browser: &str, page: &str, dir: &Path) -> Vec<String> {
     let dom = String::from_utf8_lossy(&ended.stdout).into_owned();
     let said = dom.split("<p id=\"said\">").nth(1).and_then(|rest| rest.split("</p>").next());
     said.unwrap_or_default().split('|').filter(|line| !line.is_empty()).map(str::to_string).collect()
+}
+
+/// The page with a script that measures it, in frames of every width; what each says.
+fn measured(browser: &str, page: &str, dir: &Path) -> Vec<String> {
+    fs::write(dir.join("measured.html"), with_script(page, MEASURE)).unwrap();
+    let frame = |width| {
+        format!("<iframe src=\"measured.html\" width=\"{width}\" height=\"900\" style=\"border:0\"></iframe>")
+    };
+    let frames: String = WIDTHS.map(frame).concat();
+    let listen =
+        "<script>addEventListener(\"message\", (e) => { said.textContent += e.data + \"|\" })</script>";
+    fs::write(dir.join("all.html"), format!("<body><p id=\"said\"></p>{listen}{frames}")).unwrap();
+    said(browser, dir, "all.html")
 }
 
 /// The page of kept results, written into a directory.
@@ -90,6 +126,14 @@ fn nothing_is_wider_than_the_page(browser: &str) {
     }
 }
 
+fn buttons_and_fields_do_what_they_say(browser: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let page = page("quickstart", dir.path());
+    fs::write(dir.path().join("used.html"), with_script(&page, USE)).unwrap();
+    let expected = ["RoPE", "HiRoPE, logn &amp; HiRoPE, logn, shuffled", "9", "1", "0", "0"];
+    assert_eq!(said(browser, dir.path(), "used.html"), expected);
+}
+
 /// 23 rows on 2 tasks, whose sections take all but a few kilobytes: 24 rows and 6 tasks take about three times as much.
 fn the_page_stays_small() {
     let dir = tempfile::tempdir().unwrap();
@@ -103,14 +147,21 @@ fn main() {
     if browser.is_none() {
         eprintln!("no Chromium, so nobody looks at report.html");
     }
-    let looked_at = Trial::test("nothing_is_wider_than_the_page", move || -> Result<(), Failed> {
-        nothing_is_wider_than_the_page(browser.expect("ignored without a browser"));
-        Ok(())
-    });
+    let looked_at = |name: &str, check: fn(&str)| {
+        let trial = Trial::test(name, move || -> Result<(), Failed> {
+            check(browser.expect("ignored without a browser"));
+            Ok(())
+        });
+        trial.with_ignored_flag(browser.is_none())
+    };
     let small = Trial::test("the_page_stays_small", || -> Result<(), Failed> {
         the_page_stays_small();
         Ok(())
     });
-    let trials = vec![looked_at.with_ignored_flag(browser.is_none()), small];
+    let trials = vec![
+        looked_at("nothing_is_wider_than_the_page", nothing_is_wider_than_the_page),
+        looked_at("buttons_and_fields_do_what_they_say", buttons_and_fields_do_what_they_say),
+        small,
+    ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

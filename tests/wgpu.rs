@@ -34,6 +34,8 @@ fn check_two_blocks(device: &Device) {
         ("rerope:window=130", None, 599, 96, 8),
         ("rope", None, 500, 256, 1),
         ("hirope:window=100,split=0.5", None, 598, 80, 5),
+        ("structure:window=50,sinks=3", None, 0, 16, 2),
+        ("structure:window=20,own=false,far=token", Some(300), 300, 64, 3),
     ] {
         let spec = spec.into();
         let case = Case {
@@ -310,6 +312,7 @@ fn main() {
         trial("token_losses_of_every_kind", common::golden::check_token_losses),
         trial("attention_of_several_zones", common::golden::check_attention_of_zones),
         trial("token_losses_of_several_zones", common::golden::check_token_losses_of_zones),
+        trial("attention_of_sight", common::golden::check_attention_of_sight),
         trial("token_losses_of_sight", common::golden::check_token_losses_of_sight),
         trial("token_by_token_of_every_kind", common::decoding::check_every_kind),
         trial("sequences_of_two_blocks", check_two_blocks),

@@ -71,6 +71,10 @@ impl SafetensorsDir {
     }
 }
 
+/// Ends of the names of a tensor in MXFP4: its values, and their scales.
+const BLOCKS: &str = "_blocks";
+const SCALES: &str = "_scales";
+
 /// Takes the scales of tensors in MXFP4 (`NAME_scales` beside `NAME_blocks`), each as its blocks' part.
 fn take_scales(places: &mut BTreeMap<String, Place>) -> BTreeMap<String, Place> {
     let is_bytes = |place: &Place| place.dtype == Dtype::U8;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{check_encoding, kinds_help, open_model, print, wanted};
+use super::{for_model, kinds_help, open_model, print, wanted};
 use crate::checkpoint::Checkpoint;
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
@@ -74,11 +74,8 @@ impl Args {
             .fix("give lengths of at least 2 tokens"));
         }
         let checkpoint = open_model(&self.model, self.download)?;
-        let encodings: Vec<EncodingSpec> =
-            self.encoding.iter().map(|text| EncodingSpec::parse(text)).collect::<Result<_>>()?;
-        for (encoding, text) in encodings.iter().zip(&self.encoding) {
-            check_encoding(encoding, text, &checkpoint.config.rope)?;
-        }
+        let read = |text: &String| for_model(&EncodingSpec::parse(text)?, text, &checkpoint.config.rope);
+        let encodings: Vec<EncodingSpec> = self.encoding.iter().map(read).collect::<Result<_>>()?;
         let device = self.device.open(|| wanted(&checkpoint, self.precision))?;
         for &length in &self.length {
             for encoding in encodings.iter().filter(|_| is_cpu(&device.device)) {

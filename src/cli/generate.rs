@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::sources::{SourceFile, Sources, name};
-use super::{check_encoding, kinds_help, open_model, print, print_as_it_is, wanted};
+use super::{for_model, kinds_help, open_model, print, print_as_it_is, wanted};
 use crate::checkpoint::Checkpoint;
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
@@ -16,7 +16,7 @@ use crate::hash::sha256;
 use crate::kernels::Precision;
 use crate::limits;
 use crate::model::{EncodedModel, Network, generate};
-use crate::structure::{Draw, Language, Source, segments};
+use crate::structure::{Draw, Language, Layout, Source, segments};
 use crate::text::{Limits, Prompt, PromptFormatter, PromptStyle};
 
 /// Greedy continuation of files under one encoding
@@ -70,7 +70,7 @@ impl Args {
         }
         let encoding = EncodingSpec::parse(&self.encoding)?;
         let checkpoint = open_model(&self.model, self.download)?;
-        check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
+        let encoding = for_model(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let sources = Sources::read(&self.files)?;
         let device = self.device.open(|| wanted(&checkpoint, self.precision))?;
         status!("device: {}", device.name);
@@ -106,11 +106,12 @@ impl Args {
             .iter()
             .map(|&unit| segments(&source, &tokens.offsets, unit, draw).index)
             .collect();
+        let layout = Layout::of(&source, &tokens.offsets, levels, encoding.wanted(), draw);
         let room = self.max_new_tokens;
         let bos = checkpoint.tokenizer.bos()?;
         let under = EncodedModel { model, config: &checkpoint.config, encoding, bos };
         let started = Instant::now();
-        let decoder = under.read(&tokens.ids, levels, room)?;
+        let decoder = under.read(&tokens.ids, layout, room)?;
         let prompt_seconds = started.elapsed().as_secs_f64();
         let limits = Limits { max_new_tokens: room, stop: |_| false };
         let made = generate(

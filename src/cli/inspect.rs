@@ -11,7 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::read_text;
 use crate::hash::sha256;
 use crate::structure::{
-    Control, Draw, Language, Region, RegionKind, Source, Unit, UnitKind, regions, segments,
+    Control, Draw, Language, References, Region, RegionKind, Source, Unit, UnitKind, references, regions,
+    segments,
 };
 use crate::text::chat::Message;
 use crate::text::{ChatTemplate, Tokenizer};
@@ -31,6 +32,10 @@ pub(super) struct Args {
     /// of --tokenizer makes of it, up to where the model answers
     #[arg(long, requires = "tokenizer")]
     chat: bool,
+    /// Also what the code points at, as `structure` sees it: tokens of imports, signatures and globals, and from which
+    /// token on a unit uses which other; with --json
+    #[arg(long, requires = "tokenizer", requires = "json", conflicts_with = "chat")]
+    references: bool,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -68,12 +73,17 @@ impl Args {
             language = None;
         }
         let source = Source { text: &text, language, file_starts: &[] };
+        let mut pointed = None;
         let (unit, count, key, items) = match &self.tokenizer {
             Some(path) => {
                 let tokenizer = read_tokenizer(path)?;
                 let encode = if self.chat { Tokenizer::encode_as_it_stands } else { Tokenizer::encode };
                 let tokens = encode(&tokenizer, &text).map_err(|e| e.in_file(&self.file))?;
                 let found = segments(&source, &tokens.offsets, self.unit, Draw { seed: 0, hash: &hash });
+                if self.references {
+                    let draw = Draw { seed: 0, hash: &hash };
+                    pointed = Some(references(&source, &tokens.offsets, self.unit, draw));
+                }
                 let item = |((id, offset), segment): ((&u32, &(usize, usize)), &u32)| json!({"id": id, "start": offset.0, "end": offset.1, "segment": segment});
                 let items: Vec<Value> =
                     tokens.ids.iter().zip(&tokens.offsets).zip(&found.index).map(item).collect();
@@ -89,6 +99,9 @@ impl Args {
         let mut whole = json!({"file": name(&self.file), "language": language, "unit": unit, "segments": count, key: items});
         if self.chat {
             whole["text"] = text.as_str().into();
+        }
+        if let Some(found) = pointed {
+            whole["references"] = in_json(&found);
         }
         if self.json { print(&format!("{whole}\n")) } else { print(&in_words(&whole, key, &text)) }
     }
@@ -122,6 +135,17 @@ impl Args {
             vec![whole]
         }))
     }
+}
+
+/// The tokens that have a flag, and uses as the token from which they count and the unit pointed at.
+fn in_json(found: &References) -> Value {
+    let flagged = |flags: &[bool]| (0..flags.len()).filter(|&token| flags[token]).collect::<Vec<_>>();
+    json!({
+        "imports": flagged(&found.imports),
+        "signatures": flagged(&found.signatures),
+        "globals": flagged(&found.globals),
+        "uses": found.uses,
+    })
 }
 
 /// One line for each region or token.

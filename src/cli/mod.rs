@@ -1,16 +1,20 @@
 //! The command line: one file for each command, errors in words, exit codes.
 
+mod asked;
 mod bench;
 mod compare;
 mod datasets;
 mod devices;
 mod generate;
+mod init;
 mod inspect;
 mod models;
 mod plan;
+mod quickstart;
 mod report;
 mod run;
 mod score;
+mod shell;
 mod sources;
 mod train;
 mod tune;
@@ -47,7 +51,7 @@ const VERSION: &str =
 /// What a code language model does beyond its training length, under each position encoding.
 #[derive(Debug, Parser)]
 #[command(name = "longcode", version = VERSION, about, max_term_width = 120)]
-#[command(after_help = "Example:\n  longcode run configs/quickstart.toml")]
+#[command(after_help = "Example:\n  longcode quickstart")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -95,6 +99,8 @@ impl Messages {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Quickstart(quickstart::Args),
+    Init(init::Args),
     Run(run::Args),
     Plan(plan::Args),
     Report(report::Args),
@@ -108,6 +114,8 @@ enum Command {
     Devices(devices::Args),
     Datasets(datasets::Args),
     Models(models::Args),
+    Completions(shell::Completions),
+    Man(shell::Man),
 }
 
 /// The model of `--model`: a path, or a name on the hub, fetched if requested.
@@ -156,13 +164,15 @@ fn wanted_by(config: &Config) -> Wanted {
     })
 }
 
-/// Refuses an encoding that makes no sense for a model, and says on stderr what is unwise about it.
-fn check_encoding(encoding: &EncodingSpec, text: &str, model: &ModelRope) -> Result<()> {
-    encoding.check(model).map_err(|e| e.at(format_args!("encoding `{text}`")))?;
+/// An encoding as it is for a model; one that makes no sense is refused, and what is unwise about it is said on stderr.
+fn for_model(encoding: &EncodingSpec, text: &str, model: &ModelRope) -> Result<EncodingSpec> {
+    let at_encoding = |e: Error| e.at(format_args!("encoding `{text}`"));
+    let encoding = encoding.at(model.trained_length).map_err(at_encoding)?;
+    encoding.check(model).map_err(at_encoding)?;
     for note in encoding.notes(model) {
         note!("encoding `{text}`: {note}");
     }
-    Ok(())
+    Ok(encoding)
 }
 
 /// Parses the command line, runs the command, and reports what went wrong.
@@ -194,6 +204,8 @@ pub fn main() -> ExitCode {
 impl Command {
     fn execute(self) -> Result<()> {
         match self {
+            Command::Quickstart(args) => args.execute(),
+            Command::Init(args) => args.execute(),
             Command::Run(args) => args.execute(),
             Command::Plan(args) => args.execute(),
             Command::Report(args) => args.execute(),
@@ -207,6 +219,8 @@ impl Command {
             Command::Devices(args) => args.execute(),
             Command::Datasets(args) => args.execute(),
             Command::Models(args) => args.execute(),
+            Command::Completions(args) => args.execute(),
+            Command::Man(args) => args.execute(),
         }
     }
 }
@@ -277,7 +291,8 @@ fn kinds_help(example: &str) -> String {
          more than the last tokens are read (0: all), in windows that begin every stride (context/4)\n  \
          full_attention  true lifts a model's own sliding window\n  layers          the layers that it replaces: full \
          (those that see everything), all, or 0/4/8\n  temperature     beta: logits of query i times 1 + \
-         beta ln(1 + floor(i / L0)); not with logn\n",
+         beta ln(1 + floor(i / L0)); not with logn\nKeys that count tokens may be relative to L0: context=trained, \
+         window=1/4.\n",
     );
     help
 }

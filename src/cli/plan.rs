@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::run::{read_config, results_directory};
+use super::asked::AskedConfig;
+use super::run::results_directory;
 use super::{print, wanted_by};
 use crate::config::Config;
 use crate::device::{DeviceChoice, OpenDevice};
 use crate::error::Result;
-use crate::kernels::Precision;
 use crate::plan::{Plan, PlanOptions, PlanRow, plan};
 use crate::store::Shard;
 
@@ -19,8 +19,8 @@ use crate::store::Shard;
 #[command(after_help = "Examples:\n  longcode plan configs/quickstart.toml\n  \
     longcode plan configs/quickstart.toml --shard 1/4 --json")]
 pub(super) struct Args {
-    /// The config, TOML
-    config: PathBuf,
+    #[command(flatten)]
+    config: AskedConfig,
     /// The results directory that the run will have: what is stored there is done [default: as of `longcode
     /// run`]
     #[arg(long, value_name = "DIR")]
@@ -28,23 +28,12 @@ pub(super) struct Args {
     /// auto, cpu, wgpu or wgpu:N
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
-    /// What matrix products are made of, for every model: f32, split or bf16 on the CPU; f32 or f16 on a GPU
-    /// [default: the config's, else f32]
-    #[arg(long)]
-    precision: Option<Precision>,
     /// At most N samples of each bucket of each task
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     limit: Option<usize>,
     /// Part I of N of the samples
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
-    /// Override a key of the config, such as task.samples=5
-    #[arg(long, value_name = "KEY.PATH=VALUE")]
-    set: Vec<String>,
-    /// Fetch models and data sets that the config names by org/name from the Hugging Face hub, if they are
-    /// not in the cache
-    #[arg(long)]
-    download: bool,
     /// One JSON object a row on stdout, and one of the totals
     #[arg(long)]
     json: bool,
@@ -53,7 +42,7 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn execute(self) -> Result<()> {
         let shard = self.shard.as_deref().map(Shard::parse).transpose()?;
-        let config = read_config(&self.config, &self.set, self.precision, self.download)?;
+        let config = self.config.read()?;
         let device = self.device.open(|| wanted_by(&config))?;
         status!("device: {}", device.name);
         let out = self.out.unwrap_or_else(|| results_directory(&config, shard));

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
+use super::asked::Only;
 use super::print_as_it_is;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::make_directory;
@@ -27,6 +28,8 @@ pub(super) struct Args {
     /// The encoding that differences are taken from [default: the first with a context, otherwise the first]
     #[arg(long, value_name = "NAME")]
     baseline: Option<String>,
+    #[command(flatten)]
+    only: Only,
     /// Of report.tex: tables of this metric alone; several times for several [default: each task's main one]
     #[arg(long, value_name = "NAME")]
     metric: Vec<String>,
@@ -50,16 +53,22 @@ pub(super) struct Show {
 
 impl Args {
     pub(super) fn execute(self) -> Result<()> {
+        let selection = self.only.selection();
         let out = match (&self.out, &self.dirs[..]) {
             (Some(out), _) => out,
+            (None, _) if !selection.is_all() => {
+                let what = "a report of a part would take the place of the whole one";
+                return Err(Error::new(ErrorKind::Usage, what).at("--out").fix("add --out DIR"));
+            }
             (None, [dir]) => dir,
             (None, _) => {
                 let what = "several results directories make one report, which needs a place";
                 return Err(Error::new(ErrorKind::Usage, what).at("--out").fix("add --out DIR"));
             }
         };
-        let results = Results::read_all(&self.dirs, self.apart)?;
+        let mut results = Results::read_all(&self.dirs, self.apart)?;
         refuse_trials(&results, &self.dirs[0])?;
+        results.keep(&selection)?;
         write(&results, out, self.baseline.as_deref(), &self.metric, self.show)
     }
 }

@@ -2,21 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
+use super::asked::AskedConfig;
 use super::{kinds_help, report, tasks_help, wanted_by};
 use crate::config::Config;
 use crate::device::DeviceChoices;
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::Precision;
 use crate::run::{RunOptions, run};
 use crate::store::{Results, Shard};
 
-/// Compare encodings on models and tasks as a config says; running again continues where it stopped
+/// Compare encodings on models and tasks as a config says; running again continues where it stopped, also with more
+/// models, encodings, tasks and samples
 #[derive(Debug, clap::Args)]
 #[command(after_help = kinds_help("  longcode run configs/quickstart.toml
   longcode run configs/quickstart.toml --set task.samples=1 --set encoding.HiRoPE.window=64 --out /tmp/try") + &tasks_help())]
 pub(super) struct Args {
-    /// The config, TOML
-    config: PathBuf,
+    #[command(flatten)]
+    config: AskedConfig,
     /// Results directory [default: results/NAME, for a shard results/NAME-I-of-N]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -24,10 +25,6 @@ pub(super) struct Args {
     /// the samples
     #[arg(long, default_value = "auto")]
     device: DeviceChoices,
-    /// What matrix products are made of, for every model: f32, split or bf16 on the CPU; f32 or f16 on a GPU
-    /// [default: the config's, else f32]
-    #[arg(long)]
-    precision: Option<Precision>,
     /// At most N samples of each bucket of each task; a later run without it does the rest
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -38,13 +35,6 @@ pub(super) struct Args {
     /// report of all parts
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
-    /// Override a key of the config, such as task.samples=5
-    #[arg(long, value_name = "KEY.PATH=VALUE")]
-    set: Vec<String>,
-    /// Fetch models and data sets that the config names by org/name from the Hugging Face hub, if they are
-    /// not in the cache
-    #[arg(long)]
-    download: bool,
     /// Start over instead of resuming
     #[arg(long)]
     fresh: bool,
@@ -57,16 +47,27 @@ impl Args {
         let shard = self.shard.as_deref().map(Shard::parse).transpose()?;
         let options = RunOptions { limit: self.limit, fresh: self.fresh, batch: self.batch, shard };
         options.check()?;
-        let config = read_config(&self.config, &self.set, self.precision, self.download)?;
-        let devices = self.device.open(|| wanted_by(&config))?;
-        devices.iter().for_each(|device| status!("device: {}", device.name));
+        let config = self.config.read()?;
         let out = self.out.unwrap_or_else(|| results_directory(&config, shard));
-        let stored = run(&config, &devices, &out, options)?;
-        let results = Results::read(&out)?;
-        report::write(&results, &out, None, &[], self.show)?;
-        refuse_lost(&results, stored, &out)?;
-        refuse_all_failed(&results)
+        run_and_report(&config, &self.device, &out, options, self.show)
     }
+}
+
+/// Runs a config, and reports what is stored then.
+pub(super) fn run_and_report(
+    config: &Config,
+    device: &DeviceChoices,
+    out: &Path,
+    options: RunOptions,
+    show: report::Show,
+) -> Result<()> {
+    let devices = device.open(|| wanted_by(config))?;
+    devices.iter().for_each(|device| status!("device: {}", device.name));
+    let stored = run(config, &devices, out, options)?;
+    let results = Results::read(out)?;
+    report::write(&results, out, None, &[], show)?;
+    refuse_lost(&results, stored, out)?;
+    refuse_all_failed(&results)
 }
 
 /// Refuses results with fewer samples than were stored.
@@ -95,29 +96,6 @@ fn refuse_all_failed(results: &Results) -> Result<()> {
         .at(format_args!("sample \"{}\", encoding \"{}\"", key.sample, key.encoding))
         .at(format_args!("model \"{}\"", key.model))
         .fix("check the checkpoint's weights and the encodings' keys; then --fresh, as failures are not tried again"))
-}
-
-/// The config of a run, with the changes from the command line.
-pub(super) fn read_config(
-    path: &Path,
-    set: &[String],
-    precision: Option<Precision>,
-    download: bool,
-) -> Result<Config> {
-    let mut config = Config::read(path, set)?;
-    if config.tune.is_some() {
-        return Err(Error::new(ErrorKind::Config, "this config is of a search")
-            .at("[tune]")
-            .in_file(path)
-            .fix("use `longcode tune`, or take [tune] out to run every row on every document"));
-    }
-    for model in &mut config.models {
-        model.precision = precision.unwrap_or(model.precision);
-    }
-    if download {
-        config.download()?;
-    }
-    Ok(config)
 }
 
 /// Where results go by default: every shard has its own directory.

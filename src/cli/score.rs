@@ -7,7 +7,7 @@ use longcode_tasks::per_token::{Names, PerToken, PerTokenWriter};
 use serde_json::json;
 
 use super::sources::{SourceFile, Sources, name};
-use super::{check_encoding, kinds_help, open_model, print, wanted};
+use super::{for_model, kinds_help, open_model, print, wanted};
 use crate::checkpoint::Checkpoint;
 use crate::device::DeviceChoice;
 use crate::encoding::EncodingSpec;
@@ -16,7 +16,9 @@ use crate::files::write_whole_by;
 use crate::hash::sha256;
 use crate::kernels::Precision;
 use crate::model::{EncodedModel, Network};
-use crate::structure::{Draw, Language, Segments, Source, Unit, segments, segments_prefix_only};
+use crate::structure::{
+    Draw, Language, Layout, Segments, Source, Unit, Wanted, segments, segments_prefix_only,
+};
 use crate::text::Tokens;
 
 /// Per-token loss of files under one encoding
@@ -69,8 +71,9 @@ impl Args {
         }
         let encoding = self.encoding_with_unit()?;
         self.refuse_controls_of_prefixes(&encoding)?;
+        self.refuse_choice_by_prefixes(&encoding)?;
         let checkpoint = open_model(&self.model, self.download)?;
-        check_encoding(&encoding, &self.encoding, &checkpoint.config.rope)?;
+        let encoding = for_model(&encoding, &self.encoding, &checkpoint.config.rope)?;
         let mut sources = Sources::read(&self.files)?;
         let device = self.device.open(|| wanted(&checkpoint, self.precision))?;
         status!("device: {}", device.name);
@@ -140,19 +143,33 @@ impl Args {
         EncodingSpec::from_table(encoding.kind, keys)
     }
 
-    /// Refuses controls with prefixes: a control is made from the whole text, from its number of segments or
-    /// their lengths.
+    /// Refuses controls with prefixes, which are made from the whole text, from its number of segments or their lengths,
+    /// and units of prose, whose boundaries depend on what follows.
     fn refuse_controls_of_prefixes(&self, encoding: &EncodingSpec) -> Result<()> {
         let mut units = encoding.units().iter().copied().chain(self.unit);
-        match units.find(|unit| self.prefix_only && unit.control().is_some()) {
+        match units.find(|unit| self.prefix_only && !unit.has_prefixes()) {
             None => Ok(()),
             Some(unit) => {
                 let what = format!("unit {unit} is made of the whole text, not of what precedes a token");
-                Err(Error::new(ErrorKind::Usage, what)
-                    .at("--prefix-only")
-                    .fix(format!("leave it out, or take unit {}", unit.without_control())))
+                Err(Error::new(ErrorKind::Usage, what).at("--prefix-only").fix(
+                    match unit.without_control() {
+                        plain if plain.has_prefixes() => format!("leave it out, or take unit {plain}"),
+                        _ => "leave it out, or take unit tokens:128".into(),
+                    },
+                ))
             }
         }
+    }
+
+    /// Refuses prefixes for kinds that need more of a text than segments.
+    fn refuse_choice_by_prefixes(&self, encoding: &EncodingSpec) -> Result<()> {
+        if self.prefix_only && encoding.wanted() != Wanted::default() {
+            let what = format!("{} needs blocks or references of the whole text", encoding.kind);
+            return Err(Error::new(ErrorKind::Usage, what)
+                .at("--prefix-only")
+                .fix("leave it out, or take a kind that needs segments alone, as hirope"));
+        }
+        Ok(())
     }
 
     fn score(
@@ -182,19 +199,17 @@ impl Args {
             Some(segments) => segments.clone(),
             None => segments_by(self.unit.unwrap_or(Unit::FUNCTION)),
         };
+        let levels = levels.into_iter().map(|segments| segments.index).collect();
+        let layout = Layout::of(&source, &tokens.offsets, levels, encoding.wanted(), draw);
         if let Some(max) = self.max_tokens.filter(|&max| max < count) {
             note!("{}: scored the first {max} of {count} tokens", file.display());
             tokens.ids.truncate(max);
             tokens.offsets.truncate(max);
         }
-        let levels = levels.into_iter().map(|segments| segments.index).collect();
+        let layout = layout.part(0..tokens.ids.len());
         let bos = checkpoint.tokenizer.bos()?;
         let under = EncodedModel { model, config: &checkpoint.config, encoding, bos };
-        let scores = if self.per_token.is_some() {
-            under.score_in_detail(&tokens.ids, levels)?
-        } else {
-            under.score(&tokens.ids, levels)?
-        };
+        let (scores, seen) = under.score_seeing(&tokens.ids, layout, self.per_token.is_some())?;
         let of_tokens = PerToken::of(text, source.language, &[], &tokens, &scores);
         let segment_count = shown.index.last().map_or(0, |&last| last as usize + 1);
         let line = if self.json {
@@ -209,6 +224,7 @@ impl Args {
                     "encoding": self.encoding,
                     "unit": shown.unit,
                     "segments": segment_count,
+                    "seen": seen.share(),
                     "nll": scores.nll,
                 })
             )

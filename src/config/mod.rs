@@ -5,10 +5,12 @@
 
 mod difference;
 pub(crate) mod overrides;
+mod selection;
 mod sweep;
 mod tune;
 
 pub(crate) use difference::difference;
+pub use selection::{Picked, Selection};
 pub use sweep::Sweep;
 pub use tune::TuneKeys;
 
@@ -16,6 +18,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use longcode_base::pattern::matches;
 use toml::{Table, Value};
 
 use crate::encoding::{self, EncodingSpec};
@@ -31,7 +34,7 @@ use crate::task::{self, Task};
 const MODELS: &str = "models";
 
 /// A run's config, resolved: names are unique, sweeps expanded, defaults filled in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Its name, and that of its results directory.
     pub name: String,
@@ -52,6 +55,10 @@ pub struct Config {
     pub tune: Option<TuneKeys>,
     /// Where relative paths are looked for: next to the config file, one folder up, the working directory.
     pub search: Vec<PathBuf>,
+    /// Whether tasks without their data are left out, though it is not a suite ([`Config::skip_missing`]).
+    pub skips_missing_data: bool,
+    /// What was left out because it is missing, in words.
+    pub left_out: Vec<String>,
 }
 
 /// A `[[model]]`.
@@ -76,13 +83,37 @@ pub struct EncodingEntry {
     pub spec: EncodingSpec,
     /// The sweep that this is one value of, if any.
     pub sweep: Option<Sweep>,
+    /// Names of the models that it is for, or patterns of them; all models if empty.
+    pub models: Vec<String>,
+    /// The encoding's keys as the config has them, where `spec` has them for a model.
+    written: Table,
 }
 
 impl EncodingEntry {
+    /// A row for all models.
+    pub fn new(name: String, spec: EncodingSpec) -> EncodingEntry {
+        let written = spec.keys.clone();
+        EncodingEntry { name, spec, sweep: None, models: Vec::new(), written }
+    }
+
+    /// Whether it is for a model of this name.
+    pub fn is_for(&self, model: &str) -> bool {
+        self.models.is_empty() || self.models.iter().any(|pattern| matches(pattern, model))
+    }
+
+    /// The row for models of a trained length, in tokens: nothing in it is relative to that.
+    ///
+    /// # Errors
+    /// As [`EncodingSpec::at`].
+    pub fn at(&self, trained_length: usize) -> Result<EncodingEntry> {
+        let at_name = |e: Error| e.at(format_args!("encoding \"{}\"", self.name));
+        Ok(EncodingEntry { spec: self.spec.at(trained_length).map_err(at_name)?, ..self.clone() })
+    }
+
     /// The value of a key, without TOML's quotes. In a sweep over `context` a row without one has all.
     pub fn value(&self, key: &str) -> Option<String> {
         let all = || key == "context" && self.is_swept_over(key);
-        self.spec.keys.get(key).map(sweep::plain).or_else(|| all().then(|| sweep::ALL.into()))
+        self.written.get(key).map(sweep::plain).or_else(|| all().then(|| sweep::ALL.into()))
     }
 
     fn is_swept_over(&self, key: &str) -> bool {
@@ -99,10 +130,75 @@ pub struct TaskEntry {
     pub kind: &'static str,
     /// A manifest's name or a path.
     pub dataset: String,
+    /// Ids of the records that it is of, or patterns of them; all records if empty.
+    pub ids: Vec<String>,
     /// The task's keys with defaults filled in.
     pub keys: Table,
     /// What to do.
     pub task: Arc<dyn Task>,
+}
+
+fn text(text: &str) -> Value {
+    Value::String(text.to_string())
+}
+
+fn texts(all: &[String]) -> Value {
+    Value::Array(all.iter().map(|one| text(one)).collect())
+}
+
+impl ModelEntry {
+    /// Its keys, as they go into the results.
+    fn table(&self) -> Table {
+        let mut table =
+            Table::from_iter([("name".into(), text(&self.name)), ("path".into(), text(&self.path))]);
+        if self.precision != Precision::default() {
+            table.insert("precision".into(), text(self.precision.name()));
+        }
+        table
+    }
+}
+
+impl EncodingEntry {
+    /// Its kind and keys, which are all that a number depends on.
+    pub(crate) fn kind_and_keys(&self) -> Table {
+        let mut table = Table::from_iter([("kind".into(), text(self.spec.kind))]);
+        table.extend(self.spec.keys.clone());
+        table
+    }
+
+    fn table(&self) -> Table {
+        let mut table = Table::from_iter([("name".into(), text(&self.name))]);
+        table.extend(self.kind_and_keys());
+        if !self.models.is_empty() {
+            table.insert("models".into(), texts(&self.models));
+        }
+        if let Some(sweep) = &self.sweep {
+            table.insert("sweep".into(), Value::try_from(sweep).expect("plain data"));
+        }
+        table
+    }
+}
+
+impl TaskEntry {
+    /// Its kind and keys: with the data, all that a number depends on.
+    pub(crate) fn kind_and_keys(&self) -> Table {
+        let mut table = Table::from_iter([("kind".into(), text(self.kind))]);
+        if !self.ids.is_empty() {
+            table.insert("ids".into(), texts(&self.ids));
+        }
+        table.extend(self.keys.clone());
+        table
+    }
+
+    fn table(&self) -> Table {
+        let mut table = Table::from_iter([
+            ("name".into(), text(&self.name)),
+            ("kind".into(), text(self.kind)),
+            ("dataset".into(), text(&self.dataset)),
+        ]);
+        table.extend(self.kind_and_keys());
+        table
+    }
 }
 
 impl Config {
@@ -134,45 +230,38 @@ impl Config {
             tasks: entries(&mut table, "task", task_entries)?,
             tune: TuneKeys::take(&mut table)?,
             search,
+            skips_missing_data: false,
+            left_out: Vec::new(),
         };
         refuse_unknown(&table, &["name", "seed", "suite", "paper", "model", "encoding", "task", "tune"])?;
         unique("model", config.models.iter().map(|entry| &entry.name))?;
         unique("encoding", config.encodings.iter().map(|entry| &entry.name))?;
         unique("task", config.tasks.iter().map(|entry| &entry.name))?;
+        config.refuse_rows_without_a_model()?;
         Ok(config)
+    }
+
+    /// Refuses an encoding that is for none of the models.
+    fn refuse_rows_without_a_model(&self) -> Result<()> {
+        let is_for_none = |entry: &&EncodingEntry| !self.models.iter().any(|model| entry.is_for(&model.name));
+        let Some(entry) = self.encodings.iter().find(is_for_none) else { return Ok(()) };
+        let known: Vec<&str> = self.models.iter().map(|model| &model.name[..]).collect();
+        let what = format!("models is {}, and no model has such a name", texts(&entry.models));
+        Err(config_error(what, format!("use some of: {}; * stands for any text", known.join(", ")))
+            .at_key("models")
+            .at(format_args!("encoding \"{}\"", entry.name)))
+    }
+
+    /// The encodings for models of a trained length, in tokens, numbered as in the config.
+    ///
+    /// # Errors
+    /// As [`EncodingEntry::at`].
+    pub fn encodings_at(&self, trained_length: usize) -> Result<Vec<EncodingEntry>> {
+        self.encodings.iter().map(|entry| entry.at(trained_length)).collect()
     }
 
     /// The config with sweeps expanded and defaults filled in, as it goes into the results.
     pub fn resolved(&self) -> Table {
-        let text = |text: &str| Value::String(text.to_string());
-        let models = self.models.iter().map(|entry| {
-            let mut table =
-                Table::from_iter([("name".into(), text(&entry.name)), ("path".into(), text(&entry.path))]);
-            if entry.precision != Precision::default() {
-                table.insert("precision".into(), text(entry.precision.name()));
-            }
-            table
-        });
-        let encodings = self.encodings.iter().map(|entry| {
-            let mut table = Table::from_iter([
-                ("name".into(), text(&entry.name)),
-                ("kind".into(), text(entry.spec.kind)),
-            ]);
-            table.extend(entry.spec.keys.clone());
-            if let Some(sweep) = &entry.sweep {
-                table.insert("sweep".into(), Value::try_from(sweep).expect("plain data"));
-            }
-            table
-        });
-        let tasks = self.tasks.iter().map(|entry| {
-            let mut table = Table::from_iter([
-                ("name".into(), text(&entry.name)),
-                ("kind".into(), text(entry.kind)),
-                ("dataset".into(), text(&entry.dataset)),
-            ]);
-            table.extend(entry.keys.clone());
-            table
-        });
         let array =
             |tables: &mut dyn Iterator<Item = Table>| Value::Array(tables.map(Value::Table).collect());
         let mut table = Table::from_iter([
@@ -183,9 +272,9 @@ impl Config {
         table.extend(self.suite.then(|| ("suite".into(), Value::Boolean(true))));
         table.extend(self.paper.map(|paper| ("paper".into(), text(paper.name))));
         table.extend([
-            ("model".into(), array(&mut { models })),
-            ("encoding".into(), array(&mut { encodings })),
-            ("task".into(), array(&mut { tasks })),
+            ("model".into(), array(&mut self.models.iter().map(ModelEntry::table))),
+            ("encoding".into(), array(&mut self.encodings.iter().map(EncodingEntry::table))),
+            ("task".into(), array(&mut self.tasks.iter().map(TaskEntry::table))),
         ]);
         let tune = self.tune.as_ref().map(|keys| Value::try_from(keys).expect("plain data"));
         table.extend(tune.map(|keys| ("tune".into(), keys)));
@@ -297,6 +386,23 @@ fn take_text(table: &mut Table, key: &str) -> Result<Option<String>> {
             Err(config_error(format!("{key} is {other}"), "give a text that is not empty").at_key(key))
         }
     }
+}
+
+/// Removes a key that must be a string or a list of strings, if present.
+fn take_texts(table: &mut Table, key: &str) -> Result<Option<Vec<String>>> {
+    let values = match table.remove(key) {
+        None => return Ok(None),
+        Some(Value::Array(values)) => values,
+        Some(value) => vec![value],
+    };
+    let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.trim().is_empty());
+    if values.is_empty() || !values.iter().all(is_text) {
+        let what = format!("{key} is {}", Value::Array(values));
+        return Err(
+            config_error(what, format!("give a text or a list of texts: {key} = [\"a\", \"b\"]")).at_key(key)
+        );
+    }
+    Ok(Some(values.iter().filter_map(Value::as_str).map(str::to_string).collect()))
 }
 
 fn need_text(table: &mut Table, key: &str) -> Result<String> {
@@ -411,6 +517,7 @@ fn model_entry(mut table: Table) -> Result<Vec<ModelEntry>> {
 fn encoding_entries(mut table: Table) -> Result<Vec<EncodingEntry>> {
     let kind = need_text(&mut table, "kind")?;
     let name = take_text(&mut table, "name")?.unwrap_or_else(|| kind.clone());
+    let models = take_texts(&mut table, "models")?.unwrap_or_default();
     let known = take_sweep(&mut table)?;
     let lists = [encoding::find_kind(&kind)?.lists, &["layers"]].concat();
     let expanded = sweep::expand(table, &lists)?;
@@ -427,7 +534,8 @@ fn encoding_entries(mut table: Table) -> Result<Vec<EncodingEntry>> {
         .into_iter()
         .map(|(suffix, keys)| {
             let spec = EncodingSpec::from_table(&kind, keys)?;
-            Ok(EncodingEntry { name: format!("{name}{suffix}"), spec, sweep: sweep.clone() })
+            let (sweep, models) = (sweep.clone(), models.clone());
+            Ok(EncodingEntry { sweep, models, ..EncodingEntry::new(format!("{name}{suffix}"), spec) })
         })
         .collect()
 }
@@ -452,6 +560,7 @@ fn task_entries(mut table: Table) -> Result<Vec<TaskEntry>> {
     let kind = task::find_kind(&need_text(&mut table, "kind")?)?;
     let dataset = need_text(&mut table, "dataset")?;
     let name = take_text(&mut table, "name")?.unwrap_or_else(|| format!("{}-{dataset}", kind.name));
+    let ids = take_texts(&mut table, "ids")?.unwrap_or_default();
     let values = sweep::expand(table, kind.lists)?.entries;
     values
         .into_iter()
@@ -459,7 +568,8 @@ fn task_entries(mut table: Table) -> Result<Vec<TaskEntry>> {
             check_new_tokens(&keys)?;
             let (task, keys) = task::parse(kind, keys)?;
             let name = format!("{name}{suffix}");
-            Ok(TaskEntry { name, kind: kind.name, dataset: dataset.clone(), keys, task })
+            let (dataset, ids) = (dataset.clone(), ids.clone());
+            Ok(TaskEntry { name, kind: kind.name, dataset, ids, keys, task })
         })
         .collect()
 }

@@ -29,6 +29,11 @@ pub(crate) fn markdown(text: &str) -> String {
     escaped
 }
 
+/// A name in a list with commas: in quotes where it has a comma itself.
+pub(crate) fn in_list(name: &str) -> Cow<'_, str> {
+    if name.contains(',') { Cow::Owned(format!("\"{name}\"")) } else { Cow::Borrowed(name) }
+}
+
 /// A cell as it is written: where a spreadsheet would take it for a formula, with a `'` before it, by which spreadsheets
 /// themselves tell a text. A number stays.
 pub(crate) fn csv_cell(cell: &str) -> Cow<'_, str> {

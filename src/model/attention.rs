@@ -3,13 +3,14 @@
 //! Queries go in blocks. As the borders of zones never move back, a block meets each zone as one contiguous
 //! range of keys ([`Sight::stretches`]): most keys turn by one rotation for all its rows, only bands at the
 //! borders, about one block wide, need two, and unseen keys cost nothing. An exact attention with several
-//! rotations costs about as much as one attention.
+//! rotations costs about as much as one attention. Keys that are chosen for each key head and row are masked here; the
+//! kernels read no others.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use burn::backend::Dispatch;
-use burn::tensor::{Bool, Device, Int, Tensor};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::MAX_ELEMENTS;
 use crate::kernels::sight::rows_of;
@@ -114,8 +115,13 @@ impl ByHead {
     /// Attention of one block of query rows.
     fn block(&self, rows: Range<usize>) -> Tensor<3> {
         let stretches = self.sight.stretches(rows.clone());
-        let scores = stretches.iter().map(|stretch| self.seen_scores(&rows, stretch)).collect();
-        let value = stretches.iter().map(|stretch| self.of_keys(&self.value, &stretch.keys)).collect();
+        let mut scores: Vec<_> = stretches.iter().map(|stretch| self.seen_scores(&rows, stretch)).collect();
+        let mut value: Vec<_> =
+            stretches.iter().map(|stretch| self.of_keys(&self.value, &stretch.keys)).collect();
+        if let Some((keys, of_choice)) = self.chosen_scores(&rows) {
+            value.push(self.of_keys(&self.value, &keys));
+            scores.push(of_choice);
+        }
         weighted_sum(joined(scores, 2), joined(value, 1), self.softmax.sinks.as_deref())
     }
 
@@ -138,6 +144,28 @@ impl ByHead {
             let inside = self.inside(zone, rows, &stretch.keys).expand(shape);
             scores.mask_where(inside, self.scores(zone, rows, &stretch.keys))
         })
+    }
+
+    /// Logits of the rows against all keys that they have in the zone whose keys are chosen, and -inf for keys that a row
+    /// did not choose: the keys, and `[heads, rows, keys]`. Unlike the kernels this takes time for every key.
+    fn chosen_scores(&self, rows: &Range<usize>) -> Option<(Range<usize>, Tensor<3>)> {
+        let (zone, chosen) = self.sight.choice()?;
+        let keys = self.sight.keys(zone, rows.start).start..self.sight.keys(zone, rows.end - 1).end;
+        if keys.is_empty() {
+            return None;
+        }
+        let (heads, kv_heads) = (self.queries[0].dims()[0], self.value.dims()[0]);
+        let mut unseen = vec![true; heads * rows.len() * keys.len()];
+        for (number, unseen) in unseen.chunks_exact_mut(keys.len()).enumerate() {
+            let (head, row) = (number / rows.len(), rows.start + number % rows.len());
+            for seen in chosen.within(head * kv_heads / heads, row, self.sight.keys(zone, row)) {
+                unseen[seen.start - keys.start..seen.end - keys.start].fill(false);
+            }
+        }
+        let unseen = TensorData::new(unseen, [heads, rows.len(), keys.len()]);
+        let unseen = Tensor::<3, Bool>::from_data(unseen, &self.value.device());
+        let scores = self.scores(zone, rows, &keys).mask_fill(unseen, f32::NEG_INFINITY);
+        Some((keys, scores))
     }
 
     /// Logits by the rotation of a zone, `[heads, rows, keys]`.

@@ -12,6 +12,7 @@ use burn::tensor::Tensor;
 
 use super::attention::RelativeAttention;
 use crate::kernels::Sight;
+use crate::kernels::blocks::BlockMemory;
 use crate::kernels::sight::rows_of;
 
 /// Rows that a cache has beyond what is seen, so that it drops many rows at a time.
@@ -47,6 +48,8 @@ impl Cache {
 #[derive(Debug, Default)]
 pub struct LayerCache {
     kept: Option<Kept>,
+    /// What is known of the blocks of its keys, if some are chosen.
+    pub(super) blocks: BlockMemory,
 }
 
 /// Tensors of one row a position, `[rows, kv_heads * head_dim]`, without the positions `lost`.

@@ -4,12 +4,13 @@ use burn::tensor::Tensor;
 
 use super::cache::Cache;
 use super::score::read;
-use super::{Network, RotaryTables, SequenceRows};
+use super::{Network, RotaryTables, Seen, SequenceRows};
 use crate::checkpoint::NetworkConfig;
 use crate::encoding::{EncodingSpec, Positions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::is_cpu;
 use crate::kernels::stored::Mapped;
+use crate::structure::Layout;
 use crate::text::tokenizer::After;
 use crate::text::{Ended, Generation, Limits, Tokenizer};
 use crate::{limits, memory};
@@ -26,17 +27,18 @@ pub struct Decoder<'a> {
     length: usize,
     /// Tokens that there is room for: the length that length-dependent encodings use.
     capacity: usize,
-    /// The segment index of new tokens, for each level of the encoding.
-    last_segment: Vec<u32>,
+    /// What is known of the sequence, with room for new tokens; of the levels, the segment of each new token.
+    layout: Layout,
     /// Logits of the next token, `[vocab]`.
     logits: Vec<f32>,
+    /// Keys that the prompt's tokens saw.
+    pub(super) seen: Seen,
 }
 
 impl<'a> Decoder<'a> {
-    /// Reads a prompt in one pass. `levels`: the segment index of each token for each of the encoding's
-    /// units; new tokens inherit the last. There is room for `room` new tokens, and encodings that depend on
+    /// Reads a prompt in one pass. `layout`: what the encoding knows of the text, which may be no more than the segment of
+    /// each token for each of its units; new tokens inherit the last, and go on its last block. There is room for `room` new tokens, and encodings that depend on
     /// the sequence's length use the length including all of them.
-    /// sequence's length take the length with all of them.
     ///
     /// # Errors
     /// [`ErrorKind::Compute`] when the device fails or a logit is not finite; [`ErrorKind::Usage`] when there
@@ -49,10 +51,14 @@ impl<'a> Decoder<'a> {
         config: &'a NetworkConfig,
         encoding: &'a EncodingSpec,
         ids: &[u32],
-        levels: Vec<Vec<u32>>,
+        layout: impl Into<Layout>,
         room: usize,
     ) -> Result<Decoder<'a>> {
+        let mut layout = layout.into();
         let capacity = check_length(ids.len(), room)?;
+        let levels = std::mem::take(&mut layout.levels);
+        layout.blocks = layout.blocks.map(|blocks| blocks.extended(capacity));
+        layout.levels = levels.iter().map(|level| vec![level[ids.len() - 1]]).collect();
         let mut decoder = Decoder {
             model,
             config,
@@ -61,8 +67,9 @@ impl<'a> Decoder<'a> {
             prompt: ids.to_vec(),
             length: 0,
             capacity,
-            last_segment: levels.iter().map(|level| level[ids.len() - 1]).collect(),
+            layout,
             logits: Vec::new(),
+            seen: Seen::default(),
         };
         let tables = decoder.tables(ids.len(), levels);
         if is_cpu(&model.device()) {
@@ -72,12 +79,18 @@ impl<'a> Decoder<'a> {
         let hidden = model.forward(model.ids(ids)?, &mut [decoder.part(&tables)]);
         decoder.logits = host_logits(model, hidden.slice_dim(0, ids.len() - 1..ids.len()))?;
         decoder.length = ids.len();
+        decoder.seen = Seen { seen: tables.seen(), allowed: Seen::allowed(config, 0..ids.len()) };
         Ok(decoder)
     }
 
     /// Logits of the next token, `[vocab]`.
     pub fn logits(&self) -> &[f32] {
         &self.logits
+    }
+
+    /// Keys that the prompt's tokens saw as they were read.
+    pub fn seen(&self) -> Seen {
+        self.seen
     }
 
     /// Tokens that there is room for in the cache, in the layer that keeps most: constant beyond what an
@@ -137,14 +150,15 @@ impl<'a> Decoder<'a> {
 
     /// Segment indices of new tokens.
     fn inherited(&self, tokens: usize) -> Vec<Vec<u32>> {
-        self.last_segment.iter().map(|&segment| vec![segment; tokens]).collect()
+        self.layout.levels.iter().map(|level| level.repeat(tokens)).collect()
     }
 
     /// Tables of the next `tokens` tokens.
     fn tables(&self, tokens: usize, levels: Vec<Vec<u32>>) -> RotaryTables {
         let tokens = self.length..self.length + tokens;
         assert!(tokens.end <= self.capacity, "there is room for new tokens");
-        let positions = Positions::new(tokens, levels, self.capacity);
+        let layout = Layout { levels, ..self.layout.clone() };
+        let positions = Positions::new(tokens, Vec::new(), self.capacity).with_layout(layout);
         let rotations = self.encoding.by_layer(&self.config.rope, &positions);
         RotaryTables::new(&rotations, &positions, &self.config.attention, &self.model.device())
     }

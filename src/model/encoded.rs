@@ -5,11 +5,12 @@ use std::time::Instant;
 use burn::tensor::Tensor;
 
 use super::decode::check_length;
-use super::{Decoder, Network, RotaryTables, SequenceRows};
+use super::{Decoder, Network, RotaryTables, Seen, SequenceRows};
 use crate::checkpoint::NetworkConfig;
 use crate::encoding::{Context, EncodingSpec, Positions, Window};
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory;
+use crate::structure::Layout;
 use crate::text::TokenScores;
 
 /// Tokens of windows that go through the network side by side.
@@ -30,29 +31,37 @@ pub struct EncodedModel<'a> {
 
 impl<'a> EncodedModel<'a> {
     /// Scores token ids: in one causal pass or, for a sequence longer than the encoding's context, window by
-    /// window. `levels`: the segment index of each token for each of the encoding's units.
+    /// window. `layout`: what the encoding knows of the text, which may be no more than the segment of each token for
+    /// each of its units.
     ///
     /// # Errors
     /// [`ErrorKind::Compute`] when the device fails, [`ErrorKind::NotFinite`] when a loss is not finite.
-    pub fn score(&self, ids: &[u32], levels: Vec<Vec<u32>>) -> Result<TokenScores> {
-        self.score_as(ids, levels, false)
+    pub fn score(&self, ids: &[u32], layout: impl Into<Layout>) -> Result<TokenScores> {
+        Ok(self.score_seeing(ids, layout, false)?.0)
     }
 
-    /// The same, with each token's rank and the entropy of what predicts it.
+    /// The same, and how many keys were seen over the layers and key heads; `detailed`: with each token's rank and the
+    /// entropy of what predicts it. Of windows those rows count that predict.
     ///
     /// # Errors
     /// As [`EncodedModel::score`].
-    pub fn score_in_detail(&self, ids: &[u32], levels: Vec<Vec<u32>>) -> Result<TokenScores> {
-        self.score_as(ids, levels, true)
-    }
-
-    fn score_as(&self, ids: &[u32], levels: Vec<Vec<u32>>, detailed: bool) -> Result<TokenScores> {
-        match self.encoding.context {
+    pub fn score_seeing(
+        &self,
+        ids: &[u32],
+        layout: impl Into<Layout>,
+        detailed: bool,
+    ) -> Result<(TokenScores, Seen)> {
+        let layout = layout.into();
+        let (scores, seen) = match self.encoding.context {
             Some(context) if ids.len() > context.tokens => {
-                self.score_windows(ids, &levels, context, detailed)
+                self.score_windows(ids, &layout, context, detailed)?
             }
-            _ => self.model.score_as(ids, &self.tables(ids.len(), levels), detailed),
-        }
+            _ => {
+                let tables = self.tables(ids.len(), layout);
+                (self.model.score_as(ids, &tables, detailed)?, tables.seen())
+            }
+        };
+        Ok((scores, Seen { seen, allowed: Seen::allowed(self.config, 0..ids.len()) }))
     }
 
     /// Refuses to score this many tokens on the CPU if they are beyond the limit, or if the widest rows of a
@@ -76,7 +85,7 @@ impl<'a> EncodedModel<'a> {
     pub fn time_of_scoring(&self, length: usize) -> Result<f64> {
         let ids: Vec<u32> = (0..length).map(|n| (n * 7919 % self.config.vocab_size) as u32).collect();
         let level: Vec<u32> = (0..length).map(|n| (n / 128) as u32).collect();
-        let levels = self.encoding.units().iter().map(|_| level.clone()).collect();
+        let levels: Vec<Vec<u32>> = self.encoding.units().iter().map(|_| level.clone()).collect();
         let started = Instant::now();
         match self.score(&ids, levels) {
             Err(e) if e.kind != ErrorKind::NotFinite => return Err(e),
@@ -93,10 +102,11 @@ impl<'a> EncodedModel<'a> {
     ///
     /// # Panics
     /// When there are no ids.
-    pub fn read(&self, ids: &[u32], levels: Vec<Vec<u32>>, room: usize) -> Result<Decoder<'a>> {
+    pub fn read(&self, ids: &[u32], layout: impl Into<Layout>, room: usize) -> Result<Decoder<'a>> {
+        let layout = layout.into();
         let length = check_length(ids.len(), room)?;
         let Some(context) = self.encoding.context.filter(|context| length > context.tokens) else {
-            return Decoder::read(self.model, self.config, self.encoding, ids, levels, room);
+            return Decoder::read(self.model, self.config, self.encoding, ids, layout, room);
         };
         let bos = usize::from(self.bos.is_some());
         if context.tokens <= room + bos {
@@ -109,13 +119,16 @@ impl<'a> EncodedModel<'a> {
                 .fix("give a larger context, or generate fewer tokens"));
         }
         let kept = ids.len() - (context.tokens - room)..ids.len();
-        let levels = levels.iter().map(|level| level[kept.clone()].to_vec()).collect();
-        Decoder::read(self.model, self.config, self.encoding, &self.window(ids, kept), levels, room)
+        let layout = layout.part(kept.clone());
+        let window = self.window(ids, kept.clone());
+        let mut decoder = Decoder::read(self.model, self.config, self.encoding, &window, layout, room)?;
+        decoder.seen.allowed = Seen::allowed(self.config, kept);
+        Ok(decoder)
     }
 
     /// Tables of a sequence of `length` tokens.
-    fn tables(&self, length: usize, levels: Vec<Vec<u32>>) -> RotaryTables {
-        let positions = Positions::whole(length, levels);
+    fn tables(&self, length: usize, layout: Layout) -> RotaryTables {
+        let positions = Positions::laid_out(length, layout);
         let rotations = self.encoding.by_layer(&self.config.rope, &positions);
         RotaryTables::new(&rotations, &positions, &self.config.attention, &self.model.device())
     }
@@ -132,16 +145,18 @@ impl<'a> EncodedModel<'a> {
     fn score_windows(
         &self,
         ids: &[u32],
-        levels: &[Vec<u32>],
+        layout: &Layout,
         context: Context,
         detailed: bool,
-    ) -> Result<TokenScores> {
+    ) -> Result<(TokenScores, u64)> {
         let windows = context.windows(ids.len());
-        let mut scores = TokenScores::default();
+        let (mut scores, mut seen) = (TokenScores::default(), 0);
         for some in windows.chunks((TOGETHER / context.tokens).max(1)) {
-            scores.extend(self.score_together(ids, levels, some, detailed)?);
+            let (of_some, keys) = self.score_together(ids, layout, some, detailed)?;
+            scores.extend(of_some);
+            seen += keys;
         }
-        Ok(scores)
+        Ok((scores, seen))
     }
 
     /// Scores windows side by side; each attends only to itself. Without segments, windows of one length turn
@@ -149,18 +164,20 @@ impl<'a> EncodedModel<'a> {
     fn score_together(
         &self,
         ids: &[u32],
-        levels: &[Vec<u32>],
+        layout: &Layout,
         windows: &[Window],
         detailed: bool,
-    ) -> Result<TokenScores> {
-        let tables = |window: &Window| {
-            let levels = levels.iter().map(|level| level[window.tokens.clone()].to_vec()).collect();
-            self.tables(window.tokens.len(), levels)
-        };
+    ) -> Result<(TokenScores, u64)> {
         let mut made: Vec<RotaryTables> = Vec::new();
-        for window in windows {
-            let same = made.last().filter(|last| levels.is_empty() && last.rows() == window.tokens.len());
-            made.push(same.cloned().unwrap_or_else(|| tables(window)));
+        for Window { tokens, predicted } in windows {
+            let is_flat = self.encoding.units().is_empty();
+            let same = made.last().filter(|last| is_flat && last.rows() == tokens.len());
+            let tables =
+                same.cloned().unwrap_or_else(|| self.tables(tokens.len(), layout.part(tokens.clone())));
+            // The rows that predict, and the last one of the text.
+            let last =
+                if predicted.end == ids.len() { tokens.len() } else { predicted.end - 1 - tokens.start };
+            made.push(tables.counting(predicted.start - 1 - tokens.start..last));
         }
         let rows: Vec<u32> =
             windows.iter().flat_map(|window| self.window(ids, window.tokens.clone())).collect();
@@ -173,6 +190,13 @@ impl<'a> EncodedModel<'a> {
             start += tokens.len();
         }
         let predicted = windows[0].predicted.start..windows[windows.len() - 1].predicted.end;
-        self.model.losses(Tensor::cat(predicting, 0), &ids[predicted.clone()], predicted.start, detailed)
+        let seen = made.iter().map(RotaryTables::seen).sum();
+        let scores = self.model.losses(
+            Tensor::cat(predicting, 0),
+            &ids[predicted.clone()],
+            predicted.start,
+            detailed,
+        )?;
+        Ok((scores, seen))
     }
 }

@@ -6,6 +6,7 @@
 //! loading |
 //! | [`rotary`] | queries and keys turned by an encoding's rotations |
 //! | [`attention`] | relative attention in tensor operations; [`crate::kernels`] has it in one pass |
+//! | `choosing`, `seen` | blocks of keys chosen by content; keys that were seen |
 //! | [`cache`], [`decode`] | reading a prompt, and continuing it token by token |
 //! | [`score`] | the loss of each token of a text |
 //! | [`encoded`] | both under an encoding and within its context |
@@ -13,6 +14,7 @@
 
 pub mod attention;
 pub mod cache;
+mod choosing;
 pub mod decode;
 pub mod encoded;
 #[cfg(test)]
@@ -23,6 +25,7 @@ pub mod network;
 mod part;
 pub mod rotary;
 pub mod score;
+mod seen;
 pub mod training;
 pub mod weights;
 
@@ -32,6 +35,7 @@ pub(crate) use encoded::TOGETHER;
 pub use network::{Network, SequenceRows};
 pub use rotary::RotaryTables;
 pub(crate) use score::read;
+pub use seen::Seen;
 
 /// Largest tensor that the forward pass makes, in elements: 64 MiB of f32, half of the 128 MiB storage
 /// binding that small GPUs and software Vulkan allow. Work that would need more is done in blocks.

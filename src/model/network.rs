@@ -6,7 +6,6 @@ use burn::backend::Dispatch;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 
-use super::attention::RelativeAttention;
 use super::cache::{Cache, LayerCache};
 use super::matrix::{Matrix, Rows};
 use super::part::{FeedForward, Latent, Linear, Norm};
@@ -363,8 +362,7 @@ fn attend_parts(
     precision: Precision,
 ) -> Tensor<2> {
     let attend = |part: &mut SequenceRows, rows| {
-        let attention = part.rotary.rotated(layer, rows, part.layer_cache(layer));
-        RelativeAttention { softmax: softmax.clone(), ..attention }.compute(precision)
+        part.rotary.rotated(layer, rows, softmax.clone(), part.layer_cache(layer)).compute(precision)
     };
     if let [part] = parts {
         return attend(part, rows);

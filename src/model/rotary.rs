@@ -8,11 +8,13 @@ use rayon::prelude::*;
 
 use super::attention::RelativeAttention;
 use super::cache::{LayerCache, rows_after};
+use super::choosing::Chooser;
+use super::seen::SeenKeys;
 use crate::checkpoint::AttentionConfig;
-use crate::encoding::{Band, LayerRotations, Positions, Rotation, Rotations};
+use crate::encoding::{Band, Choice, LayerRotations, Listed, Positions, Rotation, Rotations};
 use crate::kernels::{
-    GpuKernels, Heads, InferenceKernels, Precision, Sight, Softmax, Turn, is_cpu_without_gradients,
-    is_gpu_without_gradients,
+    Chosen, GpuKernels, Heads, InferenceKernels, KeyLists, Precision, Sight, Softmax, Turn,
+    is_cpu_without_gradients, is_gpu_without_gradients,
 };
 
 /// An encoding's rotations for some tokens; they are made once and used in every layer.
@@ -26,6 +28,8 @@ pub struct RotaryTables {
     rows: usize,
     /// Dimensions of a head.
     head_dim: usize,
+    /// Keys that the rows have seen so far.
+    seen: SeenKeys,
 }
 
 /// How the rows of some layers turn, and what they see within the model's own window.
@@ -33,6 +37,8 @@ pub struct RotaryTables {
 struct LayerTables {
     turning: Turning,
     sight: Arc<Sight>,
+    /// Chooses keys, if they are chosen by content.
+    chooser: Option<Chooser>,
 }
 
 #[derive(Debug, Clone)]
@@ -85,19 +91,31 @@ impl RotaryTables {
         });
         let of_layer = of_layer.collect();
         let sorts = kinds.into_iter().map(|(rotation, slides)| {
-            let (turning, sight) = match rotation {
+            let (turning, sight, chooser) = match rotation {
                 Some(rotation) => turned[rotation].clone(),
-                None => (Turning::Still(attention.scale), sees_all(positions)),
+                None => (Turning::Still(attention.scale), sees_all(positions), None),
             };
             let sight = own.filter(|_| slides).map_or_else(|| sight.clone(), |own| sight.within(own.window));
-            LayerTables { turning, sight: Arc::new(sight) }
+            LayerTables { turning, sight: Arc::new(sight), chooser }
         });
         RotaryTables {
             sorts: sorts.collect(),
             of_layer,
             rows: positions.tokens.len(),
             head_dim: attention.head_dim,
+            seen: SeenKeys::default(),
         }
+    }
+
+    /// Counts keys that only some of the rows see; by default those of all.
+    pub(super) fn counting(mut self, rows: std::ops::Range<usize>) -> RotaryTables {
+        self.seen = SeenKeys::of(rows);
+        self
+    }
+
+    /// How many keys the rows have seen since the tables were made, over all layers and key heads.
+    pub(super) fn seen(&self) -> u64 {
+        self.seen.count()
     }
 
     /// The tables on the same device without gradients.
@@ -135,7 +153,7 @@ impl RotaryTables {
     /// The tables of rows that see all keys by one rotation, the same in every layer: `[4, rows, head_dim / 2]`.
     pub(super) fn one_rotation(&self) -> Option<&Tensor<3>> {
         match &self.sorts[..] {
-            [LayerTables { turning: Turning::Turned { tables, .. }, sight }]
+            [LayerTables { turning: Turning::Turned { tables, .. }, sight, .. }]
                 if tables.dims()[0] == 4 && sight.zones() == 2 =>
             {
                 Some(tables)
@@ -151,19 +169,20 @@ impl RotaryTables {
     /// rotated; query head `n` reads key head `n * kv_heads / heads`. Returns the shape of `query`, in f32
     /// precision.
     pub fn attend(&self, layer: usize, rows: [Tensor<2>; 3], cache: Option<&mut LayerCache>) -> Tensor<2> {
-        self.rotated(layer, rows, cache).compute(Precision::F32)
+        self.rotated(layer, rows, Softmax::default(), cache).compute(Precision::F32)
     }
 
-    /// The attention that [`RotaryTables::attend`] computes.
+    /// The attention that [`RotaryTables::attend`] computes, with a layer's softmax.
     pub fn rotated(
         &self,
         layer: usize,
         [query, key, value]: [Tensor<2>; 3],
+        softmax: Softmax,
         cache: Option<&mut LayerCache>,
     ) -> RelativeAttention {
         let dim = self.head_dim;
         let heads = Heads { queries: query.dims()[1] / dim, keys: key.dims()[1] / dim, dim };
-        let LayerTables { turning, sight } = &self.sorts[self.of_layer[layer]];
+        let LayerTables { turning, sight, chooser } = &self.sorts[self.of_layer[layer]];
         let (queries, keys) = match turning {
             Turning::Still(scale) => (vec![query.mul_scalar(*scale)], vec![key]),
             Turning::Turned { tables, queries } => (
@@ -171,13 +190,20 @@ impl RotaryTables {
                 (*queries..tables.dims()[0] / 2).map(|table| rotate(key.clone(), tables, table)).collect(),
             ),
         };
-        let softmax = Softmax::default();
-        let attention =
-            RelativeAttention { queries, keys, value, heads, sight: sight.clone(), softmax, lost: 0..0 };
-        match cache {
-            Some(cache) => cache.extend(attention),
-            None => attention,
+        let sight = sight.clone();
+        let mut attention = RelativeAttention { queries, keys, value, heads, sight, softmax, lost: 0..0 };
+        let mut cache = cache;
+        if let Some(cache) = cache.as_deref_mut() {
+            attention = cache.extend(attention);
         }
+        if let Some(chooser) = chooser {
+            let mut alone = Default::default();
+            let memory = cache.map_or(&mut alone, |cache| &mut cache.blocks);
+            let chosen = chooser.choose(layer, &attention, memory);
+            attention.sight = Arc::new(attention.sight.with_choice(Arc::new(chosen)));
+        }
+        self.seen.add(&attention.sight, heads.keys);
+        attention
     }
 }
 
@@ -187,13 +213,19 @@ fn turned(
     positions: &Positions,
     attention: &AttentionConfig,
     device: &Device,
-) -> (Turning, Sight) {
+) -> (Turning, Sight, Option<Chooser>) {
     let frequencies = &rotations.spectrum.frequencies;
     let pairs = attention.head_dim / 2;
     let rows = positions.tokens.len();
     let tokens = (0..rows).map(|i| attention.scale * rotations.query_scale.get(i).unwrap_or(&1.0));
     let scale = Scale { tokens: tokens.collect(), turning: rotations.spectrum.scale };
-    let Turns { queries, keys, sight } = Turns::of(rotations, positions);
+    let Turns { queries, keys, mut sight } = Turns::of(rotations, positions);
+    let mut chooser = None;
+    match rotations.choice.as_ref().filter(|_| sight.chosen_zone().is_some()) {
+        None => {}
+        Some(Choice::Listed(listed)) => sight = sight.with_choice(Arc::new(chosen(listed))),
+        Some(Choice::Blocks(choice)) => chooser = Chooser::new(choice, &sight),
+    }
     let mut values = Vec::new();
     for query in &queries {
         values.extend(cos_sin(&angles(query, Side::Query, frequencies), rows, pairs, &scale));
@@ -204,7 +236,7 @@ fn turned(
     }
     let shape = [2 * (queries.len() + keys.len()), rows, pairs];
     let tables = Tensor::from_data(TensorData::new(values, shape), device);
-    (Turning::Turned { tables, queries: queries.len() }, sight)
+    (Turning::Turned { tables, queries: queries.len() }, sight, chooser)
 }
 
 /// What rows see that do not turn: all keys.
@@ -256,10 +288,23 @@ impl<'a> Turns<'a> {
                 query: place(&mut turns.queries, rotation, Side::Query),
                 key: place(&mut turns.keys, rotation, Side::Key),
             });
-            turns.sight = turns.sight.with_zone(zone.first.keys.clone(), zone.first.end, turn);
+            let (first, end) = (zone.first.keys.clone(), zone.first.end);
+            turns.sight = match turn.filter(|_| zone.is_chosen) {
+                Some(turn) => turns.sight.with_chosen_zone(first, end, turn),
+                None => turns.sight.with_zone(first, end, turn),
+            };
             turns
         })
     }
+}
+
+/// What a text lists for some rows, the same for all key heads.
+fn chosen(listed: &Listed) -> Chosen {
+    let mut lists = KeyLists::default();
+    listed.lists.iter().for_each(|list| {
+        lists.push(list.iter().cloned());
+    });
+    Chosen::new(listed.list_of.len(), listed.list_of.clone(), lists)
 }
 
 /// The place of a rotation among the different ones of one side; adds it if it is new. Positions that are

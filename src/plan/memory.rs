@@ -111,7 +111,7 @@ mod tests {
         }))
         .unwrap();
         let spec = EncodingSpec::parse(spec).unwrap();
-        let encoding = EncodingEntry { name: "one".into(), spec, sweep: None };
+        let encoding = EncodingEntry::new("one".into(), spec);
         let account = Account::new(&config, std::slice::from_ref(&encoding), length);
         let need = Need::new(&account, &encoding, room, length);
         (need.bytes(length), need.longest(1e9))

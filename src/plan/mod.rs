@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::kernels::is_cpu;
 use crate::memory::{available, resident};
 use crate::run::{Cost, Prepared, Work, WorkSample};
-use crate::store::{SampleKey, Shard, stored};
+use crate::store::{SampleKey, Shard, Stored};
 use crate::task::Ask;
 use memory::Need;
 use rates::{Measured, Measurement, Seconds};
@@ -100,9 +100,8 @@ struct Pending<'a> {
 pub fn plan(config: &Config, device: &OpenDevice, out: &Path, options: PlanOptions) -> Result<Plan> {
     let started = Instant::now();
     let mut prepared = Prepared::new(config, std::slice::from_ref(device))?;
-    let environment =
-        prepared.environment(std::slice::from_ref(device), prepared.planned(), options.shard)?;
-    let done = stored(out, config, environment)?;
+    let stored = Stored::read(out, prepared.asked(std::slice::from_ref(device), options.shard)?)?;
+    let done = stored.keys;
     if let Some(shard) = options.shard {
         prepared.keep_shard(shard)?;
     }
@@ -113,7 +112,7 @@ pub fn plan(config: &Config, device: &OpenDevice, out: &Path, options: PlanOptio
         opening_seconds: started.elapsed().as_secs_f64(),
         measured_seconds: 0.0,
         available_mb: memory.available.map(|bytes| bytes / 1e6),
-        notes: memory.note().into_iter().collect(),
+        notes: stored.words.into_iter().chain(memory.note()).collect(),
     };
     let pending: Vec<Vec<Pending>> =
         (0..config.models.len()).map(|model| pending(&prepared, model, &done)).collect();
@@ -144,7 +143,10 @@ fn note_of_windows(prepared: &Prepared) -> Option<String> {
         let context = encoding.spec.context.filter(|context| longest > context.tokens)?;
         Some(format!("{} {}", encoding.name, context.tokens.div_ceil(context.stride)))
     };
-    let costs: Vec<String> = prepared.config.encodings.iter().filter_map(cost).collect();
+    let rows = (0..prepared.subjects.len()).flat_map(|model| prepared.rows(model));
+    let mut costs: Vec<String> = rows.filter_map(cost).collect();
+    let mut seen = HashSet::new();
+    costs.retain(|cost| seen.insert(cost.clone()));
     (!costs.is_empty()).then(|| {
         format!(
             "Windows cost: of a text that is longer than its context every token is read about context / stride times, \

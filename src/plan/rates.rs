@@ -215,10 +215,11 @@ impl<'a> Measurement<'a> {
         let levels =
             encoding.spec.units().iter().map(|unit| one.segments[unit].index[tokens.clone()].to_vec());
         let under = self.under(encoding, self.checkpoint.tokenizer.bos()?);
-        let decoder = match under.read(&one.sample.tokens.ids[tokens.clone()], levels.collect(), room) {
-            Err(e) if e.kind.is_of_sample() => return Ok(None),
-            read => read?,
-        };
+        let decoder =
+            match under.read(&one.sample.tokens.ids[tokens.clone()], levels.collect::<Vec<_>>(), room) {
+                Err(e) if e.kind.is_of_sample() => return Ok(None),
+                read => read?,
+            };
         let started = Instant::now();
         let sequences = vec![(decoder, limits, &one.sample.ends[..])];
         let generation = generate(sequences, &self.checkpoint.tokenizer, &self.checkpoint.end_of_sequence)?;

@@ -122,12 +122,18 @@ pub(super) fn add(
     measured: &Measurements,
     sections: &mut [Section],
 ) -> Result<Vec<String>> {
-    let (families, mut notes) = families(&results.config.encodings);
-    if families.is_empty() {
-        return Ok(notes);
-    }
+    let mut notes = Vec::new();
     let bootstraps = Bootstraps::new(results.config.seed);
     for section in sections {
+        let (families, of_rows) = families(&results.encodings_of(&section.model)?);
+        for note in of_rows {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+        if families.is_empty() {
+            continue;
+        }
         let maker = Maker::new(results, measured, &bootstraps, section);
         let made = maker.curves(&families, &mut notes)?;
         if let Some(curves) = &made {

@@ -8,6 +8,7 @@ use longcode_stats::{
 };
 use rayon::prelude::*;
 
+use super::seen::{self, SEEN};
 use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::error::Result;
 use crate::store::{Results, StoredSample};
@@ -155,7 +156,10 @@ const TOGETHER: usize = 1024;
 fn of_sample(results: &Results, one: &StoredSample) -> Result<Vec<Measure>> {
     let Some(outcome) = results.outcome(one)? else { return Ok(Vec::new()) };
     let task = &results.config.tasks[one.task].task;
-    task.measures(&outcome).map_err(|e| results.bad_sample(one, format!("not an outcome: {e}")))
+    let mut measures =
+        task.measures(&outcome).map_err(|e| results.bad_sample(one, format!("not an outcome: {e}")))?;
+    measures.extend(seen::measures(one, &measures));
+    Ok(measures)
 }
 
 /// The encodings that are held against each other.
@@ -206,8 +210,8 @@ fn columns<'a>(config: &'a Config, measured: &'a Measurements) -> Vec<Column<'a>
 fn figures(task: &TaskEntry, encodings: &[(usize, &str, &Measures)]) -> Vec<(Group, Metric)> {
     let found: BTreeSet<_> = encodings.iter().flat_map(|(.., measures)| measures.keys().copied()).collect();
     let groups: BTreeSet<Group> = found.iter().map(|(group, _)| *group).collect();
-    let all =
-        groups.into_iter().flat_map(|group| task.task.metrics().iter().map(move |metric| (group, *metric)));
+    let metrics = || task.task.metrics().iter().copied().chain([SEEN]);
+    let all = groups.into_iter().flat_map(|group| metrics().map(move |metric| (group, metric)));
     all.filter(|(group, metric)| found.contains(&(*group, metric.of))).collect()
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fmt::Write;
 
 use super::samples::{Chosen, OfRow, Shown, chosen};
-use super::{Cell, Mark, Picture, Report, Section, Standings, Table, caption};
+use super::{Cell, Content, Mark, Picture, Report, Section, Standings, Table, caption};
 use crate::draw::number::number;
 use crate::error::Result;
 use crate::hash::sha256_base64;
@@ -95,11 +95,13 @@ fn standings(page: &mut String, all: &Standings) {
 fn section(page: &mut String, number: usize, section: &Section, failed: Option<String>) {
     let _ = writeln!(page, "<section id=\"section-{number}\">\n<h2>{}</h2>", escape(&section.title()));
     // With a verdict what shows it comes first, and the rest folds away.
-    let leads = section.verdict.is_some();
+    let leads = section.verdict.is_some()
+        && section.tables.first().is_some_and(|first| first.content == Content::Contributions);
     for words in section.words() {
         let _ = writeln!(page, "<p class=\"verdict\">{}</p>", escape(words));
     }
-    let (first_pictures, pictures) = section.pictures.split_at(usize::from(leads));
+    let (first_pictures, pictures) =
+        section.pictures.split_at(usize::from(leads).min(section.pictures.len()));
     let (first_tables, tables) = section.tables.split_at(usize::from(leads));
     first_pictures.iter().for_each(|one| picture(page, one));
     first_tables.iter().for_each(|one| table(page, one));

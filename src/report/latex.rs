@@ -114,8 +114,8 @@ impl Writer {
                 let _ = writeln!(self.text, "\n\\paragraph{{{title}}} {}", escape(words));
             }
         }
-        for sentence in sections.iter().filter_map(|section| section.reach(report.baseline_entry())) {
-            let _ = writeln!(self.text, "\n{}", escape(&sentence));
+        for sentence in sections.iter().filter_map(|section| section.reach.as_ref()) {
+            let _ = writeln!(self.text, "\n{}", escape(sentence));
         }
     }
 

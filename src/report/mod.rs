@@ -12,6 +12,7 @@ mod context_curve;
 mod contributions;
 mod csv;
 mod curves;
+mod doubts;
 mod failures;
 mod figures;
 mod finding;
@@ -25,6 +26,7 @@ mod per_token;
 mod pictures;
 mod samples;
 mod section;
+mod seen;
 mod side;
 mod standings;
 mod structure;
@@ -41,7 +43,8 @@ pub use table::{Cell, Column, Content, Table};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::config::{Config, EncodingEntry};
+use crate::config::Config;
+use crate::draw::quote::in_list;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::write_whole;
 use crate::store::Results;
@@ -68,6 +71,8 @@ pub struct Report<'a> {
     pub baseline: &'a str,
     /// What its figures are taken from.
     measured: Measurements<'a>,
+    /// Models that say no more than a guess, in words.
+    doubts: Vec<String>,
     /// What must be said of rows with a `context` that no curve joins.
     off_curves: Vec<String>,
     /// What failed, which no figure is of.
@@ -102,9 +107,12 @@ impl<'a> Report<'a> {
         let measured = Measurements::new(results)?;
         let rows = measured.rows(&results.config, baseline);
         let structures = structures(results, &measured, &rows);
-        let mut sections = section::sections(results, &rows, &structures, baseline);
+        let mut sections = section::sections(results, &rows, &structures, baseline)?;
         let off_curves = context_curve::add(results, &measured, &mut sections)?;
         pictures(results, &rows, &structures, &mut sections, baseline);
+        for section in &mut sections {
+            section.say_reach(results, baseline)?;
+        }
         let overview =
             if results.config.suite { overview::tables(&results.config, &sections) } else { Vec::new() };
         let compared = results.compared.is_some();
@@ -113,6 +121,7 @@ impl<'a> Report<'a> {
         let picture = standings.as_ref().filter(|standings| standings.several_models || compared);
         let picture = picture.map(|standings| pictures::of_all(&results.config.name, standings));
         let failures = Failures::new(results);
+        let doubts = doubts::of_models(results, &rows)?;
         let in_latex = Vec::new();
         Ok(Report {
             in_latex,
@@ -121,6 +130,7 @@ impl<'a> Report<'a> {
             results,
             baseline,
             measured,
+            doubts,
             off_curves,
             failures,
             structures,
@@ -158,12 +168,6 @@ impl<'a> Report<'a> {
             .chain(self.changes.iter().map(Changes::table))
             .chain(self.overview.clone())
             .collect()
-    }
-
-    /// The row that differences are taken from.
-    fn baseline_entry(&self) -> &EncodingEntry {
-        let found = self.results.config.encodings.iter().find(|encoding| encoding.name == self.baseline);
-        found.expect("the baseline is one of the config's encodings")
     }
 
     /// The tables as CSV; none where there is nothing of a kind.
@@ -220,7 +224,7 @@ fn find_baseline<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a str> 
         return Ok(limited.map_or_else(|| names.next().expect("a config has encodings"), |one| &one.name));
     };
     names.clone().find(|known| *known == name).ok_or_else(|| {
-        let known: Vec<_> = names.by_ref().collect();
+        let known: Vec<_> = names.by_ref().map(in_list).collect();
         Error::new(ErrorKind::Usage, format!("no encoding is named \"{name}\""))
             .at("--baseline")
             .fix(format!("use one of: {}", known.join(", ")))

@@ -107,6 +107,7 @@ impl<'a> ModelOnTask<'a> {
         let mut pictures: Vec<_> = self.contributions().into_iter().chain(self.structure()).collect();
         if let Some(metric) = main {
             pictures.extend(Ruler::ALL.into_iter().filter_map(|ruler| self.along(ruler, metric)));
+            pictures.extend(self.by_seen(metric));
             pictures.extend(self.gains(metric));
             pictures.extend(self.sweeps(metric));
         }

@@ -7,13 +7,17 @@ use longcode_stats::{Comparison, FEWEST};
 use super::context_curve::ContextCurves;
 use super::contributions::{self, Contributions, contributions};
 use super::finding::{self, Finding, Reached};
+use super::seen;
 use super::structure::Structure;
 use super::table::{Content, View};
-use super::verdict::verdict;
+use super::verdict::{self, Lengths, verdict};
 use super::{Cell, Picture, Report, Row, Table};
-use crate::config::{EncodingEntry, TaskEntry};
+use crate::config::{Config, EncodingEntry, TaskEntry};
+use crate::draw::quote::in_list;
+use crate::error::Result;
 use crate::kernels::Precision;
 use crate::paper::{Exhibit, Published};
+use crate::provenance::{ModelHash, Session};
 use crate::store::{Results, Shard};
 use crate::task::{Axis, By, Group, Metric};
 
@@ -30,6 +34,8 @@ pub struct Section {
     pub trained_length: usize,
     /// Who uses what lies beyond the baseline's context, in words; none where the baseline has none.
     pub verdict: Option<String>,
+    /// The same in a line or two; none where the baseline says nothing.
+    pub(super) short_verdict: Option<String>,
     /// How far a task with right answers is done.
     pub(super) finding: Option<Finding>,
     /// The same in words, or which rows are the best; none where there is a verdict.
@@ -46,6 +52,8 @@ pub struct Section {
     differences: Vec<(String, Comparison)>,
     /// How well each kind does by how much context it is given; none where no rows differ in that alone.
     pub(super) context_curves: Option<ContextCurves>,
+    /// How much context each kind makes use of, in words; none where no rows differ in that alone.
+    pub(super) reach: Option<String>,
     /// Whether some figure is of fewer than [`FEWEST`] samples.
     few: bool,
 }
@@ -63,7 +71,7 @@ impl Section {
 
     /// The difference of a row's loss from that of the baseline, where it counts for the verdict.
     pub(super) fn gain(&self, encoding: &str) -> Option<&Comparison> {
-        self.verdict.as_ref()?;
+        self.short_verdict.as_ref()?;
         self.contributions.iter().find(|one| one.encoding == encoding).map(|one| &one.total)
     }
 
@@ -88,10 +96,17 @@ impl Section {
         Some(found)
     }
 
-    /// How much context each kind makes use of, in words; none where no rows differ in that alone.
-    pub(super) fn reach(&self, baseline: &EncodingEntry) -> Option<String> {
-        let curves = self.context_curves.as_ref()?;
-        Some(curves.sentence(&self.model, &self.task, baseline))
+    /// Says how much context each kind makes use of.
+    ///
+    /// # Errors
+    /// As [`Results::encodings_of`].
+    pub(super) fn say_reach(&mut self, results: &Results, baseline: &str) -> Result<()> {
+        let encodings = results.encodings_of(&self.model)?;
+        let base = encodings.iter().find(|encoding| encoding.name == baseline);
+        let base = base.expect("the baseline is one of the config's encodings");
+        let curves = self.context_curves.as_ref();
+        self.reach = curves.map(|curves| curves.sentence(&self.model, &self.task, base));
+        Ok(())
     }
 
     /// What the marks in the tables mean; `bold` is the word in bold.
@@ -116,7 +131,7 @@ pub(super) fn sections(
     rows: &[Row],
     structures: &[Structure],
     baseline: &str,
-) -> Vec<Section> {
+) -> Result<Vec<Section>> {
     let paper = results.config.paper;
     let published = paper.map(|paper| paper.published()).unwrap_or_default();
     let mut sections = Vec::new();
@@ -127,14 +142,12 @@ pub(super) fn sections(
             if rows.is_empty() {
                 continue;
             }
+            let encodings = results.encodings_of(&model.name)?;
+            let lengths =
+                Lengths { trained: model.trained_length, longest: longest(results, &model.name, &task.name) };
             let few = rows.iter().any(|row| row.estimate.n < FEWEST);
-            let figures = Figures {
-                encodings: &results.config.encodings,
-                task,
-                rows,
-                trained_length: model.trained_length,
-            };
-            let base = results.config.encodings.iter().find(|encoding| encoding.name == baseline);
+            let figures = Figures { encodings: &encodings, task, rows, trained_length: model.trained_length };
+            let base = encodings.iter().find(|encoding| encoding.name == baseline);
             let base = base.expect("the baseline is one of the config's encodings");
             let contributions = contributions(&figures.rows, figures.encodings);
             let mut by_distance =
@@ -146,7 +159,8 @@ pub(super) fn sections(
             tables.extend(figures.differences(baseline));
             tables.extend(by_distance.flatten());
             tables.extend(paper.iter().flat_map(|paper| figures.beside(paper, &published)));
-            let verdict = verdict(&contributions, base);
+            let verdict = verdict(&contributions, base, lengths);
+            let short_verdict = verdict::short(&contributions, base, lengths);
             let main = shown(task).next();
             let finding = main.and_then(|metric| Finding::new(&figures.rows, *metric, model.trained_length));
             let best = || finding::best(&figures.rows, main?);
@@ -166,6 +180,7 @@ pub(super) fn sections(
                 dataset: task.dataset.clone(),
                 trained_length: model.trained_length,
                 verdict,
+                short_verdict,
                 finding,
                 finding_words,
                 structure: structure.map(Structure::sentence),
@@ -174,11 +189,20 @@ pub(super) fn sections(
                 contributions,
                 differences,
                 context_curves: None,
+                reach: None,
                 few,
             });
         }
     }
-    sections
+    Ok(sections)
+}
+
+/// Tokens of a model's longest stored sample of a task.
+fn longest(results: &Results, model: &str, task: &str) -> usize {
+    let Config { models, tasks, .. } = &results.config;
+    let own =
+        results.samples.iter().filter(|one| models[one.model].name == model && tasks[one.task].name == task);
+    own.map(|one| one.tokens).max().unwrap_or(0)
 }
 
 /// One model's figures on one task.
@@ -204,7 +228,11 @@ impl<'a> Figures<'a> {
                 let title = metric.table_title(axis)?;
                 self.view(metric, axis).figures(title, content, self.encodings)
             };
+            let first = tables.len();
             tables.extend(shown(self.task).filter_map(table));
+            if let Some(main) = tables.get_mut(first).filter(|_| content == Content::Samples) {
+                seen::add_column(main, &self.rows, self.encodings);
+            }
         }
         tables
     }
@@ -271,6 +299,9 @@ pub fn caption(report: &Report) -> Vec<String> {
     if results.samples.len() < environment.planned {
         lines.push(unfinished(results));
     }
+    lines.extend(environment.models.iter().filter_map(of_model));
+    lines.extend(continued(results));
+    lines.extend(report.doubts.iter().cloned());
     for model in environment.models.iter().filter(|model| model.precision != Precision::default()) {
         lines.push(format!("Matrix products of {} in precision {}.", model.name, model.precision));
     }
@@ -279,12 +310,12 @@ pub fn caption(report: &Report) -> Vec<String> {
         lines.push(format!("{left_out} records became no samples; environment.json names them."));
     }
     let lifted = results.config.encodings.iter().filter(|encoding| encoding.spec.full_attention);
-    let lifted: Vec<&str> = lifted.map(|encoding| encoding.name.as_str()).collect();
+    let lifted: Vec<_> = lifted.map(|encoding| in_list(&encoding.name)).collect();
     if !lifted.is_empty() {
         lines
             .push(format!("Without the model's own sliding window (full_attention): {}.", lifted.join(", ")));
     }
-    lines.extend(report.sections.iter().filter_map(|section| section.reach(report.baseline_entry())));
+    lines.extend(report.sections.iter().filter_map(|section| section.reach.clone()));
     lines.extend(report.off_curves.iter().cloned());
     lines.extend(environment.notes.iter().map(|note| format!("{note}.")));
     if results.repeated > 0 {
@@ -296,6 +327,27 @@ pub fn caption(report: &Report) -> Vec<String> {
     }
     lines.extend(results.disagreements.iter().map(|one| format!("Differs: {one}.")));
     lines
+}
+
+/// A model's size and what it was trained at; none of results of an earlier longcode.
+fn of_model(model: &ModelHash) -> Option<String> {
+    let (parameters, vocabulary) = (model.parameters?, model.vocabulary?);
+    Some(format!(
+        "{}: trained at {} tokens, {:.1} M parameters, {vocabulary} tokens in its vocabulary.",
+        model.name,
+        model.trained_length,
+        parameters as f64 / 1e6
+    ))
+}
+
+/// The other versions that made a part of the results.
+fn continued(results: &Results) -> Option<String> {
+    let first: Vec<String> = results.environments.iter().map(|one| one.session.program()).collect();
+    let later = results.environments.iter().flat_map(|one| &one.resumed).map(Session::program);
+    let mut others: Vec<String> = later.filter(|program| !first.contains(program)).collect();
+    others.sort();
+    others.dedup();
+    (!others.is_empty()).then(|| format!("A part of the results is of {}.", others.join(" and ")))
 }
 
 /// What figures of a part of the samples are of.

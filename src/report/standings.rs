@@ -50,10 +50,10 @@ pub struct Standing {
     rank: Rank,
 }
 
-/// What rows are sorted by: gains, then effective contexts, then lengths to which they hold, means over the tasks that
-/// have them.
+/// What rows are sorted by: gains, then effective contexts, then lengths to which they hold, then figures at the longest
+/// prompts, means over the tasks that have them.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Rank([Option<f64>; 3]);
+struct Rank([Option<f64>; 4]);
 
 impl Rank {
     /// The better one first; who has no value comes after those that have one.
@@ -129,7 +129,7 @@ fn standing(tasks: &[Task], model: &str, encoding: &str) -> Option<Standing> {
         let values: Vec<f64> = tasks.iter().zip(&found).filter_map(of).collect();
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
     };
-    let mut rank = Rank([Kind::Gained, Kind::Effective, Kind::Holds].map(mean));
+    let mut rank = Rank([Kind::Gained, Kind::Effective, Kind::Holds, Kind::Longest].map(mean));
     let is_baseline = |task: &Task| task.baseline == encoding && task.kinds.contains(&Kind::Gained);
     if tasks.iter().any(is_baseline) {
         // Over itself it gains nothing.
@@ -260,11 +260,13 @@ fn title(tasks: &[Task], baseline: &str, config: &Config) -> String {
             .map(|(name, title)| format!("{}: {}", name.replace('_', " "), first_lower(&title))),
     );
     let context = config.encodings.iter().find(|one| one.name == baseline);
-    if let Some(context) = context.and_then(|one| one.spec.context).filter(|_| has(Kind::Gained)) {
-        parts.push(format!(
-            "gained: nats a token over the last {} tokens alone ({baseline})",
-            grouped(context.tokens)
-        ));
+    if let Some((context, is_relative)) = context
+        .and_then(|one| Some((one.spec.context?, one.spec.is_relative())))
+        .filter(|_| has(Kind::Gained))
+    {
+        // Of each model another number of tokens.
+        let last = if is_relative { String::new() } else { format!("{} ", grouped(context.tokens)) };
+        parts.push(format!("gained: nats a token over the last {last}tokens alone ({baseline})"));
     }
     if has(Kind::Effective) {
         parts.push("effective: context up to which every doubling gains, tokens".into());
@@ -346,19 +348,21 @@ mod tests {
     #[test]
     fn gains_count_first_and_who_has_none_comes_last() {
         let mut ranks = [
-            Rank([None, None, Some(8192.0)]),
-            Rank([Some(0.1), Some(512.0), None]),
-            Rank([Some(0.1), Some(2048.0), None]),
-            Rank([Some(0.2), None, None]),
-            Rank([None, None, None]),
+            Rank([None, None, Some(8192.0), Some(0.8)]),
+            Rank([Some(0.1), Some(512.0), None, None]),
+            Rank([None, None, Some(8192.0), Some(0.9)]),
+            Rank([Some(0.1), Some(2048.0), None, None]),
+            Rank([Some(0.2), None, None, None]),
+            Rank([None; 4]),
         ];
         ranks.sort_by(Rank::compare);
-        let order = ranks.map(|Rank([gain, effective, reach])| (gain.or(reach), effective));
+        let order = ranks.map(|Rank([gain, effective, _, longest])| (gain.or(longest), effective));
         let expected = [
             (Some(0.2), None),
             (Some(0.1), Some(2048.0)),
             (Some(0.1), Some(512.0)),
-            (Some(8192.0), None),
+            (Some(0.9), None),
+            (Some(0.8), None),
             (None, None),
         ];
         assert_eq!(order, expected);

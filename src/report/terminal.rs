@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde_json::{Value, json};
 
 use super::grid::Grid;
-use super::{Cell, Mark, Report, Section, Standings, Table, caption, verdict};
+use super::{Cell, Mark, Report, Section, Standings, Table, caption};
 use crate::terminal::visible_line;
 
 /// Columns of a terminal that every line but those of `--full` fits into.
@@ -27,7 +27,7 @@ pub fn summary(report: &Report, styled: bool) -> String {
     }
     for section in &report.sections {
         let _ = write!(text, "\n{}", wrapped(&plain(&section.title()), ""));
-        for words in short_words(report, section) {
+        for words in short_words(section) {
             text += &wrapped(&plain(&words), "  ");
         }
     }
@@ -40,10 +40,8 @@ pub fn summary(report: &Report, styled: bool) -> String {
 }
 
 /// What a section says, with its verdict in short: the table has the numbers.
-fn short_words(report: &Report, section: &Section) -> Vec<String> {
-    let short = section.verdict.as_ref().map(|whole| {
-        verdict::short(&section.contributions, report.baseline_entry()).unwrap_or(whole.clone())
-    });
+fn short_words(section: &Section) -> Vec<String> {
+    let short = section.verdict.as_ref().map(|whole| section.short_verdict.as_ref().unwrap_or(whole).clone());
     short.into_iter().chain(section.words().skip(usize::from(section.verdict.is_some())).cloned()).collect()
 }
 

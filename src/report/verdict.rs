@@ -75,9 +75,39 @@ fn would_decide(total: &Comparison) -> usize {
     ((needed / unit).ceil() * unit) as usize
 }
 
+/// The lengths that decide whether a baseline throws away what lies beyond training, tokens.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lengths {
+    /// The model's trained length.
+    pub(super) trained: usize,
+    /// The longest sample.
+    pub(super) longest: usize,
+}
+
+/// Why a baseline with a context says nothing about what lies beyond training; none where it does.
+fn says_nothing(baseline: &EncodingEntry, context: usize, lengths: Lengths) -> Option<String> {
+    let (name, Lengths { trained, longest }) = (&baseline.name, lengths);
+    if context >= longest {
+        Some(format!(
+            "No verdict: {name} throws nothing away, as no sample is longer than its context of {context} tokens \
+             (longest: {longest})."
+        ))
+    } else if context > trained {
+        Some(format!(
+            "No verdict: {name} reads {context} tokens, more than the trained length of {trained}, so that it throws away \
+             only a part of what is beyond training; context = \"trained\" throws away all of it."
+        ))
+    } else {
+        None
+    }
+}
+
 /// Who uses what lies beyond the baseline's context; none where the baseline has none.
-pub(super) fn verdict(all: &[Contributions], baseline: &EncodingEntry) -> Option<String> {
+pub(super) fn verdict(all: &[Contributions], baseline: &EncodingEntry, lengths: Lengths) -> Option<String> {
     let context = baseline.spec.context?.tokens;
+    if let Some(why) = says_nothing(baseline, context, lengths) {
+        return Some(why);
+    }
     let from = all.first()?.from;
     if all.iter().all(|one| one.total.estimate.n < FEWEST) {
         return Some(format!(
@@ -111,8 +141,11 @@ pub(super) fn verdict(all: &[Contributions], baseline: &EncodingEntry) -> Option
 }
 
 /// The same in a line or two, without numbers: a table beside it has them.
-pub(super) fn short(all: &[Contributions], baseline: &EncodingEntry) -> Option<String> {
+pub(super) fn short(all: &[Contributions], baseline: &EncodingEntry, lengths: Lengths) -> Option<String> {
     let context = baseline.spec.context?.tokens;
+    if says_nothing(baseline, context, lengths).is_some() {
+        return None;
+    }
     let from = all.first()?.from;
     let of = |kind: Verdict| all.iter().filter(move |one| Verdict::of(&one.total) == kind);
     let users: Vec<&str> = of(Verdict::Uses).map(|one| &one.encoding[..]).collect();
@@ -219,6 +252,17 @@ mod tests {
         ] {
             assert_eq!(Verdict::of(&total(value, reach, n)), expected, "{value} {reach} {n}");
         }
+    }
+
+    #[test]
+    fn a_baseline_that_throws_nothing_away_has_no_verdict() {
+        let spec = crate::encoding::EncodingSpec::parse("rope:context=512").unwrap();
+        let baseline = EncodingEntry::new("Truncation".into(), spec);
+        let says = |trained, longest| verdict(&[], &baseline, Lengths { trained, longest });
+        assert!(says(512, 512).unwrap().contains("no sample is longer than its context of 512 tokens"));
+        assert!(says(512, 100).unwrap().contains("(longest: 100)"));
+        assert!(says(256, 4096).unwrap().contains("more than the trained length of 256"));
+        assert_eq!(says(512, 513), None);
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use super::cost::{Cost, Rates};
-use super::sample_segments;
+use super::{in_text, sample_layout, sample_segments};
 use crate::config::{EncodingEntry, TaskEntry};
 use crate::error::Result;
+use crate::model::Seen;
 use crate::store::{Measured, SampleKey, SampleLine};
-use crate::structure::{Draw, Segments, Unit};
+use crate::structure::{Draw, Layout, Segments, Unit};
 use crate::subject::{Asked, Passage, Reader, Reply, Subject};
 use crate::task::{Answer, Ask, Generated, Sample, Scored};
 use crate::text::Limits;
@@ -25,6 +26,8 @@ pub(crate) struct Batch<'a> {
 /// One sample of a batch.
 pub(crate) struct Job<'a> {
     pub(crate) sample: &'a Sample,
+    /// Whether its text is prose.
+    pub(crate) is_prose: bool,
     /// The seed of the run and the hash of the sample's text.
     pub(crate) draw: Draw<'a>,
     pub(crate) segments: &'a HashMap<Unit, Segments>,
@@ -71,11 +74,12 @@ impl Batch<'_> {
             .jobs
             .iter()
             .zip(measured)
-            .map(|(job, measured)| SampleLine {
+            .map(|(job, (measured, keys))| SampleLine {
                 key: self.key(name, job),
                 bucket: job.sample.bucket.to_string(),
                 tokens: job.sample.tokens.ids.len(),
                 segments: self.encoding.spec.units().iter().map(|unit| job.segments[unit].count).collect(),
+                keys,
                 sha256: job.draw.hash.to_string(),
                 seconds,
                 measured,
@@ -84,21 +88,22 @@ impl Batch<'_> {
     }
 
     /// Scores one sample after another, and generates side by side.
-    fn measure(&self, subject: &dyn Subject, reader: &dyn Reader) -> Result<Vec<Measured>> {
+    fn measure(&self, subject: &dyn Subject, reader: &dyn Reader) -> Result<Vec<(Measured, Option<Seen>)>> {
         match self.task.task.ask() {
             Ask::Score => self.score_all(subject, reader),
             Ask::Generate(limits) => self.generate_all(limits, subject, reader),
         }
     }
 
-    fn score_all(&self, subject: &dyn Subject, reader: &dyn Reader) -> Result<Vec<Measured>> {
+    fn score_all(&self, subject: &dyn Subject, reader: &dyn Reader) -> Result<Vec<(Measured, Option<Seen>)>> {
         let follows_length = subject.follows_length(&self.encoding.spec);
         let jobs = self.jobs.iter();
         jobs.map(|job| {
-            let passage = passage(job.sample, self.levels(job));
+            let passage = passage(job.sample, self.layout(job));
             let scores = reader.score(&self.encoding.spec, &passage, self.task.task.wants_details());
-            let scored = scores.map(|scores| Scored { scores, follows_length });
-            self.measured(job, scored.map(Answer::Scored), subject)
+            let keys = scores.as_ref().ok().and_then(|(_, keys)| *keys);
+            let scored = scores.map(|(scores, _)| Scored { scores, follows_length });
+            Ok((self.measured(job, scored.map(Answer::Scored), subject)?, keys))
         })
         .collect()
     }
@@ -108,7 +113,7 @@ impl Batch<'_> {
         limits: Limits,
         subject: &dyn Subject,
         reader: &dyn Reader,
-    ) -> Result<Vec<Measured>> {
+    ) -> Result<Vec<(Measured, Option<Seen>)>> {
         let asked: Vec<Asked> = self.jobs.iter().flat_map(|job| self.asked(job, limits)).collect();
         let mut replies = reader.answer(&self.encoding.spec, &asked)?.into_iter();
         let mut next = || replies.next().expect("one of every prompt");
@@ -116,13 +121,14 @@ impl Batch<'_> {
         jobs.map(|job| {
             // All of a job's replies are taken, also where one of them failed.
             let all: Vec<Result<Reply>> = job.sample.asked().map(|_| next()).collect();
+            let keys = all.first().and_then(|own| own.as_ref().ok()?.keys);
             let mut all = all.into_iter().map(|reply| {
-                let Reply { generation, candidates } = reply?;
+                let Reply { generation, candidates, .. } = reply?;
                 Ok(Generated { generation, candidates, others: Vec::new() })
             });
             let own = all.next().expect("a sample is asked itself");
             let generated = own.and_then(|own| Ok(Generated { others: all.collect::<Result<_>>()?, ..own }));
-            self.measured(job, generated.map(Answer::Generated), subject)
+            Ok((self.measured(job, generated.map(Answer::Generated), subject)?, keys))
         })
         .collect()
     }
@@ -131,8 +137,8 @@ impl Batch<'_> {
     fn asked<'j>(&self, job: &Job<'j>, limits: Limits) -> Vec<Asked<'j>> {
         let (name, room) = (self.place(job), job.sample.room(limits));
         let asked = |(number, sample): (usize, &'j Sample)| {
-            let levels = if number == 0 { self.levels(job) } else { self.levels_of(sample, job.draw) };
-            let (name, prompt) = (name.clone(), passage(sample, levels));
+            let layout = if number == 0 { self.layout(job) } else { self.layout_of(sample, job) };
+            let (name, prompt) = (name.clone(), passage(sample, layout));
             Asked { name, prompt, candidates: &sample.candidates, limits, ends: &sample.ends, room }
         };
         job.sample.asked().enumerate().map(asked).collect()
@@ -158,19 +164,24 @@ impl Batch<'_> {
         format!("sample \"{}\", encoding \"{}\"", job.sample.id, self.encoding.name)
     }
 
-    /// Segment indices for each of the encoding's units.
-    fn levels(&self, job: &Job) -> Vec<Vec<u32>> {
-        self.encoding.spec.units().iter().map(|unit| job.segments[unit].index.clone()).collect()
+    /// What the encoding knows of a job's text.
+    fn layout(&self, job: &Job) -> Layout {
+        let encoding = &self.encoding.spec;
+        let levels = encoding.units().iter().map(|unit| job.segments[unit].index.clone()).collect();
+        sample_layout(job.sample, job.is_prose, levels, encoding, job.draw)
     }
 
     /// The same for a sample asked otherwise, whose segments are not found yet. Draws use the hash of the sample's own
     /// text, which is in `samples.jsonl`.
-    fn levels_of(&self, other: &Sample, draw: Draw) -> Vec<Vec<u32>> {
-        self.encoding.spec.units().iter().map(|&unit| sample_segments(other, unit, draw).index).collect()
+    fn layout_of(&self, other: &Sample, job: &Job) -> Layout {
+        let encoding = &self.encoding.spec;
+        let of_unit = |&unit: &Unit| sample_segments(other, in_text(unit, job.is_prose), job.draw).index;
+        let levels = encoding.units().iter().map(of_unit).collect();
+        sample_layout(other, job.is_prose, levels, encoding, job.draw)
     }
 }
 
 /// A sample as a model reads it.
-fn passage(sample: &Sample, levels: Vec<Vec<u32>>) -> Passage<'_> {
-    Passage { ids: &sample.tokens.ids, levels }
+fn passage(sample: &Sample, layout: Layout) -> Passage<'_> {
+    Passage { ids: &sample.tokens.ids, layout }
 }

@@ -220,7 +220,8 @@ pub(crate) fn kept(encoding: &EncodingSpec, length: usize, room: usize) -> usize
 }
 
 /// Keys that the tokens before each position see, summed over tokens and layers, `[longest + 1]`. What a
-/// token sees depends neither on segments nor on what follows.
+/// token sees depends neither on segments nor on what follows, but for kinds that choose keys: of these it is what they
+/// see of a text of blocks or functions of 128 tokens.
 fn seen(encoding: &EncodingSpec, config: &NetworkConfig, longest: usize) -> Vec<f64> {
     let levels = encoding.units().iter().map(|_| vec![0; longest]).collect();
     let layers = encoding.by_layer(&config.rope, &Positions::whole(longest, levels));
@@ -273,7 +274,14 @@ fn keys_from(rotations: &Rotations, token: usize, first: usize) -> usize {
     let zones = &rotations.zones;
     let start = |zone: usize| zones.get(zone).map_or(token + 1, |zone| zone.first.keys[token]).max(first);
     let seen = (0..zones.len()).filter(|&zone| zones[zone].rotation.is_some());
-    seen.map(|zone| start(zone + 1).saturating_sub(start(zone))).sum()
+    seen.map(|zone| {
+        let keys = start(zone)..start(zone + 1).max(start(zone));
+        match rotations.choice.as_ref().filter(|_| zones[zone].is_chosen) {
+            Some(choice) => choice.count(token, &keys),
+            None => keys.len(),
+        }
+    })
+    .sum()
 }
 
 #[cfg(test)]
@@ -294,7 +302,7 @@ mod tests {
         });
         let config = NetworkConfig::from_json(config).unwrap();
         let spec = EncodingSpec::parse(spec).unwrap();
-        let entry = EncodingEntry { name: "one".into(), spec, sweep: None };
+        let entry = EncodingEntry::new("one".into(), spec);
         (Account::new(&config, std::slice::from_ref(&entry), 8), entry)
     }
 
@@ -342,6 +350,8 @@ mod tests {
             ("hirope:window=2,split=0.5", 1 + 2 + 3 + 4 + 5),
             ("sliding_window:window=2", 1 + 2 + 2 + 2 + 2),
             ("streaming_llm:window=2,sinks=1", 1 + 2 + 3 + 3 + 3),
+            ("blocks:unit=tokens:1,window=1,top=1,sinks=0", 1 + 2 + 2 + 2 + 2),
+            ("structure:window=2,sinks=1,own=false", 1 + 2 + 3 + 4 + 5),
             ("rope:context=3,stride=1", 3 * (1 + 2 + 3)),
         ] {
             assert_eq!(keys("llama", spec), f64::from(seen), "{spec}");

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use crate::checkpoint::Checkpoint;
-use crate::config::Config;
+use crate::config::{Config, EncodingEntry};
 use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result, all_or_errors};
 use crate::provenance::ModelHash;
@@ -29,7 +29,7 @@ pub(super) fn find_inputs(config: &Config) -> Result<Inputs> {
     let datasets = all_or_errors(tasks.filter_map(|task| {
         let at_task = |e: Error| e.at(format_args!("task \"{}\"", task.name));
         match Dataset::find(&task.dataset, &config.search) {
-            Ok(Err(e)) if config.suite => {
+            Ok(Err(e)) if config.suite || config.skips_missing_data => {
                 missing.push(not_run(&task.name, e));
                 None
             }
@@ -64,7 +64,7 @@ pub(super) fn open_subjects(config: &Config, directories: &[PathBuf]) -> Result<
         let name = &entry.name;
         let subject = LocalModel::new(Checkpoint::open(directory)?, entry.precision);
         notes.extend(subject.notes().into_iter().map(|note| format!("model \"{name}\": {note}")));
-        for encoding in config.encodings.iter().filter(|encoding| subject.takes(&encoding.spec)) {
+        for encoding in &rows_of(config, name, &subject)? {
             let place = format!("encoding \"{}\", model \"{name}\"", encoding.name);
             let of_encoding = subject.check(&encoding.spec).map_err(|e| {
                 e.at(format_args!("encoding \"{}\"", encoding.name)).at(format_args!("model \"{name}\""))
@@ -75,6 +75,16 @@ pub(super) fn open_subjects(config: &Config, directories: &[PathBuf]) -> Result<
         subjects.push(Box::new(subject));
     }
     Ok((subjects, notes))
+}
+
+/// The encodings that a model is run under, with nothing in them that is relative to its trained length.
+///
+/// # Errors
+/// [`ErrorKind::Encoding`], naming encoding, model and key.
+pub(super) fn rows_of(config: &Config, name: &str, subject: &dyn Subject) -> Result<Vec<EncodingEntry>> {
+    let own = config.encodings.iter().filter(|entry| entry.is_for(name) && subject.takes(&entry.spec));
+    own.map(|entry| entry.at(subject.trained_length()).map_err(|e| e.at(format_args!("model \"{name}\""))))
+        .collect()
 }
 
 /// What the results record of each model.

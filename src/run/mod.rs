@@ -3,6 +3,7 @@
 mod batch;
 mod cost;
 mod inputs;
+mod lengths;
 mod prepared;
 mod share;
 mod texts;
@@ -17,10 +18,11 @@ pub(crate) use prepared::{Prepared, Work, WorkSample};
 
 use crate::config::Config;
 use crate::device::OpenDevice;
+use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 use crate::store::{Measured, SampleKey, SampleLine, Shard, Store};
-use crate::structure::{Draw, Segments, Source, Unit, segments};
+use crate::structure::{Draw, Layout, Segments, Source, Unit, segments};
 use crate::task::Sample;
 
 /// How a run proceeds.
@@ -46,15 +48,17 @@ pub struct RunOptions {
 /// [`ErrorKind::Write`] while working. Stored samples are kept.
 pub fn run(config: &Config, devices: &[OpenDevice], out: &Path, options: RunOptions) -> Result<usize> {
     let mut prepared = Prepared::new(config, devices)?;
-    let environment = prepared.environment(devices, prepared.planned(), options.shard)?;
+    let mut asked = prepared.asked(devices, options.shard)?;
     if let Some(shard) = options.shard {
         prepared.keep_shard(shard)?;
     }
-    let mut store = Store::open(out, config, environment, &texts::kept(&prepared), options.fresh)?;
-    let planned = prepared.planned();
+    asked.texts = texts::kept(&prepared);
+    let mut store = Store::open(out, asked, options.fresh)?;
+    let planned = if options.shard.is_some() { prepared.planned() } else { store.planned() };
     prepared.keep_limit(options.limit);
     let batches = pending(&prepared, store.done(), options.batch);
     let left: usize = batches.iter().map(|batch| batch.jobs.len()).sum();
+    store.words().iter().for_each(|words| status!("{}: {words}", out.display()));
     announce(out, options.shard, [store.done().len(), left, planned]);
     if store.failed() > 0 {
         note!(
@@ -104,6 +108,24 @@ impl Failures {
 /// The segments of a sample's tokens.
 pub(crate) fn sample_segments(sample: &Sample, unit: Unit, draw: Draw) -> Segments {
     segments(&source(sample), &sample.tokens.offsets, unit, draw)
+}
+
+/// The unit that divides a text in place of another.
+pub(crate) fn in_text(unit: Unit, is_prose: bool) -> Unit {
+    if is_prose { unit.in_prose() } else { unit }
+}
+
+/// What an encoding knows of a sample's text, with the segments of its levels.
+pub(crate) fn sample_layout(
+    sample: &Sample,
+    is_prose: bool,
+    levels: Vec<Vec<u32>>,
+    encoding: &EncodingSpec,
+    draw: Draw,
+) -> Layout {
+    let wanted = encoding.wanted();
+    let wanted = if is_prose { wanted.in_prose() } else { wanted };
+    Layout::of(&source(sample), &sample.tokens.offsets, levels, wanted, draw)
 }
 
 /// A sample's text, ready to be divided.

@@ -5,16 +5,18 @@ use std::collections::{HashMap, HashSet};
 use rayon::prelude::*;
 
 use super::cost::{Account, Rates};
-use super::inputs::{Inputs, find_inputs, identities, open_subjects};
+use super::inputs::{Inputs, find_inputs, identities, open_subjects, rows_of};
+use super::lengths;
 use super::share::shares;
-use super::{Job, sample_segments, source};
+use super::{Job, in_text, sample_segments, source};
 use crate::config::{Config, EncodingEntry, TaskEntry};
 use crate::dataset::{Dataset, TextKind};
 use crate::device::OpenDevice;
+use crate::draw::quote::in_list;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::sha256;
 use crate::provenance::DatasetHash;
-use crate::store::{Environment, LeftOutRecord, SampleKey, Shard};
+use crate::store::{Asked, Drawn, DrawnSamples, Environment, LeftOutRecord, SampleCount, SampleKey, Shard};
 use crate::structure::{Draw, Segments, Unit, is_given_up};
 use crate::subject::{Need, Subject, Subjects};
 use crate::task::{Ask, LeftOut, Sample};
@@ -24,6 +26,8 @@ pub(crate) struct Prepared<'a> {
     pub(crate) config: &'a Config,
     /// In the order of the config.
     pub(crate) subjects: Subjects,
+    /// The encodings that each model is run under, with nothing relative in them.
+    encodings: Vec<Vec<EncodingEntry>>,
     /// What samples cost with each model.
     pub(crate) accounts: Vec<Account>,
     datasets: Vec<(String, Dataset)>,
@@ -40,6 +44,8 @@ pub(crate) struct Work<'a> {
     /// Number of the model in the config.
     pub(crate) model: usize,
     pub(crate) task: &'a TaskEntry,
+    /// Whether the texts are prose, which has no functions.
+    pub(crate) is_prose: bool,
     /// In the order in which they run.
     pub(crate) samples: Vec<WorkSample>,
     left_out: Vec<LeftOut>,
@@ -71,23 +77,33 @@ impl<'a> Prepared<'a> {
         }
         let Inputs { models, datasets, missing } = find_inputs(config)?;
         let mut notes = notes_of_data(&datasets)?;
+        let missing: Vec<String> = config.left_out.iter().cloned().chain(missing).collect();
         missing.iter().chain(&notes).for_each(|note| note!("{note}"));
         let (subjects, of_models) = open_subjects(config, &models)?;
         of_models.iter().for_each(|note| note!("{note}"));
         notes.extend(of_models);
+        let encodings: Vec<Vec<EncodingEntry>> = config
+            .models
+            .iter()
+            .zip(&subjects)
+            .map(|(entry, subject)| rows_of(config, &entry.name, &**subject))
+            .collect::<Result<_>>()?;
         let work = work(config, &subjects, &datasets)?;
+        let of_lengths = lengths::notes(config, &subjects, &encodings, &work);
+        of_lengths.iter().for_each(|note| note!("{note}"));
+        notes.extend(of_lengths);
         let account = |(model, subject): (usize, &dyn Subject)| {
-            let rows: Vec<&EncodingEntry> = rows_of(config, subject).collect();
+            let rows: Vec<&EncodingEntry> = encodings[model].iter().collect();
             subject.account(&rows, longest(model, &work))
         };
         let all = subjects.iter().map(|subject| &**subject).enumerate();
         let accounts = all.map(account).collect::<Result<_>>()?;
-        Ok(Prepared { config, subjects, accounts, datasets, missing, notes, work })
+        Ok(Prepared { config, subjects, encodings, accounts, datasets, missing, notes, work })
     }
 
     /// The encodings that a model is run under.
     pub(crate) fn rows(&self, model: usize) -> impl Iterator<Item = &EncodingEntry> {
-        rows_of(self.config, &*self.subjects[model])
+        self.encodings[model].iter()
     }
 
     /// The number of samples x encodings.
@@ -99,7 +115,7 @@ impl<'a> Prepared<'a> {
     pub(crate) fn job<'s>(&self, work: &Work, one: &'s WorkSample, encoding: &EncodingEntry) -> Job<'s> {
         let cost = self.accounts[work.model].cost(work.task, &one.sample, encoding);
         let draw = Draw { seed: self.config.seed, hash: &one.sha256 };
-        Job { sample: &one.sample, draw, segments: &one.segments, cost }
+        Job { sample: &one.sample, is_prose: work.is_prose, draw, segments: &one.segments, cost }
     }
 
     /// The key of its result.
@@ -154,6 +170,28 @@ impl<'a> Prepared<'a> {
         Ok(())
     }
 
+    /// What a run of it asks of a results directory; without texts.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub(crate) fn asked(&self, devices: &[OpenDevice], shard: Option<Shard>) -> Result<Asked<'a>> {
+        let environment = self.environment(devices, self.planned(), shard)?;
+        Ok(Asked { config: self.config, environment, samples: self.drawn(), texts: Vec::new() })
+    }
+
+    /// Its samples, against which stored ones are checked.
+    fn drawn(&self) -> DrawnSamples {
+        let of_work = |work: &Work| {
+            let names = [&self.config.models[work.model].name, &work.task.name].map(String::clone);
+            let drawn = |one: &WorkSample| {
+                let (sha256, bucket) = (one.sha256.clone(), one.sample.bucket.to_string());
+                (one.sample.id.clone(), Drawn { sha256, tokens: one.sample.tokens.ids.len(), bucket })
+            };
+            (names, work.samples.iter().map(drawn).collect())
+        };
+        self.work.iter().map(of_work).collect()
+    }
+
     /// What the results record of it.
     ///
     /// # Errors
@@ -168,7 +206,7 @@ impl<'a> Prepared<'a> {
             Ok(DatasetHash { name: name.clone(), sha256: dataset.sha256()? })
         };
         let of_work = self.work.iter().flat_map(|work| &work.notes);
-        Ok(Environment::new(
+        let environment = Environment::new(
             devices,
             planned,
             shard,
@@ -176,7 +214,14 @@ impl<'a> Prepared<'a> {
             self.datasets.iter().map(hash).collect::<Result<_>>()?,
             left_out(self.config, &self.work),
             self.missing.iter().chain(&self.notes).chain(of_work).cloned().collect(),
-        ))
+        );
+        let samples = self.work.iter().map(|work| self.count(work)).collect();
+        Ok(Environment { samples, ..environment })
+    }
+
+    fn count(&self, work: &Work) -> SampleCount {
+        let (model, task) = (self.config.models[work.model].name.clone(), work.task.name.clone());
+        SampleCount { model, task, samples: work.samples.len() }
     }
 }
 
@@ -196,7 +241,9 @@ fn work<'a>(
             let Some((_, dataset)) = datasets.iter().find(|(name, _)| *name == task.dataset) else {
                 continue;
             };
-            let selection = match task.task.samples(dataset, subject.text(), config.seed) {
+            let is_prose = dataset.manifest.text_kind == TextKind::Prose;
+            let selection = match task.task.samples(&dataset.with_ids(&task.ids), subject.text(), config.seed)
+            {
                 // A model of a suite may lack what a task asks by: markers of a gap, a chat template.
                 Err(e) if config.suite && e.kind == ErrorKind::Tokenizer => {
                     let fix = e.fix.map_or(String::new(), |fix| format!("; {fix}"));
@@ -204,7 +251,7 @@ fn work<'a>(
                         format!("task \"{}\", model \"{model_name}\": not run: {}{fix}", task.name, e.what);
                     note!("{note}");
                     let (samples, left_out) = (Vec::new(), Vec::new());
-                    all.push(Work { model, task, samples, left_out, notes: vec![note] });
+                    all.push(Work { model, task, is_prose, samples, left_out, notes: vec![note] });
                     continue;
                 }
                 found => found.map_err(|e| e.at(format_args!("task \"{}\"", task.name)))?,
@@ -214,8 +261,8 @@ fn work<'a>(
             let parse = |(sample, rank): (Sample, usize)| {
                 let sha256 = sha256(sample.text.as_bytes());
                 let draw = Draw { seed: config.seed, hash: &sha256 };
-                let segments =
-                    units.iter().map(|&unit| (unit, sample_segments(&sample, unit, draw))).collect();
+                let found = |unit: Unit| sample_segments(&sample, in_text(unit, is_prose), draw);
+                let segments = units.iter().map(|&unit| (unit, found(unit))).collect();
                 WorkSample { sample, sha256, segments, rank }
             };
             let mut of_bucket = HashMap::new();
@@ -230,15 +277,10 @@ fn work<'a>(
             let notes = selection.notes.into_iter().chain(without_units);
             let notes: Vec<String> = notes.map(note).collect();
             notes.iter().for_each(|note| note!("{note}"));
-            all.push(Work { model, task, samples, left_out: selection.left_out, notes });
+            all.push(Work { model, task, is_prose, samples, left_out: selection.left_out, notes });
         }
     }
     Ok(all)
-}
-
-/// The encodings of a config that a model is run under.
-fn rows_of<'c>(config: &'c Config, subject: &'c dyn Subject) -> impl Iterator<Item = &'c EncodingEntry> {
-    config.encodings.iter().filter(move |encoding| subject.takes(&encoding.spec))
 }
 
 /// Refuses a task that needs what a model cannot give.
@@ -281,9 +323,11 @@ enum Undivided {
 
 impl Undivided {
     fn of(one: &WorkSample) -> Option<Undivided> {
-        let is_divided = one.segments.iter().all(|(unit, found)| *unit == found.unit);
+        let mut undivided = one.segments.iter().filter(|(unit, found)| **unit != found.unit);
+        let needs_tree = undivided.clone().any(|(unit, _)| unit.needs_tree());
         match one.sample.language {
-            _ if is_divided => None,
+            _ if undivided.next().is_none() => None,
+            _ if !needs_tree => Some(Undivided::NoUnit),
             None => Some(Undivided::Language),
             Some(_) if is_given_up(&source(&one.sample)) => Some(Undivided::GivenUp),
             Some(_) => Some(Undivided::NoUnit),
@@ -310,7 +354,7 @@ fn without_units(samples: &[WorkSample], config: &Config, of_what: TextKind) -> 
     let names: Vec<&str> = config
         .encodings
         .iter()
-        .filter(|encoding| encoding.spec.units().iter().any(|unit| unit.needs_tree()))
+        .filter(|encoding| encoding.spec.units().iter().any(|unit| unit.may_be_missing()))
         .map(|entry| &entry.name[..])
         .collect();
     [Undivided::Language, Undivided::GivenUp, Undivided::NoUnit]
@@ -324,7 +368,11 @@ fn without_units(samples: &[WorkSample], config: &Config, of_what: TextKind) -> 
                     samples.len(),
                     listed(&names),
                     if names.len() == 1 { "s" } else { "" },
-                    Unit::FALLBACK,
+                    if kind == Undivided::Language && of_what == TextKind::Prose {
+                        Unit::PARAGRAPH
+                    } else {
+                        Unit::FALLBACK
+                    },
                 )
             })
         })
@@ -334,7 +382,8 @@ fn without_units(samples: &[WorkSample], config: &Config, of_what: TextKind) -> 
 /// The first names of a list, and how many more there are.
 fn listed(names: &[&str]) -> String {
     const NAMED: usize = 4;
-    let first = names[..names.len().min(NAMED)].join(", ");
+    let first: Vec<_> = names[..names.len().min(NAMED)].iter().map(|name| in_list(name)).collect();
+    let first = first.join(", ");
     match names.len().checked_sub(NAMED + 1) {
         None => first,
         Some(more) => format!("{first} and {} more", more + 1),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use super::{Prepared, Work, WorkSample, sample_segments};
+use super::{Prepared, Work, WorkSample, in_text, sample_segments};
 use crate::store::StoredText;
 use crate::structure::{Draw, Segments, Unit};
 use crate::task::{Sample, Span};
@@ -28,10 +28,10 @@ pub(super) fn kept(prepared: &Prepared) -> Vec<StoredText> {
         if *count < StoredText::OF_A_REPORT && known.insert(key) {
             *count += 1;
             let draw = Draw { seed: prepared.config.seed, hash: &one.sha256 };
-            let segments = one
-                .segments
-                .get(&unit)
-                .map_or_else(|| Cow::Owned(sample_segments(&one.sample, unit, draw)), Cow::Borrowed);
+            let segments = one.segments.get(&unit).map_or_else(
+                || Cow::Owned(sample_segments(&one.sample, in_text(unit, work.is_prose), draw)),
+                Cow::Borrowed,
+            );
             kept.push(stored(&work.task.name, &one.sample, &segments, &one.sha256));
         }
     }

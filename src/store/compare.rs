@@ -76,6 +76,8 @@ pub(super) fn together(runs: Vec<(PathBuf, Results)>, apart: bool) -> Result<Res
         tasks,
         tune: None,
         search: first.config.search.clone(),
+        skips_missing_data: false,
+        left_out: Vec::new(),
     };
     let environment = environment(&runs, hashes);
     joined(runs, numbers, config, environment, compared)
@@ -320,7 +322,9 @@ fn encodings(runs: &[Run]) -> (Vec<EncodingEntry>, Vec<String>, Vec<Vec<usize>>)
             if known.is_none() {
                 let labelled = format!("{} ({})", entry.name, run.label);
                 let name = names.give(if ambiguous(entry) { &labelled } else { &entry.name }, &run.label);
-                all.push((EncodingEntry { name, ..entry.clone() }, entry.name.clone()));
+                let mut renamed = entry.clone();
+                renamed.name = name;
+                all.push((renamed, entry.name.clone()));
             }
         }
         numbers.push(of_run);

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Shard;
+use super::growth::{Renames, other};
 use crate::config::Config;
 use crate::device::{OpenDevice, names};
 use crate::error::{Error, ErrorKind, Result};
@@ -40,9 +41,37 @@ pub struct Environment {
     /// What a reader of the figures must know about the samples: fewer than asked for, prompts cut.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// How many samples each task has with each model; none in results of an earlier longcode.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<SampleCount>,
     /// Later runs that continued the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<Session>,
+    /// What later runs added and renamed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grown: Vec<Grown>,
+}
+
+/// How many samples a task has with a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleCount {
+    /// The model's name in the config.
+    pub model: String,
+    /// The task's name in the config.
+    pub task: String,
+    /// Samples, of all shards.
+    pub samples: usize,
+}
+
+/// A change of what the results are of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grown {
+    /// When, RFC 3339.
+    pub started: String,
+    /// By which version and commit.
+    pub by: String,
+    /// What was added or renamed, in words.
+    pub what: Vec<String>,
 }
 
 /// A record that became no sample of a task.
@@ -85,7 +114,9 @@ impl Environment {
             datasets,
             left_out,
             notes,
+            samples: Vec::new(),
             resumed: Vec::new(),
+            grown: Vec::new(),
         }
     }
 
@@ -134,45 +165,165 @@ impl Environment {
                 self.shard?;
                 differs("version", self.session.program(), now.session.program())
             })
-            .or_else(|| differs("device", self.device.clone(), now.device.clone()))
-            .or_else(|| {
-                // Earlier versions did not record adapters.
-                self.adapters.first()?;
-                differs("adapter or driver", all(&self.adapters), all(&now.adapters))
-            });
+            .or_else(|| self.other_device(&now));
         if let Some(what) = what {
-            return Err(Error::new(ErrorKind::Results, format!("the results here are of another {what}"))
-                .fix("give another --out, or start over with --fresh"));
+            return Err(other(&what));
         }
         self.finished = None;
         self.resumed.push(now.session);
         // Data of a suite may have been added since.
         let known: Vec<String> = self.datasets.iter().map(|dataset| dataset.name.clone()).collect();
         self.datasets.extend(now.datasets.into_iter().filter(|dataset| !known.contains(&dataset.name)));
-        (self.planned, self.left_out, self.notes) = (now.planned, now.left_out, now.notes);
+        (self.planned, self.left_out, self.notes, self.samples) =
+            (now.planned, now.left_out, now.notes, now.samples);
         Ok(self)
+    }
+
+    /// This environment under other names.
+    pub(super) fn renamed(mut self, renames: &Renames) -> Environment {
+        for model in &mut self.models {
+            model.name = renames.of([&model.name, "", ""])[0].clone();
+        }
+        for count in &mut self.samples {
+            [count.model, _, count.task] = renames.of([&count.model, "", &count.task]);
+        }
+        for record in &mut self.left_out {
+            [record.model, _, record.task] = renames.of([&record.model, "", &record.task]);
+        }
+        self
+    }
+
+    /// This environment, under the names of `config`, continued by a run in another one that may ask for only a part
+    /// of it; `words` say what was added.
+    ///
+    /// # Errors
+    /// As [`Environment::resumed`], but for a version.
+    pub(super) fn grown(self, now: Environment, config: &Config, words: &[String]) -> Result<Environment> {
+        let datasets = now.datasets.iter();
+        let mut changed = datasets.filter_map(|data| self.other_data(&data.name, &now, &data.name));
+        if let Some(what) = changed.next() {
+            return Err(other(&what));
+        }
+        let find = |name: &String| -> Option<ModelHash> {
+            let both = now.models.iter().chain(&self.models);
+            both.into_iter().find(|model| model.name == *name).cloned()
+        };
+        let models = config.models.iter().filter_map(|entry| find(&entry.name)).collect();
+        let is_kept = |model: &str, task: &str| {
+            !now.samples.iter().any(|count| count.model == model && count.task == task)
+        };
+        let names = NamesOfKept::new(config, &now);
+        let mut all = Environment { models, finished: None, ..now.clone() };
+        all.datasets = self.datasets.clone();
+        all.datasets.retain(|data| config.tasks.iter().any(|task| task.dataset == data.name));
+        let known: Vec<String> = all.datasets.iter().map(|data| data.name.clone()).collect();
+        all.datasets.extend(now.datasets.iter().filter(|data| !known.contains(&data.name)).cloned());
+        all.samples.extend(self.samples.into_iter().filter(|one| is_kept(&one.model, &one.task)));
+        all.left_out.extend(self.left_out.into_iter().filter(|one| is_kept(&one.model, &one.task)));
+        let others = self.notes.into_iter().filter(|note| names.is_of_kept(note));
+        let others: Vec<String> = others.filter(|note| !now.notes.contains(note)).collect();
+        all.notes.extend(others);
+        all.resumed = self.resumed;
+        all.resumed.push(now.session.clone());
+        all.grown = self.grown;
+        let what: Vec<String> = words.iter().filter(|words| !words.starts_with("keeps")).cloned().collect();
+        if !what.is_empty() {
+            let (started, by) = (now.session.started.clone(), now.session.program());
+            all.grown.push(Grown { started, by, what });
+        }
+        all.session = self.session;
+        Ok(all)
+    }
+
+    /// What makes the device another one.
+    pub(super) fn other_device(&self, now: &Environment) -> Option<String> {
+        let words = |what: &str, there: &str, now: &str| format!("{what}: {there} there, {now} now");
+        if self.device != now.device {
+            return Some(words("device", &self.device, &now.device));
+        }
+        // Earlier versions did not record adapters.
+        self.adapters.first()?;
+        let [there, here] = [&self.adapters, &now.adapters].map(|adapters| all(adapters));
+        (there != here).then(|| words("adapter or driver", &there, &here))
+    }
+
+    /// How many samples a task has with a model, if that is known.
+    pub fn samples_of(&self, model: &str, task: &str) -> Option<usize> {
+        let count = self.samples.iter().find(|count| count.model == model && count.task == task);
+        count.map(|count| count.samples)
+    }
+
+    fn model(&self, name: &str) -> Option<&ModelHash> {
+        self.models.iter().find(|model| model.name == name)
+    }
+
+    /// What makes a model of these results another than one of a run; a model that no results are of yet is none.
+    pub(super) fn other_model(&self, there: &str, of_now: &Environment, now: &str) -> Option<String> {
+        match (self.model(there), of_now.model(now)) {
+            (Some(a), Some(b)) => of_models(a, b, ["there", "now"]),
+            _ => (there != now).then(|| format!("model: \"{there}\" there, \"{now}\" now")),
+        }
+    }
+
+    /// What makes the data of a task another than those of a run; data that are missing are none.
+    pub(super) fn other_data(&self, there: &str, of_now: &Environment, now: &str) -> Option<String> {
+        let find = |environment: &Environment, name: &str| {
+            environment.datasets.iter().find(|data| data.name == name).map(|data| data.sha256.clone())
+        };
+        match (find(self, there), find(of_now, now)) {
+            (Some(a), Some(b)) if a == b => None,
+            (Some(a), Some(b)) if there == now => Some(format!("data set \"{now}\": {a} there, {b} now")),
+            _ => (there != now).then(|| format!("dataset is \"{there}\" there, \"{now}\" now")),
+        }
     }
 
     /// The first model or data set in which two environments differ, in words; `places` are the words for the
     /// two.
     pub(super) fn difference(&self, other: &Environment, places: [&str; 2]) -> Option<String> {
-        let words = |what: &str, name: &str, one: &str, other: &str| {
-            format!("{what} \"{name}\": {one} {}, {other} {}", places[0], places[1])
-        };
-        let models = self.models.iter().zip(&other.models).filter(|(a, b)| a != b);
+        let models = self.models.iter().zip(&other.models);
         // In a suite, one may have data that the other lacks.
         let same_name = |a: &'_ &DatasetHash| other.datasets.iter().find(|b| b.name == a.name);
         let datasets = self.datasets.iter().filter_map(|a| Some((a, same_name(&a)?))).filter(|(a, b)| a != b);
         let mut all = models
-            .map(|(a, b)| {
-                if a.sha256 == b.sha256 {
-                    words("precision, of model", &b.name, a.precision.name(), b.precision.name())
-                } else {
-                    words("model", &b.name, &a.sha256, &b.sha256)
-                }
-            })
-            .chain(datasets.map(|(a, b)| words("data set", &b.name, &a.sha256, &b.sha256)));
+            .filter_map(|(a, b)| of_models(a, b, places))
+            .chain(datasets.map(|(a, b)| words("data set", &b.name, [&a.sha256, &b.sha256], places)));
         all.next()
+    }
+}
+
+/// What makes two models another one; not the name.
+fn of_models(a: &ModelHash, b: &ModelHash, places: [&str; 2]) -> Option<String> {
+    if a.sha256 != b.sha256 {
+        Some(words("model", &b.name, [&a.sha256, &b.sha256], places))
+    } else if a.precision != b.precision {
+        let precisions = [a.precision.name(), b.precision.name()];
+        Some(words("precision, of model", &b.name, precisions, places))
+    } else if a.trained_length != b.trained_length {
+        let lengths = [a.trained_length, b.trained_length].map(|length| length.to_string());
+        Some(words("trained length, of model", &b.name, [&lengths[0], &lengths[1]], places))
+    } else {
+        None
+    }
+}
+
+fn words(what: &str, name: &str, [one, other]: [&str; 2], places: [&str; 2]) -> String {
+    format!("{what} \"{name}\": {one} {}, {other} {}", places[0], places[1])
+}
+
+/// Names that are in results and not in the run that continues them.
+struct NamesOfKept(Vec<String>);
+
+impl NamesOfKept {
+    fn new(config: &Config, now: &Environment) -> NamesOfKept {
+        let models = config.models.iter().filter(|entry| now.model(&entry.name).is_none());
+        let tasks = config.tasks.iter().filter(|entry| !now.samples.iter().any(|one| one.task == entry.name));
+        let models = models.map(|entry| format!("model \"{}\"", entry.name));
+        NamesOfKept(models.chain(tasks.map(|entry| format!("task \"{}\"", entry.name))).collect())
+    }
+
+    /// Whether a note is of something that the run does not ask for, which is as it was.
+    fn is_of_kept(&self, note: &str) -> bool {
+        self.0.iter().any(|name| note.contains(name))
     }
 }
 

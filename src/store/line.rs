@@ -5,10 +5,12 @@
 
 use std::fmt;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::hash::sha256;
+use crate::model::Seen;
 
 /// A line of samples.jsonl: one sample under one encoding.
 #[derive(Debug, Clone, Serialize)]
@@ -23,6 +25,9 @@ pub struct SampleLine {
     /// Segments of all of these tokens, one number a level of the encoding; none of an encoding without levels.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub segments: Vec<usize>,
+    /// Keys that its tokens saw; of a prompt, as it was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Seen>,
     /// sha256 of the sample's text.
     pub sha256: String,
     /// Wall time of this sample.
@@ -95,6 +100,9 @@ pub(super) struct Fields<O> {
     /// None also in results of an earlier longcode.
     #[serde(default)]
     pub(super) segments: Vec<usize>,
+    /// None also in results of an earlier longcode.
+    #[serde(default)]
+    pub(super) keys: Option<Seen>,
     pub(super) sha256: String,
     pub(super) seconds: f64,
     #[serde(default = "Option::default")]
@@ -129,6 +137,37 @@ pub(super) fn parse<O: for<'de> Deserialize<'de>>(line: &[u8]) -> Result<Fields<
     }
 }
 
+/// A line under other names of its model, encoding and task, with everything after them as it was.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub(super) fn renamed(line: &[u8], names: impl Fn([&str; 3]) -> [String; 3]) -> Result<Vec<u8>, String> {
+    let Fields { model, encoding, task, .. } = parse::<IgnoredAny>(line)?;
+    let line = line.trim_ascii_end();
+    let (part, is_checked) = match checked_part(line) {
+        Some((part, _)) => (part, true),
+        None => (&line[..line.len() - 1], false),
+    };
+    let rest = part.strip_prefix(&start(&[&model, &encoding, &task])[..]);
+    let rest = rest.ok_or("its keys do not stand in the order in which they are written")?;
+    let mut renamed = start(&names([&model, &encoding, &task]));
+    renamed.extend(rest);
+    if is_checked {
+        let digits = check(&renamed);
+        renamed.extend([CHECK, digits.as_bytes(), END].concat());
+    } else {
+        renamed.push(b'}');
+    }
+    renamed.push(b'\n');
+    Ok(renamed)
+}
+
+/// How a line with these names begins.
+fn start(names: &[impl AsRef<str>; 3]) -> Vec<u8> {
+    let [model, encoding, task] = names.each_ref().map(|name| Value::from(name.as_ref()).to_string());
+    format!("{{\"model\":{model},\"encoding\":{encoding},\"task\":{task},").into_bytes()
+}
+
 impl<O> Fields<O> {
     /// Whether the line has a checksum, which then matches.
     pub(super) fn is_checked(&self) -> bool {
@@ -151,7 +190,6 @@ fn check(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde::de::IgnoredAny;
     use serde_json::json;
 
     use super::*;
@@ -164,7 +202,8 @@ mod tests {
             sample: "a \"b\".py".into(),
         };
         let (bucket, sha256) = ("0-512".into(), "00".repeat(32));
-        SampleLine { key, bucket, tokens: 9, segments: vec![3, 1], sha256, seconds: 0.25, measured }
+        let keys = Some(Seen { seen: 30, allowed: 45 });
+        SampleLine { key, bucket, tokens: 9, segments: vec![3, 1], keys, sha256, seconds: 0.25, measured }
     }
 
     #[test]
@@ -174,10 +213,27 @@ mod tests {
         let fields = parse::<Value>(text.as_bytes()).unwrap();
         assert_eq!((fields.outcome.as_ref(), &fields.failed), (Some(&outcome), &None));
         assert!(fields.is_checked());
-        assert_eq!(fields.segments, [3, 1]);
+        assert_eq!((fields.segments, fields.keys), (vec![3, 1], Some(Seen { seen: 30, allowed: 45 })));
         let text = line(Measured::Failed("the loss is not finite".into())).text();
         let fields = parse::<IgnoredAny>(text.as_bytes()).unwrap();
         assert!(fields.outcome.is_none() && fields.failed.is_some() && fields.sample == "a \"b\".py");
+    }
+
+    #[test]
+    fn a_line_under_other_names_is_as_it_would_have_been_written() {
+        let outcome = json!({"nll": [1.5, 0.1, 1e-300], "text": "\"encoding\":\"e é\",\"check\":\""});
+        let mut one = line(Measured::Outcome(outcome));
+        let before = one.text();
+        let names = |[_, encoding, task]: [&str; 3]| ["a \"b\"".into(), encoding.into(), format!("{task}2")];
+        let after = renamed(before.as_bytes(), names).unwrap();
+        (one.key.model, one.key.task) = ("a \"b\"".into(), "t2".into());
+        assert_eq!(String::from_utf8(after).unwrap(), one.text());
+        let unchecked = r#"{"model":"m","encoding":"e","task":"t","sample":"s","bucket":"b","tokens":1,"sha256":"","seconds":1,"failed":"x"}"#;
+        let after = String::from_utf8(renamed(unchecked.as_bytes(), names).unwrap()).unwrap();
+        assert_eq!(after, unchecked.replace("\"m\"", "\"a \\\"b\\\"\"").replace("\"t\"", "\"t2\"") + "\n");
+        let turned = unchecked.replace(r#""model":"m","encoding":"e""#, r#""encoding":"e","model":"m""#);
+        assert!(renamed(turned.as_bytes(), names).is_err());
+        assert!(renamed(b"{", names).is_err() && renamed(b"", names).is_err());
     }
 
     #[test]

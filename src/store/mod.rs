@@ -6,15 +6,19 @@
 //! it.
 
 mod compare;
+mod continued;
 mod environment;
+mod growth;
 mod line;
 mod merge;
+mod part;
 mod read;
 mod shard;
 mod texts;
 
 pub use compare::Compared;
-pub use environment::{Environment, LeftOutRecord};
+pub use environment::{Environment, Grown, LeftOutRecord, SampleCount};
+pub use growth::{Drawn, DrawnSamples};
 pub use line::{Measured, SampleKey, SampleLine};
 pub use merge::Disagreement;
 pub use read::StoredSample;
@@ -28,11 +32,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::config::{Config, difference, one_line};
+use crate::config::{Config, EncodingEntry};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{append, lock, make_directory, read_text, unwritable, write_whole};
+use crate::files::{append, lock, make_directory, unwritable, write_whole};
 use crate::provenance;
-use read::{FileOfSamples, Sources, read_samples};
+use continued::{Continued, key};
+use read::{FileOfSamples, Names, Sources, read_samples};
 
 const CONFIG: &str = "config.toml";
 const ENVIRONMENT: &str = "environment.json";
@@ -79,7 +84,7 @@ impl Results {
         let path = dir.join(SAMPLES);
         let file = open(&path)?;
         let mut sources = Sources::default();
-        let found = read_samples(&file, &path, sources.next(), &config)?;
+        let found = read_samples(&file, &path, sources.next(), &Names::of(&config))?;
         let notes = notes(&found, &path);
         sources.push(path, file);
         let results = Results {
@@ -101,6 +106,16 @@ impl Results {
         &self.environments[0]
     }
 
+    /// The encodings for a model, numbered as in the config, with nothing relative in them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Results`] when one makes no sense for the trained length that is stored, which no run stores.
+    pub fn encodings_of(&self, model: &str) -> Result<Vec<EncodingEntry>> {
+        let length = self.environment().models.iter().find(|one| one.name == model);
+        let length = length.map_or(0, |model| model.trained_length);
+        self.config.encodings_at(length).map_err(|e| Error { kind: ErrorKind::Results, ..e })
+    }
+
     /// What the task made of a sample; none if it failed.
     ///
     /// # Errors
@@ -111,12 +126,7 @@ impl Results {
 
     /// The key of a result.
     pub fn key(&self, sample: &StoredSample) -> SampleKey {
-        SampleKey {
-            model: self.config.models[sample.model].name.clone(),
-            encoding: self.config.encodings[sample.encoding].name.clone(),
-            task: self.config.tasks[sample.task].name.clone(),
-            sample: sample.sample.to_string(),
-        }
+        key(sample, &self.config)
     }
 
     /// The error of a stored sample that is not a result: what is wrong, where it is stored, and what to do.
@@ -154,6 +164,18 @@ fn open(path: &Path) -> Result<File> {
     })
 }
 
+/// What a run asks of a results directory.
+pub struct Asked<'a> {
+    /// Its config.
+    pub config: &'a Config,
+    /// Where it runs, and on what.
+    pub environment: Environment,
+    /// Its samples, against which stored ones are checked; none for what may not grow.
+    pub samples: DrawnSamples,
+    /// The texts that reports show.
+    pub texts: Vec<StoredText>,
+}
+
 /// A results directory that a run appends to.
 pub struct Store {
     dir: PathBuf,
@@ -164,22 +186,18 @@ pub struct Store {
     /// How many of them failed.
     failed: usize,
     environment: Environment,
+    words: Vec<String>,
 }
 
 impl Store {
-    /// Opens a directory for a run: makes it, or continues where an earlier run of the same config and shard
-    /// on the same models, data and device stopped. `fresh` starts over. `texts` are those that reports show.
+    /// Opens a directory for a run: makes it, or continues what an earlier run stored on the same device, whose results
+    /// are those of the same models, encodings, tasks and data, or of some of them; a shard or a search continues the
+    /// same config alone. `fresh` starts over.
     ///
     /// # Errors
     /// [`ErrorKind::Results`] when the directory holds results of something else, or is in use;
     /// [`ErrorKind::Write`] when it cannot be written.
-    pub fn open(
-        dir: &Path,
-        config: &Config,
-        environment: Environment,
-        texts: &[StoredText],
-        fresh: bool,
-    ) -> Result<Store> {
+    pub fn open(dir: &Path, asked: Asked, fresh: bool) -> Result<Store> {
         make_directory(dir)?;
         let path = dir.join(SAMPLES);
         let mut samples = append(&path)?;
@@ -187,29 +205,37 @@ impl Store {
         if fresh {
             samples.set_len(0).map_err(|e| unwritable(&path, &e))?;
         }
-        let earlier = dir.join(ENVIRONMENT).exists() && dir.join(CONFIG).exists() && !fresh;
-        let environment = if earlier {
-            refuse_other_config(dir, config)?;
-            Environment::read(&dir.join(ENVIRONMENT))?.resumed(environment).map_err(|e| e.in_file(dir))?
+        let mut continued = if has_results(dir) && !fresh {
+            samples.rewind().map_err(|e| unwritable(&path, &e))?;
+            Continued::read(dir, &samples, asked)?
         } else {
-            environment
+            refuse_unknown(&samples, dir)?;
+            Continued::nothing(asked)
         };
-        let found = read_done(&mut samples, &path, earlier, config)?;
-        if !earlier && found.whole > 0 {
-            return Err(Error::new(
-                ErrorKind::Results,
-                "samples.jsonl has results and its config.toml is gone",
-            )
-            .in_file(dir)
-            .fix("put config.toml and environment.json back, or start over with --fresh"));
+        if continued.found.cut > 0 {
+            let cut = samples.set_len(continued.found.whole).and_then(|()| samples.seek(SeekFrom::End(0)));
+            cut.map_err(|e| unwritable(&path, &e))?;
         }
+        samples = continued.rename_lines(samples, dir)?;
+        let Continued { config, environment, texts, found, words, .. } = continued;
         write_whole(&dir.join(CONFIG), config.resolved().to_string().as_bytes())?;
         let failed = found.samples.iter().filter(|sample| sample.failed.is_some()).count();
-        let done = keys(&found, config);
-        let store = Store { dir: dir.to_path_buf(), samples, bytes: found.whole, done, failed, environment };
+        let done = keys(&found, &config);
+        let dir = dir.to_path_buf();
+        let store = Store { dir, samples, bytes: found.whole, done, failed, environment, words };
         store.write_environment()?;
-        texts::write(dir, texts)?;
+        texts::write(&store.dir, &texts)?;
         Ok(store)
+    }
+
+    /// What the run adds to what is stored, or leaves there besides what it asks for, in words.
+    pub fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    /// Samples x encodings of all that the directory is of.
+    pub fn planned(&self) -> usize {
+        self.environment.planned
     }
 
     /// Results that earlier runs stored.
@@ -276,19 +302,43 @@ impl Store {
     }
 }
 
-/// Keys of the results that a run would find in a directory and continue from, as [`Store::open`] does;
-/// nothing is written.
-///
-/// # Errors
-/// [`ErrorKind::Results`] when the directory holds results of something else.
-pub fn stored(dir: &Path, config: &Config, environment: Environment) -> Result<HashSet<SampleKey>> {
-    if !dir.join(ENVIRONMENT).exists() || !dir.join(CONFIG).exists() {
-        return Ok(HashSet::new());
+/// What a run would find in a directory, and continue.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// Keys of the results.
+    pub keys: HashSet<SampleKey>,
+    /// What the run would add, or leave there besides what it asks for, in words.
+    pub words: Vec<String>,
+}
+
+impl Stored {
+    /// Reads a directory as [`Store::open`] does; nothing is written.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Results`] when the directory holds results of something else.
+    pub fn read(dir: &Path, asked: Asked) -> Result<Stored> {
+        if !has_results(dir) {
+            return Ok(Stored::default());
+        }
+        let continued = Continued::read(dir, &open(&dir.join(SAMPLES))?, asked)?;
+        Ok(Stored { keys: keys(&continued.found, &continued.config), words: continued.words })
     }
-    refuse_other_config(dir, config)?;
-    Environment::read(&dir.join(ENVIRONMENT))?.resumed(environment).map_err(|e| e.in_file(dir))?;
-    let path = dir.join(SAMPLES);
-    Ok(keys(&read_samples(&open(&path)?, &path, 0, config)?, config))
+}
+
+/// Whether a directory says what its results are of.
+fn has_results(dir: &Path) -> bool {
+    dir.join(ENVIRONMENT).exists() && dir.join(CONFIG).exists()
+}
+
+/// Refuses results of which nothing says what they are of.
+fn refuse_unknown(samples: &File, dir: &Path) -> Result<()> {
+    let bytes = samples.metadata().map_err(|e| unwritable(&dir.join(SAMPLES), &e))?.len();
+    if bytes == 0 {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Results, "samples.jsonl has results and its config.toml is gone")
+        .in_file(dir)
+        .fix("put config.toml and environment.json back, or start over with --fresh"))
 }
 
 /// Whether a path is that of an open file.
@@ -308,49 +358,5 @@ fn is_there(path: &Path, file: &File) -> bool {
 
 /// Keys of stored results.
 fn keys(found: &FileOfSamples, config: &Config) -> HashSet<SampleKey> {
-    found
-        .samples
-        .iter()
-        .map(|sample| SampleKey {
-            model: config.models[sample.model].name.clone(),
-            encoding: config.encodings[sample.encoding].name.clone(),
-            task: config.tasks[sample.task].name.clone(),
-            sample: sample.sample.to_string(),
-        })
-        .collect()
-}
-
-/// Refuses to resume under another config.
-fn refuse_other_config(dir: &Path, config: &Config) -> Result<()> {
-    let path = dir.join(CONFIG);
-    let text = read_text(&path, ErrorKind::Results)?;
-    let earlier: toml::Table = toml::from_str(&text).map_err(|e| {
-        Error::new(ErrorKind::Results, format!("not valid TOML: {}", one_line(&e)))
-            .in_file(&path)
-            .fix("restore the file, or start over with --fresh")
-    })?;
-    match difference(earlier, config.resolved(), ["there", "now"]) {
-        None => Ok(()),
-        Some(what) => {
-            Err(Error::new(ErrorKind::Results, format!("the results here are of another config: {what}"))
-                .in_file(dir)
-                .fix("give another --out, or start over with --fresh"))
-        }
-    }
-}
-
-/// The stored results; drops a last line that was cut. Without their config (`known`), only whether there are
-/// any.
-fn read_done(samples: &mut File, path: &Path, known: bool, config: &Config) -> Result<FileOfSamples> {
-    if !known {
-        let whole = samples.metadata().map_err(|e| unwritable(path, &e))?.len();
-        return Ok(FileOfSamples { samples: Vec::new(), whole, cut: 0, unchecked: 0 });
-    }
-    samples.rewind().map_err(|e| unwritable(path, &e))?;
-    let found = read_samples(samples, path, 0, config)?;
-    if found.cut > 0 {
-        let cut = samples.set_len(found.whole).and_then(|()| samples.seek(SeekFrom::End(0)));
-        cut.map_err(|e| unwritable(path, &e))?;
-    }
-    Ok(found)
+    found.samples.iter().map(|sample| key(sample, config)).collect()
 }

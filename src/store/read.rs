@@ -1,7 +1,7 @@
 //! samples.jsonl as it is read: line by line, each checked, and of each only what fits in few bytes is kept.
 //! What a task made of a sample is read again when it is asked for.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -11,10 +11,12 @@ use rayon::prelude::*;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use super::growth::Renames;
 use super::line::{self, Fields};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::STORED_LINE;
+use crate::model::Seen;
 
 /// Bytes of lines that are parsed in parallel: enough for all cores.
 const TOGETHER: usize = 4 << 20;
@@ -37,6 +39,8 @@ pub struct StoredSample {
     /// Segments of these tokens by level of the encoding; none of an encoding without levels, and in results of an
     /// earlier longcode.
     pub segments: Box<[usize]>,
+    /// Keys that its tokens saw; none in results of an earlier longcode.
+    pub keys: Option<Seen>,
     /// sha256 of the sample's text.
     pub sha256: Arc<str>,
     /// Wall time of this sample.
@@ -72,15 +76,9 @@ pub(super) struct FileOfSamples {
 /// Reads a file of samples from its current position; `number` is the file's, for [`Sources`].
 ///
 /// # Errors
-/// [`ErrorKind::Results`], naming the line that is broken or damaged, or that names something that is not in
-/// the config.
-pub(super) fn read_samples(
-    file: &File,
-    path: &Path,
-    number: usize,
-    config: &Config,
-) -> Result<FileOfSamples> {
-    let names = Names::of(config);
+/// [`ErrorKind::Results`], naming the line that is broken or damaged, or that names something that is none
+/// of `names`.
+pub(super) fn read_samples(file: &File, path: &Path, number: usize, names: &Names) -> Result<FileOfSamples> {
     let mut found = FileOfSamples { samples: Vec::new(), whole: 0, cut: 0, unchecked: 0 };
     let (mut reader, mut texts) = (BufReader::new(file), HashSet::new());
     let (mut block, mut ends) = (Vec::new(), Vec::new());
@@ -169,6 +167,7 @@ impl StoredSample {
             bucket: kept(fields.bucket),
             tokens: fields.tokens,
             segments: fields.segments.into(),
+            keys: fields.keys,
             sha256: kept(fields.sha256),
             seconds: fields.seconds,
             failed: fields.failed.map(kept),
@@ -178,19 +177,32 @@ impl StoredSample {
 }
 
 /// Numbers of a config's models, encodings and tasks by name.
-struct Names<'a> {
+pub(super) struct Names<'a> {
     models: HashMap<&'a str, usize>,
     encodings: HashMap<&'a str, usize>,
     tasks: HashMap<&'a str, usize>,
 }
 
 impl<'a> Names<'a> {
-    fn of(config: &'a Config) -> Names<'a> {
+    pub(super) fn of(config: &'a Config) -> Names<'a> {
         Names {
             models: config.models.iter().enumerate().map(|(n, one)| (&one.name[..], n)).collect(),
             encodings: config.encodings.iter().enumerate().map(|(n, one)| (&one.name[..], n)).collect(),
             tasks: config.tasks.iter().enumerate().map(|(n, one)| (&one.name[..], n)).collect(),
         }
+    }
+
+    /// The same, also by the names that stored results have.
+    pub(super) fn with_earlier(mut self, renames: &'a Renames) -> Names<'a> {
+        let add = |known: &mut HashMap<&'a str, usize>, names: &'a BTreeMap<String, String>| {
+            for (there, now) in names {
+                known.insert(there, known[&now[..]]);
+            }
+        };
+        add(&mut self.models, &renames.models);
+        add(&mut self.encodings, &renames.encodings);
+        add(&mut self.tasks, &renames.tasks);
+        self
     }
 
     /// The numbers of a line, or what the config does not have.

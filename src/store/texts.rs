@@ -9,6 +9,7 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
 use super::TEXTS;
+use super::growth::Renames;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::write_whole;
 use crate::limits::TEXTS_BYTES;
@@ -45,6 +46,13 @@ impl StoredText {
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         let ends = self.starts.iter().skip(1).copied().chain([self.text.len()]);
         self.starts.iter().zip(ends).map(|(start, end)| &self.text[*start..end])
+    }
+
+    /// The text under the task's name of now.
+    pub(super) fn renamed(mut self, renames: &Renames) -> StoredText {
+        let [_, _, task] = renames.of(["", "", &self.task]);
+        self.task = task;
+        self
     }
 
     fn is_sound(&self) -> bool {

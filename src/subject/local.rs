@@ -1,13 +1,13 @@
 //! A checkpoint on this machine.
 
 use super::{Asked, Need, Passage, Reader, Reply, Subject};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, NetworkConfig};
 use crate::config::EncodingEntry;
 use crate::device::OpenDevice;
 use crate::encoding::EncodingSpec;
 use crate::error::Result;
 use crate::kernels::Precision;
-use crate::model::{Decoder, EncodedModel, Network, generate};
+use crate::model::{Decoder, EncodedModel, Network, Seen, generate};
 use crate::provenance::ModelHash;
 use crate::run::Account;
 use crate::text::{TextSide, TokenScores};
@@ -48,6 +48,8 @@ impl Subject for LocalModel {
             sha256: self.checkpoint.sha256()?,
             trained_length: self.trained_length(),
             precision: self.precision,
+            parameters: Some(parameters(&self.checkpoint.config)?),
+            vocabulary: Some(self.checkpoint.config.vocab_size),
         })
     }
 
@@ -107,18 +109,23 @@ impl LocalReader<'_> {
 
     /// Reads a prompt, and scores its candidates.
     fn begin<'m>(&'m self, encoding: &'m EncodingSpec, asked: &Asked) -> Result<Begun<'m>> {
-        let Passage { ids, levels, .. } = &asked.prompt;
-        let mut decoder = self.under(encoding)?.read(ids, levels.clone(), asked.room)?;
+        let Passage { ids, layout } = &asked.prompt;
+        let mut decoder = self.under(encoding)?.read(ids, layout.clone(), asked.room)?;
         let candidates = asked.candidates.iter().map(|ids| decoder.score(ids)).collect::<Result<_>>()?;
         Ok(Begun { decoder, candidates })
     }
 }
 
 impl Reader for LocalReader<'_> {
-    fn score(&self, encoding: &EncodingSpec, passage: &Passage, detailed: bool) -> Result<TokenScores> {
+    fn score(
+        &self,
+        encoding: &EncodingSpec,
+        passage: &Passage,
+        detailed: bool,
+    ) -> Result<(TokenScores, Option<Seen>)> {
         let under = self.under(encoding)?;
-        let (ids, levels) = (passage.ids, passage.levels.clone());
-        if detailed { under.score_in_detail(ids, levels) } else { under.score(ids, levels) }
+        let (scores, keys) = under.score_seeing(passage.ids, passage.layout.clone(), detailed)?;
+        Ok((scores, Some(keys)))
     }
 
     /// Reads one prompt after another, and generates side by side.
@@ -127,8 +134,9 @@ impl Reader for LocalReader<'_> {
         for one in asked {
             begun.push(match self.begin(encoding, one) {
                 Ok(Begun { decoder, candidates }) => {
+                    let keys = decoder.seen();
                     sequences.push((decoder, one.limits, one.ends));
-                    Ok(candidates)
+                    Ok((candidates, keys))
                 }
                 Err(e) if e.kind.is_of_sample() => Err(e),
                 Err(e) => return Err(e.at(&one.name)),
@@ -136,11 +144,17 @@ impl Reader for LocalReader<'_> {
         }
         let Checkpoint { tokenizer, end_of_sequence, .. } = self.checkpoint;
         let mut generations = generate(sequences, tokenizer, end_of_sequence)?.into_iter();
-        let replies = begun.into_iter().map(|candidates| {
-            let candidates = candidates?;
+        let replies = begun.into_iter().map(|begun| {
+            let (candidates, keys) = begun?;
             let generation = generations.next().expect("one of every sequence")?;
-            Ok(Reply { generation, candidates })
+            Ok(Reply { generation, candidates, keys: Some(keys) })
         });
         Ok(replies.collect())
     }
+}
+
+/// How many numbers a network's tensors have.
+fn parameters(config: &NetworkConfig) -> Result<u64> {
+    let tensors = Network::tensors(config)?;
+    Ok(tensors.iter().map(|(_, shape)| shape.iter().map(|&length| length as u64).product::<u64>()).sum())
 }

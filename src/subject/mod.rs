@@ -13,8 +13,10 @@ use crate::config::EncodingEntry;
 use crate::device::OpenDevice;
 use crate::encoding::EncodingSpec;
 use crate::error::Result;
+use crate::model::Seen;
 use crate::provenance::ModelHash;
 use crate::run::Account;
+use crate::structure::Layout;
 use crate::text::{Generation, Limits, TextSide, TokenScores};
 
 /// A model of a config, found and checked; nothing is loaded.
@@ -84,8 +86,8 @@ pub(crate) enum Need {
 pub(crate) struct Passage<'a> {
     /// Ids of the text's tokens, at least one.
     pub(crate) ids: &'a [u32],
-    /// The segment of each token, for each of the encoding's units.
-    pub(crate) levels: Vec<Vec<u32>>,
+    /// What the encoding knows of the text.
+    pub(crate) layout: Layout,
 }
 
 /// A prompt to be continued.
@@ -110,16 +112,24 @@ pub(crate) struct Reply {
     pub(crate) generation: Generation,
     /// Negative log-likelihood of the tokens of each candidate, nats.
     pub(crate) candidates: Vec<Vec<f64>>,
+    /// Keys that the prompt's tokens saw; none of a model that does not say.
+    pub(crate) keys: Option<Seen>,
 }
 
 /// A model that reads and answers.
 pub(crate) trait Reader {
-    /// Scores each token of a text; with ranks and entropies if they are asked for.
+    /// Scores each token of a text, with ranks and entropies if they are asked for, and says how many keys they saw, if
+    /// the model does.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::is_of_sample`] for what says something about this text alone, else when the model
     /// fails.
-    fn score(&self, encoding: &EncodingSpec, passage: &Passage, detailed: bool) -> Result<TokenScores>;
+    fn score(
+        &self,
+        encoding: &EncodingSpec,
+        passage: &Passage,
+        detailed: bool,
+    ) -> Result<(TokenScores, Option<Seen>)>;
 
     /// Answers several prompts, each by itself; a prompt that fails on its own has that failure as its answer.
     ///

@@ -40,7 +40,7 @@ pub fn tune(mut config: Config, device: &OpenDevice, out: &Path, fresh: bool) ->
     let objective = Objective::of(&keys, &config.tasks[0])?;
     let candidates = config.encodings.len();
     if let Some(spec) = keys.baseline_spec()? {
-        config.encodings.push(EncodingEntry { name: BASELINE.into(), spec, sweep: None });
+        config.encodings.push(EncodingEntry::new(BASELINE.into(), spec));
     }
     let prepared = Prepared::new(&config, std::slice::from_ref(device))?;
     let search = Search::new(&config, &keys, objective, candidates, &prepared.work[0])?;
@@ -63,6 +63,10 @@ fn check(config: &Config) -> Result<()> {
     if config.encodings.len() < LAST {
         let fix = "give a key a list of values, or add rows";
         return refuse("encoding", "one encoding leaves nothing to choose".into(), fix);
+    }
+    if let Some(entry) = config.encodings.iter().find(|entry| !entry.is_for(&config.models[0].name)) {
+        let what = format!("encoding \"{}\" is not for the model of the search", entry.name);
+        return refuse("models", what, "leave `models` out, or take the encoding out");
     }
     if config.encodings.iter().any(|encoding| encoding.name == BASELINE) {
         refuse("encoding", format!("an encoding is named \"{BASELINE}\""), "give it another name")

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use longcode_stats::Pair;
 
 use super::objective::Objective;
-use crate::config::Config;
+use crate::config::{Config, EncodingEntry};
 use crate::device::OpenDevice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 use crate::run::{Batch, Prepared};
-use crate::store::{Results, SampleKey, Store};
+use crate::store::{Asked, DrawnSamples, Results, SampleKey, Store};
 use crate::subject::Reader;
 
 /// The trials of a search, on the only model and task of its config.
@@ -43,7 +43,8 @@ impl<'a, 'p> Trials<'a, 'p> {
         fresh: bool,
     ) -> Result<Trials<'a, 'p>> {
         let environment = prepared.environment(std::slice::from_ref(device), planned, None)?;
-        let store = Store::open(out, config, environment, &[], fresh)?;
+        let asked = Asked { config, environment, samples: DrawnSamples::new(), texts: Vec::new() };
+        let store = Store::open(out, asked, fresh)?;
         let (reader, parts, out) = (None, HashMap::new(), out.to_path_buf());
         let mut trials = Trials { config, prepared, objective, device, reader, store, out, parts };
         trials.read()?;
@@ -62,10 +63,11 @@ impl<'a, 'p> Trials<'a, 'p> {
     pub(super) fn measure(&mut self, rows: &[usize], samples: &[usize]) -> Result<()> {
         let work = &self.prepared.work[0];
         let name = &self.config.models[0].name;
+        let all: Vec<&EncodingEntry> = self.prepared.rows(0).collect();
         let mut batches = Vec::new();
         for &number in samples {
             for &row in rows {
-                let encoding = &self.config.encodings[row];
+                let encoding = all[row];
                 let jobs = vec![self.prepared.job(work, &work.samples[number], encoding)];
                 let batch = Batch { model: 0, task: work.task, encoding, jobs };
                 let stored = self.parts.contains_key(&batch.key(name, &batch.jobs[0]));

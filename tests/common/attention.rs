@@ -9,6 +9,7 @@ use longcode::kernels::{Precision, Softmax};
 use longcode::model::RotaryTables;
 use longcode::model::attention::RelativeAttention;
 use longcode::model::cache::Cache;
+use longcode::structure::{Layout, References};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -39,7 +40,7 @@ pub(crate) struct Case {
 impl Case {
     /// Windows from 1 to beyond the length, every kind that has one and some that have none.
     pub(crate) fn any() -> impl Strategy<Value = Case> {
-        let spec = (0usize..12, 1usize..200, 0usize..20).prop_map(|(kind, window, other)| match kind {
+        let spec = (0usize..14, 1usize..200, 0usize..20).prop_map(|(kind, window, other)| match kind {
             0 => "rope".to_string(),
             1 => "yarn:factor=4".into(),
             2 => format!("rerope:window={window},logn=true"),
@@ -50,6 +51,8 @@ impl Case {
             7 => format!("lm_infinite:window={window},sinks={other},ceiling=30,logn=true"),
             8 => format!("streaming_llm:window={window},sinks={other}"),
             9 => format!("dual_chunk:chunk={},local={other}", window + other),
+            12 => format!("structure:window={window},sinks={other}"),
+            13 => format!("structure:window={window},own=false,far=hirope,split=0.3,logn=true"),
             10 => format!("string:shift={window},local={other},logit_factor=1.2"),
             _ => format!("dpe:window={window},groups={}", other + 1),
         });
@@ -87,7 +90,8 @@ impl Case {
 
     fn positions(tokens: Range<usize>, sequence_length: usize) -> Positions {
         let levels = vec![tokens.clone().map(|t| (t / 7) as u32).collect()];
-        Positions::new(tokens, levels, sequence_length)
+        let layout = Layout { references: Some(references(sequence_length).into()), ..Layout::from(levels) };
+        Positions::new(tokens, Vec::new(), sequence_length).with_layout(layout)
     }
 
     /// One layer, which the encoding replaces unless it does not turn.
@@ -153,7 +157,7 @@ impl Case {
         });
         // A whole sequence needs no cache.
         let cache = (rows.len() < length).then(|| cache.layer(0));
-        let attention = RelativeAttention { softmax: self.softmax(), ..tables.rotated(0, inputs, cache) };
+        let attention = tables.rotated(0, inputs, self.softmax(), cache);
         let out = match form {
             Form::Best => attention.compute(Precision::F32),
             Form::Split => attention.compute(Precision::Split),
@@ -161,6 +165,19 @@ impl Case {
             Form::TensorOps => attention.in_blocks(),
         };
         out.into_data().try_to_vec().unwrap()
+    }
+}
+
+/// Units of 7 tokens, with what they point at.
+pub(crate) fn references(length: usize) -> References {
+    let every = |number: usize, rest: usize| (0..length).map(|t| t % number == rest).collect();
+    let uses = (14..length).filter(|t| t % 5 == 2).map(|t| (t, (t * 31 % (t / 7)) as u32));
+    References {
+        units: (0..length).map(|t| (t / 7) as u32).collect(),
+        imports: every(13, 0),
+        signatures: every(7, 1),
+        globals: every(29, 3),
+        uses: uses.collect(),
     }
 }
 

@@ -1,10 +1,13 @@
 //! Golden vectors: attention per encoding, and per-token losses of a tiny checkpoint.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use longcode::checkpoint::{AttentionConfig, Checkpoint};
 use longcode::encoding::{EncodingSpec, ModelRope, Positions};
 use longcode::kernels::Precision;
 use longcode::model::{EncodedModel, RotaryTables};
+use longcode::structure::{Blocks, Layout, References};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -76,47 +79,70 @@ fn zone_cases(golden: &Golden) -> Vec<(u64, EncodingSpec)> {
 struct SightCase {
     name: String,
     encoding: EncodingSpec,
+    /// Of a case of the whole network.
     ids: Vec<u32>,
-    /// Of each level of the encoding.
-    levels: Vec<Vec<u32>>,
+    layout: Layout,
+    /// Keys seen over keys that causality allows.
+    seen: f64,
 }
 
-/// Kinds, and the beginnings of units, whose cases of sight.json are left out: they are not there yet. Whoever adds one
-/// takes it out here and counts its cases in [`sight_cases`].
-const TO_COME: [&str; 4] = ["blocks", "structure", "even:", "shuffled:"];
-
-/// The cases of sight.json whose encodings are there.
-fn sight_cases(golden: &Golden) -> Vec<SightCase> {
-    let is_to_come = |case: &Value| {
-        let mut names = [&case["kind"], &case["unit"]].into_iter().filter_map(Value::as_str);
-        names.any(|name| TO_COME.iter().any(|beginning| name.starts_with(beginning)))
-    };
-    let all = golden.about["cases"].as_array().unwrap();
-    let cases: Vec<_> = all.iter().filter(|case| !is_to_come(case)).map(sight_case).collect();
-    assert_eq!((all.len(), cases.len()), (41, 11), "cases in the golden file, and those that are checked");
-    cases
+/// The cases of sight.json: of the whole network, or of attention alone.
+fn sight_cases(golden: &Golden, list: &str, tensor: &str) -> Vec<SightCase> {
+    golden.about[list].as_array().unwrap().iter().map(|case| sight_case(case, tensor)).collect()
 }
 
-fn sight_case(case: &Value) -> SightCase {
+fn sight_case(case: &Value, tensor: &str) -> SightCase {
     let mut keys: toml::Table = serde_json::from_value(case.clone()).unwrap();
     let kind = keys.remove("kind").unwrap();
-    for key in ["number", "mean_nll", "seen", "given"] {
+    for key in ["number", "mean_nll", "seen", "margin", "given"] {
         keys.remove(key);
     }
     let encoding = EncodingSpec::from_table(kind.as_str().unwrap(), keys).unwrap();
-    let given = &case["given"];
-    // Segments are given by their lengths, the control done.
-    let lengths: Vec<usize> = match &given["segments"] {
-        Value::Null => Vec::new(),
-        segments => serde_json::from_value(segments.clone()).unwrap(),
-    };
-    let segments: Vec<u32> =
-        lengths.iter().zip(0..).flat_map(|(&length, index)| std::iter::repeat_n(index, length)).collect();
     SightCase {
-        name: format!("nll.{}", case["number"]),
-        levels: vec![segments; encoding.units().len()],
+        name: format!("{tensor}.{}", case["number"]),
+        layout: given_layout(&case["given"], &encoding),
         encoding,
-        ids: serde_json::from_value(given["ids"].clone()).unwrap(),
+        ids: serde_json::from_value(case["given"]["ids"].clone()).unwrap_or_default(),
+        seen: case["seen"].as_f64().unwrap(),
+    }
+}
+
+/// What a case says about its text.
+fn given_layout(given: &Value, encoding: &EncodingSpec) -> Layout {
+    let lengths = |key: &str| -> Option<Vec<usize>> { serde_json::from_value(given[key].clone()).ok() };
+    let of_lengths = |lengths: Vec<usize>| -> Vec<u32> {
+        lengths.iter().zip(0..).flat_map(|(&length, index)| std::iter::repeat_n(index, length)).collect()
+    };
+    let units: Vec<u32> = serde_json::from_value(given["units"].clone()).unwrap_or_default();
+    // Segments are given by their lengths, the control done; where none are, distances do not count them.
+    let segments = match (lengths("segments"), lengths("blocks")) {
+        (Some(segments), _) => of_lengths(segments),
+        (None, Some(blocks)) if given["inner"].is_null() => of_lengths(blocks),
+        _ if !units.is_empty() => units.clone(),
+        _ => serde_json::from_value(given["inner"].clone()).unwrap_or_default(),
+    };
+    let flags = |key: &str| -> Vec<bool> {
+        let flagged: Vec<usize> = serde_json::from_value(given[key].clone()).unwrap_or_default();
+        (0..units.len()).map(|token| flagged.contains(&token)).collect()
+    };
+    let uses = if given["uses_shuffled"].is_null() { &given["uses"] } else { &given["uses_shuffled"] };
+    let starts = |lengths: Vec<usize>| -> Vec<usize> {
+        lengths.iter().scan(0, |end, length| Some(std::mem::replace(end, *end + length))).collect()
+    };
+    Layout {
+        levels: vec![segments; encoding.units().len()],
+        blocks: lengths("blocks").map(|lengths| Blocks::new(starts(lengths), 512)),
+        references: (!units.is_empty()).then(|| {
+            Arc::new(References {
+                imports: flags("imports"),
+                signatures: flags("signatures"),
+                globals: flags("globals"),
+                uses: serde_json::from_value(uses.clone()).unwrap(),
+                units: units.clone(),
+            })
+        }),
+        seed: given["seed"].as_u64().unwrap_or(0),
+        hash: given["sha256"].as_str().unwrap_or_default().into(),
     }
 }
 
@@ -136,6 +162,17 @@ pub(crate) fn check_attention(device: &Device) {
     check_attention_of(&Golden::read("attention"), cases, device);
 }
 
+/// Attention within 1e-5 of float64, for the kinds that choose keys.
+pub(crate) fn check_attention_of_sight(device: &Device) {
+    let (golden, inputs) = (Golden::read("sight"), Golden::read("attention"));
+    let length = inputs.indices("segments").len();
+    let cases = sight_cases(&golden, "attention", "out");
+    assert_eq!(cases.len(), 5, "cases of attention in the golden file");
+    for SightCase { name, encoding, layout, .. } in cases {
+        check_attention_case(&golden, &name, &encoding, Positions::laid_out(length, layout), device);
+    }
+}
+
 /// Attention within 1e-5 of float64, for the kinds of several zones or with keys out of sight.
 pub(crate) fn check_attention_of_zones(device: &Device) {
     let golden = Golden::read("zones");
@@ -144,6 +181,21 @@ pub(crate) fn check_attention_of_zones(device: &Device) {
 }
 
 fn check_attention_of(expected: &Golden, cases: Vec<(String, EncodingSpec)>, device: &Device) {
+    let segments = Golden::read("attention").indices("segments");
+    for (name, encoding) in cases {
+        let positions = Positions::whole(segments.len(), levels(&encoding, &segments));
+        check_attention_case(expected, &name, &encoding, positions, device);
+    }
+}
+
+/// Attention of q, k and v of attention.safetensors.
+fn check_attention_case(
+    expected: &Golden,
+    name: &str,
+    encoding: &EncodingSpec,
+    positions: Positions,
+    device: &Device,
+) {
     let golden = Golden::read("attention");
     // The golden file has heads first, the implementation tokens first.
     let load = |name: &str| {
@@ -152,24 +204,20 @@ fn check_attention_of(expected: &Golden, cases: Vec<(String, EncodingSpec)>, dev
         let tensor = Tensor::<3>::from_data(TensorData::new(values, [shape[0], shape[1], shape[2]]), device);
         tensor.swap_dims(0, 1).reshape([shape[1], shape[0] * shape[2]])
     };
-    let segments = golden.indices("segments");
     let model = ModelRope::plain(16, 10000.0, 64);
-    for (name, encoding) in cases {
-        encoding.check(&model).unwrap();
-        let positions = Positions::whole(segments.len(), levels(&encoding, &segments));
-        let tables = RotaryTables::new(
-            &encoding.by_layer(&model, &positions),
-            &positions,
-            &AttentionConfig::plain(model.head_dim),
-            device,
-        );
-        let out = tables.attend(0, ["q", "k", "v"].map(load), None);
-        let out = out.reshape([segments.len(), 4, 16]).swap_dims(0, 1).into_data();
-        let (expected, _) = expected.tensor(&name);
-        let worst = max_difference(out.try_to_vec::<f32>().unwrap().into_iter().map(f64::from), &expected);
-        println!("{name} {encoding}: worst difference {worst:.1e}");
-        assert!(worst < 1e-5, "{name} {encoding}: {worst}");
-    }
+    encoding.check(&model).unwrap();
+    let tables = RotaryTables::new(
+        &encoding.by_layer(&model, &positions),
+        &positions,
+        &AttentionConfig::plain(model.head_dim),
+        device,
+    );
+    let out = tables.attend(0, ["q", "k", "v"].map(load), None);
+    let out = out.reshape([positions.tokens.len(), 4, 16]).swap_dims(0, 1).into_data();
+    let (expected, _) = expected.tensor(name);
+    let worst = max_difference(out.try_to_vec::<f32>().unwrap().into_iter().map(f64::from), &expected);
+    println!("{name} {encoding}: worst difference {worst:.1e}");
+    assert!(worst < 1e-5, "{name} {encoding}: {worst}");
 }
 
 /// Per-token losses within 5e-5 of float64, for every kind of one rotation or two.
@@ -187,15 +235,22 @@ pub(crate) fn check_token_losses_of_zones(device: &Device) {
     check_token_losses_of(&golden, cases.collect(), device);
 }
 
-/// Per-token losses within 5e-5 of float64, for what sight.json has beside.
+/// Per-token losses within 5e-5 of float64, and the share of keys that was seen, for what sight.json has beside.
 pub(crate) fn check_token_losses_of_sight(device: &Device) {
     let golden = Golden::read("sight");
-    for SightCase { name, encoding, ids, levels } in sight_cases(&golden) {
-        let ours = losses_of(&ids, levels, &encoding, Precision::F32, device);
+    let cases = sight_cases(&golden, "cases", "nll");
+    assert_eq!(cases.len(), 41, "cases in the golden file");
+    let checkpoint = Checkpoint::open(&repository("tests/golden/tiny-llama")).unwrap();
+    let model = checkpoint.load(device, Precision::F32).unwrap();
+    for SightCase { name, encoding, ids, layout, seen } in cases {
+        let under =
+            EncodedModel { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None };
+        let (ours, keys) = under.score_seeing(&ids, layout, false).unwrap();
         let (expected, _) = golden.tensor(&name);
-        let worst = max_difference(ours.into_iter(), &expected);
+        let worst = max_difference(ours.nll.into_iter().map(f64::from), &expected);
         println!("{name} {encoding}: worst difference {worst:.1e}");
         assert!(worst < 5e-5, "{name} {encoding}: {worst}");
+        assert!((keys.share() - seen).abs() < 1e-12, "{name} {encoding}: {} for {seen}", keys.share());
     }
 }
 

@@ -1,7 +1,8 @@
 //! Decoding with a cache, on the CPU backend. tests/wgpu.rs runs the same checks through wgpu.
 
 use crate::common::decoding::{
-    Case, check_batches, check_cache_size, check_every_kind, check_families, check_token_by_token, tiny,
+    Case, check_batches, check_cache_size, check_causal, check_every_kind, check_families,
+    check_token_by_token, tiny,
 };
 use burn::tensor::Device;
 use longcode::encoding::{Context, EncodingSpec};
@@ -16,6 +17,11 @@ fn token_by_token_is_the_whole_for_every_kind() {
 #[test]
 fn token_by_token_is_the_whole_for_every_family() {
     check_families(&Device::flex());
+}
+
+#[test]
+fn no_token_changes_a_logit_before_it_for_any_kind() {
+    check_causal(&Device::flex());
 }
 
 #[test]

@@ -26,6 +26,11 @@ fn token_losses_of_several_zones() {
 }
 
 #[test]
+fn attention_of_sight() {
+    common::golden::check_attention_of_sight(&Device::flex());
+}
+
+#[test]
 fn token_losses_of_sight() {
     common::golden::check_token_losses_of_sight(&Device::flex());
 }

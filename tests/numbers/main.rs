@@ -4,6 +4,7 @@
 mod common;
 
 mod attention;
+mod choice;
 mod decode;
 mod gguf;
 mod golden;

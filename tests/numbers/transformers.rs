@@ -417,7 +417,7 @@ fn losses(dir: &Path, ids: &[u32], spec: &str) -> Vec<f32> {
     encoding.check(&checkpoint.config.rope).unwrap();
     let under = EncodedModel { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None };
     let level: Vec<u32> = (0..ids.len()).map(|n| (n / 30) as u32).collect();
-    under.score(ids, encoding.units().iter().map(|_| level.clone()).collect()).unwrap().nll
+    under.score(ids, encoding.units().iter().map(|_| level.clone()).collect::<Vec<_>>()).unwrap().nll
 }
 
 fn largest_difference(a: &[f32], b: &[f32]) -> f32 {

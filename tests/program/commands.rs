@@ -11,7 +11,22 @@ const SCORE: &str = "score --model model --device cpu --json --encoding";
 #[test]
 fn help_has_an_example() {
     let space = Workspace::new();
-    for command in ["", "run", "plan", "report", "score", "inspect", "bench", "devices", "datasets"] {
+    let commands = [
+        "",
+        "quickstart",
+        "init",
+        "run",
+        "plan",
+        "report",
+        "score",
+        "inspect",
+        "bench",
+        "devices",
+        "datasets",
+        "completions",
+        "man",
+    ];
+    for command in commands {
         let help = space.longcode(&format!("{command} --help")).done();
         assert!(help.stdout.contains(&format!("  longcode {command}")), "{command}");
         assert!(help.stdout.contains("Example"), "{command}");
@@ -55,21 +70,23 @@ fn score() {
     let space = Workspace::new();
     space.write("a.py", "def f(a):\n    return a\n\ndef g(b):\n    return b\n");
     space.write("b.txt", "words, not code ".repeat(40));
-    let ended = space.longcode(&format!("{SCORE} hirope:window=4,split=0.5 a.py b.txt")).done();
+    let ended = space.longcode(&format!("{SCORE} hirope:window=4,split=0.25 a.py b.txt")).done();
     assert_eq!(ended.stderr, "device: ".to_string() + ended.stderr.strip_prefix("device: ").unwrap());
     let objects = ended.json();
     assert_eq!(objects.len(), 2);
     for (object, file) in objects.iter().zip(["a.py", "b.txt"]) {
-        let expected = ["file", "tokens", "loss", "ppl", "accuracy", "encoding", "unit", "segments", "nll"];
+        let expected =
+            ["file", "tokens", "loss", "ppl", "accuracy", "encoding", "unit", "segments", "seen", "nll"];
         assert_eq!(keys(object), expected);
         assert_eq!(object["file"], file);
-        assert_eq!(object["encoding"], "hirope:window=4,split=0.5");
+        assert_eq!(object["encoding"], "hirope:window=4,split=0.25");
         check_figures(object);
     }
     assert_eq!((&objects[0]["unit"], &objects[0]["segments"]), (&json!("function"), &json!(2)));
     assert_eq!(objects[1]["unit"], "tokens:128");
 
-    let one = space.longcode(&format!("{SCORE} hirope:window=4,split=0.5 --max-tokens 20 a.py b.txt")).done();
+    let one =
+        space.longcode(&format!("{SCORE} hirope:window=4,split=0.25 --max-tokens 20 a.py b.txt")).done();
     let tokens = objects[0]["tokens"].as_u64().unwrap();
     assert!(one.stderr.contains(&format!("a.py: scored the first 20 of {tokens} tokens")), "{one:?}");
     for (cut, whole) in one.json().iter().zip(&objects) {
@@ -153,6 +170,7 @@ fn a_name_that_is_not_utf8_is_written_with_a_replacement() {
 #[test]
 fn what_cannot_be_divided_is_told() {
     let space = Workspace::new();
+    space.replace("config.toml", "split = 0.5", "split = 0.25");
     let told = |space: &Workspace| {
         let ended = space.run("--fresh");
         let environment: Value = serde_json::from_str(&space.text("results/tiny/environment.json")).unwrap();
@@ -562,7 +580,9 @@ fn plan() {
 
     // What a run would refuse.
     let refused = "plan config.toml --device cpu --set encoding.HiRoPE.window=9";
-    space.longcode(refused).failed(2, &["another config", "window is 8 there, 9 now", "in: results/tiny"]);
+    space
+        .longcode(refused)
+        .failed(2, &["another encoding \"HiRoPE\"", "window is 8 there, 9 now", "in: results/tiny"]);
     space.longcode("plan config.toml --shard 4/3").failed(2, &["shard 4 of 3 does not exist", "1/3 to 3/3"]);
     space.longcode("plan config.toml --limit 0").failed(2, &["--limit"]);
 }

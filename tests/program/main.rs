@@ -11,7 +11,10 @@ mod configs;
 mod failures;
 #[cfg(target_os = "linux")]
 mod faults;
+mod grow;
 mod hub;
+mod install;
+mod misled;
 mod mutations;
 mod names;
 mod report;

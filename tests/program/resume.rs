@@ -129,16 +129,6 @@ fn something_else_than_before() {
             |space| space.write("config.toml", format!("seed = 1{CONFIG}")),
             &["seed is 0", "1 now"],
         ),
-        (
-            "one encoding more",
-            |space| space.replace("config.toml", "window = 8", "window = [8, 9]"),
-            &["encoding: 2 there, 3 now"],
-        ),
-        (
-            "another name",
-            |space| space.replace("config.toml", "\"RoPE\"", "\"rope\""),
-            &["name is \"RoPE\" there, \"rope\" now"],
-        ),
         ("weights", change_weights, &["another model", "\"tiny\""]),
         (
             "the model's config",

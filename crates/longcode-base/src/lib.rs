@@ -7,6 +7,7 @@
 //! | [`files`] | files read whole, written whole, appended to and locked |
 //! | [`mod@hash`] | sha256 of files and texts |
 //! | [`registry`] | kinds that configs name: encodings, tasks |
+//! | [`pattern`] | names with wildcards |
 //! | [`messages`], [`progress`], [`terminal`] | what a user reads on stderr |
 //! | [`guard`] | panics of libraries as errors |
 //!
@@ -25,6 +26,7 @@ pub mod guard;
 pub mod hash;
 pub mod limits;
 pub mod messages;
+pub mod pattern;
 pub mod progress;
 pub mod registry;
 pub mod terminal;

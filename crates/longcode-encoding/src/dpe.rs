@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::list::List;
 use super::{
     Band, Encoding, EncodingKind, ModelRope, Positions, Rotation, Rotations, check_window, default_window,
-    key_error, kind_of,
+    key_error, kind_of, window_notes,
 };
 use longcode_base::error::Result;
 
@@ -50,6 +50,10 @@ impl Encoding for Dpe {
             return Err(key_error("groups", what, format!("give {} groups", counts.join(", "))));
         }
         Ok(())
+    }
+
+    fn notes(&self, model: &ModelRope) -> Vec<String> {
+        window_notes(self.window, model)
     }
 
     fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {

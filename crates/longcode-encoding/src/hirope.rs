@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::list::List;
 use super::{
-    Band, Encoding, EncodingKind, ModelRope, Positions, Rotation, Rotations, check_window, default_window,
-    key_error, kind_of,
+    Band, Encoding, EncodingKind, ModelRope, Positions, Rotation, Rotations, Spectrum, check_window,
+    default_window, key_error, kind_of, window_notes,
 };
 use longcode_base::error::Result;
 use longcode_structure::Unit;
@@ -41,13 +41,46 @@ fn default_unit() -> List<Unit> {
     List(vec![Unit::FUNCTION])
 }
 
+/// Beyond a window: pairs of the token level, then of each level above, divided by the splits.
+pub(super) fn far(splits: &[f64], window: usize, pairs: usize, positions: &Positions) -> Rotation {
+    let shift = window as f64 - 1.0;
+    let mut ranges = ranges(splits, pairs).into_iter();
+    let (query, key) = (positions.by_token(), positions.by_token());
+    let mut bands = vec![Band { pairs: ranges.next().unwrap_or(0..0), query, key }];
+    for (pairs, level) in ranges.zip(&positions.levels) {
+        let key: Arc<[f64]> = level.iter().map(|&f| f64::from(f)).collect();
+        let query = key.iter().map(|f| f + shift).collect();
+        bands.push(Band { pairs, query, key });
+    }
+    Rotation { bands }
+}
+
+/// Pair ranges of the token level and of each level above.
+fn ranges(splits: &[f64], pairs: usize) -> Vec<std::ops::Range<usize>> {
+    let mut edges = vec![0];
+    edges.extend(splits.iter().map(|split| (split * pairs as f64).round() as usize));
+    edges.push(pairs);
+    edges.windows(2).map(|edge| edge[0]..edge[1]).collect()
+}
+
 impl HiRope {
-    /// Pair ranges of the token level and of each level above.
-    fn bands(&self, pairs: usize) -> Vec<std::ops::Range<usize>> {
-        let mut edges = vec![0];
-        edges.extend(self.split.0.iter().map(|split| (split * pairs as f64).round() as usize));
-        edges.push(pairs);
-        edges.windows(2).map(|edge| edge[0]..edge[1]).collect()
+    /// A note on a split that leaves token positions to pairs that do not turn once within the trained length: those
+    /// have not seen the angles of the distances beyond it (Zhang et al., section 3.2).
+    fn split_note(&self, model: &ModelRope) -> Option<String> {
+        let (pairs, trained) = (model.pairs(), model.trained_length);
+        let by_token = ranges(&self.split.0, pairs).first().map_or(0, std::ops::Range::len);
+        let turns = |frequency: &&f64| *frequency * trained as f64 >= std::f64::consts::TAU;
+        let whole = Spectrum::plain(model.head_dim, model.base).frequencies.iter().filter(turns).count();
+        let split = self.split.0.first()?;
+        // To two digits, so that what it names makes no note.
+        let largest = (100.0 * whole as f64 / pairs as f64).floor() / 100.0;
+        (by_token > whole).then(|| {
+            format!(
+                "split {split} leaves token positions to {} pairs that turn less than once in the trained length of \
+                 {trained} tokens; a split of at most {largest} leaves none",
+                by_token - whole
+            )
+        })
     }
 }
 
@@ -83,22 +116,18 @@ impl Encoding for HiRope {
         Ok(())
     }
 
+    fn notes(&self, model: &ModelRope) -> Vec<String> {
+        window_notes(self.window, model).into_iter().chain(self.split_note(model)).collect()
+    }
+
     fn units(&self) -> &[Unit] {
         &self.unit.0
     }
 
     fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
-        let shift = self.window as f64 - 1.0;
-        let mut ranges = self.bands(model.pairs()).into_iter();
-        let (query, key) = (positions.by_token(), positions.by_token());
-        let mut bands = vec![Band { pairs: ranges.next().unwrap_or(0..0), query, key }];
-        for (pairs, level) in ranges.zip(&positions.levels) {
-            let key: Arc<[f64]> = level.iter().map(|&f| f64::from(f)).collect();
-            let query = key.iter().map(|f| f + shift).collect();
-            bands.push(Band { pairs, query, key });
-        }
+        let far = far(&self.split.0, self.window, model.pairs(), positions);
         let spectrum = model.own_spectrum(positions.sequence_length);
-        Rotations::windowed(spectrum, positions, self.window, Rotation { bands }).with_logn(
+        Rotations::windowed(spectrum, positions, self.window, far).with_logn(
             self.logn,
             positions,
             model.trained_length,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Encoding, EncodingKind, ModelRope, Positions, Rotation, Rotations, check_factor, check_window,
-    default_window, kind_of,
+    default_window, kind_of, window_notes,
 };
 use longcode_base::error::Result;
 
@@ -37,6 +37,10 @@ impl Encoding for LeakyReRope {
     fn check(&self, _model: &ModelRope) -> Result<()> {
         check_window(self.window)?;
         check_factor(self.factor)
+    }
+
+    fn notes(&self, model: &ModelRope) -> Vec<String> {
+        window_notes(self.window, model)
     }
 
     fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {

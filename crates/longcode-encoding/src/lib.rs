@@ -12,8 +12,9 @@
 //! Each `delta_p` is the difference of a position of the query and a position of the key: a [`Rotation`] of
 //! queries and keys. For each query the keys fall into consecutive [`Zone`]s, each of which has a rotation or
 //! is not seen ([`Rotations`]): `rope` has one zone, `rerope` a far one and a near one, `streaming_llm` the
-//! sinks, the unseen keys, and the window. Biases on the logits (ALiBi), keys chosen by content and sight
-//! that differs by head cannot be expressed as zones and stay outside.
+//! sinks, the unseen keys, and the window. Of one zone only those keys may be seen that are chosen ([`Choice`]):
+//! `structure` lists them from the text, `blocks` says how they are chosen by content. Biases on the logits (ALiBi)
+//! cannot be expressed as zones and stay outside.
 //!
 //! ```
 //! use longcode_encoding::{EncodingSpec, ModelRope, Positions};
@@ -35,12 +36,15 @@
 //! **Adding a kind**: write `src/NAME.rs` with a serde struct whose fields are the kind's keys, an
 //! `impl Encoding` and its `ENTRY`, and add the entry to [`KINDS`]. The file's name is the kind's name.
 
+mod blocks;
+mod choice;
 mod clip;
 mod context;
 mod dpe;
 mod dual_chunk;
 mod dynamic_ntk;
 mod dynamic_yarn;
+mod far;
 mod hirope;
 mod layers;
 mod leaky_rerope;
@@ -51,6 +55,7 @@ mod lm_infinite;
 mod longrope;
 mod nope;
 mod ntk;
+mod relative;
 mod rerope;
 mod rope;
 mod rotation;
@@ -60,9 +65,11 @@ mod spec;
 mod spectrum;
 mod streaming_llm;
 mod string;
+mod structure;
 mod yarn;
 mod zones;
 
+pub use choice::{BlockChoice, BlockScore, Choice, Listed};
 pub use context::{Context, Window};
 pub use dynamic_ntk::DynamicNtk;
 pub use layers::{LayerRotations, Layers, in_words};
@@ -84,7 +91,7 @@ use serde::de::DeserializeOwned;
 
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::registry::{self, Kind};
-use longcode_structure::Unit;
+use longcode_structure::{Unit, Wanted};
 
 /// One position encoding with its parameters.
 pub trait Encoding: Debug + Send + Sync {
@@ -102,6 +109,11 @@ pub trait Encoding: Debug + Send + Sync {
     /// The segment units of the levels above the token level, fine to coarse; none for flat encodings.
     fn units(&self) -> &[Unit] {
         &[]
+    }
+
+    /// What it needs to know of a text besides the segments of its units; nothing for most.
+    fn wanted(&self) -> Wanted {
+        Wanted::default()
     }
 
     /// Whether rotations of early tokens change with the length of the whole sequence; then one pass over a
@@ -152,6 +164,8 @@ pub const KINDS: &[EncodingKind] = &[
     sliding_window::ENTRY,
     lm_infinite::ENTRY,
     streaming_llm::ENTRY,
+    blocks::ENTRY,
+    structure::ENTRY,
 ];
 
 /// An [`ErrorKind::Encoding`] error about one key.

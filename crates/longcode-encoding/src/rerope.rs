@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Encoding, EncodingKind, ModelRope, Positions, Rotation, Rotations, check_window, default_window, kind_of,
+    window_notes,
 };
 use longcode_base::error::Result;
 
@@ -25,6 +26,10 @@ pub(super) const ENTRY: EncodingKind =
 impl Encoding for ReRope {
     fn check(&self, _model: &ModelRope) -> Result<()> {
         check_window(self.window)
+    }
+
+    fn notes(&self, model: &ModelRope) -> Vec<String> {
+        window_notes(self.window, model)
     }
 
     fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use longcode_structure::{Blocks, Layout, References};
+
 /// The tokens for which rotations are wanted.
 ///
 /// When scoring these are all tokens of a sequence; when decoding only the newest.
@@ -15,6 +17,14 @@ pub struct Positions {
     /// Length of the whole sequence, the `L` that `dynamic_ntk` follows; when decoding it includes all tokens
     /// that there is room for.
     pub sequence_length: usize,
+    /// Blocks of the whole sequence, if they are known.
+    pub blocks: Option<Blocks>,
+    /// What the text of the whole sequence points at, if that is known.
+    pub references: Option<Arc<References>>,
+    /// The run's seed, for draws.
+    pub seed: u64,
+    /// The text's hash, for draws.
+    pub hash: Arc<str>,
     by_token: Arc<[f64]>,
 }
 
@@ -23,12 +33,25 @@ impl Positions {
     pub fn new(tokens: Range<usize>, levels: Vec<Vec<u32>>, sequence_length: usize) -> Positions {
         debug_assert!(levels.iter().all(|level| level.len() == tokens.len()));
         let by_token = tokens.clone().map(|i| i as f64).collect();
-        Positions { tokens, levels, sequence_length, by_token }
+        let (seed, hash) = (0, Arc::default());
+        Positions { tokens, levels, sequence_length, blocks: None, references: None, seed, hash, by_token }
     }
 
     /// All tokens of a sequence of `length` tokens.
     pub fn whole(length: usize, levels: Vec<Vec<u32>>) -> Positions {
         Positions::new(0..length, levels, length)
+    }
+
+    /// All tokens of a sequence with this layout.
+    pub fn laid_out(length: usize, layout: Layout) -> Positions {
+        Positions::whole(length, Vec::new()).with_layout(layout)
+    }
+
+    /// The same with the layout of the whole sequence, but for its levels, which are those of the tokens.
+    pub fn with_layout(self, layout: Layout) -> Positions {
+        let Layout { levels, blocks, references, seed, hash } = layout;
+        debug_assert!(levels.iter().all(|level| level.len() == self.tokens.len()));
+        Positions { levels, blocks, references, seed, hash, ..self }
     }
 
     /// Token indices as numbers; the same ones at every call.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Encoding, EncodingKind, ModelRope, Positions, Rotation, Rotations, check_window, default_window,
-    key_error, kind_of,
+    key_error, kind_of, window_notes,
 };
 use longcode_base::error::Result;
 
@@ -57,6 +57,10 @@ impl Encoding for SelfExtend {
             )),
             _ => Ok(()),
         }
+    }
+
+    fn notes(&self, model: &ModelRope) -> Vec<String> {
+        window_notes(self.window, model)
     }
 
     fn follows_length(&self, model: &ModelRope) -> bool {

@@ -8,7 +8,7 @@ use super::layers;
 use super::rope::Rope;
 use super::{
     Context, Encoding, EncodingKind, KINDS, LayerRotations, Layers, ModelRope, Positions, Rotations,
-    key_error,
+    key_error, relative,
 };
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::registry;
@@ -18,7 +18,7 @@ use longcode_base::registry;
 pub struct EncodingSpec {
     /// The kind's name.
     pub kind: &'static str,
-    /// All keys, defaults filled in.
+    /// All keys, defaults filled in; those that are relative to a trained length as they are written.
     pub keys: toml::Table,
     /// Overrides the model's `rope_theta`; every kind takes it.
     pub base: Option<f64>,
@@ -32,15 +32,56 @@ pub struct EncodingSpec {
     /// Limits what the model reads at a time; every kind takes it.
     pub context: Option<Context>,
     encoding: Arc<dyn Encoding>,
+    /// The keys that are relative to a trained length.
+    relative: toml::Table,
 }
+
+/// The trained length by which relative keys are checked before a model is known, tokens.
+const NOMINAL_LENGTH: usize = 1 << 20;
 
 impl EncodingSpec {
     /// An encoding from a kind and its keys.
     ///
     /// # Errors
     /// [`ErrorKind::Encoding`] for an unknown kind, a key it does not take or a value of the wrong type.
-    pub fn from_table(kind: &str, mut keys: toml::Table) -> Result<EncodingSpec> {
+    pub fn from_table(kind: &str, keys: toml::Table) -> Result<EncodingSpec> {
         let kind = find_kind(kind)?;
+        let relative = relative::written(&keys)?;
+        if relative.is_empty() {
+            return EncodingSpec::absolute(kind, keys);
+        }
+        let nominal = EncodingSpec::absolute(kind, relative::resolved(&keys, &relative, NOMINAL_LENGTH)?)?;
+        let mut shown = nominal.keys.clone();
+        if !keys.contains_key("stride") {
+            // It follows the context.
+            shown.remove("stride");
+        }
+        relative.iter().for_each(|(key, value)| drop(shown.insert(key.clone(), value.clone())));
+        Ok(EncodingSpec { keys: shown, relative, ..nominal })
+    }
+
+    /// Whether keys are relative to a model's trained length; [`EncodingSpec::at`] gives what it is for one, and only
+    /// that says anything about a model.
+    pub fn is_relative(&self) -> bool {
+        !self.relative.is_empty()
+    }
+
+    /// The encoding for models of a trained length, in tokens.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Encoding`], naming the key that makes no sense for this length.
+    pub fn at(&self, trained_length: usize) -> Result<EncodingSpec> {
+        if !self.is_relative() {
+            return Ok(self.clone());
+        }
+        EncodingSpec::absolute(
+            find_kind(self.kind)?,
+            relative::resolved(&self.keys, &self.relative, trained_length)?,
+        )
+    }
+
+    /// An encoding whose keys are all numbers of tokens.
+    fn absolute(kind: &'static EncodingKind, mut keys: toml::Table) -> Result<EncodingSpec> {
         let base = take_base(&mut keys)?;
         let full_attention = take_full_attention(&mut keys)?;
         let temperature = take_temperature(&mut keys)?;
@@ -58,9 +99,18 @@ impl EncodingSpec {
             );
         }
         keys.extend(layers.as_ref().map(|layers| ("layers".into(), layers.value())));
-        let name = kind.name;
-        let spec =
-            EncodingSpec { kind: name, keys, base, full_attention, temperature, layers, context, encoding };
+        let (kind, relative) = (kind.name, toml::Table::new());
+        let spec = EncodingSpec {
+            kind,
+            keys,
+            base,
+            full_attention,
+            temperature,
+            layers,
+            context,
+            encoding,
+            relative,
+        };
         if spec.layers.is_some() && !spec.changes_layers() {
             let what = "layers without effect: `rope` leaves every layer as it is";
             return Err(key_error("layers", what, "leave it out, or give `base` or `temperature` too"));
@@ -147,6 +197,11 @@ impl EncodingSpec {
         self.encoding.units()
     }
 
+    /// See [`Encoding::wanted`].
+    pub fn wanted(&self) -> longcode_structure::Wanted {
+        self.encoding.wanted()
+    }
+
     /// Which layers it replaces, of a model whose layers are of more than one sort; none if they are all alike
     /// or it leaves them as they are.
     pub fn note_of_layers(&self, model: &ModelRope) -> Option<String> {
@@ -168,7 +223,11 @@ impl EncodingSpec {
     }
 
     /// The rotations of the given tokens in the layers that it replaces, if they turn by the model's first rope.
+    ///
+    /// # Panics
+    /// In tests, for an encoding that is still relative to a trained length: see [`EncodingSpec::at`].
     pub fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
+        debug_assert!(!self.is_relative(), "{self} is of no model yet");
         self.encoding.rotations(&self.model(model), positions).with_temperature(
             self.temperature.unwrap_or(model.own_temperature),
             positions,

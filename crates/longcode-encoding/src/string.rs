@@ -52,7 +52,7 @@ impl Encoding for StringEncoding {
         check_logit_factor(self.logit_factor)
     }
 
-    fn notes(&self, _model: &ModelRope) -> Vec<String> {
+    fn notes(&self, model: &ModelRope) -> Vec<String> {
         let longer = |shift: usize| {
             format!(
                 "local {} is more than shift {shift}, so that distances beyond the shift grow; a shift of at \
@@ -60,7 +60,14 @@ impl Encoding for StringEncoding {
                 self.local
             )
         };
-        self.shift.filter(|&shift| shift < self.local).map(longer).into_iter().collect()
+        let trained = model.trained_length;
+        let beyond = |shift: usize| {
+            format!(
+                "shift {shift} makes distances beyond the trained length of {trained} tokens, which this kind is there to avoid"
+            )
+        };
+        let longer = self.shift.filter(|&shift| shift < self.local).map(longer);
+        longer.into_iter().chain(self.shift.filter(|&shift| shift > trained).map(beyond)).collect()
     }
 
     fn follows_length(&self, model: &ModelRope) -> bool {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Positions, Rotation, Spectrum};
+use super::{Choice, Positions, Rotation, Spectrum};
 
 /// All that attention needs to know about an encoding for some tokens.
 ///
 /// For query `i` the keys `0..=i` fall into consecutive zones, whose borders never move back as `i` grows. In
-/// a zone all keys turn by one rotation, or are not seen.
+/// a zone all keys turn by one rotation, or are not seen; of one zone only those may be seen that are chosen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rotations {
     /// Frequencies and constant logit scale.
@@ -17,6 +17,8 @@ pub struct Rotations {
     /// Factor on the logits of each query besides the spectrum's (`logn` or `temperature`); empty means 1
     /// everywhere.
     pub query_scale: Vec<f64>,
+    /// Which keys of the chosen zone are seen, if there is one.
+    pub choice: Option<Choice>,
     /// Index of the first token.
     first_token: usize,
 }
@@ -28,6 +30,8 @@ pub struct Zone {
     pub first: Border,
     /// How its queries and keys turn; none if they are not seen.
     pub rotation: Option<Rotation>,
+    /// Whether only those of its keys are seen that are chosen ([`Rotations::choice`]).
+    pub is_chosen: bool,
 }
 
 /// The first key of a zone, for each query.
@@ -75,12 +79,17 @@ pub fn first_within(window: usize) -> impl Fn(usize) -> usize + Copy {
 impl Zone {
     /// A zone in which keys turn.
     pub fn turned(first: Border, rotation: Rotation) -> Zone {
-        Zone { first, rotation: Some(rotation) }
+        Zone { first, rotation: Some(rotation), is_chosen: false }
+    }
+
+    /// A zone whose keys turn if they are chosen.
+    pub fn chosen(first: Border, rotation: Rotation) -> Zone {
+        Zone { first, rotation: Some(rotation), is_chosen: true }
     }
 
     /// A zone that is not seen.
     pub fn unseen(first: Border) -> Zone {
-        Zone { first, rotation: None }
+        Zone { first, rotation: None, is_chosen: false }
     }
 
     /// A zone of token distances, from the first key that is less than `window` tokens back.
@@ -93,7 +102,7 @@ impl Rotations {
     /// Zones in the order of the keys.
     pub fn new(spectrum: Spectrum, positions: &Positions, zones: Vec<Zone>) -> Rotations {
         let first_token = positions.tokens.start;
-        Rotations { spectrum, zones, query_scale: Vec::new(), first_token }
+        Rotations { spectrum, zones, query_scale: Vec::new(), choice: None, first_token }
     }
 
     /// Token distance to all keys.
@@ -147,11 +156,20 @@ impl Rotations {
         self
     }
 
+    /// Says which keys of the chosen zone are seen.
+    pub fn with_choice(self, choice: Choice) -> Rotations {
+        Rotations { choice: Some(choice), ..self }
+    }
+
     /// `delta_p(i, j)` with `i >= j` counted from the first token; none if `i` does not see `j`. Ignores a
-    /// checkpoint's own window.
+    /// checkpoint's own window; of keys that are chosen by content each counts as seen.
     pub fn delta(&self, pair: usize, i: usize, j: usize) -> Option<f64> {
         let key = self.first_token + j;
         let zone = self.zones.iter().rev().find(|zone| zone.first.keys[i] <= key)?;
+        let hides = |choice: &Choice| zone.is_chosen && !choice.may_see(i, key);
+        if self.choice.as_ref().is_some_and(hides) {
+            return None;
+        }
         zone.rotation.as_ref().map(|rotation| rotation.delta(pair, i, j))
     }
 

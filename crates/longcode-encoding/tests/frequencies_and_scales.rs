@@ -237,3 +237,46 @@ fn what_changes_nothing_is_noted() {
         assert_eq!(!EncodingSpec::parse(spec).unwrap().notes(&model()).is_empty(), noted, "{spec}");
     }
 }
+
+#[test]
+fn windows_beyond_the_trained_length_are_noted() {
+    for kind in [
+        "rerope",
+        "leaky_rerope",
+        "hirope:split=0.1",
+        "dpe:groups=2/4",
+        "self_extend:group=4",
+        "sliding_window",
+        "lm_infinite",
+    ] {
+        let separator = if kind.contains(':') { ',' } else { ':' };
+        let notes = |window: usize| {
+            EncodingSpec::parse(&format!("{kind}{separator}window={window}")).unwrap().notes(&model())
+        };
+        assert!(notes(64).is_empty(), "{kind}: {:?}", notes(64));
+        assert!(notes(65)[0].contains("window 65 reaches beyond the trained length of 64 tokens"), "{kind}");
+    }
+    for (spec, says) in [
+        ("string:shift=65,local=8", "shift 65 makes distances beyond"),
+        ("dual_chunk:chunk=65,local=8", "chunk 65 makes distances beyond"),
+        ("rope:context=65", "context 65 has positions beyond"),
+    ] {
+        let notes = EncodingSpec::parse(spec).unwrap().notes(&model());
+        assert!(notes.len() == 1 && notes[0].contains(says), "{spec}: {notes:?}");
+    }
+}
+
+/// A pair turns once within L0 = 64 tokens up to the split log_base(L0 / 2 pi) = ln(10.19) / ln(10000) = 0.252.
+#[test]
+fn splits_that_leave_tokens_to_pairs_that_never_turn_are_noted() {
+    let limit = (64.0 / std::f64::consts::TAU).ln() / 10000_f64.ln();
+    for split in [0.0, 0.125, 0.25, 0.375, 0.5, 1.0] {
+        let spec = EncodingSpec::parse(&format!("hirope:window=8,split={split}")).unwrap();
+        // The last pair with token positions is the one before the boundary.
+        let last = (split * PAIRS as f64).round() - 1.0;
+        let noted = last / PAIRS as f64 > limit;
+        assert_eq!(!spec.notes(&model()).is_empty(), noted, "{split}: {:?}", spec.notes(&model()));
+    }
+    let notes = EncodingSpec::parse("hirope:window=8").unwrap().notes(&model());
+    assert!(notes[0].contains("a split of at most 0.37 leaves none"), "{notes:?}");
+}

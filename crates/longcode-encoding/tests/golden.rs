@@ -3,8 +3,10 @@
 //! definitions in float64 and not from this crate. The program's own kernels are held to them in tests/numbers.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use longcode_encoding::{EncodingSpec, ModelRope, Positions, Rotations};
+use longcode_structure::{Layout, References};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -15,8 +17,8 @@ const KEY_HEADS: usize = 2;
 const HEAD_DIM: usize = 16;
 const NORM_EPSILON: f64 = 1e-5;
 
-/// Kinds, and the beginnings of units, whose cases need what is not in this crate yet.
-const TO_COME: [&str; 4] = ["blocks", "structure", "even:", "shuffled:"];
+/// The kind whose keys are chosen by queries and keys, which rotations do not know: tests/numbers has its cases.
+const BY_CONTENT: &str = "blocks";
 
 /// Losses are stored in f32, half of whose last bit is 5e-7 of them, and frequencies are rounded to f32 here.
 const TOLERANCE: f64 = 3e-6;
@@ -166,12 +168,6 @@ fn product(q: &[f64], k: &[f64], turns: &[(f64, f64)]) -> f64 {
     turns.iter().enumerate().map(of_pair).sum()
 }
 
-/// Whether a case waits for a kind or a unit.
-fn is_to_come(case: &Value) -> bool {
-    let mut names = [&case["kind"], &case["unit"]].into_iter().filter_map(Value::as_str);
-    names.any(|name| TO_COME.iter().any(|beginning| name.starts_with(beginning)))
-}
-
 /// The keys of a case, as a table of a config has them.
 fn encoding(case: &Value) -> EncodingSpec {
     let mut keys: toml::Table = serde_json::from_value(case.clone()).unwrap();
@@ -180,6 +176,38 @@ fn encoding(case: &Value) -> EncodingSpec {
         keys.remove(key);
     }
     EncodingSpec::from_table(kind.as_str().unwrap(), keys).unwrap()
+}
+
+/// What a case says about its text.
+fn layout(given: &Value, length: usize) -> Layout {
+    let numbers =
+        |key: &str| -> Vec<usize> { serde_json::from_value(given[key].clone()).unwrap_or_default() };
+    let units: Vec<u32> = numbers("units").into_iter().map(|unit| unit as u32).collect();
+    let of_lengths = |lengths: Vec<usize>| {
+        lengths
+            .into_iter()
+            .zip(0..)
+            .flat_map(|(length, n)| std::iter::repeat_n(n, length))
+            .collect::<Vec<u32>>()
+    };
+    let flags = |key: &str| (0..length).map(|token| numbers(key).contains(&token)).collect();
+    let uses = if given["uses_shuffled"].is_null() { "uses" } else { "uses_shuffled" };
+    Layout {
+        levels: [if units.is_empty() { of_lengths(numbers("segments")) } else { units.clone() }]
+            .into_iter()
+            .filter(|level| !level.is_empty())
+            .collect(),
+        references: (!units.is_empty()).then(|| {
+            Arc::new(References {
+                imports: flags("imports"),
+                signatures: flags("signatures"),
+                globals: flags("globals"),
+                uses: serde_json::from_value(given[uses].clone()).unwrap(),
+                units,
+            })
+        }),
+        ..Layout::default()
+    }
 }
 
 /// Part of all keys that causality allows which the queries see.
@@ -194,17 +222,18 @@ fn losses_of_the_golden_checkpoint() {
     let (expected, model) = (Tensors::read("sight.safetensors"), ModelRope::plain(HEAD_DIM, 10000.0, 64));
     let llama = Llama(Tensors::read("tiny-llama/model.safetensors"));
     let cases = about["cases"].as_array().unwrap();
-    let here: Vec<&Value> = cases.iter().filter(|case| !is_to_come(case)).collect();
+    let here: Vec<&Value> = cases.iter().filter(|case| case["kind"] != BY_CONTENT).collect();
     assert_eq!(
         (cases.len(), here.len()),
-        (41, 11),
+        (41, 24),
         "cases in the golden file, and those of kinds that are here"
     );
     for case in here {
         let (number, encoding) = (case["number"].as_u64().unwrap(), encoding(case));
         encoding.check(&model).unwrap();
         let ids: Vec<usize> = serde_json::from_value(case["given"]["ids"].clone()).unwrap();
-        let rotations = encoding.rotations(&model, &Positions::whole(ids.len(), vec![]));
+        let rotations =
+            encoding.rotations(&model, &Positions::laid_out(ids.len(), layout(&case["given"], ids.len())));
         let seen = part_seen(&rotations, ids.len());
         assert!((seen - case["seen"].as_f64().unwrap()).abs() < 1e-12, "{number} {encoding}: sees {seen}");
         let ours = llama.losses(&ids, &rotations);

@@ -2,6 +2,7 @@
 //! must hold between them.
 
 use longcode_encoding::{EncodingSpec, ModelRope, Positions, Rotations};
+use longcode_structure::{Blocks, Layout, References};
 use proptest::prelude::*;
 
 const PAIRS: usize = 8;
@@ -23,6 +24,36 @@ fn flat(length: usize) -> Positions {
 /// Segment indices of segments with these lengths.
 fn level(lengths: &[usize]) -> Vec<u32> {
     lengths.iter().zip(0..).flat_map(|(&length, index)| std::iter::repeat_n(index, length)).collect()
+}
+
+/// A text of units of these lengths, with blocks of as many tokens, and flags and uses by chance.
+fn text(lengths: &[usize], block: usize, chance: u64) -> Positions {
+    let units = level(lengths);
+    let length = units.len();
+    let drawn = |t: usize, n: u64| (t as u64 * 7919 + n + chance) % 11;
+    let flags = |n: u64| (0..length).map(|t| drawn(t, n) == 0).collect();
+    let uses = (0..length).filter(|&t| units[t] > 0 && drawn(t, 3) < 3);
+    let references = References {
+        imports: flags(0),
+        signatures: flags(1),
+        globals: flags(2),
+        uses: uses.map(|t| (t, drawn(t, 4) as u32 % units[t])).collect(),
+        units: units.clone(),
+    };
+    Positions::laid_out(
+        length,
+        Layout {
+            levels: vec![units],
+            blocks: Some(Blocks::even(block, length)),
+            references: Some(references.into()),
+            ..Layout::default()
+        },
+    )
+}
+
+/// A text of one unit, the same as above otherwise.
+fn text_of_one_unit(length: usize, chance: u64) -> Positions {
+    text(&[length], 5, chance)
 }
 
 /// Every `(pair, i, j)` with `j <= i`.
@@ -279,6 +310,87 @@ proptest! {
     }
 
     #[test]
+    fn blocks_that_are_all_chosen_hide_nothing(
+        lengths in prop::collection::vec(1usize..9, 1..8), window in 1usize..40, block in 1usize..12, chance in 0u64..99,
+    ) {
+        let text = text(&lengths, block, chance);
+        let length = text.tokens.len();
+        for (far, same) in [
+            ("clip", format!("rerope:window={}", window.max(2) - 1)),
+            ("token", "rope".into()),
+            ("hirope,split=0.3", format!("hirope:window={},split=0.3", window.max(2))),
+        ] {
+            let blocks = format!("blocks:unit=tokens:{block},top=99,window={},far={far}", window.max(2));
+            assert_same(&rotations(&blocks, &text), &rotations(&same, &text), length);
+        }
+        let within = format!("blocks:unit=tokens:{block},top=0,window={length}");
+        assert_same(&rotations(&within, &text), &rotations("rope", &flat(length)), length);
+    }
+
+    #[test]
+    fn no_blocks_leave_a_window_behind_sinks(
+        length in 2usize..60, window in 2usize..40, sinks in 1usize..9, chance in 0u64..99,
+    ) {
+        let text = text(&[length], 1, chance);
+        for kind in [
+            "blocks:top=0,unit=tokens:1",
+            "structure:own=false,imports=false,signatures=false,globals=false,uses=false",
+        ] {
+            let of = |far: &str| rotations(&format!("{kind},window={window},sinks={sinks},far={far}"), &text);
+            let infinite = format!("lm_infinite:window={window},sinks={sinks},ceiling={}", window - 1);
+            assert_same(&of("clip"), &rotations(&infinite, &flat(length)), length);
+            let streaming = format!("streaming_llm:window={window},sinks={sinks},positions=text");
+            assert_same(&of("token"), &rotations(&streaming, &flat(length)), length);
+            let none = rotations(&format!("{kind},window={window},sinks=0,far=token"), &text);
+            assert_same(&none, &rotations(&format!("sliding_window:window={window}"), &flat(length)), length);
+        }
+    }
+
+    #[test]
+    fn structure_of_one_unit_hides_nothing(
+        length in 2usize..60, window in 2usize..40, chance in 0u64..99, all_imports in any::<bool>(),
+    ) {
+        let mut text = text_of_one_unit(length, chance);
+        if all_imports {
+            let units = (0..length).map(|t| (t / 3) as u32).collect();
+            let references = References { units, imports: vec![true; length], ..(**text.references.as_ref().unwrap()).clone() };
+            text.references = Some(References { uses: Vec::new(), ..references }.into());
+        }
+        let of = |far: &str| rotations(&format!("structure:window={window},far={far}"), &text);
+        assert_same(&of("clip"), &rotations(&format!("rerope:window={}", window - 1), &flat(length)), length);
+        assert_same(&of("token"), &rotations("rope", &flat(length)), length);
+    }
+
+    /// What a query sees is what the definition says, key by key.
+    #[test]
+    fn structure_sees_what_its_keys_say(
+        lengths in prop::collection::vec(1usize..12, 1..9), window in 1usize..20, sinks in 0usize..6, chance in 0u64..999,
+        keys in prop::collection::vec(any::<bool>(), 5),
+    ) {
+        let text = text(&lengths, 5, chance);
+        let length = text.tokens.len();
+        let [own, imports, signatures, globals, uses] = keys[..] else { unreachable!() };
+        let ours = rotations(&format!(
+            "structure:window={window},sinks={sinks},own={own},imports={imports},signatures={signatures},globals={globals},uses={uses}"
+        ), &text);
+        let found = text.references.as_ref().unwrap();
+        for i in 0..length {
+            for j in 0..=i {
+                let unit = found.units[i];
+                let used = |u: u32| found.uses.iter().any(|&(c, to)| c <= i && found.units[c] == unit && to == u);
+                let expected = i - j < window
+                    || j < sinks
+                    || own && found.units[j] == unit
+                    || imports && found.imports[j]
+                    || signatures && found.signatures[j]
+                    || globals && found.globals[j]
+                    || uses && used(found.units[j]);
+                prop_assert_eq!(ours.sees(i, j), expected, "i {}, j {}", i, j);
+            }
+        }
+    }
+
+    #[test]
     fn within_the_window_all_is_rope(length in 1usize..60, more in 0usize..10) {
         let window = length + more;
         for spec in [
@@ -287,6 +399,8 @@ proptest! {
             format!("streaming_llm:window={window}"),
             format!("string:shift={window},local=3"),
             format!("dpe:window={window},groups=3/5"),
+            format!("blocks:window={window},top=1,unit=tokens:2"),
+            format!("structure:window={window}"),
         ] {
             assert_same(&rotations(&spec, &flat(length)), &rotations("rope", &flat(length)), length);
         }

@@ -18,6 +18,8 @@
 //!
 //! [`Sight`], [`Precision`], [`stored`] and the traits of kernels are the stable face of this crate.
 
+pub mod blocks;
+pub mod chosen;
 mod cpu;
 #[cfg(feature = "gpu")]
 mod gpu;
@@ -26,6 +28,7 @@ pub mod precision;
 pub mod sight;
 pub mod stored;
 
+pub use chosen::{Chosen, KeyLists};
 use cpu::vectorised;
 pub use cpu::{
     Bf16Instructions, DifferentiableKernels, ExpertGate, InferenceKernels, Measured, Operand, StoredExpert,

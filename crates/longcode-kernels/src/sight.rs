@@ -1,6 +1,9 @@
 //! What each query of an attention sees, and how: the plan that every implementation follows.
 
 use std::ops::Range;
+use std::sync::Arc;
+
+use super::chosen::Chosen;
 
 /// The zones of some query rows, at positions `first..first + rows` of a sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +14,8 @@ pub struct Sight {
     sequence_length: usize,
     /// Zones in the order of the keys; the last one holds the keys after a row's own token.
     zones: Vec<Zone>,
+    /// What is seen of the zone whose keys are chosen.
+    chosen: Option<Arc<Chosen>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +25,8 @@ struct Zone {
     /// The first key for the last query of the sequence.
     end: usize,
     turn: Option<Turn>,
+    /// Whether only those of its keys are seen that were chosen.
+    is_chosen: bool,
 }
 
 /// Which of an attention's rotated queries and keys meet in a zone.
@@ -43,19 +50,54 @@ pub struct Stretch {
 impl Sight {
     /// No zones yet, so nothing is seen; [`Sight::with_zone`] adds them in the order of the keys.
     pub fn new(positions: Range<usize>, sequence_length: usize) -> Sight {
-        let later =
-            Zone { first: positions.clone().map(|i| i + 1).collect(), end: sequence_length, turn: None };
-        Sight { first: positions.start, rows: positions.len(), sequence_length, zones: vec![later] }
+        let first = positions.clone().map(|i| i + 1).collect();
+        let later = Zone { first, end: sequence_length, turn: None, is_chosen: false };
+        let (first, rows) = (positions.start, positions.len());
+        Sight { first, rows, sequence_length, zones: vec![later], chosen: None }
     }
 
     /// Adds a zone, with its first key for each row and for the last query of the sequence.
-    pub fn with_zone(mut self, first: Vec<usize>, end: usize, turn: Option<Turn>) -> Sight {
+    pub fn with_zone(self, first: Vec<usize>, end: usize, turn: Option<Turn>) -> Sight {
+        self.with(Zone { first, end, turn, is_chosen: false })
+    }
+
+    /// Adds the zone of which only those keys are seen that are chosen ([`Sight::with_choice`]); there is at most one.
+    pub fn with_chosen_zone(self, first: Vec<usize>, end: usize, turn: Turn) -> Sight {
+        debug_assert!(self.zones.iter().all(|zone| !zone.is_chosen));
+        self.with(Zone { first, end, turn: Some(turn), is_chosen: true })
+    }
+
+    fn with(mut self, zone: Zone) -> Sight {
         debug_assert!(
-            first.len() == self.rows && first.is_sorted() && first.last().is_none_or(|&key| key <= end)
+            zone.first.len() == self.rows
+                && zone.first.is_sorted()
+                && zone.first.last().is_none_or(|&key| key <= zone.end)
         );
         let later = self.zones.len() - 1;
-        self.zones.insert(later, Zone { first, end, turn });
+        self.zones.insert(later, zone);
         self
+    }
+
+    /// The same, with what was chosen for each key head and row.
+    pub fn with_choice(&self, chosen: Arc<Chosen>) -> Sight {
+        Sight { chosen: Some(chosen), ..self.clone() }
+    }
+
+    /// The zone whose keys are chosen, and what was chosen.
+    pub fn choice(&self) -> Option<(usize, &Chosen)> {
+        let zone = self.zones.iter().position(|zone| zone.is_chosen)?;
+        let chosen = self.chosen.as_deref().expect("nothing is computed before keys are chosen");
+        Some((zone, chosen))
+    }
+
+    /// The zone whose keys are chosen, if there is one.
+    pub fn chosen_zone(&self) -> Option<usize> {
+        self.zones.iter().position(|zone| zone.is_chosen)
+    }
+
+    /// Whether a zone is seen, all of it.
+    pub fn is_open(&self, zone: usize) -> bool {
+        self.zones[zone].turn.is_some() && !self.zones[zone].is_chosen
     }
 
     /// The same, without the keys that are `window` or more tokens back.
@@ -70,9 +112,9 @@ impl Sight {
                 .map(|(row, &key)| key.max(bound(self.first + row)))
                 .collect(),
             end: zone.end.max(bound(self.sequence_length.saturating_sub(1))),
-            turn: zone.turn,
+            ..*zone
         };
-        let beyond = Zone { first: vec![0; self.rows], end: 0, turn: None };
+        let beyond = Zone { first: vec![0; self.rows], end: 0, turn: None, is_chosen: false };
         let zones = std::iter::once(beyond).chain(self.zones.iter().map(clip)).collect();
         Sight { zones, ..self.clone() }
     }
@@ -112,13 +154,14 @@ impl Sight {
         self.zones[zone].first[row]..self.zones.get(zone + 1).map_or(usize::MAX, |next| next.first[row])
     }
 
-    /// What the rows see, in the order of the keys: each key that any of them sees is in one stretch.
+    /// What the rows see of open zones, in the order of the keys: each key that any of them sees there is in one
+    /// stretch. What was chosen is in [`Sight::groups`].
     pub fn stretches(&self, rows: Range<usize>) -> Vec<Stretch> {
         // As borders never move back, the rows meet a zone as one range, from the first row's border to the
         // last row's end.
         let last = rows.end - 1;
         let met: Vec<(usize, Range<usize>)> = (0..self.zones.len() - 1)
-            .filter(|&zone| self.zones[zone].turn.is_some())
+            .filter(|&zone| self.is_open(zone))
             .filter(|&zone| rows.clone().any(|row| !self.keys(zone, row).is_empty()))
             .map(|zone| (zone, self.keys(zone, rows.start).start..self.keys(zone, last).end))
             .collect();
@@ -141,6 +184,23 @@ impl Sight {
         self.keys(zone, rows.end - 1).start <= keys.start && keys.end <= self.keys(zone, rows.start).end
     }
 
+    /// How many keys some rows see, summed over as many key heads.
+    pub fn seen(&self, key_heads: usize, rows: Range<usize>) -> u64 {
+        let open = (0..self.zones.len()).filter(|&zone| self.is_open(zone));
+        let of_open: usize =
+            open.map(|zone| rows.clone().map(|row| self.keys(zone, row).len()).sum::<usize>()).sum();
+        let of_choice = self.choice().map_or(0, |(zone, chosen)| {
+            let of_row = |head, row| {
+                chosen.within(head, row, self.keys(zone, row)).map(|keys| keys.len()).sum::<usize>()
+            };
+            (0..key_heads)
+                .flat_map(|head| rows.clone().map(move |row| (head, row)))
+                .map(|(head, row)| of_row(head, row))
+                .sum()
+        });
+        (key_heads * of_open + of_choice) as u64
+    }
+
     /// Keys that neither this row nor any later query of the sequence sees, so that they need not be kept:
     /// one range, which starts at the same key for every row of the sequence.
     pub fn lost(&self, row: usize) -> Range<usize> {
@@ -155,6 +215,10 @@ impl Sight {
 
     /// The zone that finally hides most keys, and the one after it.
     fn widest_unseen(&self) -> Option<&[Zone; 2]> {
+        // Keys may be chosen wherever they are; whether they are then seen is another question.
+        if self.chosen_zone().is_some() {
+            return None;
+        }
         let unseen = self.zones.array_windows().filter(|[zone, _]| zone.turn.is_none());
         unseen.max_by_key(|[zone, next]| next.end - zone.end)
     }

@@ -65,7 +65,7 @@ pub(super) fn owner(text: &str, token: (usize, usize), regions: &[Region]) -> us
 
 /// The first byte of a token that is not white space, or its first byte if all are. Bytes of a white space
 /// character are white space, even if the token begins inside of it.
-fn deciding_byte(text: &str, (start, end): (usize, usize)) -> usize {
+pub(super) fn deciding_byte(text: &str, (start, end): (usize, usize)) -> usize {
     let from = text.floor_char_boundary(start);
     let mut chars = text[from..].char_indices().map(|(at, c)| (from + at, c)).take_while(|&(at, _)| at < end);
     chars.find(|(_, c)| !c.is_whitespace()).map_or(start, |(at, _)| at.max(start))

@@ -71,7 +71,7 @@ impl Control {
     }
 
     /// New lengths in tokens for one file's segments: as many, with the same sum.
-    fn lengths(self, mut lengths: Vec<usize>, file: usize, draw: Draw) -> Vec<usize> {
+    pub(super) fn lengths(self, mut lengths: Vec<usize>, file: usize, draw: Draw) -> Vec<usize> {
         match self {
             Control::Even => even(lengths.iter().sum(), lengths.len()),
             Control::Shuffled => {
@@ -92,14 +92,15 @@ impl Draw<'_> {
     /// Shuffles the lengths of a file's segments (Fisher and Yates, from the last one down).
     fn shuffle(&self, lengths: &mut [usize], file: usize) {
         for k in (1..lengths.len()).rev() {
-            let r = self.number("shuffled", file, k) % (k as u64 + 1);
+            let r = self.number("shuffled", &[file, k]) % (k as u64 + 1);
             lengths.swap(k, r as usize);
         }
     }
 
-    /// The first 8 bytes, big-endian, of the SHA-256 of these words: purpose, seed, hash and two numbers.
-    fn number(&self, purpose: &str, file: usize, k: usize) -> u64 {
-        let words = format!("{purpose} {} {} {file} {k}", self.seed, self.hash);
+    /// The first 8 bytes, big-endian, of the SHA-256 of these words: purpose, seed, hash and numbers.
+    pub fn number(&self, purpose: &str, numbers: &[usize]) -> u64 {
+        let mut words = format!("{purpose} {} {}", self.seed, self.hash);
+        numbers.iter().for_each(|number| words.push_str(&format!(" {number}")));
         u64::from_str_radix(&sha256(words.as_bytes())[..16], 16).expect("a hash is hex digits")
     }
 }
@@ -108,8 +109,8 @@ impl Draw<'_> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FileTokens {
     /// The file's number in the prompt, from 0.
-    number: usize,
-    tokens: Range<usize>,
+    pub(super) number: usize,
+    pub(super) tokens: Range<usize>,
 }
 
 /// The files that own a token, in order. Their tokens cover all: a token that goes back, as a special token
@@ -154,7 +155,7 @@ mod tests {
     #[test]
     fn the_draw_is_that_of_the_definition() {
         let draw = Draw { seed: 0, hash: EMPTY };
-        assert_eq!(draw.number("shuffled", 0, 7), 18215745403479687422);
+        assert_eq!(draw.number("shuffled", &[0, 7]), 18215745403479687422);
         let mut lengths = [1, 2, 3, 4, 5, 6, 7, 8];
         draw.shuffle(&mut lengths, 0);
         assert_eq!(lengths, [6, 3, 1, 8, 2, 5, 4, 7]);

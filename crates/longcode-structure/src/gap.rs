@@ -112,7 +112,7 @@ mod tests {
     fn the_longest_prefix_that_is_read() {
         let mut reader = GapReader::new(Language::Python).unwrap();
         let before = "def f(x):\n    ";
-        let text = "return x + 1\n\n\ndef g(:\n";
+        let text = "return x + 1\n\n\n)(\ny = 1\n";
         let end = reader.longest_read(before, text).unwrap();
         assert!(text[..end].starts_with("return x + 1") && end < text.len());
         // As parsing each prefix anew finds it.

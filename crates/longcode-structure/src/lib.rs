@@ -19,13 +19,14 @@
 //! ```
 //!
 //! Each kind of unit ([`UnitKind::ALL`]) is a file: `function.rs`, `authors.rs` and `statement.rs` take
-//! boundaries from tree-sitter's error-tolerant tree, `file.rs` from the text alone, and `tokens.rs` has
-//! none. `language/` defines what a function, a class or a statement is in each language. A text without any
+//! boundaries from tree-sitter's error-tolerant tree, `file.rs` and the units of prose (`paragraph.rs`, `sentence.rs`,
+//! `section.rs`, `group.rs`) from the text alone, and `tokens.rs` has none. `language/` defines what a function, a class or a statement is in each language. A text without any
 //! unit, such as one whose parse is given up ([`is_given_up`]), is numbered by [`Unit::FALLBACK`].
 //!
 //! Every unit has controls ([`Control`]): as many segments of equal length, or the same lengths in random
 //! order ([`Draw`]). They separate the effect of where the boundaries are from that of how long the segments
-//! are.
+//! are. Encodings that choose what is seen divide a text into [`Blocks`] of segments, or ask for its [`References`];
+//! a [`Layout`] holds all that an encoding knows of a text.
 //!
 //! **Known limit.** The index of a token may depend on later text, but only through where the parser opens
 //! and closes a unit. [`segments_prefix_only`] never looks ahead, so comparing the two measures how much that
@@ -47,16 +48,23 @@
 
 mod assign;
 mod authors;
+mod blocks;
 mod control;
 mod definitions;
 mod file;
 mod function;
 mod gap;
+mod group;
 mod identifiers;
 mod language;
+mod layout;
 mod outline;
+mod paragraph;
 mod prefix;
+mod references;
 mod regions;
+mod section;
+mod sentence;
 mod source;
 mod statement;
 mod syntax;
@@ -65,12 +73,15 @@ mod unit;
 mod work;
 
 pub use assign::{Segments, segments};
+pub use blocks::{BlockRule, Blocks, blocks};
 pub use control::{Control, Draw};
 pub use definitions::{Definition, definitions};
 pub use gap::GapReader;
 pub use identifiers::{Identifier, identifiers};
 pub use language::{Language, LanguageError};
+pub use layout::{Layout, Wanted};
 pub use prefix::segments_prefix_only;
+pub use references::{References, references};
 pub use regions::{Region, RegionKind, is_given_up, regions};
 pub use source::Source;
 pub use syntax::{first_captured, parses};

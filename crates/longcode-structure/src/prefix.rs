@@ -25,10 +25,10 @@ use longcode_base::limits;
 /// The work is one walk over the tree for each line, so quadratic in the text: meant for files, about 50 kB,
 /// not for repositories. A text of more than [`limits::PREFIX_BYTES`] is divided by [`Unit::FALLBACK`].
 ///
-/// `None` for a control ([`Unit::control`]): it depends on how many segments the whole text has, or how long
-/// they are.
+/// `None` for a control ([`Unit::control`]), which depends on how many segments the whole text has, or how long
+/// they are, and for a unit of prose, whose boundaries depend on what follows ([`Unit::has_prefixes`]).
 pub fn segments_prefix_only(source: &Source, tokens: &[(usize, usize)], unit: Unit) -> Option<Segments> {
-    if unit.control().is_some() {
+    if !unit.has_prefixes() {
         return None;
     }
     // Counting tokens or files does not look ahead.

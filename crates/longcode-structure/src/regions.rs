@@ -18,6 +18,14 @@ pub enum RegionKind {
     Class,
     /// A statement, up to the next one's start.
     Statement,
+    /// A paragraph of prose, with the blank lines after it.
+    Paragraph,
+    /// A sentence of prose.
+    Sentence,
+    /// A section of prose or markup, from its heading on.
+    Section,
+    /// A formula, a pair of brackets, or a branch or ring of a molecule.
+    Group,
     /// A whole file.
     File,
     /// Code outside of every unit.

@@ -52,6 +52,13 @@ pub(crate) fn java(text: &str, unit: Unit) -> Vec<String> {
     shown_in(text, Language::Java, unit)
 }
 
+/// The regions of a text without a language; none if no unit is found.
+pub(crate) fn parts_of_text(text: &str, unit: &str) -> Vec<String> {
+    let source = Source { text, language: None, file_starts: &[] };
+    let found = regions(&source, unit.parse().unwrap()).unwrap_or_default();
+    found.iter().map(|region| text[region.start..region.end].to_string()).collect()
+}
+
 pub(crate) fn shown_in(text: &str, language: Language, unit: Unit) -> Vec<String> {
     let regions =
         regions(&Source { text, language: Some(language), file_starts: &[] }, unit).unwrap_or_default();

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::outline::Outline;
 use super::syntax::Parsed;
-use super::{Control, authors, file, function, statement, tokens};
+use super::{Control, authors, file, function, group, paragraph, section, sentence, statement, tokens};
 
 /// A kind of unit. Its file has its entry, and [`UnitKind::ALL`] lists it; parsing, error messages, help and
 /// the checks of the documents use that list.
@@ -26,8 +26,8 @@ pub struct UnitKind {
 pub(super) enum Divide {
     /// The parser's tree, so a supported language.
     Tree(fn(&Parsed, &str) -> Outline),
-    /// Only the text. No boundary may depend on what follows its line: [`super::segments_prefix_only`] does
-    /// not divide the text anew at every line.
+    /// Only the text. A boundary may depend on what follows its line, so that [`super::segments_prefix_only`] has no
+    /// answer but for files.
     Text(fn(&str) -> Outline),
     /// Only the number of tokens: this many each. Written with a number, as `tokens:128`.
     Tokens,
@@ -35,8 +35,17 @@ pub(super) enum Divide {
 
 impl UnitKind {
     /// All kinds. A new one is a file in this folder and a name here.
-    pub const ALL: &[UnitKind] =
-        &[function::ENTRY, authors::ENTRY, statement::ENTRY, tokens::ENTRY, file::ENTRY];
+    pub const ALL: &[UnitKind] = &[
+        function::ENTRY,
+        authors::ENTRY,
+        statement::ENTRY,
+        paragraph::ENTRY,
+        sentence::ENTRY,
+        section::ENTRY,
+        group::ENTRY,
+        tokens::ENTRY,
+        file::ENTRY,
+    ];
 
     /// How a unit of this kind is written: `function`, `tokens:N`.
     pub fn form(&self) -> String {
@@ -61,7 +70,7 @@ impl Hash for UnitKind {
 }
 
 /// The unit of segments (`docs/encodings.md`, "Segments"). Written `function`, `function_authors`,
-/// `statement`, `tokens:N`, `file`, or a control of one of them, `even:UNIT` or `shuffled:UNIT`; also in
+/// `statement`, `paragraph`, `sentence`, `section`, `group`, `tokens:N`, `file`, or a control of one of them, `even:UNIT` or `shuffled:UNIT`; also in
 /// serde.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -79,6 +88,8 @@ impl Unit {
     pub const FUNCTION_AUTHORS: Unit = Unit::of(&authors::ENTRY);
     /// Statements at any depth.
     pub const STATEMENT: Unit = Unit::of(&statement::ENTRY);
+    /// Paragraphs of prose.
+    pub const PARAGRAPH: Unit = Unit::of(&paragraph::ENTRY);
     /// The files of a prompt.
     pub const FILE: Unit = Unit::of(&file::ENTRY);
     /// The unit for a text in which no unit is found: 128 tokens each.
@@ -123,10 +134,26 @@ impl Unit {
         matches!(self.kind.divide, Divide::Tree(_))
     }
 
+    /// Whether a text may have none of it, so that another unit takes its place.
+    pub fn may_be_missing(self) -> bool {
+        !matches!(self.kind.divide, Divide::Tokens) && self.kind != &file::ENTRY
+    }
+
     /// Whether its boundaries are between tokens and not at bytes, so that [`super::regions()`] has no
     /// answer.
     pub fn needs_tokens(self) -> bool {
         self.control.is_some() || matches!(self.kind.divide, Divide::Tokens)
+    }
+
+    /// The same for prose, which has no functions or statements: paragraphs in their place, under the same control.
+    pub fn in_prose(self) -> Unit {
+        if self.needs_tree() { Unit { control: self.control, ..Unit::PARAGRAPH } } else { self }
+    }
+
+    /// Whether it can be found in the text before each token alone ([`super::segments_prefix_only`]).
+    pub fn has_prefixes(self) -> bool {
+        let looks_ahead = matches!(self.kind.divide, Divide::Text(_)) && self.kind != &file::ENTRY;
+        self.control.is_none() && !looks_ahead
     }
 
     /// How it divides a file.
@@ -135,7 +162,7 @@ impl Unit {
     }
 
     /// Tokens of each segment, if it is made of a number of them.
-    pub(super) fn number(self) -> Option<NonZeroUsize> {
+    pub fn number(self) -> Option<NonZeroUsize> {
         self.number
     }
 }
@@ -251,7 +278,8 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        let plain = ["function", "function_authors", "statement", "tokens:1", "tokens:128", "file"];
+        let plain =
+            ["function", "function_authors", "statement", "tokens:1", "tokens:128", "file", "paragraph"];
         for name in plain.into_iter().chain(["even:function", "shuffled:file", "even:tokens:32"]) {
             let unit: Unit = name.parse().unwrap();
             assert_eq!(unit.to_string(), name);
@@ -286,7 +314,7 @@ mod tests {
     #[test]
     fn a_control_of_no_unit_or_of_a_control_is_refused() {
         let error = |name: &str| name.parse::<Unit>().unwrap_err().to_string();
-        let choices = "expected function, function_authors, statement, tokens:N or file";
+        let choices = "expected function, function_authors, statement, paragraph, sentence, section, group, tokens:N or file";
         let whole = "tokens:N or file, or a control of one: even:UNIT or shuffled:UNIT";
         assert!(error("even").contains(whole) && error("uneven:function").contains(whole));
         for (name, unit) in [("even:", ""), ("shuffled:functions", "functions"), ("even:tokens", "tokens")] {

@@ -1,7 +1,7 @@
 //! gpt-oss (OpenAI 2025): experts with biases and a clamped gate, a sink a head in the softmax, YaRN; every other layer
 //! slides. The experts' weights may be in MXFP4.
 
-use super::{Family, GgufForm};
+use super::{CHOSEN, Family, GgufForm};
 use crate::checkpoint::config::{
     Biases, Defaults, ExpertsConfig, GateActivation, Missing, NetworkConfig, RawConfig, RouterConfig,
     RouterScores, SILU, field_error,
@@ -62,7 +62,7 @@ fn read(raw: &RawConfig) -> Result<NetworkConfig> {
     let count = raw.expert_count(["num_local_experts", "num_experts"], 128)?;
     let router = RouterConfig {
         scores: RouterScores::SoftmaxOfChosen,
-        ..RouterConfig::softmax(raw.chosen_experts(count, 4)?, false)
+        ..RouterConfig::softmax(raw.chosen_experts(CHOSEN, count, 4)?, false)
     };
     let intermediate_size = config.intermediate_size;
     config.set_experts(ExpertsConfig { count, intermediate_size, router, shared: None }, |_| true);

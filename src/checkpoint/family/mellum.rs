@@ -1,6 +1,6 @@
 //! Mellum 2 (JetBrains 2026): experts, queries and keys normed by head; layers that slide turn by a base of their own.
 
-use super::{EXPERTS, Family};
+use super::{CHOSEN, EXPERTS, Family};
 use crate::checkpoint::config::{
     Biases, Defaults, ExpertsConfig, Missing, NetworkConfig, QkNorm, RawConfig, RouterConfig, SILU,
     SlidingRope, field_error, unsupported,
@@ -47,7 +47,8 @@ fn read(raw: &RawConfig) -> Result<NetworkConfig> {
     config.drafting_layers = usize::from(drafting.into_iter().any(|key| raw.keys.says(key)));
     let sparse = sparse_layers(raw, config.num_hidden_layers)?;
     let count = raw.expert_count(["num_experts", "num_local_experts"], 64)?;
-    let router = RouterConfig::softmax(raw.chosen_experts(count, 8)?, raw.keys.or("norm_topk_prob", true)?);
+    let router =
+        RouterConfig::softmax(raw.chosen_experts(CHOSEN, count, 8)?, raw.keys.or("norm_topk_prob", true)?);
     let intermediate_size = raw.of_shape("moe_intermediate_size", 896)?;
     let experts = ExpertsConfig { count, intermediate_size, router, shared: None };
     config.set_experts(experts, |layer| sparse[layer]);

@@ -1,5 +1,6 @@
 //! Context curves in tables, in a sentence, as a picture and as lines of curve.csv.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use longcode_stats::FEWEST;
@@ -9,6 +10,7 @@ use super::{ContextCurve, ContextCurves, Effective, Over, Point};
 use crate::config::EncodingEntry;
 use crate::draw::chart::{Chart, Curve, DataPoint};
 use crate::draw::number::{difference, grouped, interval, number};
+use crate::draw::quote::in_list;
 use crate::report::{Cell, Column, Content, Section, Table};
 
 /// A column of its own, and beside the context advantage.
@@ -165,9 +167,9 @@ impl ContextCurves {
             .filter(known)
             .map(|curve| format!("{} {}{}", curve.name, curve.effective(), curve.later_gains()))
             .collect();
-        let unknown = |why: Effective| -> Vec<&str> {
+        let unknown = |why: Effective| -> Vec<Cow<str>> {
             let of = self.curves.iter().filter(move |curve| curve.effective() == why);
-            of.map(|curve| curve.name.as_str()).collect()
+            of.map(|curve| in_list(&curve.name)).collect()
         };
         for (why, said) in [
             (Effective::TooFew, format!("not given with fewer than {FEWEST} samples")),

@@ -1,7 +1,7 @@
 //! Exact attention of several zones at about the cost of one attention, without a score matrix.
 //!
 //! Blocks of query rows of one key head are the parallel tasks ([`Block`]); few rows are handled by
-//! [`few_queries`].
+//! [`few_queries`], rows that see chosen keys by [`chosen`].
 
 use rayon::prelude::*;
 
@@ -9,7 +9,7 @@ use super::block::{Block, Scratch};
 use super::inputs::Inputs;
 use super::shared::Shared;
 use super::tiled::Packed;
-use super::{few_queries, few_rows};
+use super::{chosen, few_queries, few_rows};
 use crate::Heads;
 
 /// Target number of query rows of a block, over all heads that share a key head.
@@ -25,6 +25,9 @@ pub(super) fn attend(inputs: &Inputs) -> Vec<f32> {
     let block = (ROWS * keys / queries).clamp(16, 128);
     let packed = Packed::of(inputs);
     let packed = packed.as_ref();
+    if inputs.sight.chosen_zone().is_some() {
+        return chosen::attend(inputs, packed, block);
+    }
     let mut out = vec![0.0; rows * queries * dim];
     let shared = Shared::new(&mut out);
     let blocks: Vec<_> = (0..keys)

@@ -15,11 +15,39 @@ use super::shared::Shared;
 use super::simd::{exp_sum, soft_cap, vectorised};
 use super::softmax::online_softmax;
 use super::tiled::{Multiplier, Packed, Side};
+use crate::chosen::Group;
 use crate::sight::{Stretch, Turn, rows_of};
 use crate::{Heads, MAX_TURNS};
 
 /// Keys in a tile.
 const TILE: usize = 256;
+
+/// Caps scores, where the attention caps its logits.
+pub(super) fn cap_scores(inputs: &Inputs, scores: &mut [f32]) {
+    if let Some(cap) = inputs.softmax.cap {
+        vectorised(
+            #[inline(always)]
+            || soft_cap(scores, cap),
+        );
+    }
+}
+
+/// [`online_softmax`] with weights in f32.
+pub(super) fn softmax_in_f32(scores: &mut [f32], width: usize, mixed: &mut [f32], sums: [&mut [f32]; 2]) {
+    vectorised(
+        #[inline(always)]
+        || {
+            online_softmax(
+                scores,
+                width,
+                mixed,
+                sums,
+                #[inline(always)]
+                |_, scores, max| exp_sum(scores, max),
+            )
+        },
+    );
+}
 
 /// Query rows of one key head's query heads, and what their tiles need.
 pub(super) struct Block<'a> {
@@ -88,6 +116,41 @@ impl Block<'_> {
                 self.tile(zones, start..(start + TILE).min(keys.end), scratch, multiplier.as_ref());
             }
         }
+    }
+
+    /// Adds what the rows see in a range of keys of those that were chosen; after [`Block::read`], for few rows.
+    pub(super) fn read_chosen(&self, range: Range<usize>, scratch: &mut Scratch) {
+        let sight = self.inputs.sight;
+        let Some(zone) = sight.chosen_zone() else { return };
+        let query = self.turn(zone).query;
+        if scratch.queries[query].is_empty() {
+            self.stack(self.inputs.queries[query], &mut scratch.queries[query]);
+        }
+        for Group { rows, keys } in sight.groups(self.key_head, self.rows.clone()) {
+            for keys in keys {
+                let keys = keys.start.max(range.start)..keys.end.min(range.end);
+                for start in keys.clone().step_by(TILE) {
+                    self.chosen_tile(zone, &rows, &(start..(start + TILE).min(keys.end)), scratch);
+                }
+            }
+        }
+    }
+
+    /// A tile of chosen keys that some rows see.
+    fn chosen_tile(&self, zone: usize, seen_by: &[usize], keys: &Range<usize>, scratch: &mut Scratch) {
+        let (turn, width) = (self.turn(zone), keys.len());
+        let Scratch { queries, scores, mixed, max, sum, .. } = scratch;
+        let scores = &mut scores[..self.height() * width];
+        self.scores(&queries[turn.query], turn.key, keys, scores);
+        cap_scores(self.inputs, scores);
+        for (row, scores) in scores.chunks_exact_mut(width).enumerate() {
+            let is_seen = seen_by.contains(&(self.rows.start + row % self.rows.len()));
+            let inside = if is_seen { self.columns(zone, row, keys) } else { 0..0 };
+            scores[..inside.start].fill(f32::NEG_INFINITY);
+            scores[inside.end..].fill(f32::NEG_INFINITY);
+        }
+        softmax_in_f32(scores, width, mixed, [max, sum]);
+        self.mix(scores, keys, mixed);
     }
 
     fn turn(&self, zone: usize) -> Turn {
@@ -162,12 +225,7 @@ impl Block<'_> {
             product(zone, other_scores);
             self.choose(zone, &tile, rows.start, scores, other_scores);
         }
-        if let Some(cap) = self.inputs.softmax.cap {
-            vectorised(
-                #[inline(always)]
-                || soft_cap(scores, cap),
-            );
-        }
+        cap_scores(self.inputs, scores);
         if !(others.is_empty() && self.inputs.sight.all_in(*zone, &self.rows, keys)) {
             self.mask_unseen(&tile, rows.start, scores);
         }
@@ -186,19 +244,7 @@ impl Block<'_> {
                 packed.mix(multiplier, self.key_head, &tile, weights, mixed);
             }
             None => {
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        online_softmax(
-                            scores,
-                            width,
-                            mixed,
-                            sums,
-                            #[inline(always)]
-                            |_, scores, max| exp_sum(scores, max),
-                        )
-                    },
-                );
+                softmax_in_f32(scores, width, mixed, sums);
                 self.mix(scores, &tile, mixed);
             }
         }
@@ -242,10 +288,10 @@ impl Block<'_> {
         }
     }
 
-    /// Masks the keys that each row does not see, from row `first` on.
+    /// Masks the keys that are in no open zone of each row, from row `first` on.
     fn mask_unseen(&self, keys: &Range<usize>, first: usize, scores: &mut [f32]) {
         let sight = self.inputs.sight;
-        for zone in (0..sight.zones()).filter(|&zone| sight.turn(zone).is_none()) {
+        for zone in (0..sight.zones()).filter(|&zone| !sight.is_open(zone)) {
             for (row, scores) in scores.chunks_exact_mut(keys.len()).enumerate() {
                 scores[self.columns(zone, first + row, keys)].fill(f32::NEG_INFINITY);
             }
@@ -260,7 +306,7 @@ impl Block<'_> {
     }
 
     /// Divides by the sums and puts the rows in their heads' places.
-    fn write(&self, scratch: &Scratch, out: Shared) {
+    pub(super) fn write(&self, scratch: &Scratch, out: Shared) {
         let Heads { queries, dim, .. } = self.inputs.heads;
         let rows = self.rows.len();
         for (row, (mixed, sum)) in scratch.mixed.chunks_exact(dim).zip(&scratch.sum).enumerate() {

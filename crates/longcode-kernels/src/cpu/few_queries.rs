@@ -46,7 +46,8 @@ pub(super) fn attend(inputs: &Inputs) -> Vec<f32> {
 }
 
 fn part(block: &Block, keys: Range<usize>, scratch: &mut Scratch) -> Part {
-    block.read(keys, scratch);
+    block.read(keys.clone(), scratch);
+    block.read_chosen(keys, scratch);
     Part { max: scratch.max.clone(), sum: scratch.sum.clone(), mixed: scratch.mixed.clone() }
 }
 

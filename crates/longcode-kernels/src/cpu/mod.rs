@@ -8,13 +8,14 @@
 //! | [`experts`] | feed-forward parts of which each row goes through a few |
 //! | [`processor`], [`choice`] | which instructions multiply bf16 numbers, and whether that pays |
 //! | [`attention`], [`mod@inputs`] | relative attention: by [`block`]s of query rows, or of [`few_queries`]
-//! ([`few_rows`]), with [`softmax`] by tiles |
+//! ([`few_rows`]), with [`softmax`] by tiles; of keys that are [`chosen`] by gathered rows |
 //! | [`tiles`], [`tiled`], [`matrix`] | products in bf16 terms if the processor has them, attention with
 //! these; other products |
 
 mod attention;
 mod block;
 mod choice;
+mod chosen;
 mod differentiable;
 mod elementwise;
 mod experts;
@@ -39,9 +40,10 @@ pub use choice::Measured;
 pub use differentiable::DifferentiableKernels;
 pub use experts::{ExpertGate, StoredExpert};
 pub use inference::InferenceKernels;
+pub(crate) use matrix::{Matrix, multiply};
 pub use processor::Bf16Instructions;
 pub use product::Operand;
-pub(crate) use simd::vectorised;
+pub(crate) use simd::{exp_sum, soft_cap, vectorised};
 
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;

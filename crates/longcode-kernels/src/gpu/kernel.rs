@@ -9,7 +9,7 @@
 
 use cubecl::prelude::*;
 
-use super::plan::PER_STRETCH;
+use super::plan::{PER_CHOSEN, PER_STRETCH};
 use super::softmax::{MASKED, finish, mix, start, weigh};
 use super::tiles::{
     Block, COLUMNS, KEYS, KEYS_PER_UNIT, KeyTile, STRIDE, Sizes, Tiles, load_keys, load_queries, place,
@@ -18,8 +18,10 @@ use super::tiles::{
 
 /// Relative attention; see [`super::super::AttentionKernel`] for the tensors and `plan.rs` for the
 /// plan. The blocks begin at `first`, `rows` are the rows of a key head, `zones` those of the plan. Workgroups
-/// of one block share its tiles of keys, one after another ([`super::split`]). From number `sinks` on the plan
-/// has the bits of the query heads' sinks, if there are any. Logits are capped softly at `cap` unless it is 0.
+/// of one block share its tiles of keys, one after another ([`super::split`]). `is_chosen` says whether keys of a zone
+/// are chosen for each key head and token: the plan has `starts` blocks, `per_head` from one key head to the next. From
+/// number `sinks` on it has the bits of the query heads' sinks, if there are any. Logits are capped softly at `cap`
+/// unless it is 0.
 #[cube(launch_unchecked)]
 pub(super) fn attend<E: Float, N: Size>(
     queries: &Sequence<Box<[Vector<E, N>]>>,
@@ -30,9 +32,12 @@ pub(super) fn attend<E: Float, N: Size>(
     first: u32,
     rows: u32,
     zones: u32,
+    per_head: u32,
+    starts: u32,
     sinks: u32,
     cap: f32,
     #[comptime] sizes: Sizes,
+    #[comptime] is_chosen: bool,
     #[define(E)] _dtype: ElemType,
 ) {
     let zones = zones as usize;
@@ -40,7 +45,9 @@ pub(super) fn attend<E: Float, N: Size>(
     // The last block sees the most keys and is taken first.
     let number = blocks - 1 - first as usize - CUBE_POS_X as usize;
     let block = place(number, rows as usize, sizes);
-    let borders = zones + blocks + 1;
+    let per_stretch = comptime!(if is_chosen { PER_CHOSEN } else { PER_STRETCH });
+    let own = zones + CUBE_POS_Y as usize * per_head as usize + number;
+    let borders = zones + starts as usize + 1;
     let stretches = borders + zones * (rows as usize / sizes.group);
     let mut tiles = Tiles::<E, N> {
         query: Shared::new_slice(sizes.rows() * STRIDE),
@@ -53,8 +60,8 @@ pub(super) fn attend<E: Float, N: Size>(
     let mut products = Array::<f32>::new(sizes.scores());
     let (share, shares) = (CUBE_POS_Z as usize, CUBE_COUNT_Z as usize);
     let mut before = 0usize;
-    for stretch in plan[zones + number] as usize..plan[zones + number + 1] as usize {
-        let at = stretches + stretch * PER_STRETCH;
+    for stretch in plan[own] as usize..plan[own + 1] as usize {
+        let at = stretches + stretch * per_stretch;
         let (first, end) = (plan[at] as usize, plan[at + 1] as usize);
         let (row, seen_in) = (plan[at + 2] as usize, plan[at + 3]);
         let count = (end - first).div_ceil(KEYS);
@@ -81,7 +88,7 @@ pub(super) fn attend<E: Float, N: Size>(
                         }
                     }
                     let of_zone = borders + zone * (rows as usize / sizes.group);
-                    choose(&mut scores, &products, plan, of_zone, &block, &tile, sizes);
+                    choose(&mut scores, &products, plan, of_zone, at, &block, &tile, sizes, is_chosen);
                 }
             }
             weigh(&scores, &mut tiles, &mut running, sizes);
@@ -174,22 +181,29 @@ fn add_products<E: Float, N: Size>(
 }
 
 /// Uses the products of the keys that each row has in a zone as their scores. `of_zone` is where the zone's
-/// borders are in the plan; the next zone's follow.
+/// borders are in the plan; the next zone's follow. `at` is where the stretch is.
 #[cube]
 fn choose(
     scores: &mut Array<f32>,
     products: &Array<f32>,
     plan: &[u32],
     of_zone: usize,
+    at: usize,
     block: &Block,
     tile: &KeyTile,
     #[comptime] sizes: Sizes,
+    #[comptime] is_chosen: bool,
 ) {
     #[unroll]
     for n in 0..sizes.rows_per_unit {
         let row = min(block.start + unit_row(n, sizes), block.rows - 1) / sizes.group;
         let first = plan[of_zone + row] as usize;
-        let end = min(plan[of_zone + block.rows / sizes.group + row] as usize, tile.end);
+        let mut end = min(plan[of_zone + block.rows / sizes.group + row] as usize, tile.end);
+        if comptime!(is_chosen) {
+            let token = row - block.start / sizes.group;
+            let seen_by = plan[at + PER_STRETCH + token / 32];
+            end = select((seen_by >> (token % 32) as u32) & 1 == 1, end, 0usize);
+        }
         #[unroll]
         for k in 0..KEYS_PER_UNIT {
             let key = tile.first + UNIT_POS_X as usize * KEYS_PER_UNIT + k;

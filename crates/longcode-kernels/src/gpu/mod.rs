@@ -100,8 +100,15 @@ impl Attention {
         let rows = tokens * heads.queries / heads.keys;
         let memory = client.properties().hardware.max_shared_memory_size;
         let sizes = Sizes { sinks: self.softmax.sinks.is_some(), ..sizes(rows, heads, memory) };
-        let plan =
-            plan::on_device(&client, &device, &self.sight, &self.lost, self.softmax.sinks.as_ref(), sizes);
+        let plan = plan::on_device(
+            &client,
+            &device,
+            &self.sight,
+            &self.lost,
+            self.softmax.sinks.as_ref(),
+            sizes,
+            heads,
+        );
         let blocks = rows.div_ceil(sizes.rows());
         let width = heads.queries * heads.dim;
         let shares = match dtype {
@@ -138,6 +145,7 @@ impl Attention {
     ) {
         let buffers =
             |tensors: &[CubeTensor]| tensors.iter().cloned().map(CubeTensor::into_buffer_arg).collect();
+        let (is_chosen, blocks) = (self.sight.chosen_zone().is_some(), rows.div_ceil(sizes.rows()));
         // SAFETY: the tensors' check and the plan keep every access inside the tensors.
         unsafe {
             kernel::attend::launch_unchecked(
@@ -153,9 +161,12 @@ impl Attention {
                 first as u32,
                 rows as u32,
                 self.sight.zones() as u32,
+                if is_chosen { blocks as u32 } else { 0 },
+                (blocks * plan::heads_of_plan(&self.sight, self.heads.keys)) as u32,
                 plan.sinks as u32,
                 self.softmax.cap.unwrap_or(0.0),
                 sizes,
+                is_chosen,
                 dtype_to_storage_type(dtype),
             );
         }

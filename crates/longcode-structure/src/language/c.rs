@@ -36,6 +36,8 @@ pub(super) const ENTRY: Entry = Entry {
     is_function,
     is_class,
     is_statement,
+    imports: &["preproc_include"],
+    is_global,
     name,
     end,
 };
@@ -265,6 +267,28 @@ fn is_held(parent: &str) -> bool {
 fn is_body(place: &Place) -> bool {
     let body = place.above.last().and_then(|parent| parent.child_by_field_name("body"));
     body.is_some_and(|body| body.id() == place.node.id())
+}
+
+/// Declarations of variables, not of functions or types, and macros without parameters.
+pub(super) fn is_global(place: &Place) -> bool {
+    match place.kind() {
+        "preproc_def" => true,
+        "declaration" => {
+            let mut cursor = place.node.walk();
+            let mut declared = place.node.children_by_field_name("declarator", &mut cursor);
+            declared.any(|declarator| !is_prototype(declarator)) && !is_function(place)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a declarator is that of a function, not of a pointer to one.
+fn is_prototype(declarator: Node) -> bool {
+    let inner = declarator.child_by_field_name("declarator");
+    match declarator.kind() {
+        "function_declarator" => inner.is_none_or(|inner| inner.kind() != "parenthesized_declarator"),
+        _ => inner.is_some_and(is_prototype),
+    }
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ pub(super) const ENTRY: Entry = Entry {
     is_function: c::is_function,
     is_class: c::is_class,
     is_statement,
+    imports: &["preproc_include", "using_declaration"],
+    is_global: c::is_global,
     name: c::name,
     end: c::end,
 };

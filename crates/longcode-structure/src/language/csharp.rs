@@ -25,6 +25,8 @@ pub(super) const ENTRY: Entry = Entry {
     is_function,
     is_class,
     is_statement,
+    imports: &["using_directive"],
+    is_global: |place| place.kind() == "local_declaration_statement",
     name,
     end: |place| end_with(place, &[';']),
 };

@@ -45,6 +45,10 @@ pub(crate) struct Entry {
     pub is_class: fn(&Place) -> bool,
     /// Statements and declarations at any depth.
     pub is_statement: fn(&Place) -> bool,
+    /// Statements that import names, at any depth.
+    pub imports: &'static [&'static str],
+    /// Whether what is at the top of its file assigns to or declares a variable or a constant that is not a definition.
+    pub is_global: fn(&Place) -> bool,
     /// Where the name of a definition is written, unqualified; for an extension of a class, that class's.
     pub name: fn(&Place) -> Option<Range<usize>>,
     /// The byte after the end of a definition.

@@ -26,6 +26,8 @@ pub(super) const ENTRY: Entry = Entry {
     is_function,
     is_class: |place| type_spec(place).is_some(),
     is_statement,
+    imports: &["import_declaration"],
+    is_global: |place| matches!(place.kind(), "const_declaration" | "var_declaration"),
     name,
     end: node_end,
 };

@@ -23,6 +23,8 @@ pub(super) const ENTRY: Entry = Entry {
     is_function,
     is_class,
     is_statement,
+    imports: &["import_declaration"],
+    is_global: |place| place.kind() == "local_variable_declaration",
     name: name_field,
     end: node_end,
 };

@@ -33,6 +33,8 @@ pub(super) const ENTRY: Entry = Entry {
     is_function,
     is_class,
     is_statement,
+    imports: &["import_statement"],
+    is_global,
     name,
     end,
 };
@@ -170,6 +172,20 @@ pub(super) fn is_statement(place: &Place) -> bool {
         | "with_statement" => true,
         _ => false,
     }
+}
+
+/// Declarations of variables and assignments to them, other than of functions and classes.
+pub(super) fn is_global(place: &Place) -> bool {
+    let assigns_to_a_name = |node: Node| {
+        matches!(node.kind(), "assignment_expression" | "augmented_assignment_expression")
+            && node.child_by_field_name("left").is_some_and(|left| left.kind() == "identifier")
+    };
+    let is_global = match place.kind() {
+        "lexical_declaration" | "variable_declaration" => true,
+        "expression_statement" => place.node.named_child(0).is_some_and(assigns_to_a_name),
+        _ => false,
+    };
+    is_global && !is_function(place) && !is_class(place)
 }
 
 #[cfg(test)]

@@ -236,7 +236,13 @@ mod tests {
             for entry in [Some(entry), entry.dialect].into_iter().flatten() {
                 let grammar = (entry.grammar)();
                 let kinds = [entry.comments, entry.identifiers, entry.wrappers, entry.attributes];
-                let more = [entry.local_class_parents, entry.additions, entry.transparent, &[entry.root]];
+                let more = [
+                    entry.local_class_parents,
+                    entry.additions,
+                    entry.transparent,
+                    entry.imports,
+                    &[entry.root],
+                ];
                 for kind in kinds.into_iter().chain(more).flatten() {
                     assert_ne!(grammar.id_for_node_kind(kind, true), 0, "{language}: {kind}");
                 }

@@ -22,6 +22,8 @@ pub(super) const ENTRY: Entry = Entry {
     is_function: |place| place.kind() == "function_definition",
     is_class: |place| place.kind() == "class_definition",
     is_statement,
+    imports: &["future_import_statement", "import_from_statement", "import_statement"],
+    is_global,
     name: name_field,
     end,
 };
@@ -70,4 +72,11 @@ fn is_statement(place: &Place) -> bool {
         | "with_statement" => true,
         _ => false,
     }
+}
+
+/// Assignments, also augmented and annotated ones.
+fn is_global(place: &Place) -> bool {
+    let is_assignment =
+        |node: tree_sitter::Node| matches!(node.kind(), "assignment" | "augmented_assignment");
+    place.kind() == "expression_statement" && place.node.named_child(0).is_some_and(is_assignment)
 }

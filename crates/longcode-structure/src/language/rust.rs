@@ -24,6 +24,8 @@ pub(super) const ENTRY: Entry = Entry {
     is_function,
     is_class,
     is_statement,
+    imports: &["extern_crate_declaration", "use_declaration"],
+    is_global: |place| matches!(place.kind(), "const_item" | "static_item"),
     name,
     end: node_end,
 };

@@ -40,6 +40,8 @@ pub(super) const TSX: Entry = Entry {
     is_function,
     is_class,
     is_statement,
+    imports: &["import_alias", "import_statement"],
+    is_global: javascript::is_global,
     name: javascript::name,
     end: javascript::end,
 };

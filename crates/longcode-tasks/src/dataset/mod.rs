@@ -34,6 +34,7 @@ use self::record::Making;
 use self::shards::Shards;
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::hash::Hasher;
+use longcode_base::pattern::matches;
 use longcode_hub::Name;
 use longcode_structure::Language;
 
@@ -75,6 +76,8 @@ pub struct Dataset {
     pub manifest_path: Option<PathBuf>,
     /// The data: a file, a directory, or a pattern of names of files.
     pub path: PathBuf,
+    /// Ids of the records that are wanted, or patterns of them; all if empty.
+    pub ids: Vec<String>,
 }
 
 /// A line of `longcode datasets`.
@@ -136,12 +139,45 @@ impl Dataset {
             let fix = format!("{} (source: {})", manifest.obtain, manifest.source);
             return Ok(Err(Error::new(ErrorKind::Dataset, what).in_file(&manifest_path).fix(fix)));
         }
-        Ok(Ok(Dataset { manifest, manifest_path: Some(manifest_path), path }))
+        Ok(Ok(Dataset { manifest, manifest_path: Some(manifest_path), path, ids: Vec::new() }))
     }
 
     fn from_data(path: PathBuf) -> Result<Dataset> {
         let format = format_of_data(&path)?;
-        Ok(Dataset { manifest: Manifest::of_data(&path, format.name), manifest_path: None, path })
+        let manifest = Manifest::of_data(&path, format.name);
+        Ok(Dataset { manifest, manifest_path: None, path, ids: Vec::new() })
+    }
+
+    /// The same data, of which only the records with these ids are wanted, or with ids that these match as patterns
+    /// with `*` and `?`; all if there are none.
+    #[must_use]
+    pub fn with_ids(&self, ids: &[String]) -> Dataset {
+        Dataset { ids: ids.to_vec(), ..self.clone() }
+    }
+
+    /// The wanted ones of records.
+    fn wanted(&self, mut records: Vec<Record>) -> Result<Vec<Record>> {
+        if self.ids.is_empty() {
+            return Ok(records);
+        }
+        let mut found = vec![false; self.ids.len()];
+        records.retain(|record| {
+            let mut any = false;
+            for (pattern, found) in self.ids.iter().zip(&mut found) {
+                let matched = matches(pattern, &record.id);
+                (any, *found) = (any || matched, *found || matched);
+            }
+            any
+        });
+        match self.ids.iter().zip(found).find(|(_, found)| !found) {
+            None => Ok(records),
+            Some((pattern, _)) => {
+                Err(Error::new(ErrorKind::Dataset, format!("no record has the id `{pattern}`"))
+                    .in_file(&self.path)
+                    .at_key("ids")
+                    .fix("give ids of the data set's records; * stands for any text"))
+            }
+        }
     }
 
     /// Every record, in file order.
@@ -153,7 +189,7 @@ impl Dataset {
     pub fn records(&self) -> Result<Vec<Record>> {
         let records: Vec<Record> = self.read()?.into_iter().collect::<Result<_>>()?;
         unique_ids(&records)?;
-        Ok(records)
+        self.wanted(records)
     }
 
     /// Every complete record, in file order, and what is wrong with each of the others: a line that is not a
@@ -171,7 +207,7 @@ impl Dataset {
             }
         }
         unique_ids(&records)?;
-        Ok((records, refused))
+        Ok((self.wanted(records)?, refused))
     }
 
     fn read(&self) -> Result<Vec<Result<Record>>> {
