@@ -145,16 +145,16 @@ def own_keys(random, family, config):
             bases = {"layer_rope_theta": [random.choice([0, 500, 10000.0]) for _ in range(layers)]} if flag() else {}
             return factors | biases | sliding | bases
         case "gpt_oss":
-            experts = {"num_local_experts": random.choice([3, 4]), "num_experts_per_tok": random.choice([1, 2])}
+            mixture = {"num_local_experts": random.choice([3, 4]), "num_experts_per_tok": random.choice([1, 2])}
             swiglu = {"swiglu_limit": 1.5} if flag() else {}
-            return sliding | experts | swiglu | {"attention_bias": flag(), "pad_token_id": None}
+            return sliding | mixture | swiglu | {"attention_bias": flag(), "pad_token_id": None}
         case "mellum":
-            experts = {
+            mixture = {
                 "num_experts": random.choice([3, 5]), "num_experts_per_tok": random.choice([1, 2]),
                 "moe_intermediate_size": random.choice([8, 12]), "norm_topk_prob": flag(),
             }  # fmt: skip
             kinds = {"mlp_layer_types": [random.choice(["dense", "sparse"]) for _ in range(layers)]} if flag() else {}
-            return sliding | experts | kinds | {"attention_bias": flag(), "pad_token_id": None}
+            return sliding | mixture | kinds | {"attention_bias": flag(), "pad_token_id": None}
         case "olmo3":
             return sliding | {"attention_bias": flag(), "pad_token_id": None}
         case "gemma2":
