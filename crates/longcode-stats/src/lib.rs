@@ -10,7 +10,7 @@
 //! ([`Bootstrap`]) |
 //! | a share of hits | Clopper and Pearson's exact interval ([`share`]) |
 //! | a paired difference of two shares | Newcombe's square-and-add of exact limits, McNemar's exact test |
-//! | rows of different samples | square-and-add of both intervals ([`unpaired`]) |
+//! | rows of different samples | square-and-add of both intervals ([`unpaired()`]) |
 //! | all rows of a table at once | one threshold for every pair of rows, marks and sentences ([`family`]) |
 //! | the steps of a curve | the same thresholds; a step counts only where all before it gain ([`mod@curve`]) |
 //! | a pair of rows alone, without an interval | the paired permutation test ([`permutation()`]) |

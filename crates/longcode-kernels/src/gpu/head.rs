@@ -92,7 +92,7 @@ fn both(one: Four, other: Four) -> Four {
     both
 }
 
-/// Units of [`joined`].
+/// Units of [`joined()`].
 pub(super) const TOGETHER: usize = 32;
 
 /// The results of all columns, one row a workgroup: the negative log-likelihood of the target, and whether it

@@ -18,7 +18,7 @@ use super::tiles::{
 
 /// Relative attention; see [`super::super::AttentionKernel`] for the tensors and `plan.rs` for the
 /// plan. The blocks begin at `first`, `rows` are the rows of a key head, `zones` those of the plan. Workgroups
-/// of one block share its tiles of keys, one after another ([`super::split`]). `is_chosen` says whether keys of a zone
+/// of one block share its tiles of keys, one after another (`split`). `is_chosen` says whether keys of a zone
 /// are chosen for each key head and token: the plan has `starts` blocks, `per_head` from one key head to the next. From
 /// number `sinks` on it has the bits of the query heads' sinks, if there are any. Logits are capped softly at `cap`
 /// unless it is 0.

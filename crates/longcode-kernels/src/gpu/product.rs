@@ -153,7 +153,7 @@ pub(super) const LINES: usize = 8;
 /// Columns of the result in a line.
 pub(super) const COLUMNS: usize = 4;
 
-/// Most rows of [`few_rows`].
+/// Most rows of [`few_rows()`].
 pub(super) const FEW: usize = 8;
 
 /// `x W^T` of a few rows: each line of a workgroup has some columns of the result, and reads their weights

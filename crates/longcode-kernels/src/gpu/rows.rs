@@ -2,7 +2,7 @@
 
 use cubecl::prelude::*;
 
-/// Units of [`norm`], which share a row.
+/// Units of [`norm()`], which share a row.
 pub(super) const UNITS: usize = 64;
 
 /// How often they are halved until one is left.
@@ -76,7 +76,7 @@ fn of_all(own: f32, shared: &mut Shared<[f32]>) -> f32 {
     shared[0]
 }
 
-/// Units of a workgroup of [`turn`].
+/// Units of a workgroup of [`turn()`].
 pub(super) const TURNING: usize = 256;
 
 /// Rotates the heads of rows, one vector of each half a unit. `half` are the vectors in half a head, `pairs`

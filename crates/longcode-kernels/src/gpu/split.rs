@@ -52,7 +52,7 @@ pub(super) fn joined(parts: CubeTensor, shares: usize, tokens: usize, heads: Hea
     out
 }
 
-/// Units of a workgroup of [`join`].
+/// Units of a workgroup of [`join()`].
 const UNITS: usize = 64;
 
 /// One vector of the result a unit: the shares' vectors, each times the share of the row's weights.
