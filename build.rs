@@ -39,7 +39,11 @@ fn list_bundled() {
         add_files(&root, Path::new(name), &mut names);
     }
     names.sort();
-    let line = |name: &String| format!("    ({name:?}, include_bytes!({:?})),\n", root.join(name));
+    // By the place of the sources at compile time: a target directory may outlive the checkout that this ran in.
+    let bytes = |name: &str| {
+        format!("include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {:?}))", format!("/{name}"))
+    };
+    let line = |name: &String| format!("    ({name:?}, {}),\n", bytes(name));
     let lines: String = names.iter().map(line).collect();
     let text = format!(
         "/// Names, from the root of the sources, and contents.\npub(crate) const FILES: &[(&str, &[u8])] = &[\n{lines}];\n"
