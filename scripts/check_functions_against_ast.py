@@ -27,15 +27,15 @@ from concurrent.futures import ThreadPoolExecutor
 BLANK = re.compile(rb"(?:\s|\xef\xbb\xbf|#[^\r\n]*)*")
 
 
-def sources(paths):
-    """(name, text) of every source in the given files."""
+def sources(paths, field="content"):
+    """(name, text) of every source in the given files; of JSON lines, what `field` holds."""
     for path in paths:
         if path.endswith((".jsonl", ".jsonl.gz")):
             opener = gzip.open if path.endswith(".gz") else open
             with opener(path, "rt", encoding="utf-8", newline="\n") as lines:
                 for line in lines:
                     record = json.loads(line)
-                    yield record.get("path", path), record["content"]
+                    yield record.get("path", path), record[field]
         else:
             with open(path, encoding="utf-8", newline="") as file:
                 yield path, file.read()
@@ -147,13 +147,11 @@ def check(binary, name, text):
     return name, len(wanted), lines
 
 
-def main():
-    if len(sys.argv) < 3:
-        sys.exit(__doc__)
-    binary, paths = sys.argv[1], sys.argv[2:]
+def check_all(paths, check_one, what, parser):
+    """Checks every source, prints what differs and how many there were, and exits."""
     files = units = skipped = differing = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for name, count, lines in pool.map(lambda source: check(binary, *source), sources(paths)):
+        for name, count, lines in pool.map(lambda source: check_one(*source), sources(paths)):
             if count is None:
                 skipped += 1
                 continue
@@ -162,8 +160,15 @@ def main():
             differing += bool(lines)
             for line in lines:
                 print(f"{name}: {line}")
-    print(f"{files} files, {units} functions, {differing} files differ, {skipped} skipped (ast cannot parse them)")
+    print(f"{files} files, {units} {what}, {differing} files differ, {skipped} skipped ({parser} cannot parse them)")
     sys.exit(1 if differing or not files else 0)
+
+
+def main():
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    binary, paths = sys.argv[1], sys.argv[2:]
+    check_all(paths, lambda name, text: check(binary, name, text), "functions", "ast")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ Needs docutils, uniseg and markdown-it-py.
 """
 
 import bisect
-import gzip
 import json
 import os
 import re
@@ -29,22 +28,10 @@ import docutils.utils
 from markdown_it import MarkdownIt
 from uniseg.sentencebreak import sentence_break
 
+from check_functions_against_ast import sources
+
 # Share of titles that must be found, and must be titles.
 ENOUGH = 0.975
-
-
-def texts(paths):
-    """(name, text) of every text."""
-    for path in paths:
-        if path.endswith((".jsonl", ".jsonl.gz")):
-            opener = gzip.open if path.endswith(".gz") else open
-            with opener(path, "rt", encoding="utf-8", newline="\n") as lines:
-                for line in lines:
-                    record = json.loads(line)
-                    yield record.get("path", path), record["text"]
-        else:
-            with open(path, encoding="utf-8", newline="") as file:
-                yield path, file.read()
 
 
 def inspected(binary, text, unit):
@@ -150,7 +137,7 @@ def main():
     counts = {"paragraph": 0, "sentence": 0}
     titles = {".rst": [0, 0, 0, 0], ".md": [0, 0, 0, 0]}
     files = differing = 0
-    for name, text in texts(paths):
+    for name, text in sources(paths, "text"):
         files += 1
         for unit, wanted in (("paragraph", [at for at, _ in paragraphs(text)]), ("sentence", sentences(text))):
             # A region begins with the blank before it.

@@ -25,9 +25,8 @@ import sys
 import tempfile
 import tokenize
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 
-from check_functions_against_ast import line_starts, sources
+from check_functions_against_ast import check_all, line_starts
 
 
 def parsed(text):
@@ -183,19 +182,7 @@ def main():
     if len(sys.argv) < 4:
         sys.exit(__doc__)
     binary, model, paths = sys.argv[1], sys.argv[2], sys.argv[3:]
-    files = edges = skipped = differing = 0
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for name, count, lines in pool.map(lambda source: check(binary, model, *source), sources(paths)):
-            if count is None:
-                skipped += 1
-                continue
-            files += 1
-            edges += count
-            differing += bool(lines)
-            for line in lines:
-                print(f"{name}: {line}")
-    print(f"{files} files, {edges} uses, {differing} files differ, {skipped} skipped (CPython cannot parse them)")
-    sys.exit(1 if differing or not files else 0)
+    check_all(paths, lambda name, text: check(binary, model, name, text), "uses", "CPython")
 
 
 if __name__ == "__main__":

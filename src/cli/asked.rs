@@ -58,7 +58,7 @@ impl AskedConfig {
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] if all are served.
-fn set_precision(config: &mut Config, precision: Option<Precision>) -> Result<()> {
+pub(super) fn set_precision(config: &mut Config, precision: Option<Precision>) -> Result<()> {
     let Some(precision) = precision else { return Ok(()) };
     if config.models.iter().all(|model| model.served.is_some()) {
         let what = "every model is served, and computes in its server's precision";

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::asked::set_precision;
 use super::{print, wanted_by};
 use crate::config::Config;
 use crate::device::DeviceChoice;
@@ -47,9 +48,7 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn execute(self) -> Result<()> {
         let mut config = Config::read(&self.config, &self.set)?;
-        for model in &mut config.models {
-            model.precision = self.precision.unwrap_or(model.precision);
-        }
+        set_precision(&mut config, self.precision)?;
         if self.download {
             config.download()?;
         }

@@ -8,7 +8,7 @@ use super::decode::check_length;
 use super::{Decoder, Network, RotaryTables, Seen, SequenceRows};
 use crate::checkpoint::NetworkConfig;
 use crate::encoding::{Context, EncodingSpec, Positions, Window};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::memory;
 use crate::structure::Layout;
 use crate::text::TokenScores;
@@ -104,21 +104,12 @@ impl<'a> EncodedModel<'a> {
     /// When there are no ids.
     pub fn read(&self, ids: &[u32], layout: impl Into<Layout>, room: usize) -> Result<Decoder<'a>> {
         let layout = layout.into();
-        let length = check_length(ids.len(), room)?;
-        let Some(context) = self.encoding.context.filter(|context| length > context.tokens) else {
+        check_length(ids.len(), room)?;
+        let bos = self.bos.is_some();
+        let kept = self.encoding.context.map(|context| context.kept(ids.len(), room, bos)).transpose()?;
+        let Some(kept) = kept.flatten() else {
             return Decoder::read(self.model, self.config, self.encoding, ids, layout, room);
         };
-        let bos = usize::from(self.bos.is_some());
-        if context.tokens <= room + bos {
-            let what = format!(
-                "a context of {} tokens has no room for a prompt in addition to {room}",
-                context.tokens
-            );
-            return Err(Error::new(ErrorKind::Encoding, what)
-                .at_key("context")
-                .fix("give a larger context, or generate fewer tokens"));
-        }
-        let kept = ids.len() - (context.tokens - room)..ids.len();
         let layout = layout.part(kept.clone());
         let window = self.window(ids, kept.clone());
         let mut decoder = Decoder::read(self.model, self.config, self.encoding, &window, layout, room)?;

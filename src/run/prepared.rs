@@ -97,7 +97,7 @@ impl<'a> Prepared<'a> {
             subject.account(&rows, longest(model, &work))
         };
         let all = subjects.iter().map(|subject| &**subject).enumerate();
-        let accounts = all.map(account).collect::<Result<_>>()?;
+        let accounts = all.map(account).collect();
         Ok(Prepared { config, subjects, encodings, accounts, datasets, missing, notes, work })
     }
 

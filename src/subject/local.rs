@@ -74,9 +74,8 @@ impl Subject for LocalModel {
         None
     }
 
-    fn account(&self, rows: &[&EncodingEntry], longest: usize) -> Result<Account> {
-        let account = NetworkAccount::new(&self.checkpoint.config, rows.iter().copied(), longest);
-        Ok(Account::Network(account))
+    fn account(&self, rows: &[&EncodingEntry], longest: usize) -> Account {
+        Account::Network(NetworkAccount::new(&self.checkpoint.config, rows.iter().copied(), longest))
     }
 
     fn connections(&self) -> Option<NonZeroUsize> {

@@ -58,10 +58,7 @@ pub(crate) trait Subject: Send + Sync {
     fn refusal(&self, need: Need) -> Option<String>;
 
     /// What samples of up to `longest` tokens cost under its rows.
-    ///
-    /// # Errors
-    /// None for a model that was checked.
-    fn account(&self, rows: &[&EncodingEntry], longest: usize) -> Result<Account>;
+    fn account(&self, rows: &[&EncodingEntry], longest: usize) -> Account;
 
     /// How many readers work at once where no device of this machine computes; none of a model that does compute on one.
     fn connections(&self) -> Option<NonZeroUsize>;

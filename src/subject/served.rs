@@ -232,8 +232,8 @@ impl Subject for ServedModel {
         }
     }
 
-    fn account(&self, _rows: &[&EncodingEntry], _longest: usize) -> Result<Account> {
-        Ok(Account::Requests)
+    fn account(&self, _rows: &[&EncodingEntry], _longest: usize) -> Account {
+        Account::Requests
     }
 
     fn connections(&self) -> Option<NonZeroUsize> {
@@ -307,19 +307,9 @@ impl ServedModel {
 
     /// The part of a prompt that a context leaves, with the BOS of a document.
     fn within(&self, encoding: &EncodingSpec, ids: &[u32], room: usize) -> Result<Option<Vec<u32>>> {
-        let Some(context) = encoding.context.filter(|context| ids.len() + room > context.tokens) else {
-            return Ok(None);
-        };
-        if context.tokens <= room + usize::from(self.bos.is_some()) {
-            let what = format!(
-                "a context of {} tokens has no room for a prompt in addition to {room}",
-                context.tokens
-            );
-            return Err(Error::new(ErrorKind::Encoding, what)
-                .at_key("context")
-                .fix("give a larger context, or generate fewer tokens"));
-        }
-        Ok(Some(self.window(&ids[ids.len() - (context.tokens - room)..])))
+        let bos = self.bos.is_some();
+        let kept = encoding.context.map(|context| context.kept(ids.len(), room, bos)).transpose()?;
+        Ok(kept.flatten().map(|kept| self.window(&ids[kept])))
     }
 
     fn window(&self, ids: &[u32]) -> Vec<u32> {

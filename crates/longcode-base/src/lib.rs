@@ -10,6 +10,7 @@
 //! | [`pattern`] | names with wildcards |
 //! | [`messages`], [`progress`], [`terminal`] | what a user reads on stderr |
 //! | [`guard`] | panics of libraries as errors |
+//! | [`web`] | where a key or token may go |
 //!
 //! ```
 //! use longcode_base::error::{Error, ErrorKind};
@@ -30,3 +31,4 @@ pub mod pattern;
 pub mod progress;
 pub mod registry;
 pub mod terminal;
+pub mod web;

@@ -63,6 +63,23 @@ impl Context {
             .then(|| format!("context {context} has positions beyond the trained length of {trained} tokens"))
     }
 
+    /// The last tokens of a prompt of `length` that leave room for `room` new ones; none if it fits as a whole. With
+    /// `bos` the first of them is replaced by BOS.
+    ///
+    /// # Errors
+    /// [`longcode_base::error::ErrorKind::Encoding`] if not one token of the prompt would be left.
+    pub fn kept(&self, length: usize, room: usize, bos: bool) -> Result<Option<Range<usize>>> {
+        if length + room <= self.tokens {
+            return Ok(None);
+        }
+        if self.tokens <= room + usize::from(bos) {
+            let what =
+                format!("a context of {} tokens has no room for a prompt in addition to {room}", self.tokens);
+            return Err(key_error("context", what, "give a larger context, or generate fewer tokens"));
+        }
+        Ok(Some(length - (self.tokens - room)..length))
+    }
+
     /// The windows of a sequence, which predict every token but the first exactly once. They begin at 0, S,
     /// 2S, ...; the first predicts all its tokens, every other one those after its first `N - S`.
     pub fn windows(&self, length: usize) -> Vec<Window> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ureq::http::{HeaderMap, Uri};
 use ureq::{Agent, BodyReader};
 
-use longcode_base::limits;
+use longcode_base::{limits, web};
 
 /// How long to wait for the hub.
 #[derive(Debug, Clone, Copy)]
@@ -264,16 +264,8 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Scheme, host and port of a web address.
 fn origin(uri: &Uri) -> Option<(&str, String, u16)> {
-    let scheme = uri.scheme_str()?;
-    let usual = match scheme {
-        "https" => 443,
-        "http" => 80,
-        _ => return None,
-    };
-    let host = uri.host().filter(|host| !host.is_empty())?;
-    Some((scheme, host.to_ascii_lowercase(), uri.port_u16().unwrap_or(usual)))
+    web::origin(uri.scheme_str(), uri.host(), uri.port_u16())
 }
 
 /// Where a redirect leads.

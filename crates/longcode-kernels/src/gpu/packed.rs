@@ -1,5 +1,7 @@
 //! Launches of the kernels of packed weights and of rows.
 
+use std::ops::Range;
+
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::tensor::{DType, Shape};
 use burn_cubecl::CubeBackend;
@@ -48,34 +50,25 @@ impl GpuKernels for CubeBackend {
             return out;
         }
         let across = outer.div_ceil(product::TILE) as u32;
-        let each = (product::TILE * outer * inner) as f64;
-        let tiles = rows.div_ceil(product::TILE);
-        in_dispatches(
-            &x.client,
-            &x.device,
-            Work::Products,
-            tiles,
-            |_| each,
-            |some| {
-                // SAFETY: as above.
-                unsafe {
-                    product::many_rows::launch_unchecked(
-                        &x.client,
-                        CubeCount::Static(across, some.len() as u32, 1),
-                        side_by_side(),
-                        words(kept),
-                        x.clone().into_buffer_arg(),
-                        weight.clone().into_buffer_arg(),
-                        out.clone().into_buffer_arg(),
-                        some.start as u32,
-                        rows as u32,
-                        outer as u32,
-                        vectors,
-                        kept,
-                    );
-                }
-            },
-        );
+        in_row_tiles(&x, outer, |some| {
+            // SAFETY: as above.
+            unsafe {
+                product::many_rows::launch_unchecked(
+                    &x.client,
+                    CubeCount::Static(across, some.len() as u32, 1),
+                    side_by_side(),
+                    words(kept),
+                    x.clone().into_buffer_arg(),
+                    weight.clone().into_buffer_arg(),
+                    out.clone().into_buffer_arg(),
+                    some.start as u32,
+                    rows as u32,
+                    outer as u32,
+                    vectors,
+                    kept,
+                );
+            }
+        });
         out
     }
 
@@ -123,36 +116,27 @@ impl GpuKernels for CubeBackend {
         assert_eq!(targets.meta.shape()[0], rows, "a target a row");
         let out = empty_like(&x, [rows, 4 * head_parts(outer)], DType::F32);
         let across = outer.div_ceil(HEAD_COLUMNS) as u32;
-        let each = (product::TILE * outer * inner) as f64;
-        let tiles = rows.div_ceil(product::TILE);
-        in_dispatches(
-            &x.client,
-            &x.device,
-            Work::Products,
-            tiles,
-            |_| each,
-            |some| {
-                // SAFETY: the shapes are those that the kernel reads and writes.
-                unsafe {
-                    head::partial::launch_unchecked(
-                        &x.client,
-                        CubeCount::Static(across, some.len() as u32, 1),
-                        side_by_side(),
-                        words(kept),
-                        x.clone().into_buffer_arg(),
-                        weight.clone().into_buffer_arg(),
-                        targets.clone().into_buffer_arg(),
-                        out.clone().into_buffer_arg(),
-                        some.start as u32,
-                        rows as u32,
-                        outer as u32,
-                        (inner / AT_ONCE) as u32,
-                        first as u32,
-                        kept,
-                    );
-                }
-            },
-        );
+        in_row_tiles(&x, outer, |some| {
+            // SAFETY: the shapes are those that the kernel reads and writes.
+            unsafe {
+                head::partial::launch_unchecked(
+                    &x.client,
+                    CubeCount::Static(across, some.len() as u32, 1),
+                    side_by_side(),
+                    words(kept),
+                    x.clone().into_buffer_arg(),
+                    weight.clone().into_buffer_arg(),
+                    targets.clone().into_buffer_arg(),
+                    out.clone().into_buffer_arg(),
+                    some.start as u32,
+                    rows as u32,
+                    outer as u32,
+                    (inner / AT_ONCE) as u32,
+                    first as u32,
+                    kept,
+                );
+            }
+        });
         out
     }
 
@@ -242,6 +226,13 @@ fn norm(x: CubeTensor, weight: CubeTensor, bias: CubeTensor, epsilon: f64, centr
         );
     }
     out
+}
+
+/// Launches a kernel of `x W^T` for all tiles of rows of `x`, in as few dispatches as the time allows.
+fn in_row_tiles(x: &CubeTensor, outer: usize, launch: impl Fn(Range<usize>)) {
+    let [rows, inner] = x.meta.shape().dims();
+    let each = (product::TILE * outer * inner) as f64;
+    in_dispatches(&x.client, &x.device, Work::Products, rows.div_ceil(product::TILE), |_| each, launch);
 }
 
 /// The units of a tile.

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::thread::sleep;
 use std::time::Duration;
 
-use longcode_base::{limits, status};
+use longcode_base::{limits, status, web};
 use serde_json::Value;
 use ureq::http::{HeaderMap, Response, Uri};
 use ureq::{Agent, Body};
@@ -326,16 +326,8 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// Scheme, host and port of a web address.
 fn origin(uri: &Uri) -> Option<(&str, String, u16)> {
-    let scheme = uri.scheme_str()?;
-    let usual = match scheme {
-        "https" => 443,
-        "http" => 80,
-        _ => return None,
-    };
-    let host = uri.host().filter(|host| !host.is_empty())?;
-    Some((scheme, host.to_ascii_lowercase(), uri.port_u16().unwrap_or(usual)))
+    web::origin(uri.scheme_str(), uri.host(), uri.port_u16())
 }
 
 fn is_loopback(uri: &Uri) -> bool {

@@ -89,9 +89,13 @@ fn add_all(inner: &mut Inner, tokens: &[Named]) {
     inner.add_tokens(&tokens.iter().map(Named::token).collect::<Vec<_>>());
 }
 
+fn texts(tokens: &[Named]) -> HashSet<&str> {
+    tokens.iter().map(|named| named.text.as_str()).collect()
+}
+
 /// Tokens of added_tokens.json and tokenizer.json by id; the flags are those of tokenizer.json.
 fn with_own(older: Vec<Named>, own: &[Named]) -> Vec<Named> {
-    let own_texts: HashSet<&str> = own.iter().map(|named| named.text.as_str()).collect();
+    let own_texts = texts(own);
     let mut known: Vec<Named> =
         older.into_iter().filter(|named| !own_texts.contains(named.text.as_str())).collect();
     known.extend_from_slice(own);
@@ -101,7 +105,7 @@ fn with_own(older: Vec<Named>, own: &[Named]) -> Vec<Named> {
 
 /// Notes which tokens of tokenizer.json a class leaves out that makes its tokenizer from the vocabulary.
 fn tell_of_lost(own: &[Named], known: &[Named]) {
-    let known: HashSet<&str> = known.iter().map(|named| named.text.as_str()).collect();
+    let known = texts(known);
     let lost = own.iter().filter(|named| !known.contains(named.text.as_str()));
     let lost: Vec<String> = lost.map(|named| format!("`{}`", named.text)).collect();
     if !lost.is_empty() {
@@ -126,7 +130,7 @@ fn shortened(texts: &[String]) -> String {
 /// its last place.
 fn with_missing(inner: &Inner, known: &[Named], named: &[Named], special: &[Named]) -> Vec<Named> {
     let there = inner.get_added_vocabulary().get_vocab();
-    let is_named: HashSet<&str> = named.iter().map(|named| named.text.as_str()).collect();
+    let is_named = texts(named);
     let mut all = known.to_vec();
     let mut places: HashMap<&str, usize> =
         known.iter().enumerate().map(|(at, named)| (named.text.as_str(), at)).collect();
@@ -148,7 +152,7 @@ fn with_missing(inner: &Inner, known: &[Named], named: &[Named], special: &[Name
 
 /// Makes special tokens be found as they stand, whatever their flags are.
 fn make_plain(all: &mut [Named], special: &[Named]) {
-    let special: HashSet<&str> = special.iter().map(|token| token.text.as_str()).collect();
+    let special = texts(special);
     for token in all.iter_mut().filter(|token| special.contains(token.text.as_str())) {
         let (text, place) = (token.text.clone(), token.place.clone());
         *token = Named { text, place, id: token.id, special: true, ..Named::default() };
