@@ -1,7 +1,7 @@
 //! Added tokens: those of tokenizer.json, and those that only tokenizer_config.json names, as transformers
 //! adds them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::mem::replace;
 
 use serde_json::{Map, Value};
@@ -72,7 +72,7 @@ pub(super) fn add(inner: &mut Inner, own: &Value, config: &Value, maker: Maker) 
     }
     let known = decoder.unwrap_or_else(|| with_own(older.unwrap_or_default(), &own));
     match maker {
-        Maker::Saved => add_all(inner, &own),
+        Maker::Saved => add_all(inner, &own)?,
         Maker::Class { .. } => tell_of_lost(&own, &known),
     }
     let special = [named.clone(), extra].concat();
@@ -80,13 +80,14 @@ pub(super) fn add(inner: &mut Inner, own: &Value, config: &Value, maker: Maker) 
     if maker == (Maker::Class { plain_special: true }) {
         make_plain(&mut all, &special);
     }
-    add_all(inner, &all);
+    add_all(inner, &all)?;
     check_ids(inner, &own)?;
     check_ids(inner, &in_config).map_err(beside)
 }
 
-fn add_all(inner: &mut Inner, tokens: &[Named]) {
-    inner.add_tokens(&tokens.iter().map(Named::token).collect::<Vec<_>>());
+fn add_all(inner: &mut Inner, tokens: &[Named]) -> Result<()> {
+    let added = inner.add_tokens(tokens.iter().map(Named::token));
+    added.map(|_| ()).map_err(|e| bad(e.to_string(), "added_tokens"))
 }
 
 fn texts(tokens: &[Named]) -> HashSet<&str> {
@@ -126,24 +127,15 @@ fn shortened(texts: &[String]) -> String {
     }
 }
 
-/// The known tokens, and special ones that are neither known nor there. One that is named twice has the flags of
-/// its last place.
+/// The known tokens, and special ones that are neither known nor there. Of one that is named twice the flags of
+/// the last place count.
 fn with_missing(inner: &Inner, known: &[Named], named: &[Named], special: &[Named]) -> Vec<Named> {
     let there = inner.get_added_vocabulary().get_vocab();
     let is_named = texts(named);
-    let mut all = known.to_vec();
-    let mut places: HashMap<&str, usize> =
-        known.iter().enumerate().map(|(at, named)| (named.text.as_str(), at)).collect();
-    for token in special.iter().filter(|token| !there.contains_key(&token.text)) {
-        match places.get(token.text.as_str()) {
-            Some(at) if *at < known.len() => (),
-            Some(at) => all[*at] = token.clone(),
-            None => {
-                places.insert(&token.text, all.len());
-                all.push(token.clone());
-            }
-        }
-    }
+    let is_known = texts(known);
+    let is_missing =
+        |token: &&Named| !there.contains_key(&token.text) && !is_known.contains(token.text.as_str());
+    let mut all: Vec<Named> = known.iter().chain(special.iter().filter(is_missing)).cloned().collect();
     for token in &mut all {
         token.special |= is_named.contains(token.text.as_str());
     }
