@@ -47,6 +47,9 @@ const SHALLOW: [&str; 26] = [
     "sameas",
 ];
 
+/// Filters that hand each item to another filter or test, which pays for the texts that it reads.
+const BY_ITEM: [&str; 5] = ["map", "select", "reject", "selectattr", "rejectattr"];
+
 // Names of the functions: no name of a template is spelled like these.
 const FILTER: &str = "|";
 const TEST: &str = "is ";
@@ -224,11 +227,16 @@ fn called<'a>(state: &State<'_, '_>, arguments: &'a [Value]) -> Result<(String, 
     pay_text(state, first)?;
     let rest_holds_more = rest.iter().any(|value| value.as_object().is_some() && !value.is_kwargs());
     if !SHALLOW.contains(&&*name) || rest_holds_more {
-        pay_times(state, first, 1)?;
+        let reads_texts = !BY_ITEM.contains(&&*name);
+        walk(state, first, 1, reads_texts)?;
         // Sorting compares each item that often; `map` and `select` use the others for each item.
         let items = first.len().unwrap_or(1).max(1) as u64;
-        pay_times(state, first, u64::from(items.ilog2()))?;
-        rest.iter().try_for_each(|value| pay_times(state, value, items))?;
+        walk(state, first, u64::from(items.ilog2()), reads_texts)?;
+        for value in rest {
+            let bytes = value.as_str().map_or(0, str::len) as u64;
+            state.consume_fuel(items.saturating_mul(bytes) / 64)?;
+            walk(state, value, items, true)?;
+        }
     }
     Ok((name, values))
 }
@@ -282,29 +290,42 @@ pub(super) fn pay<'v>(
     state: &State<'_, '_>,
     values: impl IntoIterator<Item = &'v Value>,
 ) -> Result<(), Error> {
-    values.into_iter().try_for_each(|value| pay_times(state, value, 1))
+    values.into_iter().try_for_each(|value| walk(state, value, 1, true))
 }
 
-fn pay_times(state: &State<'_, '_>, value: &Value, times: u64) -> Result<(), Error> {
-    if value.as_object().is_none() {
+/// Pays for walking so often through a list or a map, and for reading the texts in it or not.
+fn walk(state: &State<'_, '_>, value: &Value, times: u64, reads_texts: bool) -> Result<(), Error> {
+    if value.as_object().is_none() || times == 0 {
         return Ok(());
     }
-    let mut open = vec![value.clone()];
+    let mut open = Vec::new();
     // 64ths of a step that are not paid yet.
     let mut owed = 0_u64;
-    while let Some(value) = open.pop() {
-        let bytes = value.as_str().map_or(0, str::len) as u64;
+    // Paid before it is kept: a list may say that it holds 10^10 others.
+    let mut meet = |value: Value, open: &mut Vec<Value>| {
+        let bytes = value.as_str().filter(|_| reads_texts).map_or(0, str::len) as u64;
         owed = owed.saturating_add((VALUE + bytes).saturating_mul(times));
         state.consume_fuel(owed / 64)?;
         owed %= 64;
+        if value.as_object().is_some() {
+            open.push(value);
+        }
+        Ok::<_, Error>(())
+    };
+    meet(value.clone(), &mut open)?;
+    while let Some(value) = open.pop() {
         match value.kind() {
             ValueKind::Map => {
                 for key in value.try_iter()? {
-                    open.push(value.get_item(&key)?);
-                    open.push(key);
+                    meet(value.get_item(&key)?, &mut open)?;
+                    meet(key, &mut open)?;
                 }
             }
-            ValueKind::Seq | ValueKind::Iterable => open.extend(value.try_iter()?),
+            ValueKind::Seq | ValueKind::Iterable => {
+                for item in value.try_iter()? {
+                    meet(item, &mut open)?;
+                }
+            }
             _ => {}
         }
     }
