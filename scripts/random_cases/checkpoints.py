@@ -57,14 +57,15 @@ NULLABLE = [
 # Families that may have these null in transformers, which fails over them in the others.
 NULL_ONLY_IN = {
     "head_dim": ["llama", "mistral", "seed_oss", "iquestcoder"],
-    "layer_types": [family for family in FAMILIES if family != "mistral"],
+    "layer_types": [family for family in FAMILIES if family not in ("mistral", "mellum")],
     "num_key_value_heads": [family for family in FAMILIES if family not in ("ministral3", "mixtral", "qwen3_moe")],
     # Layers that slide without a window: transformers fails over them, or does not.
     "sliding_window": [
         family for family in FAMILIES
         if family not in ("olmo3", "gemma2", "gemma3_text", "cohere2", "granite_swa", "gpt_oss", "mellum")
     ],
-    "rope_parameters": [family for family in FAMILIES if family not in ("olmo3", "gemma3_text", "gpt_oss")],
+    "rope_parameters": [family for family in FAMILIES if family not in ("olmo3", "gemma3_text", "gpt_oss", "mellum")],
+    "rope_scaling": [family for family in FAMILIES if family != "mellum"],
 }  # fmt: skip
 # Families that have eight key heads or more where the config does not say: more than there are query heads here.
 MANY_KEY_HEADS = [
@@ -403,12 +404,14 @@ def spell(random, config):
             continue
         said.append(f"no {key}")
         del config[key]
-    nullable = [key for key in NULLABLE[:-3] if config["model_type"] in NULL_ONLY_IN.get(key, FAMILIES)]
-    for key in [key for key in nullable if chance(random, 0.04)] + random.sample(NULLABLE, int(chance(random, 0.04))):
+    may_be_null = lambda key: config["model_type"] in NULL_ONLY_IN.get(key, FAMILIES)
+    nullable = [key for key in NULLABLE[:-3] if may_be_null(key)]
+    others = [key for key in NULLABLE if may_be_null(key)]
+    for key in [key for key in nullable if chance(random, 0.04)] + random.sample(others, int(chance(random, 0.04))):
         said.append(f"{key} null")
         config[key] = None
     for key in random.sample(sorted(NEIGHBOURS), random.randrange(8)):
-        if key not in config:
+        if key not in config and (NEIGHBOURS[key] is not None or may_be_null(key)):
             said.append(f"+{key}")
             config[key] = NEIGHBOURS[key]
     if chance(random, 0.1):
