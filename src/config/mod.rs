@@ -28,7 +28,7 @@ use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::files::read_text;
 use crate::hub::{self, Name};
 use crate::kernels::Precision;
-use crate::limits::{self, ROWS, RUN_NAME};
+use crate::limits::{self, CELLS, ROWS, RUN_NAME};
 use crate::paper;
 use crate::task::{self, Task};
 
@@ -248,7 +248,23 @@ impl Config {
         unique("encoding", config.encodings.iter().map(|entry| &entry.name))?;
         unique("task", config.tasks.iter().map(|entry| &entry.name))?;
         config.refuse_rows_without_a_model()?;
+        config.refuse_too_much()?;
         Ok(config)
+    }
+
+    /// Refuses more models times encodings times tasks than any run has, before anything is counted for each.
+    fn refuse_too_much(&self) -> Result<()> {
+        let counts = [self.models.len(), self.encodings.len(), self.tasks.len()];
+        let all: u128 = counts.iter().map(|&count| count as u128).product();
+        if all <= CELLS as u128 {
+            return Ok(());
+        }
+        let [models, encodings, tasks] = counts;
+        Err(config_error(
+            format!("{models} models, {encodings} encodings and {tasks} tasks are {all} rows, and {CELLS} are the most"),
+            "give several configs",
+        )
+        .at_key("encoding"))
     }
 
     /// Refuses an encoding that is for none of the models.

@@ -160,6 +160,9 @@ pub const PREFIX_BYTES: usize = 256 << 10;
 /// Most rows that the `[[encoding]]` or `[[task]]` tables of a config make, with lists multiplied out.
 pub const ROWS: usize = 10_000;
 
+/// Most models times encodings times tasks of a config.
+pub const CELLS: usize = 200_000;
+
 /// Most bytes of a line of samples.jsonl.
 pub const STORED_LINE: usize = 256 << 20;
 
