@@ -86,7 +86,7 @@ impl<'a> Prepared<'a> {
             .models
             .iter()
             .zip(&subjects)
-            .map(|(entry, subject)| rows_of(config, &entry.name, &**subject))
+            .map(|(entry, subject)| rows_of(config, entry, &**subject))
             .collect::<Result<_>>()?;
         let work = work(config, &subjects, &datasets)?;
         let of_lengths = lengths::notes(config, &subjects, &encodings, &work);
