@@ -4,8 +4,12 @@
 #![allow(clippy::disallowed_macros, reason = "a test has no messages of the program's")]
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use longcode::report::Report;
@@ -71,14 +75,33 @@ fn with_script(page: &str, script: &str) -> String {
     format!("{}{}", &page[..start], &page[end..]).replace("</body>", &format!("{script}</body>"))
 }
 
-/// What a page says in its element `said`, divided at `|`.
-fn said(browser: &str, dir: &Path, file: &str) -> Vec<String> {
+/// What a stranger's text would have to bring into the page to run something, or to tell somebody that it is read.
+fn payloads(port: u16) -> String {
+    let ran = "document.body.dataset.ran = 1";
+    let outside = format!("http://127.0.0.1:{port}/");
+    format!(
+        "<script>{ran}</script><script src=\"{outside}a.js\"></script><script src=\"data:text/javascript,{ran}\"></script>\
+         <img src=\"x\" onerror=\"{ran}\"><svg onload=\"{ran}\"></svg><style onload=\"{ran}\"></style>\
+         <iframe srcdoc=\"<script>parent.{ran}</script>\"></iframe><img src=\"{outside}b.png\">\
+         <link rel=\"stylesheet\" href=\"{outside}c.css\"><style>@import url({outside}d.css);</style>\
+         <video src=\"{outside}e.mp4\" autoplay></video><object data=\"{outside}f\"></object>\
+         <base href=\"{outside}\"><form action=\"{outside}g\" id=\"f\"></form>"
+    )
+}
+
+/// The page after its scripts, as the browser shows it.
+fn shown(browser: &str, dir: &Path, file: &str) -> String {
     let url = format!("file://{}", dir.join(file).display());
     let mut command = Command::new(browser);
     command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]);
     command.arg(format!("--user-data-dir={}", dir.join("profile").display()));
     let ended = command.args(["--virtual-time-budget=8000", "--dump-dom", &url]).output().unwrap();
-    let dom = String::from_utf8_lossy(&ended.stdout).into_owned();
+    String::from_utf8_lossy(&ended.stdout).into_owned()
+}
+
+/// What a page says in its element `said`, divided at `|`.
+fn said(browser: &str, dir: &Path, file: &str) -> Vec<String> {
+    let dom = shown(browser, dir, file);
     let said = dom.split("<p id=\"said\">").nth(1).and_then(|rest| rest.split("</p>").next());
     said.unwrap_or_default().split('|').filter(|line| !line.is_empty()).map(str::to_string).collect()
 }
@@ -134,6 +157,32 @@ fn buttons_and_fields_do_what_they_say(browser: &str) {
     assert_eq!(said(browser, dir.path(), "used.html"), expected);
 }
 
+/// By the page's policy its own script runs and nothing else, and nothing is asked of any place. Without the policy
+/// all of that happens, so the test sees it.
+fn the_policy_keeps_others_out(browser: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let page = page("quickstart", dir.path());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let payloads = payloads(listener.local_addr().unwrap().port());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    // Each is closed without an answer. The thread ends with the tests.
+    thread::spawn(move || listener.incoming().for_each(|_| drop(counted.fetch_add(1, Ordering::Relaxed))));
+    let asked = || asked.load(Ordering::Relaxed);
+    let with_payloads = page.replace("</body>", &format!("{payloads}</body>"));
+    fs::write(dir.path().join("kept.html"), with_payloads).unwrap();
+    let kept = shown(browser, dir.path(), "kept.html");
+    assert!(
+        kept.contains("class=\"filter\"") && kept.contains("<button"),
+        "the page's own script did not run"
+    );
+    assert!(!kept.contains("data-ran"), "a script of somebody else ran");
+    assert_eq!(asked(), 0, "the page asked another place for something");
+    fs::write(dir.path().join("open.html"), with_script(&page, &payloads)).unwrap();
+    assert!(shown(browser, dir.path(), "open.html").contains("data-ran"), "the payloads do nothing anyway");
+    assert!(asked() > 0, "the payloads ask for nothing anyway");
+}
+
 /// 23 rows on 2 tasks, whose sections take all but a few kilobytes: 24 rows and 6 tasks take about three times as much.
 fn the_page_stays_small() {
     let dir = tempfile::tempdir().unwrap();
@@ -161,6 +210,7 @@ fn main() {
     let trials = vec![
         looked_at("nothing_is_wider_than_the_page", nothing_is_wider_than_the_page),
         looked_at("buttons_and_fields_do_what_they_say", buttons_and_fields_do_what_they_say),
+        looked_at("the_policy_keeps_others_out", the_policy_keeps_others_out),
         small,
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();

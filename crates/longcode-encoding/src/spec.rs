@@ -87,7 +87,7 @@ impl EncodingSpec {
         let temperature = take_temperature(&mut keys)?;
         let layers = Layers::take(&mut keys)?;
         let context = Context::take(&mut keys)?;
-        let (encoding, mut keys) = (kind.read)(keys).map_err(|e| keys_error(kind, &e))?;
+        let (encoding, mut keys) = (kind.read)(keys.clone()).map_err(|e| keys_error(kind, &keys, &e))?;
         refuse_both_scales(temperature, &keys)?;
         keys.extend(base.map(|base| ("base".into(), base.into())));
         keys.extend(full_attention.then(|| ("full_attention".into(), true.into())));
@@ -355,10 +355,14 @@ fn has_logn(keys: &toml::Table) -> bool {
 }
 
 /// toml's message about a bad key or value, on one line.
-fn keys_error(kind: &EncodingKind, error: &toml::de::Error) -> Error {
+fn keys_error(kind: &EncodingKind, keys: &toml::Table, error: &toml::de::Error) -> Error {
     let message = error.message().trim().replace('\n', " ");
-    Error::new(ErrorKind::Encoding, format!("encoding kind `{}`: {message}", kind.name))
-        .fix("add, fix or remove the key")
+    let told = Error::new(ErrorKind::Encoding, format!("encoding kind `{}`: {message}", kind.name))
+        .fix("add, fix or remove the key");
+    match registry::wrong_key(keys, kind.read, error) {
+        Some(key) => told.at_key(key),
+        None => told,
+    }
 }
 
 /// A value typed on the command line: a number or a boolean if it reads as one, otherwise text.
