@@ -4,6 +4,8 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
+use longcode_tasks::per_token::PerToken;
+
 use super::samples::{Chosen, OfRow, Shown, chosen};
 use super::{Cell, Content, Mark, Picture, Report, Section, Standings, Table, caption};
 use crate::draw::number::number;
@@ -202,7 +204,10 @@ fn sample(page: &mut String, report: &Report, shown: &Shown, first: bool) {
     }
     results(page, report, shown);
     match &shown.text {
-        Some(found) if first => text(page, found),
+        Some(found) if first => {
+            text(page, found);
+            shown.tokens.iter().for_each(|(row, tokens)| losses(page, found, row, tokens));
+        }
         Some(_) => page.push_str("<p>Its text stands above.</p>\n"),
         None => {
             let hash = escape(&stored.sha256);
@@ -257,6 +262,46 @@ fn text(page: &mut String, text: &StoredText) {
     if text.cut > 0 {
         let _ = writeln!(page, "<p>{} bytes more are left out here.</p>", text.cut);
     }
+}
+
+/// Bytes at the end of a text whose tokens are coloured: enough to see, and few enough that the page stays small.
+const COLOURED: usize = 6_000;
+
+/// Nats from which on a token has the next colour.
+const LOSSES: [f32; 5] = [0.5, 1.0, 2.0, 4.0, 8.0];
+
+/// The end of a text, its tokens coloured by their loss under one row.
+fn losses(page: &mut String, text: &StoredText, row: &str, tokens: &PerToken) {
+    let whole = &text.text[..];
+    let start = whole.floor_char_boundary(whole.len().saturating_sub(COLOURED));
+    let _ = writeln!(
+        page,
+        "<details><summary>Loss of each token under {}</summary>\n<p>The last {} bytes; a colour each from 0.5, 1, 2, 4 and 8 \
+         nats on.</p>",
+        escape(row),
+        whole.len() - start
+    );
+    page.push_str("<pre class=\"tokens\">");
+    let colour = |loss: f32| LOSSES.iter().filter(|&&from| loss >= from).count();
+    // Neighbours of one colour are one piece; a token begins where the one before it ends.
+    let (mut from, mut last) = (start, None);
+    let piece = |page: &mut String, until: usize, colour: Option<usize>, from: &mut usize| {
+        let until = whole.floor_char_boundary(until.min(whole.len())).max(*from);
+        let words = escape(&whole[*from..until]);
+        let _ = match colour {
+            Some(colour) if colour > 0 => write!(page, "<span class=\"loss-{colour}\">{words}</span>"),
+            _ => write!(page, "{words}"),
+        };
+        *from = until;
+    };
+    for (at, loss) in tokens.losses().filter(|(at, _)| *at >= start) {
+        if last != Some(colour(loss)) {
+            piece(page, at, last, &mut from);
+            last = Some(colour(loss));
+        }
+    }
+    piece(page, whole.len(), last, &mut from);
+    page.push_str("</pre>\n</details>\n");
 }
 
 fn environment(page: &mut String, report: &Report) {

@@ -198,7 +198,9 @@ impl<'a> Report<'a> {
         for (file, content) in &files {
             write_whole(&out.join(file), content)?;
         }
-        let names: Vec<&str> = files.iter().map(|(file, _)| *file).collect();
+        let keeps_tokens = self.results.config.tasks.iter().any(|task| task.task.wants_details());
+        let tokens = keeps_tokens.then_some("per_token.parquet");
+        let names: Vec<&str> = files.iter().map(|(file, _)| *file).chain(tokens).collect();
         write_whole(&out.join("report.html"), html::render(self, &names)?.as_bytes())?;
         let pictures = self.sections.iter().flat_map(|section| &section.pictures);
         for picture in self.picture.iter().chain(pictures) {

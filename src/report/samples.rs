@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use longcode_stats::ratio;
+use longcode_tasks::per_token::PerToken;
 use serde_json::Value;
 
 use super::{Report, section};
@@ -33,6 +34,9 @@ pub(super) struct Shown<'a> {
     pub(super) text: Option<&'a StoredText>,
     /// The right answer, where the task has one.
     pub(super) expected: Option<String>,
+    /// The tokens under the baseline and under the row that does best on it, by the rows' names; none where there is no
+    /// text, or the results do not keep the scores of tokens.
+    pub(super) tokens: Vec<(&'a str, PerToken)>,
 }
 
 /// What came of a sample under one model and encoding.
@@ -59,13 +63,35 @@ pub(super) fn chosen<'a>(report: &Report<'a>) -> Result<(Vec<Chosen<'a>>, usize)
         let rows = of_sample(results, first)?;
         let task = &results.config.tasks[first.task].task;
         let expected = rows.iter().find_map(|row| task.expected(row.outcome.as_ref()?));
-        Ok(Shown { first, results: rows, text: text(results, first), expected })
+        let text = text(results, first);
+        let tokens = text.map_or(Ok(Vec::new()), |_| tokens(report, &rows))?;
+        Ok(Shown { first, results: rows, text, expected, tokens })
     };
     let of_why = |(why, samples): (String, Vec<&'a StoredSample>)| -> Result<Chosen<'a>> {
         Ok(Chosen { why, samples: samples.into_iter().map(&shown).collect::<Result<_>>()? })
     };
     let chosen = chosen.into_iter().map(of_why);
     Ok((chosen.collect::<Result<_>>()?, all))
+}
+
+/// See [`Shown::tokens`].
+fn tokens<'a>(report: &Report<'a>, rows: &[OfRow<'a>]) -> Result<Vec<(&'a str, PerToken)>> {
+    let config = &report.results.config;
+    let name = |row: &OfRow| &config.encodings[row.stored.encoding].name[..];
+    let main = |row: &&OfRow| row.figures.first().map_or(f64::INFINITY, |(_, value)| *value);
+    let model = rows.first().map(|row| row.stored.model);
+    let own = || rows.iter().filter(|row| Some(row.stored.model) == model);
+    let base = own().find(|row| name(row) == report.baseline);
+    let best = own().filter(|row| name(row) != report.baseline).min_by(|a, b| main(a).total_cmp(&main(b)));
+    let mut found = Vec::new();
+    for row in base.into_iter().chain(best) {
+        let Some(outcome) = &row.outcome else { continue };
+        let tokens = config.tasks[row.stored.task].task.per_token(outcome);
+        let tokens =
+            tokens.map_err(|e| report.results.bad_sample(row.stored, format!("not an outcome: {e}")))?;
+        found.extend(tokens.map(|tokens| (name(row), tokens)));
+    }
+    Ok(found)
 }
 
 fn text<'a>(results: &'a Results, one: &StoredSample) -> Option<&'a StoredText> {
