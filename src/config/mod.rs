@@ -100,9 +100,24 @@ impl EncodingEntry {
         EncodingEntry { name, spec, sweep: None, models: Vec::new(), written }
     }
 
-    /// Whether it is for a model of this name.
-    pub fn is_for(&self, model: &str) -> bool {
-        self.models.is_empty() || self.models.iter().any(|pattern| matches(pattern, model))
+    /// Whether a model is run under it: it names the model or all, and can be changed in it.
+    pub fn is_for(&self, model: &ModelEntry) -> bool {
+        self.names(model) && self.can_run_on(model)
+    }
+
+    /// Whether it is for models of this name.
+    pub(crate) fn names(&self, model: &ModelEntry) -> bool {
+        self.models.is_empty() || self.models.iter().any(|pattern| matches(pattern, &model.name))
+    }
+
+    /// Whether it is of a kind that the model has: nothing inside one that somebody else serves can be changed.
+    fn can_run_on(&self, model: &ModelEntry) -> bool {
+        self.spec.is_as_served() == model.served.is_some()
+    }
+
+    /// Whether it is for models of this name and cannot run on this one.
+    pub(crate) fn is_left_out_for(&self, model: &ModelEntry) -> bool {
+        self.names(model) && !self.can_run_on(model)
     }
 
     /// The row for models of a trained length, in tokens: nothing in it is relative to that.
@@ -170,13 +185,14 @@ impl EncodingEntry {
     /// Its kind and keys, which are all that a number depends on.
     pub(crate) fn kind_and_keys(&self) -> Table {
         let mut table = Table::from_iter([("kind".into(), text(self.spec.kind))]);
-        table.extend(self.spec.keys.clone());
+        table.extend(self.spec.pinned_keys());
         table
     }
 
     fn table(&self) -> Table {
         let mut table = Table::from_iter([("name".into(), text(&self.name))]);
-        table.extend(self.kind_and_keys());
+        table.insert("kind".into(), text(self.spec.kind));
+        table.extend(self.spec.keys.clone());
         if !self.models.is_empty() {
             table.insert("models".into(), texts(&self.models));
         }
@@ -253,13 +269,27 @@ impl Config {
 
     /// Refuses an encoding that is for none of the models.
     fn refuse_rows_without_a_model(&self) -> Result<()> {
-        let is_for_none = |entry: &&EncodingEntry| !self.models.iter().any(|model| entry.is_for(&model.name));
+        let is_for_none = |entry: &&EncodingEntry| !self.models.iter().any(|model| entry.names(model));
         let Some(entry) = self.encodings.iter().find(is_for_none) else { return Ok(()) };
         let known: Vec<&str> = self.models.iter().map(|model| &model.name[..]).collect();
         let what = format!("models is {}, and no model has such a name", texts(&entry.models));
         Err(config_error(what, format!("use some of: {}; * stands for any text", known.join(", ")))
             .at_key("models")
             .at(format_args!("encoding \"{}\"", entry.name)))
+    }
+
+    /// Reads the files that encodings name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a file that is nowhere, [`ErrorKind::Encoding`] for one that is wrong.
+    pub fn open_encodings(&mut self) -> Result<()> {
+        let search = &self.search;
+        for entry in &mut self.encodings {
+            let found = |path: &Path| find(&path.to_string_lossy(), search);
+            let opened = entry.spec.clone().opened(&found);
+            entry.spec = opened.map_err(|e| e.at(format_args!("encoding \"{}\"", entry.name)))?;
+        }
+        Ok(())
     }
 
     /// The encodings for models of a trained length, in tokens, numbered as in the config.

@@ -44,7 +44,8 @@ impl Selection {
         let of_models = picked(&self.models, &models, "--model", "model")?;
         let mut of_encodings = picked(&self.encodings, &encodings, "--encoding", "encoding")?;
         for (entry, picked) in config.encodings.iter().zip(&mut of_encodings) {
-            *picked &= models.iter().zip(&of_models).any(|(name, picked)| *picked && entry.is_for(name));
+            *picked &=
+                config.models.iter().zip(&of_models).any(|(model, picked)| *picked && entry.is_for(model));
         }
         if !of_encodings.contains(&true) {
             let what = "no encoding that is asked for is for a model that is asked for";
