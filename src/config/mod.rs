@@ -76,6 +76,8 @@ pub struct ModelEntry {
     pub precision: Precision,
     /// How to ask for it, if somebody else serves it.
     pub served: Option<ServedEntry>,
+    /// The model of which it is the ceiling: what training at a longer length would have given.
+    pub ceiling_of: Option<String>,
 }
 
 /// An `[[encoding]]`, one value of a sweep.
@@ -100,24 +102,15 @@ impl EncodingEntry {
         EncodingEntry { name, spec, sweep: None, models: Vec::new(), written }
     }
 
-    /// Whether a model is run under it: it names the model or all, and can be changed in it.
+    /// Whether a model is run under it: it is named so, and the encoding is its server's where it is served, and
+    /// only there.
     pub fn is_for(&self, model: &ModelEntry) -> bool {
-        self.names(model) && self.can_run_on(model)
+        self.names(model) && self.spec.is_as_served() == model.served.is_some()
     }
 
-    /// Whether it is for models of this name.
+    /// Whether `models` names a model, by its name alone.
     pub(crate) fn names(&self, model: &ModelEntry) -> bool {
         self.models.is_empty() || self.models.iter().any(|pattern| matches(pattern, &model.name))
-    }
-
-    /// Whether it is of a kind that the model has: nothing inside one that somebody else serves can be changed.
-    fn can_run_on(&self, model: &ModelEntry) -> bool {
-        self.spec.is_as_served() == model.served.is_some()
-    }
-
-    /// Whether it is for models of this name and cannot run on this one.
-    pub(crate) fn is_left_out_for(&self, model: &ModelEntry) -> bool {
-        self.names(model) && !self.can_run_on(model)
     }
 
     /// The row for models of a trained length, in tokens: nothing in it is relative to that.
@@ -177,6 +170,7 @@ impl ModelEntry {
         if self.precision != Precision::default() {
             table.insert("precision".into(), text(self.precision.name()));
         }
+        table.extend(self.ceiling_of.as_ref().map(|model| ("ceiling_of".into(), text(model))));
         table
     }
 }
@@ -264,6 +258,7 @@ impl Config {
         unique("encoding", config.encodings.iter().map(|entry| &entry.name))?;
         unique("task", config.tasks.iter().map(|entry| &entry.name))?;
         config.refuse_rows_without_a_model()?;
+        config.refuse_ceilings_of_nothing()?;
         Ok(config)
     }
 
@@ -290,6 +285,38 @@ impl Config {
             entry.spec = opened.map_err(|e| e.at(format_args!("encoding \"{}\"", entry.name)))?;
         }
         Ok(())
+    }
+
+    /// Refuses a ceiling of a model that is not there, or is a ceiling itself.
+    fn refuse_ceilings_of_nothing(&self) -> Result<()> {
+        let may_have_one: Vec<&str> = self
+            .models
+            .iter()
+            .filter(|model| model.ceiling_of.is_none())
+            .map(|model| &model.name[..])
+            .collect();
+        let of_nothing = |model: &&ModelEntry| {
+            model.ceiling_of.as_ref().is_some_and(|of| !may_have_one.contains(&&of[..]))
+        };
+        let Some(model) = self.models.iter().find(of_nothing) else { return Ok(()) };
+        let of = model.ceiling_of.as_deref().unwrap_or_default();
+        let why = if self.models.iter().any(|model| model.name == of) {
+            "is a ceiling too"
+        } else {
+            "is not there"
+        };
+        let fix = match &may_have_one[..] {
+            [] => "leave it out of one of the models".into(),
+            known => format!("use one of: {}", known.join(", ")),
+        };
+        Err(config_error(format!("ceiling_of is \"{of}\", which {why}"), fix)
+            .at_key("ceiling_of")
+            .at(format_args!("model \"{}\"", model.name)))
+    }
+
+    /// The ceilings of a model.
+    pub fn ceilings_of<'a>(&'a self, model: &'a str) -> impl Iterator<Item = &'a ModelEntry> {
+        self.models.iter().filter(move |entry| entry.ceiling_of.as_deref() == Some(model))
     }
 
     /// The encodings for models of a trained length, in tokens, numbered as in the config.
@@ -553,10 +580,18 @@ fn model_entry(mut table: Table) -> Result<Vec<ModelEntry>> {
             name.parse().map_err(|what| config_error(what, "leave it out for f32").at_key("precision"))?
         }
     };
-    refuse_unknown(&table, &["name", "path", "obtain", "precision", "endpoint"])?;
+    let ceiling_of = take_text(&mut table, "ceiling_of")?;
+    refuse_unknown(&table, &["name", "path", "obtain", "precision", "ceiling_of", "endpoint"])?;
     let folder =
         || Path::new(&path).file_name().map_or(path.clone(), |name| name.to_string_lossy().into_owned());
-    Ok(vec![ModelEntry { name: name.unwrap_or_else(folder), path, obtain, precision, served: None }])
+    Ok(vec![ModelEntry {
+        name: name.unwrap_or_else(folder),
+        path,
+        obtain,
+        precision,
+        served: None,
+        ceiling_of,
+    }])
 }
 
 /// The rows of a config. Served models have one kind alone, which needs no table.

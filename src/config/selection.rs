@@ -66,6 +66,10 @@ impl Config {
     pub fn keep(&mut self, selection: &Selection) -> Result<()> {
         let picked = selection.of(self)?;
         keep(&mut self.models, &picked.models);
+        let names: Vec<String> = self.models.iter().map(|entry| entry.name.clone()).collect();
+        for model in &mut self.models {
+            model.ceiling_of.take_if(|of| !names.contains(of));
+        }
         keep(&mut self.encodings, &picked.encodings);
         keep(&mut self.tasks, &picked.tasks);
         Ok(())

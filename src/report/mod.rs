@@ -7,6 +7,7 @@
 //! ([`table`]) and pictures ([`mod@pictures`]) -> one file a format: [`csv`], [`markdown`], [`latex`],
 //! [`html`], [`lm_eval`] and the [`terminal`]. A format only renders: what is in a table, and how its numbers
 //! read, is decided once.
+mod ceiling;
 mod changes;
 mod context_curve;
 mod contributions;
@@ -73,7 +74,7 @@ pub struct Report<'a> {
     measured: Measurements<'a>,
     /// Models that say no more than a guess, in words.
     doubts: Vec<String>,
-    /// What must be said of rows with a `context` that no curve joins.
+    /// What must be said of rows with a `context` that no curve joins, and of ceilings that are none.
     off_curves: Vec<String>,
     /// What failed, which no figure is of.
     failures: Failures,
@@ -108,7 +109,8 @@ impl<'a> Report<'a> {
         let rows = measured.rows(&results.config, baseline);
         let structures = structures(results, &measured, &rows);
         let mut sections = section::sections(results, &rows, &structures, baseline)?;
-        let off_curves = context_curve::add(results, &measured, &mut sections)?;
+        let mut off_curves = context_curve::add(results, &measured, &mut sections)?;
+        off_curves.extend(ceiling::add(results, &measured, &mut sections, baseline)?);
         pictures(results, &rows, &structures, &mut sections, baseline);
         for section in &mut sections {
             section.say_reach(results, baseline)?;
@@ -178,13 +180,14 @@ impl<'a> Report<'a> {
             ("contributions.csv", csv::contributions(self)),
             ("structure.csv", csv::structure(&self.structures)),
             ("curve.csv", csv::context_curves(self)),
+            ("recovered.csv", csv::recovered(self)),
             ("changes.csv", csv::changes(&self.changes)),
         ];
         all.into_iter().filter_map(|(file, content)| Some((file, content?))).collect()
     }
 
     /// Writes every file into `out`: summary.csv, differences.csv, contributions.csv, structure.csv, curve.csv,
-    /// changes.csv, report.json, report.md, report.tex, report.html, the pictures, `lm_eval/`, and per_token.parquet
+    /// recovered.csv, changes.csv, report.json, report.md, report.tex, report.html, the pictures, `lm_eval/`, and per_token.parquet
     /// where a task keeps the scores of tokens.
     ///
     /// # Errors

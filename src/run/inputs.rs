@@ -102,10 +102,10 @@ fn open_subject(entry: &ModelEntry, path: &Path) -> Result<Box<dyn Subject>> {
     }
 }
 
-/// What to say of rows that cannot run on a model.
+/// What to say of rows that a model does not have, though `models` of the row names it.
 fn rows_left_out(config: &Config, model: &ModelEntry) -> Option<String> {
     const NAMED: usize = 4;
-    let out = config.encodings.iter().filter(|encoding| encoding.is_left_out_for(model));
+    let out = config.encodings.iter().filter(|row| row.names(model) && !row.is_for(model));
     let names: Vec<&str> = out.map(|encoding| &encoding.name[..]).collect();
     let more =
         names.len().checked_sub(NAMED + 1).map_or(String::new(), |more| format!(" and {} more", more + 1));

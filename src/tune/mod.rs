@@ -71,7 +71,7 @@ fn check(config: &Config) -> Result<()> {
         let fix = "give a key a list of values, or add rows";
         return refuse("encoding", "one encoding leaves nothing to choose".into(), fix);
     }
-    if let Some(entry) = config.encodings.iter().find(|entry| !entry.names(&config.models[0])) {
+    if let Some(entry) = config.encodings.iter().find(|entry| !entry.is_for(&config.models[0])) {
         let what = format!("encoding \"{}\" is not for the model of the search", entry.name);
         return refuse("models", what, "leave `models` out, or take the encoding out");
     }

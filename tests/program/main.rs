@@ -5,6 +5,7 @@ mod common;
 
 mod bad_disk;
 mod bad_input;
+mod ceiling;
 mod commands;
 mod compare;
 mod configs;
