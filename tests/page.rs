@@ -71,12 +71,12 @@ fn with_script(page: &str, script: &str) -> String {
     format!("{}{}", &page[..start], &page[end..]).replace("</body>", &format!("{script}</body>"))
 }
 
-/// What a page says in its element `said`, divided at `|`.
-fn said(browser: &str, dir: &Path, file: &str) -> Vec<String> {
+/// What a page says in its element `said`, divided at `|`; `settings` are the browser's.
+fn said(browser: &str, dir: &Path, file: &str, settings: &[&str]) -> Vec<String> {
     let url = format!("file://{}", dir.join(file).display());
     let mut command = Command::new(browser);
     command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]);
-    command.arg(format!("--user-data-dir={}", dir.join("profile").display()));
+    command.arg(format!("--user-data-dir={}", dir.join("profile").display())).args(settings);
     let ended = command.args(["--virtual-time-budget=8000", "--dump-dom", &url]).output().unwrap();
     let dom = String::from_utf8_lossy(&ended.stdout).into_owned();
     let said = dom.split("<p id=\"said\">").nth(1).and_then(|rest| rest.split("</p>").next());
@@ -93,7 +93,7 @@ fn measured(browser: &str, page: &str, dir: &Path) -> Vec<String> {
     let listen =
         "<script>addEventListener(\"message\", (e) => { said.textContent += e.data + \"|\" })</script>";
     fs::write(dir.join("all.html"), format!("<body><p id=\"said\"></p>{listen}{frames}")).unwrap();
-    said(browser, dir, "all.html")
+    said(browser, dir, "all.html", &[])
 }
 
 /// The page of kept results, written into a directory.
@@ -134,7 +134,42 @@ fn buttons_and_fields_do_what_they_say(browser: &str) {
     let page = page("quickstart", dir.path());
     fs::write(dir.path().join("used.html"), with_script(&page, USE)).unwrap();
     let expected = ["RoPE", "HiRoPE, logn &amp; HiRoPE, logn, shuffled", "9", "1", "0", "0"];
-    assert_eq!(said(browser, dir.path(), "used.html"), expected);
+    assert_eq!(said(browser, dir.path(), "used.html", &[]), expected);
+}
+
+/// Says the contrast of text and paper, and of every element that has a colour of its own below it, as WCAG 2 counts it: the
+/// least one.
+const CONTRAST: &str = r#"<script>addEventListener("load", () => {
+  const numbers = (colour) => colour.match(/[\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((part) => part / 255)
+    .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, part, n) => sum + part * [0.2126, 0.7152, 0.0722][n], 0);
+  const over = ([r, g, b, a = 1], below) => [r, g, b].map((part, n) => part * a + below[n] * (1 - a));
+  const paper = (one) => one === null ? [255, 255, 255] : over(numbers(getComputedStyle(one).backgroundColor), paper(one.parentElement));
+  const contrast = (one) => {
+    const [a, b] = [light(numbers(getComputedStyle(one).color)), light(paper(one))].sort((x, y) => y - x);
+    return (a + 0.05) / (b + 0.05);
+  };
+  const texts = [...document.querySelectorAll("body *")]
+    .filter((one) => !one.closest("svg") && [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()));
+  const line = document.createElement("p");
+  line.id = "said";
+  line.textContent = `${light(paper(document.body)) < 0.2 ? "dark" : "light"}|${Math.min(...texts.map(contrast)).toFixed(2)}`;
+  document.body.append(line);
+})</script>"#;
+
+/// Light or dark, every text stands out from what is below it, also where tokens are coloured.
+fn text_stands_out_in_light_and_dark(browser: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let page = page("quickstart", dir.path());
+    let colours: String = (1..=5).map(|n| format!("<span class=\"loss-{n}\">token</span>")).collect();
+    let page = page.replace("</body>", &format!("<pre class=\"tokens\">{colours}</pre></body>"));
+    fs::write(dir.path().join("seen.html"), with_script(&page, CONTRAST)).unwrap();
+    for (mode, setting) in [("light", "1"), ("dark", "0")] {
+        let setting = format!("--blink-settings=preferredColorScheme={setting}");
+        let said = said(browser, dir.path(), "seen.html", &[&setting]);
+        assert!(said[0] == mode && said[1].parse::<f64>().unwrap() >= 4.5, "{mode}: {said:?}");
+    }
 }
 
 /// Results of 24 rows on 6 tasks with a text of every sample: kept ones of 23 rows on 2 tasks, each task three times and the
@@ -216,6 +251,7 @@ fn main() {
     let trials = vec![
         looked_at("nothing_is_wider_than_the_page", nothing_is_wider_than_the_page),
         looked_at("buttons_and_fields_do_what_they_say", buttons_and_fields_do_what_they_say),
+        looked_at("text_stands_out_in_light_and_dark", text_stands_out_in_light_and_dark),
         small,
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();

@@ -233,6 +233,10 @@ fn clap_exit(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // The commands that there are.
+        let _ = error.print();
+    }
     let error = usage_error(error);
     messages::fail(&error);
     ExitCode::from(error.kind.exit_code())
