@@ -151,7 +151,7 @@ impl Array {
         }
         let data = view.data();
         let values = match view.dtype() {
-            Dtype::F64 => numbers(data, |bytes| f64::from_le_bytes(bytes)),
+            Dtype::F64 => numbers(data, f64::from_le_bytes),
             Dtype::F32 => numbers(data, |bytes| f64::from(f32::from_le_bytes(bytes))),
             Dtype::I64 => numbers(data, |bytes| i64::from_le_bytes(bytes) as f64),
             Dtype::I32 => numbers(data, |bytes| f64::from(i32::from_le_bytes(bytes))),

@@ -18,6 +18,9 @@ pub(super) struct Plan {
     pub(super) rows: Option<usize>,
 }
 
+/// Positions that several bands may have.
+type Shared = Arc<[f64]>;
+
 /// One zone of a plan.
 #[derive(Debug)]
 struct PlannedZone {
@@ -40,8 +43,8 @@ enum Turned {
 struct PlannedBand {
     /// Where its pairs begin and end; without an end at the model's last.
     pairs: (usize, Option<usize>),
-    query: Arc<[f64]>,
-    key: Arc<[f64]>,
+    query: Shared,
+    key: Shared,
 }
 
 /// What a zone may say besides its positions.
@@ -235,10 +238,10 @@ fn bands(
 
 /// The same positions once, so that queries and keys are turned and kept once.
 #[derive(Default)]
-struct Known(Vec<Arc<[f64]>>);
+struct Known(Vec<Shared>);
 
 impl Known {
-    fn one(&mut self, values: Vec<f64>) -> Arc<[f64]> {
+    fn one(&mut self, values: Vec<f64>) -> Shared {
         if let Some(known) = self.0.iter().find(|known| known[..] == values[..]) {
             return known.clone();
         }
@@ -250,11 +253,12 @@ impl Known {
 /// The parts of a plan's positions that some tokens have, each made once.
 struct Parts<'a> {
     positions: &'a Positions,
-    made: Vec<(Arc<[f64]>, Arc<[f64]>)>,
+    /// Whole ones and their parts.
+    made: Vec<(Shared, Shared)>,
 }
 
 impl Parts<'_> {
-    fn of(&mut self, whole: &Arc<[f64]>) -> Arc<[f64]> {
+    fn of(&mut self, whole: &Shared) -> Shared {
         if let Some((_, part)) = self.made.iter().find(|(known, _)| Arc::ptr_eq(known, whole)) {
             return part.clone();
         }
