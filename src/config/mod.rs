@@ -179,13 +179,14 @@ impl EncodingEntry {
     /// Its kind and keys, which are all that a number depends on.
     pub(crate) fn kind_and_keys(&self) -> Table {
         let mut table = Table::from_iter([("kind".into(), text(self.spec.kind))]);
-        table.extend(self.spec.keys.clone());
+        table.extend(self.spec.pinned_keys());
         table
     }
 
     fn table(&self) -> Table {
         let mut table = Table::from_iter([("name".into(), text(&self.name))]);
-        table.extend(self.kind_and_keys());
+        table.insert("kind".into(), text(self.spec.kind));
+        table.extend(self.spec.keys.clone());
         if !self.models.is_empty() {
             table.insert("models".into(), texts(&self.models));
         }
@@ -270,6 +271,20 @@ impl Config {
         Err(config_error(what, format!("use some of: {}; * stands for any text", known.join(", ")))
             .at_key("models")
             .at(format_args!("encoding \"{}\"", entry.name)))
+    }
+
+    /// Reads the files that encodings name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a file that is nowhere, [`ErrorKind::Encoding`] for one that is wrong.
+    pub fn open_encodings(&mut self) -> Result<()> {
+        let search = &self.search;
+        for entry in &mut self.encodings {
+            let found = |path: &Path| find(&path.to_string_lossy(), search);
+            let opened = entry.spec.clone().opened(&found);
+            entry.spec = opened.map_err(|e| e.at(format_args!("encoding \"{}\"", entry.name)))?;
+        }
+        Ok(())
     }
 
     /// Refuses a ceiling of a model that is not there, or is a ceiling itself.

@@ -48,7 +48,7 @@ use crate::config::Config;
 use crate::draw::quote::in_list;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::write_whole;
-use crate::store::Results;
+use crate::store::{Results, TextOf};
 use changes::Changes;
 use failures::Failures;
 use figures::Measurements;
@@ -201,7 +201,9 @@ impl<'a> Report<'a> {
         for (file, content) in &files {
             write_whole(&out.join(file), content)?;
         }
-        let names: Vec<&str> = files.iter().map(|(file, _)| *file).collect();
+        let keeps_tokens = self.results.config.tasks.iter().any(|task| task.task.wants_details());
+        let tokens = keeps_tokens.then_some("per_token.parquet");
+        let names: Vec<&str> = files.iter().map(|(file, _)| *file).chain(tokens).collect();
         write_whole(&out.join("report.html"), html::render(self, &names)?.as_bytes())?;
         let pictures = self.sections.iter().flat_map(|section| &section.pictures);
         for picture in self.picture.iter().chain(pictures) {
@@ -220,6 +222,16 @@ impl<'a> Report<'a> {
 }
 
 /// The encoding of that name; when none is given the first with a context, else the first.
+/// The samples that the page of a run shows for their figures, the worst and those that differ most, whose texts the
+/// results do not hold.
+///
+/// # Errors
+/// As [`Report::new`].
+pub fn samples_without_text(results: &Results) -> Result<Vec<TextOf<'_>>> {
+    let measured = Measurements::new(results)?;
+    Ok(samples::without_text(results, &measured, find_baseline(&results.config, None)?))
+}
+
 fn find_baseline<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a str> {
     let mut names = config.encodings.iter().map(|encoding| encoding.name.as_str());
     let Some(name) = name else {
