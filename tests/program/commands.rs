@@ -287,13 +287,15 @@ fn bench() {
     );
     for row in &rows {
         let expected =
-            ["encoding", "length", "seconds", "tokens_per_second", "peak_rss_mb", "device", "repeats"];
-        assert_eq!(keys(row), expected);
+            "encoding length seconds choosing_seconds tokens_per_second peak_rss_mb device repeats"
+                .split(' ');
+        assert_eq!(keys(row), expected.collect::<Vec<_>>());
         let figure = |key: &str| row[key].as_f64().unwrap();
         assert!((figure("seconds") * figure("tokens_per_second") / figure("length") - 1.0).abs() < 1e-9);
         assert!(figure("seconds") > 0.0 && row["peak_rss_mb"].as_f64().is_none_or(|peak| peak > 1.0));
         assert!(row["device"].as_str().unwrap().starts_with("cpu"));
         assert_eq!(row["repeats"], 2);
+        assert_eq!(figure("choosing_seconds"), 0.0, "only blocks are chosen");
     }
     assert!(space.longcode(arguments).done().stdout.contains("hirope:window=8"));
 }
