@@ -273,6 +273,31 @@ fn check_segments(whole: &Value, key: &str, members: &[&str], text: &str) -> Vec
     ranges
 }
 
+/// What a text does not have is told, and so is a window beyond what the model knows.
+#[test]
+fn fallbacks_of_kinds_that_choose() {
+    let space = Workspace::new();
+    space.write("notes.txt", "Some words (in brackets).\n\nOne more paragraph.\n");
+    for (encoding, note) in [
+        ("blocks:unit=function", "notes.txt: no function found, so segments are tokens:128"),
+        ("blocks:unit=even:section", "notes.txt: no even:section found, so segments are even:tokens:128"),
+        ("structure", "notes.txt: not in a supported language"),
+        ("blocks:window=65", "window 65 reaches beyond the trained length of 64"),
+        ("structure:window=65", "window 65 reaches beyond the trained length of 64"),
+    ] {
+        let commands = [
+            format!("score --model model --encoding {encoding} notes.txt"),
+            format!("generate --model model --encoding {encoding} --max-new-tokens 2 notes.txt"),
+        ];
+        for command in commands {
+            let stderr = space.longcode(&command).done().stderr;
+            assert!(stderr.contains(note), "{command}: {stderr}");
+        }
+    }
+    let found = space.longcode("score --model model --encoding blocks:unit=paragraph notes.txt").done();
+    assert!(!found.stderr.contains("no paragraph"), "{}", found.stderr);
+}
+
 #[test]
 fn bench() {
     let space = Workspace::new();
