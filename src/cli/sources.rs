@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::print;
+use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{read_text, too_large};
 use crate::limits::SOURCE_BYTES;
+use crate::structure::{Segments, Source};
 
 /// First bytes of files that are not text, and what such a file is.
 const NO_TEXTS: [(&[u8], &str); 6] = [
@@ -30,6 +32,16 @@ const STDIN: &str = "-";
 pub(super) struct SourceFile {
     pub path: PathBuf,
     pub text: String,
+}
+
+/// Says where units were not found, and where code points at nothing.
+pub(super) fn note_fallbacks(file: &Path, source: &Source, encoding: &EncodingSpec, levels: &[Segments]) {
+    for (asked, found) in encoding.units().iter().zip(levels).filter(|(asked, found)| **asked != found.unit) {
+        note!("{}: no {asked} found, so segments are {}", file.display(), found.unit);
+    }
+    if source.language.is_none() && encoding.wanted().references.is_some() {
+        note!("{}: not in a supported language, so nothing in it points at anything", file.display());
+    }
 }
 
 /// The files of a command, some of which may be skipped: a shell pattern names folders and empty files too.
