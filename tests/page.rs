@@ -170,7 +170,11 @@ fn the_policy_keeps_others_out(browser: &str) {
     let asked = Arc::new(AtomicUsize::new(0));
     let counted = asked.clone();
     // Each is closed without an answer. The thread ends with the tests.
-    thread::spawn(move || listener.incoming().for_each(|_| drop(counted.fetch_add(1, Ordering::Relaxed))));
+    thread::spawn(move || {
+        for _ in listener.incoming() {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
     let asked = || asked.load(Ordering::Relaxed);
     let with_payloads = page.replace("</body>", &format!("{payloads}</body>"));
     fs::write(dir.path().join("kept.html"), with_payloads).unwrap();
