@@ -11,14 +11,15 @@ Nothing is rotated, and nothing rounded to f32 on the way.
 
 --check computes every case anew and compares with what DIR holds. Tensors are stored in f32, so a value may be off by
 half of its last bit; beyond that, and in the mean losses, which are stored in full, by 1e-9. Where one is off by more,
-it exits with 1. --out writes attention, logits, zones and sight (.json and .safetensors) to DIR.
+it exits with 1. --out writes attention, logits, zones, sight and choice (.json and .safetensors) to DIR.
 
 How the stored inputs were drawn is not known: q, k, v, ids, segments, the network tiny-llama and the cases are read from
 --inputs, and everything else is computed. A case is added by its line in zones.json and by --out tests/golden, a kind
 by its function in `KINDS`, whose arguments are the keys; tests/common/golden.rs counts the cases. Keys that no case has
 (logn, mscale and others, most defaults) are transcribed like the rest, but compared with nothing.
 
-sight has cases of kinds and units that are not here yet (`TO_COME`): their tensors are taken over as they are.
+What a text gives to kinds that choose keys (segments, blocks, drawn edges) and what they choose is in golden_choice.py. The
+cases of choice are drawn by draw_golden_cases.py.
 """
 
 import argparse
@@ -30,16 +31,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import golden_choice
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests/golden"
-FILES = ["attention", "logits", "zones", "sight"]
+FILES = ["attention", "logits", "zones", "sight", "choice"]
 TOLERANCE = 1e-9
-# Kinds, and the beginnings of units, of cases that are not computed.
-TO_COME = ("blocks", "structure", "even:", "shuffled:")
+# Numbers of a case that are computed.
+NUMBERS = ("mean_nll", "seen", "margin")
 # Keys of a case that are none of its encoding.
-OTHER_KEYS = ("name", "number", "kind", "mean_nll", "seen", "given")
+OTHER_KEYS = ("name", "number", "kind", "heads", "given", *NUMBERS)
 
 
 @dataclass
@@ -50,7 +52,7 @@ class Given:
     base: float
     L0: int  # trained length
     L: int  # length of the sequence
-    segments: np.ndarray  # of each token, by the unit `function`
+    text: golden_choice.Text
 
     @property
     def h(self):
@@ -62,10 +64,7 @@ class Given:
 
     def f(self, unit):
         """f_i for every token i."""
-        if unit.startswith("tokens:"):
-            return [i // int(unit.removeprefix("tokens:")) for i in range(self.L)]
-        assert unit == "function", f"unit {unit}: the golden files have segments of functions only"
-        return self.segments.tolist()
+        return self.text.segments(unit)
 
     def temperature(self, beta):
         """The factor on the logits of every query."""
@@ -82,6 +81,7 @@ class Encoding:
     delta: Callable = lambda p, i, j: i - j  # distance of pair p
     scale: float | np.ndarray = 1.0  # of all logits, or of each query's
     sees: Callable = lambda i, j: True  # for j <= i
+    choice: golden_choice.Blocks | None = None  # in place of `sees`
 
 
 # One zone: other frequencies
@@ -247,18 +247,47 @@ def streaming_llm(given, window=None, sinks=4, positions="cache"):
     return Encoding(given.theta(), delta, sees=lambda i, j: i - j < window or j < sinks)
 
 
+# Keys that are chosen
+
+
+def near_and_far(given, w, far):
+    return lambda p, i, j: i - j if i - j < w else far.delta(p, i, j)
+
+
+def blocks(
+    given, unit="tokens:128", window=None, sinks=4, top=16, score="mean", by="head", far="clip", split=0.5,
+    representatives=4, shortest=None, longest=None, logn=False,
+):  # fmt: skip
+    w = window or given.L0 // 2
+    far = golden_choice.Far(far, w, split, given.h, given.f(unit))
+    lengths = given.text.block_lengths(unit, shortest, longest)
+    choice = golden_choice.Blocks(
+        given.text, given.theta(), far, lengths,
+        w=w, sinks=sinks, top=top, score=score, by=by, representatives=representatives,
+    )  # fmt: skip
+    return Encoding(given.theta(), near_and_far(given, w, far), given.logn(logn), choice=choice)
+
+
+def structure(
+    given, window=64, sinks=4, own=True, imports=True, signatures=True, globals=True, uses=True, shuffled=False,
+    far="clip", split=0.5, unit="function", logn=False,
+):  # fmt: skip
+    far = golden_choice.Far(far, window, split, given.h, given.f(unit))
+    sees = golden_choice.structure_sees(
+        given.text, w=window, sinks=sinks, own=own, imports=imports, signatures=signatures, globals=globals,
+        uses=uses, shuffled=shuffled,
+    )  # fmt: skip
+    return Encoding(given.theta(), near_and_far(given, window, far), given.logn(logn), sees)
+
+
 KINDS = {
     kind.__name__: kind
     for kind in (
         rope, linear, ntk, dynamic_ntk, yarn, dynamic_yarn, llama3, clip, nope,
         rerope, leaky_rerope, self_extend, hirope, dpe, string,
-        dual_chunk, sliding_window, lm_infinite, streaming_llm,
+        dual_chunk, sliding_window, lm_infinite, streaming_llm, blocks, structure,
     )
 }  # fmt: skip
-
-
-def is_to_come(case):
-    return any(case.get(key, "").startswith(TO_COME) for key in ("kind", "unit"))
 
 
 class Attention:
@@ -266,29 +295,35 @@ class Attention:
 
     def __init__(self, encoding, L):
         self.scale = encoding.scale * np.ones(L)
-        self.seen = np.zeros((L, L), bool)
+        self.sees = np.zeros((L, L), bool)
+        self.choice = encoding.choice
         angles = np.zeros((L, L, len(encoding.theta)))
         for i in range(L):
             for j in range(i + 1):
-                self.seen[i, j] = encoding.sees(i, j)
+                self.sees[i, j] = encoding.sees(i, j)
                 for p, theta in enumerate(encoding.theta):
                     angles[i, j, p] = encoding.delta(p, i, j) * theta
         self.cos, self.sin = np.cos(angles), np.sin(angles)
+        self.seen = []  # the share of keys that each key head of each layer saw
 
-    def of_head(self, q, k, v):
+    def logits(self, q, k):
         """`[T, d]` each."""
         d = q.shape[1]
         h = d // 2
         q, q_h = q[:, None, :h], q[:, None, h:]  # q_p and q_{p+h}, of queries down
         k, k_h = k[None, :, :h], k[None, :, h:]  # k_p and k_{p+h}, of keys across
         products = (q * k + q_h * k_h) * self.cos + (q * k_h - q_h * k) * self.sin
-        a = self.scale[:, None] / math.sqrt(d) * products.sum(-1)
-        return softmax(np.where(self.seen, a, -np.inf)) @ v
+        return self.scale[:, None] / math.sqrt(d) * products.sum(-1)
 
-    def of_heads(self, q, k, v):
+    def of_heads(self, q, k, v, layer=0):
         """`[heads, T, d]` each; a head of k and v serves several heads of q that follow each other."""
         shared = len(q) // len(k)
-        return np.stack([self.of_head(q[n], k[n // shared], v[n // shared]) for n in range(len(q))])
+        logits = np.stack([self.logits(q[n], k[n // shared]) for n in range(len(q))])
+        # Within the window, all that its logits are taken for, distances are t.
+        sees = self.choice(layer, q, k, logits) if self.choice else np.stack([self.sees] * len(k))
+        self.seen += [one.sum() / math.comb(len(one) + 1, 2) for one in sees]
+        weights = [softmax(np.where(sees[n // shared], logits[n], -np.inf)) for n in range(len(q))]
+        return np.stack([weights[n] @ v[n // shared] for n in range(len(q))])
 
 
 def softmax(a):
@@ -311,7 +346,7 @@ class Llama:
             q = split_heads(self.times(y, f"{layer}.self_attn.q_proj"), heads)
             k = split_heads(self.times(y, f"{layer}.self_attn.k_proj"), kv_heads)
             v = split_heads(self.times(y, f"{layer}.self_attn.v_proj"), kv_heads)
-            out = np.concatenate(attention.of_heads(q, k, v), -1)
+            out = np.concatenate(attention.of_heads(q, k, v, n), -1)
             x = x + self.times(out, f"{layer}.self_attn.o_proj")
             y = self.norm(x, f"{layer}.post_attention_layernorm")
             gate, up = self.times(y, f"{layer}.mlp.gate_proj"), self.times(y, f"{layer}.mlp.up_proj")
@@ -338,64 +373,92 @@ def losses(logits, ids):
 
 
 class Maker:
-    def __init__(self, inputs):
-        self.about = {file: json.loads((inputs / f"{file}.json").read_text()) for file in FILES}
-        stored = {file: load_file(inputs / f"{file}.safetensors") for file in ("attention", "logits")}
+    def __init__(self, inputs, files=FILES):
+        self.about = {file: json.loads((inputs / f"{file}.json").read_text()) for file in files}
+        stored = {file: load_file(inputs / f"{file}.safetensors") for file in files}
         self.inputs = {
             "attention": {name: stored["attention"][name] for name in ("q", "k", "v", "segments")},
             "logits": {name: stored["logits"][name] for name in ("ids", "segments")},
+            "choice": stored.get("choice", {}),
         }
-        # Of the cases that are not computed.
-        self.to_come = load_file(inputs / "sight.safetensors")
         self.llama = Llama(inputs / "tiny-llama")
 
-    def attention_under(self, case, segments):
-        """Attention over these segments under the encoding of a case."""
+    def attention_under(self, case, text, d=None):
+        """Attention over a text under the encoding of a case, with heads of d dimensions."""
         keys = {key: value for key, value in case.items() if key not in OTHER_KEYS}
-        config, L = self.llama.config, len(segments)
+        config = self.llama.config
         base, temperature = keys.pop("base", config["rope_theta"]), keys.pop("temperature", 0)
-        given = Given(config["head_dim"], base, config["max_position_embeddings"], L, segments)
+        given = Given(d or config["head_dim"], base, config["max_position_embeddings"], text.L, text)
         encoding = KINDS[case["kind"]](given, **keys)
         encoding.scale = encoding.scale * given.temperature(temperature)
-        return Attention(encoding, L)
+        return Attention(encoding, text.L)
 
-    def outputs(self, case):
-        inputs = self.inputs["attention"]
-        q, k, v = [inputs[name].astype(np.float64) for name in "qkv"]
-        return self.attention_under(case, inputs["segments"]).of_heads(q, k, v)
+    def text(self, file):
+        segments = self.inputs[file]["segments"]
+        return golden_choice.Text({"inner": segments.tolist()}, len(segments))
 
     def logits_and_losses(self, case):
         inputs = self.inputs["logits"]
-        logits = self.llama.logits(inputs["ids"], self.attention_under(case, inputs["segments"]))
+        logits = self.llama.logits(inputs["ids"], self.attention_under(case, self.text("logits")))
         nll = losses(logits, inputs["ids"])
         case["mean_nll"] = float(nll.mean())
         return logits, nll
 
-    def sight(self):
-        """What is in sight: every case has ids of its own, and says what part of the keys its queries see."""
-        tensors = dict(self.to_come)
-        for case in self.about["sight"]["cases"]:
-            if is_to_come(case):
-                continue
-            ids = np.array(case["given"]["ids"])
-            attention = self.attention_under(case, np.zeros(len(ids), int))
-            nll = losses(self.llama.logits(ids, attention), ids)
-            case["mean_nll"] = float(nll.mean())
-            case["seen"] = float(attention.seen.sum() / math.comb(len(ids) + 1, 2))
-            tensors[f"nll.{case['number']}"] = nll
-        return "sight", self.about["sight"], tensors
+    def sight(self, file):
+        """sight and choice: every case has a text of its own, and says what part of the keys its queries see."""
+        about, tensors = self.about[file], {}
+        for case in about["cases"]:
+            tensors |= self.losses_of_sight(case)
+        for case in about["attention"]:
+            own = {name: self.inputs["choice"][f"{name}.{case['number']}"] for name in "qkv"} if "heads" in case else None
+            tensors |= self.outputs_of_sight(case, own)
+        return file, about, tensors
+
+    def losses_of_sight(self, case):
+        """The tensor of a case of the whole network, whose numbers are set."""
+        ids = np.array(case["given"]["ids"])
+        attention = self.attention_of_sight(case, len(ids))
+        nll = losses(self.llama.logits(ids, attention), ids)
+        case["mean_nll"] = float(nll.mean())
+        add_numbers(case, attention)
+        return {f"nll.{case['number']}": nll}
+
+    def outputs_of_sight(self, case, own=None):
+        """The tensors of a case of attention alone, whose numbers are set; with queries, keys and values of its own, or
+        those of attention.safetensors."""
+        q, k, v = self.vectors(own)
+        attention = self.attention_of_sight(case, q.shape[1], q.shape[2])
+        out = attention.of_heads(q, k, v)
+        add_numbers(case, attention)
+        return {f"out.{case['number']}": out} | {f"{name}.{case['number']}": x for name, x in (own or {}).items()}
+
+    def vectors(self, own=None):
+        return [(own or self.inputs["attention"])[name].astype(np.float64) for name in "qkv"]
+
+    def attention_of_sight(self, case, L, d=None):
+        """What a case has of its text is made anew."""
+        given, text = case["given"], golden_choice.Text(case["given"], L)
+        attention = self.attention_under(case, text, d)
+        unit = case.get("unit", "function")
+        if "segments" in given:
+            given["segments"] = text.segment_lengths(unit)
+        if "blocks" in given:
+            given["blocks"] = [end - start for start, end in zip(attention.choice.starts, attention.choice.ends)]
+        if "uses_shuffled" in given:
+            given["uses_shuffled"] = text.drawn_uses()
+        return attention
 
     def files(self):
         """What is in the files, tensors in float64, one file after the other."""
         for file in FILES:
-            if file == "sight":
-                yield self.sight()
+            if file in ("sight", "choice"):
+                yield self.sight(file)
                 continue
             tensors = dict(self.inputs.get(file, {}))
             for case in self.about[file]["cases"]:
                 number = case["number"] if file == "zones" else case["name"].split(".")[1]
                 if file != "logits":
-                    tensors[f"out.{number}"] = self.outputs(case)
+                    tensors[f"out.{number}"] = self.attention_under(case, self.text("attention")).of_heads(*self.vectors())
                 if file != "attention":
                     logits, tensors[f"nll.{number}"] = self.logits_and_losses(case)
                 if file == "logits":
@@ -403,13 +466,24 @@ class Maker:
             yield file, self.about[file], tensors
 
 
+def add_numbers(case, attention):
+    """What part of the keys was seen, and how close the closest choice was, where one was made by scores."""
+    case["seen"] = float(np.mean(attention.seen))
+    case.pop("margin", None)
+    if attention.choice and attention.choice.margin < math.inf:
+        case["margin"] = attention.choice.margin
+
+
+def cases_of(about):
+    return about["cases"] + about.get("attention", [])
+
+
 def check(folder, file, about, tensors):
     """Whether a folder holds what was made."""
     stored = load_file(folder / f"{file}.safetensors")
     stored_about = json.loads((folder / f"{file}.json").read_text())
-    computed = sum(not is_to_come(case) for case in about["cases"])
     numbers, stored_numbers = [
-        [case.pop(key, 0) for case in x["cases"] for key in ("mean_nll", "seen")] for x in (about, stored_about)
+        [case.pop(key, 0) for case in cases_of(x) for key in NUMBERS] for x in (about, stored_about)
     ]
     shapes, stored_shapes = [{name: x.shape for name, x in y.items()} for y in (tensors, stored)]
     if about != stored_about or shapes != stored_shapes:
@@ -420,8 +494,8 @@ def check(folder, file, about, tensors):
     off, beyond = np.max([x.max() for x in off.values()]), np.max([0, *beyond])
     off_numbers = np.abs(np.subtract(numbers, stored_numbers)).max()
     print(
-        f"{file}: {computed} of {len(about['cases'])} cases, {len(tensors)} tensors; largest difference {off:.1e},"
-        f" beyond f32's half last bit {beyond:.1e}, of mean losses and parts seen {off_numbers:.1e}"
+        f"{file}: {len(cases_of(about))} cases, {len(tensors)} tensors; largest difference {off:.1e},"
+        f" beyond f32's half last bit {beyond:.1e}, of mean losses, parts seen and margins {off_numbers:.1e}"
     )
     return beyond <= TOLERANCE and off_numbers <= TOLERANCE
 

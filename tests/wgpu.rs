@@ -15,6 +15,8 @@ use burn::tensor::wgpu::wgpu::{Backends, DeviceDescriptor, Features, Instance, I
 use burn::tensor::{DType, Device};
 use common::attention::{Case, Form, check_definition, check_forms, check_half};
 use common::cli::Workspace;
+use common::decoding::{check_causal, tiny};
+use common::golden::check_token_losses_of_sight;
 use libtest_mimic::{Arguments, Failed, Trial};
 use longcode::checkpoint::Checkpoint;
 use longcode::device::{DeviceChoice, Wanted};
@@ -313,7 +315,8 @@ fn main() {
         trial("attention_of_several_zones", common::golden::check_attention_of_zones),
         trial("token_losses_of_several_zones", common::golden::check_token_losses_of_zones),
         trial("attention_of_sight", common::golden::check_attention_of_sight),
-        trial("token_losses_of_sight", common::golden::check_token_losses_of_sight),
+        trial("token_losses_of_sight", |device| check_token_losses_of_sight(&tiny(device))),
+        trial("no_token_changes_a_logit_before_it", |device| check_causal(&tiny(device))),
         trial("token_by_token_of_every_kind", common::decoding::check_every_kind),
         trial("sequences_of_two_blocks", check_two_blocks),
         trial("the_forms_of_attention_agree", |device| on_random_cases(12, |case| check_forms(case, device))),

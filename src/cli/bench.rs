@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::{Precision, is_cpu};
 use crate::limits;
 use crate::memory;
-use crate::model::{EncodedModel, Network};
+use crate::model::{EncodedModel, Network, time_of_choosing};
 
 /// Tokens a second and peak memory of scoring, by encoding and length
 #[derive(Debug, clap::Args)]
@@ -48,6 +48,16 @@ pub(super) struct Args {
     /// One JSON object a row on stdout
     #[arg(long)]
     json: bool,
+}
+
+/// What a row takes.
+struct Timed {
+    /// Median of a pass.
+    seconds: f64,
+    /// Seconds of a pass in which blocks are chosen, in the mean.
+    choosing: f64,
+    /// Peak resident memory, if the system reports it.
+    peak_mb: Option<f64>,
 }
 
 impl Args {
@@ -92,31 +102,36 @@ impl Args {
         }
         for &length in &self.length {
             for (encoding, text) in encodings.iter().zip(&self.encoding) {
-                let (seconds, peak) = self.time(&checkpoint, &model, encoding, length)?;
-                print(&self.row(text, length, seconds, peak, &device.name))?;
+                let timed = self.time(&checkpoint, &model, encoding, length)?;
+                print(&self.row(text, length, &timed, &device.name))?;
             }
         }
         Ok(())
     }
 
-    /// Median seconds of a pass, and peak resident memory in MB if the system reports it.
     fn time(
         &self,
         checkpoint: &Checkpoint,
         model: &Network,
         encoding: &EncodingSpec,
         length: usize,
-    ) -> Result<(f64, Option<f64>)> {
+    ) -> Result<Timed> {
         let under = EncodedModel { model, config: &checkpoint.config, encoding, bos: None };
         memory::reset_peak();
         under.time_of_scoring(self.warm_up.map_or(length, |tokens| tokens.min(length)))?;
+        let before = time_of_choosing();
         let mut seconds: Vec<f64> =
             (0..self.repeats).map(|_| under.time_of_scoring(length)).collect::<Result<_>>()?;
         seconds.sort_unstable_by(f64::total_cmp);
-        Ok((seconds[seconds.len() / 2], memory::peak_mb()))
+        Ok(Timed {
+            seconds: seconds[seconds.len() / 2],
+            choosing: (time_of_choosing() - before).as_secs_f64() / self.repeats as f64,
+            peak_mb: memory::peak_mb(),
+        })
     }
 
-    fn row(&self, encoding: &str, length: usize, seconds: f64, peak: Option<f64>, device: &str) -> String {
+    fn row(&self, encoding: &str, length: usize, timed: &Timed, device: &str) -> String {
+        let Timed { seconds, choosing, peak_mb: peak } = *timed;
         let speed = length as f64 / seconds;
         if self.json {
             format!(
@@ -125,6 +140,7 @@ impl Args {
                     "encoding": encoding,
                     "length": length,
                     "seconds": seconds,
+                    "choosing_seconds": choosing,
                     "tokens_per_second": speed,
                     "peak_rss_mb": peak,
                     "device": device,

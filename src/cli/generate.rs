@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::sources::{SourceFile, Sources, name};
+use super::sources::{SourceFile, Sources, name, note_fallbacks};
 use super::{for_model, kinds_help, open_model, print, print_as_it_is, wanted};
 use crate::checkpoint::Checkpoint;
 use crate::device::DeviceChoice;
@@ -16,13 +16,13 @@ use crate::hash::sha256;
 use crate::kernels::Precision;
 use crate::limits;
 use crate::model::{EncodedModel, Network, generate};
-use crate::structure::{Draw, Language, Layout, Source, segments};
+use crate::structure::{Draw, Language, Layout, Segments, Source, segments};
 use crate::text::{Limits, Prompt, PromptFormatter, PromptStyle};
 
 /// Greedy continuation of files under one encoding
 #[derive(Debug, clap::Args)]
 #[command(after_help = kinds_help(
-    "  longcode generate --model models/nano --encoding hirope:window=64,split=0.5 prompt.py"
+    "  longcode generate --model models/nano --encoding hirope:window=64,split=0.5 examples/wordcount/words.py"
 ))]
 pub(super) struct Args {
     /// Hugging Face directory or GGUF file, or org/name or org/name@revision of the local Hugging Face cache
@@ -101,11 +101,10 @@ impl Args {
         }
         let source = Source { text: &asked, language: Language::of_path(file), file_starts: &file_starts };
         let draw = Draw { seed: 0, hash: &sha256(text.as_bytes()) };
-        let levels = encoding
-            .units()
-            .iter()
-            .map(|&unit| segments(&source, &tokens.offsets, unit, draw).index)
-            .collect();
+        let levels: Vec<Segments> =
+            encoding.units().iter().map(|&unit| segments(&source, &tokens.offsets, unit, draw)).collect();
+        note_fallbacks(file, &source, encoding, &levels);
+        let levels = levels.into_iter().map(|segments| segments.index).collect();
         let layout = Layout::of(&source, &tokens.offsets, levels, encoding.wanted(), draw);
         let room = self.max_new_tokens;
         let bos = checkpoint.tokenizer.bos()?;

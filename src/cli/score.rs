@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use longcode_tasks::per_token::{Names, PerToken, PerTokenWriter};
 use serde_json::json;
 
-use super::sources::{SourceFile, Sources, name};
+use super::sources::{SourceFile, Sources, name, note_fallbacks};
 use super::{for_model, kinds_help, open_model, print, wanted};
 use crate::checkpoint::Checkpoint;
 use crate::device::DeviceChoice;
@@ -24,7 +24,7 @@ use crate::text::Tokens;
 /// Per-token loss of files under one encoding
 #[derive(Debug, clap::Args)]
 #[command(after_help = kinds_help(
-    "  longcode score --model models/nano --encoding hirope:window=64,split=0.5 src/*.py"
+    "  longcode score --model models/nano --encoding hirope:window=64,split=0.5 examples/wordcount/*.py"
 ))]
 pub(super) struct Args {
     /// Hugging Face directory or GGUF file, or org/name or org/name@revision of the local Hugging Face cache
@@ -195,6 +195,7 @@ impl Args {
             segments
         };
         let levels: Vec<Segments> = encoding.units().iter().map(|&unit| segments_by(unit)).collect();
+        note_fallbacks(file, &source, encoding, &levels);
         let shown = match levels.first() {
             Some(segments) => segments.clone(),
             None => segments_by(self.unit.unwrap_or(Unit::FUNCTION)),

@@ -1,6 +1,8 @@
 //! Blocks of keys, chosen for the rows of an attention by their queries and keys: on the host, whatever the device.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use burn::tensor::Tensor;
 
@@ -8,6 +10,14 @@ use super::attention::RelativeAttention;
 use crate::encoding::{BlockChoice, BlockScore};
 use crate::kernels::blocks::{BlockMemory, Choosing, Near, Score};
 use crate::kernels::{Chosen, Sight, Turn};
+
+/// Nanoseconds that this process has spent choosing.
+static SPENT: AtomicU64 = AtomicU64::new(0);
+
+/// How long this process has spent choosing blocks, on every device with what is moved from there.
+pub fn time_of_choosing() -> Duration {
+    Duration::from_nanos(SPENT.load(Ordering::Relaxed))
+}
 
 /// Chooses blocks in any layer.
 #[derive(Debug, Clone)]
@@ -34,6 +44,13 @@ impl Chooser {
         attention: &RelativeAttention,
         memory: &mut BlockMemory,
     ) -> Chosen {
+        let started = Instant::now();
+        let chosen = self.chosen(layer, attention, memory);
+        SPENT.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        chosen
+    }
+
+    fn chosen(&self, layer: usize, attention: &RelativeAttention, memory: &mut BlockMemory) -> Chosen {
         let heads = attention.heads;
         let (first, rows) = (attention.sight.first(), attention.sight.rows());
         let last = first + rows - 1;

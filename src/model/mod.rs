@@ -29,6 +29,7 @@ mod seen;
 pub mod training;
 pub mod weights;
 
+pub use choosing::time_of_choosing;
 pub use decode::{Decoder, generate};
 pub use encoded::EncodedModel;
 pub(crate) use encoded::TOGETHER;

@@ -111,54 +111,82 @@ pub(crate) fn tiny(device: &Device) -> (Checkpoint, Network) {
     (checkpoint, model)
 }
 
-/// Logits `[tokens][vocab]` of one pass over the whole.
-fn whole(case: &Case, encoding: &EncodingSpec, checkpoint: &Checkpoint, model: &Network) -> Vec<Vec<f32>> {
+/// The same where attention goes by tensor operations, as it does for gradients.
+pub(crate) fn tiny_in_tensor_operations() -> (Checkpoint, Network) {
+    let checkpoint = Checkpoint::open(&repository("tests/golden/tiny-llama")).unwrap();
+    let model = checkpoint.load_to_train(&Device::flex().autodiff()).unwrap();
+    (checkpoint, model)
+}
+
+/// Logits `[tokens][vocab]` of one pass over a whole sequence.
+fn logits_of(
+    encoding: &EncodingSpec,
+    ids: &[u32],
+    layout: Layout,
+    checkpoint: &Checkpoint,
+    model: &Network,
+) -> Vec<Vec<f32>> {
     let device = model.device();
-    let positions = Positions::laid_out(case.ids.len(), case.layout(encoding, case.ids.len()));
+    let positions = Positions::laid_out(ids.len(), layout);
     let tables = RotaryTables::new(
         &encoding.by_layer(&checkpoint.config.rope, &positions),
         &positions,
         &checkpoint.config.attention,
         &device,
     );
-    let ids: Vec<i32> = case.ids.iter().map(|&id| id as i32).collect();
-    let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [case.ids.len()]), &device);
+    let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
+    let ids = Tensor::<1, Int>::from_data(TensorData::new(ids.clone(), [ids.len()]), &device);
     let logits = model.logits(model.forward(ids, &mut [SequenceRows::whole(&tables)]));
     let logits: Vec<f32> = logits.into_data().try_to_vec().unwrap();
     logits.chunks(model.vocab_size()).map(<[f32]>::to_vec).collect()
+}
+
+/// The same of a case.
+fn whole(case: &Case, encoding: &EncodingSpec, checkpoint: &Checkpoint, model: &Network) -> Vec<Vec<f32>> {
+    logits_of(encoding, &case.ids, case.layout(encoding, case.ids.len()), checkpoint, model)
 }
 
 /// Logits token by token equal those of the whole to 1e-4, and so do the losses of a continuation that is
 /// tried and given up.
 pub(crate) fn check_token_by_token(case: &Case, checkpoint: &Checkpoint, model: &Network) {
     let encoding = EncodingSpec::parse(case.spec).unwrap();
-    let whole = whole(case, &encoding, checkpoint, model);
-    let (prompt, rest) = case.ids.split_at(case.prompt);
-    let layout = case.layout(&encoding, case.prompt);
-    let mut decoder =
-        Decoder::read(model, &checkpoint.config, &encoding, prompt, layout, rest.len()).unwrap();
+    let layouts = [case.prompt, case.ids.len()].map(|length| case.layout(&encoding, length));
+    check_reading(&format!("{case:?}"), &encoding, (&case.ids, case.prompt), layouts, (checkpoint, model));
+}
+
+/// The same of a prompt, its first tokens, and how it goes on; with what is known of the prompt, and that with what follows
+/// it.
+pub(crate) fn check_reading(
+    name: &str,
+    encoding: &EncodingSpec,
+    (ids, prompt): (&[u32], usize),
+    [known, known_at_last]: [Layout; 2],
+    (checkpoint, model): (&Checkpoint, &Network),
+) {
+    let whole = logits_of(encoding, ids, known_at_last, checkpoint, model);
+    let (prompt, rest) = ids.split_at(prompt);
+    let mut decoder = Decoder::read(model, &checkpoint.config, encoding, prompt, known, rest.len()).unwrap();
     let nll = decoder.score(rest).unwrap();
     for (n, &id) in rest.iter().enumerate() {
-        let expected = &whole[case.prompt + n - 1];
+        let expected = &whole[prompt.len() + n - 1];
         let worst = decoder.logits().iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(worst < 1e-4, "{case:?}: token {n}: {worst}");
+        assert!(worst < 1e-4, "{name}: token {n}: {worst}");
         let sum: f64 = expected.iter().map(|&logit| f64::from(logit).exp()).sum();
         let expected = sum.ln() - f64::from(expected[id as usize]);
-        assert!((nll[n] - expected).abs() < 1e-4, "{case:?}: loss {n}: {} for {expected}", nll[n]);
+        assert!((nll[n] - expected).abs() < 1e-4, "{name}: loss {n}: {} for {expected}", nll[n]);
         Decoder::advance(&mut [&mut decoder], &[id]).unwrap();
     }
 }
 
 /// A change of a token changes no logit before it.
-pub(crate) fn check_causal(device: &Device) {
-    let (checkpoint, model) = tiny(device);
+pub(crate) fn check_causal((checkpoint, model): &(Checkpoint, Network)) {
     for case in Case::of_every_kind() {
         let encoding = EncodingSpec::parse(case.spec).unwrap();
-        let before = whole(&case, &encoding, &checkpoint, &model);
+        let before = whole(&case, &encoding, checkpoint, model);
         for changed in [1, 12, 40, 63, 64, 89] {
             let mut other = case.clone();
             other.ids[changed] = (other.ids[changed] + 101) % 200;
-            let after = whole(&other, &encoding, &checkpoint, &model);
+            let after = whole(&other, &encoding, checkpoint, model);
             for (token, (before, after)) in before.iter().zip(&after).enumerate() {
                 let worst = before.iter().zip(after).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
                 if token < changed {

@@ -6,11 +6,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 use longcode::checkpoint::{AttentionConfig, Checkpoint};
 use longcode::encoding::{EncodingSpec, ModelRope, Positions};
 use longcode::kernels::Precision;
-use longcode::model::{EncodedModel, RotaryTables};
+use longcode::model::{EncodedModel, Network, RotaryTables};
 use longcode::structure::{Blocks, Layout, References};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
+use super::decoding::check_reading;
 use super::repository;
 
 struct Golden {
@@ -41,6 +42,11 @@ impl Golden {
             other => panic!("{name} has type {other:?}"),
         };
         (values, view.shape().to_vec())
+    }
+
+    /// q, k and v of a case, or of the whole file.
+    fn vectors(&self, case: &str) -> Vectors {
+        Vectors(["q", "k", "v"].map(|name| self.tensor(&format!("{name}{case}"))))
     }
 
     fn indices(&self, name: &str) -> Vec<u32> {
@@ -75,9 +81,10 @@ fn zone_cases(golden: &Golden) -> Vec<(u64, EncodingSpec)> {
     cases
 }
 
-/// A case of sight.json: the name of its tensor, its encoding, and the sequence that it is of.
+/// A case of sight.json or choice.json: the name of its tensor, its encoding, and the sequence that it is of.
 struct SightCase {
     name: String,
+    number: u64,
     encoding: EncodingSpec,
     /// Of a case of the whole network.
     ids: Vec<u32>,
@@ -86,7 +93,7 @@ struct SightCase {
     seen: f64,
 }
 
-/// The cases of sight.json: of the whole network, or of attention alone.
+/// The cases of sight.json or choice.json: of the whole network, or of attention alone.
 fn sight_cases(golden: &Golden, list: &str, tensor: &str) -> Vec<SightCase> {
     golden.about[list].as_array().unwrap().iter().map(|case| sight_case(case, tensor)).collect()
 }
@@ -94,12 +101,13 @@ fn sight_cases(golden: &Golden, list: &str, tensor: &str) -> Vec<SightCase> {
 fn sight_case(case: &Value, tensor: &str) -> SightCase {
     let mut keys: toml::Table = serde_json::from_value(case.clone()).unwrap();
     let kind = keys.remove("kind").unwrap();
-    for key in ["number", "mean_nll", "seen", "margin", "given"] {
+    for key in ["number", "mean_nll", "seen", "margin", "heads", "given"] {
         keys.remove(key);
     }
     let encoding = EncodingSpec::from_table(kind.as_str().unwrap(), keys).unwrap();
     SightCase {
         name: format!("{tensor}.{}", case["number"]),
+        number: case["number"].as_u64().unwrap(),
         layout: given_layout(&case["given"], &encoding),
         encoding,
         ids: serde_json::from_value(case["given"]["ids"].clone()).unwrap_or_default(),
@@ -164,12 +172,17 @@ pub(crate) fn check_attention(device: &Device) {
 
 /// Attention within 1e-5 of float64, for the kinds that choose keys.
 pub(crate) fn check_attention_of_sight(device: &Device) {
-    let (golden, inputs) = (Golden::read("sight"), Golden::read("attention"));
-    let length = inputs.indices("segments").len();
-    let cases = sight_cases(&golden, "attention", "out");
-    assert_eq!(cases.len(), 5, "cases of attention in the golden file");
-    for SightCase { name, encoding, layout, .. } in cases {
-        check_attention_case(&golden, &name, &encoding, Positions::laid_out(length, layout), device);
+    let inputs = Golden::read("attention").vectors("");
+    for (file, count) in [("sight", 5), ("choice", 6)] {
+        let golden = Golden::read(file);
+        let cases = sight_cases(&golden, "attention", "out");
+        assert_eq!(cases.len(), count, "cases of attention in {file}");
+        for SightCase { name, number, encoding, layout, .. } in cases {
+            let own = (file == "choice").then(|| golden.vectors(&format!(".{number}")));
+            let inputs = own.as_ref().unwrap_or(&inputs);
+            let positions = Positions::laid_out(inputs.length(), layout);
+            check_attention_case(&golden, &name, &encoding, positions, inputs, device);
+        }
     }
 }
 
@@ -181,30 +194,43 @@ pub(crate) fn check_attention_of_zones(device: &Device) {
 }
 
 fn check_attention_of(expected: &Golden, cases: Vec<(String, EncodingSpec)>, device: &Device) {
-    let segments = Golden::read("attention").indices("segments");
+    let inputs = Golden::read("attention");
+    let (segments, inputs) = (inputs.indices("segments"), inputs.vectors(""));
     for (name, encoding) in cases {
         let positions = Positions::whole(segments.len(), levels(&encoding, &segments));
-        check_attention_case(expected, &name, &encoding, positions, device);
+        check_attention_case(expected, &name, &encoding, positions, &inputs, device);
     }
 }
 
-/// Attention of q, k and v of attention.safetensors.
+/// Queries, keys and values, `[heads, tokens, dimensions]`.
+struct Vectors([(Vec<f64>, Vec<usize>); 3]);
+
+impl Vectors {
+    fn length(&self) -> usize {
+        self.0[0].1[1]
+    }
+
+    /// The implementation has tokens first: `[tokens, heads * dimensions]`.
+    fn rows(&self, device: &Device) -> [Tensor<2>; 3] {
+        self.0.each_ref().map(|(values, shape)| {
+            let values: Vec<f32> = values.iter().map(|&x| x as f32).collect();
+            let shape = [shape[0], shape[1], shape[2]];
+            let tensor = Tensor::<3>::from_data(TensorData::new(values, shape), device);
+            tensor.swap_dims(0, 1).reshape([shape[1], shape[0] * shape[2]])
+        })
+    }
+}
+
 fn check_attention_case(
-    expected: &Golden,
+    golden: &Golden,
     name: &str,
     encoding: &EncodingSpec,
     positions: Positions,
+    inputs: &Vectors,
     device: &Device,
 ) {
-    let golden = Golden::read("attention");
-    // The golden file has heads first, the implementation tokens first.
-    let load = |name: &str| {
-        let (values, shape) = golden.tensor(name);
-        let values: Vec<f32> = values.into_iter().map(|x| x as f32).collect();
-        let tensor = Tensor::<3>::from_data(TensorData::new(values, [shape[0], shape[1], shape[2]]), device);
-        tensor.swap_dims(0, 1).reshape([shape[1], shape[0] * shape[2]])
-    };
-    let model = ModelRope::plain(16, 10000.0, 64);
+    let [heads, length, dim] = inputs.0[0].1[..] else { panic!("{name}: not heads, tokens, dimensions") };
+    let model = ModelRope::plain(dim, 10000.0, 64);
     encoding.check(&model).unwrap();
     let tables = RotaryTables::new(
         &encoding.by_layer(&model, &positions),
@@ -212,9 +238,9 @@ fn check_attention_case(
         &AttentionConfig::plain(model.head_dim),
         device,
     );
-    let out = tables.attend(0, ["q", "k", "v"].map(load), None);
-    let out = out.reshape([positions.tokens.len(), 4, 16]).swap_dims(0, 1).into_data();
-    let (expected, _) = expected.tensor(name);
+    let out = tables.attend(0, inputs.rows(device), None);
+    let out = out.reshape([length, heads, dim]).swap_dims(0, 1).into_data();
+    let (expected, _) = golden.tensor(name);
     let worst = max_difference(out.try_to_vec::<f32>().unwrap().into_iter().map(f64::from), &expected);
     println!("{name} {encoding}: worst difference {worst:.1e}");
     assert!(worst < 1e-5, "{name} {encoding}: {worst}");
@@ -235,22 +261,62 @@ pub(crate) fn check_token_losses_of_zones(device: &Device) {
     check_token_losses_of(&golden, cases.collect(), device);
 }
 
-/// Per-token losses within 5e-5 of float64, and the share of keys that was seen, for what sight.json has beside.
-pub(crate) fn check_token_losses_of_sight(device: &Device) {
-    let golden = Golden::read("sight");
-    let cases = sight_cases(&golden, "cases", "nll");
-    assert_eq!(cases.len(), 41, "cases in the golden file");
-    let checkpoint = Checkpoint::open(&repository("tests/golden/tiny-llama")).unwrap();
-    let model = checkpoint.load(device, Precision::F32).unwrap();
-    for SightCase { name, encoding, ids, layout, seen } in cases {
-        let under =
-            EncodedModel { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None };
-        let (ours, keys) = under.score_seeing(&ids, layout, false).unwrap();
-        let (expected, _) = golden.tensor(&name);
-        let worst = max_difference(ours.nll.into_iter().map(f64::from), &expected);
-        println!("{name} {encoding}: worst difference {worst:.1e}");
-        assert!(worst < 5e-5, "{name} {encoding}: {worst}");
-        assert!((keys.share() - seen).abs() < 1e-12, "{name} {encoding}: {} for {seen}", keys.share());
+/// Per-token losses within 5e-5 of float64, and the share of keys that was seen, for what sight.json and choice.json have
+/// beside.
+pub(crate) fn check_token_losses_of_sight((checkpoint, model): &(Checkpoint, Network)) {
+    for (file, count) in [("sight", 41), ("choice", 36)] {
+        let golden = Golden::read(file);
+        let cases = sight_cases(&golden, "cases", "nll");
+        assert_eq!(cases.len(), count, "cases in {file}");
+        for case in cases {
+            let SightCase { name, encoding, ids, layout, seen, .. } = &case;
+            let under = EncodedModel { model, config: &checkpoint.config, encoding, bos: None };
+            let (ours, keys) = under.score_seeing(ids, layout.clone(), false).unwrap();
+            let (expected, _) = golden.tensor(name);
+            let worst = max_difference(ours.nll.into_iter().map(f64::from), &expected);
+            println!("{file} {name} {encoding}: worst difference {worst:.1e}");
+            assert!(worst < 5e-5, "{file} {name} {encoding}: {worst}");
+            assert!((keys.share() - seen).abs() < 1e-12, "{file} {name}: {} for {seen}", keys.share());
+        }
+    }
+}
+
+/// The same cases token by token after two thirds: what follows goes on in the last segment, block and unit.
+pub(crate) fn check_decoding_of_sight((checkpoint, model): &(Checkpoint, Network)) {
+    for file in ["sight", "choice"] {
+        for SightCase { name, encoding, ids, layout, .. } in sight_cases(&Golden::read(file), "cases", "nll")
+        {
+            let prompt = ids.len() * 2 / 3;
+            let known = layout.part(0..prompt);
+            let at_last = gone_on(&known, ids.len());
+            let name = format!("{file} {name} {encoding}");
+            check_reading(&name, &encoding, (&ids, prompt), [known, at_last], (checkpoint, model));
+        }
+    }
+}
+
+/// What is known of a prompt, with what is generated after it up to a length.
+fn gone_on(prompt: &Layout, length: usize) -> Layout {
+    let last = |level: &Vec<u32>| -> Vec<u32> {
+        (0..length).map(|token| level[token.min(level.len() - 1)]).collect()
+    };
+    let flags = |flags: &[bool]| -> Vec<bool> {
+        (0..length).map(|token| flags.get(token).copied().unwrap_or(false)).collect()
+    };
+    let references = prompt.references.as_ref().map(|references| {
+        Arc::new(References {
+            units: last(&references.units),
+            imports: flags(&references.imports),
+            signatures: flags(&references.signatures),
+            globals: flags(&references.globals),
+            uses: references.uses.clone(),
+        })
+    });
+    Layout {
+        levels: prompt.levels.iter().map(last).collect(),
+        blocks: prompt.blocks.as_ref().map(|blocks| blocks.extended(length)),
+        references,
+        ..prompt.clone()
     }
 }
 

@@ -1,11 +1,11 @@
 //! Decoding with a cache, on the CPU backend. tests/wgpu.rs runs the same checks through wgpu.
 
 use crate::common::decoding::{
-    Case, check_batches, check_cache_size, check_causal, check_every_kind, check_families,
-    check_token_by_token, tiny,
+    Case, SPECS, check_batches, check_cache_size, check_causal, check_every_kind, check_families,
+    check_token_by_token, tiny, tiny_in_tensor_operations,
 };
 use burn::tensor::Device;
-use longcode::encoding::{Context, EncodingSpec};
+use longcode::encoding::{Context, EncodingSpec, KINDS};
 use longcode::model::EncodedModel;
 use proptest::prelude::*;
 
@@ -20,8 +20,21 @@ fn token_by_token_is_the_whole_for_every_family() {
 }
 
 #[test]
+fn every_kind_is_checked() {
+    for kind in KINDS {
+        let is_it = |spec: &&str| spec.split(':').next() == Some(kind.name);
+        assert!(SPECS.iter().any(is_it), "no case of {}", kind.name);
+    }
+}
+
+#[test]
 fn no_token_changes_a_logit_before_it_for_any_kind() {
-    check_causal(&Device::flex());
+    check_causal(&tiny(&Device::flex()));
+}
+
+#[test]
+fn nor_by_tensor_operations() {
+    check_causal(&tiny_in_tensor_operations());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! CPU backend. tests/wgpu.rs runs the same checks through wgpu.
 
 use crate::common;
+use crate::common::decoding::{tiny, tiny_in_tensor_operations};
 use burn::tensor::Device;
 use longcode::kernels::Precision;
 
@@ -32,7 +33,17 @@ fn attention_of_sight() {
 
 #[test]
 fn token_losses_of_sight() {
-    common::golden::check_token_losses_of_sight(&Device::flex());
+    common::golden::check_token_losses_of_sight(&tiny(&Device::flex()));
+}
+
+#[test]
+fn token_losses_of_sight_by_tensor_operations() {
+    common::golden::check_token_losses_of_sight(&tiny_in_tensor_operations());
+}
+
+#[test]
+fn decoding_of_sight() {
+    common::golden::check_decoding_of_sight(&tiny(&Device::flex()));
 }
 
 #[test]

@@ -273,6 +273,31 @@ fn check_segments(whole: &Value, key: &str, members: &[&str], text: &str) -> Vec
     ranges
 }
 
+/// What a text does not have is told, and so is a window beyond what the model knows.
+#[test]
+fn fallbacks_of_kinds_that_choose() {
+    let space = Workspace::new();
+    space.write("notes.txt", "Some words (in brackets).\n\nOne more paragraph.\n");
+    for (encoding, note) in [
+        ("blocks:unit=function", "notes.txt: no function found, so segments are tokens:128"),
+        ("blocks:unit=even:section", "notes.txt: no even:section found, so segments are even:tokens:128"),
+        ("structure", "notes.txt: not in a supported language"),
+        ("blocks:window=65", "window 65 reaches beyond the trained length of 64"),
+        ("structure:window=65", "window 65 reaches beyond the trained length of 64"),
+    ] {
+        let commands = [
+            format!("score --model model --encoding {encoding} notes.txt"),
+            format!("generate --model model --encoding {encoding} --max-new-tokens 2 notes.txt"),
+        ];
+        for command in commands {
+            let stderr = space.longcode(&command).done().stderr;
+            assert!(stderr.contains(note), "{command}: {stderr}");
+        }
+    }
+    let found = space.longcode("score --model model --encoding blocks:unit=paragraph notes.txt").done();
+    assert!(!found.stderr.contains("no paragraph"), "{}", found.stderr);
+}
+
 #[test]
 fn bench() {
     let space = Workspace::new();
@@ -287,13 +312,15 @@ fn bench() {
     );
     for row in &rows {
         let expected =
-            ["encoding", "length", "seconds", "tokens_per_second", "peak_rss_mb", "device", "repeats"];
-        assert_eq!(keys(row), expected);
+            "encoding length seconds choosing_seconds tokens_per_second peak_rss_mb device repeats"
+                .split(' ');
+        assert_eq!(keys(row), expected.collect::<Vec<_>>());
         let figure = |key: &str| row[key].as_f64().unwrap();
         assert!((figure("seconds") * figure("tokens_per_second") / figure("length") - 1.0).abs() < 1e-9);
         assert!(figure("seconds") > 0.0 && row["peak_rss_mb"].as_f64().is_none_or(|peak| peak > 1.0));
         assert!(row["device"].as_str().unwrap().starts_with("cpu"));
         assert_eq!(row["repeats"], 2);
+        assert_eq!(figure("choosing_seconds"), 0.0, "only blocks are chosen");
     }
     assert!(space.longcode(arguments).done().stdout.contains("hirope:window=8"));
 }

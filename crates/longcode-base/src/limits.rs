@@ -24,6 +24,11 @@ pub const HARNESS_LOG_BYTES: u64 = 8 << 30;
 /// The texts of a results directory, unpacked.
 pub const TEXTS_BYTES: u64 = 1 << 30;
 
+/// The file of a `table` encoding as safetensors; its numbers take up to twice its bytes.
+pub const TABLE_BYTES: u64 = 1 << 30;
+/// The same as JSON: a parsed number takes some ten times its bytes.
+pub const TABLE_JSON_BYTES: u64 = 64 << 20;
+
 // What the hub sends.
 
 /// Bytes of the list of a repository's files.

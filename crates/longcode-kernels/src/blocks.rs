@@ -178,12 +178,14 @@ impl BlockMemory {
     pub fn choose(&self, choosing: &Choosing, first: usize, queries: &[f32]) -> Chosen {
         let rows = queries.len() / choosing.width();
         let heads = if choosing.together { 1 } else { choosing.heads };
+        let given = given_ranks(choosing, choosing.open_to(first + rows - 1));
+        let asked = Asked { choosing, summaries: &self.known.summaries, first, queries, given };
         let tasks: Vec<(usize, usize)> =
             (0..heads).flat_map(|head| (0..rows).step_by(ROWS).map(move |row| (head, row))).collect();
         let parts: Vec<KeyLists> = tasks
             .into_par_iter()
-            .map_init(Vec::new, |scores, (head, row)| {
-                self.choose_some(choosing, first, queries, head, row..(row + ROWS).min(rows), scores)
+            .map_init(Default::default, |scratch, (head, row)| {
+                asked.choose(head, row..(row + ROWS).min(rows), scratch)
             })
             .collect();
         let mut lists = KeyLists::default();
@@ -191,74 +193,65 @@ impl BlockMemory {
         let list_of = (0..lists.len() as u32).collect();
         Chosen::new(rows, list_of, lists)
     }
+}
 
-    /// The choice of some rows for a key head, or for all together.
-    fn choose_some(
+/// Queries, and the blocks that they choose from.
+struct Asked<'a> {
+    choosing: &'a Choosing<'a>,
+    summaries: &'a [f32],
+    /// Position of the first query.
+    first: usize,
+    queries: &'a [f32],
+    /// Ranks of the blocks for each key head or for all, if they depend on no query.
+    given: Option<Vec<Vec<Ranked>>>,
+}
+
+impl Asked<'_> {
+    /// The choice of some rows for a key head, or for all together. The buffers are of scores and of an order.
+    fn choose(
         &self,
-        choosing: &Choosing,
-        first: usize,
-        queries: &[f32],
         head: usize,
         rows: Range<usize>,
-        scores: &mut Vec<f32>,
+        (scores, order): &mut (Vec<f32>, Vec<Ranked>),
     ) -> KeyLists {
-        let most = choosing.open_to(first + rows.end - 1);
-        let is_scored = most > choosing.top && choosing.top > 0 && !matches!(choosing.score, Score::Given(_));
-        if is_scored {
-            let heads = if choosing.together { 0..choosing.heads } else { head..head + 1 };
-            scores.clear();
+        let &Choosing { starts, top, heads, together, .. } = self.choosing;
+        let most = self.choosing.open_to(self.first + rows.end - 1);
+        scores.clear();
+        if self.given.is_none() && most > top && top > 0 {
             scores.resize(rows.len() * most, 0.0);
-            heads.for_each(|head| self.add_scores(choosing, queries, head, rows.clone(), scores));
+            let heads = if together { 0..heads } else { head..head + 1 };
+            heads.for_each(|head| self.add_scores(head, rows.clone(), scores));
         }
         let mut lists = KeyLists::default();
-        let mut order: Vec<u32> = Vec::new();
         for row in rows.clone() {
-            let open = choosing.open_to(first + row);
+            let open = self.choosing.open_to(self.first + row);
             order.clear();
-            order.extend(0..open as u32);
-            if open > choosing.top {
-                match choosing.score {
-                    Score::Given(given) => {
-                        let given = &given[head.min(given.len() - 1)];
-                        best(&mut order, choosing.top, |a, b| given[a].cmp(&given[b]));
-                    }
-                    _ => {
-                        let scores = scores.get((row - rows.start) * most..).unwrap_or_default();
-                        best(&mut order, choosing.top, |a, b| scores[a].total_cmp(&scores[b]));
-                    }
+            match &self.given {
+                _ if open <= top => order.extend((0..open).map(|block| ranked(0, block))),
+                _ if top == 0 => {}
+                Some(given) => order.extend(&given[head][..open]),
+                None => {
+                    let scores = &scores[(row - rows.start) * most..][..open];
+                    order.extend((0..).zip(scores).map(|(block, score)| ranked(rank(*score), block)));
                 }
             }
-            let of_block =
-                |&block: &u32| choosing.starts[block as usize]..choosing.starts[block as usize + 1];
-            lists.push(order.iter().map(of_block));
+            best(order, top);
+            lists.push(order.iter().map(|&ranked| starts[number(ranked)]..starts[number(ranked) + 1]));
         }
         lists
     }
 
     /// Adds a key head's scores of the first blocks for some rows, `[rows, blocks]`.
-    fn add_scores(
-        &self,
-        choosing: &Choosing,
-        queries: &[f32],
-        head: usize,
-        rows: Range<usize>,
-        scores: &mut [f32],
-    ) {
-        let (dim, width, parts) = (choosing.dim, choosing.width(), choosing.parts());
+    fn add_scores(&self, head: usize, rows: Range<usize>, scores: &mut [f32]) {
+        let (dim, width, parts) = (self.choosing.dim, self.choosing.width(), self.choosing.parts());
         let dims = [rows.len(), dim, scores.len() / rows.len()];
         let queries: Vec<f32> =
-            rows.flat_map(|row| &queries[row * width + head * dim..][..dim]).copied().collect();
+            rows.flat_map(|row| &self.queries[row * width + head * dim..][..dim]).copied().collect();
         let mut add = |queries: &[f32], part: usize| {
-            let summaries = &self.known.summaries[part * width + head * dim..];
-            multiply(
-                Matrix::rows(queries, dim),
-                Matrix::columns(summaries, parts * width),
-                scores,
-                dims,
-                true,
-            );
+            let summaries = Matrix::columns(&self.summaries[part * width + head * dim..], parts * width);
+            multiply(Matrix::rows(queries, dim), summaries, scores, dims, true);
         };
-        match choosing.score {
+        match self.choosing.score {
             // A number of the query above 0 meets the largest of the keys there, one below 0 the smallest.
             Score::Bounds => {
                 add(&queries.iter().map(|q| q.max(0.0)).collect::<Vec<_>>(), 0);
@@ -266,18 +259,47 @@ impl BlockMemory {
             }
             _ => add(&queries, 0),
         }
-        // Both zeros are equal.
-        scores.iter_mut().for_each(|score| *score += 0.0);
     }
 }
 
-/// Keeps the `top` best blocks by a comparison, of equal ones the later, in their order.
-fn best(order: &mut Vec<u32>, top: usize, compare: impl Fn(usize, usize) -> std::cmp::Ordering) {
-    if top > 0 {
-        order.select_nth_unstable_by(top - 1, |&a, &b| compare(b as usize, a as usize).then(b.cmp(&a)));
+/// The first blocks with ranks by the numbers that are given, for each key head or for all, if they are given.
+fn given_ranks(choosing: &Choosing, blocks: usize) -> Option<Vec<Vec<Ranked>>> {
+    let Score::Given(given) = choosing.score else { return None };
+    let of_head = |given: &Vec<u64>| {
+        let mut order: Vec<usize> = (0..blocks).collect();
+        order.sort_unstable_by_key(|&block| (given[block], block));
+        let mut ranks = vec![0; blocks];
+        (0..).zip(order).for_each(|(rank, block)| ranks[block] = ranked(rank, block));
+        ranks
+    };
+    Some(given.iter().map(of_head).collect())
+}
+
+/// A block behind the rank of its score: the larger number is the better block, of equal scores the later one.
+type Ranked = u64;
+
+fn ranked(rank: u32, block: usize) -> Ranked {
+    u64::from(rank) << 32 | block as u64
+}
+
+/// The block of a rank.
+fn number(ranked: Ranked) -> usize {
+    ranked as u32 as usize
+}
+
+/// The order of scores as that of whole numbers; both zeros are equal.
+fn rank(score: f32) -> u32 {
+    let bits = (score + 0.0).to_bits();
+    bits ^ ((bits as i32 >> 31) as u32 | 1 << 31)
+}
+
+/// Keeps the `top` best, in the order of their blocks.
+fn best(order: &mut Vec<Ranked>, top: usize) {
+    if order.len() > top {
+        order.select_nth_unstable_by(top - 1, |a, b| b.cmp(a));
+        order.truncate(top);
     }
-    order.truncate(top);
-    order.sort_unstable();
+    order.sort_unstable_by_key(|&ranked| number(ranked));
 }
 
 /// Softmax weights of some rows among their windows' keys, summed by key: the first key, and the sums from there on.
@@ -345,17 +367,33 @@ fn summary(choosing: &Choosing, keys: &[f32], masses: &[f32], summaries: &mut Ve
         }
         Score::Attended(representatives) => {
             for head in 0..heads {
-                let mut order: Vec<u32> = (0..(keys.len() / width) as u32).collect();
-                let mass = |key: usize| masses[key * heads + head];
-                if order.len() > *representatives {
-                    best(&mut order, *representatives, |a, b| mass(a).total_cmp(&mass(b)));
-                }
+                let mass = |key: usize| ranked(rank(masses[key * heads + head]), key);
+                let mut order: Vec<Ranked> = (0..keys.len() / width).map(mass).collect();
+                best(&mut order, *representatives);
                 let count = order.len() as f32;
-                let number = |d: usize| {
-                    order.iter().map(|&key| keys[key as usize * width + head * dim + d]).sum::<f32>() / count
+                let mean = |d: usize| {
+                    order.iter().map(|&key| keys[number(key) * width + head * dim + d]).sum::<f32>() / count
                 };
-                summaries.extend((0..dim).map(number));
+                summaries.extend((0..dim).map(mean));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_are_in_the_order_of_scores() {
+        let scores = [f32::NEG_INFINITY, -3.5, -1e-40, 0.0, 1e-40, 2.0, 2.000_000_2, f32::INFINITY];
+        assert!(scores.is_sorted_by_key(|score| rank(*score)));
+        assert!(scores.windows(2).all(|pair| rank(pair[0]) < rank(pair[1])));
+        assert_eq!(rank(-0.0), rank(0.0));
+        let mut order: Vec<Ranked> =
+            [2.0, -1.0, 2.0, 5.0, 2.0].iter().zip(0..).map(|(score, n)| ranked(rank(*score), n)).collect();
+        best(&mut order, 3);
+        let chosen: Vec<usize> = order.into_iter().map(number).collect();
+        assert_eq!(chosen, [2, 3, 4], "of equal scores the later");
     }
 }

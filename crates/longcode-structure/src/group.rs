@@ -14,15 +14,16 @@ pub(super) const ENTRY: UnitKind = UnitKind {
     divide: Divide::Text(outline),
 };
 
+/// Fewest atoms of a SMILES string: shorter ones are words and functions.
+const FEWEST_ATOMS: usize = 3;
+
 fn outline(text: &str) -> Outline {
     let mut edges: Vec<(usize, RegionKind)> = Vec::new();
     for (start, paragraph) in paragraphs(text) {
-        if is_smiles(paragraph) {
-            for (at, line) in lines(paragraph) {
-                groups_of_smiles(line, |from, to| add(&mut edges, start + at + from, start + at + to));
-            }
-        } else {
-            groups_of_text(paragraph, |from, to| add(&mut edges, start + from, start + to));
+        let groups = groups_of_smiles(paragraph).unwrap_or_else(|| groups_of_text(paragraph));
+        for (from, to) in groups {
+            edges.push((start + from, RegionKind::Group));
+            edges.push((start + to, RegionKind::Between));
         }
     }
     // Where one group ends another may begin.
@@ -32,23 +33,18 @@ fn outline(text: &str) -> Outline {
     outline
 }
 
-fn add(edges: &mut Vec<(usize, RegionKind)>, from: usize, to: usize) {
-    edges.push((from, RegionKind::Group));
-    edges.push((to, RegionKind::Between));
-}
-
 /// Formulas and outermost brackets of a paragraph, each from its first byte to the one after its last. What is not closed
 /// within the paragraph is no group.
-fn groups_of_text(text: &str, mut add: impl FnMut(usize, usize)) {
+fn groups_of_text(text: &str) -> Vec<(usize, usize)> {
     let mut spans = spans(text);
     spans.sort_unstable_by_key(|&(start, end)| (start, std::cmp::Reverse(end)));
     let mut until = 0;
-    for (start, end) in spans {
-        if start >= until {
-            add(start, end);
-            until = end;
-        }
-    }
+    spans.retain(|&(start, end)| {
+        let is_outermost = start >= until;
+        until = until.max(end);
+        is_outermost
+    });
+    spans
 }
 
 /// Every formula, and every pair of brackets that is not within one.
@@ -108,52 +104,53 @@ fn formula(text: &str, at: usize) -> Option<usize> {
     is_tight.then_some(at + length + 2 * mark.len())
 }
 
-/// Whether every line of a paragraph begins with a SMILES string of at least two atoms with a branch or a ring in it.
-fn is_smiles(paragraph: &str) -> bool {
-    let is_string = |line: &str| {
-        let string = line.split_whitespace().next().unwrap_or_default();
-        let is_sign = |c: char| c.is_ascii_alphanumeric() || "@+-[]()=#$%/\\.:*".contains(c);
-        let atoms = string.matches(['C', 'N', 'O', 'S', 'P', 'c', 'n', 'o', 's']).count();
-        string.chars().all(is_sign) && atoms * 3 >= string.len() && atoms >= 2
-    };
-    paragraph.lines().all(is_string) && paragraph.contains(['(', '1'])
+/// Branches and rings of a paragraph whose lines all begin with a SMILES string, if one of them has any.
+fn groups_of_smiles(paragraph: &str) -> Option<Vec<(usize, usize)>> {
+    let mut groups = Vec::new();
+    for (at, line) in lines(paragraph) {
+        let string = line.split_whitespace().next()?;
+        let first = at + line.len() - line.trim_start().len();
+        groups.extend(groups_of_molecule(string)?.into_iter().map(|(from, to)| (first + from, first + to)));
+    }
+    Some(groups).filter(|groups| !groups.is_empty())
 }
 
-/// Branches and rings of a SMILES string, each from its first byte to the one after its last.
-fn groups_of_smiles(line: &str, mut add: impl FnMut(usize, usize)) {
-    let string = line.split_whitespace().next().unwrap_or_default();
-    let offset = line.len() - line.trim_start().len();
-    let bytes = string.as_bytes();
-    let mut branches = Vec::new();
-    let mut rings: Vec<(&str, usize)> = Vec::new();
-    let (mut at, mut atom) = (0, 0);
-    while at < bytes.len() {
-        match bytes[at] {
-            b'[' => {
-                atom = at;
-                at += string[at..].find(']').unwrap_or(0);
-            }
+/// Branches and rings of a SMILES string, each from its first byte to the one after its last; none if it is not one.
+fn groups_of_molecule(string: &str) -> Option<Vec<(usize, usize)>> {
+    let (mut groups, mut branches, mut rings) = (Vec::new(), Vec::new(), Vec::<(&str, usize)>::new());
+    let (mut at, mut atom, mut atoms) = (0, 0, 0);
+    while let Some(rest) = string.get(at..).filter(|rest| !rest.is_empty()) {
+        let first = rest.as_bytes()[0];
+        let mut length = 1;
+        match first {
             b'(' => branches.push(at),
-            b')' => {
-                if let Some(start) = branches.pop() {
-                    add(offset + start, offset + at + 1);
-                }
-            }
+            b')' => groups.push((branches.pop()?, at + 1)),
             b'0'..=b'9' | b'%' => {
-                let end = if bytes[at] == b'%' { (at + 3).min(bytes.len()) } else { at + 1 };
-                let number = &string[at..end];
+                length = if first == b'%' { 3 } else { 1 };
+                let number = rest.get(..length)?;
                 match rings.iter().position(|(open, _)| *open == number) {
-                    Some(open) => add(offset + rings.remove(open).1, offset + end),
+                    Some(open) => groups.push((rings.remove(open).1, at + length)),
                     None => rings.push((number, atom)),
                 }
-                at = end - 1;
             }
-            // Of Cl and Br the second letter is a part of the atom.
-            b'l' | b'r' if at > 0 && matches!(bytes[at - 1], b'C' | b'B') => {}
-            letter if letter.is_ascii_alphabetic() || letter == b'*' => atom = at,
-            _ => {}
+            b'-' | b'=' | b'#' | b'$' | b':' | b'/' | b'\\' | b'.' => {}
+            _ => {
+                length = length_of_atom(rest)?;
+                (atom, atoms) = (at, atoms + 1);
+            }
         }
-        at += 1;
+        at += length;
+    }
+    (atoms >= FEWEST_ATOMS && branches.is_empty() && rings.is_empty()).then_some(groups)
+}
+
+/// Letters of the atom that a text begins with: one in brackets, or of those that may stand without.
+fn length_of_atom(text: &str) -> Option<usize> {
+    match text.as_bytes() {
+        [b'[', ..] => Some(text.find(']')? + 1),
+        [b'C', b'l', ..] | [b'B', b'r', ..] => Some(2),
+        [first, ..] => b"BCNOPSFIbcnops*".contains(first).then_some(1),
+        [] => None,
     }
 }
 
@@ -180,6 +177,14 @@ mod tests {
     fn branches_and_rings_of_smiles() {
         // Aspirin: two branches, and a ring that has one of them in it.
         let parts = ["CC", "(=O)", "O", "c1ccccc1", "C", "(=O)", "O aspirin\n"];
+        assert_eq!(parts_of_text(&parts.concat(), "group"), parts);
+        let parts = ["OC", "[C@H]1OC", "(O)", "[C@H]", "(O)", "[C@@H]1", "O glucose\n"];
+        assert_eq!(parts_of_text(&parts.concat(), "group"), parts);
+    }
+
+    #[test]
+    fn words_are_not_molecules() {
+        let parts = ["conth = gcd", "(contf, p)", " in Z", "[y]", "\n\nSo p", "(n)", " is n", "[1]", ".\n"];
         assert_eq!(parts_of_text(&parts.concat(), "group"), parts);
     }
 }

@@ -5,7 +5,10 @@
 //! | Markdown | `# Title`, up to six signs; not within fences |
 //! | reStructuredText, Markdown | a line of its own with a line of one sign below it, and perhaps above |
 //! | LaTeX | `\part` to `\paragraph` and `\begin` at the start of a line |
-//! | legal texts, RFCs | a number (`2.1.`, `Section 3`, `Article IV`, `Appendix A`) and a few words, alone between blank lines |
+//! | legal texts, RFCs | a number (`2.1.`, `Section 3`, `Article IV`, `Appendix A`) and a few words, alone between blank lines; not in a text with headings of Markdown, where these are items of lists |
+//!
+//! Nothing says which markup a text is in, and a grammar of Markdown alone would take `~~~~` below a title of
+//! reStructuredText for a fence.
 
 use super::RegionKind;
 use super::outline::Outline;
@@ -25,7 +28,8 @@ const INDENT: usize = 4;
 
 fn outline(text: &str) -> Outline {
     let lines: Vec<(usize, &str)> = lines(text).map(|(at, line)| (at, line.trim_end())).collect();
-    let mut outline = Outline::default();
+    let (mut marked, mut numbered) = (Vec::new(), Vec::new());
+    let mut is_markdown = false;
     let mut fence: Option<&str> = None;
     for (number, &(at, line)) in lines.iter().enumerate() {
         let near = Near {
@@ -42,9 +46,20 @@ fn outline(text: &str) -> Outline {
                 Some(open) if mark.starts_with(open) && line.trim() == mark => fence = None,
                 Some(_) => {}
             }
-        } else if fence.is_none() && near.is_heading() {
-            outline.begin_unit(at, RegionKind::Section, Some(title(&near).to_string()));
+        } else if fence.is_none() && near.is_marked() {
+            is_markdown |= near.is_hashed();
+            marked.push((at, title(&near)));
+        } else if fence.is_none() && near.is_numbered() {
+            numbered.push((at, title(&near)));
         }
+    }
+    if !is_markdown {
+        marked.append(&mut numbered);
+        marked.sort_unstable_by_key(|(at, _)| *at);
+    }
+    let mut outline = Outline::default();
+    for (at, title) in marked {
+        outline.begin_unit(at, RegionKind::Section, Some(title.to_string()));
     }
     outline
 }
@@ -59,12 +74,8 @@ struct Near<'t> {
 }
 
 impl Near<'_> {
-    fn is_heading(&self) -> bool {
-        self.is_hashed()
-            || self.is_underlined()
-            || self.is_overline()
-            || self.is_latex()
-            || self.is_numbered()
+    fn is_marked(&self) -> bool {
+        self.is_hashed() || self.is_underlined() || self.is_overline() || self.is_latex()
     }
 
     /// `# Title`. Not indented, as comments in the code blocks of other markup are.
@@ -203,7 +214,7 @@ mod tests {
             "Before.\n\n",
             "# One\ntext # no\n```sh\n# a comment\n```\n",
             "## Two\n#three\n\n",
-            "Four\n---\n\ntext\n---- not -\n",
+            "Four\n---\n\n1. item\n\ntext\n---- not -\n",
         ]);
     }
 
