@@ -36,6 +36,7 @@ COPY src/draw/fonts/LICENSE.txt LICENSE-DejaVu
 COPY models models
 COPY datasets datasets
 COPY configs configs
+COPY examples examples
 COPY --from=build /usr/local/bin/longcode /usr/local/bin/longcode
 USER 1000:1000
 ENTRYPOINT ["longcode"]

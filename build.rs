@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What `longcode quickstart` unpacks: files, and folders with all that is in them.
-const BUNDLED: [&str; 7] = [
+const BUNDLED: [&str; 8] = [
     "configs/quickstart.toml",
     "models/nano",
     "datasets/code-python.toml",
@@ -14,6 +14,7 @@ const BUNDLED: [&str; 7] = [
     "datasets/code-java.toml",
     "datasets/code-java.jsonl.gz",
     "datasets/licenses",
+    "examples/wordcount",
 ];
 
 fn main() {

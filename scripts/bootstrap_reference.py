@@ -5,7 +5,7 @@
 
 Made-up documents: lengths and losses differ much between documents and buckets, little between the two encodings. Here
 are 200,000 resamples, so that what is left between the two is the chance of our 10,000. The definitions are those of
-docs/reports.md, "Intervals": residuals from the mean of the bucket, pooled, drawn with replacement, each counted in the
+docs/reports.md, "Intervals": residuals from the bucket's centre, pooled, drawn with replacement, each counted in the
 place of the document that it is given to.
 """
 
@@ -59,11 +59,19 @@ def interval(numerator, denominator, strata, rng):
     value = numerator.sum() / denominator.sum()
     error = standard_error(numerator, denominator, strata)
     means, residuals = np.empty(n), np.empty(n)
-    for bucket, size in zip(buckets(strata), strata):
+    losses = numerator / denominator
+    sizes = []
+    for bucket in buckets(strata):
         means[bucket] = numerator[bucket].sum() / denominator[bucket].sum()
-        loss = numerator[bucket] / denominator[bucket]
-        residuals[bucket] = (loss - means[bucket]) * np.sqrt(size / (size - 1))
+        sizes.append(denominator[bucket].sum() ** 2 / (denominator[bucket] ** 2).sum())
+    within = ((losses - means) ** 2).sum() / (n - len(strata))
+    of_buckets, sizes = np.array([means[bucket.start] for bucket in buckets(strata)]), np.array(sizes)
+    centre = np.average(of_buckets, weights=sizes)
+    between = (sizes * (of_buckets - centre) ** 2).sum() / max(1, len(strata) - 1)
+    kept = 0.0 if between <= within else 1 - within / between
+    residuals = losses - centre - kept * (means - centre)
     residuals -= residuals.mean()
+    residuals *= np.sqrt(within / (residuals**2).mean())
     off = []
     for _ in range(RESAMPLES // BATCH):
         drawn = residuals[rng.integers(0, n, (BATCH, n))]
@@ -72,7 +80,7 @@ def interval(numerator, denominator, strata, rng):
         off.append(shift / standard_error(resampled, np.broadcast_to(denominator, resampled.shape), strata))
     low, high = np.quantile(np.concatenate(off), [LEVEL / 2, 1 - LEVEL / 2])
     effective = denominator.sum() ** 2 / (denominator**2).sum()
-    wide = 1 + (1 / 3 + (len(strata) - 1) / 5) / effective
+    wide = 1 + (1 / 3 + (len(strata) - 1) / 10) / effective
     short = SHORT_SIDE * student(denominator, strata)
     return value, value - max(high * wide, short) * error, value + max(-low * wide, short) * error, error
 

@@ -1,4 +1,4 @@
-//! What the quickstart needs, inside the program: a model, two data sets with their licences, and the config.
+//! What the quickstart needs, inside the program: a model, two data sets with their licences, the config, and a few source files to try
 //!
 //! `build.rs` lists the files.
 

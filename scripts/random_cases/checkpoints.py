@@ -18,7 +18,7 @@ FAMILIES = [
     "llama", "mistral", "qwen2", "qwen3", "granite", "smollm3", "phi3", "starcoder2", "olmo2", "seed_oss", "iquestcoder",
     "ministral3", "qwen3_moe", "qwen2_moe", "mixtral", "olmoe", "granitemoe",
     "olmo3", "gemma2", "gemma3_text", "cohere2", "glm4", "ernie4_5", "granite_swa",
-    "gpt_oss", "mellum",
+    "gpt_oss", "mellum", "deepseek_v2", "deepseek_v3", "glm4_moe", "glm4_moe_lite", "ernie4_5_moe",
 ]  # fmt: skip
 CHARACTERS = [chr(c) for c in range(32, 127)] + ["\n", "\t", "\r"]
 SPECIAL = ["<s>", "</s>", "<unk>"]
@@ -45,7 +45,9 @@ OPTIONAL = [
     "original_max_position_embeddings", "attention_out_bias", "num_experts_per_tok", "norm_topk_prob",
     "decoder_sparse_step", "mlp_only_layers", "qkv_bias", "layer_norm_eps", "hidden_activation",
     "query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping", "logit_scale",
-    "sliding_window_pattern", "rope_local_base_freq", "layer_rope_theta",
+    "sliding_window_pattern", "rope_local_base_freq", "layer_rope_theta", "first_k_dense_replace",
+    "routed_scaling_factor", "topk_method", "rope_interleave", "use_qk_norm", "moe_layer_start_index",
+    "moe_layer_interval", "n_group", "topk_group",
 ]  # fmt: skip
 # Keys that files have as null.
 NULLABLE = [
@@ -55,14 +57,15 @@ NULLABLE = [
 # Families that may have these null in transformers, which fails over them in the others.
 NULL_ONLY_IN = {
     "head_dim": ["llama", "mistral", "seed_oss", "iquestcoder"],
-    "layer_types": [family for family in FAMILIES if family != "mistral"],
+    "layer_types": [family for family in FAMILIES if family not in ("mistral", "mellum")],
     "num_key_value_heads": [family for family in FAMILIES if family not in ("ministral3", "mixtral", "qwen3_moe")],
     # Layers that slide without a window: transformers fails over them, or does not.
     "sliding_window": [
         family for family in FAMILIES
-        if family not in ("olmo3", "gemma2", "gemma3_text", "cohere2", "granite_swa")
+        if family not in ("olmo3", "gemma2", "gemma3_text", "cohere2", "granite_swa", "gpt_oss", "mellum")
     ],
-    "rope_parameters": [family for family in FAMILIES if family not in ("olmo3", "gemma3_text", "gpt_oss")],
+    "rope_parameters": [family for family in FAMILIES if family not in ("olmo3", "gemma3_text", "gpt_oss", "mellum")],
+    "rope_scaling": [family for family in FAMILIES if family != "mellum"],
 }  # fmt: skip
 # Families that have eight key heads or more where the config does not say: more than there are query heads here.
 MANY_KEY_HEADS = [
@@ -70,10 +73,12 @@ MANY_KEY_HEADS = [
     "mixtral", "qwen2_moe", "qwen3_moe",
 ]  # fmt: skip
 GEMMAS = ["gemma2", "gemma3_text"]
+# Families with latent attention, whose heads have widths of their own.
+LATENT = ["deepseek_v2", "deepseek_v3", "glm4_moe_lite"]
 # Families whose `rope_parameters` have one for each type of layer.
 ROPE_BY_LAYER_TYPE = ["olmo3", "gemma3_text", "mellum"]
-OWN_DIM = ["qwen3", "seed_oss", "iquestcoder", *GEMMAS, "glm4", "ernie4_5", "gpt_oss", "mellum", "ministral3",
-           "mixtral"]
+OWN_DIM = ["qwen3", "seed_oss", "iquestcoder", *GEMMAS, "glm4", "glm4_moe", "ernie4_5", "gpt_oss", "mellum",
+           "ministral3", "mixtral"]
 NORM_EPSILON = {"starcoder2": "norm_epsilon", "cohere2": "layer_norm_eps"}
 
 
@@ -89,7 +94,7 @@ def shape(random, family):
     if family == "gemma2" or family == "gemma3_text":
         # Their configs refuse a width that the heads do not divide.
         hidden = heads * (hidden // heads)
-    if family == "glm4":
+    if family in ("glm4", "glm4_moe"):
         head_dim = max(head_dim, 8)
     config = {
         "model_type": family,
@@ -107,8 +112,11 @@ def shape(random, family):
         "rope_theta": random.choice([10000, 10000.0, 500000.0, 1000000, 5e6]),
         NORM_EPSILON.get(family, "rms_norm_eps"): random.choice([1e-6, 1e-5, 1e-2]),
     }
-    if own_dim or family in OWN_DIM or (family not in ("cohere2", "granite_swa") and chance(random, 0.2)):
+    no_dim = ["cohere2", "granite_swa", *LATENT]
+    if own_dim or family in OWN_DIM or (family not in no_dim and chance(random, 0.2)):
         config["head_dim"] = head_dim
+    if family in LATENT:
+        config["num_key_value_heads"] = heads
     config.update(own_keys(random, family, config))
     return config
 
@@ -175,6 +183,25 @@ def own_keys(random, family, config):
             return {"attention_bias": flag(), "pad_token_id": None} | (
                 {"partial_rotary_factor": random.choice([0.5, 1.0])} if flag() else {}
             )
+        case "deepseek_v2":
+            grouped = {"topk_method": "group_limited_greedy", "n_group": 4, "topk_group": 2}
+            return latent(random) | routed_experts(random) | (grouped if flag() else {"topk_method": "greedy"})
+        case "deepseek_v3":
+            own = {"rope_interleave": flag(), "attention_bias": flag(), "norm_topk_prob": flag()}
+            return latent(random) | routed_experts(random) | groups(random) | own
+        case "glm4_moe_lite":
+            keys = latent(random) | routed_experts(random) | groups(random) | {"norm_topk_prob": flag()}
+            return {key: value for key, value in keys.items() if key != "first_k_dense_replace"}
+        case "glm4_moe":
+            own = {"use_qk_norm": flag(), "attention_bias": flag(), "norm_topk_prob": flag()}
+            part = {"partial_rotary_factor": random.choice([0.5, 1.0])} if flag() else {}
+            return routed_experts(random) | groups(random) | own | part
+        case "ernie4_5_moe":
+            return {
+                "moe_num_experts": 8, "moe_k": random.choice([2, 3]), "moe_intermediate_size": random.choice([8, 12]),
+                "moe_num_shared_experts": random.choice([0, 1, 2]), "moe_layer_interval": random.choice([1, 2]),
+                "moe_layer_start_index": random.choice([0, 1]), "pad_token_id": None,
+            }  # fmt: skip
         case "ernie4_5":
             return {"use_bias": flag(), "pad_token_id": None}
         case "smollm3":
@@ -231,6 +258,28 @@ def local_experts(random):
     return {"num_local_experts": random.choice([3, 4]), "num_experts_per_tok": random.choice([1, 2])}
 
 
+def latent(random):
+    """Widths of latent attention."""
+    return {
+        "q_lora_rank": random.choice([None, 12]), "kv_lora_rank": random.choice([12, 16]),
+        "qk_nope_head_dim": random.choice([8, 12]), "qk_rope_head_dim": random.choice([4, 8]),
+        "v_head_dim": random.choice([8, 12]),
+    }  # fmt: skip
+
+
+def routed_experts(random):
+    """Keys of DeepSeek's experts."""
+    return {
+        "n_routed_experts": 8, "num_experts_per_tok": random.choice([2, 3]), "pad_token_id": None,
+        "moe_intermediate_size": random.choice([8, 12]), "n_shared_experts": random.choice([1, 2]),
+        "first_k_dense_replace": random.choice([0, 1]), "routed_scaling_factor": random.choice([1.0, 1.7]),
+    }  # fmt: skip
+
+
+def groups(random):
+    return random.choice([{"n_group": 1, "topk_group": 1}, {"n_group": 4, "topk_group": 2}])
+
+
 def temperature(random, config):
     """The scaling of Ministral 3."""
     length = config["max_position_embeddings"]
@@ -252,6 +301,8 @@ def scaling(random, config):
     original = {"original_max_position_embeddings": random.choice([length // 2, length // 4, 32])}
     maybe = lambda keys, probability=0.5: keys if chance(random, probability) else {}
     kinds = ["none", "none", "default", "linear", "dynamic", "yarn", "yarn", "llama3", "longrope"]
+    if config["model_type"] in LATENT:
+        kinds = ["none", "none", "default", "yarn", "yarn"]
     if config["model_type"] in ROPE_BY_LAYER_TYPE:
         kinds = ["none", "none", "default", "linear", "yarn", "yarn", "llama3"]
     kind = random.choice(["none", "longrope", "default"] if config["model_type"] == "phi3" else kinds)
@@ -353,12 +404,14 @@ def spell(random, config):
             continue
         said.append(f"no {key}")
         del config[key]
-    nullable = [key for key in NULLABLE[:-3] if config["model_type"] in NULL_ONLY_IN.get(key, FAMILIES)]
-    for key in [key for key in nullable if chance(random, 0.04)] + random.sample(NULLABLE, int(chance(random, 0.04))):
+    may_be_null = lambda key: config["model_type"] in NULL_ONLY_IN.get(key, FAMILIES)
+    nullable = [key for key in NULLABLE[:-3] if may_be_null(key)]
+    others = [key for key in NULLABLE if may_be_null(key)]
+    for key in [key for key in nullable if chance(random, 0.04)] + random.sample(others, int(chance(random, 0.04))):
         said.append(f"{key} null")
         config[key] = None
     for key in random.sample(sorted(NEIGHBOURS), random.randrange(8)):
-        if key not in config:
+        if key not in config and (NEIGHBOURS[key] is not None or may_be_null(key)):
             said.append(f"+{key}")
             config[key] = NEIGHBOURS[key]
     if chance(random, 0.1):
@@ -437,14 +490,14 @@ def arrange_experts(random, family, state, said):
     if chance(random, 0.3):
         said.append("experts as in transformers 5")
         return
-    for name in [name for name in state if "experts." in name or "mlp.gate." in name or ".router." in name]:
+    for name in [name for name in state if ".experts." in name or "mlp.gate." in name or ".router." in name]:
         tensor = state.pop(name)
         if family == "granitemoe":
             start = name[: name.index("block_sparse_moe.") + len("block_sparse_moe.")]
             state[start + STACKED[name.removeprefix(start)]] = tensor
             continue
         renamed = name.replace(".mlp.", ".block_sparse_moe.") if family == "mixtral" else name
-        if "experts." not in name:
+        if ".experts." not in name:
             state[renamed] = tensor
             continue
         gate, up, down = EACH.get(family, ["gate_proj", "up_proj", "down_proj"])
@@ -453,7 +506,7 @@ def arrange_experts(random, family, state, said):
             maps = {down: expert} if kind == "down_proj" else dict(zip([gate, up], expert.chunk(2)))
             state |= {f"{path}.{number}.{map}.weight": values.contiguous() for map, values in maps.items()}
     if chance(random, 0.08):
-        gone = random.choice(sorted(name for name in state if "experts." in name or "_linear." in name))
+        gone = random.choice(sorted(name for name in state if ".experts." in name or "_linear." in name))
         said.append(f"without {gone}")
         del state[gone]
 

@@ -64,6 +64,8 @@ def model_config(random, size):
         "max_window_layers",
         "decoder_sparse_step",
         "mlp_only_layers",
+        # llama.cpp has the bound of gpt-oss itself.
+        "swiglu_limit",
     ]:
         config.pop(key, None)
     if "moe_intermediate_size" in config:

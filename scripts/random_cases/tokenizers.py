@@ -101,6 +101,37 @@ def without_added(tokenizer, contents):
     return Tokenizer.from_str(json.dumps(content))
 
 
+# Classes that make their own parts: the tokens that they have, and whether they cut bytes.
+CLASSES = {
+    "gemma": (transformers.GemmaTokenizer, ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"], False),
+    "codellama": (transformers.CodeLlamaTokenizer, ["<unk>", "<s>", "</s>", "▁<PRE>", "▁<MID>", "▁<SUF>", "▁<EOT>"], False),
+    "gptneox": (transformers.GPTNeoXTokenizer, ["<|endoftext|>", "<|padding|>"], True),
+    "cohere": (
+        transformers.CohereTokenizer,
+        ["<PAD>", "<UNK>", "<CLS>", "<SEP>", "<MASK_TOKEN>", "<BOS_TOKEN>", "<|END_OF_TURN_TOKEN|>"], True,
+    ),
+}  # fmt: skip
+
+
+def of_class(random, style):
+    """As a class of transformers saves it, some tokens of its own left out."""
+    made_by, tokens, of_bytes = CLASSES[style]
+    tokens = [token for token in tokens if chance(random, 0.95)]
+    tokenizer = Tokenizer(models.BPE())
+    bytes_ = [] if of_bytes else [f"<0x{byte:02X}>" for byte in range(256)]
+    alphabet = pre_tokenizers.ByteLevel.alphabet() if of_bytes else []
+    tokenizer.pre_tokenizer = (
+        pre_tokenizers.ByteLevel(add_prefix_space=False) if of_bytes else pre_tokenizers.Metaspace(prepend_scheme="always")
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=SIZE, special_tokens=[*tokens, *bytes_], initial_alphabet=alphabet, limit_alphabet=300 if of_bytes else 60,
+        show_progress=False, max_token_length=8,
+    )  # fmt: skip
+    content = json.loads(train(tokenizer, trainer, random).to_str())["model"]
+    made = made_by(vocab=content["vocab"], merges=[tuple(pair) for pair in content["merges"]])
+    return made._tokenizer, made_by.__name__
+
+
 def unigram(random, style):
     tokenizer = Tokenizer(models.Unigram())
     parts = [normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " "), normalizers.Lowercase(), normalizers.Strip()]
@@ -138,12 +169,16 @@ def word_piece(random, style):
 STYLES = {
     "gpt2": (byte_level, 3), "smollm": (byte_level, 2), "qwen2": (byte_level, 3), "llama3": (byte_level, 3),
     "deepseek": (byte_level, 2), "legacy": (sentence_piece, 3), "metaspace": (sentence_piece, 3), "unigram": (unigram, 2),
-    "wordpiece": (word_piece, 2),
+    "wordpiece": (word_piece, 2), "gemma": (of_class, 2), "codellama": (of_class, 2), "gptneox": (of_class, 2),
+    "cohere": (of_class, 2),
 }  # fmt: skip
 MODEL_TYPES = {
-    "gpt2": ["starcoder2", "granite", "olmo2"], "smollm": ["llama", "granite"], "qwen2": ["qwen2", "qwen3"],
-    "llama3": ["llama", "smollm3", "seed_oss"], "deepseek": ["llama"], "legacy": ["llama", "mistral", "phi3"],
-    "metaspace": ["llama", "mistral"], "unigram": ["llama"], "wordpiece": ["llama"],
+    "gpt2": ["starcoder2", "granite", "olmo2", "granitemoe", "olmo3"], "smollm": ["llama", "granite"],
+    "qwen2": ["qwen2", "qwen3", "qwen2_moe", "qwen3_moe"], "llama3": ["llama", "smollm3", "seed_oss", "glm4", "gpt_oss"],
+    "deepseek": ["llama", "deepseek_v2"], "legacy": ["llama", "mistral", "phi3", "ernie4_5", "mixtral"],
+    "metaspace": ["llama", "mistral", "ernie4_5_moe"], "unigram": ["llama"], "wordpiece": ["llama"],
+    "gemma": ["gemma2", "gemma3_text", "llama"], "codellama": ["llama", "mistral"], "gptneox": ["olmoe", "llama"],
+    "cohere": ["cohere2", "llama"],
 }  # fmt: skip
 # Tokens beside the vocabulary, as files have them.
 ADDED = [

@@ -73,6 +73,13 @@ impl Checkpoint {
         if end_of_sequence.is_empty() {
             end_of_sequence.extend(config.default_end_of_sequence);
         }
+        let beyond = end_of_sequence.iter().find(|id| **id as usize >= config.vocab_size);
+        config.notes.extend(beyond.map(|id| {
+            format!(
+                "eos_token_id is {id}, and the model has {} tokens: no text ends there",
+                config.vocab_size
+            )
+        }));
         end_of_sequence.extend(tokenizer.end_of_sequence());
         end_of_sequence.sort_unstable();
         end_of_sequence.dedup();

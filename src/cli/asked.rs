@@ -50,6 +50,7 @@ impl AskedConfig {
         if self.skip_missing {
             config.skip_missing()?;
         }
+        config.open_encodings().map_err(|e| e.in_file(&self.config))?;
         Ok(config)
     }
 }

@@ -19,7 +19,9 @@ impl Args {
     pub(super) fn execute(self) -> Result<()> {
         let listed = list(&self.dir)?;
         if listed.is_empty() {
-            return print("no data sets: there is no datasets/NAME.toml here\n");
+            return print(
+                "no data sets: there is no datasets/NAME.toml here; `longcode quickstart --no-run` unpacks two\n",
+            );
         }
         print(&listed.iter().map(describe).collect::<Vec<_>>().join("\n"))
     }

@@ -22,7 +22,7 @@ use crate::text::{Limits, Prompt, PromptFormatter, PromptStyle};
 /// Greedy continuation of files under one encoding
 #[derive(Debug, clap::Args)]
 #[command(after_help = kinds_help(
-    "  longcode generate --model models/nano --encoding hirope:window=64,split=0.5 prompt.py"
+    "  longcode generate --model models/nano --encoding hirope:window=64,split=0.5 examples/wordcount/words.py"
 ))]
 pub(super) struct Args {
     /// Hugging Face directory or GGUF file, or org/name or org/name@revision of the local Hugging Face cache

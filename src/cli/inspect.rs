@@ -44,8 +44,8 @@ pub(super) struct Args {
 /// Examples, the units, and the languages whose structure is known.
 fn after_help() -> String {
     let mut help = String::from(
-        "Examples:\n  longcode inspect src/main.py\n  \
-         longcode inspect src/main.py --tokenizer models/nano --unit statement --json\n  \
+        "Examples:\n  longcode inspect examples/wordcount/main.py\n  \
+         longcode inspect examples/wordcount/main.py --tokenizer models/nano --unit statement --json\n  \
          longcode inspect conversation.json --tokenizer MODEL --chat --json\n\nUnits (segments are what lies between two boundaries):\n",
     );
     for kind in UnitKind::ALL {

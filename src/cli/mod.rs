@@ -27,7 +27,7 @@ use std::sync::Mutex;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::checkpoint::Checkpoint;
-use crate::config::Config;
+use crate::config::{Config, find};
 use crate::device::Wanted;
 use crate::encoding::{EncodingSpec, KINDS, ModelRope};
 use crate::error::{Error, ErrorKind, Result};
@@ -167,6 +167,8 @@ fn wanted_by(config: &Config) -> Wanted {
 /// An encoding as it is for a model; one that makes no sense is refused, and what is unwise about it is said on stderr.
 fn for_model(encoding: &EncodingSpec, text: &str, model: &ModelRope) -> Result<EncodingSpec> {
     let at_encoding = |e: Error| e.at(format_args!("encoding `{text}`"));
+    let as_given = |path: &Path| find(&path.to_string_lossy(), &[PathBuf::from(".")]);
+    let encoding = encoding.clone().opened(&as_given).map_err(at_encoding)?;
     let encoding = encoding.at(model.trained_length).map_err(at_encoding)?;
     encoding.check(model).map_err(at_encoding)?;
     for note in encoding.notes(model) {
@@ -230,6 +232,10 @@ fn clap_exit(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         let _ = error.print();
         return ExitCode::SUCCESS;
+    }
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // The commands that there are.
+        let _ = error.print();
     }
     let error = usage_error(error);
     messages::fail(&error);

@@ -17,7 +17,10 @@ impl Args {
     pub(super) fn execute(self) -> Result<()> {
         let models = hub::models()?;
         if models.is_empty() {
-            return print(&format!("no models in {}\n", hub::cache().display()));
+            return print(&format!(
+                "no models in {}; --download fetches one, and `longcode quickstart --no-run` unpacks a small one\n",
+                hub::cache().display()
+            ));
         }
         print(&models.iter().map(describe).collect::<String>())
     }

@@ -7,6 +7,7 @@ use super::{kinds_help, report, tasks_help, wanted_by};
 use crate::config::Config;
 use crate::device::DeviceChoices;
 use crate::error::{Error, ErrorKind, Result};
+use crate::report::samples_without_text;
 use crate::run::{RunOptions, run};
 use crate::store::{Results, Shard};
 
@@ -14,7 +15,7 @@ use crate::store::{Results, Shard};
 /// models, encodings, tasks and samples
 #[derive(Debug, clap::Args)]
 #[command(after_help = kinds_help("  longcode run configs/quickstart.toml
-  longcode run configs/quickstart.toml --set task.samples=1 --set encoding.HiRoPE.window=64 --out /tmp/try") + &tasks_help())]
+  longcode run configs/quickstart.toml --set task.samples=1 --set encoding.HiRoPE.window=64 --out results/try") + &tasks_help())]
 pub(super) struct Args {
     #[command(flatten)]
     config: AskedConfig,
@@ -63,10 +64,15 @@ pub(super) fn run_and_report(
 ) -> Result<()> {
     let devices = device.open(|| wanted_by(config))?;
     devices.iter().for_each(|device| status!("device: {}", device.name));
-    let stored = run(config, &devices, out, options)?;
-    let results = Results::read(out)?;
+    let ran = run(config, &devices, out, options)?;
+    let mut results = Results::read(out)?;
+    let wanted = samples_without_text(&results)?;
+    if !wanted.is_empty() {
+        ran.keep_texts(out, &wanted)?;
+        results = Results::read(out)?;
+    }
     report::write(&results, out, None, &[], show)?;
-    refuse_lost(&results, stored, out)?;
+    refuse_lost(&results, ran.stored, out)?;
     refuse_all_failed(&results)
 }
 

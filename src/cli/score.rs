@@ -24,7 +24,7 @@ use crate::text::Tokens;
 /// Per-token loss of files under one encoding
 #[derive(Debug, clap::Args)]
 #[command(after_help = kinds_help(
-    "  longcode score --model models/nano --encoding hirope:window=64,split=0.5 src/*.py"
+    "  longcode score --model models/nano --encoding hirope:window=64,split=0.5 examples/wordcount/*.py"
 ))]
 pub(super) struct Args {
     /// Hugging Face directory or GGUF file, or org/name or org/name@revision of the local Hugging Face cache

@@ -1,5 +1,6 @@
 //! The source files that a command is given: what can be read, and what is skipped and why.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -7,7 +8,8 @@ use serde_json::json;
 use super::print;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::read_text;
+use crate::files::{read_text, too_large};
+use crate::limits::SOURCE_BYTES;
 use crate::structure::{Segments, Source};
 
 /// First bytes of files that are not text, and what such a file is.
@@ -22,6 +24,9 @@ const NO_TEXTS: [(&[u8], &str); 6] = [
 
 /// Extensions of files that hold records, whatever their bytes.
 const RECORDS: [&str; 5] = ["jsonl", "ndjson", "parquet", "arrow", "gz"];
+
+/// What names the standard input among files.
+const STDIN: &str = "-";
 
 /// A text file.
 pub(super) struct SourceFile {
@@ -127,6 +132,9 @@ fn empty() -> Error {
 /// [`ErrorKind::Source`], naming the file: it cannot be read, is not UTF-8, or holds JSON records instead of
 /// source.
 pub(super) fn read_source(path: &Path) -> Result<String> {
+    if path == Path::new(STDIN) {
+        return read_stdin();
+    }
     if path.is_dir() {
         return Err(Error::new(ErrorKind::Source, "it is a folder")
             .in_file(path)
@@ -143,6 +151,25 @@ pub(super) fn read_source(path: &Path) -> Result<String> {
         Err(no_source(path, "the file holds records in JSON"))
     } else {
         Ok(text)
+    }
+}
+
+/// The text of the standard input.
+fn read_stdin() -> Result<String> {
+    let fail = |what: String, fix: &str| Error::new(ErrorKind::Source, what).at("standard input").fix(fix);
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().lock().take(SOURCE_BYTES + 1).read_to_end(&mut bytes);
+    match read {
+        Err(e) => Err(fail(format!("cannot be read: {e}"), "give a file")),
+        Ok(read) if read as u64 > SOURCE_BYTES => {
+            Err(too_large(ErrorKind::Source, SOURCE_BYTES).at("standard input"))
+        }
+        Ok(_) => String::from_utf8(bytes).map_err(|e| {
+            fail(
+                format!("not valid UTF-8 at byte {}", e.utf8_error().valid_up_to()),
+                "convert the text to UTF-8",
+            )
+        }),
     }
 }
 

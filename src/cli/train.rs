@@ -11,7 +11,7 @@ use crate::train::{Mode, TrainConfig, train};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  longcode train configs/train-nano.toml\n  \
     longcode train configs/train-nano.toml --resume\n  \
-    longcode train configs/train-nano.toml --set budget.minutes=5 --out /tmp/try")]
+    longcode train configs/train-nano.toml --set budget.minutes=5 --out results/try")]
 pub(super) struct Args {
     /// The config, TOML
     config: PathBuf,

@@ -76,6 +76,8 @@ pub struct ModelEntry {
     pub precision: Precision,
     /// How to ask for it, if somebody else serves it.
     pub served: Option<ServedEntry>,
+    /// The model of which it is the ceiling: what training at a longer length would have given.
+    pub ceiling_of: Option<String>,
 }
 
 /// An `[[encoding]]`, one value of a sweep.
@@ -100,9 +102,15 @@ impl EncodingEntry {
         EncodingEntry { name, spec, sweep: None, models: Vec::new(), written }
     }
 
-    /// Whether it is for a model of this name.
-    pub fn is_for(&self, model: &str) -> bool {
-        self.models.is_empty() || self.models.iter().any(|pattern| matches(pattern, model))
+    /// Whether a model is run under it: it is named so, and the encoding is its server's where it is served, and
+    /// only there.
+    pub fn is_for(&self, model: &ModelEntry) -> bool {
+        self.names(model) && self.spec.is_as_served() == model.served.is_some()
+    }
+
+    /// Whether `models` names a model, by its name alone.
+    pub(crate) fn names(&self, model: &ModelEntry) -> bool {
+        self.models.is_empty() || self.models.iter().any(|pattern| matches(pattern, &model.name))
     }
 
     /// The row for models of a trained length, in tokens: nothing in it is relative to that.
@@ -162,6 +170,7 @@ impl ModelEntry {
         if self.precision != Precision::default() {
             table.insert("precision".into(), text(self.precision.name()));
         }
+        table.extend(self.ceiling_of.as_ref().map(|model| ("ceiling_of".into(), text(model))));
         table
     }
 }
@@ -170,13 +179,14 @@ impl EncodingEntry {
     /// Its kind and keys, which are all that a number depends on.
     pub(crate) fn kind_and_keys(&self) -> Table {
         let mut table = Table::from_iter([("kind".into(), text(self.spec.kind))]);
-        table.extend(self.spec.keys.clone());
+        table.extend(self.spec.pinned_keys());
         table
     }
 
     fn table(&self) -> Table {
         let mut table = Table::from_iter([("name".into(), text(&self.name))]);
-        table.extend(self.kind_and_keys());
+        table.insert("kind".into(), text(self.spec.kind));
+        table.extend(self.spec.keys.clone());
         if !self.models.is_empty() {
             table.insert("models".into(), texts(&self.models));
         }
@@ -248,18 +258,65 @@ impl Config {
         unique("encoding", config.encodings.iter().map(|entry| &entry.name))?;
         unique("task", config.tasks.iter().map(|entry| &entry.name))?;
         config.refuse_rows_without_a_model()?;
+        config.refuse_ceilings_of_nothing()?;
         Ok(config)
     }
 
     /// Refuses an encoding that is for none of the models.
     fn refuse_rows_without_a_model(&self) -> Result<()> {
-        let is_for_none = |entry: &&EncodingEntry| !self.models.iter().any(|model| entry.is_for(&model.name));
+        let is_for_none = |entry: &&EncodingEntry| !self.models.iter().any(|model| entry.names(model));
         let Some(entry) = self.encodings.iter().find(is_for_none) else { return Ok(()) };
         let known: Vec<&str> = self.models.iter().map(|model| &model.name[..]).collect();
         let what = format!("models is {}, and no model has such a name", texts(&entry.models));
         Err(config_error(what, format!("use some of: {}; * stands for any text", known.join(", ")))
             .at_key("models")
             .at(format_args!("encoding \"{}\"", entry.name)))
+    }
+
+    /// Reads the files that encodings name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a file that is nowhere, [`ErrorKind::Encoding`] for one that is wrong.
+    pub fn open_encodings(&mut self) -> Result<()> {
+        let search = &self.search;
+        for entry in &mut self.encodings {
+            let found = |path: &Path| find(&path.to_string_lossy(), search);
+            let opened = entry.spec.clone().opened(&found);
+            entry.spec = opened.map_err(|e| e.at(format_args!("encoding \"{}\"", entry.name)))?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a ceiling of a model that is not there, or is a ceiling itself.
+    fn refuse_ceilings_of_nothing(&self) -> Result<()> {
+        let may_have_one: Vec<&str> = self
+            .models
+            .iter()
+            .filter(|model| model.ceiling_of.is_none())
+            .map(|model| &model.name[..])
+            .collect();
+        let of_nothing = |model: &&ModelEntry| {
+            model.ceiling_of.as_ref().is_some_and(|of| !may_have_one.contains(&&of[..]))
+        };
+        let Some(model) = self.models.iter().find(of_nothing) else { return Ok(()) };
+        let of = model.ceiling_of.as_deref().unwrap_or_default();
+        let why = if self.models.iter().any(|model| model.name == of) {
+            "is a ceiling too"
+        } else {
+            "is not there"
+        };
+        let fix = match &may_have_one[..] {
+            [] => "leave it out of one of the models".into(),
+            known => format!("use one of: {}", known.join(", ")),
+        };
+        Err(config_error(format!("ceiling_of is \"{of}\", which {why}"), fix)
+            .at_key("ceiling_of")
+            .at(format_args!("model \"{}\"", model.name)))
+    }
+
+    /// The ceilings of a model.
+    pub fn ceilings_of<'a>(&'a self, model: &'a str) -> impl Iterator<Item = &'a ModelEntry> {
+        self.models.iter().filter(move |entry| entry.ceiling_of.as_deref() == Some(model))
     }
 
     /// The encodings for models of a trained length, in tokens, numbered as in the config.
@@ -523,10 +580,18 @@ fn model_entry(mut table: Table) -> Result<Vec<ModelEntry>> {
             name.parse().map_err(|what| config_error(what, "leave it out for f32").at_key("precision"))?
         }
     };
-    refuse_unknown(&table, &["name", "path", "obtain", "precision", "endpoint"])?;
+    let ceiling_of = take_text(&mut table, "ceiling_of")?;
+    refuse_unknown(&table, &["name", "path", "obtain", "precision", "ceiling_of", "endpoint"])?;
     let folder =
         || Path::new(&path).file_name().map_or(path.clone(), |name| name.to_string_lossy().into_owned());
-    Ok(vec![ModelEntry { name: name.unwrap_or_else(folder), path, obtain, precision, served: None }])
+    Ok(vec![ModelEntry {
+        name: name.unwrap_or_else(folder),
+        path,
+        obtain,
+        precision,
+        served: None,
+        ceiling_of,
+    }])
 }
 
 /// The rows of a config. Served models have one kind alone, which needs no table.

@@ -44,7 +44,8 @@ impl Selection {
         let of_models = picked(&self.models, &models, "--model", "model")?;
         let mut of_encodings = picked(&self.encodings, &encodings, "--encoding", "encoding")?;
         for (entry, picked) in config.encodings.iter().zip(&mut of_encodings) {
-            *picked &= models.iter().zip(&of_models).any(|(name, picked)| *picked && entry.is_for(name));
+            *picked &=
+                config.models.iter().zip(&of_models).any(|(model, picked)| *picked && entry.is_for(model));
         }
         if !of_encodings.contains(&true) {
             let what = "no encoding that is asked for is for a model that is asked for";
@@ -65,6 +66,10 @@ impl Config {
     pub fn keep(&mut self, selection: &Selection) -> Result<()> {
         let picked = selection.of(self)?;
         keep(&mut self.models, &picked.models);
+        let names: Vec<String> = self.models.iter().map(|entry| entry.name.clone()).collect();
+        for model in &mut self.models {
+            model.ceiling_of.take_if(|of| !names.contains(of));
+        }
         keep(&mut self.encodings, &picked.encodings);
         keep(&mut self.tasks, &picked.tasks);
         Ok(())

@@ -101,5 +101,12 @@ pub(super) fn served_entry(name: Option<String>, table: Table) -> Result<ModelEn
     let path = served.tokenizer()?.to_string();
     let last = |name: &str| name.rsplit('/').next().unwrap_or(name).to_string();
     let name = name.unwrap_or_else(|| last(served.served_as.as_deref().unwrap_or(&path)));
-    Ok(ModelEntry { name, path, obtain: None, precision: Precision::default(), served: Some(served) })
+    Ok(ModelEntry {
+        name,
+        path,
+        obtain: None,
+        precision: Precision::default(),
+        served: Some(served),
+        ceiling_of: None,
+    })
 }

@@ -2,6 +2,10 @@
 
 use longcode_stats::{Comparison, Estimate};
 
+/// Nats a token: a smaller difference of losses is not worth naming, whatever its interval says (0.5% of a
+/// perplexity).
+pub(crate) const SMALLEST: f64 = 0.005;
+
 /// Four digits, or fewer decimals for large figures.
 pub(crate) fn number(value: f64) -> String {
     format!("{value:.*}", decimals(value))

@@ -35,7 +35,8 @@ impl<'a> EncodedModel<'a> {
     /// each of its units.
     ///
     /// # Errors
-    /// [`ErrorKind::Compute`] when the device fails, [`ErrorKind::NotFinite`] when a loss is not finite.
+    /// [`ErrorKind::Compute`] when the device fails, [`ErrorKind::NotFinite`] when a loss is not finite,
+    /// [`ErrorKind::Encoding`] for a text that the encoding has no positions for.
     pub fn score(&self, ids: &[u32], layout: impl Into<Layout>) -> Result<TokenScores> {
         Ok(self.score_seeing(ids, layout, false)?.0)
     }
@@ -52,6 +53,12 @@ impl<'a> EncodedModel<'a> {
         detailed: bool,
     ) -> Result<(TokenScores, Seen)> {
         let layout = layout.into();
+        self.encoding.covers(&layout.hash, ids.len(), 0, true)?;
+        self.scored(ids, layout, detailed)
+    }
+
+    /// The same, also of a text that the encoding has no positions for; then its losses mean nothing.
+    fn scored(&self, ids: &[u32], layout: Layout, detailed: bool) -> Result<(TokenScores, Seen)> {
         let (scores, seen) = match self.encoding.context {
             Some(context) if ids.len() > context.tokens => {
                 self.score_windows(ids, &layout, context, detailed)?
@@ -87,7 +94,7 @@ impl<'a> EncodedModel<'a> {
         let level: Vec<u32> = (0..length).map(|n| (n / 128) as u32).collect();
         let levels: Vec<Vec<u32>> = self.encoding.units().iter().map(|_| level.clone()).collect();
         let started = Instant::now();
-        match self.score(&ids, levels) {
+        match self.scored(&ids, levels.into(), false) {
             Err(e) if e.kind != ErrorKind::NotFinite => return Err(e),
             _ => {}
         }
@@ -105,6 +112,7 @@ impl<'a> EncodedModel<'a> {
     pub fn read(&self, ids: &[u32], layout: impl Into<Layout>, room: usize) -> Result<Decoder<'a>> {
         let layout = layout.into();
         check_length(ids.len(), room)?;
+        self.encoding.covers(&layout.hash, ids.len(), room, true)?;
         let bos = self.bos.is_some();
         let kept = self.encoding.context.map(|context| context.kept(ids.len(), room, bos)).transpose()?;
         let Some(kept) = kept.flatten() else {

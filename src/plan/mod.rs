@@ -118,6 +118,7 @@ pub fn plan(config: &Config, device: &OpenDevice, out: &Path, options: PlanOptio
         prepared.keep_shard(shard)?;
     }
     prepared.keep_limit(options.limit);
+    prepared.refuse_uncovered(None)?;
     let memory = Memory::of(device);
     let mut plan = Plan {
         rows: Vec::new(),

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 
 use longcode_stats::curve::{gaining, gains};
 use longcode_stats::{Comparison, Estimate, FEWEST, Pair};
-use rayon::prelude::*;
 
 use super::Section;
 use super::figures::{Bootstraps, Measurements, shared_by_all};
@@ -245,39 +244,19 @@ impl<'a> Maker<'a> {
 
     /// What each sample has in a point, by the sample's number, ascending.
     fn pairs(&self, encoding: usize, metric: Metric, over: Over) -> Result<Vec<(usize, Pair)>> {
-        let of_row = self.samples.iter().copied().filter(|one| one.encoding == encoding);
-        let mut pairs = match over {
-            Over::Positions(from) => self.of_positions(of_row.collect(), from)?,
-            Over::LongerThan(tokens) => self.of_whole(of_row, encoding, metric, tokens),
-        };
-        pairs.sort_unstable_by_key(|(number, _)| *number);
-        Ok(pairs)
-    }
-
-    fn of_positions(&self, samples: Vec<&StoredSample>, from: usize) -> Result<Vec<(usize, Pair)>> {
-        let of_sample = |one: &&StoredSample| {
-            let Some(outcome) = self.results.outcome(one)? else { return Ok(None) };
-            let read = self.task.task.measure_from(&outcome, from);
-            let read = read.map_err(|e| self.results.bad_sample(one, format!("not an outcome: {e}")))?;
-            let number = self.measured.number(&self.results.config, one);
-            Ok(read.map(|measure| (number, (measure.numerator, measure.denominator))))
-        };
-        let read: Result<Vec<_>> = samples.par_iter().map(of_sample).collect();
-        Ok(read?.into_iter().flatten().collect())
+        let key = [self.model, &self.results.config.encodings[encoding].name, &self.task.name];
+        match over {
+            Over::Positions(from) => self.measured.pairs_from(self.results, key, from),
+            Over::LongerThan(tokens) => Ok(self.of_whole(key, metric, tokens)),
+        }
     }
 
     /// Figures of whole samples, of those that are longer than a context.
-    fn of_whole(
-        &self,
-        samples: impl Iterator<Item = &'a StoredSample>,
-        encoding: usize,
-        metric: Metric,
-        tokens: usize,
-    ) -> Vec<(usize, Pair)> {
+    fn of_whole(&self, key: [&str; 3], metric: Metric, tokens: usize) -> Vec<(usize, Pair)> {
         let number = |one: &StoredSample| self.measured.number(&self.results.config, one);
-        let lengths: HashMap<usize, usize> = samples.map(|one| (number(one), one.tokens)).collect();
-        let encoding = &self.results.config.encodings[encoding].name;
-        let pairs = self.measured.pairs([self.model, encoding, &self.task.name], Group::All, &metric);
+        let lengths: HashMap<usize, usize> =
+            self.samples.iter().map(|one| (number(one), one.tokens)).collect();
+        let pairs = self.measured.pairs(key, Group::All, &metric);
         pairs.iter().filter(|(number, _)| lengths.get(number) > Some(&tokens)).copied().collect()
     }
 }

@@ -102,6 +102,13 @@ pub(super) fn context_curves(report: &Report) -> Option<Vec<u8>> {
     (!lines.is_empty()).then(|| write(lines.into_iter()))
 }
 
+/// What part of a ceiling's gain rows have; none without ceilings.
+pub(super) fn recovered(report: &Report) -> Option<Vec<u8>> {
+    let sections = report.sections.iter();
+    let lines: Vec<_> = sections.flat_map(|section| section.recovered_lines(report.baseline)).collect();
+    (!lines.is_empty()).then(|| write(lines.into_iter()))
+}
+
 /// What changed between rows of one name; none where each name has one row.
 pub(super) fn changes(all: &[Changes]) -> Option<Vec<u8>> {
     (!all.is_empty()).then(|| write(all.iter().flat_map(Changes::lines)))

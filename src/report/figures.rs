@@ -106,6 +106,32 @@ impl<'a> Measurements<'a> {
         found.map_or(&[], Vec::as_slice)
     }
 
+    /// What the samples of a row have from a position on, by the sample's number, ascending.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Results`] for a stored outcome that its task cannot read.
+    pub(super) fn pairs_from(
+        &self,
+        results: &Results,
+        key: [&str; 3],
+        from: usize,
+    ) -> Result<Vec<(usize, Pair)>> {
+        let config = &results.config;
+        let of_sample = |one: &&StoredSample| {
+            let Some(outcome) = results.outcome(one)? else { return Ok(None) };
+            let read = config.tasks[one.task].task.measure_from(&outcome, from);
+            let read = read.map_err(|e| results.bad_sample(one, format!("not an outcome: {e}")))?;
+            let number = self.number(config, one);
+            Ok(read.map(|measure| (number, (measure.numerator, measure.denominator))))
+        };
+        let own: Vec<&StoredSample> =
+            results.samples.iter().filter(|one| names(config, one) == key).collect();
+        let read: Result<Vec<_>> = own.par_iter().map(of_sample).collect();
+        let mut pairs: Vec<(usize, Pair)> = read?.into_iter().flatten().collect();
+        pairs.sort_unstable_by_key(|(number, _)| *number);
+        Ok(pairs)
+    }
+
     /// Differences of pairs of rows by the draws that the rows' own are made of.
     pub(super) fn paired(&self, seed: u64) -> Paired<'_, 'a> {
         Paired { measured: self, bootstraps: Bootstraps { seed, made: Mutex::default() } }

@@ -4,6 +4,8 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
+use longcode_tasks::per_token::PerToken;
+
 use super::samples::{Chosen, OfRow, Shown, chosen};
 use super::{Cell, Content, Mark, Picture, Report, Section, Standings, Table, caption};
 use crate::draw::number::number;
@@ -180,11 +182,18 @@ fn samples(page: &mut String, report: &Report) -> Result<()> {
         "<section id=\"samples\">\n<h2>Samples</h2>\n<p>Some of {all}, so that this page stays small. Stripes in a text are \
          segments.</p>"
     );
+    let shown = chosen.iter().flat_map(|chosen| &chosen.samples).filter(|one| one.text.is_some());
+    let count = shown.map(|one| &one.first.sha256).collect::<HashSet<_>>().len();
+    let most = Most {
+        text: (TEXTS / count.max(1)).max(LEAST_OF_A_TEXT),
+        coloured: (COLOURED / count.max(1)).clamp(LEAST_COLOURED, MOST_COLOURED),
+    };
     let mut texts = HashSet::new();
     for Chosen { why, samples } in &chosen {
         let _ = writeln!(page, "<h3>{}</h3>", escape(why));
         for one in samples {
-            sample(page, report, one, texts.insert(&one.first.sha256));
+            let most = texts.insert(&one.first.sha256).then_some(most);
+            sample(page, report, one, most);
         }
     }
     page.push_str("</section>\n");
@@ -192,7 +201,7 @@ fn samples(page: &mut String, report: &Report) -> Result<()> {
 }
 
 /// A sample; its text only where it is not on the page already.
-fn sample(page: &mut String, report: &Report, shown: &Shown, first: bool) {
+fn sample(page: &mut String, report: &Report, shown: &Shown, most: Option<Most>) {
     let stored = shown.first;
     let task = escape(&report.results.config.tasks[stored.task].name);
     let id = escape(&stored.sample);
@@ -201,10 +210,14 @@ fn sample(page: &mut String, report: &Report, shown: &Shown, first: bool) {
         let _ = writeln!(page, "<p>Expected: <code>{}</code></p>", escape(expected));
     }
     results(page, report, shown);
-    match &shown.text {
-        Some(found) if first => text(page, found),
-        Some(_) => page.push_str("<p>Its text stands above.</p>\n"),
-        None => {
+    match (&shown.text, most) {
+        (Some(found), Some(most)) => {
+            text(page, found, most.text);
+            let coloured = |(row, tokens): &(&str, PerToken)| losses(page, found, row, tokens, most.coloured);
+            shown.tokens.iter().for_each(coloured);
+        }
+        (Some(_), None) => page.push_str("<p>Its text stands above.</p>\n"),
+        (None, _) => {
             let hash = escape(&stored.sha256);
             let _ = writeln!(page, "<p>The results do not hold the text (sha256 {hash}).</p>");
         }
@@ -245,18 +258,84 @@ fn results(page: &mut String, report: &Report, shown: &Shown) {
     page.push_str("</tbody></table></div>\n");
 }
 
-fn text(page: &mut String, text: &StoredText) {
+/// The first `most` bytes of a text.
+fn text(page: &mut String, text: &StoredText, most: usize) {
     let count = text.starts.len();
+    let end = text.text.floor_char_boundary(most);
     let _ = writeln!(page, "<p>{count} segments by {}:</p>", text.unit);
     page.push_str("<pre>");
-    for (number, segment) in text.segments().enumerate() {
+    let starts = text.starts.iter().copied();
+    for ((number, segment), start) in
+        text.segments().enumerate().zip(starts).filter(|(_, start)| *start < end)
+    {
+        let segment = &segment[..segment.len().min(end - start)];
         let class = if number % 2 == 0 { "even" } else { "odd" };
         let _ = write!(page, "<span class=\"{class}\" title=\"segment {number}\">{}</span>", escape(segment));
     }
     page.push_str("</pre>\n");
-    if text.cut > 0 {
-        let _ = writeln!(page, "<p>{} bytes more are left out here.</p>", text.cut);
+    let left_out = text.text.len() - end + text.cut;
+    if left_out > 0 {
+        let _ = writeln!(page, "<p>{left_out} bytes more are left out here.</p>");
     }
+}
+
+/// Bytes of all texts of a page together, so that it stays small.
+const TEXTS: usize = 1_000_000;
+
+/// Bytes of each text that are shown all the same.
+const LEAST_OF_A_TEXT: usize = 4_000;
+
+/// Bytes of all texts of a page together whose tokens are coloured; a coloured one takes some six times as many.
+const COLOURED: usize = 100_000;
+
+/// Bytes at the end of each text whose tokens are coloured, at least and at most.
+const LEAST_COLOURED: usize = 1_000;
+const MOST_COLOURED: usize = 6_000;
+
+/// Bytes of each text that a page shows.
+#[derive(Clone, Copy)]
+struct Most {
+    /// With its segments.
+    text: usize,
+    /// With the losses of its tokens.
+    coloured: usize,
+}
+
+/// Nats from which on a token has the next colour.
+const LOSSES: [f32; 5] = [0.5, 1.0, 2.0, 4.0, 8.0];
+
+/// The end of a text, its tokens coloured by their loss under one row.
+fn losses(page: &mut String, text: &StoredText, row: &str, tokens: &PerToken, most: usize) {
+    let whole = &text.text[..];
+    let start = whole.floor_char_boundary(whole.len().saturating_sub(most));
+    let _ = writeln!(
+        page,
+        "<details><summary>Loss of each token under {}</summary>\n<p>The last {} bytes; a colour each from 0.5, 1, 2, 4 and 8 \
+         nats on.</p>",
+        escape(row),
+        whole.len() - start
+    );
+    page.push_str("<pre class=\"tokens\">");
+    let colour = |loss: f32| LOSSES.iter().filter(|&&from| loss >= from).count();
+    // Neighbours of one colour are one piece; a token begins where the one before it ends.
+    let (mut from, mut last) = (start, None);
+    let piece = |page: &mut String, until: usize, colour: Option<usize>, from: &mut usize| {
+        let until = whole.floor_char_boundary(until.min(whole.len())).max(*from);
+        let words = escape(&whole[*from..until]);
+        let _ = match colour {
+            Some(colour) if colour > 0 => write!(page, "<span class=\"loss-{colour}\">{words}</span>"),
+            _ => write!(page, "{words}"),
+        };
+        *from = until;
+    };
+    for (at, loss) in tokens.losses().filter(|(at, _)| *at >= start) {
+        if last != Some(colour(loss)) {
+            piece(page, at, last, &mut from);
+            last = Some(colour(loss));
+        }
+    }
+    piece(page, whole.len(), last, &mut from);
+    page.push_str("</pre>\n</details>\n");
 }
 
 fn environment(page: &mut String, report: &Report) {

@@ -7,6 +7,7 @@
 //! ([`table`]) and pictures ([`mod@pictures`]) -> one file a format: [`csv`], [`markdown`], [`latex`],
 //! [`html`], [`lm_eval`] and the [`terminal`]. A format only renders: what is in a table, and how its numbers
 //! read, is decided once.
+mod ceiling;
 mod changes;
 mod context_curve;
 mod contributions;
@@ -47,7 +48,7 @@ use crate::config::Config;
 use crate::draw::quote::in_list;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::write_whole;
-use crate::store::Results;
+use crate::store::{Results, TextOf};
 use changes::Changes;
 use failures::Failures;
 use figures::Measurements;
@@ -73,7 +74,7 @@ pub struct Report<'a> {
     measured: Measurements<'a>,
     /// Models that say no more than a guess, in words.
     doubts: Vec<String>,
-    /// What must be said of rows with a `context` that no curve joins.
+    /// What must be said of rows with a `context` that no curve joins, and of ceilings that are none.
     off_curves: Vec<String>,
     /// What failed, which no figure is of.
     failures: Failures,
@@ -108,7 +109,8 @@ impl<'a> Report<'a> {
         let rows = measured.rows(&results.config, baseline);
         let structures = structures(results, &measured, &rows);
         let mut sections = section::sections(results, &rows, &structures, baseline)?;
-        let off_curves = context_curve::add(results, &measured, &mut sections)?;
+        let mut off_curves = context_curve::add(results, &measured, &mut sections)?;
+        off_curves.extend(ceiling::add(results, &measured, &mut sections, baseline)?);
         pictures(results, &rows, &structures, &mut sections, baseline);
         for section in &mut sections {
             section.say_reach(results, baseline)?;
@@ -178,13 +180,14 @@ impl<'a> Report<'a> {
             ("contributions.csv", csv::contributions(self)),
             ("structure.csv", csv::structure(&self.structures)),
             ("curve.csv", csv::context_curves(self)),
+            ("recovered.csv", csv::recovered(self)),
             ("changes.csv", csv::changes(&self.changes)),
         ];
         all.into_iter().filter_map(|(file, content)| Some((file, content?))).collect()
     }
 
     /// Writes every file into `out`: summary.csv, differences.csv, contributions.csv, structure.csv, curve.csv,
-    /// changes.csv, report.json, report.md, report.tex, report.html, the pictures, `lm_eval/`, and per_token.parquet
+    /// recovered.csv, changes.csv, report.json, report.md, report.tex, report.html, the pictures, `lm_eval/`, and per_token.parquet
     /// where a task keeps the scores of tokens.
     ///
     /// # Errors
@@ -198,7 +201,9 @@ impl<'a> Report<'a> {
         for (file, content) in &files {
             write_whole(&out.join(file), content)?;
         }
-        let names: Vec<&str> = files.iter().map(|(file, _)| *file).collect();
+        let keeps_tokens = self.results.config.tasks.iter().any(|task| task.task.wants_details());
+        let tokens = keeps_tokens.then_some("per_token.parquet");
+        let names: Vec<&str> = files.iter().map(|(file, _)| *file).chain(tokens).collect();
         write_whole(&out.join("report.html"), html::render(self, &names)?.as_bytes())?;
         let pictures = self.sections.iter().flat_map(|section| &section.pictures);
         for picture in self.picture.iter().chain(pictures) {
@@ -217,6 +222,16 @@ impl<'a> Report<'a> {
 }
 
 /// The encoding of that name; when none is given the first with a context, else the first.
+/// The samples that the page of a run shows for their figures, the worst and those that differ most, whose texts the
+/// results do not hold.
+///
+/// # Errors
+/// As [`Report::new`].
+pub fn samples_without_text(results: &Results) -> Result<Vec<TextOf<'_>>> {
+    let measured = Measurements::new(results)?;
+    Ok(samples::without_text(results, &measured, find_baseline(&results.config, None)?))
+}
+
 fn find_baseline<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a str> {
     let mut names = config.encodings.iter().map(|encoding| encoding.name.as_str());
     let Some(name) = name else {

@@ -1,16 +1,18 @@
 //! Single samples to look into: their text with its segments, what each encoding made of them, and what was expected.
 //!
-//! Shown are the first of every bucket, whose texts a run keeps (`texts.jsonl.gz`); of each task those that are the worst
-//! under the middle row; and those on which a row differs most from the baseline.
+//! Shown are the first of every bucket; of each task those that are the worst under the middle row; and those on which a
+//! row differs most from the baseline. A run keeps the texts of all of them (`texts.jsonl.gz`).
 
 use std::collections::{HashMap, HashSet};
 
 use longcode_stats::ratio;
+use longcode_tasks::per_token::PerToken;
 use serde_json::Value;
 
+use super::figures::Measurements;
 use super::{Report, section};
 use crate::error::Result;
-use crate::store::{Results, StoredSample, StoredText};
+use crate::store::{Results, StoredSample, StoredText, TextOf};
 use crate::task::{Better, Group, Metric};
 
 /// Samples of a task that are shown for being the worst, and for differing most.
@@ -29,10 +31,13 @@ pub(super) struct Shown<'a> {
     pub(super) first: &'a StoredSample,
     /// Of every model and encoding.
     pub(super) results: Vec<OfRow<'a>>,
-    /// The text; none in results of an earlier longcode, which kept no texts, and of samples that are not the first.
+    /// The text; none in results of an earlier longcode, which kept no texts or those of the first samples alone.
     pub(super) text: Option<&'a StoredText>,
     /// The right answer, where the task has one.
     pub(super) expected: Option<String>,
+    /// The tokens under the baseline and under the row that does best on it, by the rows' names; none where there is no
+    /// text, or the results do not keep the scores of tokens.
+    pub(super) tokens: Vec<(&'a str, PerToken)>,
 }
 
 /// What came of a sample under one model and encoding.
@@ -52,14 +57,14 @@ pub(super) fn chosen<'a>(report: &Report<'a>) -> Result<(Vec<Chosen<'a>>, usize)
     let results = report.results;
     let (first, all) = first_of_buckets(results);
     let mut chosen = vec![("The first of every bucket".to_string(), first)];
-    for task in 0..results.config.tasks.len() {
-        chosen.extend(OfTask::new(report, task).into_iter().flat_map(|task| task.extremes()));
-    }
+    chosen.extend(extremes(results, &report.measured, report.baseline));
     let shown = |first: &'a StoredSample| -> Result<Shown<'a>> {
         let rows = of_sample(results, first)?;
         let task = &results.config.tasks[first.task].task;
         let expected = rows.iter().find_map(|row| task.expected(row.outcome.as_ref()?));
-        Ok(Shown { first, results: rows, text: text(results, first), expected })
+        let text = text(results, first);
+        let tokens = text.map_or(Ok(Vec::new()), |_| tokens(report, &rows))?;
+        Ok(Shown { first, results: rows, text, expected, tokens })
     };
     let of_why = |(why, samples): (String, Vec<&'a StoredSample>)| -> Result<Chosen<'a>> {
         Ok(Chosen { why, samples: samples.into_iter().map(&shown).collect::<Result<_>>()? })
@@ -68,11 +73,59 @@ pub(super) fn chosen<'a>(report: &Report<'a>) -> Result<(Vec<Chosen<'a>>, usize)
     Ok((chosen.collect::<Result<_>>()?, all))
 }
 
+/// The samples that a page shows for their figures and whose texts the results do not hold, each once.
+pub(super) fn without_text<'a>(
+    results: &'a Results,
+    measured: &Measurements<'a>,
+    baseline: &str,
+) -> Vec<TextOf<'a>> {
+    let mut found = Vec::new();
+    for one in extremes(results, measured, baseline).into_iter().flat_map(|(_, samples)| samples) {
+        let wanted = text_of(results, one);
+        if text(results, one).is_none() && !found.contains(&wanted) {
+            found.push(wanted);
+        }
+    }
+    found
+}
+
+fn text_of<'a>(results: &'a Results, one: &'a StoredSample) -> TextOf<'a> {
+    TextOf { task: &results.config.tasks[one.task].name, sample: &one.sample, sha256: &one.sha256 }
+}
+
+/// Of every task the samples that are the worst, and those that differ most, with why.
+fn extremes<'a>(
+    results: &'a Results,
+    measured: &Measurements<'a>,
+    baseline: &str,
+) -> Vec<(String, Vec<&'a StoredSample>)> {
+    let tasks = 0..results.config.tasks.len();
+    let of_tasks = tasks.filter_map(|task| OfTask::new(results, measured, baseline, task));
+    of_tasks.flat_map(|task| task.extremes()).collect()
+}
+
+/// See [`Shown::tokens`].
+fn tokens<'a>(report: &Report<'a>, rows: &[OfRow<'a>]) -> Result<Vec<(&'a str, PerToken)>> {
+    let config = &report.results.config;
+    let name = |row: &OfRow| &config.encodings[row.stored.encoding].name[..];
+    let main = |row: &&OfRow| row.figures.first().map_or(f64::INFINITY, |(_, value)| *value);
+    let model = rows.first().map(|row| row.stored.model);
+    let own = || rows.iter().filter(|row| Some(row.stored.model) == model);
+    let base = own().find(|row| name(row) == report.baseline);
+    let best = own().filter(|row| name(row) != report.baseline).min_by(|a, b| main(a).total_cmp(&main(b)));
+    let mut found = Vec::new();
+    for row in base.into_iter().chain(best) {
+        let Some(outcome) = &row.outcome else { continue };
+        let tokens = config.tasks[row.stored.task].task.per_token(outcome);
+        let tokens =
+            tokens.map_err(|e| report.results.bad_sample(row.stored, format!("not an outcome: {e}")))?;
+        found.extend(tokens.map(|tokens| (name(row), tokens)));
+    }
+    Ok(found)
+}
+
 fn text<'a>(results: &'a Results, one: &StoredSample) -> Option<&'a StoredText> {
-    let task = &results.config.tasks[one.task].name;
-    results.texts.iter().find(|text| {
-        (&text.task, text.sample.as_str(), text.sha256.as_str()) == (task, &one.sample, &one.sha256)
-    })
+    results.texts.iter().find(|text| text.of() == text_of(results, one))
 }
 
 /// The first samples of every task and bucket in the order they were measured, and how many there are in all.
@@ -108,15 +161,20 @@ struct OfTask<'a> {
 
 impl<'a> OfTask<'a> {
     /// Of the first model that has figures.
-    fn new(report: &Report<'a>, task: usize) -> Option<OfTask<'a>> {
-        let config = &report.results.config;
+    fn new(
+        results: &'a Results,
+        measured: &Measurements<'a>,
+        baseline: &str,
+        task: usize,
+    ) -> Option<OfTask<'a>> {
+        let config = &results.config;
         let entry = &config.tasks[task];
         let metric = section::shown(entry).next()?;
         let mut rows = Vec::new();
         for model in &config.models {
             for encoding in &config.encodings {
                 let key = [&model.name[..], &encoding.name, &entry.name];
-                let pairs = report.measured.pairs(key, Group::All, metric);
+                let pairs = measured.pairs(key, Group::All, metric);
                 let figures: HashMap<usize, f64> =
                     pairs.iter().map(|(number, pair)| (*number, ratio([*pair].into_iter()))).collect();
                 if !figures.is_empty() {
@@ -127,12 +185,12 @@ impl<'a> OfTask<'a> {
                 break;
             }
         }
-        let of_task = report.results.samples.iter().filter(|one| one.task == task);
+        let of_task = results.samples.iter().filter(|one| one.task == task);
         let mut samples: Vec<(usize, &StoredSample)> =
-            of_task.map(|one| (report.measured.number(config, one), one)).collect();
+            of_task.map(|one| (measured.number(config, one), one)).collect();
         samples.sort_by_key(|(number, _)| *number);
         samples.dedup_by_key(|(number, _)| *number);
-        let (name, baseline) = (entry.name.clone(), report.baseline.to_string());
+        let (name, baseline) = (entry.name.clone(), baseline.to_string());
         (!rows.is_empty()).then_some(OfTask { name, baseline, better: metric.better, rows, samples })
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use longcode_stats::{Comparison, FEWEST};
 
+use super::ceiling::Ceiling;
 use super::context_curve::ContextCurves;
 use super::contributions::{self, Contributions, contributions};
 use super::finding::{self, Finding, Reached};
@@ -54,6 +55,10 @@ pub struct Section {
     pub(super) context_curves: Option<ContextCurves>,
     /// How much context each kind makes use of, in words; none where no rows differ in that alone.
     pub(super) reach: Option<String>,
+    /// What models that were trained at a longer length gain on the same tokens.
+    pub(super) ceilings: Vec<Ceiling>,
+    /// The same in words; none without any.
+    pub(super) ceiling: Option<String>,
     /// Whether some figure is of fewer than [`FEWEST`] samples.
     few: bool,
 }
@@ -66,7 +71,7 @@ impl Section {
 
     /// What it says before its tables, a paragraph each.
     pub(super) fn words(&self) -> impl Iterator<Item = &String> {
-        self.verdict.iter().chain(&self.finding_words).chain(&self.structure)
+        self.verdict.iter().chain(&self.finding_words).chain(&self.structure).chain(&self.ceiling)
     }
 
     /// The difference of a row's loss from that of the baseline, where it counts for the verdict.
@@ -190,6 +195,8 @@ pub(super) fn sections(
                 differences,
                 context_curves: None,
                 reach: None,
+                ceilings: Vec::new(),
+                ceiling: None,
                 few,
             });
         }

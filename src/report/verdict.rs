@@ -8,10 +8,7 @@ use longcode_stats::{Comparison, FEWEST, Sensitivity};
 
 use super::contributions::Contributions;
 use crate::config::EncodingEntry;
-use crate::draw::number::difference;
-
-/// Nats a token: a smaller difference is not worth naming, whatever its interval says (0.5% of a perplexity).
-const SMALLEST: f64 = 0.005;
+use crate::draw::number::{SMALLEST, difference};
 
 /// Nats a token: an interval within this of 0 says that nothing is lost and nothing gained (5% of a perplexity).
 const MARGIN: f64 = 0.05;

@@ -67,14 +67,14 @@ pub(super) fn open_subjects(config: &Config, directories: &[PathBuf]) -> Result<
             None => e,
         })?;
         notes.extend(subject.notes().into_iter().map(|note| format!("model \"{name}\": {note}")));
-        for encoding in &rows_of(config, name, &*subject)? {
+        for encoding in &rows_of(config, entry, &*subject)? {
             let place = format!("encoding \"{}\", model \"{name}\"", encoding.name);
             let of_encoding = subject.check(&encoding.spec).map_err(|e| {
                 e.at(format_args!("encoding \"{}\"", encoding.name)).at(format_args!("model \"{name}\""))
             })?;
             notes.extend(of_encoding.into_iter().map(|note| format!("{place}: {note}")));
         }
-        notes.extend(rows_left_out(config, &*subject).map(|note| format!("model \"{name}\": {note}")));
+        notes.extend(rows_left_out(config, entry).map(|note| format!("model \"{name}\": {note}")));
         subjects.push(subject);
     }
     Ok((subjects, notes))
@@ -84,10 +84,14 @@ pub(super) fn open_subjects(config: &Config, directories: &[PathBuf]) -> Result<
 ///
 /// # Errors
 /// [`ErrorKind::Encoding`], naming encoding, model and key.
-pub(super) fn rows_of(config: &Config, name: &str, subject: &dyn Subject) -> Result<Vec<EncodingEntry>> {
-    let own = config.encodings.iter().filter(|entry| entry.is_for(name) && subject.takes(&entry.spec));
-    own.map(|entry| entry.at(subject.trained_length()).map_err(|e| e.at(format_args!("model \"{name}\""))))
-        .collect()
+pub(super) fn rows_of(
+    config: &Config,
+    model: &ModelEntry,
+    subject: &dyn Subject,
+) -> Result<Vec<EncodingEntry>> {
+    let at_model = |e: Error| e.at(format_args!("model \"{}\"", model.name));
+    let own = config.encodings.iter().filter(|entry| entry.is_for(model));
+    own.map(|entry| entry.at(subject.trained_length()).map_err(at_model)).collect()
 }
 
 /// Opens a model; the weights of a local one are checked by the headers of their files.
@@ -98,16 +102,15 @@ fn open_subject(entry: &ModelEntry, path: &Path) -> Result<Box<dyn Subject>> {
     }
 }
 
-/// What to say of rows that a model does not have.
-fn rows_left_out(config: &Config, subject: &dyn Subject) -> Option<String> {
+/// What to say of rows that a model does not have, though `models` of the row names it.
+fn rows_left_out(config: &Config, model: &ModelEntry) -> Option<String> {
     const NAMED: usize = 4;
-    let out = config.encodings.iter().filter(|encoding| !subject.takes(&encoding.spec));
+    let out = config.encodings.iter().filter(|row| row.names(model) && !row.is_for(model));
     let names: Vec<&str> = out.map(|encoding| &encoding.name[..]).collect();
     let more =
         names.len().checked_sub(NAMED + 1).map_or(String::new(), |more| format!(" and {} more", more + 1));
     let named = names[..names.len().min(NAMED)].join(", ");
-    let why =
-        if subject.checkpoint().is_some() { "it is not served" } else { "its encoding is its server's" };
+    let why = if model.served.is_some() { "its encoding is its server's" } else { "it is not served" };
     (!names.is_empty()).then(|| format!("left out for it: {named}{more}, as {why}"))
 }
 

@@ -21,7 +21,7 @@ use crate::device::OpenDevice;
 use crate::encoding::EncodingSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
-use crate::store::{Measured, SampleKey, SampleLine, Shard, Store};
+use crate::store::{Measured, SampleKey, SampleLine, Shard, Store, TextOf, add_texts};
 use crate::structure::{Draw, Layout, Segments, Source, Unit, segments};
 use crate::task::Sample;
 
@@ -38,20 +38,44 @@ pub struct RunOptions {
     pub shard: Option<Shard>,
 }
 
+/// A run that has ended.
+pub struct Ran<'a> {
+    /// How many results are stored now.
+    pub stored: usize,
+    prepared: Prepared<'a>,
+}
+
+impl Ran<'_> {
+    /// Adds texts of its samples to its results in `out`; others' are left out.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Write`].
+    pub fn keep_texts(&self, out: &Path, wanted: &[TextOf]) -> Result<()> {
+        let texts: Vec<_> = wanted.iter().filter_map(|wanted| texts::of(&self.prepared, wanted)).collect();
+        if texts.is_empty() { Ok(()) } else { add_texts(out, texts) }
+    }
+}
+
 /// Runs a config on devices that share the work, at least one, and stores every sample in `out` as it
-/// finishes. Gives how many results are stored there at the end. A sample that fails on its own under an
+/// finishes. A sample that fails on its own under an
 /// encoding is stored as a failure, and the run continues.
 ///
 /// # Errors
 /// Anything wrong with the config's models, data or encodings before work starts;
 /// [`ErrorKind::Results`] when `out` holds other results; [`ErrorKind::Compute`] and
 /// [`ErrorKind::Write`] while working. Stored samples are kept.
-pub fn run(config: &Config, devices: &[OpenDevice], out: &Path, options: RunOptions) -> Result<usize> {
+pub fn run<'a>(
+    config: &'a Config,
+    devices: &[OpenDevice],
+    out: &Path,
+    options: RunOptions,
+) -> Result<Ran<'a>> {
     let mut prepared = Prepared::new(config, devices)?;
     let mut asked = prepared.asked(devices, options.shard)?;
     if let Some(shard) = options.shard {
         prepared.keep_shard(shard)?;
     }
+    prepared.refuse_uncovered(options.limit)?;
     asked.texts = texts::kept(&prepared);
     let mut store = Store::open(out, asked, options.fresh)?;
     let planned = if options.shard.is_some() { prepared.planned() } else { store.planned() };
@@ -80,7 +104,8 @@ pub fn run(config: &Config, devices: &[OpenDevice], out: &Path, options: RunOpti
     })?;
     failures.report_others();
     store.finish()?;
-    Ok(store.done().len() + left)
+    let stored = store.done().len() + left;
+    Ok(Ran { stored, prepared })
 }
 
 /// Samples that failed in this run; the first few are named on stderr, all are in the results.

@@ -86,7 +86,7 @@ impl<'a> Prepared<'a> {
             .models
             .iter()
             .zip(&subjects)
-            .map(|(entry, subject)| rows_of(config, &entry.name, &**subject))
+            .map(|(entry, subject)| rows_of(config, entry, &**subject))
             .collect::<Result<_>>()?;
         let work = work(config, &subjects, &datasets)?;
         let of_lengths = lengths::notes(config, &subjects, &encodings, &work);
@@ -166,6 +166,20 @@ impl<'a> Prepared<'a> {
         let mut shares = shares(&costs, shard.count()).into_iter();
         for work in &mut self.work {
             work.samples.retain(|_| shares.next() == Some(shard.index()));
+        }
+        Ok(())
+    }
+
+    /// Refuses samples, of the first `limit` of each bucket, that an encoding has no positions for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Encoding`], naming the first such sample.
+    pub(crate) fn refuse_uncovered(&self, limit: Option<usize>) -> Result<()> {
+        for work in &self.work {
+            let samples = || work.samples.iter().filter(|one| limit.is_none_or(|limit| one.rank < limit));
+            for encoding in self.rows(work.model) {
+                samples().try_for_each(|one| covers(work.task, one, encoding))?;
+            }
         }
         Ok(())
     }
@@ -409,6 +423,19 @@ fn longest(model: usize, work: &[Work]) -> usize {
 fn longest_of(task: &TaskEntry, sample: &Sample) -> usize {
     let longest = sample.asked().map(|asked| asked.tokens.ids.len()).max().unwrap_or(0);
     longest + task.task.ask().room(sample).unwrap_or(0)
+}
+
+/// Refuses a sample that an encoding has no positions for.
+fn covers(task: &TaskEntry, one: &WorkSample, encoding: &EncodingEntry) -> Result<()> {
+    let room = task.task.ask().room(&one.sample).unwrap_or(0);
+    let place =
+        || format!("task \"{}\": encoding \"{}\": sample \"{}\"", task.name, encoding.name, one.sample.id);
+    let covers = |(number, asked): (usize, &Sample)| {
+        // Asked otherwise it is another text under the same hash.
+        let is_whole = number == 0;
+        encoding.spec.covers(&one.sha256, asked.tokens.ids.len(), room, is_whole)
+    };
+    one.sample.asked().enumerate().try_for_each(covers).map_err(|e| e.at(place()))
 }
 
 /// The records that became no samples; the first few are named on stderr, all go into the results.

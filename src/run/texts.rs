@@ -4,17 +4,15 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use super::{Prepared, Work, WorkSample, in_text, sample_segments};
-use crate::store::StoredText;
+use crate::store::{StoredText, TextOf};
 use crate::structure::{Draw, Segments, Unit};
 use crate::task::{Sample, Span};
 
 /// Most bytes of a text that are kept.
 const LONGEST: usize = 100_000;
 
-/// The texts of the first samples of every bucket of every task, which are those that a report shows.
+/// The texts of the first samples of every bucket of every task, which a report shows whatever comes of them.
 pub(super) fn kept(prepared: &Prepared) -> Vec<StoredText> {
-    let unit = prepared.config.encodings.iter().flat_map(|encoding| encoding.spec.units()).next();
-    let unit = unit.copied().unwrap_or(Unit::FUNCTION);
     let mut first: Vec<(usize, &Work, &WorkSample)> =
         prepared.work.iter().flat_map(first_of_buckets).collect();
     // As in a report: one of every bucket, then a second one.
@@ -27,15 +25,31 @@ pub(super) fn kept(prepared: &Prepared) -> Vec<StoredText> {
         let key = (work.task.name.as_str(), one.sample.id.as_str(), one.sha256.as_str());
         if *count < StoredText::OF_A_REPORT && known.insert(key) {
             *count += 1;
-            let draw = Draw { seed: prepared.config.seed, hash: &one.sha256 };
-            let segments = one.segments.get(&unit).map_or_else(
-                || Cow::Owned(sample_segments(&one.sample, in_text(unit, work.is_prose), draw)),
-                Cow::Borrowed,
-            );
-            kept.push(stored(&work.task.name, &one.sample, &segments, &one.sha256));
+            kept.push(of_sample(prepared, work, one));
         }
     }
     kept
+}
+
+/// The text of a sample; none if the run does not have it.
+pub(super) fn of(prepared: &Prepared, wanted: &TextOf) -> Option<StoredText> {
+    let of_task = prepared.work.iter().filter(|work| work.task.name == wanted.task);
+    let mut all = of_task.flat_map(|work| work.samples.iter().map(move |one| (work, one)));
+    let (work, one) =
+        all.find(|(_, one)| (&one.sample.id[..], &one.sha256[..]) == (wanted.sample, wanted.sha256))?;
+    Some(of_sample(prepared, work, one))
+}
+
+/// A sample's text with its segments by the first unit that an encoding has.
+fn of_sample(prepared: &Prepared, work: &Work, one: &WorkSample) -> StoredText {
+    let unit = prepared.config.encodings.iter().flat_map(|encoding| encoding.spec.units()).next();
+    let unit = unit.copied().unwrap_or(Unit::FUNCTION);
+    let draw = Draw { seed: prepared.config.seed, hash: &one.sha256 };
+    let segments = one.segments.get(&unit).map_or_else(
+        || Cow::Owned(sample_segments(&one.sample, in_text(unit, work.is_prose), draw)),
+        Cow::Borrowed,
+    );
+    stored(&work.task.name, &one.sample, &segments, &one.sha256)
 }
 
 /// The first samples of every bucket, each with its number among those that are run here.

@@ -154,7 +154,7 @@ pub(super) fn planned(config: &Config, environment: &Environment, samples: &[Sto
                 let of = samples.iter().filter(|one| (one.model, one.task) == (m, t));
                 of.map(|one| &one.sample).collect::<HashSet<_>>().len()
             };
-            let rows = config.encodings.iter().filter(|entry| entry.is_for(&model.name)).count();
+            let rows = config.encodings.iter().filter(|entry| entry.is_for(model)).count();
             all += known.unwrap_or_else(stored) * rows;
         }
     }

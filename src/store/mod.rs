@@ -23,7 +23,7 @@ pub use line::{Measured, SampleKey, SampleLine};
 pub use merge::Disagreement;
 pub use read::StoredSample;
 pub use shard::Shard;
-pub use texts::StoredText;
+pub use texts::{StoredText, TextOf, add_texts};
 
 use std::collections::HashSet;
 use std::fs::{self, File};

@@ -35,12 +35,28 @@ pub struct StoredText {
     pub starts: Vec<usize>,
 }
 
+/// Whose text it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextOf<'a> {
+    /// The task's name in the config.
+    pub task: &'a str,
+    /// The sample's id.
+    pub sample: &'a str,
+    /// SHA-256 of the whole text.
+    pub sha256: &'a str,
+}
+
 impl StoredText {
     /// Most samples of a task and bucket whose text is kept and shown: the first ones.
     pub(crate) const OF_A_BUCKET: usize = 2;
 
     /// Most samples that a report shows, and so most texts that are kept of a model.
     pub(crate) const OF_A_REPORT: usize = 40;
+
+    /// Whose text it is.
+    pub fn of(&self) -> TextOf<'_> {
+        TextOf { task: &self.task, sample: &self.sample, sha256: &self.sha256 }
+    }
 
     /// The segments in order.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
@@ -73,6 +89,16 @@ pub(super) fn write(dir: &Path, texts: &[StoredText]) -> Result<()> {
         packed.write_all(b"\n").expect("memory takes all");
     }
     write_whole(&dir.join(TEXTS), &packed.finish().expect("memory takes all"))
+}
+
+/// Adds texts to those of a results directory.
+///
+/// # Errors
+/// [`ErrorKind::Write`], and [`ErrorKind::Results`] for a damaged file.
+pub fn add_texts(dir: &Path, more: Vec<StoredText>) -> Result<()> {
+    let mut texts = read(dir)?;
+    texts.extend(more);
+    write(dir, &texts)
 }
 
 /// The texts of a results directory; none if an earlier longcode made it.

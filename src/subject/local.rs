@@ -56,10 +56,6 @@ impl Subject for LocalModel {
         self.checkpoint.notes().collect()
     }
 
-    fn takes(&self, encoding: &EncodingSpec) -> bool {
-        !encoding.is_as_served()
-    }
-
     fn check(&self, encoding: &EncodingSpec) -> Result<Vec<String>> {
         let rope = &self.checkpoint.config.rope;
         encoding.check(rope)?;

@@ -41,9 +41,6 @@ pub(crate) trait Subject: Send + Sync {
     /// What a user must know about it, besides errors.
     fn notes(&self) -> Vec<String>;
 
-    /// Whether a row of a config is one of its rows; the others are left out for it.
-    fn takes(&self, encoding: &EncodingSpec) -> bool;
-
     /// Refuses keys of an encoding that make no sense for it; gives what is legal but unwise, in words.
     ///
     /// # Errors

@@ -190,10 +190,6 @@ impl Subject for ServedModel {
         notes
     }
 
-    fn takes(&self, encoding: &EncodingSpec) -> bool {
-        encoding.is_as_served()
-    }
-
     fn check(&self, encoding: &EncodingSpec) -> Result<Vec<String>> {
         match (encoding.context, &self.model.abilities().completions) {
             (Some(_), Err(why)) => {

@@ -42,7 +42,9 @@ pub fn tune(mut config: Config, device: &OpenDevice, out: &Path, fresh: bool) ->
     if let Some(spec) = keys.baseline_spec()? {
         config.encodings.push(EncodingEntry::new(BASELINE.into(), spec));
     }
+    config.open_encodings()?;
     let prepared = Prepared::new(&config, std::slice::from_ref(device))?;
+    prepared.refuse_uncovered(None)?;
     if prepared.rows(0).count() < config.encodings.len() {
         let fix = "search on a checkpoint, or among contexts of as_served";
         let what = "a row is not one of this model's: it is left out, and a search needs all";
@@ -69,7 +71,7 @@ fn check(config: &Config) -> Result<()> {
         let fix = "give a key a list of values, or add rows";
         return refuse("encoding", "one encoding leaves nothing to choose".into(), fix);
     }
-    if let Some(entry) = config.encodings.iter().find(|entry| !entry.is_for(&config.models[0].name)) {
+    if let Some(entry) = config.encodings.iter().find(|entry| !entry.is_for(&config.models[0])) {
         let what = format!("encoding \"{}\" is not for the model of the search", entry.name);
         return refuse("models", what, "leave `models` out, or take the encoding out");
     }

@@ -4,6 +4,7 @@ use longcode_stats::{Pair, Scale};
 use serde_json::Value;
 
 use crate::config::{TaskEntry, TuneKeys};
+use crate::draw::number::SMALLEST;
 use crate::error::{Error, ErrorKind, Result};
 use crate::task::{Better, Group};
 
@@ -19,9 +20,15 @@ pub(super) struct Objective {
     /// Whether it counts only positions from the task's `from` on.
     beyond: bool,
     better: Better,
+    /// Whether it is in nats a token.
+    nats: bool,
 }
 
 impl Objective {
+    #[cfg(test)]
+    pub(super) const OF_LOSSES: Objective =
+        Objective { metric: "loss", scale: Scale::Plain, beyond: false, better: Better::Lower, nats: true };
+
     /// The objective that `[tune]` names, or the task's main figure.
     ///
     /// # Errors
@@ -48,6 +55,7 @@ impl Objective {
                 scale: found.scale(),
                 beyond: far.is_some(),
                 better: found.better,
+                nats: found.parts.is_some(),
             }),
             None => {
                 let mut known: Vec<_> = means().map(|metric| metric.name).collect();
@@ -85,6 +93,11 @@ impl Objective {
             Better::Lower => figure,
             Better::Higher => -figure,
         }
+    }
+
+    /// Whether a difference of its figures is too small to be worth naming: one of losses, in nats.
+    pub(super) fn hardly_differs(&self, difference: f64) -> bool {
+        self.nats && difference.abs() < SMALLEST
     }
 
     /// How its figure is made from a ratio of sums.

@@ -163,14 +163,7 @@ impl<'a> Choice<'a> {
     /// A difference from the chosen row on the other documents, and whether it is significant.
     fn difference_in_words(&self, found: &Comparison) -> String {
         let (value, interval) = difference_and_interval(found, self.checked[0].value);
-        let shown_as_nothing = value.trim_start_matches(['+', '-']).parse() == Ok(0.0);
-        let words = match (found.told_apart(), self.objective.worse(found.estimate.value) < 0.0) {
-            (true, _) if shown_as_nothing => "the same as far as these digits go",
-            (true, true) => "told apart, the chosen one is better",
-            (true, false) => "told apart, the chosen one is worse",
-            (false, _) if found.estimate.n < FEWEST => "too few documents to tell apart",
-            (false, _) => "not told apart",
-        };
+        let words = words(found, self.objective, &value);
         format!("{value} {interval}, {words}")
     }
 
@@ -257,6 +250,21 @@ impl<'a> Choice<'a> {
     }
 }
 
+/// Whether a difference that is shown as `value` is significant, in words.
+fn words(found: &Comparison, objective: Objective, value: &str) -> &'static str {
+    let shown_as_nothing = value.trim_start_matches(['+', '-']).parse() == Ok(0.0);
+    match (found.told_apart(), objective.worse(found.estimate.value) < 0.0) {
+        (true, _) if shown_as_nothing => "the same as far as these digits go",
+        (true, _) if objective.hardly_differs(found.estimate.value) => {
+            "told apart, by too little to be worth naming"
+        }
+        (true, true) => "told apart, the chosen one is better",
+        (true, false) => "told apart, the chosen one is worse",
+        (false, _) if found.estimate.n < FEWEST => "too few documents to tell apart",
+        (false, _) => "not told apart",
+    }
+}
+
 /// The name of a row without its sweep's values.
 fn family(entry: &EncodingEntry) -> String {
     entry.sweep.as_ref().map_or(&entry.name, |sweep| &sweep.of).clone()
@@ -265,4 +273,28 @@ fn family(entry: &EncodingEntry) -> String {
 /// A rung as a category of the picture.
 fn tick(rung: &Compared) -> String {
     format!("{} by {}", rung.figures.len(), rung.documents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::draw::number::difference;
+
+    #[test]
+    fn a_difference_that_hardly_shows_is_not_named() {
+        for (value, n, expected) in [
+            (-0.0003, 16, "the same as far as these digits go"),
+            (0.0004, 16, "the same as far as these digits go"),
+            (-0.004, 16, "told apart, by too little to be worth naming"),
+            (0.0049, 16, "told apart, by too little to be worth naming"),
+            (-0.006, 16, "told apart, the chosen one is better"),
+            (0.006, 16, "told apart, the chosen one is worse"),
+            (-0.006, 4, "too few documents to tell apart"),
+        ] {
+            let (low, high) = (value - 0.0001, value + 0.0001);
+            let estimate = Estimate { value, low, high, stderr: 0.00005, n };
+            let found = Comparison { estimate, low, high };
+            assert_eq!(words(&found, Objective::OF_LOSSES, &difference(value, 2.0)), expected, "{value} {n}");
+        }
+    }
 }

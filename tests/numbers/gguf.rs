@@ -100,6 +100,20 @@ fn llama3_in_a_tensor_and_attention_bias() {
     check_against_transformers("llama-llama3-bias-float32", F32);
 }
 
+/// llama.cpp would apply both; no published file has both.
+#[test]
+fn two_scalings_are_refused() {
+    let dir = repository("tests/transformers/llama-llama3-bias-float32");
+    let mut file = GgufFile::of_directory(&dir, F32);
+    file.text("llama.rope.scaling.type", "linear");
+    file.float("llama.rope.scaling.factor", 2.0);
+    let space = tempfile::tempdir().unwrap();
+    let path = space.path().join("model.gguf");
+    file.write(&path);
+    let error = Checkpoint::open(&path).err().unwrap().to_string();
+    assert!(error.contains("rope.scaling.type beside the tensor rope_freqs.weight"), "{error}");
+}
+
 #[test]
 fn llama_with_biases_everywhere() {
     check_against_transformers("granite-code-bfloat16", BF16);

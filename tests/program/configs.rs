@@ -156,7 +156,8 @@ fn the_readme_lists_every_task() {
 /// The config of every kind has every kind, and `logn` where a kind takes it.
 #[test]
 fn every_kind_stands_side_by_side() {
-    let config = Config::read(&repository("configs/encodings.toml"), &[]).unwrap();
+    let mut config = Config::read(&repository("configs/encodings.toml"), &[]).unwrap();
+    config.open_encodings().unwrap();
     let specs: Vec<_> = config.encodings.iter().map(|entry| &entry.spec).collect();
     for kind in KINDS {
         assert!(specs.iter().any(|spec| spec.kind == kind.name), "{}", kind.name);
@@ -199,6 +200,7 @@ const EXAMPLES: &str = r#"
     limit = 100
     buckets = [0, 64]
     benchmark = "longbench-v2"
+    file = "table.json"
 "#;
 
 /// What is said of the keys is what the type has.

@@ -57,6 +57,14 @@ fn a_config_that_fits_a_model_runs_without_a_note() {
 }
 
 #[test]
+fn without_a_command_they_are_listed() {
+    let ended = Workspace::new().longcode("").failed(2, &["no command"]);
+    for command in ["quickstart", "init", "run", "report"] {
+        assert!(ended.stderr.contains(&format!("\n  {command} ")), "{command}: {ended:?}");
+    }
+}
+
+#[test]
 fn shells_complete_commands_and_man_has_pages() {
     let space = Workspace::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {

@@ -5,6 +5,7 @@ mod common;
 
 mod bad_disk;
 mod bad_input;
+mod ceiling;
 mod commands;
 mod compare;
 mod configs;
@@ -21,9 +22,12 @@ mod report;
 mod resume;
 mod served;
 mod stand_ins;
+mod table;
 mod tasks;
 mod train;
 mod tune;
 #[cfg(unix)]
 mod untrusted;
+#[cfg(unix)]
+mod walk;
 mod wild_configs;

@@ -35,6 +35,16 @@ const TRUNCATION: &str = "[[encoding]]\nname = \"Truncation\"\nkind = \"rope\"\n
 const ROPE: &str = "[[encoding]]\nname = \"RoPE\"\nkind = \"rope\"\n";
 
 #[test]
+fn documents_without_a_language() {
+    let hirope = "[[encoding]]\nname = \"HiRoPE\"\nkind = \"hirope\"\nwindow = 8\nsplit = 0.25\n";
+    let space = space(&format!("{ROPE}{hirope}"), "[0, 100, 1000]");
+    space.replace("docs.jsonl", "\"language\":\"python\",", "");
+    let report =
+        says(&space, "are in no language that is known here, so that HiRoPE divides them by tokens:128");
+    assert!(report.contains("write language = \"python\" into the data set's manifest"), "{report}");
+}
+
+#[test]
 fn documents_that_are_all_within_training() {
     let space = space(&format!("{TRUNCATION}{ROPE}"), "[0, 65]");
     let nothing = "no sample reaches beyond the trained length of 64 tokens (longest: ";

@@ -321,6 +321,32 @@ fn a_sample_can_be_looked_into() {
     space.longcode("report results/tiny --out again").failed(2, &["texts.jsonl.gz", "line 1", "fix:"]);
 }
 
+/// Where a task keeps the scores of its tokens, the page colours the tokens of its texts, and links to the file.
+#[test]
+fn tokens_are_coloured_by_their_loss() {
+    let space = Workspace::new();
+    space.replace("config.toml", "samples = 3", "samples = 3\nper_token = true");
+    space.run("--out out");
+    let page = space.text("out/report.html");
+    assert!(page.contains("<a href=\"per_token.parquet\">"), "{page}");
+    let coloured: Vec<&str> = page.split("<pre class=\"tokens\">").skip(1).collect();
+    assert_eq!(page.matches("Loss of each token under RoPE<").count(), coloured.len() / 2);
+    assert!(!coloured.is_empty());
+    // Without its colours a text is the kept one.
+    let texts = Results::read(&space.path("out")).unwrap().texts;
+    for one in coloured {
+        let mut text = one.split("</pre>").next().unwrap().replace("</span>", "");
+        assert!(text.contains("<span class=\"loss-"), "{text}");
+        for colour in 1..=5 {
+            text = text.replace(&format!("<span class=\"loss-{colour}\">"), "");
+        }
+        assert!(texts.iter().any(|known| known.text == text), "{text}");
+    }
+    let without = Workspace::new();
+    without.run("--out out");
+    assert!(!without.text("out/report.html").contains("Loss of each token"));
+}
+
 #[test]
 fn several_machines() {
     let space = Workspace::new();

@@ -134,6 +134,9 @@ fn served_and_local_rows_are_in_one_table() {
     assert_eq!(stored, rows.map(|row| row.map(String::from)).into());
     let environment: Value = serde_json::from_str(&space.text("results/tiny/environment.json")).unwrap();
     let served = &environment["models"][1]["served"];
+    // Rows that cannot run on a model are no part of the run, and nothing is unfinished without them.
+    assert_eq!(environment["planned"], space.stored("results/tiny").len());
+    assert!(!space.text("results/tiny/report.md").contains("Unfinished"));
     assert_eq!((served["served_as"].as_str(), served["losses"].as_str()), (Some("org/stub"), Some("echo")));
     let summary = space.text("results/tiny/summary.csv");
     assert!(summary.contains("served") && summary.contains("tiny,RoPE"), "{summary}");

@@ -33,7 +33,14 @@ pub fn read_text(path: &Path, kind: ErrorKind) -> Result<String> {
 /// # Errors
 /// `kind`, naming the file, when it cannot be read, is not a regular file or is too large.
 pub fn read_bytes(path: &Path, kind: ErrorKind) -> Result<Vec<u8>> {
-    let most = largest(path, kind);
+    read_at_most(path, largest(path, kind), kind)
+}
+
+/// The same up to a number of bytes.
+///
+/// # Errors
+/// As [`read_bytes`].
+pub fn read_at_most(path: &Path, most: u64, kind: ErrorKind) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let from_shell = matches!(kind, ErrorKind::Source | ErrorKind::Config) && is_from_shell(path);
     let file = if from_shell { File::open(path) } else { open(path) };

@@ -24,6 +24,11 @@ pub const HARNESS_LOG_BYTES: u64 = 8 << 30;
 /// The texts of a results directory, unpacked.
 pub const TEXTS_BYTES: u64 = 1 << 30;
 
+/// The file of a `table` encoding as safetensors; its numbers take up to twice its bytes.
+pub const TABLE_BYTES: u64 = 1 << 30;
+/// The same as JSON: a parsed number takes some ten times its bytes.
+pub const TABLE_JSON_BYTES: u64 = 64 << 20;
+
 // What the hub sends.
 
 /// Bytes of the list of a repository's files.
@@ -92,15 +97,16 @@ pub const CHAT_TEMPLATE_DEPTH: usize = 2_000;
 /// How deep a value may nest that a chat template writes as JSON.
 pub const CHAT_JSON_DEPTH: usize = 200;
 
-/// Steps of rendering a chat template; 64 bytes of output count as one more. Published ones take some
-/// hundreds.
+/// Steps of rendering a chat template; 64 bytes of output count as one more, and so do eight values that are
+/// walked through. Published ones take some hundreds.
 pub const CHAT_STEPS: u64 = 500_000;
 
 /// Additional steps for each byte of a conversation.
 pub const CHAT_STEPS_A_BYTE: u64 = 1;
 
-/// Seconds of rendering a chat template. Published ones take some milliseconds.
-pub const CHAT_SECONDS: u64 = 5;
+/// Seconds of rendering a chat template. Published ones take some milliseconds, and steps end the others
+/// before: this is for what may have escaped the count.
+pub const CHAT_SECONDS: u64 = 20;
 
 /// Bytes of stack for rendering a chat template: reserved, but only used if it nests as deep as it may.
 pub const CHAT_STACK_BYTES: usize = 64 << 20;

@@ -41,6 +41,21 @@ pub fn read<T: Serialize + DeserializeOwned>(keys: toml::Table) -> Read<T> {
     Ok((read, keys))
 }
 
+/// Which key an error of reading keys is about, for its place: without it, reading gives another error or none. None
+/// if it is about a key that is missing.
+pub fn wrong_key<T>(
+    keys: &toml::Table,
+    read: impl Fn(toml::Table) -> std::result::Result<T, toml::de::Error>,
+    error: &toml::de::Error,
+) -> Option<String> {
+    let is_it = |key: &&String| {
+        let mut others = keys.clone();
+        others.remove(*key);
+        read(others).err().is_none_or(|other| other.message() != error.message())
+    };
+    keys.keys().find(is_it).cloned()
+}
+
 /// The kind with this name; `what` says what they are kinds of.
 ///
 /// # Errors
@@ -56,4 +71,40 @@ pub fn find<T: ?Sized>(
         Error::new(error, format!("unknown {what} kind `{name}`"))
             .fix(format!("use one of: {}", known.join(", ")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Keys {
+        #[serde(rename = "factor")]
+        _factor: f64,
+        #[serde(rename = "window", default)]
+        _window: usize,
+        #[serde(rename = "logn", default)]
+        _logn: bool,
+    }
+
+    #[test]
+    fn the_wrong_key_is_found() {
+        let read = |keys: toml::Table| Keys::deserialize(toml::Value::Table(keys));
+        for (keys, wrong) in [
+            ("factor = \"2\"\nwindow = 3", Some("factor")),
+            ("factor = 2.0\nwindow = -1", Some("window")),
+            ("factor = 2.0\nwindow = 1.5\nlogn = true", Some("window")),
+            ("factor = 2.0\nlogn = 1", Some("logn")),
+            ("factor = 2.0\nwindw = 1", Some("windw")),
+            ("window = 3\nlogn = true", None),
+            ("window = -3", Some("window")),
+        ] {
+            let keys: toml::Table = toml::from_str(keys).unwrap();
+            let error = read(keys.clone()).unwrap_err();
+            assert_eq!(wrong_key(&keys, read, &error).as_deref(), wrong, "{keys}: {error}");
+        }
+    }
 }

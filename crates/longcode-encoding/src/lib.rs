@@ -67,6 +67,7 @@ mod spectrum;
 mod streaming_llm;
 mod string;
 mod structure;
+mod table;
 mod yarn;
 mod zones;
 
@@ -86,6 +87,7 @@ pub use yarn::Yarn;
 pub use zones::{Border, OwnWindow, Rotations, Zone, first_within};
 
 use std::fmt::Debug;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -125,8 +127,46 @@ pub trait Encoding: Debug + Send + Sync {
         model.follows_length()
     }
 
+    /// Reads the file that its keys name, which `find` finds; none for kinds that read none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Encoding`], naming the key and the file.
+    fn opened(&self, _find: &dyn Fn(&Path) -> Result<PathBuf>) -> Result<Option<Opened>> {
+        Ok(None)
+    }
+
+    /// Refuses a text that it has no positions for; most kinds have some for every text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Encoding`], naming what it lacks.
+    fn covers(&self, _reading: &Reading) -> Result<()> {
+        Ok(())
+    }
+
     /// The rotations of the given tokens. `check` has accepted the parameters.
     fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations;
+}
+
+/// An encoding whose file was read.
+#[derive(Debug)]
+pub struct Opened {
+    /// The encoding with what the file says.
+    pub encoding: Arc<dyn Encoding>,
+    /// SHA-256 of the file.
+    pub sha256: String,
+}
+
+/// A text that a model is to read.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading<'a> {
+    /// SHA-256 of the text; empty if it is not known.
+    pub hash: &'a str,
+    /// Tokens that are read at a time, BOS included.
+    pub tokens: usize,
+    /// New tokens that there must be room for.
+    pub room: usize,
+    /// Whether these are all tokens of the text, from its first on.
+    pub is_whole: bool,
 }
 
 /// An entry of the registry of encodings: a kind's file has one.
@@ -168,6 +208,7 @@ pub const KINDS: &[EncodingKind] = &[
     streaming_llm::ENTRY,
     blocks::ENTRY,
     structure::ENTRY,
+    table::ENTRY,
 ];
 
 /// An [`ErrorKind::Encoding`] error about one key.

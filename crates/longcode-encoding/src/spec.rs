@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::layers;
 use super::rope::Rope;
 use super::{
-    Context, Encoding, EncodingKind, KINDS, LayerRotations, Layers, ModelRope, Positions, Rotations,
-    as_served, key_error, relative,
+    Context, Encoding, EncodingKind, KINDS, LayerRotations, Layers, ModelRope, Opened, Positions, Reading,
+    Rotations, as_served, key_error, relative,
 };
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::registry;
@@ -32,9 +33,14 @@ pub struct EncodingSpec {
     /// Limits what the model reads at a time; every kind takes it.
     pub context: Option<Context>,
     encoding: Arc<dyn Encoding>,
+    /// Whether `encoding` has read a file.
+    has_read: bool,
     /// The keys that are relative to a trained length.
     relative: toml::Table,
 }
+
+/// The keys of a file and its hash, in kinds that read one.
+const FILE: [&str; 2] = ["file", "sha256"];
 
 /// The trained length by which relative keys are checked before a model is known, tokens.
 const NOMINAL_LENGTH: usize = 1 << 20;
@@ -74,10 +80,48 @@ impl EncodingSpec {
         if !self.is_relative() {
             return Ok(self.clone());
         }
-        EncodingSpec::absolute(
-            find_kind(self.kind)?,
-            relative::resolved(&self.keys, &self.relative, trained_length)?,
-        )
+        let keys = relative::resolved(&self.keys, &self.relative, trained_length)?;
+        let at = EncodingSpec::absolute(find_kind(self.kind)?, keys)?;
+        // No key of a file is relative.
+        Ok(if self.has_read {
+            EncodingSpec { encoding: self.encoding.clone(), has_read: true, ..at }
+        } else {
+            at
+        })
+    }
+
+    /// The encoding once it has read the file that its keys name, if its kind reads one; `find` finds a path. Its keys
+    /// pin the file then.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Encoding`], naming the key, the file and what is wrong in it.
+    pub fn opened(mut self, find: &dyn Fn(&Path) -> Result<PathBuf>) -> Result<EncodingSpec> {
+        if let Some(Opened { encoding, sha256 }) = self.encoding.opened(find)? {
+            (self.encoding, self.has_read) = (encoding, true);
+            self.keys.insert(FILE[1].into(), sha256.into());
+        }
+        Ok(self)
+    }
+
+    /// The keys that a number depends on: of a file that is pinned its hash, and not where it lies.
+    pub fn pinned_keys(&self) -> toml::Table {
+        let mut keys = self.keys.clone();
+        if keys.contains_key(FILE[1]) {
+            keys.remove(FILE[0]);
+        }
+        keys
+    }
+
+    /// Refuses a text that it has no positions for: `length` tokens of a text of this hash, and `room` for new ones.
+    /// `is_whole`: they are all of it.
+    ///
+    /// # Errors
+    /// As [`Encoding::covers`].
+    pub fn covers(&self, hash: &str, length: usize, room: usize, is_whole: bool) -> Result<()> {
+        let most = self.context.map_or(usize::MAX, |context| context.tokens);
+        let is_whole = is_whole && length.saturating_add(room) <= most;
+        let tokens = length.min(most.saturating_sub(room));
+        self.encoding.covers(&Reading { hash, tokens, room, is_whole })
     }
 
     /// An encoding whose keys are all numbers of tokens.
@@ -87,7 +131,7 @@ impl EncodingSpec {
         let temperature = take_temperature(&mut keys)?;
         let layers = Layers::take(&mut keys)?;
         let context = Context::take(&mut keys)?;
-        let (encoding, mut keys) = (kind.read)(keys).map_err(|e| keys_error(kind, &e))?;
+        let (encoding, mut keys) = (kind.read)(keys.clone()).map_err(|e| keys_error(kind, &keys, &e))?;
         refuse_both_scales(temperature, &keys)?;
         keys.extend(base.map(|base| ("base".into(), base.into())));
         keys.extend(full_attention.then(|| ("full_attention".into(), true.into())));
@@ -109,6 +153,7 @@ impl EncodingSpec {
             layers,
             context,
             encoding,
+            has_read: false,
             relative,
         };
         if spec.layers.is_some() && !spec.changes_layers() {
@@ -355,10 +400,14 @@ fn has_logn(keys: &toml::Table) -> bool {
 }
 
 /// toml's message about a bad key or value, on one line.
-fn keys_error(kind: &EncodingKind, error: &toml::de::Error) -> Error {
+fn keys_error(kind: &EncodingKind, keys: &toml::Table, error: &toml::de::Error) -> Error {
     let message = error.message().trim().replace('\n', " ");
-    Error::new(ErrorKind::Encoding, format!("encoding kind `{}`: {message}", kind.name))
-        .fix("add, fix or remove the key")
+    let told = Error::new(ErrorKind::Encoding, format!("encoding kind `{}`: {message}", kind.name))
+        .fix("add, fix or remove the key");
+    match registry::wrong_key(keys, kind.read, error) {
+        Some(key) => told.at_key(key),
+        None => told,
+    }
 }
 
 /// A value typed on the command line: a number or a boolean if it reads as one, otherwise text.

@@ -143,15 +143,16 @@ impl Rotations {
     }
 
     /// With key `temperature` (Ministral 3; Llama 4 has it in layers that do not turn, one token earlier):
-    /// logits of query `i` are scaled by `1 + beta ln(1 + floor(i / L0))`, in every zone. No encoding has it
-    /// together with `logn`.
+    /// logits of query `i` are scaled by `1 + beta ln(1 + floor(i / L0))`, in every zone, on top of factors that a table
+    /// has. No encoding has it together with `logn`.
     pub fn with_temperature(mut self, beta: f64, positions: &Positions, trained_length: usize) -> Rotations {
         if beta != 0.0 {
-            self.query_scale = positions
-                .tokens
-                .clone()
-                .map(|i| 1.0 + beta * ((1 + i / trained_length) as f64).ln())
-                .collect();
+            let factor = |i: usize| 1.0 + beta * ((1 + i / trained_length) as f64).ln();
+            self.query_scale.resize(positions.tokens.len(), 1.0);
+            self.query_scale
+                .iter_mut()
+                .zip(positions.tokens.clone())
+                .for_each(|(scale, i)| *scale *= factor(i));
         }
         self
     }

@@ -36,7 +36,7 @@ fn scaled_models() -> [ModelRope; 2] {
 }
 
 fn under(model: &ModelRope, spec: &str, length: usize) -> Rotations {
-    let encoding = EncodingSpec::parse(spec).unwrap();
+    let encoding = EncodingSpec::parse(spec).unwrap().opened(&|path| Ok(path.to_path_buf())).unwrap();
     encoding.check(model).unwrap();
     let levels = vec![(0..length as u32).map(|t| t / 5).collect(); encoding.units().len()];
     encoding.rotations(model, &Positions::whole(length, levels))
@@ -107,6 +107,7 @@ fn least(kind: &str) -> &'static str {
         "linear" | "dynamic_ntk" | "yarn" | "llama3" => "factor=2,",
         "dpe" => "groups=2/4,",
         "self_extend" => "window=8,",
+        "table" => "file=tests/table.json,",
         _ => "",
     }
 }

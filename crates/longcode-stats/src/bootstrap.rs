@@ -26,8 +26,8 @@ const SHORT_SIDE: f64 = 0.95;
 /// differences are paired.
 ///
 /// Intervals are studentised (bootstrap-t, Efron 1982; Hall 1988): a resample counts by how many of its own
-/// standard errors it is off. What is resampled are the residuals of all samples from the mean of their
-/// stratum, pooled over the strata: strata of two to four samples have no distribution of their own. Designs
+/// standard errors it is off. What is resampled are the residuals of all samples, pooled over the strata:
+/// strata of two to four samples have no distribution of their own ([`Residuals`]). Designs
 /// of fewer than [`FEWEST`] or more than 100 samples have Student's interval instead.
 #[derive(Debug)]
 pub struct Bootstrap {
@@ -242,39 +242,72 @@ impl Bootstrap {
 fn widening(design: &Design, weights: &[f64]) -> f64 {
     let effective = 1.0 / weights.iter().map(|weight| weight * weight).sum::<f64>();
     let strata = design.strata().len() as f64;
-    1.0 + (1.0 / 3.0 + (strata - 1.0) / 5.0) / effective
+    1.0 + (1.0 / 3.0 + (strata - 1.0) / 10.0) / effective
 }
 
 /// The samples of a figure, ready to be given each other's residuals.
+///
+/// A residual is how far a sample is off the centre of its stratum. That is the stratum's mean as far as the
+/// strata differ by more than their samples explain, and the mean of all strata as far as they do not
+/// (empirical Bayes: Efron and Morris 1973). Off their own means, two samples are off by the same to both
+/// sides, whatever they are drawn from; off a common centre they show how skewed that is.
 struct Residuals {
     /// For each stratum: its samples' weights, and how far its mean is off the figure.
     strata: Vec<(std::ops::Range<usize>, f64)>,
     weights: Vec<f64>,
-    /// How far each sample is off the mean of its stratum, scaled to a sample of the population; their mean
+    /// How far each sample is off the centre of its stratum, scaled to a sample of the population; their mean
     /// is 0.
     residuals: Vec<f64>,
     /// The measured standard error, for resamples of one sample alone, which have no spread of their own.
     stderr: f64,
 }
 
+/// A stratum with samples that count.
+struct Stratum {
+    samples: std::ops::Range<usize>,
+    mean: f64,
+    /// How many samples of equal weight would know its mean as well.
+    effective: f64,
+}
+
+impl Stratum {
+    /// The stratum; none if its samples all have weight 0, so that it has no mean.
+    fn of(samples: std::ops::Range<usize>, pairs: &[Pair]) -> Option<Stratum> {
+        let of = &pairs[samples.clone()];
+        let [weight, squares] = [1, 2].map(|power| of.iter().map(|pair| pair.1.powi(power)).sum::<f64>());
+        let mean = ratio(of.iter().copied());
+        mean.is_finite().then(|| Stratum { samples, mean, effective: weight * weight / squares })
+    }
+}
+
 impl Residuals {
     fn new(design: &Design, pairs: &[Pair], stderr: f64) -> Residuals {
         let value = ratio(pairs.iter().copied());
+        let strata: Vec<Stratum> = design.ranges().filter_map(|range| Stratum::of(range, pairs)).collect();
+        let counted = |stratum: &Stratum| stratum.samples.clone().filter(|&n| pairs[n].1 > 0.0);
+        let off = |n: usize, from: f64| pairs[n].0 / pairs[n].1 - from;
+        let squares = |stratum: &Stratum| counted(stratum).map(|n| off(n, stratum.mean).powi(2)).sum::<f64>();
+        let count = strata.iter().flat_map(counted).count();
+        let degrees = count.saturating_sub(strata.len()).max(1) as f64;
+        let within = strata.iter().map(squares).sum::<f64>() / degrees;
+        let (centre, kept) = centre(&strata, within);
         let mut residuals = vec![0.0; pairs.len()];
-        let mut strata = Vec::new();
-        for stratum in design.ranges() {
-            let mean = ratio(pairs[stratum.clone()].iter().copied());
-            let m = stratum.len() as f64;
-            let wide = (m / (m - 1.0).max(1.0)).sqrt();
-            for n in stratum.clone().filter(|&n| pairs[n].1 > 0.0) {
-                residuals[n] = wide * (pairs[n].0 / pairs[n].1 - mean);
-            }
-            // A stratum whose samples all have weight 0 has no mean, and moves nothing.
-            strata.push((stratum, if mean.is_finite() { mean - value } else { 0.0 }));
+        for stratum in &strata {
+            let centre = centre + kept * (stratum.mean - centre);
+            counted(stratum).for_each(|n| residuals[n] = off(n, centre));
         }
+        let mean = residuals.iter().sum::<f64>() / count as f64;
+        strata.iter().flat_map(counted).for_each(|n| residuals[n] -= mean);
+        let spread = residuals.iter().map(|residual| residual * residual).sum::<f64>() / count as f64;
+        let scale = if spread > 0.0 { (within / spread).sqrt() } else { 1.0 };
+        residuals.iter_mut().for_each(|residual| *residual *= scale);
         let mean = residuals.iter().sum::<f64>() / residuals.len() as f64;
         residuals.iter_mut().for_each(|residual| *residual -= mean);
-        Residuals { strata, weights: weights(pairs), residuals, stderr }
+        let off = |range: std::ops::Range<usize>| {
+            let mean = ratio(pairs[range.clone()].iter().copied());
+            (range, if mean.is_finite() { mean - value } else { 0.0 })
+        };
+        Residuals { strata: design.ranges().map(off).collect(), weights: weights(pairs), residuals, stderr }
     }
 
     /// By how many of its own standard errors each resample is off.
@@ -310,6 +343,16 @@ impl Residuals {
             off[lane] / if own > 1e-9 * self.stderr { own } else { self.stderr }
         })
     }
+}
+
+/// The mean of all strata, and what part of a stratum's distance from it is kept: that which the spread
+/// `within` strata does not explain.
+fn centre(strata: &[Stratum], within: f64) -> (f64, f64) {
+    let effective: f64 = strata.iter().map(|stratum| stratum.effective).sum();
+    let mean = strata.iter().map(|stratum| stratum.effective * stratum.mean).sum::<f64>() / effective;
+    let between = strata.iter().map(|stratum| stratum.effective * (stratum.mean - mean).powi(2)).sum::<f64>()
+        / (strata.len().saturating_sub(1).max(1)) as f64;
+    (mean, if between > within { 1.0 - within / between } else { 0.0 })
 }
 
 /// Whether every sample counts once, as questions do, unlike documents of many tokens.

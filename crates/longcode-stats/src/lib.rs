@@ -10,6 +10,7 @@
 //! ([`Bootstrap`]) |
 //! | a share of hits | Clopper and Pearson's exact interval ([`share`]) |
 //! | a paired difference of two shares | Newcombe's square-and-add of exact limits, McNemar's exact test |
+//! | the part of a ceiling's gain that a row has | Fieller's interval by the paired one ([`recovered()`]) |
 //! | rows of different samples | square-and-add of both intervals ([`unpaired()`]) |
 //! | all rows of a table at once | one threshold for every pair of rows, marks and sentences ([`family`]) |
 //! | the steps of a curve | the same thresholds; a step counts only where all before it gain ([`mod@curve`]) |
@@ -43,6 +44,7 @@ mod design;
 mod estimate;
 pub mod family;
 mod permutation;
+mod recovered;
 mod sensitivity;
 pub mod share;
 mod student;
@@ -54,6 +56,7 @@ pub use design::{Design, Pair, ratio};
 pub use estimate::{Comparison, Estimate, Scale};
 pub use family::{Among, told_apart};
 pub use permutation::permutation;
+pub use recovered::recovered;
 pub use sensitivity::{Sensitivity, sensitivity};
 pub use unpaired::unpaired;
 

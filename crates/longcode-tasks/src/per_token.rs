@@ -88,6 +88,11 @@ impl PerToken {
         })
     }
 
+    /// Every token's first byte in the text, and its loss in nats.
+    pub fn losses(&self) -> impl Iterator<Item = (usize, f32)> {
+        self.byte_offset.iter().map(|&start| start as usize).zip(self.loss.iter().copied())
+    }
+
     /// Refuses lists of different lengths.
     ///
     /// # Errors

@@ -5,24 +5,28 @@
 //! or `tokenizer.chat_template` of a GGUF file.
 //!
 //! A template is a program by whoever made the model: it runs with counted steps and bytes, on a stack of its
-//! own ([`bounds`] counts how deep it nests before it is parsed). [`python`] is what templates expect of
+//! own ([`bounds`] counts how deep it nests before it is parsed, [`counted`] charges for walking through
+//! values). [`python`] is what templates expect of
 //! Python, [`filters`] of Jinja2, [`json`] and [`strftime`] are two functions of it.
 
 mod bounds;
+mod counted;
 mod filters;
 mod json;
 mod python;
 mod strftime;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use minijinja::machinery::{eval, make_string_output};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value as Jinja};
-use minijinja::{Environment, ErrorKind as JinjaError};
+use minijinja::{AutoEscape, Environment, ErrorKind as JinjaError, State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -33,6 +37,7 @@ use longcode_base::guard::guarded;
 use longcode_base::limits::{
     CHAT_SECONDS, CHAT_STACK_BYTES, CHAT_STACK_BYTES_A_STEP, CHAT_STEPS, CHAT_STEPS_A_BYTE,
 };
+use longcode_base::messages::note_once;
 
 /// A model's template and the tokens that it names.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,8 +80,19 @@ impl ChatTemplate {
     pub fn of_directory(dir: &Path) -> Result<Option<ChatTemplate>> {
         let config = Tokenizer::read_config(dir)?;
         let file = dir.join("chat_template.jinja");
-        let source =
-            if file.exists() { Some(read_text(&file, ErrorKind::Tokenizer)?) } else { in_config(&config) };
+        let in_config = || in_config(&config).map_err(|e| e.in_file(&dir.join("tokenizer_config.json")));
+        let source = if file.exists() {
+            let text = read_text(&file, ErrorKind::Tokenizer)?;
+            if in_config()?.is_some_and(|other| other != text) {
+                note_once(
+                    "chat_template.jinja and tokenizer_config.json have different chat templates; the first counts, as in \
+                     transformers",
+                );
+            }
+            Some(text)
+        } else {
+            in_config()?
+        };
         Ok(source.map(|source| ChatTemplate::new(source, &config)))
     }
 
@@ -129,8 +145,8 @@ impl ChatTemplate {
     }
 }
 
-/// Renders on a thread with a stack of this many bytes, as a template's values can nest, and for at most this
-/// time: what the library does not count (comparing values that hold each other many times) is abandoned.
+/// Renders on a thread with a stack of this many bytes, as a template's values can nest. Counted steps end it;
+/// the time is for what might have escaped the count, and then the thread is abandoned.
 fn on_own_stack(
     stack: usize,
     time: Duration,
@@ -148,22 +164,47 @@ fn rendered(source: &str, context: Map<String, Value>, steps: u64) -> std::resul
     let syntax =
         SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().expect("the usual delimiters");
     let source = bounds::checked(source, &syntax)?;
-    let mut environment = environment(syntax);
+    let mut environment = environment(syntax.clone());
     environment.set_fuel(Some(steps));
-    environment.render_str(&source, Jinja::from(Serde(context))).map_err(|e| match e.kind() {
+    let in_words = |e: minijinja::Error| match e.kind() {
         JinjaError::OutOfFuel => "it takes too many steps, or makes too long a text".into(),
         _ => words(&e),
-    })
+    };
+    let instructions = counted::compiled(&source, syntax).map_err(in_words)?;
+    let (mut text, no_blocks) = (String::new(), BTreeMap::new());
+    let mut output = make_string_output(&mut text);
+    let context = Jinja::from(Serde(context));
+    eval(&environment, &instructions, context, &no_blocks, &mut output, AutoEscape::None)
+        .map_err(in_words)?;
+    Ok(text)
 }
 
 /// The template in tokenizer_config.json: one, or several by name, of which `default` is used.
-fn in_config(config: &Value) -> Option<String> {
-    let template = config.get("chat_template")?;
-    let named = |templates: &Vec<Value>| {
-        let default = templates.iter().find(|template| template["name"] == "default")?;
-        Some(default["template"].as_str()?.to_string())
+///
+/// # Errors
+/// [`ErrorKind::Tokenizer`] if it is something else, or none of several is `default`.
+fn in_config(config: &Value) -> Result<Option<String>> {
+    const KEY: &str = "chat_template";
+    let wrong = |what: &str| {
+        Error::new(ErrorKind::Tokenizer, format!("{KEY} {what}"))
+            .at_key(KEY)
+            .fix("compare it with the model's own tokenizer_config.json")
     };
-    template.as_str().map(str::to_string).or_else(|| template.as_array().and_then(named))
+    let templates = match config.get(KEY) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(template)) => return Ok(Some(template.clone())),
+        Some(Value::Array(templates)) => templates,
+        Some(_) => return Err(wrong("is neither a text nor a list of named texts")),
+    };
+    let mut default = None;
+    for template in templates {
+        match (template["name"].as_str(), template["template"].as_str()) {
+            (Some("default"), Some(text)) => default = Some(text.to_string()),
+            (Some(_), Some(_)) => (),
+            _ => return Err(wrong("has an entry without a name or a text")),
+        }
+    }
+    default.map(Some).ok_or_else(|| wrong("has no template by the name of default"))
 }
 
 /// Jinja as configured by transformers.
@@ -182,17 +223,22 @@ fn environment(syntax: SyntaxConfig) -> Environment<'static> {
     environment.add_filter("float", python::to_float);
     environment.add_test("callable", python::is_callable);
     environment.remove_global("debug");
+    // Jinja2 has none of these.
+    ["chain", "zip", "split", "lines", "bool"].into_iter().for_each(|name| environment.remove_filter(name));
     environment.add_test("iterable", python::is_iterable);
     environment.add_test("sequence", python::is_sequence);
     environment.add_function(
         "raise_exception",
-        |what: String| -> std::result::Result<Jinja, minijinja::Error> {
-            Err(minijinja::Error::new(JinjaError::InvalidOperation, what))
+        |state: &State<'_, '_>, what: &Jinja| -> std::result::Result<Jinja, minijinja::Error> {
+            counted::pay(state, [what])?;
+            Err(minijinja::Error::new(JinjaError::InvalidOperation, what.to_string()))
         },
     );
-    environment.add_function("strftime_now", |format: &str| {
-        strftime::strftime(chrono::Local::now().naive_local(), format)
+    environment.add_function("strftime_now", |state: &State<'_, '_>, format: &str| {
+        state.consume_fuel(strftime::longest(format) / 64)?;
+        Ok::<_, minijinja::Error>(strftime::strftime(chrono::Local::now().naive_local(), format))
     });
+    counted::add_to(&mut environment);
     environment
 }
 
@@ -337,7 +383,7 @@ mod tests {
             "{% for i in [[1]] recursive %}{{ loop([[1]]) }}{% endfor %}".into(),
             "x".repeat(2 << 20),
         ];
-        for template in cases {
+        for template in cases.into_iter().chain(values_that_hold_others_often()) {
             let start: String = template.chars().take(120).collect();
             let chat = ChatTemplate::new(template, &Value::Null);
             match chat.render(&[Message::user("a")]) {
@@ -345,9 +391,116 @@ mod tests {
                 Err(e) => {
                     assert!(e.what.contains("chat template") && e.fix.is_some(), "{start}: {e}");
                     assert!(e.what.len() < 2_000, "{start}: {e}");
+                    // Steps end it, not the clock.
+                    assert!(!e.what.contains("longer than"), "{start}: {e}");
                 }
             }
         }
+    }
+
+    /// Templates with two lists that hold 2^100 others, and what walks through them.
+    fn values_that_hold_others_often() -> Vec<String> {
+        let walks = [
+            "ns.l == ns.m",
+            "ns.l != ns.m",
+            "ns.l < ns.m",
+            "ns.l >= ns.m",
+            "1 == 1 == (ns.l == ns.m)",
+            "ns.l == ns.m == ns.l",
+            "ns.l in [ns.m]",
+            "ns.l not in [ns.m]",
+            "[ns.m].count(ns.l)",
+            "{ns.l: 1}",
+            "{'a': 1}[ns.l]",
+            "{'a': 1}.get(ns.l)",
+            "{'a': ns.l} == {'a': ns.m}",
+            "[ns.l, ns.m] | unique | list | length",
+            "[ns.l, ns.m] | sort | length",
+            "[ns.l, ns.m] | min | length",
+            "[ns.l, ns.m] | max | length",
+            "[{'a': ns.l}, {'a': ns.m}] | sort(attribute='a') | length",
+            "[{'a': ns.l}, {'a': ns.m}] | groupby('a') | length",
+            "{'a': ns.l, 'b': ns.m} | dictsort(by='value') | length",
+            "[ns.l] | select('==', ns.m) | list | length",
+            "[ns.l] | reject('in', [ns.m]) | list | length",
+            "[{'a': ns.l}] | selectattr('a', 'eq', ns.m) | list | length",
+            "[ns.l] | map('string') | list | length",
+            "ns.l is eq(ns.m)",
+            "ns.l is in([ns.m])",
+            "ns.l | items | list | length if ns.l is mapping else ns.l | upper",
+            "ns.l | join",
+            "'a' | join(ns.l)",
+            "'a' | replace('a', ns.l)",
+            "'a'.replace('a', ns.l)",
+            "ns.l ~ ns.m",
+            "ns.l | e",
+            "ns.l | urlencode",
+            "ns.l | pprint",
+            "'%s' | format(ns.l)",
+            "'a' | indent(ns.l)",
+            "raise_exception(ns.l)",
+            "[ns.l] | reverse | list == [ns.m]",
+            "ns.l[::-1] == ns.m[::-1]",
+            "[ns.l] | sum(start=[]) == ns.m",
+            "ns.l | batch(1) | list == ns.m | batch(1) | list",
+        ];
+        let pairs = "{% set ns = namespace(l=[1], m=[1]) %}{% for i in range(100) %}{% set ns.l = [ns.l, ns.l] %}\
+                     {% set ns.m = [ns.m, ns.m] %}{% endfor %}";
+        // Without a list of two in the template: batches of two, then twice as many.
+        let batches = "{% set ns = namespace(l=[1, 1], m=[1, 1]) %}{% for i in range(100) %}\
+                       {% set ns.l = (ns.l | batch(2) | list) * 2 %}{% set ns.m = (ns.m | batch(2) | list) * 2 %}\
+                       {% endfor %}{{ ns.l == ns.m }}";
+        let dicts = "{% set ns = namespace(l={}, m={}) %}{% for i in range(100) %}{% set ns.l = dict(a=ns.l, b=ns.l) %}\
+                     {% set ns.m = dict(a=ns.m, b=ns.m) %}{% endfor %}{{ ns.l == ns.m }}";
+        let texts = "{% set ns = namespace(l='a' * 1000000) %}{% for i in range(90000) %}{% set x = ACT %}{% endfor %}";
+        let slow = [
+            "(ns.l ~ 'b') == (ns.l ~ 'c')",
+            "{'a': 1}[ns.l]",
+            "ns.l in [ns.l ~ 'b']",
+            "ns.l.strip('b' + ns.l)",
+        ];
+        let mut made: Vec<_> = walks.iter().map(|walk| format!("{pairs}{{{{ {walk} }}}}")).collect();
+        made.extend([batches, dicts].map(str::to_string));
+        made.extend(slow.map(|act| texts.replace("ACT", act)));
+        made.push(format!("{{{{ strftime_now('{}' * 100000) }}}}", "%1000Y".repeat(10)));
+        made
+    }
+
+    /// What is paid for changes no result.
+    #[test]
+    fn counted_operators_are_the_librarys() {
+        for (expression, expected) in [
+            ("1 < 2 < 3", "True"),
+            ("1 < 3 < 2", "False"),
+            ("1 in [1] == true", "False"),
+            ("[1, [2]] == [1, [2]] and {'a': 1} != {'a': 2}", "True"),
+            ("'a' in 'ab' in ['ab']", "True"),
+            ("2 not in (1, 3) and not (1 in none) if false else 'b'", "b"),
+            ("{'a': 1, 'b': [2]}['a' if false else 'b'][0] ~ 'c' ~ 1.5", "2c1.5"),
+            ("[3, 1, 2] | sort(reverse=true) | join('-')", "3-2-1"),
+            ("['a', 'b'] | map('upper') | list", "['A', 'B']"),
+            ("[1, 2, 3] | select('gt', 1) | map('string') | join", "23"),
+            ("'aXbX'.strip('X' + 'b') ~ ' a '.lstrip() ~ '|'", "aa |"),
+            ("[1, [2], [2]].count([2])", "2"),
+            ("5 is divisibleby(5) and 5 is not divisibleby 2 and 4 is even", "True"),
+            ("[1] + [2, [3]] + [] == [1, 2, [3]] and (1,) + (2,) == (1, 2) and 1 + 2.5 == 3.5", "True"),
+            ("([1] + [2])[1] ~ ('a' + 'b') ~ ((1,) + (2, 3))", "2ab(1, 2, 3)"),
+            (
+                "[[1.0, -2e-5], {'a': 1e20}] | string ~ [1e20] ~ 1e-7",
+                "[[1.0, -2e-05], {'a': 1e+20}][1e+20]1e-07",
+            ),
+            ("['it\\'s', \"b\"]", "[\"it's\", 'b']"),
+            ("('a', 1) == ('a', 1) and x is undefined and x | default('z') == 'z'", "True"),
+        ] {
+            let chat = ChatTemplate::new(format!("{{{{ {expression} }}}}"), &Value::Null);
+            let text = chat.render(&[]).unwrap_or_else(|e| panic!("{expression}: {e}"));
+            assert_eq!(text.to_lowercase(), expected.to_lowercase(), "{expression}");
+        }
+        let flow = "{% macro m(a, b=2) %}{% if a > b %}>{% elif a == b %}={% else %}<{% endif %}{% endmacro %}\
+                    {% for i in range(5) if i != 3 %}{{ m(i) }}{% else %}none{% endfor %}{{ m(1, b=0) }}\
+                    {% for i in [[1, 2], [3, 4]] recursive %}{% if i is iterable %}({{ loop(i) }}){% else %}{{ i }}{% endif %}{% endfor %}";
+        let text = ChatTemplate::new(flow.into(), &Value::Null).render(&[]).unwrap();
+        assert_eq!(text, "<<=>>(12)(34)");
     }
 
     /// Values that nest as deep as there are steps to nest them: a list in a list in a list.
@@ -437,9 +590,20 @@ mod tests {
     fn templates_of_a_config() {
         let named =
             serde_json::json!([{"name": "tool_use", "template": "a"}, {"name": "default", "template": "b"}]);
-        assert_eq!(in_config(&serde_json::json!({"chat_template": named})).as_deref(), Some("b"));
-        assert_eq!(in_config(&serde_json::json!({"chat_template": "c"})).as_deref(), Some("c"));
-        assert_eq!(in_config(&serde_json::json!({})), None);
+        let found = |template: Value| in_config(&serde_json::json!({ "chat_template": template }));
+        assert_eq!(found(named).unwrap().as_deref(), Some("b"));
+        assert_eq!(found("c".into()).unwrap().as_deref(), Some("c"));
+        assert_eq!(found(Value::Null).unwrap(), None);
+        assert_eq!(in_config(&Value::Null).unwrap(), None);
+        for wrong in
+            ["5", "{}", "[]", "[1]", r#"[{"name": "default"}]"#, r#"[{"name": "x", "template": "a"}]"#]
+        {
+            let e = found(serde_json::from_str(wrong).unwrap()).unwrap_err();
+            assert!(
+                e.fix.is_some() && e.place.is_some_and(|place| place.contains("chat_template")),
+                "{wrong}"
+            );
+        }
         let broken = ChatTemplate::new("{% for %}".into(), &Value::Null).render(&[Message::user("a")]);
         assert!(broken.unwrap_err().what.contains("cannot be rendered"));
     }

@@ -1,10 +1,11 @@
 //! Text to tokens by tokenizer.json, with byte offsets that include white space, and BOS as the tokenizer's
 //! rule says.
 //!
-//! [`settings`] changes parts of the file before it is read, [`added`] has the tokens that are found in a
+//! [`settings`] and [`class`] change parts of the file before it is read, [`added`] has the tokens that are found in a
 //! text verbatim.
 
 mod added;
+mod class;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use longcode_base::files::read_text;
 use longcode_base::guard::guarded;
 use longcode_base::messages::note_once;
 
-use settings::Maker;
+use class::Maker;
 
 /// A text in tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,17 +64,30 @@ impl Tokenizer {
         let model_type = model.get("model_type").and_then(Value::as_str);
         let place = |e: Error| e.in_file(&path).fix("save the fast tokenizer again");
         let adds_bos = settings::take_adds_bos(&mut config).map_err(place)?;
-        let maker = settings::settle_class(&mut json, &mut config, model_type).map_err(place)?;
+        let maker = class::settle_class(&mut json, &mut config, model_type).map_err(place)?;
         let tokenizer = Tokenizer::made(json, &config, maker).map_err(place)?.of_file(&path);
-        let adds = tokenizer.bos()?.is_some();
-        if adds_bos.is_some_and(|said| said != adds) {
-            let puts = if adds { "puts one before" } else { "puts none before" };
+        tokenizer.note_other_bos(adds_bos, special_token(&config, "bos_token").as_deref())?;
+        Ok(tokenizer)
+    }
+
+    /// Notes where tokenizer_config.json says otherwise than tokenizer.json what comes before a text.
+    fn note_other_bos(&self, adds_bos: Option<bool>, named: Option<&str>) -> Result<()> {
+        let bos = self.bos()?;
+        if adds_bos.is_some_and(|said| said != bos.is_some()) {
+            let (said, puts) = if bos.is_some() { (false, "puts one") } else { (true, "puts none") };
             note_once(&format!(
-                "add_bos_token is {}, but tokenizer.json, which decides, {puts} a text",
-                !adds
+                "add_bos_token is {said}, but tokenizer.json, which decides, {puts} before a text"
             ));
         }
-        Ok(tokenizer)
+        if let (Some(bos), Some(named)) = (bos, named)
+            && self.id(named) != Some(bos)
+        {
+            note_once(&format!(
+                "bos_token is `{named}`, but tokenizer.json, which decides, puts `{}` before a text",
+                self.token(bos).unwrap_or_default()
+            ));
+        }
+        Ok(())
     }
 
     /// The tokenizer_config.json of a directory, merged with older files next to it.
@@ -108,12 +122,15 @@ impl Tokenizer {
         settings::settle(&mut json);
         settings::check_growth(&json)?;
         let adds_bos = config.get("add_bos_token") == Some(&Value::Bool(true));
+        let splits_special = settings::flag(config, "split_special_tokens")?;
         let own_tokens = added::take(&mut json);
         let mut inner = guarded(|| Inner::from_bytes(json.to_string()).map_err(|e| e.to_string()))
             .flatten()
             .map_err(|e| bad(format!("not a tokenizer: {e}")))?;
         guarded(|| added::add(&mut inner, &own_tokens, config, maker))
             .map_err(|e| bad(format!("its added tokens cannot be read: {e}")))??;
+        // Texts of special tokens are then cut like other texts.
+        inner.set_encode_special_tokens(splits_special);
         let special = |key: &str| special_token(config, key).and_then(|token| inner.token_to_id(&token));
         let bos = if adds_bos { special("bos_token") } else { None };
         if adds_bos && bos.is_none() {

@@ -204,6 +204,28 @@ fn missing(raw: &Value, known: Option<&Family>) -> Vec<String> {
     found.into_iter().map(|(field, what)| format!("{field} ({what})")).chain(layers).collect()
 }
 
+/// Notes an architecture that is of another `model_type` or does not predict the next token, which transformers
+/// does not read for a language model.
+fn note_other_architecture(raw: &RawConfig) -> Result<()> {
+    let letters =
+        |name: &str| -> String { name.chars().filter(|c| *c != '_').flat_map(char::to_lowercase).collect() };
+    let model_type: String = raw.keys.needed("model_type")?;
+    let of_type = letters(model_type.trim_end_matches("_text"));
+    let is_it = |name: &str| match name.split_once("For") {
+        Some((start, "CausalLM" | "ConditionalGeneration")) => letters(start) == of_type,
+        _ => false,
+    };
+    let named: Vec<String> = raw.keys.optional("architectures")?.unwrap_or_default();
+    if let Some(first) = named.first()
+        && !named.iter().any(|name| is_it(name))
+    {
+        raw.note(format!(
+            "config.json: architectures says {first}, and model_type {model_type}; model_type counts, as in transformers"
+        ));
+    }
+    Ok(())
+}
+
 impl NetworkConfig {
     /// Reads and checks `config.json`.
     ///
@@ -245,6 +267,7 @@ impl NetworkConfig {
         // the reason.
         let family = of(&raw)?;
         let raw = RawConfig::new(raw)?;
+        note_other_architecture(&raw)?;
         raw.refuse_quantised(family.lifts.contains(&"quantization_config"))?;
         let mut config = (family.read)(&raw)?;
         (config.notes, config.assumed) = raw.into_notes();

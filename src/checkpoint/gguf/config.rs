@@ -41,6 +41,16 @@ impl Gguf {
                 config.norm = NormKind::RootMeanSquare;
             }
             if let Some(rule) = self.rope_factors(&config.rope)? {
+                if config.rope.scaling.is_some() {
+                    let key = self.key("rope.scaling.type")?;
+                    let what =
+                        format!("{key} beside the tensor {ROPE_FACTORS}: two scalings are not supported");
+                    return Err(unsupported(
+                        &key,
+                        what,
+                        "convert the model again, or use its Hugging Face directory",
+                    ));
+                }
                 config.rope.scaling = Some(Arc::new(rule));
             }
             Ok(config)

@@ -64,9 +64,17 @@ impl<'de> Visitor<'de> for EntrySeed<'_> {
         while let Some(key) = object.next_key::<String>()? {
             if self.roles.ask_for(&key) {
                 spend::<A::Error>(&left, key.len())?;
+                // Of two the last would count, and nobody would notice.
+                if values.contains_key(&key) {
+                    return Err(serde::de::Error::custom(format_args!("the key `{key}` is there twice")));
+                }
                 values.insert(key, object.next_value_seed(Bounded(&left))?);
             } else {
                 object.next_value::<IgnoredAny>()?;
+                if self.roles.are_usual() {
+                    spend::<A::Error>(&left, key.len())?;
+                    values.insert(key, Value::Null);
+                }
             }
         }
         Ok(Entry::Object(Fields { values, unreadable: Vec::new(), bytes: limits::RECORD_BYTES - left.get() }))

@@ -6,6 +6,7 @@ use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
@@ -54,7 +55,10 @@ fn read(file: &Path, making: &Making, gathered: &mut Gathered) -> Result<()> {
 fn strict(file: &Path, making: &Making, gathered: &mut Gathered) -> Result<serde_json::Result<()>> {
     let bytes = Metered::new(open::plain_or_gzip(file)?);
     let since = bytes.since.clone();
-    document(bytes, Document { file, making, gathered, since, marks: None, failed: None })
+    document(
+        bytes,
+        Document { file, shared: file.into(), making, gathered, since, marks: None, failed: None },
+    )
 }
 
 /// Whether the document can be read without what the standard does not allow.
@@ -72,7 +76,8 @@ fn lenient(file: &Path, making: &Making, gathered: &mut Gathered) -> Result<bool
         of_record
     };
     let marks: Option<Box<dyn FnMut(usize) -> Vec<Mark>>> = Some(Box::new(take));
-    Ok(document(bytes, Document { file, making, gathered, since, marks, failed: None })?.is_ok())
+    Ok(document(bytes, Document { file, shared: file.into(), making, gathered, since, marks, failed: None })?
+        .is_ok())
 }
 
 /// Reads a document; the inner error is the parser's, the outer one the recipient's.
@@ -133,6 +138,8 @@ impl<R: Read> Read for Metered<R> {
 /// Takes the records of a document one by one, so that fields that no role asks for are never all in memory.
 struct Document<'a> {
     file: &'a Path,
+    /// The same, for the records.
+    shared: Arc<Path>,
     making: &'a Making,
     gathered: &'a mut Gathered,
     /// Bytes since the last record.
@@ -154,7 +161,7 @@ impl Document<'_> {
     ) -> std::result::Result<(), E> {
         self.since.set(0);
         let place = format!("{}[{number}]", key.unwrap_or_default());
-        let origin = Origin { file: self.file.to_path_buf(), at: Location::Entry(place) };
+        let origin = Origin { file: self.shared.clone(), at: Location::Entry(place) };
         let count = *of_all;
         *of_all += usize::from(!matches!(entry, Entry::Other));
         let Entry::Object(mut fields) = entry else {

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::de::DeserializeSeed;
 
@@ -24,8 +25,12 @@ fn takes(path: &Path) -> bool {
 }
 
 fn read(file: &Path, making: &Making, gathered: &mut Gathered) -> Result<()> {
-    let mut lines =
-        Lines { reader: open::plain_or_gzip(file)?, file, line: 0, longest: limits::RECORD_BYTES };
+    let mut lines = Lines {
+        reader: open::plain_or_gzip(file)?,
+        file: file.into(),
+        line: 0,
+        longest: limits::RECORD_BYTES,
+    };
     while let Some((origin, line)) = lines.next()? {
         let fields = parse(&line, &origin, &making.roles);
         let bytes = fields.as_ref().map_or(0, |fields| fields.bytes);
@@ -71,7 +76,8 @@ fn not_json(error: &serde_json::Error, origin: &Origin) -> Error {
         )
     } else if error.is_data() {
         wrong(origin, format!("the line cannot be read: {error}")).fix(
-            "name under [fields] of a manifest only what the task asks for; SECURITY.md lists the limits",
+            "write each key once, and name under [fields] of a manifest only what the task asks for; SECURITY.md lists \
+             the limits",
         )
     } else {
         wrong(origin, format!("not JSON: {error}")).fix("fix the line: one JSON object on each line")
@@ -83,20 +89,20 @@ fn wrong(origin: &Origin, what: impl Into<String>) -> Error {
 }
 
 /// The lines of a file, numbered, without their ends. Blank lines are accepted only at the end of the file.
-struct Lines<'a> {
+struct Lines {
     reader: Box<dyn BufRead>,
-    file: &'a Path,
+    file: Arc<Path>,
     line: usize,
     /// Most bytes of a line.
     longest: usize,
 }
 
-impl Lines<'_> {
+impl Lines {
     fn next(&mut self) -> Result<Option<(Origin, Vec<u8>)>> {
         let mut blank = None;
         let mut bytes = 0;
         while let Some(line) = self.read_line()? {
-            let origin = Origin::line(self.file, self.line);
+            let origin = Origin::line(self.file.clone(), self.line);
             if line.trim_ascii().is_empty() {
                 bytes += line.len();
                 let first: &Origin = blank.get_or_insert(origin);
@@ -118,7 +124,7 @@ impl Lines<'_> {
         self.line += 1;
         // One byte more than allowed, so that an overlong line is noticed.
         let most = self.longest as u64 + 1;
-        let origin = Origin::line(self.file, self.line);
+        let origin = Origin::line(self.file.clone(), self.line);
         let length = (&mut self.reader)
             .take(most)
             .read_until(b'\n', &mut line)
@@ -186,7 +192,8 @@ mod tests {
 
     #[test]
     fn errors_name_the_line_and_a_fix() {
-        let cases: [(&[u8], &str, usize); 6] = [
+        let cases: [(&[u8], &str, usize); 7] = [
+            (b"{\"text\":\"a\"}\n{\"text\":\"b\",\"text\":\"c\"}\n", "`text` is there twice", 2),
             (b"{\"text\":\"a\"}\n{\"text\":\"b", "cut short", 2),
             (b"{\"text\":\"a\"}\n{text}\n", "not JSON", 2),
             (b"{\"text\":\"a\"}\n[1]\n", "not an object", 2),

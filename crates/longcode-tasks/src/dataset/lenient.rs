@@ -1,5 +1,6 @@
 //! JSON that other programs write and the standard does not allow: `NaN`, `Infinity` and lone surrogates,
-//! which Python's `json` writes without complaint. They are taken out before the parser sees them, and the
+//! which Python's `json` writes without complaint, and numbers such as `1e999` that it reads as infinite. They
+//! are taken out before the parser sees them, and the
 //! fields that held one are marked, so that a record is refused only if such a field is asked for.
 
 use std::cell::RefCell;
@@ -83,6 +84,8 @@ enum State {
     Between,
     /// In letters, or after a minus sign.
     Word(Vec<u8>),
+    /// In a number.
+    Number(Vec<u8>),
     /// In a string; whether it is the name of a record's field.
     Text(bool),
     /// After a backslash in a string.
@@ -117,8 +120,19 @@ impl Filter {
                 word.push(byte);
                 self.state = State::Word(word);
             }
+            State::Word(word) if word == b"-" && byte.is_ascii_digit() => {
+                self.state = State::Number(vec![b'-', byte]);
+            }
             State::Word(word) => {
                 self.word(&word);
+                self.between(byte);
+            }
+            State::Number(mut number) if matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-') => {
+                number.push(byte);
+                self.state = State::Number(number);
+            }
+            State::Number(number) => {
+                self.number(&number);
                 self.between(byte);
             }
             State::Text(is_key) => self.text(byte, is_key),
@@ -147,8 +161,10 @@ impl Filter {
 
     fn end(&mut self) {
         // If anything else is in progress, the text is incomplete: the parser reports that.
-        if let State::Word(word) = std::mem::replace(&mut self.state, State::Between) {
-            self.word(&word);
+        match std::mem::replace(&mut self.state, State::Between) {
+            State::Word(word) => self.word(&word),
+            State::Number(number) => self.number(&number),
+            _ => {}
         }
     }
 
@@ -164,6 +180,10 @@ impl Filter {
             }
             b'-' | b'a'..=b'z' | b'A'..=b'Z' => {
                 self.state = State::Word(vec![byte]);
+                return;
+            }
+            b'0'..=b'9' => {
+                self.state = State::Number(vec![byte]);
                 return;
             }
             b'{' | b'[' => {
@@ -186,6 +206,16 @@ impl Filter {
             _ => return self.out.extend(word),
         }
         self.out.extend(b"null");
+    }
+
+    fn number(&mut self, number: &[u8]) {
+        let value = std::str::from_utf8(number).ok().and_then(|text| text.parse::<f64>().ok());
+        if value.is_some_and(f64::is_infinite) {
+            self.mark("an infinite number");
+            self.out.extend(b"null");
+        } else {
+            self.out.extend(number);
+        }
     }
 
     fn text(&mut self, byte: u8, is_key: bool) {
@@ -285,6 +315,7 @@ mod tests {
             "{",
             r#""\ud8"#,
             r#"{"a":"\u12zz"}"#,
+            r#"{"a":[1e308,-1E-999,0.5],"1e999":"1e999","b":1e,"c":-,"d":12345678901234567890}"#,
         ] {
             assert_eq!(of(text), None, "{text}");
         }
@@ -296,6 +327,16 @@ mod tests {
         assert_eq!(text, r#"{"a":null,"b\n":[1,{"c":null}],"d":1,"e":null}"#);
         let infinite = "an infinite number";
         assert_eq!(marks, [(0, "a".into(), "NaN"), (0, "b\n".into(), infinite), (0, "e".into(), infinite)]);
+    }
+
+    /// Python reads these as infinite.
+    #[test]
+    fn numbers_beyond_all_floats() {
+        let long = "9".repeat(400);
+        let (text, marks) = of(&format!(r#"{{"a":1e999,"b":[-1.5E+400],"c":{long},"d":1}}"#)).unwrap();
+        assert_eq!(text, r#"{"a":null,"b":[null],"c":null,"d":1}"#);
+        assert_eq!(marks, ["a", "b", "c"].map(|key| (0, key.into(), "an infinite number")));
+        assert_eq!(of("1e999").unwrap().0, "null");
     }
 
     #[test]

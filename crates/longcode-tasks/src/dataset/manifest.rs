@@ -53,7 +53,7 @@ pub enum TextKind {
 }
 
 /// Every role of a record that anything asks for.
-const ROLES: &[&str] = &[
+pub(super) const ROLES: &[&str] = &[
     "id",
     "_id",
     "text",

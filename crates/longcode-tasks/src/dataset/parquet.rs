@@ -97,10 +97,14 @@ fn rows(
     })?;
     let columns = only(metadata.file_metadata().schema(), &making.roles)?;
     let iterator = RowIter::from_file(Some(columns), &reader)?.with_batch_size(TOGETHER);
+    let (shared, others): (Arc<Path>, _) =
+        (path.into(), others(metadata.file_metadata().schema(), &making.roles));
     for (number, row) in iterator.enumerate() {
-        let fields = fields(&row?);
+        let mut fields = fields(&row?);
+        fields.values.extend(others.iter().map(|name| (name.clone(), Value::Null)));
         let bytes = fields.bytes;
-        gathered.take(Record::new(fields, Origin::line(path, number + 1), making), bytes, path)?;
+        let origin = Origin::line(shared.clone(), number + 1);
+        gathered.take(Record::new(fields, origin, making), bytes, path)?;
     }
     Ok(())
 }
@@ -167,6 +171,12 @@ fn only(schema: &Type, roles: &Roles) -> std::result::Result<Type, ParquetError>
     let is_asked = |column: &&Arc<Type>| roles.ask_for(column.name());
     let columns = schema.get_fields().iter().filter(is_asked).cloned().collect();
     Type::group_type_builder(schema.name()).with_fields(columns).build()
+}
+
+/// The names of the other columns, to be listed where one is missing.
+fn others(schema: &Type, roles: &Roles) -> Vec<String> {
+    let names = schema.get_fields().iter().map(|column| column.name().to_string());
+    names.filter(|name| roles.are_usual() && !roles.ask_for(name)).collect()
 }
 
 fn fields(row: &Row) -> Fields {

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::fields::Fields;
+use super::manifest::ROLES;
 use longcode_base::error::{Error, ErrorKind, Result};
+use longcode_base::messages::note_once;
 use longcode_structure::Language;
 
 /// One document or question of a data set.
@@ -57,7 +59,7 @@ impl Default for WrittenIn {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The file.
-    pub file: PathBuf,
+    pub file: Arc<Path>,
     /// Where in it.
     pub at: Location,
 }
@@ -73,7 +75,7 @@ pub enum Location {
 
 impl Origin {
     /// A line of a file.
-    pub fn line(file: impl Into<PathBuf>, line: usize) -> Origin {
+    pub fn line(file: impl Into<Arc<Path>>, line: usize) -> Origin {
         Origin { file: file.into(), at: Location::Line(line) }
     }
 }
@@ -99,10 +101,11 @@ impl Roles {
 
     /// Whether a field with this name may be asked for.
     pub(super) fn ask_for(&self, key: &str) -> bool {
-        self.are_usual() || self.0.values().any(|mapped| mapped == key)
+        if self.are_usual() { ROLES.contains(&key) } else { self.0.values().any(|mapped| mapped == key) }
     }
 
-    fn are_usual(&self) -> bool {
+    /// Whether fields have their usual names. Then the names of others are kept, to be listed where one is missing.
+    pub(super) fn are_usual(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -129,7 +132,17 @@ impl Record {
     /// text.
     pub(super) fn new(fields: Fields, origin: Origin, making: &Making) -> Result<Record> {
         let Fields { mut values, unreadable, .. } = fields;
-        values.retain(|key, _| making.roles.ask_for(key));
+        values.retain(|key, _| making.roles.are_usual() || making.roles.ask_for(key));
+        if making.roles.are_usual()
+            && let [Some(Value::String(content)), Some(Value::String(text))] =
+                ["content", "text"].map(|key| values.get(key))
+            && content != text
+        {
+            note_once(
+                "records have `content` and `text` that differ; `content` is read, unless [fields] of a manifest says \
+                 otherwise",
+            );
+        }
         let roles = making.roles.clone();
         let mut record =
             Record { id: String::new(), language: None, origin, fields: values, unreadable, roles };
@@ -291,7 +304,7 @@ mod tests {
         let Value::Object(values) = serde_json::from_str(json).unwrap() else { panic!("not an object") };
         let roles = roles.iter().map(|(role, key)| (role.to_string(), key.to_string())).collect();
         let making = Making { roles: Roles::new(&roles), written_in: WrittenIn::Code(default), shard: None };
-        Record::new(Fields { values, ..Fields::default() }, Origin::line("d.jsonl", 7), &making)
+        Record::new(Fields { values, ..Fields::default() }, Origin::line(Path::new("d.jsonl"), 7), &making)
     }
 
     fn usual(json: &str) -> Record {
@@ -352,7 +365,11 @@ mod tests {
             panic!("an object")
         };
         let making = Making { written_in: WrittenIn::Prose, ..Making::default() };
-        let record = Record::new(Fields { values, ..Fields::default() }, Origin::line("d.jsonl", 1), &making);
+        let record = Record::new(
+            Fields { values, ..Fields::default() },
+            Origin::line(Path::new("d.jsonl"), 1),
+            &making,
+        );
         assert_eq!(record.unwrap().language, None);
     }
 

@@ -159,10 +159,14 @@ const fn kind_of<T: Task + Serialize + DeserializeOwned + 'static>(
 /// # Errors
 /// [`ErrorKind::Config`] for an unknown key, a value of the wrong type or one that makes no sense.
 pub fn parse(kind: &TaskKind, keys: toml::Table) -> Result<(Arc<dyn Task>, toml::Table)> {
-    let (task, keys) = (kind.read)(keys).map_err(|e| {
+    let (task, keys) = (kind.read)(keys.clone()).map_err(|e| {
         let message = e.message().trim().replace('\n', " ");
-        Error::new(ErrorKind::Config, format!("task kind `{}`: {message}", kind.name))
-            .fix("add, fix or remove the key")
+        let error = Error::new(ErrorKind::Config, format!("task kind `{}`: {message}", kind.name))
+            .fix("add, fix or remove the key");
+        match registry::wrong_key(&keys, kind.read, &e) {
+            Some(key) => error.at_key(key),
+            None => error,
+        }
     })?;
     task.check()?;
     Ok((task, keys))

@@ -3,7 +3,7 @@
 use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs, from_args};
 use minijinja::{Error, Output, State, escape_formatter};
 
-use super::python;
+use super::{counted, python};
 
 /// The filter `indent`: lines end as in Python, and the end of the last one stays.
 pub(super) fn indent(
@@ -60,10 +60,12 @@ pub(super) fn escape(state: &State<'_, '_>, value: Value) -> Result<Value, Error
 
 /// What `{{ }}` prints: floats as Python does.
 pub(super) fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
-    python::check_size(value)?;
-    match f64::try_from(value.clone()) {
-        Ok(number) if value.kind() == ValueKind::Number && !value.is_integer() => {
-            write!(out, "{}", python::float(number)).map_err(Error::from)
+    counted::pay(state, [value])?;
+    match value.kind() {
+        ValueKind::Number | ValueKind::Seq | ValueKind::Map => {
+            let text = python::text(value);
+            state.consume_fuel(text.len() as u64 / 64)?;
+            out.write_str(&text).map_err(Error::from)
         }
         _ => escape_formatter(out, state, value),
     }

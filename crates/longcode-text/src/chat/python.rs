@@ -1,8 +1,12 @@
 //! What templates expect of Python: methods of texts, and tests by what Python can do with a value.
 
+use std::collections::HashSet;
+
 use minijinja::value::{Kwargs, Rest, Value, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State};
 use minijinja_contrib::pycompat;
+
+use super::counted;
 
 /// White space as defined by `str.isspace`.
 fn is_space(c: char) -> bool {
@@ -20,6 +24,68 @@ pub(super) fn float(number: f64) -> String {
                 None => ('+', exponent),
             };
             format!("{}e{sign}{exponent:0>2}", digits.trim_end_matches(".0"))
+        }
+    }
+}
+
+/// A value as `str` writes it: floats in lists too.
+pub(super) fn text(value: &Value) -> String {
+    /// Values that nest deeper are written as the library writes them.
+    const DEEPEST: usize = 1000;
+    let mut out = String::new();
+    if value.as_str().is_some() || !write(&mut out, value, DEEPEST) { value.to_string() } else { out }
+}
+
+/// Writes a value as `repr` does; false if it nests deeper than that.
+fn write(out: &mut String, value: &Value, deepest: usize) -> bool {
+    let Some(left) = deepest.checked_sub(1) else { return false };
+    let items = |out: &mut String, open: &str, close: &str| {
+        out.push_str(open);
+        let Ok(items) = value.try_iter() else { return false };
+        for (number, item) in items.enumerate() {
+            out.push_str(if number > 0 { ", " } else { "" });
+            if !write(out, &item, left) {
+                return false;
+            }
+        }
+        out.push_str(close);
+        true
+    };
+    match value.kind() {
+        ValueKind::Number if !value.is_integer() => {
+            out.push_str(&f64::try_from(value.clone()).map_or_else(|_| value.to_string(), float));
+            true
+        }
+        ValueKind::Seq if value.is_tuple() => {
+            items(out, "(", if value.len() == Some(1) { ",)" } else { ")" })
+        }
+        ValueKind::Seq => items(out, "[", "]"),
+        ValueKind::Map => {
+            out.push('{');
+            let Ok(keys) = value.try_iter() else { return false };
+            for (number, key) in keys.enumerate() {
+                out.push_str(if number > 0 { ", " } else { "" });
+                let held = value.get_item(&key).unwrap_or_default();
+                if !write(out, &key, left) {
+                    return false;
+                }
+                out.push_str(": ");
+                if !write(out, &held, left) {
+                    return false;
+                }
+            }
+            out.push('}');
+            true
+        }
+        ValueKind::String => {
+            // In quotes, as the library writes it within a list.
+            let quoted = Value::from(vec![value.clone()]).to_string();
+            out.push_str(&quoted[1..quoted.len() - 1]);
+            true
+        }
+        _ => {
+            out.push_str(&value.to_string());
+            true
         }
     }
 }
@@ -89,9 +155,8 @@ pub(super) fn method(
     {
         return done;
     }
-    // Comparing deep values may take long, and is not counted there.
-    if method == "count" && arguments.iter().any(|value| value.as_object().is_some()) {
-        return Err(invalid("count takes a text or a number"));
+    if method == "count" {
+        counted::pay(state, [value])?;
     }
     pycompat::unknown_method_callback(state, value, method, arguments)
 }
@@ -104,9 +169,9 @@ fn text_method(
     arguments: &[Value],
 ) -> Option<Result<Value, Error>> {
     let done = match (method, arguments) {
-        ("strip", []) => Ok(text.trim_matches(is_space).into()),
-        ("lstrip", []) => Ok(text.trim_start_matches(is_space).into()),
-        ("rstrip", []) => Ok(text.trim_end_matches(is_space).into()),
+        ("strip", _) => stripped(arguments).map(|is_cut| text.trim_matches(is_cut).into()),
+        ("lstrip", _) => stripped(arguments).map(|is_cut| text.trim_start_matches(is_cut).into()),
+        ("rstrip", _) => stripped(arguments).map(|is_cut| text.trim_end_matches(is_cut).into()),
         ("removeprefix", _) => one_text(arguments).map(|part| text.strip_prefix(part).unwrap_or(text).into()),
         ("removesuffix", _) => one_text(arguments).map(|part| text.strip_suffix(part).unwrap_or(text).into()),
         ("partition", _) => {
@@ -132,6 +197,13 @@ fn invalid(what: &str) -> Error {
 fn one_text(arguments: &[Value]) -> Result<&str, Error> {
     let (text,): (&str,) = from_args(arguments)?;
     Ok(text)
+}
+
+/// What `strip` and the like cut off: white space, or the characters of a text.
+fn stripped(arguments: &[Value]) -> Result<impl Fn(char) -> bool, Error> {
+    let (chars,): (Option<&str>,) = from_args(arguments)?;
+    let chars: Option<HashSet<char>> = chars.map(|chars| chars.chars().collect());
+    Ok(move |c| chars.as_ref().map_or_else(|| is_space(c), |chars| chars.contains(&c)))
 }
 
 fn parts(found: Option<(&str, &str)>, part: &str, whole: [&str; 3]) -> Value {
@@ -216,32 +288,11 @@ fn sizes(named: &Value) -> Result<u64, Error> {
     Ok(size)
 }
 
-/// Most steps of walking through a value before it is turned into text.
-const WALK: usize = 100_000;
-
-/// Refuses a value that holds so many others, counted as often as they are held, that its text would never
-/// end.
-pub(super) fn check_size(value: &Value) -> Result<(), Error> {
-    let (mut left, mut open) = (WALK, vec![value.clone()]);
-    while let Some(value) = open.pop() {
-        let reversed = value.kind() == ValueKind::Iterable && value.len().is_some();
-        if !(reversed || matches!(value.kind(), ValueKind::Seq | ValueKind::Map)) {
-            continue;
-        }
-        for item in value.try_iter()? {
-            left =
-                left.checked_sub(1).ok_or_else(|| invalid("a value holds too many others to be a text"))?;
-            let held = if value.kind() == ValueKind::Map { value.get_item(&item)? } else { item };
-            open.push(held);
-        }
-    }
-    Ok(())
-}
-
 /// The filter `string`.
-pub(super) fn string(value: &Value) -> Result<Value, Error> {
-    check_size(value)?;
-    if value.kind() == ValueKind::String { Ok(value.clone()) } else { Ok(value.to_string().into()) }
+pub(super) fn string(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
+    // `SHALLOW` speaks of the test of this name.
+    counted::pay(state, [value])?;
+    if value.kind() == ValueKind::String { Ok(value.clone()) } else { Ok(text(value).into()) }
 }
 
 /// The filter `trim`.
@@ -250,13 +301,5 @@ pub(super) fn trim(value: Value, arguments: Rest<Value>) -> Result<String, Error
         return Err(invalid("trim takes a text"));
     }
     let text = value.to_string();
-    Ok(match &arguments[..] {
-        [] => text.trim_matches(is_space).to_string(),
-        [chars] if chars.is_none() => text.trim_matches(is_space).to_string(),
-        [chars] => {
-            let chars: Vec<char> = chars.as_str().unwrap_or_default().chars().collect();
-            text.trim_matches(&chars[..]).to_string()
-        }
-        _ => return Err(invalid("trim takes one argument")),
-    })
+    Ok(text.trim_matches(stripped(&arguments)?).to_string())
 }

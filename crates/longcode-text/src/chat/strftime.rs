@@ -20,6 +20,11 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 
+/// Most bytes that a format makes: each code at its widest.
+pub(super) fn longest(format: &str) -> u64 {
+    (format.len() + format.matches('%').count() * WIDEST) as u64
+}
+
 /// Formats a time without a zone, in the C locale. Unknown codes are kept unchanged.
 pub(super) fn strftime(time: NaiveDateTime, format: &str) -> String {
     let mut out = String::new();

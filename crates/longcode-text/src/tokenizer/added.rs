@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
 use super::Inner;
-use super::settings::{DECODER, EXTRA, EXTRA_OF_OLD, Maker, OLDER_ADDED};
+use super::class::Maker;
+use super::settings::{DECODER, EXTRA, EXTRA_OF_OLD, OLDER_ADDED};
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::limits::ADDED_TOKENS;
 use longcode_base::messages::note_once;
@@ -27,6 +28,8 @@ struct Named {
     rstrip: bool,
     /// Whether it is found in the normalized text; unless given, special tokens are not.
     normalized: Option<bool>,
+    /// Whether the file has its text alone, without flags.
+    text_alone: bool,
     /// The id that the file gives it.
     id: Option<u32>,
     /// Its place in the file.
@@ -34,6 +37,18 @@ struct Named {
 }
 
 impl Named {
+    /// Whether the two are equal in transformers, where a text equals no object.
+    fn equals(&self, other: &Named) -> bool {
+        self.text == other.text
+            && self.text_alone == other.text_alone
+            && self.token_flags() == other.token_flags()
+    }
+
+    fn token_flags(&self) -> [bool; 5] {
+        let normalized = self.normalized.unwrap_or(!self.special);
+        [self.special, self.single_word, self.lstrip, self.rstrip, normalized]
+    }
+
     fn token(&self) -> AddedToken {
         AddedToken::from(self.text.as_str(), self.special)
             .single_word(self.single_word)
@@ -128,14 +143,20 @@ fn shortened(texts: &[String]) -> String {
 }
 
 /// The known tokens, and special ones that are neither known nor there. Of one that is named twice the flags of
-/// the last place count.
+/// the last place count; but a place that equals an earlier one does not.
 fn with_missing(inner: &Inner, known: &[Named], named: &[Named], special: &[Named]) -> Vec<Named> {
     let there = inner.get_added_vocabulary().get_vocab();
     let is_named = texts(named);
     let is_known = texts(known);
     let is_missing =
         |token: &&Named| !there.contains_key(&token.text) && !is_known.contains(token.text.as_str());
-    let mut all: Vec<Named> = known.iter().chain(special.iter().filter(is_missing)).cloned().collect();
+    let mut missing: Vec<Named> = Vec::new();
+    for token in special.iter().filter(is_missing) {
+        if !missing.iter().any(|earlier| earlier.equals(token)) {
+            missing.push(token.clone());
+        }
+    }
+    let mut all = [known, &missing[..]].concat();
     for token in &mut all {
         token.special |= is_named.contains(token.text.as_str());
     }
@@ -276,6 +297,7 @@ fn token(value: &Value, place: &str) -> Result<Named> {
         lstrip: flag("lstrip", false)?,
         rstrip: flag("rstrip", false)?,
         normalized,
+        text_alone: value.is_string(),
         id: None,
         place: place.to_string(),
     })

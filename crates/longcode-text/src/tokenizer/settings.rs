@@ -1,4 +1,4 @@
-//! What is changed in a tokenizer.json before it is read, and how two files are reconciled.
+//! What is changed in any tokenizer.json before it is read, and how older files are reconciled with it.
 
 use std::path::{Path, PathBuf};
 
@@ -55,7 +55,19 @@ pub(super) fn take_adds_bos(config: &mut Value) -> Result<Option<bool>> {
     take("add_bos_token")
 }
 
-fn wrong(what: String, key: &str) -> Error {
+/// A flag of tokenizer_config.json, false if it is missing.
+///
+/// # Errors
+/// [`ErrorKind::Tokenizer`] if it is neither true nor false.
+pub(super) fn flag(config: &Value, key: &str) -> Result<bool> {
+    match config.get(key) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(_) => Err(wrong(format!("{key} is neither true nor false"), key)),
+    }
+}
+
+pub(super) fn wrong(what: String, key: &str) -> Error {
     Error::new(ErrorKind::Tokenizer, what).at_key(key)
 }
 
@@ -162,184 +174,6 @@ fn older(path: &Path) -> Result<Option<Map<String, Value>>> {
     match read_json(path)? {
         Value::Object(object) => Ok(Some(object)),
         _ => Err(Error::new(ErrorKind::Tokenizer, "not an object").in_file(path).fix("copy the file again")),
-    }
-}
-
-/// Where transformers has a tokenizer from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Maker {
-    /// tokenizer.json as a whole.
-    Saved,
-    /// A class that makes it from the vocabulary, without the tokens that tokenizer.json adds.
-    Class {
-        /// Whether it adds all special tokens again, without their flags.
-        plain_special: bool,
-    },
-}
-
-/// How transformers sets up the tokenizer of a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    /// From vocabulary and merges, with GPT-2's own pattern.
-    Gpt2,
-    /// From vocabulary and merges, with Qwen2's own pattern.
-    Qwen2,
-    /// From vocabulary and merges, with SentencePiece's `▁` for spaces.
-    Llama,
-    /// As tokenizer.json says.
-    AsSaved,
-}
-
-impl Class {
-    /// By `tokenizer_class` of tokenizer_config.json and `model_type` of config.json.
-    fn of(tokenizer_class: Option<&str>, model_type: Option<&str>) -> Class {
-        let named = tokenizer_class.map(|name| match name.trim_end_matches("Fast") {
-            "GPT2Tokenizer" => Class::Gpt2,
-            "Qwen2Tokenizer" => Class::Qwen2,
-            "LlamaTokenizer" => Class::Llama,
-            _ => Class::AsSaved,
-        });
-        match model_type {
-            Some("granite" | "olmo2" | "phi3" | "iquestcoder" | "mistral") => Class::AsSaved,
-            // Its files name wrong classes.
-            Some("qwen2") => Class::Qwen2,
-            Some("qwen3") => named.unwrap_or(Class::Qwen2),
-            Some("gpt2" | "starcoder2") => named.unwrap_or(Class::Gpt2),
-            _ => named.unwrap_or(Class::AsSaved),
-        }
-    }
-
-    /// Special tokens that it has if tokenizer_config.json does not name them.
-    fn special(self) -> &'static [(&'static str, &'static str)] {
-        const TEXT: &str = "<|endoftext|>";
-        match self {
-            Class::Gpt2 => &[("bos_token", TEXT), ("eos_token", TEXT), ("unk_token", TEXT)],
-            Class::Qwen2 => &[("eos_token", TEXT), ("unk_token", TEXT), ("pad_token", TEXT)],
-            Class::Llama => &[("bos_token", "<s>"), ("eos_token", "</s>"), ("unk_token", "<unk>")],
-            Class::AsSaved => &[],
-        }
-    }
-
-    /// Whether a pre-tokenizer of tokenizer.json is the one that the class makes, apart from the space.
-    fn made(self, pre_tokenizer: &Value) -> bool {
-        let kind = |value: &Value| value.get("type").and_then(Value::as_str).map(str::to_string);
-        match (self, kind(pre_tokenizer).as_deref()) {
-            (Class::Gpt2, Some("ByteLevel")) => pre_tokenizer["use_regex"] != json!(false),
-            (Class::Qwen2, Some("Sequence")) => {
-                let parts = pre_tokenizer["pretokenizers"].as_array();
-                let kinds = parts.into_iter().flatten().map(kind).collect::<Vec<_>>();
-                kinds == [Some("Split".to_string()), Some("ByteLevel".to_string())]
-            }
-            _ => false,
-        }
-    }
-}
-
-const PREFIX_SPACE: &str = "add_prefix_space";
-
-/// Does to a tokenizer.json and its tokenizer_config.json what the tokenizer's class does in transformers:
-/// default special tokens, and whether a space is put before a text, by `add_prefix_space` of
-/// tokenizer_config.json for the tokenizers of GPT-2, Qwen2 and Llama; by tokenizer.json for all others. Says
-/// where the tokenizer is from.
-///
-/// # Errors
-/// [`ErrorKind::Tokenizer`] if the two disagree and the pre-tokenizer is not the one that the class makes.
-pub(super) fn settle_class(json: &mut Value, config: &mut Value, model_type: Option<&str>) -> Result<Maker> {
-    let mut class = Class::of(config.get("tokenizer_class").and_then(Value::as_str), model_type);
-    if class == Class::Llama && !is_sentence_piece(json) {
-        class = Class::AsSaved;
-    }
-    if let Some(config) = config.as_object_mut() {
-        for (name, token) in class.special() {
-            config.entry(*name).or_insert_with(|| Value::from(*token));
-        }
-    }
-    let flag = |key: &str, default: bool| match config.get(key) {
-        None | Some(Value::Null) => Ok(default),
-        Some(Value::Bool(wanted)) => Ok(*wanted),
-        Some(_) => Err(wrong(format!("{key} is neither true nor false"), key)),
-    };
-    match class {
-        Class::AsSaved => return Ok(Maker::Saved),
-        Class::Llama => {
-            let (space, legacy) = (flag(PREFIX_SPACE, true)?, flag("legacy", false)?);
-            make_llama(json, space, legacy);
-        }
-        Class::Gpt2 | Class::Qwen2 => settle_prefix_space(json, flag(PREFIX_SPACE, false)?, class)?,
-    }
-    Ok(Maker::Class { plain_special: class == Class::Qwen2 })
-}
-
-/// Whether a tokenizer.json is BPE, but not of bytes: LlamaTokenizer only rebuilds those of SentencePiece's
-/// kind.
-fn is_sentence_piece(json: &Value) -> bool {
-    fn is_byte_level(part: &Value) -> bool {
-        let parts = ["pretokenizers", "decoders"].into_iter().filter_map(|key| part.get(key)?.as_array());
-        part.get("type").and_then(Value::as_str) == Some("ByteLevel") || parts.flatten().any(is_byte_level)
-    }
-    json["model"]["type"] == "BPE"
-        && !is_byte_level(&json["pre_tokenizer"])
-        && !is_byte_level(&json["decoder"])
-}
-
-/// The parts of LlamaTokenizer besides vocabulary and merges.
-fn make_llama(json: &mut Value, space: bool, legacy: bool) {
-    let scheme = match (space, legacy) {
-        (true, true) => "always",
-        (true, false) => "first",
-        (false, _) => "never",
-    };
-    let mut decoders = vec![
-        json!({"type": "Replace", "pattern": {"String": "▁"}, "content": " "}),
-        json!({"type": "ByteFallback"}),
-        json!({"type": "Fuse"}),
-    ];
-    if space {
-        decoders.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
-    }
-    json["normalizer"] = Value::Null;
-    json["pre_tokenizer"] =
-        json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": false});
-    json["decoder"] = json!({"type": "Sequence", "decoders": decoders});
-    let (vocab, merges) = (json["model"]["vocab"].take(), json["model"]["merges"].take());
-    json["model"] =
-        json!({"type": "BPE", "fuse_unk": true, "byte_fallback": true, "vocab": vocab, "merges": merges});
-}
-
-/// Makes a space come before a text, or not, as wanted.
-fn settle_prefix_space(json: &mut Value, wanted: bool, class: Class) -> Result<()> {
-    const KEY: &str = PREFIX_SPACE;
-    let Some(pre_tokenizer) = json.get_mut("pre_tokenizer").filter(|part| !part.is_null()) else {
-        return Ok(());
-    };
-    let own = class.made(pre_tokenizer);
-    let mut parts = byte_level_parts(pre_tokenizer);
-    parts.retain(|part| part.get(KEY).and_then(Value::as_bool).unwrap_or(true) != wanted);
-    if parts.is_empty() {
-        return Ok(());
-    }
-    if !own {
-        let what = format!("{KEY} is {wanted} in tokenizer_config.json and {} in tokenizer.json", !wanted);
-        return Err(wrong(what, KEY).fix("give both files the same, as the model was trained"));
-    }
-    let before = if wanted { "a" } else { "no" };
-    note_once(&format!(
-        "{before} space is put before a text: tokenizer_config.json's {KEY} goes before tokenizer.json's"
-    ));
-    for part in parts {
-        part[KEY] = wanted.into();
-    }
-    Ok(())
-}
-
-fn byte_level_parts(pre_tokenizer: &mut Value) -> Vec<&mut Map<String, Value>> {
-    let Some(part) = pre_tokenizer.as_object_mut() else { return Vec::new() };
-    if part.get("type").and_then(Value::as_str) == Some("ByteLevel") {
-        return vec![part];
-    }
-    match part.get_mut("pretokenizers") {
-        Some(Value::Array(parts)) => parts.iter_mut().flat_map(byte_level_parts).collect(),
-        _ => Vec::new(),
     }
 }
 

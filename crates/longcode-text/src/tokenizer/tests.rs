@@ -106,6 +106,56 @@ fn a_continuation_keeps_its_first_space() {
     }
 }
 
+/// transformers takes the class that tokenizer_config.json names, except for some families.
+#[test]
+fn a_class_counts_for_some_families_alone() {
+    let json = base("prepend", |_| ());
+    let ids = |config: Value, model_type: &str| {
+        let config =
+            [("tokenizer_config.json", &config), ("config.json", &json!({ "model_type": model_type }))];
+        read(&[("tokenizer.json", &json), config[0], config[1]]).unwrap().encode("def f").unwrap().ids
+    };
+    let named = json!({"tokenizer_class": "LlamaTokenizer", "add_prefix_space": false});
+    let plain = ids(json!({}), "llama");
+    assert_ne!(ids(named.clone(), "llama"), plain);
+    assert_eq!(ids(named.clone(), "deepseek_v2"), ids(named.clone(), "llama"));
+    for model_type in [
+        "mistral",
+        "mixtral",
+        "ministral3",
+        "phi3",
+        "ernie4_5",
+        "ernie4_5_moe",
+        "granitemoe",
+        "olmo3",
+        "glm4",
+    ] {
+        assert_eq!(ids(named.clone(), model_type), plain, "{model_type}");
+    }
+}
+
+#[test]
+fn special_tokens_are_split_where_asked() {
+    let json = base("byte level", |_| ());
+    let special = json["added_tokens"][0]["content"].as_str().unwrap();
+    let ids = |splits: Value| {
+        let config = json!({ "split_special_tokens": splits });
+        read(&[("tokenizer.json", &json), ("tokenizer_config.json", &config)])
+            .unwrap()
+            .encode(special)
+            .unwrap()
+            .ids
+    };
+    assert_eq!(ids(json!(false)), ids(Value::Null));
+    assert!(ids(json!(true)).len() > ids(json!(false)).len(), "{special}");
+    refused(
+        &json,
+        &json!({"split_special_tokens": "yes"}),
+        &["split_special_tokens is neither true nor false"],
+    );
+    refused(&json, &json!({"tokenizer_class": ["LlamaTokenizer"]}), &["tokenizer_class is not a text"]);
+}
+
 #[test]
 fn dropout_is_not_obeyed() {
     let text = "def value(number):\n    return number\n".repeat(20);

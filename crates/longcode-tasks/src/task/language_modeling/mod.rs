@@ -387,14 +387,25 @@ fn spans(edges: &[usize]) -> Vec<Span> {
 }
 
 impl Outcome {
-    /// Refuses sums that do not match the edges.
+    /// Refuses sums that do not match the edges, and those that no text has.
     fn check(&self) -> std::result::Result<(), &'static str> {
         let bins = self.edges.len().saturating_sub(1);
-        if self.edges.is_sorted() && [self.nll.len(), self.correct.len()] == [bins; 2] {
-            Ok(())
-        } else {
-            Err("there is not one sum between each two of the rising edges")
+        if !self.edges.is_sorted() || [self.nll.len(), self.correct.len()] != [bins; 2] {
+            return Err("there is not one sum between each two of the rising edges");
         }
+        // The first token of a text is not predicted.
+        let predicted: Vec<usize> =
+            self.edges.windows(2).map(|edge| edge[1] - edge[0].max(1).min(edge[1])).collect();
+        if self.tokens != predicted.iter().sum::<usize>() {
+            return Err("`tokens` is not how many lie between the edges");
+        }
+        if self.correct.iter().zip(&predicted).any(|(correct, all)| correct > all) {
+            return Err("more tokens are correct than there are");
+        }
+        if self.nll.iter().any(|nll| *nll < 0.0) {
+            return Err("a loss is below 0");
+        }
+        Ok(())
     }
 
     /// The loss of the tokens from a position on; none where there are none.
