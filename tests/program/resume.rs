@@ -349,7 +349,7 @@ fn two_workers_are_one_run() {
         space.replace("config.toml", "\"docs.jsonl\"", &format!("{:?}", space.path("docs.jsonl")));
         let config = Config::read(&space.path("config.toml"), &[]).unwrap();
         let options = RunOptions { limit: None, fresh: false, batch: 1, shard: None };
-        run(&config, &[cpu(), cpu()], &space.path("results/tiny"), options)
+        run(&config, &[cpu(), cpu()], &space.path("results/tiny"), options).map(|ran| ran.stored)
     };
     run_on_two(&space).unwrap();
     let sorted = |space: &Workspace| {

@@ -227,7 +227,7 @@ mod tests {
         let bytes = [TWO, b"{\"text\":\"", "x".repeat(100).as_bytes(), b"\"}\n"].concat();
         let lines = |longest| {
             let reader: Box<dyn BufRead> = Box::new(std::io::Cursor::new(bytes.clone()));
-            let mut lines = Lines { reader, file: Path::new("d.jsonl"), line: 0, longest };
+            let mut lines = Lines { reader, file: Path::new("d.jsonl").into(), line: 0, longest };
             std::iter::from_fn(|| lines.next().transpose()).collect::<Result<Vec<_>>>()
         };
         assert_eq!(lines(112).unwrap().len(), 3);
