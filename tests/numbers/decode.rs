@@ -2,7 +2,7 @@
 
 use crate::common::decoding::{
     Case, check_batches, check_cache_size, check_causal, check_every_kind, check_families,
-    check_token_by_token, tiny,
+    check_shared_start, check_token_by_token, tiny,
 };
 use burn::tensor::Device;
 use longcode::encoding::{Context, EncodingSpec};
@@ -17,6 +17,11 @@ fn token_by_token_is_the_whole_for_every_kind() {
 #[test]
 fn token_by_token_is_the_whole_for_every_family() {
     check_families(&Device::flex());
+}
+
+#[test]
+fn a_start_that_prompts_share_is_read_once_for_every_kind() {
+    check_shared_start(&Device::flex());
 }
 
 #[test]
