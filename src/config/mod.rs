@@ -401,6 +401,10 @@ impl Config {
         }
         for entry in &self.tasks {
             let at_task = |e: Error| e.at(format_args!("task \"{}\"", entry.name));
+            let evaluator = entry.task.evaluator().filter(|one| self.find(one.model).is_err());
+            if let Some(name) = evaluator.and_then(|one| Name::model(one.model)) {
+                hub::fetch(&name).map_err(at_task)?;
+            }
             if let Some(name) = Name::dataset(&entry.dataset).map_err(at_task)? {
                 hub::fetch(&name).map_err(at_task)?;
             }

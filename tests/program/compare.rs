@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use longcode::dataset::Dataset;
 
 use crate::common::cli::Workspace;
+use crate::common::repository;
 
 #[test]
 fn two_rows_and_their_lm_eval_files() {
@@ -47,6 +48,15 @@ fn what_cannot_be_compared_is_named() {
     );
 }
 
+/// Runs `scripts/check_per_token.py` on the results, where there is a Python with pandas and polars; whether it agrees.
+fn by_data_frames(space: &Workspace) -> Option<bool> {
+    let python = || std::process::Command::new("python3");
+    let has_both = python().args(["-c", "import pandas, polars, pyarrow"]).output().ok()?.status.success();
+    let mut check = python();
+    check.arg(repository("scripts/check_per_token.py")).arg("--results").arg(space.path("results/tiny"));
+    has_both.then(|| check.output().is_ok_and(|ended| ended.status.success()))
+}
+
 /// A row for every predicted token of every sample and row, whose mean losses are the report's.
 #[test]
 fn scores_of_single_tokens() {
@@ -70,6 +80,11 @@ fn scores_of_single_tokens() {
         let loss: f64 = line.split(',').nth(5).unwrap().parse().unwrap();
         assert!((loss - sum / count).abs() < 1e-5, "{encoding}: {loss} {}", sum / count);
     }
+    assert_ne!(
+        by_data_frames(&space),
+        Some(false),
+        "pandas and polars read the same, and summary.csv's figures"
+    );
     let score = "score --model model --device cpu --encoding rope --per-token tokens.parquet a.py";
     space.write("a.py", "def f(a):\n    return a\n");
     let scored = space.longcode(&format!("{score} --json")).done().json().remove(0);
