@@ -19,7 +19,7 @@ use crate::kernels::sight::rows_of;
 const SLACK: usize = 64;
 
 /// What the layers of a network keep of one sequence.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Cache {
     layers: Vec<LayerCache>,
 }
@@ -45,7 +45,7 @@ impl Cache {
 }
 
 /// What one layer keeps of one sequence.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct LayerCache {
     kept: Option<Kept>,
     /// What is known of the blocks of its keys, if some are chosen.
@@ -53,7 +53,7 @@ pub struct LayerCache {
 }
 
 /// Tensors of one row a position, `[rows, kv_heads * head_dim]`, without the positions `lost`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Kept {
     /// The keys by each rotation.
     keys: Vec<Tensor<2>>,

@@ -3,9 +3,8 @@
 use burn::tensor::Tensor;
 
 use super::cache::Cache;
-use super::prefix::Prefix;
 use super::score::read;
-use super::{EncodedModel, Network, RotaryTables, Seen, SequenceRows};
+use super::{Network, RotaryTables, Seen, SequenceRows};
 use crate::checkpoint::NetworkConfig;
 use crate::encoding::{EncodingSpec, Positions};
 use crate::error::{Error, ErrorKind, Result};
@@ -82,49 +81,6 @@ impl<'a> Decoder<'a> {
         decoder.length = ids.len();
         decoder.seen = Seen { seen: tables.seen(), allowed: Seen::allowed(config, 0..ids.len()) };
         Ok(decoder)
-    }
-
-    /// Reads a prompt of which another decoder of the same encoding has read the start, by itself.
-    ///
-    /// # Errors
-    /// As [`Decoder::read`].
-    pub(super) fn read_rest(
-        under: &EncodedModel<'a>,
-        prefix: &Prefix,
-        ids: &[u32],
-        layout: Layout,
-        room: usize,
-    ) -> Result<Decoder<'a>> {
-        let EncodedModel { model, config, encoding, .. } = *under;
-        let (first, capacity) = (prefix.ids.len(), check_length(ids.len(), room)?);
-        let levels = layout.levels.iter().map(|level| level[first..].to_vec()).collect();
-        let last = layout.levels.iter().map(|level| vec![level[ids.len() - 1]]).collect();
-        let mut decoder = Decoder {
-            model,
-            config,
-            encoding,
-            cache: prefix.cache.clone(),
-            prompt: ids.to_vec(),
-            length: first,
-            capacity,
-            layout: Layout { levels: last, ..layout },
-            logits: Vec::new(),
-            seen: prefix.seen,
-        };
-        let rest = &ids[first..];
-        let tables = decoder.tables(rest.len(), levels);
-        let hidden = model.forward(model.ids(rest)?, &mut [decoder.part(&tables)]);
-        decoder.logits = host_logits(model, hidden.slice_dim(0, rest.len() - 1..rest.len()))?;
-        decoder.length = ids.len();
-        let seen = prefix.seen.seen + tables.seen();
-        decoder.seen = Seen { seen, allowed: Seen::allowed(config, 0..ids.len()) };
-        Ok(decoder)
-    }
-
-    /// What was read, for prompts that begin with it.
-    pub(super) fn into_prefix(self, levels: Vec<Vec<u32>>) -> Prefix {
-        let (kind, keys) = (self.encoding.kind, self.encoding.keys.clone());
-        Prefix { kind, keys, ids: self.prompt, levels, cache: self.cache, seen: self.seen }
     }
 
     /// Logits of the next token, `[vocab]`.

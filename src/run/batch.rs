@@ -33,8 +33,6 @@ pub(crate) struct Job<'a> {
     pub(crate) segments: &'a HashMap<Unit, Segments>,
     /// What it costs under the batch's encoding.
     pub(crate) cost: Cost,
-    /// How many tokens all of its prompts begin with, and those of samples beside it that are asked next.
-    pub(crate) shared: usize,
 }
 
 impl Batch<'_> {
@@ -141,15 +139,7 @@ impl Batch<'_> {
         let asked = |(number, sample): (usize, &'j Sample)| {
             let layout = if number == 0 { self.layout(job) } else { self.layout_of(sample, job) };
             let (name, prompt) = (name.clone(), passage(sample, layout));
-            Asked {
-                name,
-                prompt,
-                candidates: &sample.candidates,
-                limits,
-                ends: &sample.ends,
-                room,
-                shared: job.shared,
-            }
+            Asked { name, prompt, candidates: &sample.candidates, limits, ends: &sample.ends, room }
         };
         job.sample.asked().enumerate().map(asked).collect()
     }

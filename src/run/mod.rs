@@ -1,9 +1,7 @@
 //! A run: every sample of every task, under every encoding, on every model, stored as it finishes.
 
-mod alike;
 mod batch;
 mod cost;
-mod evaluate;
 mod inputs;
 mod lengths;
 mod prepared;
@@ -82,7 +80,6 @@ pub fn run<'a>(
     let mut store = Store::open(out, asked, options.fresh)?;
     let planned = if options.shard.is_some() { prepared.planned() } else { store.planned() };
     prepared.keep_limit(options.limit);
-    evaluate::evaluate(&mut prepared, &devices[0], out, &mut store)?;
     let batches = pending(&prepared, store.done(), options.batch);
     let left: usize = batches.iter().map(|batch| batch.jobs.len()).sum();
     store.words().iter().for_each(|words| status!("{}: {words}", out.display()));
@@ -168,41 +165,16 @@ fn pending<'a>(prepared: &'a Prepared<'a>, done: &HashSet<SampleKey>, together: 
     for work in &prepared.work {
         // What is asked elsewhere is asked one by one, over several connections.
         let elsewhere = prepared.subjects[work.model].connections().is_some();
-        let together = if elsewhere { 1 } else { together };
-        for group in in_turn(work, together) {
+        for some in work.samples.chunks(if elsewhere { 1 } else { together }) {
             for encoding in prepared.rows(work.model) {
-                let is_left =
-                    |one: &&(&WorkSample, usize)| !done.contains(&prepared.key(work, one.0, encoding));
-                let left: Vec<_> = group.iter().filter(is_left).collect();
-                let job = |(one, shared): &&(&'a WorkSample, usize)| Job {
-                    shared: *shared,
-                    ..prepared.job(work, one, encoding)
-                };
-                batches.extend(left.chunks(together).map(|some| {
-                    let jobs = some.iter().map(job).collect();
-                    Batch { model: work.model, task: work.task, encoding, jobs }
-                }));
+                let left = some.iter().filter(|one| !done.contains(&prepared.key(work, one, encoding)));
+                let jobs: Vec<Job> = left.map(|one| prepared.job(work, one, encoding)).collect();
+                let batch = Batch { model: work.model, task: work.task, encoding, jobs };
+                batches.extend(Some(batch).filter(|batch| !batch.jobs.is_empty()));
             }
         }
     }
     batches
-}
-
-/// Samples of a task that go through one encoding before the next one's turn, each with how many tokens it begins with as
-/// others do: those that begin alike, or some of the others.
-fn in_turn<'a>(work: &'a Work, together: usize) -> Vec<Vec<(&'a WorkSample, usize)>> {
-    let mut turns: Vec<Vec<(&WorkSample, usize)>> = Vec::new();
-    let mut has_room = false;
-    for alike::Group { samples, shared } in alike::groups(work) {
-        let is_single = samples.len() == 1;
-        let samples = samples.into_iter().map(|one| (one, shared));
-        match turns.last_mut().filter(|_| is_single && has_room) {
-            Some(turn) => turn.extend(samples),
-            None => turns.push(samples.collect()),
-        }
-        has_room = is_single && turns.last().is_some_and(|turn| turn.len() < together);
-    }
-    turns
 }
 
 /// Reports on stderr how many samples x encodings are stored, are left to do, and are planned in all.

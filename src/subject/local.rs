@@ -1,6 +1,5 @@
 //! A checkpoint on this machine.
 
-use std::cell::RefCell;
 use std::num::NonZeroUsize;
 
 use super::{Asked, Need, Passage, Reader, Reply, Subject};
@@ -10,7 +9,7 @@ use crate::device::OpenDevice;
 use crate::encoding::EncodingSpec;
 use crate::error::Result;
 use crate::kernels::Precision;
-use crate::model::{Decoder, EncodedModel, Network, Prefix, Seen, generate};
+use crate::model::{Decoder, EncodedModel, Network, Seen, generate};
 use crate::provenance::ModelHash;
 use crate::run::{Account, NetworkAccount};
 use crate::text::{TextSide, TokenScores};
@@ -85,7 +84,7 @@ impl Subject for LocalModel {
 
     fn open<'a>(&'a self, device: &OpenDevice) -> Result<Box<dyn Reader + 'a>> {
         let network = self.checkpoint.load(&device.device, self.precision)?;
-        Ok(Box::new(LocalReader { checkpoint: &self.checkpoint, network, shared: RefCell::default() }))
+        Ok(Box::new(LocalReader { checkpoint: &self.checkpoint, network }))
     }
 }
 
@@ -93,8 +92,6 @@ impl Subject for LocalModel {
 struct LocalReader<'a> {
     checkpoint: &'a Checkpoint,
     network: Network,
-    /// What was read last that several prompts begin with.
-    shared: RefCell<Option<Prefix>>,
 }
 
 /// A prompt that has been read.
@@ -109,25 +106,10 @@ impl LocalReader<'_> {
         Ok(EncodedModel { model: &self.network, config, encoding, bos: tokenizer.bos()? })
     }
 
-    /// Reads a prompt: of one that begins as others do only the rest, if that start was read before.
-    fn read<'m>(&'m self, encoding: &'m EncodingSpec, asked: &Asked) -> Result<Decoder<'m>> {
-        let (under, Passage { ids, layout, .. }) = (self.under(encoding)?, &asked.prompt);
-        let mut shared = self.shared.borrow_mut();
-        if asked.shared == 0 || !under.reads_by_parts(ids.len(), asked.room) {
-            *shared = None;
-            return under.read(ids, layout.clone(), asked.room);
-        }
-        let prefix = match shared.take().filter(|prefix| prefix.is_start_of(encoding, ids)) {
-            Some(prefix) => prefix,
-            None => under.read_prefix(ids, layout, asked.shared, asked.room)?,
-        };
-        let read = under.read_after(shared.insert(prefix), ids, layout, asked.room)?;
-        read.map_or_else(|| under.read(ids, layout.clone(), asked.room), Ok)
-    }
-
     /// Reads a prompt, and scores its candidates.
     fn begin<'m>(&'m self, encoding: &'m EncodingSpec, asked: &Asked) -> Result<Begun<'m>> {
-        let mut decoder = self.read(encoding, asked)?;
+        let Passage { ids, layout, .. } = &asked.prompt;
+        let mut decoder = self.under(encoding)?.read(ids, layout.clone(), asked.room)?;
         let candidates = asked.candidates.iter().map(|ids| decoder.score(ids)).collect::<Result<_>>()?;
         Ok(Begun { decoder, candidates })
     }

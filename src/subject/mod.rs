@@ -114,8 +114,6 @@ pub(crate) struct Asked<'a> {
     pub(crate) ends: &'a [u32],
     /// Tokens that there must be room for after the prompt.
     pub(crate) room: usize,
-    /// How many of its first tokens other prompts that are asked next begin with too.
-    pub(crate) shared: usize,
 }
 
 /// The answer to an [`Asked`].

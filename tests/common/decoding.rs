@@ -6,7 +6,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use longcode::checkpoint::Checkpoint;
 use longcode::encoding::{EncodingSpec, Positions};
 use longcode::kernels::Precision;
-use longcode::model::{Decoder, EncodedModel, Network, RotaryTables, SequenceRows, generate};
+use longcode::model::{Decoder, Network, RotaryTables, SequenceRows, generate};
 use longcode::structure::{Blocks, Layout, References};
 use longcode::text::{Ended, Limits};
 use proptest::prelude::*;
@@ -176,51 +176,6 @@ pub(crate) fn check_reading(
         assert!((nll[n] - expected).abs() < 1e-4, "{name}: loss {n}: {} for {expected}", nll[n]);
         Decoder::advance(&mut [&mut decoder], &[id]).unwrap();
     }
-}
-
-/// A start that is read once for several prompts gives each the logits of the whole to 1e-4, and to what is generated
-/// after it; the kinds that can be read so are most of them.
-pub(crate) fn check_shared_start(device: &Device) {
-    let (checkpoint, model) = tiny(device);
-    let mut kinds = 0;
-    for case in Case::of_every_kind() {
-        let encoding = EncodingSpec::parse(case.spec).unwrap();
-        let under =
-            EncodedModel { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None };
-        let (all, room) = (case.ids.len(), 3);
-        if !under.reads_by_parts(all, room) {
-            continue;
-        }
-        kinds += 1;
-        let layout = case.layout(&encoding, all);
-        let prefix = under.read_prefix(&case.ids, &layout, case.prompt, room).unwrap();
-        let mut other = case.clone();
-        other.ids[case.prompt..].iter_mut().for_each(|id| *id = (*id + 101) % 200);
-        for asked in [&case, &other, &case] {
-            assert!(prefix.is_start_of(&encoding, &asked.ids));
-            let expected = whole(asked, &encoding, &checkpoint, &model);
-            let mut read = under.read_after(&prefix, &asked.ids, &layout, room).unwrap().unwrap();
-            let worst = |logits: &[f32], expected: &[f32]| {
-                logits.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-            };
-            assert!(worst(read.logits(), &expected[all - 1]) < 1e-4, "{asked:?}");
-            let layout = asked.layout(&encoding, all);
-            let mut alone =
-                Decoder::read(&model, &checkpoint.config, &encoding, &asked.ids, layout, room).unwrap();
-            Decoder::advance(&mut [&mut read], &[17]).unwrap();
-            Decoder::advance(&mut [&mut alone], &[17]).unwrap();
-            assert!(worst(read.logits(), alone.logits()) < 1e-4, "{asked:?}");
-            assert_eq!(read.seen(), alone.seen());
-        }
-        let mut off = layout.clone();
-        if let Some(level) = off.levels.first_mut() {
-            level[0] += 1;
-            assert!(under.read_after(&prefix, &case.ids, &off, room).unwrap().is_none(), "divided otherwise");
-        }
-        other.ids[0] = (other.ids[0] + 1) % 200;
-        assert!(!prefix.is_start_of(&encoding, &other.ids));
-    }
-    assert!(kinds > 10, "{kinds}");
 }
 
 /// A change of a token changes no logit before it.

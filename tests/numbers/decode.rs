@@ -2,7 +2,7 @@
 
 use crate::common::decoding::{
     Case, SPECS, check_batches, check_cache_size, check_causal, check_every_kind, check_families,
-    check_shared_start, check_token_by_token, tiny, tiny_in_tensor_operations,
+    check_token_by_token, tiny, tiny_in_tensor_operations,
 };
 use burn::tensor::Device;
 use longcode::encoding::{Context, EncodingSpec, KINDS};
@@ -25,11 +25,6 @@ fn every_kind_is_checked() {
         let is_it = |spec: &&str| spec.split(':').next() == Some(kind.name);
         assert!(SPECS.iter().any(is_it), "no case of {}", kind.name);
     }
-}
-
-#[test]
-fn a_start_that_prompts_share_is_read_once_for_every_kind() {
-    check_shared_start(&Device::flex());
 }
 
 #[test]
