@@ -1,8 +1,12 @@
 //! `longcode compare`, and the file of single tokens' scores.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
 
-use longcode::dataset::Dataset;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
+use serde_json::{Value, json};
 
 use crate::common::cli::Workspace;
 use crate::common::repository;
@@ -57,6 +61,22 @@ fn by_data_frames(space: &Workspace) -> Option<bool> {
     has_both.then(|| check.output().is_ok_and(|ended| ended.status.success()))
 }
 
+/// The rows of a parquet file, as JSON objects.
+fn rows(path: &Path) -> Vec<Value> {
+    let value = |field: &Field| match field {
+        Field::Str(text) => json!(text),
+        Field::Int(number) => json!(number),
+        Field::Long(number) => json!(number),
+        Field::Float(number) => json!(number),
+        _ => Value::Null,
+    };
+    let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
+    let row = |row: parquet::record::Row| -> Value {
+        row.get_column_iter().map(|(name, field)| (name.clone(), value(field))).collect()
+    };
+    reader.get_row_iter(None).unwrap().map(|found| row(found.unwrap())).collect()
+}
+
 /// A row for every predicted token of every sample and row, whose mean losses are the report's.
 #[test]
 fn scores_of_single_tokens() {
@@ -64,13 +84,11 @@ fn scores_of_single_tokens() {
     space.replace("config.toml", "samples = 3", "samples = 3\nper_token = true");
     space.run("");
     let results = space.path("results/tiny");
-    let dataset = Dataset::open("per_token.parquet", &[results]).unwrap();
     let mut sums: HashMap<String, (f64, f64)> = HashMap::new();
-    for record in dataset.records().unwrap() {
-        let loss = record.get("loss").unwrap().unwrap().as_f64().unwrap();
-        let sum = sums.entry(record.text("encoding").unwrap().to_string()).or_default();
-        *sum = (sum.0 + loss, sum.1 + 1.0);
-        assert!(record.count("rank").unwrap() >= 1 && record.count("position").unwrap() >= 1);
+    for row in rows(&results.join("per_token.parquet")) {
+        let sum = sums.entry(row["encoding"].as_str().unwrap().to_string()).or_default();
+        *sum = (sum.0 + row["loss"].as_f64().unwrap(), sum.1 + 1.0);
+        assert!(row["rank"].as_i64().unwrap() >= 1 && row["position"].as_i64().unwrap() >= 1);
     }
     assert_eq!(sums.len(), 2);
     let summary = space.text("results/tiny/summary.csv");
@@ -88,12 +106,9 @@ fn scores_of_single_tokens() {
     let score = "score --model model --device cpu --encoding rope --per-token tokens.parquet a.py";
     space.write("a.py", "def f(a):\n    return a\n");
     let scored = space.longcode(&format!("{score} --json")).done().json().remove(0);
-    let dataset = Dataset::open("tokens.parquet", &[space.path("")]).unwrap();
-    let records = dataset.records().unwrap();
+    let rows = rows(&space.path("tokens.parquet"));
     let losses: Vec<f64> =
         scored["nll"].as_array().unwrap().iter().map(|nll| nll.as_f64().unwrap()).collect();
-    let stored = records.iter().map(|record| record.get("loss").unwrap().unwrap().as_f64().unwrap());
-    assert!(
-        stored.zip(&losses).all(|(one, other)| (one - other).abs() < 1e-6) && records.len() == losses.len()
-    );
+    let stored = rows.iter().map(|row| row["loss"].as_f64().unwrap());
+    assert!(stored.zip(&losses).all(|(one, other)| (one - other).abs() < 1e-6) && rows.len() == losses.len());
 }
