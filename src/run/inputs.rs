@@ -110,7 +110,7 @@ pub(super) fn rows_of(
 /// An evaluator as a model of a config.
 fn evaluator_entry(path: &str) -> ModelEntry {
     let (name, path, precision) = (path.to_string(), path.to_string(), Precision::default());
-    ModelEntry { name, path, obtain: None, precision, served: None }
+    ModelEntry { name, path, obtain: None, precision, served: None, ceiling_of: None }
 }
 
 /// Opens evaluators, whose weights are checked by the headers of their files.

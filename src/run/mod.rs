@@ -2,6 +2,7 @@
 
 mod batch;
 mod cost;
+mod evaluate;
 mod inputs;
 mod lengths;
 mod prepared;
@@ -80,6 +81,7 @@ pub fn run<'a>(
     let mut store = Store::open(out, asked, options.fresh)?;
     let planned = if options.shard.is_some() { prepared.planned() } else { store.planned() };
     prepared.keep_limit(options.limit);
+    evaluate::evaluate(&mut prepared, &devices[0], out, &mut store)?;
     let batches = pending(&prepared, store.done(), options.batch);
     let left: usize = batches.iter().map(|batch| batch.jobs.len()).sum();
     store.words().iter().for_each(|words| status!("{}: {words}", out.display()));

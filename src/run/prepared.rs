@@ -118,7 +118,7 @@ impl<'a> Prepared<'a> {
     pub(crate) fn job<'s>(&self, work: &Work, one: &'s WorkSample, encoding: &EncodingEntry) -> Job<'s> {
         let cost = self.accounts[work.model].cost(work.task, &one.sample, encoding);
         let draw = Draw { seed: self.config.seed, hash: &one.sha256 };
-        Job { sample: &one.sample, is_prose: work.is_prose, draw, segments: &one.segments, cost, shared: 0 }
+        Job { sample: &one.sample, is_prose: work.is_prose, draw, segments: &one.segments, cost }
     }
 
     /// The key of its result.
