@@ -206,7 +206,10 @@ pub(super) fn settle_class(json: &mut Value, config: &mut Value, model_type: Opt
     match class {
         Class::AsSaved => return Ok(Maker::Saved),
         Class::Llama => make_llama(json, flag(PREFIX_SPACE, true)?, flag("legacy", false)?),
-        Class::CodeLlama => make_llama(json, flag(PREFIX_SPACE, true)?, false),
+        Class::CodeLlama => {
+            make_llama(json, flag(PREFIX_SPACE, true)?, false);
+            put_bos_first(json, config.get("bos_token"));
+        }
         Class::Gemma => (),
         Class::Gpt2 | Class::Qwen2 | Class::GptNeox | Class::Cohere => {
             settle_prefix_space(json, flag(PREFIX_SPACE, false)?, own)?;
@@ -249,6 +252,24 @@ fn make_llama(json: &mut Value, space: bool, legacy: bool) {
     let (vocab, merges) = (json["model"]["vocab"].take(), json["model"]["merges"].take());
     json["model"] =
         json!({"type": "BPE", "fuse_unk": true, "byte_fallback": true, "vocab": vocab, "merges": merges});
+}
+
+/// Makes BOS come before a text, whatever tokenizer.json says: nothing does if there is no such token.
+fn put_bos_first(json: &mut Value, bos: Option<&Value>) {
+    let bos = bos.and_then(|token| token.get("content").unwrap_or(token).as_str());
+    let id = bos.and_then(|bos| json["model"]["vocab"].get(bos).cloned());
+    let (Some(bos), Some(id)) = (bos, id) else {
+        json["post_processor"] = Value::Null;
+        return;
+    };
+    let special = json!({"SpecialToken": {"id": bos, "type_id": 0}});
+    let text = |name: &str| json!({"Sequence": {"id": name, "type_id": 0}});
+    json["post_processor"] = json!({
+        "type": "TemplateProcessing",
+        "single": [special, text("A")],
+        "pair": [special, text("A"), text("B")],
+        "special_tokens": {bos: {"id": bos, "ids": [id], "tokens": [bos]}},
+    });
 }
 
 /// Makes a space come before a text, or not, as wanted.
