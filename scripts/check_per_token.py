@@ -2,11 +2,13 @@
 """Holds the scores of single tokens to transformers, and reads the parquet files with pandas and polars.
 
     pip install torch transformers pandas pyarrow polars
-    python scripts/check_per_token.py target/release/longcode models/nano src/main.rs [RESULTS_DIR]
+    python scripts/check_per_token.py --score target/release/longcode models/nano src/main.rs
+    pip install pandas pyarrow polars
+    python scripts/check_per_token.py --results RESULTS_DIR
 
-Scores the file (`longcode score --per-token`) and compares with transformers in float32: losses, ranks and entropies of every
-token, and copies counted anew. With RESULTS_DIR it also compares per_token.parquet there with summary.csv: the mean loss and
-the share of tokens of rank 1 of every model, encoding and task. Exits with 1 if something differs.
+--score scores the file (`longcode score --per-token`) and compares with transformers in float32: losses, ranks and entropies of
+every token, and copies counted anew. --results compares per_token.parquet there with summary.csv: the mean loss and the share of
+tokens of rank 1 of every model, encoding and task. Exits with 1 if something differs.
 """
 
 import argparse
@@ -17,20 +19,17 @@ from pathlib import Path
 
 import pandas
 import polars
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("longcode", type=Path)
-    parser.add_argument("model", type=Path)
-    parser.add_argument("file", type=Path)
-    parser.add_argument("results", type=Path, nargs="?")
+    parser.add_argument("--score", nargs=3, type=Path, metavar=("LONGCODE", "MODEL", "FILE"))
+    parser.add_argument("--results", type=Path, metavar="RESULTS_DIR")
     args = parser.parse_args()
-    off = check_file(args)
-    if args.results:
-        off += check_results(args.results)
+    if not (args.score or args.results):
+        parser.error("give --score, --results or both")
+    off = check_file(*args.score) if args.score else []
+    off += check_results(args.results) if args.results else []
     print("nothing differs" if not off else "\n".join(off))
     sys.exit(bool(off))
 
@@ -46,15 +45,18 @@ def both(path):
     return one, other
 
 
-def check_file(args):
+def check_file(longcode, name, file):
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "tokens.parquet"
-        command = [args.longcode, "score", "--model", args.model, "--encoding", "rope", "--device", "cpu"]
-        subprocess.run([*command, "--per-token", path, args.file], check=True)
+        command = [longcode, "score", "--model", name, "--encoding", "rope", "--device", "cpu"]
+        subprocess.run([*command, "--per-token", path, file], check=True)
         found, _ = both(path)
-    tokenizer = AutoTokenizer.from_pretrained(args.model)
-    model = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32).eval()
-    ids = tokenizer(args.file.read_text(), return_tensors="pt").input_ids
+    tokenizer = AutoTokenizer.from_pretrained(name)
+    model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32).eval()
+    ids = tokenizer(file.read_text(), return_tensors="pt").input_ids
     with torch.no_grad():
         logits = model(ids).logits[0, :-1].double()
     targets = ids[0, 1:]

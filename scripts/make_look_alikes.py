@@ -17,13 +17,15 @@ number that they give says anything about the benchmark. The same corpus, tokeni
 - lca-project-level: lines of a file by where their names are from.
 - repoeval-line, cclongeval-function, crosscodeeval-java: a line, or the body of a function, that uses a name from another file,
   with fragments of other files, the one that defines the name among them.
+- longcodeu-cu-p: files of a package, and the names of their functions, in the fields that are assumed of CU_P.
+- fill-in-lines: 96 such lines with little around them, for models/nano-fill.
 """
 
 import argparse
 import random
 from pathlib import Path
 
-from look_alikes import completion, fill_in, infinitebench, questions, repoqa
+from look_alikes import completion, fill_in, infinitebench, longcodeu, questions, repoqa
 from look_alikes.sources import Corpus
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,6 +40,8 @@ WRITERS = [
     fill_in.write_lines,
     fill_in.write_functions,
     fill_in.write_statements,
+    fill_in.write_short_lines,
+    longcodeu.write_cu_p,
 ]
 
 

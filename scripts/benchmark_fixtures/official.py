@@ -23,6 +23,7 @@ REPOSITORIES = {
     "lca-baselines": ("JetBrains-Research/lca-baselines", "5b1b5640dda26f405be409413bbda00a0b7b549e"),
     "Qwen3-Coder": ("QwenLM/Qwen3-Coder", "0ae30f55e9d6c47ff763c334f99c135ad68915dd"),
     "cceval": ("amazon-science/cceval", "25f9cab757f5607695a4e7cbe7c4fee09d423d4c"),
+    "LongPPL": ("PKU-ML/LongPPL", "1decd2a70d9ee78488adea49c088f8bc472f4938"),
     # After pull request 22 (merged August 2024), from a copy of the file: its commit is not known.
     "InfiniteBench-pr22": ("OpenBMB/InfiniteBench", "not known: after pull request 22"),
 }

@@ -9,6 +9,11 @@ PACKAGES = {"python": [("networkx", 4), ("xarray", 4), ("mypy", 4), ("matplotlib
             "java": [("maven", 4), ("libpdfbox2-java", 4), ("jackson-databind", 4)]}
 # Fragments of other files of a record, the one that defines the name among them.
 FRAGMENTS = 5
+# For a model that was trained on 512 tokens: more lines of every package, with less around them.
+SHORT = [
+    ("networkx", 18), ("xarray", 6), ("mypy", 24), ("matplotlib", 12), ("sqlalchemy", 20), ("werkzeug", 6), ("tornado", 10),
+]  # fmt: skip
+SHORT_BYTES = {"left": 1500, "right": 800, "fragment": 300}
 HEAD = "Here are some relevant code fragments from other files of the repo:"
 FOUND_IN = "the below code fragment can be found in:"
 
@@ -25,15 +30,42 @@ def write_statements(corpus, rng, out):
     return write(corpus, rng, out, "crosscodeeval-java-look-alike", "java", line_gap)
 
 
-def write(corpus, rng, out, name, language, gap):
+def write_short_lines(corpus, rng, out):
+    return write(corpus, rng, out, "fill-in-lines-look-alike", "python", line_gap, SHORT, shortened)
+
+
+def shortened(made):
+    """A record with the end of what comes before the gap, the start of what comes after it, and three short fragments."""
+    gold = [one for one in made["crossfile_context"]["list"] if one["is_gold"]]
+    others = [one for one in made["crossfile_context"]["list"] if not one["is_gold"]]
+    fragments = sorted(gold + others[:2], key=lambda one: one["filename"])
+    for one in fragments:
+        one["retrieved_chunk"] = whole_lines(one["retrieved_chunk"][:SHORT_BYTES["fragment"]])
+    left = made["prompt"][-SHORT_BYTES["left"]:]
+    return {
+        **made,
+        "prompt": left[left.find("\n") + 1:] if len(made["prompt"]) > len(left) else left,
+        "right_context": whole_lines(made["right_context"][:SHORT_BYTES["right"]]),
+        "crossfile_context": {"text": cross_text(fragments, "#"), "list": fragments},
+    }
+
+
+def whole_lines(text):
+    return text[: text.rfind("\n") + 1] or text
+
+
+def write(corpus, rng, out, name, language, gap, packages=None, change=lambda made: made):
     records = []
-    for package, count in PACKAGES[language]:
+    for package, count in packages or PACKAGES[language]:
         found = 0
         files = corpus.package(language, package)
         for file in rng.sample(files, len(files)):
             if len(file.text) < 20_000 and (made := gap(file, files)):
                 row, end, column, gold = made
-                records.append(record(corpus, rng, file, files, (row, end, column), gold, f"{package}/{found}"))
+                made = change(record(corpus, rng, file, files, (row, end, column), gold, f"{package}/{found}"))
+                for one in made["crossfile_context"]["list"]:
+                    del one["is_gold"]
+                records.append(made)
                 found += 1
             if found == count:
                 break
@@ -72,19 +104,24 @@ def function_gap(file, files):
     return None
 
 
-def record(corpus, rng, file, files, place, gold, task_id):
-    row, end, column = place
-    others = [f for f in files if f is not file and f.functions]
-    fragments = [{"retrieved_chunk": gold["snippet"], "filename": gold["path"], "score": None}]
-    for other in rng.sample(others, min(FRAGMENTS - 1, len(others))):
-        text = rng.choice(other.functions).text[:1500]
-        fragments.append({"retrieved_chunk": text, "filename": other.path, "score": None})
-    rng.shuffle(fragments)
-    sign = {"python": "#", "java": "//"}[file.language]
+def cross_text(fragments, sign):
     text = f"{sign} {HEAD}\n\n"
     for one in fragments:
         lines = "\n".join(f"{sign} {line}" for line in one["retrieved_chunk"].strip("\n").splitlines())
         text += f"{sign} {FOUND_IN}\n{sign} {one['filename']}\n{lines}\n\n"
+    return text
+
+
+def record(corpus, rng, file, files, place, gold, task_id):
+    row, end, column = place
+    others = [f for f in files if f is not file and f.functions]
+    fragments = [{"retrieved_chunk": gold["snippet"], "filename": gold["path"], "score": None, "is_gold": True}]
+    for other in rng.sample(others, min(FRAGMENTS - 1, len(others))):
+        text = rng.choice(other.functions).text[:1500]
+        fragments.append({"retrieved_chunk": text, "filename": other.path, "score": None, "is_gold": False})
+    rng.shuffle(fragments)
+    sign = {"python": "#", "java": "//"}[file.language]
+    text = cross_text(fragments, sign)
     gap = "".join(file.lines[row:end])
     return {
         "prompt": "".join(file.lines[:row]) + gap[:column],

@@ -38,7 +38,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     metric: Vec<String>,
     /// Samples to name, of those that differ most and of those that do not count
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 5)]
     samples: usize,
     /// One JSON object on stdout
     #[arg(long)]

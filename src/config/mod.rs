@@ -28,7 +28,7 @@ use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::files::read_text;
 use crate::hub::{self, Name};
 use crate::kernels::Precision;
-use crate::limits::{self, ROWS, RUN_NAME};
+use crate::limits::{self, CELLS, ROWS, RUN_NAME};
 use crate::paper;
 use crate::task::{self, Task};
 
@@ -257,9 +257,25 @@ impl Config {
         unique("model", config.models.iter().map(|entry| &entry.name))?;
         unique("encoding", config.encodings.iter().map(|entry| &entry.name))?;
         unique("task", config.tasks.iter().map(|entry| &entry.name))?;
+        config.refuse_too_much()?;
         config.refuse_rows_without_a_model()?;
         config.refuse_ceilings_of_nothing()?;
         Ok(config)
+    }
+
+    /// Refuses more models times encodings times tasks than any run has, before anything is counted for each.
+    fn refuse_too_much(&self) -> Result<()> {
+        let counts = [self.models.len(), self.encodings.len(), self.tasks.len()];
+        let all: u128 = counts.iter().map(|&count| count as u128).product();
+        if all <= CELLS as u128 {
+            return Ok(());
+        }
+        let [models, encodings, tasks] = counts;
+        Err(config_error(
+            format!("{models} models, {encodings} encodings and {tasks} tasks are {all} rows, and {CELLS} are the most"),
+            "give several configs",
+        )
+        .at_key("encoding"))
     }
 
     /// Refuses an encoding that is for none of the models.
@@ -385,6 +401,10 @@ impl Config {
         }
         for entry in &self.tasks {
             let at_task = |e: Error| e.at(format_args!("task \"{}\"", entry.name));
+            let evaluator = entry.task.evaluator().filter(|one| self.find(one.model).is_err());
+            if let Some(name) = evaluator.and_then(|one| Name::model(one.model)) {
+                hub::fetch(&name).map_err(at_task)?;
+            }
             if let Some(name) = Name::dataset(&entry.dataset).map_err(at_task)? {
                 hub::fetch(&name).map_err(at_task)?;
             }

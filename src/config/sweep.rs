@@ -170,4 +170,23 @@ mod tests {
         let error = expand("window = []".parse().unwrap(), &[]).err().unwrap();
         assert!(error.to_string().contains("window is an empty list"));
     }
+
+    #[test]
+    fn rows_of_several_tables_are_counted_together() {
+        let entries = |count: usize, table: &str, keys: &str| -> String {
+            (0..count).map(|n| format!("[[{table}]]\nname = \"{table} {n}\"\n{keys}\n")).collect()
+        };
+        let config = |encodings: usize, tasks: usize| {
+            let text = [
+                "name = \"x\"\n".to_string(),
+                entries(1, "model", "path = \"m\""),
+                entries(encodings, "encoding", "kind = \"rope\""),
+                entries(tasks, "task", "kind = \"lookup\"\ndataset = \"d\"\nlengths = [64]"),
+            ];
+            crate::config::Config::parse(&text.concat(), &[], Vec::new())
+        };
+        let error = config(1001, 200).unwrap_err().to_string();
+        assert!(error.contains("are 200200 rows, and 200000 are the most"), "{error}");
+        assert!(!config(1000, 200).is_err_and(|e| e.what.contains("are the most")));
+    }
 }

@@ -104,6 +104,14 @@ struct Pending<'a> {
     cost: Cost,
 }
 
+/// What is not in the times: texts that an evaluator reads first.
+fn note_of_evaluators(config: &Config) -> Option<String> {
+    let models: Vec<&str> =
+        config.tasks.iter().filter_map(|task| Some(task.task.evaluator()?.model)).collect();
+    let words = "once reads every text whole, and in short parts: its time is not in these numbers";
+    (!models.is_empty()).then(|| format!("the evaluator {} {words}", models.join(", ")))
+}
+
 /// Computes what a run of a config in `out` will do.
 ///
 /// # Errors
@@ -156,6 +164,7 @@ pub fn plan(config: &Config, device: &OpenDevice, out: &Path, options: PlanOptio
         }
     }
     plan.notes.extend(note_of_windows(&prepared));
+    plan.notes.extend(note_of_evaluators(config));
     Ok(plan)
 }
 

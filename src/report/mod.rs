@@ -22,6 +22,7 @@ mod html;
 mod latex;
 mod lm_eval;
 mod markdown;
+mod orders;
 mod overview;
 mod per_token;
 mod pictures;

@@ -8,6 +8,7 @@ use super::ceiling::Ceiling;
 use super::context_curve::ContextCurves;
 use super::contributions::{self, Contributions, contributions};
 use super::finding::{self, Finding, Reached};
+use super::orders;
 use super::seen;
 use super::structure::Structure;
 use super::table::{Content, View};
@@ -237,6 +238,9 @@ impl<'a> Figures<'a> {
             };
             let first = tables.len();
             tables.extend(shown(self.task).filter_map(table));
+            if axis == Axis::Orders {
+                tables[first..].iter_mut().for_each(orders::add_spread);
+            }
             if let Some(main) = tables.get_mut(first).filter(|_| content == Content::Samples) {
                 seen::add_column(main, &self.rows, self.encodings);
             }

@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use super::evaluate;
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, EncodingEntry, ModelEntry};
 use crate::dataset::Dataset;
 use crate::error::{Error, ErrorKind, Result, all_or_errors};
+use crate::kernels::Precision;
 use crate::provenance::ModelHash;
 use crate::subject::{LocalModel, ServedModel, Subject, Subjects};
 
@@ -16,6 +18,8 @@ pub(super) struct Inputs {
     pub(super) models: Vec<PathBuf>,
     /// Each data set once, by its name in the config.
     pub(super) datasets: Vec<(String, Dataset)>,
+    /// Each evaluator once, by its name in the config.
+    pub(super) evaluators: Vec<(String, PathBuf)>,
     /// For a suite: what is not run because its data are missing, and how to get them.
     pub(super) missing: Vec<String>,
 }
@@ -37,13 +41,22 @@ pub(super) fn find_inputs(config: &Config) -> Result<Inputs> {
             Err(e) => Some(Err(at_task(e))),
         }
     }));
+    let evaluators = all_or_errors(evaluate::names(config).into_iter().map(|name| {
+        let found = config.find_model(&evaluator_entry(name)).map_err(|e| e.at_key("key_tokens.model"))?;
+        Ok((name.to_string(), found))
+    }));
+    let models = match (models, evaluators) {
+        (Ok(models), Ok(evaluators)) => Ok((models, evaluators)),
+        (Err(models), Err(evaluators)) => Err(models.and(evaluators)),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    };
     match (models, datasets) {
         (Ok(_), Ok(datasets)) if datasets.is_empty() => {
             Err(Error::new(ErrorKind::Dataset, format!("nothing to run: {}", missing.join("; ")))
                 .at("[[task]]")
                 .fix("get the data of at least one task"))
         }
-        (Ok(models), Ok(datasets)) => Ok(Inputs { models, datasets, missing }),
+        (Ok((models, evaluators)), Ok(datasets)) => Ok(Inputs { models, datasets, evaluators, missing }),
         (Err(models), Err(datasets)) => Err(models.and(datasets)),
         (Err(error), _) | (_, Err(error)) => Err(error),
     }
@@ -92,6 +105,20 @@ pub(super) fn rows_of(
     let at_model = |e: Error| e.at(format_args!("model \"{}\"", model.name));
     let own = config.encodings.iter().filter(|entry| entry.is_for(model));
     own.map(|entry| entry.at(subject.trained_length()).map_err(at_model)).collect()
+}
+
+/// An evaluator as a model of a config.
+fn evaluator_entry(path: &str) -> ModelEntry {
+    let (name, path, precision) = (path.to_string(), path.to_string(), Precision::default());
+    ModelEntry { name, path, obtain: None, precision, served: None }
+}
+
+/// Opens evaluators, whose weights are checked by the headers of their files.
+pub(super) fn open_evaluators(found: Vec<(String, PathBuf)>) -> Result<Vec<(String, LocalModel)>> {
+    let open = |(name, path): (String, PathBuf)| {
+        Ok((name, LocalModel::new(Checkpoint::open(&path)?, Precision::default())?))
+    };
+    found.into_iter().map(open).collect()
 }
 
 /// Opens a model; the weights of a local one are checked by the headers of their files.

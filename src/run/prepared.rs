@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use rayon::prelude::*;
 
 use super::cost::{Account, Rates};
-use super::inputs::{Inputs, find_inputs, identities, open_subjects, rows_of};
+use super::inputs::{Inputs, find_inputs, identities, open_evaluators, open_subjects, rows_of};
 use super::lengths;
 use super::share::shares;
 use super::{Job, in_text, sample_segments, source};
@@ -18,7 +18,7 @@ use crate::hash::sha256;
 use crate::provenance::DatasetHash;
 use crate::store::{Asked, Drawn, DrawnSamples, Environment, LeftOutRecord, SampleCount, SampleKey, Shard};
 use crate::structure::{Draw, Segments, Unit, is_given_up};
-use crate::subject::{Need, Subject, Subjects};
+use crate::subject::{LocalModel, Need, Subject, Subjects};
 use crate::task::{Ask, LeftOut, Sample};
 
 /// A config's models, data and samples, checked; no weights are loaded.
@@ -31,6 +31,8 @@ pub(crate) struct Prepared<'a> {
     /// What samples cost with each model.
     pub(crate) accounts: Vec<Account>,
     datasets: Vec<(String, Dataset)>,
+    /// Models that tasks need besides those of the config, by their names there.
+    pub(super) evaluators: Vec<(String, LocalModel)>,
     /// What parts of a suite are not run, and why.
     missing: Vec<String>,
     /// What a reader of the figures must know about data, models and encodings.
@@ -75,7 +77,8 @@ impl<'a> Prepared<'a> {
                 .try_for_each(|device| entry.precision.check(&device.device))
                 .map_err(|e| e.at(format_args!("model \"{}\"", entry.name)))?;
         }
-        let Inputs { models, datasets, missing } = find_inputs(config)?;
+        let Inputs { models, datasets, evaluators, missing } = find_inputs(config)?;
+        let evaluators = open_evaluators(evaluators)?;
         let mut notes = notes_of_data(&datasets)?;
         let missing: Vec<String> = config.left_out.iter().cloned().chain(missing).collect();
         missing.iter().chain(&notes).for_each(|note| note!("{note}"));
@@ -98,7 +101,7 @@ impl<'a> Prepared<'a> {
         };
         let all = subjects.iter().map(|subject| &**subject).enumerate();
         let accounts = all.map(account).collect();
-        Ok(Prepared { config, subjects, encodings, accounts, datasets, missing, notes, work })
+        Ok(Prepared { config, subjects, encodings, accounts, datasets, evaluators, missing, notes, work })
     }
 
     /// The encodings that a model is run under.
@@ -115,7 +118,7 @@ impl<'a> Prepared<'a> {
     pub(crate) fn job<'s>(&self, work: &Work, one: &'s WorkSample, encoding: &EncodingEntry) -> Job<'s> {
         let cost = self.accounts[work.model].cost(work.task, &one.sample, encoding);
         let draw = Draw { seed: self.config.seed, hash: &one.sha256 };
-        Job { sample: &one.sample, is_prose: work.is_prose, draw, segments: &one.segments, cost }
+        Job { sample: &one.sample, is_prose: work.is_prose, draw, segments: &one.segments, cost, shared: 0 }
     }
 
     /// The key of its result.

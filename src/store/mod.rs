@@ -8,6 +8,7 @@
 mod compare;
 mod continued;
 mod environment;
+mod evaluated;
 mod growth;
 mod line;
 mod merge;
@@ -18,6 +19,7 @@ mod texts;
 
 pub use compare::Compared;
 pub use environment::{Environment, Grown, LeftOutRecord, SampleCount};
+pub use evaluated::{Evaluated, EvaluatedFile};
 pub use growth::{Drawn, DrawnSamples};
 pub use line::{Measured, SampleKey, SampleLine};
 pub use merge::Disagreement;
@@ -204,6 +206,7 @@ impl Store {
         lock(&samples, dir)?;
         if fresh {
             samples.set_len(0).map_err(|e| unwritable(&path, &e))?;
+            evaluated::remove(dir)?;
         }
         let mut continued = if has_results(dir) && !fresh {
             samples.rewind().map_err(|e| unwritable(&path, &e))?;
@@ -259,6 +262,20 @@ impl Store {
         written.map_err(|e| unwritable(&self.dir.join(SAMPLES), &e))?;
         self.bytes += text.len() as u64;
         Ok(())
+    }
+
+    /// Adds what a reader of the figures must know to what the results record.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Write`].
+    pub fn add_notes(&mut self, notes: Vec<String>) -> Result<()> {
+        let known = self.environment.notes.len();
+        for note in notes {
+            if !self.environment.notes.contains(&note) {
+                self.environment.notes.push(note);
+            }
+        }
+        if self.environment.notes.len() > known { self.write_environment() } else { Ok(()) }
     }
 
     /// Notes when the run ended.

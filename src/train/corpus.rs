@@ -21,7 +21,8 @@ use crate::hash::Hasher;
 use crate::provenance::DatasetHash;
 use crate::text::Tokenizer;
 
-use super::config::CorpusKeys;
+use super::config::{FillInKeys, TrainConfig};
+use super::fill_in::FillIn;
 
 const IDS: &str = "tokens.bin";
 const ABOUT: &str = "tokens.json";
@@ -131,8 +132,9 @@ impl Corpus {
         Ok(all)
     }
 
-    /// Hash of what decides the ids: data sets, tokenizer, share held out, seed, what is learned.
-    fn sha256(&self, tokenizer: &Path, keys: &CorpusKeys, seed: u64) -> Result<String> {
+    /// Hash of what decides the ids: data sets, tokenizer, share held out, seed, what is learned, gaps.
+    fn sha256(&self, tokenizer: &Path, config: &TrainConfig) -> Result<String> {
+        let (keys, seed) = (&config.corpus, config.seed);
         let mut hasher = Hasher::default();
         for dataset in &self.hashes {
             hasher.update(dataset.sha256.as_bytes());
@@ -144,6 +146,9 @@ impl Corpus {
         if let Some(pattern) = &keys.learned {
             hasher.update(pattern.as_bytes());
         }
+        if let Some(FillInKeys { rate, seed, lines }) = &keys.fill_in {
+            hasher.update(format!("fill in {rate} {seed} {lines} {}", config.length).as_bytes());
+        }
         Ok(hasher.finish())
     }
 
@@ -152,35 +157,42 @@ impl Corpus {
     ///
     /// # Errors
     /// [`ErrorKind::Dataset`] or [`ErrorKind::Tokenizer`]; [`ErrorKind::Write`].
-    pub fn tokens(&self, tokenizer: &Path, keys: &CorpusKeys, seed: u64, dir: &Path) -> Result<Streams> {
-        let sha256 = self.sha256(tokenizer, keys, seed)?;
+    pub fn tokens(&self, tokenizer: &Path, config: &TrainConfig, dir: &Path) -> Result<Streams> {
+        let sha256 = self.sha256(tokenizer, config)?;
         if let Some(tokens) = Streams::read(dir).filter(|tokens| tokens.about.sha256 == sha256) {
             return Ok(tokens);
         }
         status!("tokenizing the corpus");
-        let tokens = self.tokenize(&read_tokenizer(tokenizer)?, keys, seed, sha256)?;
+        let tokens = self.tokenize(&read_tokenizer(tokenizer)?, config, sha256)?;
         tokens.write(dir)?;
         Ok(tokens)
     }
 
-    fn tokenize(
-        &self,
-        tokenizer: &Tokenizer,
-        keys: &CorpusKeys,
-        seed: u64,
-        sha256: String,
-    ) -> Result<Streams> {
+    fn tokenize(&self, tokenizer: &Tokenizer, config: &TrainConfig, sha256: String) -> Result<Streams> {
         let records = self.records()?;
-        let held_out = held_out(records.len(), keys.held_out, seed)?;
+        let keys = &config.corpus;
+        let held_out = held_out(records.len(), keys.held_out, config.seed)?;
         let pattern = keys.learned()?;
+        let fill_in = keys.fill_in.as_ref().map(|keys| FillIn::new(tokenizer, keys, config.length));
+        let fill_in = fill_in.transpose()?;
+        let encode = |number: usize, record: &Record| -> Result<Stream> {
+            let text = record.text("text")?;
+            match &fill_in {
+                Some(fill_in) => fill_in.document(text, number).map(Stream::all_learned),
+                None => document(text, tokenizer, pattern.as_ref()),
+            }
+            .map_err(|e| e.at(&record.origin))
+        };
         let mut streams = [Stream::default(), Stream::default()];
         for (piece, records) in records.chunks(PIECE).enumerate() {
-            let encode = |record: &Record| -> Result<Stream> {
-                document(record.text("text")?, tokenizer, pattern.as_ref()).map_err(|e| e.at(&record.origin))
-            };
-            let encoded: Vec<_> = records.par_iter().map(encode).collect::<Result<_>>()?;
+            let first = piece * PIECE;
+            let encoded: Vec<_> = records
+                .par_iter()
+                .enumerate()
+                .map(|(n, record)| encode(first + n, record))
+                .collect::<Result<_>>()?;
             for (n, document) in encoded.into_iter().enumerate() {
-                streams[usize::from(held_out[piece * PIECE + n])].extend(document);
+                streams[usize::from(held_out[first + n])].extend(document);
             }
         }
         let [train, validation] = streams;

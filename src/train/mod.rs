@@ -5,8 +5,8 @@
 //! | module | what |
 //! |---|---|
 //! | [`config`], [`output`] | what to train; the directory to write |
-//! | [`tokenizer`], [`corpus`], [`mod@windows`] | the vocabulary, the token ids of documents, windows of them
-//! |
+//! | [`tokenizer`], [`corpus`], [`mod@windows`] | the vocabulary, the token ids of documents, windows of them |
+//! | [`fill_in`] | documents with a gap |
 //! | [`network`], `size` | config.json and the first weights; whether they fit into memory |
 //! | [`trainer`] | does the steps, with the learning rate of [`schedule`] and the [`optimizer`] |
 //! | [`log`], [`checkpoint`], [`result`] | what it writes on the way, and the model in the end |
@@ -14,6 +14,7 @@
 pub mod checkpoint;
 pub mod config;
 pub mod corpus;
+pub mod fill_in;
 pub mod log;
 pub mod network;
 pub mod optimizer;
@@ -41,6 +42,7 @@ use crate::files::write_whole;
 use crate::hub::weight_files;
 use crate::model::RotaryTables;
 use crate::provenance::Session;
+use crate::text::FillMarkers;
 use checkpoint::{Checkpoints, State};
 use corpus::{About, Corpus, Stream, Streams};
 use log::Log;
@@ -138,7 +140,10 @@ fn prepare(config: &TrainConfig, sources: &Sources, output: &Output) -> Result<S
             None => make_tokenizer(config, sources, output)?,
         }
     }
-    let tokens = sources.corpus.tokens(output.dir(), &config.corpus, config.seed, &output.work())?;
+    if config.corpus.fill_in.is_some() && tokenizer::add_markers(output.dir())? {
+        status!("the tokenizer has no markers of a gap: {} are added to it", FillMarkers::ADDED.join(" "));
+    }
+    let tokens = sources.corpus.tokens(output.dir(), config, &output.work())?;
     let about = &tokens.about;
     status!(
         "corpus: {} documents, {} tokens; held out {} documents, {} tokens",
@@ -241,11 +246,19 @@ fn make_first_checkpoint(
     let vocab_size = read_tokenizer(output.dir())?.max_id() as usize + 1;
     let checkpoint = sources.checkpoint.as_deref().map(Checkpoint::open).transpose()?;
     let earlier = checkpoint.as_ref().map(|checkpoint| (checkpoint.path.as_path(), &checkpoint.config));
-    let json = network::config_json(config, earlier, vocab_size)?;
+    let mut json = network::config_json(config, earlier, vocab_size)?;
+    if config.corpus.fill_in.is_some() {
+        network::widen_vocabulary(&mut json, vocab_size)?;
+    }
+    let network = NetworkConfig::from_json(json.clone())?;
     write_whole(&output.path("config.json"), format!("{json:#}\n").as_bytes())?;
     let weights = match &checkpoint {
-        None => network::first_weights(&NetworkConfig::from_json(json)?, config.seed)?,
-        Some(checkpoint) => network::named_tensors(&checkpoint.load_to_train(&Device::flex())?),
+        None => network::first_weights(&network, config.seed)?,
+        Some(checkpoint) => {
+            let mut weights = network::named_tensors(&checkpoint.load_to_train(&Device::flex())?);
+            network::add_rows(&mut weights, network.vocab_size, config.seed);
+            weights
+        }
     };
     let state = State {
         step: 0,

@@ -19,6 +19,11 @@ use crate::model::Network;
 /// Deviation of the first weights (as in transformers' `initializer_range`).
 const DEVIATION: f64 = 0.02;
 
+/// Tensors with a row for each token id.
+const BY_ID: [&str; 3] = [EMBEDDING, HEAD, "lm_head.bias"];
+const EMBEDDING: &str = "model.embed_tokens.weight";
+const HEAD: &str = "lm_head.weight";
+
 /// A tensor by its Hugging Face name, in f32.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedTensor {
@@ -163,6 +168,31 @@ pub fn first_weights(config: &NetworkConfig, seed: u64) -> Result<Vec<NamedTenso
         .collect())
 }
 
+/// Makes room in config.json for ids that were added to the tokenizer.
+///
+/// # Errors
+/// [`ErrorKind::Model`] for a config whose vocabulary stands elsewhere.
+pub fn widen_vocabulary(json: &mut Value, vocab_size: usize) -> Result<()> {
+    let Some(earlier) = json.get("vocab_size").and_then(Value::as_u64) else {
+        return Err(Error::new(ErrorKind::Model, "config.json has no vocab_size that can be made larger")
+            .at_key("corpus.fill_in")
+            .fix("continue from a model whose tokenizer has markers of a gap"));
+    };
+    json["vocab_size"] = json!(vocab_size.max(earlier as usize));
+    Ok(())
+}
+
+/// Rows for the ids that embedding and output head do not have yet, drawn as first weights are.
+pub fn add_rows(weights: &mut [NamedTensor], vocab_size: usize, seed: u64) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    for tensor in weights.iter_mut().filter(|tensor| BY_ID.contains(&tensor.name.as_str())) {
+        let rows = vocab_size - tensor.shape[0];
+        let width: usize = tensor.shape[1..].iter().product();
+        tensor.values.extend(normal(&mut random, rows * width, DEVIATION));
+        tensor.shape[0] = vocab_size;
+    }
+}
+
 /// Normal values by Box and Muller.
 fn normal(random: &mut ChaCha8Rng, count: usize, deviation: f64) -> Vec<f32> {
     use rand::Rng;
@@ -207,8 +237,8 @@ impl ModuleVisitor for Named {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let weight = param.val();
         let name = match self.path.join(".").as_str() {
-            "lm_head" => "lm_head.weight".to_string(),
-            "embed_tokens" => "model.embed_tokens.weight".to_string(),
+            "lm_head" => HEAD.to_string(),
+            "embed_tokens" => EMBEDDING.to_string(),
             path => format!("model.{path}"),
         };
         let shape = weight.dims().to_vec();

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, TokenizerBuilder};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{read_bytes, write_whole};
-use crate::text::Tokenizer;
+use crate::files::{read_bytes, read_text, write_whole};
+use crate::text::{FillMarkers, Tokenizer};
 
 const FILE: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
@@ -96,6 +96,39 @@ pub fn copy(from: &Path, out: &Path) -> Result<()> {
         write_whole(&out.join(path.file_name().unwrap_or_default()), &bytes)?;
     }
     Ok(())
+}
+
+/// Adds markers of a gap to the tokenizer of a directory, if it has none; says whether it did.
+///
+/// # Errors
+/// [`ErrorKind::Tokenizer`] when the tokenizer cannot be read, or has a marker of several tokens;
+/// [`ErrorKind::Write`].
+pub fn add_markers(dir: &Path) -> Result<bool> {
+    let tokenizer = Tokenizer::read(dir)?;
+    if FillMarkers::find(&tokenizer)?.is_some() {
+        return Ok(false);
+    }
+    let path = dir.join(FILE);
+    let unreadable =
+        |what: String| Error::new(ErrorKind::Tokenizer, what).in_file(&path).fix("copy it again");
+    let mut json: Value = serde_json::from_str(&read_text(&path, ErrorKind::Tokenizer)?)
+        .map_err(|e| unreadable(format!("not valid JSON: {e}")))?;
+    let added = json.as_object_mut().map(|json| json.entry("added_tokens").or_insert_with(|| json!([])));
+    let added = added.and_then(Value::as_array_mut);
+    let added = added.ok_or_else(|| unreadable("`added_tokens` is not a list".into()))?;
+    for (id, content) in (tokenizer.max_id() + 1..).zip(FillMarkers::ADDED) {
+        added.push(json!({
+            "id": id,
+            "content": content,
+            "single_word": false,
+            "lstrip": false,
+            "rstrip": false,
+            "normalized": false,
+            "special": true,
+        }));
+    }
+    write_whole(&path, format!("{json:#}").as_bytes())?;
+    Ok(true)
 }
 
 /// The directory of a tokenizer, given as a directory or as its file.

@@ -67,6 +67,10 @@ fn check(config: &Config) -> Result<()> {
     };
     exactly_one("model", config.models.len())?;
     exactly_one("task", config.tasks.len())?;
+    if config.tasks[0].task.evaluator().is_some() {
+        let what = "a search does not score key tokens".into();
+        return refuse("key_tokens", what, "take the key out, or score them with `longcode run`");
+    }
     if config.encodings.len() < LAST {
         let fix = "give a key a list of values, or add rows";
         return refuse("encoding", "one encoding leaves nothing to choose".into(), fix);

@@ -24,7 +24,7 @@ fn space() -> Workspace {
              ceiling_of = \"short\"\n[[encoding]]\nname = \"Truncation\"\nkind = \"rope\"\ncontext = \"trained\"\n\
              [[encoding]]\nname = \"All\"\nkind = \"rope\"\ncontext = 512\nmodels = [\"short\"]\n[[encoding]]\n\
              name = \"Half\"\nkind = \"rope\"\ncontext = 160\nmodels = [\"short\"]\n[[task]]\nname = \"lm\"\n\
-             kind = \"language_modeling\"\ndataset = {data:?}\nbuckets = [512, 2048]\nsamples = 6\n"
+             kind = \"language_modeling\"\ndataset = {data:?}\nbuckets = [512, 2048]\nsamples = 8\n"
         ),
     );
     space

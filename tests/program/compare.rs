@@ -1,10 +1,15 @@
 //! `longcode compare`, and the file of single tokens' scores.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
 
-use longcode::dataset::Dataset;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
+use serde_json::{Value, json};
 
 use crate::common::cli::Workspace;
+use crate::common::repository;
 
 #[test]
 fn two_rows_and_their_lm_eval_files() {
@@ -47,6 +52,31 @@ fn what_cannot_be_compared_is_named() {
     );
 }
 
+/// Runs `scripts/check_per_token.py` on the results, where there is a Python with pandas and polars; whether it agrees.
+fn by_data_frames(space: &Workspace) -> Option<bool> {
+    let python = || std::process::Command::new("python3");
+    let has_both = python().args(["-c", "import pandas, polars, pyarrow"]).output().ok()?.status.success();
+    let mut check = python();
+    check.arg(repository("scripts/check_per_token.py")).arg("--results").arg(space.path("results/tiny"));
+    has_both.then(|| check.output().is_ok_and(|ended| ended.status.success()))
+}
+
+/// The rows of a parquet file, as JSON objects.
+fn rows(path: &Path) -> Vec<Value> {
+    let value = |field: &Field| match field {
+        Field::Str(text) => json!(text),
+        Field::Int(number) => json!(number),
+        Field::Long(number) => json!(number),
+        Field::Float(number) => json!(number),
+        _ => Value::Null,
+    };
+    let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
+    let row = |row: parquet::record::Row| -> Value {
+        row.get_column_iter().map(|(name, field)| (name.clone(), value(field))).collect()
+    };
+    reader.get_row_iter(None).unwrap().map(|found| row(found.unwrap())).collect()
+}
+
 /// A row for every predicted token of every sample and row, whose mean losses are the report's.
 #[test]
 fn scores_of_single_tokens() {
@@ -54,13 +84,11 @@ fn scores_of_single_tokens() {
     space.replace("config.toml", "samples = 3", "samples = 3\nper_token = true");
     space.run("");
     let results = space.path("results/tiny");
-    let dataset = Dataset::open("per_token.parquet", &[results]).unwrap();
     let mut sums: HashMap<String, (f64, f64)> = HashMap::new();
-    for record in dataset.records().unwrap() {
-        let loss = record.get("loss").unwrap().unwrap().as_f64().unwrap();
-        let sum = sums.entry(record.text("encoding").unwrap().to_string()).or_default();
-        *sum = (sum.0 + loss, sum.1 + 1.0);
-        assert!(record.count("rank").unwrap() >= 1 && record.count("position").unwrap() >= 1);
+    for row in rows(&results.join("per_token.parquet")) {
+        let sum = sums.entry(row["encoding"].as_str().unwrap().to_string()).or_default();
+        *sum = (sum.0 + row["loss"].as_f64().unwrap(), sum.1 + 1.0);
+        assert!(row["rank"].as_i64().unwrap() >= 1 && row["position"].as_i64().unwrap() >= 1);
     }
     assert_eq!(sums.len(), 2);
     let summary = space.text("results/tiny/summary.csv");
@@ -70,15 +98,17 @@ fn scores_of_single_tokens() {
         let loss: f64 = line.split(',').nth(5).unwrap().parse().unwrap();
         assert!((loss - sum / count).abs() < 1e-5, "{encoding}: {loss} {}", sum / count);
     }
+    assert_ne!(
+        by_data_frames(&space),
+        Some(false),
+        "pandas and polars read the same, and summary.csv's figures"
+    );
     let score = "score --model model --device cpu --encoding rope --per-token tokens.parquet a.py";
     space.write("a.py", "def f(a):\n    return a\n");
     let scored = space.longcode(&format!("{score} --json")).done().json().remove(0);
-    let dataset = Dataset::open("tokens.parquet", &[space.path("")]).unwrap();
-    let records = dataset.records().unwrap();
+    let rows = rows(&space.path("tokens.parquet"));
     let losses: Vec<f64> =
         scored["nll"].as_array().unwrap().iter().map(|nll| nll.as_f64().unwrap()).collect();
-    let stored = records.iter().map(|record| record.get("loss").unwrap().unwrap().as_f64().unwrap());
-    assert!(
-        stored.zip(&losses).all(|(one, other)| (one - other).abs() < 1e-6) && records.len() == losses.len()
-    );
+    let stored = rows.iter().map(|row| row["loss"].as_f64().unwrap());
+    assert!(stored.zip(&losses).all(|(one, other)| (one - other).abs() < 1e-6) && rows.len() == losses.len());
 }

@@ -12,9 +12,11 @@ mod configs;
 mod failures;
 #[cfg(target_os = "linux")]
 mod faults;
+mod fill_in;
 mod grow;
 mod hub;
 mod install;
+mod key_tokens;
 mod misled;
 mod mutations;
 mod names;

@@ -229,6 +229,69 @@ fn from_a_checkpoint_with_stretched_positions() {
     assert_eq!(config["rope_scaling"]["factor"], 0.25);
 }
 
+/// The embedding of a directory: rows, and its bytes.
+fn embedding(file: &Path) -> (usize, Vec<u8>) {
+    let bytes = fs::read(file).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let embedding = tensors.tensor("model.embed_tokens.weight").unwrap();
+    (embedding.shape()[0], embedding.data().to_vec())
+}
+
+/// Markers are added to a vocabulary without them, with rows that leave the others as they are.
+#[test]
+fn documents_with_gaps() {
+    let space = space();
+    train(&space, "--out base").done();
+    let with_gaps = "whole_documents = true\nfill_in = { rate = 0.5, seed = 2 }\nheld_out = 0.1";
+    let gaps = CONFIG.replace("held_out = 0.1", with_gaps).replace("steps = 60", "steps = 3");
+    space.write("train.toml", &gaps);
+    let ended = train(&space, "--out scratch").done();
+    assert!(ended.stderr.contains("<|fim_prefix|> <|fim_suffix|> <|fim_middle|> are added"), "{ended:?}");
+    assert_eq!(embedding(&space.path("scratch/model.safetensors")).0, 303);
+
+    let head = gaps.split("[tokenizer]").next().unwrap();
+    space.write("train.toml", format!("{head}[model]\npath = \"base\"\n[budget]\nsteps = 2\n"));
+    train(&space, "--out more").done();
+    let config: Value = serde_json::from_str(&space.text("more/config.json")).unwrap();
+    assert_eq!(config["vocab_size"], 303);
+    let (rows, before) = embedding(&space.path("base/model.safetensors"));
+    let (more, first) = embedding(&space.path("more/work/step-00000000/model.safetensors"));
+    assert_eq!((rows, more), (300, 303));
+    assert!(first.starts_with(&before), "earlier rows are those of the checkpoint");
+    assert_ne!(first[before.len()..], vec![0; first.len() - before.len()][..]);
+    let inspected = space.text("more/tokenizer.json");
+    assert!(
+        inspected.contains("<|fim_middle|>") && !space.text("base/tokenizer.json").contains("fim_middle")
+    );
+
+    // A model with markers keeps them; other gaps are another corpus.
+    space.replace("train.toml", "\"base\"", "\"more\"");
+    let ended = train(&space, "--out again").done();
+    assert!(!ended.stderr.contains("are added"), "{ended:?}");
+    assert_eq!(space.text("again/tokenizer.json"), space.text("more/tokenizer.json"));
+    train(&space, "--out again --resume --set corpus.fill_in.seed=3").failed(1, &["another config", "seed"]);
+    let hash = |out: &str| -> Value {
+        let report: Value = serde_json::from_str(&space.text(&format!("{out}/training.json"))).unwrap();
+        report["corpus"]["tokens"]["sha256"].clone()
+    };
+    train(&space, "--out other --set corpus.fill_in.seed=3").done();
+    assert_ne!(hash("again"), hash("other"));
+
+    // And it fills in: markers are found, and text ends at EOS or the limit.
+    let gap = serde_json::json!({
+        "prompt": "def f(a):\n    ", "groundtruth": "return a", "right_context": "\n", "crossfile_context": "",
+        "metadata": {"task_id": "a"},
+    });
+    space.write("gaps.jsonl", gap.to_string());
+    space.write(
+        "config.toml",
+        "name = \"f\"\n[[model]]\npath = \"more\"\n[[encoding]]\nkind = \"rope\"\n[[task]]\nkind = \"fill_in\"\n\
+         dataset = \"gaps.jsonl\"\nlimit = 100\nright_tokens = 20\ncross_tokens = 20\nmax_new_tokens = 8\nbuckets = [0]\n\
+         samples = 1\n",
+    );
+    space.longcode("run config.toml --device cpu").done();
+}
+
 /// A config that goes on from a checkpoint of tests/transformers.
 fn from_family(space: &Workspace, name: &str) {
     let config = CONFIG.split("[tokenizer]").next().unwrap();

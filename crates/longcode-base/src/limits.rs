@@ -165,7 +165,10 @@ pub const PREFIX_BYTES: usize = 256 << 10;
 /// Most rows that the `[[encoding]]` or `[[task]]` tables of a config make, with lists multiplied out.
 pub const ROWS: usize = 10_000;
 
-/// Most bytes of a line of samples.jsonl.
+/// Most models times encodings times tasks of a config.
+pub const CELLS: usize = 200_000;
+
+/// Most bytes of a line of samples.jsonl or evaluator.jsonl.
 pub const STORED_LINE: usize = 256 << 20;
 
 /// Most characters of each part of an error (what, where, fix) that are shown.

@@ -46,7 +46,8 @@ fn side(page: &mut String, letter: &str, side: &SideShown) {
 /// A row a figure.
 fn overview(page: &mut String, compared: &Compared) {
     page.push_str("<table>\n<caption>A less B, with 95% intervals. Bold: told apart.</caption>\n<thead><tr>");
-    for head in ["task", "figure", "n", "A", "B", "A less B", "interval", "permutation p", "A more", "B more"]
+    for head in
+        ["task", "figure", "n", "A", "B", "A less B", "interval", "permutation p", "A higher", "B higher"]
     {
         let _ = write!(page, "<th scope=\"col\">{head}</th>");
     }

@@ -43,7 +43,7 @@ pub(crate) fn sentences(figure: &FigureCompared) -> Vec<String> {
     let mut said = vec![
         format!("{}: {}, {} samples{better}", figure.task, figure.metric, figure.n),
         format!(
-            "  A {}   B {}   A less B {} [{}, {}], permutation p {:.4}",
+            "  A {}   B {}   A less B {}, 95% interval [{}, {}], permutation p {:.4}",
             number(figure.a),
             number(figure.b),
             signed(figure.difference),
@@ -52,26 +52,34 @@ pub(crate) fn sentences(figure: &FigureCompared) -> Vec<String> {
             figure.permutation_p
         ),
         format!("  {}", verdict(figure)),
-        format!(
-            "  A has more in {} samples, B in {}, both the same in {}",
-            figure.a_more, figure.b_more, figure.same
-        ),
+        format!("  {}", counts(figure)),
     ];
     said.extend(decided(figure).map(|words| format!("  {words}")));
     said.extend(missing(figure).into_iter().map(|words| format!("  {words}")));
     said
 }
 
+/// In how many samples which side is ahead.
+fn counts(figure: &FigureCompared) -> String {
+    let (ahead, a, b) = match figure.higher_is_better {
+        Some(true) => ("better", figure.a_more, figure.b_more),
+        Some(false) => ("better", figure.b_more, figure.a_more),
+        None => ("higher", figure.a_more, figure.b_more),
+    };
+    format!("A is {ahead} in {a} samples, B in {b}; equal in {}", figure.same)
+}
+
+/// The side that the difference is for: the better one or, where it is not known which that is, the higher one.
+fn ahead(figure: &FigureCompared) -> &'static str {
+    let is_a = (figure.difference > 0.0) == figure.higher_is_better.unwrap_or(true);
+    if is_a { "A" } else { "B" }
+}
+
 /// Whether the two are told apart, in words.
 fn verdict(figure: &FigureCompared) -> String {
-    let better = match (figure.higher_is_better, figure.difference > 0.0) {
-        (Some(higher), more) if higher == more => "A is better",
-        (Some(_), _) => "B is better",
-        (None, true) => "A has more",
-        (None, false) => "B has more",
-    };
     if figure.told_apart {
-        format!("{better}: the interval excludes 0")
+        let better = if figure.higher_is_better.is_some() { "better" } else { "higher" };
+        format!("{} is {better}: the interval excludes 0", ahead(figure))
     } else if figure.n < longcode_stats::FEWEST {
         format!("not told apart: fewer than {} samples", longcode_stats::FEWEST)
     } else {
@@ -82,17 +90,15 @@ fn verdict(figure: &FigureCompared) -> String {
 /// How few samples decide it; none where nothing is decided.
 fn decided(figure: &FigureCompared) -> Option<String> {
     let sign = figure.sign_decided_by?;
-    let of = |count: usize| {
-        if count == 1 { "the one sample that pulls".into() } else { format!("the {count} samples that pull") }
+    let without = |count: usize| {
+        let samples = if count == 1 { "sample that favours" } else { "samples that favour" };
+        format!("without the {count} {samples} {} most", ahead(figure))
     };
     Some(match figure.told_apart_decided_by {
         Some(apart) => {
-            format!(
-                "without {} its way most they are not told apart; without {sign} the difference is gone",
-                of(apart)
-            )
+            format!("{} the two are not told apart; without {sign} the difference is gone", without(apart))
         }
-        None => format!("without {} its way most the difference is gone", of(sign)),
+        None => format!("{} the difference is gone", without(sign)),
     })
 }
 
@@ -119,7 +125,7 @@ fn table(text: &mut String, differ_most: &[Differing]) {
     if !differ_most.is_empty() {
         let _ = writeln!(
             text,
-            "  differ most:\n  {:width$}  {:>9}  {:>9}  {:>9}",
+            "  samples that differ most:\n  {:width$}  {:>9}  {:>9}  {:>9}",
             "sample", "A", "B", "A less B"
         );
     }

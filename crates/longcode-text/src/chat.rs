@@ -216,6 +216,10 @@ fn environment(syntax: SyntaxConfig) -> Environment<'static> {
     environment.add_filter("string", python::string);
     environment.add_filter("trim", python::trim);
     environment.add_filter("indent", filters::indent);
+    environment.add_filter("truncate", filters::truncate);
+    environment.add_filter("wordcount", filters::wordcount);
+    environment.add_filter("center", filters::center);
+    environment.add_filter("urlencode", filters::urlencode);
     environment.add_filter("escape", filters::escape);
     environment.add_filter("e", filters::escape);
     environment.set_formatter(filters::print);

@@ -33,6 +33,17 @@ pub struct FillMarkers {
     pub order: FillOrder,
 }
 
+/// A part of a prompt around a gap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FillPart<'a> {
+    /// A marker.
+    Marker(&'a str),
+    /// What comes before the gap.
+    Left,
+    /// What comes after it.
+    Right,
+}
+
 /// Ids of markers that a GGUF file names (`tokenizer.ggml.fim_*_token_id`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FillIds {
@@ -81,17 +92,27 @@ const ALSO: [(&str, &str); 3] =
     [("<repo_name>", "<reponame>"), ("<file_sep>", "<filename>"), ("<|file_sep|>", "<|file_separator|>")];
 
 impl FillMarkers {
+    /// What a training adds to a vocabulary without markers: Qwen's prefix, suffix and middle.
+    pub const ADDED: [&'static str; 3] = [KNOWN[0].1[0], KNOWN[0].1[1], KNOWN[0].1[2]];
+
     /// The markers of a tokenizer: those that its GGUF file names, else those of the family that it has.
     ///
     /// # Errors
     /// [`ErrorKind::Tokenizer`] if it has none, or a marker does not become one token.
     pub fn of(tokenizer: &Tokenizer) -> Result<FillMarkers> {
+        FillMarkers::find(tokenizer)?.ok_or_else(|| without(tokenizer))
+    }
+
+    /// The same; none if the tokenizer has no markers.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tokenizer`] if a marker does not become one token.
+    pub fn find(tokenizer: &Tokenizer) -> Result<Option<FillMarkers>> {
         let markers = tokenizer
             .fill_ids()
             .and_then(|ids| by_ids(tokenizer, ids))
-            .or_else(|| KNOWN.iter().find_map(|(_, known)| by_names(tokenizer, known)))
-            .ok_or_else(|| without(tokenizer))?;
-        for marker in markers.all() {
+            .or_else(|| KNOWN.iter().find_map(|(_, known)| by_names(tokenizer, known)));
+        for marker in markers.iter().flat_map(FillMarkers::all) {
             let ids = tokenizer.encode_as_it_stands(marker)?.ids;
             if ids.len() != 1 || Some(ids[0]) != tokenizer.id(marker) {
                 let what =
@@ -101,6 +122,16 @@ impl FillMarkers {
             }
         }
         Ok(markers)
+    }
+
+    /// The parts of a prompt, in the order in which the model reads them; what fills the gap follows.
+    pub fn parts(&self) -> Vec<FillPart<'_>> {
+        let [prefix, suffix, middle] =
+            [&self.prefix, &self.suffix, &self.middle].map(|marker| FillPart::Marker(marker));
+        match self.order {
+            FillOrder::PrefixFirst => vec![prefix, FillPart::Left, suffix, FillPart::Right, middle],
+            FillOrder::SuffixFirst => vec![suffix, FillPart::Right, prefix, FillPart::Left],
+        }
     }
 
     /// Every marker that the model has.

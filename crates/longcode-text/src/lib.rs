@@ -28,6 +28,6 @@ pub mod tokenizer;
 pub use answer::{Ended, Generation, Limits, TokenDetails, TokenScores};
 pub use ask::{Prompt, PromptFormatter, PromptStyle};
 pub use chat::ChatTemplate;
-pub use fill::{FillIds, FillMarkers, FillOrder};
+pub use fill::{FillIds, FillMarkers, FillOrder, FillPart};
 pub use side::{TextDirectory, TextSide, no_chat_template};
 pub use tokenizer::{Tokenizer, Tokens};

@@ -1,9 +1,10 @@
 //! What can be known to be wrong with a training's config without its files.
 
-use super::keys::{BudgetKeys, ModelKeys, OptimizerKeys, TrainConfig};
+use super::keys::{BudgetKeys, FillInKeys, ModelKeys, OptimizerKeys, TrainConfig};
 use crate::config::check_run_name;
 use crate::error::{Result, refuse};
 use crate::limits;
+use crate::train::fill_in;
 
 /// Ids that are not pieces of text, `<s>` and `</s>`, and the 256 bytes.
 const SMALLEST_VOCABULARY: usize = 258;
@@ -80,6 +81,30 @@ fn check_corpus(config: &TrainConfig) -> Result<()> {
     let pattern = corpus.learned()?;
     need(pattern.is_none() || corpus.whole_documents, "corpus.learned", || {
         ("learned without whole_documents".into(), "add whole_documents = true, or remove learned")
+    })?;
+    corpus.fill_in.as_ref().map_or(Ok(()), |keys| check_fill_in(keys, config))
+}
+
+fn check_fill_in(keys: &FillInKeys, config: &TrainConfig) -> Result<()> {
+    let corpus = &config.corpus;
+    need(keys.rate > 0.0 && keys.rate <= 1.0, "corpus.fill_in.rate", || {
+        (format!("rate is {}", keys.rate), "give a share above 0 and at most 1, as 0.5")
+    })?;
+    need((0.0..=1.0).contains(&keys.lines), "corpus.fill_in.lines", || {
+        (format!("lines is {}", keys.lines), "give a share from 0 to 1")
+    })?;
+    need(corpus.whole_documents, "corpus.fill_in", || {
+        ("fill_in without whole_documents".into(), "add whole_documents = true, or remove fill_in")
+    })?;
+    need(corpus.learned.is_none(), "corpus.fill_in", || {
+        (
+            "fill_in together with learned: a gap moves what the expression finds".into(),
+            "remove one of the two",
+        )
+    })?;
+    need(config.length >= fill_in::SHORTEST, "length", || {
+        let what = format!("length is {}: no piece with a gap fits", config.length);
+        (what, "give at least 24 tokens, or remove corpus.fill_in")
     })
 }
 
@@ -269,6 +294,15 @@ mod tests {
             ("corpus.datasets=[]", "no data set", "corpus.datasets"),
             ("corpus.held_out=1.0", "held_out is 1", "corpus.held_out"),
             ("corpus.learned='a'", "without whole_documents", "corpus.learned"),
+            ("corpus.fill_in={rate=0.0}", "rate is 0", "corpus.fill_in.rate"),
+            ("corpus.fill_in={rate=0.5,lines=2.0}", "lines is 2", "corpus.fill_in.lines"),
+            ("corpus.fill_in={rate=0.5}", "without whole_documents", "corpus.fill_in"),
+            (
+                "corpus={datasets=['d'],whole_documents=true,learned='a',fill_in={rate=0.5}}",
+                "together with learned",
+                "corpus.fill_in",
+            ),
+            ("corpus={datasets=['d'],whole_documents=true,fill_in={rate=0.5}}", "length is 8", "length"),
             ("corpus.learned='('", "unclosed group", "corpus.learned"),
             ("tokenizer.vocab_size=100", "vocab_size is 100", "tokenizer.vocab_size"),
             ("tokenizer.path='x'", "one of vocab_size and path", "tokenizer"),

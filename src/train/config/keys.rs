@@ -56,6 +56,23 @@ pub struct CorpusKeys {
     /// it needs `whole_documents`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learned: Option<String>,
+    /// A share of the documents gets a gap to fill in; needs `whole_documents`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fill_in: Option<FillInKeys>,
+}
+
+/// `[corpus.fill_in]`: documents are cut into pieces that fit into a sample, of which a share gets a gap.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FillInKeys {
+    /// Share of the pieces with a gap, above 0 and at most 1.
+    pub rate: f64,
+    /// Seed of which pieces get one, and where.
+    #[serde(default)]
+    pub seed: u64,
+    /// Share of the gaps that are one to three whole lines; the others begin and end anywhere.
+    #[serde(default = "half")]
+    pub lines: f64,
 }
 
 /// `[tokenizer]`: `vocab_size` or `path`.
@@ -215,6 +232,10 @@ impl Dtype {
 
 fn one_percent() -> f64 {
     0.01
+}
+
+fn half() -> f64 {
+    0.5
 }
 
 impl CorpusKeys {

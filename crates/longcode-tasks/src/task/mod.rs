@@ -8,6 +8,7 @@ mod buckets;
 mod code_run;
 mod completion;
 mod draw;
+mod evaluator;
 mod fill_in;
 mod group;
 mod keys;
@@ -29,6 +30,7 @@ mod symbols;
 #[cfg(test)]
 mod testing;
 
+pub use evaluator::{Contexts, Evaluator, TwoContexts, Window};
 pub use group::{Axis, Back, By, Group, Ruler};
 pub(crate) use language_modeling::sources;
 use measure::percent;
@@ -66,6 +68,16 @@ pub trait Task: Debug + Send + Sync {
     /// [`ErrorKind::Dataset`] when the data set cannot be read or a bucket stays empty,
     /// [`ErrorKind::Config`] when a key cannot be met in the model's tokens.
     fn samples(&self, dataset: &Dataset, model: &dyn TextSide, seed: u64) -> Result<Selection>;
+
+    /// The model that must read every text before the samples are asked; none of most tasks.
+    fn evaluator(&self) -> Option<Evaluator<'_>> {
+        None
+    }
+
+    /// A sample with what the evaluator said of its text.
+    fn evaluated(&self, sample: Sample, _losses: &TwoContexts) -> Sample {
+        sample
+    }
 
     /// What is asked of the model about every sample.
     fn ask(&self) -> Ask;

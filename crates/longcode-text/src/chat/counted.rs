@@ -12,7 +12,7 @@ use minijinja::{Environment, Error, ErrorKind, State, tests};
 
 use Instruction as I;
 
-use super::python;
+use super::{filters, python};
 
 /// 64ths of a step for a value that is walked through; a byte is one.
 const VALUE: u64 = 8;
@@ -119,6 +119,8 @@ fn paid<'s>(instruction: &Instruction<'s>) -> Vec<Instruction<'s>> {
         I::CompareAndPreserve(_) => vec![call(PAIR, 2), I::UnpackList(2), instruction.clone()],
         I::StringConcat => vec![call(TEXTS, 2), I::UnpackList(2), I::StringConcat],
         I::Add => vec![call(SUM, 2), I::UnpackList(2), I::Add],
+        // The library has no `%` of texts.
+        I::Rem => vec![call("%", 2)],
         I::GetItem => vec![call(KEY, 1), I::GetItem],
         I::BuildMap(pairs) => vec![
             I::LoadConst((2 * pairs).into()),
@@ -168,6 +170,7 @@ pub(super) fn add_to(environment: &mut Environment<'_>) {
         Ok::<_, Error>(Value::from(vec![as_text(b), as_text(a)]))
     });
     environment.add_function(SUM, joined);
+    environment.add_function("%", filters::remainder);
     environment.add_function(KEY, |state: &State<'_, '_>, key: Value| {
         pay_key(state, &key)?;
         Ok::<_, Error>(key)

@@ -183,6 +183,12 @@ fn text_method(
         ("rsplit", [_, ..]) => rsplit(text, arguments),
         ("splitlines", _) => splitlines(text, arguments),
         ("casefold", []) => Ok(text.to_lowercase().into()),
+        ("ljust", _) => filled(state, text, arguments, Side::Right),
+        ("rjust", _) => filled(state, text, arguments, Side::Left),
+        ("center", _) => filled(state, text, arguments, Side::Both),
+        ("zfill", _) => zero_filled(state, text, arguments),
+        ("swapcase", []) => Ok(swapped(text).into()),
+        ("index" | "rindex", _) => index(text, arguments, method == "rindex"),
         ("join", _) => check_joined(arguments).err().map(Err)?,
         ("format", _) => charge_format(state, text, arguments).err().map(Err)?,
         _ => return None,
@@ -190,7 +196,65 @@ fn text_method(
     Some(done)
 }
 
-fn invalid(what: &str) -> Error {
+/// Where a text gets more characters.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Side {
+    Left,
+    Right,
+    Both,
+}
+
+/// `ljust`, `rjust` and `center`.
+pub(super) fn padded(
+    state: &State<'_, '_>,
+    text: &str,
+    width: usize,
+    with: char,
+    side: Side,
+) -> Result<String, Error> {
+    let missing = width.saturating_sub(text.chars().count());
+    state.consume_fuel(missing as u64 / 16)?;
+    let before = match side {
+        Side::Left => missing,
+        Side::Right => 0,
+        Side::Both => missing / 2 + (missing & width & 1),
+    };
+    let fill = |count: usize| with.to_string().repeat(count);
+    Ok(format!("{}{text}{}", fill(before), fill(missing - before)))
+}
+
+fn filled(state: &State<'_, '_>, text: &str, arguments: &[Value], side: Side) -> Result<Value, Error> {
+    let (width, with): (i64, Option<&str>) = from_args(arguments)?;
+    let mut with = with.unwrap_or(" ").chars();
+    match (with.next(), with.next()) {
+        (Some(with), None) => padded(state, text, width.max(0) as usize, with, side).map(Value::from),
+        _ => Err(invalid("the fill character must be exactly one character long")),
+    }
+}
+
+fn zero_filled(state: &State<'_, '_>, text: &str, arguments: &[Value]) -> Result<Value, Error> {
+    let (width,): (i64,) = from_args(arguments)?;
+    let (sign, digits) = text.split_at(usize::from(text.starts_with(['+', '-'])));
+    let width = (width.max(0) as usize).saturating_sub(sign.len());
+    Ok(format!("{sign}{}", padded(state, digits, width, '0', Side::Left)?).into())
+}
+
+fn swapped(text: &str) -> String {
+    let swap = |c: char| -> String {
+        if c.is_uppercase() { c.to_lowercase().collect() } else { c.to_uppercase().collect() }
+    };
+    text.chars().map(swap).collect()
+}
+
+/// Where a part is in a text, in characters.
+fn index(text: &str, arguments: &[Value], last: bool) -> Result<Value, Error> {
+    let part = one_text(arguments)?;
+    let at = if last { text.rfind(part) } else { text.find(part) };
+    let at = at.ok_or_else(|| invalid("substring not found"))?;
+    Ok(text[..at].chars().count().into())
+}
+
+pub(super) fn invalid(what: &str) -> Error {
     Error::new(ErrorKind::InvalidOperation, what.to_string())
 }
 

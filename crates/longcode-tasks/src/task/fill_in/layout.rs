@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gap::{Gap, fragments};
 use longcode_base::error::{Error, ErrorKind, Result};
-use longcode_text::{FillMarkers, FillOrder, Tokenizer};
+use longcode_text::{FillMarkers, FillPart, Tokenizer};
 
 /// Where the other files stand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,20 +177,15 @@ impl<'a> Parts<'a> {
     }
 
     fn put_gap(&self, text: &mut Text, markers: &FillMarkers, right: &str, cross: &str) {
-        let put_right = |text: &mut Text| {
-            text.part(&markers.suffix);
-            text.part(right);
-            text.fragments(cross);
-        };
-        if markers.order == FillOrder::SuffixFirst {
-            put_right(text);
-            text.part(&markers.prefix);
-            text.part(&self.left);
-        } else {
-            text.part(&markers.prefix);
-            text.part(&self.left);
-            put_right(text);
-            text.part(&markers.middle);
+        for part in markers.parts() {
+            match part {
+                FillPart::Marker(marker) => text.part(marker),
+                FillPart::Left => text.part(&self.left),
+                FillPart::Right => {
+                    text.part(right);
+                    text.fragments(cross);
+                }
+            }
         }
     }
 }

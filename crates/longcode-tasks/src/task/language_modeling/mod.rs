@@ -3,6 +3,7 @@
 //! paper).
 
 mod distance;
+mod key_tokens;
 
 pub(crate) use distance::sources;
 
@@ -11,11 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::distance::{Distances, default_edges};
+use self::key_tokens::{KeyText, KeyTokens};
 use super::draw::shuffle;
 use super::keys::is_off;
 use super::{
-    Answer, Ask, Better, Group, Measure, Metric, Parts, Sample, Scored, Selection, Span, Task, TaskKind,
-    by_rank, empty_buckets, fewer_than_asked, kind_of,
+    Answer, Ask, Better, Evaluator, Group, Measure, Metric, Parts, Sample, Scored, Selection, Span, Task,
+    TaskKind, TwoContexts, by_rank, empty_buckets, fewer_than_asked, kind_of,
 };
 use crate::dataset::{Dataset, Record};
 use crate::per_token::PerToken;
@@ -58,6 +60,11 @@ const METRICS: &[Metric] = &[
     Metric::share("last_accuracy", Better::Higher)
         .in_lm_eval("last_acc")
         .titled("Next-token accuracy over the last tokens", " of each document"),
+    Metric::exp_of("long_ppl", "key_loss")
+        .titled("LongPPL", " by document length: the perplexity of the tokens that the evaluator knows by distant context"),
+    Metric::mean("key_loss", Better::Lower).not_in_tables(),
+    Metric::share("key_accuracy", Better::Higher).not_in_tables(),
+    Metric::share("key_share", Better::Higher).not_in_tables(),
     Metric::mean(LOSS_PART, Better::Lower).part_of_others(),
     Metric::mean(SHARE, Better::Lower).part_of_others(),
 ];
@@ -91,6 +98,9 @@ pub(super) struct LanguageModeling {
     /// Whether the scores of every token are kept, which the report writes into per_token.parquet.
     #[serde(default, skip_serializing_if = "is_off")]
     pub per_token: bool,
+    /// Also score by themselves the tokens that another model knows by distant context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_tokens: Option<KeyTokens>,
 }
 
 /// What is stored for a document.
@@ -112,6 +122,9 @@ struct Outcome {
     /// The same over only the last tokens, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<Sums>,
+    /// The same over the key tokens, if requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<Sums>,
     /// By the distance to what tokens could be known from.
     #[serde(skip_serializing_if = "Option::is_none")]
     distances: Option<Distances>,
@@ -152,7 +165,7 @@ impl std::ops::Add for Sums {
 pub(super) const ENTRY: TaskKind = kind_of::<LanguageModeling>(
     "language_modeling",
     "the loss of every token, by position and by the distance to what it could be known from",
-    "buckets, samples, positions=buckets, last, from=L0, copies=1 to the last bucket, per_token=false",
+    "buckets, samples, positions=buckets, last, from=L0, copies=1 to the last bucket, per_token=false, key_tokens",
 )
 .with_lists(&["buckets", "positions", "copies"]);
 
@@ -171,6 +184,7 @@ impl Task for LanguageModeling {
             let what = format!("copies {edges:?} are not increasing edges from 1 on");
             return refuse("copies", what, "give at least one edge, as [1, 128, 512]");
         }
+        self.key_tokens.as_ref().map_or(Ok(()), KeyTokens::check)?;
         if self.samples == 0 {
             return refuse("samples", "samples is 0".into(), "ask for at least 1 document a bucket");
         }
@@ -211,6 +225,17 @@ impl Task for LanguageModeling {
         Ok(Selection { samples: by_rank(buckets), notes, ..Selection::default() })
     }
 
+    fn evaluator(&self) -> Option<Evaluator<'_>> {
+        self.key_tokens.as_ref().map(KeyTokens::evaluator)
+    }
+
+    fn evaluated(&self, sample: Sample, losses: &TwoContexts) -> Sample {
+        match &self.key_tokens {
+            Some(keys) => sample.held_to(&keys.text(losses)),
+            None => sample,
+        }
+    }
+
     fn ask(&self) -> Ask {
         Ask::Score
     }
@@ -222,7 +247,9 @@ impl Task for LanguageModeling {
         let of_tokens =
             || PerToken::of(&sample.text, sample.language, &sample.file_starts, &sample.tokens, &scores);
         let per_token = self.per_token.then(of_tokens).flatten();
-        let outcome = Outcome { distances, per_token, ..self.sums(sample, &scores, !follows_length) };
+        let key =
+            self.key_tokens.as_ref().map(|_| sample.reference::<KeyText>().sums(&sample.tokens, &scores));
+        let outcome = Outcome { distances, per_token, key, ..self.sums(sample, &scores, !follows_length) };
         serde_json::to_value(outcome).expect("plain data")
     }
 
@@ -357,6 +384,7 @@ impl LanguageModeling {
             bytes: Some(predicted_bytes(sample)),
             distances: None,
             per_token: None,
+            key: None,
             last: self.last.map(|last| {
                 let start = scores.nll.len().saturating_sub(last);
                 Sums::of(&scores.nll[start..], &scores.correct[start..])
@@ -441,6 +469,13 @@ impl Outcome {
             measures.push(measure("last_loss", last.nll, last.tokens as f64));
             measures.push(measure("last_accuracy", last.correct as f64, last.tokens as f64));
         }
+        if let Some(key) = self.key {
+            measures.push(measure("key_share", key.tokens as f64, tokens));
+        }
+        if let Some(key) = self.key.filter(|key| key.tokens > 0) {
+            measures.push(measure("key_loss", key.nll, key.tokens as f64));
+            measures.push(measure("key_accuracy", key.correct as f64, key.tokens as f64));
+        }
         measures
     }
 
@@ -473,6 +508,7 @@ mod tests {
             from: None,
             copies: None,
             per_token: false,
+            key_tokens: None,
         }
     }
 

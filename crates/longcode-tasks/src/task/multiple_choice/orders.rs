@@ -14,7 +14,7 @@ use longcode_base::hash::sha256;
 pub(super) const MOST: usize = 24;
 
 /// Figures of a question asked in several orders, besides the means of the others.
-pub(super) const METRICS: [Metric; 3] = [
+pub(super) const METRICS: [Metric; 4] = [
     Metric::percent("answered_alike", Better::Higher).titled(
         "Questions for which the same option's letter is the likeliest in every order, percent",
         super::benchmark::OVER,
@@ -23,6 +23,10 @@ pub(super) const METRICS: [Metric; 3] = [
         .titled("Questions answered right in every order, percent", super::benchmark::OVER),
     Metric::percent("right_in_some_order", Better::Higher)
         .titled("Questions answered right in at least one order, percent", super::benchmark::OVER),
+    Metric::percent_gain("published_order_gain", Better::Lower).titled(
+        "Accuracy in the published order less its mean over the others, percentage points",
+        super::benchmark::OVER,
+    ),
 ];
 
 /// So many different orders, the published one first: which option stands at each letter.

@@ -116,6 +116,7 @@ impl Outcome {
             figures[0].iter().enumerate().map(|(n, (metric, _))| (*metric, mean(n))).collect();
         if !self.others.is_empty() {
             means.extend(self.alike());
+            means.push(("published_order_gain", 100.0 * self.published_gain()));
         }
         let mut measures = Measure::of_sample(&[Group::Bucket(self.bucket), Group::All], &means);
         if !self.others.is_empty() {
@@ -132,6 +133,12 @@ impl Outcome {
         figures.push(("truncated", f64::from(self.truncated_tokens > 0)));
         figures.extend(scores.iter().map(|score| score.metric).zip(self.official.iter().copied()));
         figures.into_iter().map(|(metric, share)| (metric, 100.0 * share)).collect()
+    }
+
+    /// The benchmark's first score in the published order less its mean over the others.
+    fn published_gain(&self) -> f64 {
+        let score = |one: &Outcome| one.official.first().copied().unwrap_or(0.0);
+        score(self) - self.others.iter().map(score).sum::<f64>() / self.others.len() as f64
     }
 
     /// What all orders have in common, in percent.

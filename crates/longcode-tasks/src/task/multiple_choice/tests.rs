@@ -220,6 +220,8 @@ fn options_that_move() {
     assert!((of(Group::All, "letter_likeliest") - 25.0).abs() < 1e-9);
     assert_eq!((of(Group::All, "right_in_all_orders"), of(Group::All, "right_in_some_order")), (0.0, 100.0));
     assert_eq!((of(Group::All, "answered_alike"), of(Group::Order(1), "accuracy_88b3daa")), (0.0, 100.0));
+    // B is right in the published order, and in 5 of the 23 others.
+    assert!((of(Group::All, "published_order_gain") - (100.0 - 500.0 / 23.0)).abs() < 1e-9);
     let names: Vec<&str> = task.metrics().iter().map(|metric| metric.name).collect();
     assert!(names.contains(&"answered_alike") && names[0] == "accuracy_88b3daa");
 }
