@@ -90,6 +90,16 @@ pub struct About {
     pub bytes: usize,
 }
 
+/// The error of a corpus that is nowhere, with what makes those of the repository's configs.
+fn with_maker(name: &str, search: &[PathBuf], error: Error) -> Error {
+    let is_missing = !search.iter().any(|dir| dir.join(name).exists());
+    if is_missing && name.starts_with("corpus/") {
+        let fix = "python3 scripts/build_corpora.py makes the corpora of the repository's configs; or give a path that exists";
+        return Error { fix: Some(fix.into()), ..error };
+    }
+    error
+}
+
 impl Corpus {
     /// Finds the data sets that are listed under `key`.
     ///
@@ -98,7 +108,7 @@ impl Corpus {
     pub fn open(names: &[String], key: &str, search: &[PathBuf]) -> Result<Corpus> {
         let datasets: Vec<Dataset> = names
             .iter()
-            .map(|name| Dataset::open(name, search).map_err(|e| e.at_key(key)))
+            .map(|name| Dataset::open(name, search).map_err(|e| with_maker(name, search, e).at_key(key)))
             .collect::<Result<_>>()?;
         let hashes = names
             .iter()

@@ -429,6 +429,7 @@ fn refused_before_work_starts() {
         ("num_key_value_heads = 2", "num_key_value_heads = 3", &["does not divide", "num_key_value_heads"]),
         ("micro_batch = 4", "micro_batch = 3", &["does not divide batch 8", "key `micro_batch`"]),
         ("docs.jsonl", "none.jsonl", &["no dataset \"none.jsonl\"", "key `corpus.datasets`"]),
+        ("docs.jsonl", "corpus/none.jsonl", &["no dataset", "scripts/build_corpora.py makes"]),
         ("vocab_size = 300", "path = \"nowhere\"", &["`nowhere` does not exist", "key `tokenizer.path`"]),
         ("steps = 60", "steps = 60\ntokens = 5", &["one of steps, tokens and minutes"]),
         ("name = \"tiny\"", "name = 3", &["name = 3"]),

@@ -116,7 +116,7 @@ fn is_whole(words: &str) -> bool {
     is_ours
         && arguments.len() > 1
         && arguments.iter().any(|part| part.contains('/'))
-        && !arguments.iter().any(|part| is_placeholder(part))
+        && !arguments.iter().any(is_placeholder)
 }
 
 /// Examples of `--help`.
