@@ -68,7 +68,7 @@ fn markers_that_are_not_one_token_are_named() {
     let space = space("words", "", &[record("a", "return a + b")]);
     markers_as_words(&space);
     let what = ["the marker <|fim_prefix|> is not one token", "tokenizer.json", "added token"];
-    run(&space).failed(1, &what);
+    run(&space).failed(2, &what);
     // In a suite the task is named and left out, and the others run.
     space.replace("config.toml", "name = \"f\"", "name = \"f\"\nsuite = true");
     let other = "[[task]]\nkind = \"language_modeling\"\ndataset = \"docs.jsonl\"\nbuckets = [0, 1000]\nsamples = 1\n";
@@ -91,10 +91,10 @@ fn a_target_without_lines_is_named_and_counted() {
     let environment: Value = serde_json::from_str(&space.text("results/f/environment.json")).unwrap();
     let left_out = environment["left_out"].as_array().unwrap();
     assert_eq!(left_out.len(), 2);
-    for (one, line) in left_out.iter().zip(["2", "3"]) {
-        assert!(one["why"].as_str().unwrap().contains("`groundtruth` has no line"), "{one}");
-        assert!(one["record"].as_str().unwrap().contains(&format!("line {line}")), "{one}");
-    }
+    assert!(left_out.iter().all(|one| one["why"].as_str().unwrap().contains("`groundtruth` has no line")));
+    let mut places: Vec<&str> = left_out.iter().map(|one| one["record"].as_str().unwrap()).collect();
+    places.sort_unstable();
+    assert!(places[0].ends_with("gaps.jsonl:2") && places[1].ends_with("gaps.jsonl:3"), "{places:?}");
     assert!(space.text("results/f/report.md").contains("2 records became no samples"));
 }
 
