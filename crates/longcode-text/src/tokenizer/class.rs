@@ -208,7 +208,7 @@ pub(super) fn settle_class(json: &mut Value, config: &mut Value, model_type: Opt
         Class::Llama => make_llama(json, flag(PREFIX_SPACE, true)?, flag("legacy", false)?),
         Class::CodeLlama => {
             make_llama(json, flag(PREFIX_SPACE, true)?, false);
-            put_bos_first(json, config.get("bos_token"));
+            put_bos_first(json, config);
         }
         Class::Gemma => (),
         Class::Gpt2 | Class::Qwen2 | Class::GptNeox | Class::Cohere => {
@@ -254,22 +254,13 @@ fn make_llama(json: &mut Value, space: bool, legacy: bool) {
         json!({"type": "BPE", "fuse_unk": true, "byte_fallback": true, "vocab": vocab, "merges": merges});
 }
 
-/// Makes BOS come before a text, whatever tokenizer.json says: nothing does if there is no such token.
-fn put_bos_first(json: &mut Value, bos: Option<&Value>) {
-    let bos = bos.and_then(|token| token.get("content").unwrap_or(token).as_str());
-    let id = bos.and_then(|bos| json["model"]["vocab"].get(bos).cloned());
-    let (Some(bos), Some(id)) = (bos, id) else {
-        json["post_processor"] = Value::Null;
-        return;
-    };
-    let special = json!({"SpecialToken": {"id": bos, "type_id": 0}});
-    let text = |name: &str| json!({"Sequence": {"id": name, "type_id": 0}});
-    json["post_processor"] = json!({
-        "type": "TemplateProcessing",
-        "single": [special, text("A")],
-        "pair": [special, text("A"), text("B")],
-        "special_tokens": {bos: {"id": bos, "ids": [id], "tokens": [bos]}},
-    });
+/// Makes BOS come before a text, if there is one, whatever tokenizer.json says.
+fn put_bos_first(json: &mut Value, config: &mut Value) {
+    json["post_processor"] = Value::Null;
+    if let Some(config) = config.as_object_mut() {
+        let has_bos = config.get("bos_token").is_some_and(|token| !token.is_null());
+        config.insert("add_bos_token".into(), has_bos.into());
+    }
 }
 
 /// Makes a space come before a text, or not, as wanted.
