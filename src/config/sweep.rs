@@ -181,7 +181,7 @@ mod tests {
                 "name = \"x\"\n".to_string(),
                 entries(1, "model", "path = \"m\""),
                 entries(encodings, "encoding", "kind = \"rope\""),
-                entries(tasks, "task", "kind = \"lookup\"\ndataset = \"d\"\nlengths = [64]"),
+                entries(tasks, "task", "kind = \"lookup\"\ndataset = \"d\"\nlength = [64]"),
             ];
             crate::config::Config::parse(&text.concat(), &[], Vec::new())
         };

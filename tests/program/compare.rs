@@ -67,6 +67,8 @@ fn rows(path: &Path) -> Vec<Value> {
         Field::Str(text) => json!(text),
         Field::Int(number) => json!(number),
         Field::Long(number) => json!(number),
+        Field::UInt(number) => json!(number),
+        Field::ULong(number) => json!(number),
         Field::Float(number) => json!(number),
         _ => Value::Null,
     };
