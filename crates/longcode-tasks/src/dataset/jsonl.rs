@@ -279,9 +279,10 @@ mod tests {
     #[test]
     fn json_nested_deep_is_an_error_or_not_looked_at() {
         let deep = "[".repeat(100_000) + &"]".repeat(100_000);
-        let line = format!("{{\"text\":\"a\",\"rest\":{deep}}}\n");
-        let error = records("d.jsonl", line.as_bytes()).unwrap_err();
+        let records_of = |line: String| records("d.jsonl", line.as_bytes());
+        let error = records_of(format!("{{\"text\":{deep}}}\n")).unwrap_err();
         assert!(error.what.contains("recursion limit"), "{error}");
+        assert_eq!(records_of(format!("{{\"text\":\"a\",\"rest\":{deep}}}\n")).unwrap().len(), 1);
         assert!(error.place.unwrap().ends_with("d.jsonl:1") && error.fix.is_some());
     }
 }
