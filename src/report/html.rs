@@ -281,7 +281,7 @@ fn text(page: &mut String, text: &StoredText, most: usize) {
 
 /// Bytes of all texts of a page together, so that it stays small; with the marks of short segments a text takes three times
 /// as many.
-const TEXTS: usize = 500_000;
+const TEXTS: usize = 200_000;
 
 /// Bytes of each text that are shown all the same.
 const LEAST_OF_A_TEXT: usize = 4_000;
