@@ -4,7 +4,7 @@ use longcode_stats::{Among, Comparison, Estimate, Pair, Scale, recovered};
 use serde::Serialize;
 
 use super::Section;
-use super::figures::{Bootstraps, Measurements, shared_by_all};
+use super::figures::{Bootstraps, Measurements, Pairs, shared_by_all};
 use super::table::{Cell, Column, Content};
 use crate::config::{EncodingEntry, ModelEntry};
 use crate::draw::number::{difference_and_interval, grouped};
@@ -53,9 +53,15 @@ pub(super) fn add(
         let task = results.config.tasks.iter().find(|task| task.name == section.task);
         let first = section.contributions.first().map(|one| one.from);
         let Some(from) = task.zip(first).and_then(|(task, from)| task.task.border(from)) else { continue };
-        for model in results.config.ceilings_of(&section.model) {
-            let maker = Maker { results, measured, bootstraps: &bootstraps, section, from };
-            match maker.ceiling(model, baseline)? {
+        let models: Vec<&ModelEntry> = results.config.ceilings_of(&section.model).collect();
+        if models.is_empty() {
+            continue;
+        }
+        let maker = Maker { results, measured, bootstraps: &bootstraps, section, from };
+        let own = maker.own(baseline)?;
+        let found: Vec<_> = models.iter().map(|model| maker.ceiling(model, &own)).collect::<Result<_>>()?;
+        for (model, found) in models.into_iter().zip(found) {
+            match found {
                 Ok(ceiling) => section.ceilings.push(ceiling),
                 Err(why) => {
                     notes.push(format!("{} is no ceiling of {}: {why}.", model.name, section.title()))
@@ -66,6 +72,13 @@ pub(super) fn add(
         section.ceiling = section.words_of_ceilings(baseline);
     }
     Ok(notes)
+}
+
+/// Loss and tokens of each sample under a section's rows, by the sample's number.
+struct Own {
+    baseline: Vec<(usize, Pair)>,
+    /// The other rows, by name.
+    others: Vec<(String, Vec<(usize, Pair)>)>,
 }
 
 /// Makes the ceilings of one section.
@@ -79,14 +92,13 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     /// A ceiling, or why a model is none.
-    fn ceiling(&self, model: &ModelEntry, baseline: &str) -> Result<std::result::Result<Ceiling, String>> {
+    fn ceiling(&self, model: &ModelEntry, rows: &Own) -> Result<std::result::Result<Ceiling, String>> {
         let is_its_row = |row: &&EncodingEntry| row.is_for(model) && row.spec.kind == KIND;
         let Some(own) = self.results.config.encodings.iter().find(is_its_row) else {
             return Ok(Err(format!("none of its rows is of the kind {KIND}")));
         };
         let of_ceiling = self.pairs(&model.name, &own.name)?;
-        let of_baseline = self.pairs(&self.section.model, baseline)?;
-        let (numbers, both) = shared_by_all(&[&of_baseline, &of_ceiling]);
+        let (numbers, both) = shared_by_all(&[&rows.baseline, &of_ceiling]);
         if numbers.is_empty() {
             return Ok(Err(format!("they share no stored sample that reaches position {}", self.from)));
         }
@@ -95,10 +107,10 @@ impl Maker<'_> {
         }
         let bootstrap = self.bootstraps.of(self.measured.design(&self.section.task, &numbers));
         let gain = bootstrap.compare(&both[0], &both[1], Scale::Plain, Among::Baseline(2));
-        let mut rows = Vec::new();
-        for row in self.section.contributions.iter().map(|one| &one.encoding) {
-            rows.push((row.clone(), self.recovered(row, &of_baseline, &of_ceiling)?));
-        }
+        let recovered = |(name, of_row): &(String, Vec<_>)| {
+            (name.clone(), self.recovered([of_row, &rows.baseline, &of_ceiling]))
+        };
+        let rows = rows.others.iter().map(recovered).collect();
         let trained = self.results.environment().models.iter().find(|one| one.name == model.name);
         Ok(Ok(Ceiling {
             model: model.name.clone(),
@@ -110,20 +122,23 @@ impl Maker<'_> {
         }))
     }
 
-    /// What part of the ceiling's gain a row has, over the samples that all three have.
-    fn recovered(
-        &self,
-        row: &str,
-        baseline: &[(usize, Pair)],
-        ceiling: &[(usize, Pair)],
-    ) -> Result<Option<Estimate>> {
-        let of_row = self.pairs(&self.section.model, row)?;
-        let (numbers, all) = shared_by_all(&[&of_row, baseline, ceiling]);
+    /// What part of the ceiling's gain a row has, over the samples that the row, the baseline and the ceiling have.
+    fn recovered(&self, all: [&Pairs; 3]) -> Option<Estimate> {
+        let (numbers, all) = shared_by_all(&all);
         if numbers.is_empty() {
-            return Ok(None);
+            return None;
         }
         let bootstrap = self.bootstraps.of(self.measured.design(&self.section.task, &numbers));
-        Ok(recovered(&bootstrap, &all[0], &all[1], &all[2]))
+        recovered(&bootstrap, &all[0], &all[1], &all[2])
+    }
+
+    /// What the section's own rows have, read once for all ceilings.
+    fn own(&self, baseline: &str) -> Result<Own> {
+        let mut others = Vec::new();
+        for row in self.section.contributions.iter().map(|one| &one.encoding) {
+            others.push((row.clone(), self.pairs(&self.section.model, row)?));
+        }
+        Ok(Own { baseline: self.pairs(&self.section.model, baseline)?, others })
     }
 
     /// Loss and tokens of each sample from the first position that counts on, by the sample's number, ascending.
@@ -160,7 +175,10 @@ impl Ceiling {
         let named: Vec<String> = known
             .iter()
             .take(NAMED)
-            .map(|(name, found)| format!("{} {}", in_list(name), percent_and_interval(found)))
+            .map(|(name, found)| {
+                let (part, interval) = percent_and_interval(found);
+                format!("{} {part} {interval}", in_list(name))
+            })
             .collect();
         if named.is_empty() {
             format!("{beginning}; that is not told apart from nothing, so no row has a part of it.")
@@ -173,24 +191,16 @@ impl Ceiling {
 /// Rows that the sentence names.
 const NAMED: usize = 3;
 
-/// `62% [50, 75]`.
-fn percent_and_interval(found: &Estimate) -> String {
-    let [value, low, high] = [found.value, found.low, found.high].map(percent);
-    format!("{value}% [{low}, {high}]")
-}
-
-fn percent(part: f64) -> String {
-    format!("{:.0}", 100.0 * part + 0.0)
+/// `62%` and `[50, 75]`.
+fn percent_and_interval(found: &Estimate) -> (String, String) {
+    let [value, low, high] =
+        [found.value, found.low, found.high].map(|part| format!("{:.0}", 100.0 * part + 0.0));
+    (format!("{value}%"), format!("[{low}, {high}]"))
 }
 
 fn cell(found: &Estimate) -> Cell {
-    let [low, high] = [found.low, found.high].map(percent);
-    Cell {
-        text: format!("{}%", percent(found.value)),
-        value: Some(found.value),
-        interval: Some(format!("[{low}, {high}]")),
-        ..Cell::default()
-    }
+    let (text, interval) = percent_and_interval(found);
+    Cell { text, value: Some(found.value), interval: Some(interval), ..Cell::default() }
 }
 
 /// Each ceiling is a column and a row of the section's table of gains.
