@@ -11,6 +11,7 @@ mod plan;
 mod report;
 mod run;
 mod score;
+mod serve;
 mod sources;
 mod train;
 mod tune;
@@ -100,6 +101,7 @@ enum Command {
     Report(report::Args),
     Compare(compare::Args),
     Score(score::Args),
+    Serve(serve::Args),
     Generate(generate::Args),
     Inspect(inspect::Args),
     Bench(bench::Args),
@@ -199,6 +201,7 @@ impl Command {
             Command::Report(args) => args.execute(),
             Command::Compare(args) => args.execute(),
             Command::Score(args) => args.execute(),
+            Command::Serve(args) => args.execute(),
             Command::Generate(args) => args.execute(),
             Command::Inspect(args) => args.execute(),
             Command::Bench(args) => args.execute(),

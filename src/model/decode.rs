@@ -122,7 +122,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// The same, whether logits are finite or not: one sequence must not stop the others.
-    fn advance_unchecked(decoders: &mut [&mut Decoder], ids: &[u32]) -> Result<()> {
+    pub(crate) fn advance_unchecked(decoders: &mut [&mut Decoder], ids: &[u32]) -> Result<()> {
         let Some(model) = decoders.first().map(|decoder| decoder.model) else { return Ok(()) };
         let tables: Vec<_> = decoders.iter().map(|decoder| decoder.tables(1, decoder.inherited(1))).collect();
         let mut parts: Vec<_> =
@@ -267,7 +267,8 @@ fn unchecked_logits(model: &Network, hidden: Tensor<2>) -> Result<Vec<f32>> {
     Ok(logits)
 }
 
-fn check_finite(logits: &[f32]) -> Result<()> {
+/// Refuses logits that are not finite.
+pub(crate) fn check_finite(logits: &[f32]) -> Result<()> {
     if logits.iter().all(|logit| logit.is_finite()) {
         Ok(())
     } else {
@@ -277,7 +278,7 @@ fn check_finite(logits: &[f32]) -> Result<()> {
 }
 
 /// The first of the largest logits.
-fn most_likely(logits: &[f32]) -> u32 {
+pub(crate) fn most_likely(logits: &[f32]) -> u32 {
     let mut best = 0;
     for (id, logit) in logits.iter().enumerate() {
         if *logit > logits[best] {
@@ -287,7 +288,8 @@ fn most_likely(logits: &[f32]) -> u32 {
     best as u32
 }
 
-fn negative_log_likelihood(logits: &[f32], id: u32) -> f64 {
+/// Of a token under these logits, nats.
+pub(crate) fn negative_log_likelihood(logits: &[f32], id: u32) -> f64 {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|&logit| f64::from(logit - max).exp()).sum();
     sum.ln() + f64::from(max) - f64::from(logits[id as usize])

@@ -5,6 +5,7 @@ use std::time::Instant;
 use burn::tensor::Tensor;
 
 use super::decode::check_length;
+use super::score::More;
 use super::{Decoder, Network, RotaryTables, SequenceRows};
 use crate::checkpoint::NetworkConfig;
 use crate::encoding::{Context, EncodingSpec, Positions, Window};
@@ -35,7 +36,7 @@ impl<'a> EncodedModel<'a> {
     /// # Errors
     /// [`ErrorKind::Compute`] when the device fails, [`ErrorKind::NotFinite`] when a loss is not finite.
     pub fn score(&self, ids: &[u32], levels: Vec<Vec<u32>>) -> Result<TokenScores> {
-        self.score_as(ids, levels, false)
+        self.score_as(ids, levels, More::Nothing)
     }
 
     /// The same, with each token's rank and the entropy of what predicts it.
@@ -43,15 +44,21 @@ impl<'a> EncodedModel<'a> {
     /// # Errors
     /// As [`EncodedModel::score`].
     pub fn score_in_detail(&self, ids: &[u32], levels: Vec<Vec<u32>>) -> Result<TokenScores> {
-        self.score_as(ids, levels, true)
+        self.score_as(ids, levels, More::Details)
     }
 
-    fn score_as(&self, ids: &[u32], levels: Vec<Vec<u32>>, detailed: bool) -> Result<TokenScores> {
+    /// The same, with the `count` most likely tokens in each place.
+    ///
+    /// # Errors
+    /// As [`EncodedModel::score`].
+    pub fn score_with_top(&self, ids: &[u32], levels: Vec<Vec<u32>>, count: usize) -> Result<TokenScores> {
+        self.score_as(ids, levels, More::Top(count))
+    }
+
+    fn score_as(&self, ids: &[u32], levels: Vec<Vec<u32>>, more: More) -> Result<TokenScores> {
         match self.encoding.context {
-            Some(context) if ids.len() > context.tokens => {
-                self.score_windows(ids, &levels, context, detailed)
-            }
-            _ => self.model.score_as(ids, &self.tables(ids.len(), levels), detailed),
+            Some(context) if ids.len() > context.tokens => self.score_windows(ids, &levels, context, more),
+            _ => self.model.score_as(ids, &self.tables(ids.len(), levels), more),
         }
     }
 
@@ -134,12 +141,12 @@ impl<'a> EncodedModel<'a> {
         ids: &[u32],
         levels: &[Vec<u32>],
         context: Context,
-        detailed: bool,
+        more: More,
     ) -> Result<TokenScores> {
         let windows = context.windows(ids.len());
         let mut scores = TokenScores::default();
         for some in windows.chunks((TOGETHER / context.tokens).max(1)) {
-            scores.extend(self.score_together(ids, levels, some, detailed)?);
+            scores.extend(self.score_together(ids, levels, some, more)?);
         }
         Ok(scores)
     }
@@ -151,7 +158,7 @@ impl<'a> EncodedModel<'a> {
         ids: &[u32],
         levels: &[Vec<u32>],
         windows: &[Window],
-        detailed: bool,
+        more: More,
     ) -> Result<TokenScores> {
         let tables = |window: &Window| {
             let levels = levels.iter().map(|level| level[window.tokens.clone()].to_vec()).collect();
@@ -173,6 +180,6 @@ impl<'a> EncodedModel<'a> {
             start += tokens.len();
         }
         let predicted = windows[0].predicted.start..windows[windows.len() - 1].predicted.end;
-        self.model.losses(Tensor::cat(predicting, 0), &ids[predicted.clone()], predicted.start, detailed)
+        self.model.losses(Tensor::cat(predicting, 0), &ids[predicted.clone()], predicted.start, more)
     }
 }
