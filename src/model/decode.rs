@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use super::cache::Cache;
 use super::score::{More, read};
-use super::{Network, RotaryTables, Seen, SequenceRows};
+use super::{EncodedModel, Network, RotaryTables, Seen, SequenceRows};
 use crate::checkpoint::NetworkConfig;
 use crate::encoding::{EncodingSpec, Positions};
 use crate::error::{Error, ErrorKind, Result};
@@ -300,6 +300,69 @@ impl<'a> Decoder<'a> {
 
     fn part<'b>(&'b mut self, rotary: &'b RotaryTables) -> SequenceRows<'b> {
         SequenceRows { rotary, cache: Some(&mut self.cache) }
+    }
+}
+
+/// What was read of the start of a text, for all that begin with it.
+pub struct Prefix {
+    ids: Vec<u32>,
+    /// The segment of each token, for each level.
+    levels: Vec<Vec<u32>>,
+    cache: Cache,
+    /// Keys that its tokens saw.
+    seen: Seen,
+}
+
+impl Prefix {
+    /// Reads the first tokens of a text.
+    ///
+    /// # Errors
+    /// As [`Decoder::read`].
+    pub(super) fn read(
+        model: &Network,
+        config: &NetworkConfig,
+        encoding: &EncodingSpec,
+        ids: &[u32],
+        levels: Vec<Vec<u32>>,
+    ) -> Result<Prefix> {
+        let layout = Layout::from(levels.clone());
+        let (mut decoder, levels) = Decoder::empty(model, config, encoding, layout, ids.len());
+        decoder.read_on(ids, levels.clone())?;
+        Ok(Prefix { ids: ids.to_vec(), levels, cache: decoder.cache, seen: decoder.seen })
+    }
+
+    /// Whether a text begins with it, in the same segments, and goes on.
+    pub fn begins(&self, ids: &[u32], layout: &Layout) -> bool {
+        let same = |own: &Vec<u32>, level: &Vec<u32>| level.starts_with(own);
+        ids.len() > self.ids.len()
+            && ids.starts_with(&self.ids)
+            && self.levels.len() == layout.levels.len()
+            && self.levels.iter().zip(&layout.levels).all(|(own, level)| same(own, level))
+    }
+
+    /// Reads the rest of a text that begins with it.
+    ///
+    /// # Errors
+    /// As [`Decoder::read`].
+    pub(super) fn read_rest<'a>(
+        &self,
+        under: &EncodedModel<'a>,
+        ids: &[u32],
+        layout: Layout,
+        room: usize,
+    ) -> Result<Decoder<'a>> {
+        let capacity = check_length(ids.len(), room)?;
+        let (mut decoder, levels) =
+            Decoder::empty(under.model, under.config, under.encoding, layout, capacity);
+        let (shared, rest) = ids.split_at(self.ids.len());
+        decoder.cache = self.cache.clone();
+        decoder.prompt = shared.to_vec();
+        decoder.length = shared.len();
+        decoder.seen = self.seen;
+        let levels = levels.into_iter().map(|mut level| level.split_off(shared.len())).collect();
+        let hidden = decoder.read_on(rest, levels)?;
+        decoder.finish_prompt(&hidden)?;
+        Ok(decoder)
     }
 }
 

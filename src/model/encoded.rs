@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use burn::tensor::Tensor;
 
-use super::decode::check_length;
+use super::decode::{Prefix, check_length};
 use super::score::More;
 use super::{Decoder, Network, RotaryTables, Seen, SequenceRows};
 use crate::checkpoint::NetworkConfig;
@@ -160,6 +160,35 @@ impl<'a> EncodedModel<'a> {
     pub fn shares_prefixes(&self, tokens: usize, room: usize) -> bool {
         let is_cut = self.encoding.context.is_some_and(|context| tokens + room > context.tokens);
         !is_cut && self.encoding.shares_prefixes(&self.config.rope)
+    }
+
+    /// Reads the first tokens of a prompt, for others that begin with them.
+    ///
+    /// # Errors
+    /// As [`EncodedModel::read`].
+    ///
+    /// # Panics
+    /// When there are no such tokens.
+    pub fn read_prefix(&self, ids: &[u32], layout: &Layout, tokens: usize) -> Result<Prefix> {
+        let levels = layout.levels.iter().map(|level| level[..tokens].to_vec()).collect();
+        Prefix::read(self.model, self.config, self.encoding, &ids[..tokens], levels)
+    }
+
+    /// Reads a prompt that begins with what was read ([`Prefix::begins`]) under the same encoding.
+    ///
+    /// # Errors
+    /// As [`EncodedModel::read`].
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn read_after(
+        &self,
+        prefix: &Prefix,
+        ids: &[u32],
+        layout: Layout,
+        room: usize,
+    ) -> Result<Decoder<'a>> {
+        prefix.read_rest(self, ids, layout, room)
     }
 
     /// Reads a prompt whose first `shared` tokens and segments are those of a sequence that keeps them

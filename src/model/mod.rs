@@ -31,7 +31,7 @@ mod seen;
 pub mod training;
 pub mod weights;
 
-pub use decode::{Decoder, generate};
+pub use decode::{Decoder, Prefix, generate};
 pub use encoded::EncodedModel;
 pub(crate) use encoded::TOGETHER;
 pub use network::{Network, SequenceRows};

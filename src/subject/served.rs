@@ -218,6 +218,11 @@ impl Subject for ServedModel {
         false
     }
 
+    /// A server keeps what it likes.
+    fn shares_prefixes(&self, _encoding: &EncodingSpec) -> bool {
+        false
+    }
+
     fn refusal(&self, need: Need) -> Option<String> {
         let abilities = self.model.abilities();
         match need {

@@ -13,7 +13,6 @@ use super::*;
 use crate::client::{Http, Key, Losses, Model, Patience, Prompt};
 
 /// A model of bytes: after each byte comes the next one, with log-probability -0.5, until `z`.
-#[derive(Default)]
 struct Alphabet {
     names: Vec<String>,
     /// Milliseconds a token.
@@ -125,7 +124,7 @@ impl Running {
     fn start(slow: u64, key: Option<&str>, requests: usize) -> Running {
         let given_up = Arc::new(AtomicUsize::new(0));
         let names = vec!["abc".to_string(), "abc@rope".into()];
-        let models = Alphabet { names, slow, given_up: given_up.clone(), ..Alphabet::default() };
+        let models = Alphabet { names, slow, given_up: given_up.clone() };
         let options = Options { key: key.map(String::from), requests };
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), Arc::new(models), options).unwrap();
         let (address, end) = (server.address().unwrap(), Arc::new(AtomicBool::new(false)));
