@@ -14,6 +14,7 @@
 //! | [`run`], [`store`] | drives all that; keeps every sample as it finishes |
 //! | [`report`], [`paper`] | makes tables, with intervals from [`longcode_stats`]; the paper's numbers |
 //! | [`plan`] | predicts what a run will take |
+//! | [`serve`] | answers every client that speaks OpenAI's API, from a checkpoint under an encoding |
 //! | [`tune`], [`train`] | searches an encoding's keys; makes models to compare on |
 //! | [`cli`], [`error`], [`interrupt`] | what a user types, what they read when something fails, Ctrl-C |
 
@@ -44,6 +45,7 @@ pub mod plan;
 pub mod provenance;
 pub mod report;
 pub mod run;
+pub mod serve;
 pub mod store;
 mod subject;
 pub mod train;

@@ -7,7 +7,8 @@ Schema: every manifest, and what gpu.yaml makes of one, in the oldest and the ne
 are refused, which every key is misspelt once for. Then what no schema says: rules that the API server has beyond it,
 volumes and names that are referred to, one number of shards everywhere. Then the commands, as the manifests have them, on
 a directory in place of the volume: each index of the run, one of them terminated and run again, the report, whose
-summary.csv must be that of a run without shards. Needs the package kubernetes-validate, which brings the schemas.
+summary.csv must be that of a run without shards; and the server, which must refuse whoever has no key. Needs the package
+kubernetes-validate, which brings the schemas.
 """
 
 import argparse
@@ -15,10 +16,12 @@ import copy
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 import kubernetes_validate
@@ -26,7 +29,7 @@ import yaml
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-MANIFESTS = ["settings", "volume", "plan", "run", "report", "files", "shard"]
+MANIFESTS = ["settings", "volume", "plan", "run", "report", "files", "shard", "serve"]
 # The first version whose Jobs have limits for each index without asking for them.
 OLDEST = "1.29"
 # Below these any key may stand.
@@ -67,6 +70,7 @@ def main():
     print(f"{misspelt} misspelt keys are refused")
     check_jobs(documents)
     check_references(documents)
+    check_service(documents)
     with tempfile.TemporaryDirectory() as volume:
         Cluster(longcode, documents, Path(volume)).check()
 
@@ -112,8 +116,8 @@ def refuse_misspelt(name, document, versions):
     """Misspells one key after the other; returns how many."""
     count = 0
     for *above, key in keys(document):
-        if key in ("kind", "apiVersion"):
-            continue  # They say which schema it is.
+        if key in ("kind", "apiVersion", "app"):
+            continue  # They say which schema it is; a label may have any name.
         wrong = copy.deepcopy(document)
         table = wrong
         for step in above:
@@ -139,7 +143,7 @@ def keys(value, path=()):
 
 def pods(documents):
     for name, document in documents.items():
-        if document["kind"] == "Job":
+        if document["kind"] in ("Job", "Deployment"):
             yield name, document["spec"]["template"]["spec"]
         elif document["kind"] == "Pod":
             yield name, document["spec"]
@@ -189,10 +193,25 @@ def check_references(documents):
                 require(known, f"{name}: settings that are not there")
             for variable in container.get("env", []):
                 secret = variable.get("valueFrom", {}).get("secretKeyRef")
-                require(not secret or secret["optional"], f"{name}: secret {variable['name']} must be optional")
+                needed = name == "Deployment longcode-serve"  # Without its key a server must not start.
+                require(not secret or secret.get("optional", False) != needed, f"{name}: secret {variable['name']}")
             requests, limits = container["resources"]["requests"], container["resources"]["limits"]
             require(requests["memory"] == limits["memory"], f"{name}: memory that is asked for is not the limit")
     require(len(images) == 1, f"several images: {images}")
+
+
+def check_service(documents):
+    """The Service leads to the Deployment's pods, and both to the port that the server listens at."""
+    deployment, service = documents["Deployment longcode-serve"]["spec"], documents["Service longcode-serve"]["spec"]
+    labels = deployment["template"]["metadata"]["labels"]
+    require(deployment["selector"]["matchLabels"] == labels == service["selector"], "labels of serve.yaml differ")
+    [container] = deployment["template"]["spec"]["containers"]
+    [port] = container["ports"]
+    settings = {entry["name"]: entry.get("value") for entry in container["env"]}
+    require(settings["PORT"] == str(port["containerPort"]), "PORT of serve.yaml is not containerPort")
+    targets = [service["ports"][0]["targetPort"]]
+    targets += [container[probe]["httpGet"]["port"] for probe in ("readinessProbe", "livenessProbe")]
+    require(set(targets) == {port["name"]}, f"ports of serve.yaml: {targets}")
 
 
 class Cluster:
@@ -212,8 +231,8 @@ class Cluster:
     def start(self, document, **variables):
         """The pod's process: its command after Kubernetes' own expansion of $(NAME), in the image's directory."""
         [container] = document["spec"]["template"]["spec"]["containers"]
-        settings = self.settings | variables
-        settings |= {entry["name"]: entry["value"] for entry in container.get("env", []) if "value" in entry}
+        given = {entry["name"]: entry["value"] for entry in container.get("env", []) if "value" in entry}
+        settings = self.settings | given | variables
         settings = {key: value.replace("/data/", f"{self.volume}/data/") for key, value in settings.items()}
         command = [
             re.sub(r"\$\(([^)]*)\)", lambda found: settings.get(found[1], found[0]), text)
@@ -262,6 +281,37 @@ class Cluster:
             self.run(next(document for document in documents if document["kind"] == "Job"))
             require(self.samples(part) == before[part], f"shard.yaml of part {part} is another shard")
         print("shard.yaml has the same shards")
+        self.serve()
+
+    def serve(self):
+        """The server as its pod starts it, but at a free port."""
+        deployment = self.documents["Deployment longcode-serve"]
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        refused, _ = self.start(deployment, PORT=str(port), KEY="").communicate()
+        require("KEY" in refused, f"a server without a key has started:\n{refused}")
+        process = self.start(deployment, PORT=str(port), KEY="sk-of-a-secret")
+        while not self.get(port, "/health"):
+            require(process.poll() is None, "the server has ended")
+            time.sleep(0.05)
+        require(not self.get(port, "/v1/models"), "models are listed without the key")
+        models = self.get(port, "/v1/models", {"Authorization": "Bearer sk-of-a-secret"})
+        require(b"nano@hirope" in models, f"{models}")
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate()
+        require(process.returncode == 0, f"exit code {process.returncode} of a server that was terminated:\n{output}")
+        require("sk-of-a-secret" not in output, "the server's messages have the key")
+        print("serve.yaml has served a model, to those who have the key")
+
+    def get(self, port, path, headers=None):
+        """The body of an answer; none where there is no server, or it refuses."""
+        try:
+            request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers or {})
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.read()
+        except OSError:
+            return None
 
     def samples(self, part):
         path = self.results(part) / "samples.jsonl"

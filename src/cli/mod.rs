@@ -14,6 +14,7 @@ mod quickstart;
 mod report;
 mod run;
 mod score;
+mod serve;
 mod shell;
 mod sources;
 mod train;
@@ -106,6 +107,7 @@ enum Command {
     Report(report::Args),
     Compare(compare::Args),
     Score(score::Args),
+    Serve(serve::Args),
     Generate(generate::Args),
     Inspect(inspect::Args),
     Bench(bench::Args),
@@ -213,6 +215,7 @@ impl Command {
             Command::Report(args) => args.execute(),
             Command::Compare(args) => args.execute(),
             Command::Score(args) => args.execute(),
+            Command::Serve(args) => args.execute(),
             Command::Generate(args) => args.execute(),
             Command::Inspect(args) => args.execute(),
             Command::Bench(args) => args.execute(),

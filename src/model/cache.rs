@@ -18,8 +18,9 @@ use crate::kernels::sight::rows_of;
 /// Rows that a cache has beyond what is seen, so that it drops many rows at a time.
 const SLACK: usize = 64;
 
-/// What the layers of a network keep of one sequence.
-#[derive(Debug)]
+/// What the layers of a network keep of one sequence. A copy shares its tensors with the original until one of the two
+/// writes to them.
+#[derive(Debug, Clone)]
 pub struct Cache {
     layers: Vec<LayerCache>,
 }
@@ -38,6 +39,18 @@ impl Cache {
         &mut self.layers[number]
     }
 
+    /// Whether no key was dropped, so that any of the tokens may be the last one again.
+    pub(super) fn has_all(&self) -> bool {
+        self.layers.iter().filter_map(|layer| layer.kept.as_ref()).all(|kept| kept.lost.is_empty())
+    }
+
+    /// Numbers in its tensors.
+    pub(super) fn numbers(&self) -> usize {
+        let of_tensor = |tensor: &Tensor<2>| tensor.dims().iter().product::<usize>();
+        let of_layer = |kept: &Kept| kept.keys.iter().chain([&kept.value]).map(of_tensor).sum::<usize>();
+        self.layers.iter().filter_map(|layer| layer.kept.as_ref()).map(of_layer).sum()
+    }
+
     /// Rows of the layer that has room for the most tokens.
     pub fn rows(&self) -> usize {
         self.layers.iter().filter_map(|layer| layer.kept.as_ref()).map(Kept::rows).max().unwrap_or(0)
@@ -45,7 +58,7 @@ impl Cache {
 }
 
 /// What one layer keeps of one sequence.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct LayerCache {
     kept: Option<Kept>,
     /// What is known of the blocks of its keys, if some are chosen.
@@ -53,7 +66,7 @@ pub struct LayerCache {
 }
 
 /// Tensors of one row a position, `[rows, kv_heads * head_dim]`, without the positions `lost`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Kept {
     /// The keys by each rotation.
     keys: Vec<Tensor<2>>,
@@ -126,9 +139,9 @@ impl Kept {
     }
 }
 
-/// Rows that a cache will have for a sequence after reading these, its first ones.
+/// Rows that a cache will have for a sequence after reading these.
 pub(super) fn rows_after(sight: &Sight) -> usize {
-    room(sight, sight.rows(), sight.rows() - 1)
+    room(sight, sight.first() + sight.rows(), sight.rows() - 1)
 }
 
 /// Rows for the first `length` positions of a sequence that ends at row `row` of a sight: all positions of

@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 
 use super::cache::Cache;
-use super::score::read;
-use super::{Network, RotaryTables, Seen, SequenceRows};
+use super::score::{More, read};
+use super::{EncodedModel, Network, RotaryTables, Seen, SequenceRows};
 use crate::checkpoint::NetworkConfig;
 use crate::encoding::{EncodingSpec, Positions};
 use crate::error::{Error, ErrorKind, Result};
@@ -12,7 +12,7 @@ use crate::kernels::is_cpu;
 use crate::kernels::stored::Mapped;
 use crate::structure::Layout;
 use crate::text::tokenizer::After;
-use crate::text::{Ended, Generation, Limits, Tokenizer};
+use crate::text::{Ended, Generation, Limits, TokenScores, Tokenizer};
 use crate::{limits, memory};
 
 /// A sequence that a model has read under an encoding, and continues.
@@ -54,33 +54,168 @@ impl<'a> Decoder<'a> {
         layout: impl Into<Layout>,
         room: usize,
     ) -> Result<Decoder<'a>> {
-        let mut layout = layout.into();
-        let capacity = check_length(ids.len(), room)?;
+        let layout = layout.into();
+        let (mut decoder, levels) =
+            Decoder::empty(model, config, encoding, layout, check_length(ids.len(), room)?);
+        let hidden = decoder.read_on(ids, levels)?;
+        decoder.finish_prompt(&hidden)?;
+        Ok(decoder)
+    }
+
+    /// The same, and scores the prompt's tokens in the same pass, with the `top` most likely ones in each place.
+    ///
+    /// # Errors
+    /// As [`Decoder::read`] and [`Network::score`].
+    ///
+    /// # Panics
+    /// When there are no ids.
+    pub(super) fn read_scoring(
+        model: &'a Network,
+        config: &'a NetworkConfig,
+        encoding: &'a EncodingSpec,
+        ids: &[u32],
+        layout: Layout,
+        (room, top): (usize, usize),
+    ) -> Result<(Decoder<'a>, TokenScores)> {
+        let (mut decoder, levels) =
+            Decoder::empty(model, config, encoding, layout, check_length(ids.len(), room)?);
+        let hidden = decoder.read_on(ids, levels)?;
+        decoder.finish_prompt(&hidden)?;
+        let scores = match ids.len() - 1 {
+            0 => TokenScores::default(),
+            last => model.losses(hidden.slice_dim(0, 0..last), &ids[1..], 1, More::Top(top))?,
+        };
+        Ok((decoder, scores))
+    }
+
+    /// A sequence of which nothing is read, and the levels of its prompt.
+    fn empty(
+        model: &'a Network,
+        config: &'a NetworkConfig,
+        encoding: &'a EncodingSpec,
+        mut layout: Layout,
+        capacity: usize,
+    ) -> (Decoder<'a>, Vec<Vec<u32>>) {
         let levels = std::mem::take(&mut layout.levels);
         layout.blocks = layout.blocks.map(|blocks| blocks.extended(capacity));
-        layout.levels = levels.iter().map(|level| vec![level[ids.len() - 1]]).collect();
-        let mut decoder = Decoder {
+        let decoder = Decoder {
             model,
             config,
             encoding,
             cache: model.new_cache(),
-            prompt: ids.to_vec(),
+            prompt: Vec::new(),
             length: 0,
             capacity,
             layout,
             logits: Vec::new(),
             seen: Seen::default(),
         };
-        let tables = decoder.tables(ids.len(), levels);
-        if is_cpu(&model.device()) {
-            let kept = 4.0 * tables.kept_rows() * config.key_width() as f64;
-            memory::refuse_beyond(kept, &format!("the keys and values of {capacity} tokens"))?;
+        (decoder, levels)
+    }
+
+    /// Reads tokens of the prompt in one pass: their hidden states, `[tokens, hidden]`. Later ones inherit the last one's
+    /// segments.
+    fn read_on(&mut self, ids: &[u32], levels: Vec<Vec<u32>>) -> Result<Tensor<2>> {
+        self.layout.levels = levels.iter().map(|level| vec![level[ids.len() - 1]]).collect();
+        let tables = self.tables(ids.len(), levels);
+        if is_cpu(&self.model.device()) {
+            let kept = 4.0 * tables.kept_rows() * self.config.key_width() as f64;
+            memory::refuse_beyond(kept, &format!("the keys and values of {} tokens", self.capacity))?;
         }
-        let hidden = model.forward(model.ids(ids)?, &mut [decoder.part(&tables)]);
-        decoder.logits = host_logits(model, hidden.slice_dim(0, ids.len() - 1..ids.len()))?;
-        decoder.length = ids.len();
-        decoder.seen = Seen { seen: tables.seen(), allowed: Seen::allowed(config, 0..ids.len()) };
+        let hidden = self.model.forward(self.model.ids(ids)?, &mut [self.part(&tables)]);
+        self.length += ids.len();
+        self.prompt.extend(ids);
+        self.seen = Seen {
+            seen: self.seen.seen + tables.seen(),
+            allowed: Seen::allowed(self.config, 0..self.length),
+        };
+        Ok(hidden)
+    }
+
+    /// Takes the logits of the prompt's last token from the hidden states of its last tokens.
+    fn finish_prompt(&mut self, hidden: &Tensor<2>) -> Result<()> {
+        let rows = hidden.dims()[0];
+        self.logits = host_logits(self.model, hidden.clone().slice_dim(0, rows - 1..rows))?;
+        Ok(())
+    }
+
+    /// Tokens that were read.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Whether another sequence can begin with this one's first `length` tokens: none of their keys is dropped that it
+    /// will see.
+    pub fn keeps(&self, length: usize) -> bool {
+        length == self.length || (length < self.length && self.cache.has_all())
+    }
+
+    /// Bytes of what is kept, in f32.
+    pub fn cached_bytes(&self) -> usize {
+        4 * self.cache.numbers()
+    }
+
+    /// Another sequence that begins with tokens that this one has read ([`Decoder::keeps`]), with room for `capacity` tokens.
+    /// Tensors are shared until one of the two reads on.
+    fn branch(&self, tokens: &[u32], capacity: usize) -> Decoder<'a> {
+        Decoder {
+            cache: self.cache.clone(),
+            prompt: tokens.to_vec(),
+            length: tokens.len(),
+            capacity,
+            layout: self.layout.clone(),
+            logits: Vec::new(),
+            ..*self
+        }
+    }
+
+    /// Reads a prompt whose first `shared` tokens and segments are this sequence's, without reading these again; see
+    /// [`Decoder::read`].
+    pub(super) fn read_sharing(
+        &self,
+        shared: usize,
+        ids: &[u32],
+        levels: Vec<Vec<u32>>,
+        room: usize,
+    ) -> Result<Decoder<'a>> {
+        let (mut decoder, hidden) = self.read_rest(shared, ids, levels, room)?;
+        decoder.finish_prompt(&hidden)?;
         Ok(decoder)
+    }
+
+    /// The same, and scores the tokens after the shared ones and one more, as their first is predicted by a token that is
+    /// read.
+    pub(super) fn read_sharing_scoring(
+        &self,
+        shared: usize,
+        ids: &[u32],
+        levels: Vec<Vec<u32>>,
+        (room, top): (usize, usize),
+    ) -> Result<(Decoder<'a>, TokenScores)> {
+        let (mut decoder, hidden) = self.read_rest(shared, ids, levels, room)?;
+        decoder.finish_prompt(&hidden)?;
+        let scores = match ids.len() - shared - 1 {
+            0 => TokenScores::default(),
+            rows => {
+                let predicting = hidden.slice_dim(0, 0..rows);
+                self.model.losses(predicting, &ids[shared + 1..], shared + 1, More::Top(top))?
+            }
+        };
+        Ok((decoder, scores))
+    }
+
+    fn read_rest(
+        &self,
+        shared: usize,
+        ids: &[u32],
+        levels: Vec<Vec<u32>>,
+        room: usize,
+    ) -> Result<(Decoder<'a>, Tensor<2>)> {
+        let (shared, rest) = ids.split_at(shared);
+        let mut decoder = self.branch(shared, check_length(ids.len(), room)?);
+        let levels = levels.into_iter().map(|mut level| level.split_off(shared.len())).collect();
+        let hidden = decoder.read_on(rest, levels)?;
+        Ok((decoder, hidden))
     }
 
     /// Logits of the next token, `[vocab]`.
@@ -135,7 +270,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// The same, whether logits are finite or not: one sequence must not stop the others.
-    fn advance_unchecked(decoders: &mut [&mut Decoder], ids: &[u32]) -> Result<()> {
+    pub(crate) fn advance_unchecked(decoders: &mut [&mut Decoder], ids: &[u32]) -> Result<()> {
         let Some(model) = decoders.first().map(|decoder| decoder.model) else { return Ok(()) };
         let tables: Vec<_> = decoders.iter().map(|decoder| decoder.tables(1, decoder.inherited(1))).collect();
         let mut parts: Vec<_> =
@@ -165,6 +300,69 @@ impl<'a> Decoder<'a> {
 
     fn part<'b>(&'b mut self, rotary: &'b RotaryTables) -> SequenceRows<'b> {
         SequenceRows { rotary, cache: Some(&mut self.cache) }
+    }
+}
+
+/// What was read of the start of a text, for all that begin with it.
+pub struct Prefix {
+    ids: Vec<u32>,
+    /// The segment of each token, for each level.
+    levels: Vec<Vec<u32>>,
+    cache: Cache,
+    /// Keys that its tokens saw.
+    seen: Seen,
+}
+
+impl Prefix {
+    /// Reads the first tokens of a text.
+    ///
+    /// # Errors
+    /// As [`Decoder::read`].
+    pub(super) fn read(
+        model: &Network,
+        config: &NetworkConfig,
+        encoding: &EncodingSpec,
+        ids: &[u32],
+        levels: Vec<Vec<u32>>,
+    ) -> Result<Prefix> {
+        let layout = Layout::from(levels.clone());
+        let (mut decoder, levels) = Decoder::empty(model, config, encoding, layout, ids.len());
+        decoder.read_on(ids, levels.clone())?;
+        Ok(Prefix { ids: ids.to_vec(), levels, cache: decoder.cache, seen: decoder.seen })
+    }
+
+    /// Whether a text begins with it, in the same segments, and goes on.
+    pub fn begins(&self, ids: &[u32], layout: &Layout) -> bool {
+        let same = |own: &Vec<u32>, level: &Vec<u32>| level.starts_with(own);
+        ids.len() > self.ids.len()
+            && ids.starts_with(&self.ids)
+            && self.levels.len() == layout.levels.len()
+            && self.levels.iter().zip(&layout.levels).all(|(own, level)| same(own, level))
+    }
+
+    /// Reads the rest of a text that begins with it.
+    ///
+    /// # Errors
+    /// As [`Decoder::read`].
+    pub(super) fn read_rest<'a>(
+        &self,
+        under: &EncodedModel<'a>,
+        ids: &[u32],
+        layout: Layout,
+        room: usize,
+    ) -> Result<Decoder<'a>> {
+        let capacity = check_length(ids.len(), room)?;
+        let (mut decoder, levels) =
+            Decoder::empty(under.model, under.config, under.encoding, layout, capacity);
+        let (shared, rest) = ids.split_at(self.ids.len());
+        decoder.cache = self.cache.clone();
+        decoder.prompt = shared.to_vec();
+        decoder.length = shared.len();
+        decoder.seen = self.seen;
+        let levels = levels.into_iter().map(|mut level| level.split_off(shared.len())).collect();
+        let hidden = decoder.read_on(rest, levels)?;
+        decoder.finish_prompt(&hidden)?;
+        Ok(decoder)
     }
 }
 
@@ -281,7 +479,8 @@ fn unchecked_logits(model: &Network, hidden: Tensor<2>) -> Result<Vec<f32>> {
     Ok(logits)
 }
 
-fn check_finite(logits: &[f32]) -> Result<()> {
+/// Refuses logits that are not finite.
+pub(crate) fn check_finite(logits: &[f32]) -> Result<()> {
     if logits.iter().all(|logit| logit.is_finite()) {
         Ok(())
     } else {
@@ -291,7 +490,7 @@ fn check_finite(logits: &[f32]) -> Result<()> {
 }
 
 /// The first of the largest logits.
-fn most_likely(logits: &[f32]) -> u32 {
+pub(crate) fn most_likely(logits: &[f32]) -> u32 {
     let mut best = 0;
     for (id, logit) in logits.iter().enumerate() {
         if *logit > logits[best] {
@@ -301,7 +500,8 @@ fn most_likely(logits: &[f32]) -> u32 {
     best as u32
 }
 
-fn negative_log_likelihood(logits: &[f32], id: u32) -> f64 {
+/// Of a token under these logits, nats.
+pub(crate) fn negative_log_likelihood(logits: &[f32], id: u32) -> f64 {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|&logit| f64::from(logit - max).exp()).sum();
     sum.ln() + f64::from(max) - f64::from(logits[id as usize])

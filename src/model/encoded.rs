@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use burn::tensor::Tensor;
 
-use super::decode::check_length;
+use super::decode::{Prefix, check_length};
+use super::score::More;
 use super::{Decoder, Network, RotaryTables, Seen, SequenceRows};
 use crate::checkpoint::NetworkConfig;
 use crate::encoding::{Context, EncodingSpec, Positions, Window};
@@ -38,7 +39,7 @@ impl<'a> EncodedModel<'a> {
     /// [`ErrorKind::Compute`] when the device fails, [`ErrorKind::NotFinite`] when a loss is not finite,
     /// [`ErrorKind::Encoding`] for a text that the encoding has no positions for.
     pub fn score(&self, ids: &[u32], layout: impl Into<Layout>) -> Result<TokenScores> {
-        Ok(self.score_seeing(ids, layout, false)?.0)
+        Ok(self.score_checked(ids, layout.into(), More::Nothing)?.0)
     }
 
     /// The same, and how many keys were seen over the layers and key heads; `detailed`: with each token's rank and the
@@ -52,23 +53,33 @@ impl<'a> EncodedModel<'a> {
         layout: impl Into<Layout>,
         detailed: bool,
     ) -> Result<(TokenScores, Seen)> {
-        let layout = layout.into();
-        self.encoding.covers(&layout.hash, ids.len(), 0, true)?;
-        self.scored(ids, layout, detailed)
+        let more = if detailed { More::Details } else { More::Nothing };
+        let (scores, seen) = self.score_checked(ids, layout.into(), more)?;
+        Ok((scores, Seen { seen, allowed: Seen::allowed(self.config, 0..ids.len()) }))
     }
 
-    /// The same, also of a text that the encoding has no positions for; then its losses mean nothing.
-    fn scored(&self, ids: &[u32], layout: Layout, detailed: bool) -> Result<(TokenScores, Seen)> {
-        let (scores, seen) = match self.encoding.context {
-            Some(context) if ids.len() > context.tokens => {
-                self.score_windows(ids, &layout, context, detailed)?
-            }
+    /// The same as [`EncodedModel::score`], with the `count` most likely tokens in each place.
+    ///
+    /// # Errors
+    /// As [`EncodedModel::score`].
+    pub fn score_with_top(&self, ids: &[u32], layout: Layout, count: usize) -> Result<TokenScores> {
+        Ok(self.score_checked(ids, layout, More::Top(count))?.0)
+    }
+
+    fn score_checked(&self, ids: &[u32], layout: Layout, more: More) -> Result<(TokenScores, u64)> {
+        self.encoding.covers(&layout.hash, ids.len(), 0, true)?;
+        self.score_as(ids, layout, more)
+    }
+
+    /// Scores also a text that the encoding has no positions for; then its losses mean nothing.
+    fn score_as(&self, ids: &[u32], layout: Layout, more: More) -> Result<(TokenScores, u64)> {
+        match self.encoding.context {
+            Some(context) if ids.len() > context.tokens => self.score_windows(ids, &layout, context, more),
             _ => {
                 let tables = self.tables(ids.len(), layout);
-                (self.model.score_as(ids, &tables, detailed)?, tables.seen())
+                Ok((self.model.score_as(ids, &tables, more)?, tables.seen()))
             }
-        };
-        Ok((scores, Seen { seen, allowed: Seen::allowed(self.config, 0..ids.len()) }))
+        }
     }
 
     /// Refuses to score this many tokens on the CPU if they are beyond the limit, or if the widest rows of a
@@ -94,7 +105,7 @@ impl<'a> EncodedModel<'a> {
         let level: Vec<u32> = (0..length).map(|n| (n / 128) as u32).collect();
         let levels: Vec<Vec<u32>> = self.encoding.units().iter().map(|_| level.clone()).collect();
         let started = Instant::now();
-        match self.scored(&ids, levels.into(), false) {
+        match self.score_as(&ids, levels.into(), More::Nothing) {
             Err(e) if e.kind != ErrorKind::NotFinite => return Err(e),
             _ => {}
         }
@@ -125,6 +136,106 @@ impl<'a> EncodedModel<'a> {
         Ok(decoder)
     }
 
+    /// Scores token ids as [`EncodedModel::score_with_top`] does, and reads them as [`EncodedModel::read`] does: in one pass
+    /// where both see the same.
+    ///
+    /// # Errors
+    /// As both.
+    ///
+    /// # Panics
+    /// When there are no ids.
+    pub fn score_and_read(
+        &self,
+        ids: &[u32],
+        layout: &Layout,
+        room: usize,
+        top: usize,
+    ) -> Result<(TokenScores, Decoder<'a>)> {
+        let is_cut = self.encoding.context.is_some_and(|context| ids.len() + room > context.tokens);
+        if is_cut || self.encoding.follows_length(&self.config.rope) {
+            return Ok((
+                self.score_with_top(ids, layout.clone(), top)?,
+                self.read(ids, layout.clone(), room)?,
+            ));
+        }
+        let read = (room, top);
+        let (decoder, scores) =
+            Decoder::read_scoring(self.model, self.config, self.encoding, ids, layout.clone(), read)?;
+        Ok((scores, decoder))
+    }
+
+    /// Whether a prompt, with room for new tokens, can begin with what was read of another one.
+    pub fn shares_prefixes(&self, tokens: usize, room: usize) -> bool {
+        let is_cut = self.encoding.context.is_some_and(|context| tokens + room > context.tokens);
+        !is_cut && self.encoding.shares_prefixes(&self.config.rope)
+    }
+
+    /// Reads the first tokens of a prompt, for others that begin with them.
+    ///
+    /// # Errors
+    /// As [`EncodedModel::read`].
+    ///
+    /// # Panics
+    /// When there are no such tokens.
+    pub fn read_prefix(&self, ids: &[u32], layout: &Layout, tokens: usize) -> Result<Prefix> {
+        let levels = layout.levels.iter().map(|level| level[..tokens].to_vec()).collect();
+        Prefix::read(self.model, self.config, self.encoding, &ids[..tokens], levels)
+    }
+
+    /// Reads a prompt that begins with what was read ([`Prefix::begins`]) under the same encoding.
+    ///
+    /// # Errors
+    /// As [`EncodedModel::read`].
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn read_after(
+        &self,
+        prefix: &Prefix,
+        ids: &[u32],
+        layout: Layout,
+        room: usize,
+    ) -> Result<Decoder<'a>> {
+        prefix.read_rest(self, ids, layout, room)
+    }
+
+    /// Reads a prompt whose first `shared` tokens and segments are those of a sequence that keeps them
+    /// ([`Decoder::keeps`]): the rest alone is read.
+    ///
+    /// # Errors
+    /// As [`EncodedModel::read`].
+    ///
+    /// # Panics
+    /// When nothing is left to read.
+    pub fn read_sharing(
+        &self,
+        (begun, shared): (&Decoder<'a>, usize),
+        ids: &[u32],
+        layout: &Layout,
+        room: usize,
+    ) -> Result<Decoder<'a>> {
+        begun.read_sharing(shared, ids, layout.levels.clone(), room)
+    }
+
+    /// The same, and scores the tokens that the read ones predict: those from number `shared + 1` on.
+    ///
+    /// # Errors
+    /// As [`EncodedModel::score_and_read`].
+    ///
+    /// # Panics
+    /// As [`EncodedModel::read_sharing`].
+    pub fn score_and_read_sharing(
+        &self,
+        (begun, shared): (&Decoder<'a>, usize),
+        ids: &[u32],
+        layout: &Layout,
+        (room, top): (usize, usize),
+    ) -> Result<(TokenScores, Decoder<'a>)> {
+        let (decoder, scores) =
+            begun.read_sharing_scoring(shared, ids, layout.levels.clone(), (room, top))?;
+        Ok((scores, decoder))
+    }
+
     /// Tables of a sequence of `length` tokens.
     fn tables(&self, length: usize, layout: Layout) -> RotaryTables {
         let positions = Positions::laid_out(length, layout);
@@ -146,12 +257,12 @@ impl<'a> EncodedModel<'a> {
         ids: &[u32],
         layout: &Layout,
         context: Context,
-        detailed: bool,
+        more: More,
     ) -> Result<(TokenScores, u64)> {
         let windows = context.windows(ids.len());
         let (mut scores, mut seen) = (TokenScores::default(), 0);
         for some in windows.chunks((TOGETHER / context.tokens).max(1)) {
-            let (of_some, keys) = self.score_together(ids, layout, some, detailed)?;
+            let (of_some, keys) = self.score_together(ids, layout, some, more)?;
             scores.extend(of_some);
             seen += keys;
         }
@@ -165,7 +276,7 @@ impl<'a> EncodedModel<'a> {
         ids: &[u32],
         layout: &Layout,
         windows: &[Window],
-        detailed: bool,
+        more: More,
     ) -> Result<(TokenScores, u64)> {
         let mut made: Vec<RotaryTables> = Vec::new();
         for Window { tokens, predicted } in windows {
@@ -190,12 +301,8 @@ impl<'a> EncodedModel<'a> {
         }
         let predicted = windows[0].predicted.start..windows[windows.len() - 1].predicted.end;
         let seen = made.iter().map(RotaryTables::seen).sum();
-        let scores = self.model.losses(
-            Tensor::cat(predicting, 0),
-            &ids[predicted.clone()],
-            predicted.start,
-            detailed,
-        )?;
+        let scores =
+            self.model.losses(Tensor::cat(predicting, 0), &ids[predicted.clone()], predicted.start, more)?;
         Ok((scores, seen))
     }
 }

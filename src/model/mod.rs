@@ -8,6 +8,7 @@
 //! | [`attention`] | relative attention in tensor operations; [`crate::kernels`] has it in one pass |
 //! | `choosing`, `seen` | blocks of keys chosen by content; keys that were seen |
 //! | [`cache`], [`decode`] | reading a prompt, and continuing it token by token |
+//! | [`prefix`] | prompts that begin alike |
 //! | [`score`] | the loss of each token of a text |
 //! | [`encoded`] | both under an encoding and within its context |
 //! | [`training`] | the mean loss of many short sequences, with gradients |
@@ -23,6 +24,7 @@ mod load;
 mod matrix;
 pub mod network;
 mod part;
+pub mod prefix;
 pub mod rotary;
 pub mod score;
 mod seen;
@@ -30,7 +32,7 @@ pub mod training;
 pub mod weights;
 
 pub use choosing::time_of_choosing;
-pub use decode::{Decoder, generate};
+pub use decode::{Decoder, Prefix, generate};
 pub use encoded::EncodedModel;
 pub(crate) use encoded::TOGETHER;
 pub use network::{Network, SequenceRows};

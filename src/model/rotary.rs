@@ -133,8 +133,7 @@ impl RotaryTables {
         self.rows
     }
 
-    /// Rows of keys and of values that the caches of all layers will have after reading these rows, a
-    /// sequence's first.
+    /// Rows of keys and of values that the caches of all layers will have after reading these rows.
     pub(super) fn kept_rows(&self) -> f64 {
         let of_sort = |sort: &LayerTables| rows_after(&sort.sight) as f64 * (sort.turning.keys() + 1) as f64;
         let of_sorts: Vec<f64> = self.sorts.iter().map(of_sort).collect();

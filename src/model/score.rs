@@ -12,23 +12,33 @@ use crate::kernels::stored::Mapped;
 use crate::kernels::{InferenceKernels, is_cpu_without_gradients};
 use crate::text::{TokenDetails, TokenScores};
 
+/// What is asked about each token besides its loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum More {
+    Nothing,
+    /// Ranks and entropies.
+    Details,
+    /// This many of the most likely tokens.
+    Top(usize),
+}
+
 impl Network {
     /// Scores a sequence of token ids in one causal pass.
     ///
     /// # Errors
     /// [`ErrorKind::Compute`] when the device fails, [`ErrorKind::NotFinite`] when a loss is not finite.
     pub fn score(&self, ids: &[u32], rotary: &RotaryTables) -> Result<TokenScores> {
-        self.score_as(ids, rotary, false)
+        self.score_as(ids, rotary, More::Nothing)
     }
 
-    /// The same, with ranks and entropies if they are asked for.
-    pub(super) fn score_as(&self, ids: &[u32], rotary: &RotaryTables, detailed: bool) -> Result<TokenScores> {
+    /// The same, with more about each token if that is asked for.
+    pub(super) fn score_as(&self, ids: &[u32], rotary: &RotaryTables, more: More) -> Result<TokenScores> {
         if ids.len() < 2 {
             return Ok(TokenScores::default());
         }
         let hidden =
             self.forward(self.ids(ids)?, &mut [SequenceRows::whole(rotary)]).slice_dim(0, 0..ids.len() - 1);
-        self.losses(hidden, &ids[1..], 1, detailed)
+        self.losses(hidden, &ids[1..], 1, more)
     }
 
     /// Losses of `targets` by the hidden states that predict them, `[targets, hidden]`; `first` is the
@@ -38,14 +48,14 @@ impl Network {
         hidden: Tensor<2>,
         targets: &[u32],
         first: usize,
-        detailed: bool,
+        more: More,
     ) -> Result<TokenScores> {
         let scores = match self.head() {
             // One reading of the device for all rows; its kernel does not cap logits.
-            Matrix::Parts(head) if !detailed && self.logit_cap.is_none() => {
+            Matrix::Parts(head) if more == More::Nothing && self.logit_cap.is_none() => {
                 pairs(head.target_scores(hidden, &self.ids(targets)?))?
             }
-            _ => self.scores_in_chunks(hidden, targets, detailed)?,
+            _ => self.scores_in_chunks(hidden, targets, more)?,
         };
         Mapped::check_whole()?;
         match scores.nll.iter().position(|nll| !nll.is_finite()) {
@@ -57,19 +67,31 @@ impl Network {
     }
 
     /// Losses from logits, some rows at a time.
-    fn scores_in_chunks(&self, hidden: Tensor<2>, targets: &[u32], detailed: bool) -> Result<TokenScores> {
-        let details = detailed.then(TokenDetails::default);
+    fn scores_in_chunks(&self, hidden: Tensor<2>, targets: &[u32], more: More) -> Result<TokenScores> {
+        let details = (more != More::Nothing).then(TokenDetails::default);
         let mut scores = TokenScores { details, ..TokenScores::default() };
         let mut rest = targets;
         for rows in row_blocks(hidden, self.vocab_size()) {
             let targets = rest.split_off(..rows.dims()[0]).expect("a target a row");
-            let (logits, targets) = (self.logits(rows), self.ids(targets)?);
+            let (logits, ids) = (self.logits(rows), self.ids(targets)?);
+            let of_chunk = chunk_scores(logits.clone(), ids.clone())?;
             if let Some(details) = &mut scores.details {
-                let (rank, entropy) = chunk_details(logits.clone(), targets.clone())?;
-                details.rank.extend(rank);
-                details.entropy.extend(entropy);
+                match more {
+                    More::Top(count) => {
+                        let logits: Vec<f32> = read(logits.try_into_data())?;
+                        let rows = logits.chunks_exact(self.vocab_size());
+                        let known = targets.iter().zip(&of_chunk.nll).map(|(&id, &nll)| (id, -nll));
+                        details
+                            .top
+                            .extend(rows.zip(known).map(|(row, known)| most_likely_with(row, known, count)));
+                    }
+                    _ => {
+                        let (rank, entropy) = chunk_details(logits, ids)?;
+                        details.rank.extend(rank);
+                        details.entropy.extend(entropy);
+                    }
+                }
             }
-            let of_chunk = chunk_scores(logits, targets)?;
             scores.nll.extend(of_chunk.nll);
             scores.correct.extend(of_chunk.correct);
         }
@@ -146,6 +168,28 @@ fn chunk_details(logits: Tensor<2>, targets: Tensor<1, Int>) -> Result<(Vec<u32>
     Ok((above.into_iter().map(|above| above as u32 + 1).collect(), read(entropy.try_into_data())?))
 }
 
+/// The first `count` of the largest logits, with their log-probabilities by that of one token.
+pub(crate) fn most_likely_with(
+    logits: &[f32],
+    (known, logprob): (u32, f32),
+    count: usize,
+) -> Vec<(u32, f32)> {
+    let mut best: Vec<u32> = Vec::with_capacity(count + 1);
+    for (id, logit) in (0..).zip(logits) {
+        if best.len() == count && best.last().is_some_and(|&last| logits[last as usize] >= *logit) {
+            continue;
+        }
+        // Of equal ones the first.
+        let place = best.partition_point(|&other| logits[other as usize] >= *logit);
+        if place < count {
+            best.insert(place, id);
+            best.truncate(count);
+        }
+    }
+    let of_known = logits[known as usize];
+    best.into_iter().map(|id| (id, logprob + (logits[id as usize] - of_known))).collect()
+}
+
 /// The values of a tensor, read from the device.
 ///
 /// # Errors
@@ -162,6 +206,17 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
+
+    #[test]
+    fn the_most_likely_tokens_are_those_of_the_softmax() {
+        let logits = [0.5f32, 3.0, -1.0, 3.0, 0.25];
+        let sum: f64 = logits.iter().map(|&logit| f64::from(logit).exp()).sum();
+        let of = |id: usize| (f64::from(logits[id]) - sum.ln()) as f32;
+        let top = most_likely_with(&logits, (4, of(4)), 3);
+        assert_eq!(top.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 3, 0]);
+        assert!(top.iter().all(|&(id, logprob)| (logprob - of(id as usize)).abs() < 1e-6), "{top:?}");
+        assert_eq!(most_likely_with(&logits, (1, of(1)), 9).len(), 5);
+    }
 
     #[test]
     fn ranks_and_entropies_are_those_of_their_definitions() {

@@ -165,6 +165,7 @@ pub fn plan(config: &Config, device: &OpenDevice, out: &Path, options: PlanOptio
     }
     plan.notes.extend(note_of_windows(&prepared));
     plan.notes.extend(note_of_evaluators(config));
+    plan.notes.extend(notes_of_beginnings(&prepared));
     Ok(plan)
 }
 
@@ -187,6 +188,26 @@ fn note_of_windows(prepared: &Prepared) -> Option<String> {
             costs.join(", ")
         )
     })
+}
+
+/// What prompts that begin alike spare, of each task under the encodings where they do.
+fn notes_of_beginnings(prepared: &Prepared) -> Vec<String> {
+    let note = |work: &Work| {
+        let spared = |encoding: &EncodingEntry| {
+            let (prompts, tokens) = prepared.spared(work, encoding);
+            (prompts > 0).then(|| (prompts, format!("{} {tokens:.0}", encoding.name)))
+        };
+        let rows: Vec<(usize, String)> = prepared.rows(work.model).filter_map(spared).collect();
+        let most = rows.iter().map(|(prompts, _)| *prompts).max()?;
+        let tokens: Vec<String> = rows.into_iter().map(|(_, tokens)| tokens).collect();
+        Some(format!(
+            "Beginnings that are read once: {most} prompts of {} on {} begin like another one, which spares tokens: {}.",
+            prepared.config.models[work.model].name,
+            work.task.name,
+            tokens.join(", ")
+        ))
+    };
+    prepared.work.iter().filter_map(note).collect()
 }
 
 /// Memory before any weights are loaded, bytes.

@@ -33,6 +33,8 @@ pub(crate) struct Job<'a> {
     pub(crate) segments: &'a HashMap<Unit, Segments>,
     /// What it costs under the batch's encoding.
     pub(crate) cost: Cost,
+    /// First tokens that other prompts share with its own, which are asked about before or after it.
+    pub(crate) shared: usize,
 }
 
 impl Batch<'_> {
@@ -139,7 +141,8 @@ impl Batch<'_> {
         let asked = |(number, sample): (usize, &'j Sample)| {
             let layout = if number == 0 { self.layout(job) } else { self.layout_of(sample, job) };
             let (name, prompt) = (name.clone(), passage(sample, layout));
-            Asked { name, prompt, candidates: &sample.candidates, limits, ends: &sample.ends, room }
+            let (candidates, ends, shared) = (&sample.candidates, &sample.ends, job.shared);
+            Asked { name, prompt, candidates, limits, ends, room, shared }
         };
         job.sample.asked().enumerate().map(asked).collect()
     }

@@ -58,6 +58,18 @@ impl Rates {
     }
 }
 
+impl Cost {
+    /// The same without a part of some reading, so many times.
+    pub(crate) fn without(self, part: Cost, times: f64) -> Cost {
+        Cost {
+            tokens: self.tokens - times * part.tokens,
+            linear: self.linear - times * part.linear,
+            attention: self.attention - times * part.attention,
+            ..self
+        }
+    }
+}
+
 impl Add for Cost {
     type Output = Cost;
 
@@ -218,6 +230,11 @@ impl NetworkAccount {
                 .map(|window| self.reading(encoding, 0..window.tokens.len(), window.predicted.len()))
                 .sum(),
         }
+    }
+
+    /// The cost of reading the first tokens of a prompt, without any logits.
+    pub(crate) fn prefix(&self, encoding: &EncodingEntry, tokens: usize) -> Cost {
+        self.reading(encoding, 0..tokens, 0)
     }
 
     /// The cost of reading a prompt of `length` tokens with room for `room` more, scoring candidates of these lengths, and

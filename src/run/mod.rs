@@ -1,5 +1,6 @@
 //! A run: every sample of every task, under every encoding, on every model, stored as it finishes.
 
+mod alike;
 mod batch;
 mod cost;
 mod evaluate;
@@ -167,12 +168,15 @@ fn pending<'a>(prepared: &'a Prepared<'a>, done: &HashSet<SampleKey>, together: 
     for work in &prepared.work {
         // What is asked elsewhere is asked one by one, over several connections.
         let elsewhere = prepared.subjects[work.model].connections().is_some();
-        for some in work.samples.chunks(if elsewhere { 1 } else { together }) {
+        let together = if elsewhere { 1 } else { together };
+        for some in alike::in_order(&work.samples, together) {
             for encoding in prepared.rows(work.model) {
                 let left = some.iter().filter(|one| !done.contains(&prepared.key(work, one, encoding)));
-                let jobs: Vec<Job> = left.map(|one| prepared.job(work, one, encoding)).collect();
-                let batch = Batch { model: work.model, task: work.task, encoding, jobs };
-                batches.extend(Some(batch).filter(|batch| !batch.jobs.is_empty()));
+                let left: Vec<&&WorkSample> = left.collect();
+                batches.extend(left.chunks(together).map(|some| {
+                    let jobs = some.iter().map(|one| prepared.job(work, one, encoding)).collect();
+                    Batch { model: work.model, task: work.task, encoding, jobs }
+                }));
             }
         }
     }

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 
-use super::cost::{Account, Rates};
+use super::alike::{self, Alike};
+use super::cost::{Account, Cost, Rates};
 use super::inputs::{Inputs, find_inputs, identities, open_evaluators, open_subjects, rows_of};
 use super::lengths;
 use super::share::shares;
@@ -63,6 +64,15 @@ pub(crate) struct WorkSample {
     pub(crate) segments: HashMap<Unit, Segments>,
     /// Its number in its bucket, from 0.
     pub(crate) rank: usize,
+    /// What its prompts share with those of other samples.
+    pub(crate) alike: Option<Alike>,
+}
+
+impl WorkSample {
+    /// First tokens that its prompts share with others under an encoding.
+    fn shared(&self, encoding: &EncodingEntry) -> usize {
+        self.alike.as_ref().and_then(|alike| alike.tokens.get(&encoding.name)).copied().unwrap_or(0)
+    }
 }
 
 impl<'a> Prepared<'a> {
@@ -91,7 +101,11 @@ impl<'a> Prepared<'a> {
             .zip(&subjects)
             .map(|(entry, subject)| rows_of(config, entry, &**subject))
             .collect::<Result<_>>()?;
-        let work = work(config, &subjects, &datasets)?;
+        let mut work = work(config, &subjects, &datasets)?;
+        for Work { model, task, samples, .. } in &mut work {
+            let rows = encodings[*model].iter().filter(|row| subjects[*model].shares_prefixes(&row.spec));
+            alike::find(samples, task.task.ask(), &rows.collect::<Vec<_>>());
+        }
         let of_lengths = lengths::notes(config, &subjects, &encodings, &work);
         of_lengths.iter().for_each(|note| note!("{note}"));
         notes.extend(of_lengths);
@@ -116,9 +130,32 @@ impl<'a> Prepared<'a> {
 
     /// A sample under an encoding.
     pub(crate) fn job<'s>(&self, work: &Work, one: &'s WorkSample, encoding: &EncodingEntry) -> Job<'s> {
-        let cost = self.accounts[work.model].cost(work.task, &one.sample, encoding);
+        let (shared, cost) = (one.shared(encoding), self.cost(work, one, encoding));
         let draw = Draw { seed: self.config.seed, hash: &one.sha256 };
-        Job { sample: &one.sample, is_prose: work.is_prose, draw, segments: &one.segments, cost }
+        Job { sample: &one.sample, is_prose: work.is_prose, draw, segments: &one.segments, cost, shared }
+    }
+
+    /// What a sample costs under an encoding. Of tokens that several prompts share, each has its part.
+    fn cost(&self, work: &Work, one: &WorkSample, encoding: &EncodingEntry) -> Cost {
+        let account = &self.accounts[work.model];
+        let whole = account.cost(work.task, &one.sample, encoding);
+        match (&one.alike, account.network(), one.shared(encoding)) {
+            (Some(alike), Some(account), shared) if shared > 0 => {
+                let prompts = one.sample.asked().count() as f64 * alike.spared(&work.samples);
+                whole.without(account.prefix(encoding, shared), prompts)
+            }
+            _ => whole,
+        }
+    }
+
+    /// Prompts of a task that begin like another one under an encoding, and the tokens that are not read for that reason.
+    pub(crate) fn spared(&self, work: &Work, encoding: &EncodingEntry) -> (usize, f64) {
+        let sharing = work.samples.iter().filter(|one| one.shared(encoding) > 0);
+        sharing.fold((0, 0.0), |(prompts, tokens), one| {
+            let asked = one.sample.asked().count();
+            let spared = one.alike.as_ref().map_or(0.0, |alike| alike.spared(&work.samples));
+            (prompts + asked, tokens + asked as f64 * spared * one.shared(encoding) as f64)
+        })
     }
 
     /// The key of its result.
@@ -280,7 +317,7 @@ fn work<'a>(
                 let draw = Draw { seed: config.seed, hash: &sha256 };
                 let found = |unit: Unit| sample_segments(&sample, in_text(unit, is_prose), draw);
                 let segments = units.iter().map(|&unit| (unit, found(unit))).collect();
-                WorkSample { sample, sha256, segments, rank }
+                WorkSample { sample, sha256, segments, rank, alike: None }
             };
             let mut of_bucket = HashMap::new();
             let ranked = selection.samples.into_iter().map(|sample| {

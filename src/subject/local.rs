@@ -1,5 +1,6 @@
 //! A checkpoint on this machine.
 
+use std::cell::RefCell;
 use std::num::NonZeroUsize;
 
 use super::{Asked, Need, Passage, Reader, Reply, Subject};
@@ -9,7 +10,8 @@ use crate::device::OpenDevice;
 use crate::encoding::EncodingSpec;
 use crate::error::Result;
 use crate::kernels::Precision;
-use crate::model::{Decoder, EncodedModel, Network, Seen, generate};
+use crate::model::prefix::LEAST_SHARED;
+use crate::model::{Decoder, EncodedModel, Network, Prefix, Seen, generate};
 use crate::provenance::ModelHash;
 use crate::run::{Account, NetworkAccount};
 use crate::text::{TextSide, TokenScores};
@@ -66,6 +68,10 @@ impl Subject for LocalModel {
         encoding.follows_length(&self.checkpoint.config.rope)
     }
 
+    fn shares_prefixes(&self, encoding: &EncodingSpec) -> bool {
+        encoding.shares_prefixes(&self.checkpoint.config.rope)
+    }
+
     fn refusal(&self, _need: Need) -> Option<String> {
         None
     }
@@ -84,7 +90,7 @@ impl Subject for LocalModel {
 
     fn open<'a>(&'a self, device: &OpenDevice) -> Result<Box<dyn Reader + 'a>> {
         let network = self.checkpoint.load(&device.device, self.precision)?;
-        Ok(Box::new(LocalReader { checkpoint: &self.checkpoint, network }))
+        Ok(Box::new(LocalReader { checkpoint: &self.checkpoint, network, shared: RefCell::default() }))
     }
 }
 
@@ -92,6 +98,15 @@ impl Subject for LocalModel {
 struct LocalReader<'a> {
     checkpoint: &'a Checkpoint,
     network: Network,
+    /// What the prompts before and after begin with.
+    shared: RefCell<Option<Shared>>,
+}
+
+/// What was read for several prompts, under one encoding.
+struct Shared {
+    kind: &'static str,
+    keys: toml::Table,
+    prefix: Prefix,
 }
 
 /// A prompt that has been read.
@@ -106,10 +121,34 @@ impl LocalReader<'_> {
         Ok(EncodedModel { model: &self.network, config, encoding, bos: tokenizer.bos()? })
     }
 
+    /// Reads what a prompt shares with others, unless that was read for the last one; forgets it if it is not shared.
+    fn read_shared(&self, under: &EncodedModel, asked: &Asked) -> Result<()> {
+        let Passage { ids, layout, .. } = &asked.prompt;
+        let EncodingSpec { kind, keys, .. } = under.encoding;
+        let mut shared = self.shared.borrow_mut();
+        let is_same = |one: &Shared| one.kind == *kind && one.keys == *keys && one.prefix.begins(ids, layout);
+        let is_shared = asked.shared >= LEAST_SHARED && under.shares_prefixes(ids.len(), asked.room);
+        if is_shared && shared.as_ref().is_some_and(is_same) {
+            return Ok(());
+        }
+        // What was kept is freed before anything else is read.
+        *shared = None;
+        if is_shared {
+            let prefix = under.read_prefix(ids, layout, asked.shared.min(ids.len() - 1))?;
+            *shared = Some(Shared { kind, keys: keys.clone(), prefix });
+        }
+        Ok(())
+    }
+
     /// Reads a prompt, and scores its candidates.
     fn begin<'m>(&'m self, encoding: &'m EncodingSpec, asked: &Asked) -> Result<Begun<'m>> {
         let Passage { ids, layout, .. } = &asked.prompt;
-        let mut decoder = self.under(encoding)?.read(ids, layout.clone(), asked.room)?;
+        let under = self.under(encoding)?;
+        self.read_shared(&under, asked)?;
+        let mut decoder = match &*self.shared.borrow() {
+            Some(shared) => under.read_after(&shared.prefix, ids, layout.clone(), asked.room)?,
+            None => under.read(ids, layout.clone(), asked.room)?,
+        };
         let candidates = asked.candidates.iter().map(|ids| decoder.score(ids)).collect::<Result<_>>()?;
         Ok(Begun { decoder, candidates })
     }

@@ -51,6 +51,9 @@ pub(crate) trait Subject: Send + Sync {
     /// shorter contexts.
     fn follows_length(&self, encoding: &EncodingSpec) -> bool;
 
+    /// Whether prompts that begin alike are read together, so that what they share costs once.
+    fn shares_prefixes(&self, encoding: &EncodingSpec) -> bool;
+
     /// Why it cannot give what a task needs; none if it can.
     fn refusal(&self, need: Need) -> Option<String>;
 
@@ -114,6 +117,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) ends: &'a [u32],
     /// Tokens that there must be room for after the prompt.
     pub(crate) room: usize,
+    /// How many of its first tokens begin other prompts too, which are asked about before or after it.
+    pub(crate) shared: usize,
 }
 
 /// The answer to an [`Asked`].

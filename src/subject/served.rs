@@ -78,7 +78,15 @@ impl ServedModel {
         let model = Model::open(http, entry.served_as.as_deref(), prompt).map_err(|e| at_endpoint(&e))?;
         let trained_length = trained_length(entry, tokenizer, &model)?;
         let bos = text.tokenizer.bos()?;
-        Ok(ServedModel { entry: entry.clone(), text, trained_length, model, bos })
+        let mut served = ServedModel { entry: entry.clone(), text, trained_length, model, bos };
+        if served.model.abilities().losses.is_ok() {
+            let scores = served.model.score(prompt).map_err(|e| at_endpoint(&e))?;
+            if let Err(e) = served.check_tokens(&probe.ids, &scores.tokens) {
+                let fix = e.fix.unwrap_or_default();
+                served.model.refuse_losses(format!("{}: {fix}, if it has another", e.what));
+            }
+        }
+        Ok(served)
     }
 
     fn served_by(&self) -> ServedBy {
@@ -134,7 +142,8 @@ fn trained_length(entry: &ServedEntry, tokenizer: &Path, model: &Model) -> Resul
     if let Some(length) = entry.trained_length {
         return Ok(length);
     }
-    if let Some(length) = of_config()?.or(model.about().most_tokens) {
+    let about = model.about();
+    if let Some(length) = of_config()?.or(about.trained_length).or(about.most_tokens) {
         return Ok(length);
     }
     Err(Error::new(
@@ -202,6 +211,11 @@ impl Subject for ServedModel {
     }
 
     fn follows_length(&self, _encoding: &EncodingSpec) -> bool {
+        false
+    }
+
+    /// A server keeps what it likes.
+    fn shares_prefixes(&self, _encoding: &EncodingSpec) -> bool {
         false
     }
 

@@ -6,7 +6,9 @@ use crate::common::decoding::{
 };
 use burn::tensor::Device;
 use longcode::encoding::{Context, EncodingSpec, KINDS};
-use longcode::model::EncodedModel;
+use longcode::model::prefix::shared_tokens;
+use longcode::model::{Decoder, EncodedModel};
+use longcode::structure::Layout;
 use proptest::prelude::*;
 
 #[test]
@@ -54,6 +56,51 @@ fn token_by_token_is_the_whole_for_any_split() {
 #[test]
 fn what_is_out_of_sight_is_not_kept() {
     check_cache_size(&Device::flex());
+}
+
+/// Two texts with the same first 50 tokens and segments, of which these are read once: before both, or with the other one.
+#[test]
+fn what_texts_share_is_read_once() {
+    let (checkpoint, model) = tiny(&Device::flex());
+    let mut sharing = 0;
+    for spec in SPECS {
+        let encoding = EncodingSpec::parse(spec).unwrap();
+        let under =
+            EncodedModel { model: &model, config: &checkpoint.config, encoding: &encoding, bos: None };
+        if !under.shares_prefixes(90, 8) {
+            continue;
+        }
+        sharing += 1;
+        let text = |own: u32| -> (Vec<u32>, Layout) {
+            let ids = (0..90).map(|n| if n < 50 { n * 37 % 200 } else { n * own % 200 }).collect();
+            let level = |size: u32| (0..90).map(|t| t / size).collect::<Vec<u32>>();
+            (ids, [level(9), level(30)].into_iter().take(encoding.units().len()).collect::<Vec<_>>().into())
+        };
+        let ((one, of_one), (other, of_other)) = (text(41), text(43));
+        assert_eq!(shared_tokens((&one, &of_one), (&other, &of_other)), 50);
+        let expected = under.read(&other, of_other.clone(), 8).unwrap();
+        let prefix = under.read_prefix(&one, &of_one, 50).unwrap();
+        assert!(prefix.begins(&other, &of_other) && !prefix.begins(&one[1..], &of_one));
+        let after = under.read_after(&prefix, &other, of_other.clone(), 8).unwrap();
+        assert_eq!(after.seen(), expected.seen(), "{spec}");
+        let same = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+        assert!(same(after.logits(), expected.logits()), "{spec}");
+        // From a sequence that went on otherwise, unless it has dropped keys.
+        let before = under.read(&one, of_one.clone(), 8).unwrap();
+        if before.keeps(50) {
+            let read = under.read_sharing((&before, 50), &other, &of_other, 8).unwrap();
+            assert!(same(read.logits(), expected.logits()), "{spec}");
+            let scored = under.score_and_read_sharing((&before, 49), &other, &of_other, (8, 2)).unwrap().0;
+            let (whole, _) = under.score_and_read(&other, &of_other, 8, 2).unwrap();
+            assert!(same(&scored.nll, &whole.nll[49..]), "{spec}");
+        }
+        // Neither has changed what the other reads.
+        let mut decoder = after;
+        Decoder::advance(&mut [&mut decoder], &[7]).unwrap();
+        let again = under.read_after(&prefix, &other, of_other, 8).unwrap();
+        assert!(same(again.logits(), expected.logits()), "{spec}");
+    }
+    assert!(sharing > 15, "{sharing} kinds share");
 }
 
 /// Within a context a prompt's last tokens are read behind BOS, with room for what is generated.

@@ -22,6 +22,7 @@ mod mutations;
 mod names;
 mod report;
 mod resume;
+mod serve;
 mod served;
 mod stand_ins;
 mod table;

@@ -55,6 +55,27 @@ pub const SERVED_ANSWER_BYTES: u64 = 1 << 30;
 /// Requests at once.
 pub const SERVED_CONCURRENCY: usize = 1024;
 
+// What clients of `longcode serve` send.
+
+/// Connections at once; others wait.
+pub const SERVE_CONNECTIONS: usize = 1024;
+/// Bytes of a request's body.
+pub const SERVE_BODY_BYTES: usize = 16 << 20;
+/// Seconds in which it must have come.
+pub const SERVE_BODY_SECONDS: u64 = 60;
+/// Seconds in which a request's head must have come.
+pub const SERVE_HEADER_SECONDS: u64 = 30;
+/// Seconds in which requests under way may finish when the server ends.
+pub const SERVE_END_SECONDS: u64 = 30;
+/// Choices of a request: prompts times `n`.
+pub const SERVE_CHOICES: usize = 128;
+/// Tokens of a request: prompts and new ones of all its choices.
+pub const SERVE_REQUEST_TOKENS: usize = 1 << 18;
+/// Stop strings of a request.
+pub const SERVE_STOPS: usize = 16;
+/// Most likely tokens that are shown with each token.
+pub const SERVE_LOGPROBS: usize = 20;
+
 // Models' shapes and sequences.
 
 /// Decoder layers of a model.

@@ -127,6 +127,11 @@ pub trait Encoding: Debug + Send + Sync {
         model.follows_length()
     }
 
+    /// Whether its positions belong to whole texts, so that a part that texts share has none of its own.
+    fn is_of_whole_texts(&self) -> bool {
+        false
+    }
+
     /// Reads the file that its keys name, which `find` finds; none for kinds that read none.
     ///
     /// # Errors

@@ -206,6 +206,15 @@ impl EncodingSpec {
         EncodingSpec::from_table(kind.trim(), keys)
     }
 
+    /// Whether what is read of a text's start holds for every text that begins with the same tokens and segments, so that
+    /// such texts can share it. It does not where it follows the text's length, where positions belong to a whole text, or
+    /// where keys are chosen by what the whole text is divided into or points at.
+    pub fn shares_prefixes(&self, model: &ModelRope) -> bool {
+        !self.follows_length(model)
+            && !self.encoding.is_of_whole_texts()
+            && self.wanted() == longcode_structure::Wanted::default()
+    }
+
     /// Refuses parameters that make no sense, alone or for this model.
     ///
     /// # Errors

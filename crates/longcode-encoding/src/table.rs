@@ -83,6 +83,10 @@ impl Encoding for Table {
         self.content.as_ref().map_or(Ok(()), |content| content.covers(reading)).map_err(|e| self.at_file(e))
     }
 
+    fn is_of_whole_texts(&self) -> bool {
+        true
+    }
+
     /// Only estimates of time and memory ask about a text that [`Encoding::covers`] refuses: they count every key.
     fn rotations(&self, model: &ModelRope, positions: &Positions) -> Rotations {
         let spectrum = model.own_spectrum(positions.sequence_length);

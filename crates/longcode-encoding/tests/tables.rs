@@ -119,6 +119,14 @@ fn near(mut rotations: Rotations, other: &Rotations) -> Rotations {
     rotations
 }
 
+/// Positions are a whole text's, and tell nothing of the tokens that another text begins with.
+#[test]
+fn texts_share_nothing_that_was_read_under_a_table() {
+    let of = |spec: &str| EncodingSpec::parse(spec).unwrap();
+    assert!(of("rope").shares_prefixes(&model()));
+    assert!(!of("table:file=mine.json").shares_prefixes(&model()));
+}
+
 #[test]
 fn the_positions_of_a_kind_as_a_table_are_that_kind() {
     let dir = tempfile::tempdir().unwrap();

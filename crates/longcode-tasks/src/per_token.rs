@@ -236,7 +236,7 @@ mod tests {
             offsets: (0..text.len()).map(|at| (at, at + 1)).collect(),
         };
         let n = text.len() - 1;
-        let details = TokenDetails { rank: vec![1; n], entropy: vec![0.5; n] };
+        let details = TokenDetails { rank: vec![1; n], entropy: vec![0.5; n], ..TokenDetails::default() };
         let scores = TokenScores {
             nll: (0..n).map(|n| n as f32).collect(),
             correct: vec![true; n],

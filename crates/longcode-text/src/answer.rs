@@ -20,6 +20,9 @@ pub struct TokenDetails {
     pub rank: Vec<u32>,
     /// `entropy[t]`: of the distribution that token `t + 1` was predicted by, nats.
     pub entropy: Vec<f32>,
+    /// `top[t]`: the most likely tokens in the place of token `t + 1` and their log-probabilities, nats; empty unless these
+    /// were asked for.
+    pub top: Vec<Vec<(u32, f32)>>,
 }
 
 impl TokenScores {
@@ -31,6 +34,7 @@ impl TokenScores {
             let details = self.details.get_or_insert_default();
             details.rank.extend(more.rank);
             details.entropy.extend(more.entropy);
+            details.top.extend(more.top);
         }
     }
 

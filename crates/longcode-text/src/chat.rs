@@ -107,6 +107,11 @@ impl ChatTemplate {
         ChatTemplate { source, special: special.collect() }
     }
 
+    /// The template itself.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
     /// A user's message in the template, and where it is.
     ///
     /// # Errors

@@ -271,6 +271,14 @@ impl Tokenizer {
         self.guarded("cannot give the text of ids", || self.inner.decode(ids, true))
     }
 
+    /// The text of ids, special tokens included.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::decode`].
+    pub fn decode_all(&self, ids: &[u32]) -> Result<String> {
+        self.guarded("cannot give the text of ids", || self.inner.decode(ids, false))
+    }
+
     /// A token's name in the vocabulary.
     pub fn token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)

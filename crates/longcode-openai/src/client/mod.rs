@@ -65,6 +65,11 @@ impl Model {
         &self.abilities
     }
 
+    /// Takes its log-probabilities of prompts for useless from here on, and remembers why.
+    pub fn refuse_losses(&mut self, why: String) {
+        self.abilities.losses = Err(why);
+    }
+
     /// The log-probability of each token of a prompt, and what the server took as its tokens.
     ///
     /// # Errors

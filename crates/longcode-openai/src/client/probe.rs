@@ -13,6 +13,8 @@ pub struct About {
     pub server: String,
     /// Most tokens of a sequence there, if it says.
     pub most_tokens: Option<usize>,
+    /// Tokens that the model was trained at, if it says.
+    pub trained_length: Option<usize>,
 }
 
 /// In what form a server takes prompts.
@@ -100,7 +102,9 @@ pub(super) fn about(http: &Http, wanted: Option<&str>) -> Result<(String, About)
             known.push(part.chars().filter(|c| !c.is_control()).take(80).collect());
         }
     }
-    Ok((name, About { server: known.join(", "), most_tokens: most.map(|most| most as usize) }))
+    let tokens = |count: Option<u64>| count.and_then(|count| usize::try_from(count).ok());
+    let (most_tokens, trained_length) = (tokens(most), tokens(count("/trained_length")));
+    Ok((name, About { server: known.join(", "), most_tokens, trained_length }))
 }
 
 fn version(body: &Value) -> Option<String> {
