@@ -46,6 +46,8 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("pip install", "a registry; scripts/check_wheel.sh does it"),
     ("maturin build", "builds the program; scripts/check_wheel.sh takes the wheel"),
     ("longcode score --model Qwen/Qwen3-0.6B --download", "the hub; tests/program/hub.rs has one of its own"),
+    ("longcode serve", "runs until it is ended; tests/program/serve.rs and scripts/check_serve.py ask it"),
+    ("lm_eval ", "another harness; scripts/check_serve.py runs it where it is installed"),
     ("longcode devices --check", "a GPU; tests/wgpu.rs runs it on software Vulkan"),
     ("python3 scripts/build_corpora.py", "downloads sources"),
     ("longcode train configs/train-short.toml", "thirty minutes; tests/program/train.rs trains"),
