@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use minijinja::machinery::{eval, make_string_output};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Serde, Value as Jinja};
+use minijinja::value::{Rest, Serde, Value as Jinja, ValueOrKwargs};
 use minijinja::{AutoEscape, Environment, ErrorKind as JinjaError, State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -247,6 +247,13 @@ fn environment(syntax: SyntaxConfig) -> Environment<'static> {
         state.consume_fuel(strftime::longest(format) / 64)?;
         Ok::<_, minijinja::Error>(strftime::strftime(chrono::Local::now().naive_local(), format))
     });
+    // They are there for Jinja2, and so they are defined; no published template calls one.
+    for name in ["cycler", "joiner", "lipsum"] {
+        let refuse = move |_: Rest<ValueOrKwargs>| -> std::result::Result<Jinja, minijinja::Error> {
+            Err(minijinja::Error::new(JinjaError::UnknownFunction, format!("{name} cannot be called here")))
+        };
+        environment.add_function(name, refuse);
+    }
     counted::add_to(&mut environment);
     environment
 }
@@ -557,6 +564,19 @@ mod tests {
         let usual = "{% set ns = namespace(a=1, ns=2) %}{% if ns is defined %}{% set ns.a = ns.a + ns['a'] %}{% endif %}{{ ns.a }}";
         let usual = ChatTemplate::new(usual.into(), &Value::Null).render(&[Message::user("a")]);
         assert_eq!(usual.unwrap(), "2");
+    }
+
+    /// Jinja2 defines them.
+    #[test]
+    fn functions_that_are_left_out_are_defined_and_refused_by_name() {
+        let said = [Message::user("a")];
+        let render = |source: &str| ChatTemplate::new(source.into(), &Value::Null).render(&said);
+        let names = ["joiner", "cycler", "lipsum"];
+        for name in names {
+            assert_eq!(render(&format!("{{{{ {name} is defined }}}}")).unwrap(), "True");
+            let error = render(&format!("{{{{ {name}('a') }}}}")).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
     }
 
     #[test]
