@@ -120,8 +120,8 @@ impl Section {
         let mut text = format!(
             "† beyond the training length of {} tokens. {bold}: the best of the column, from which every other is \
              told apart. ≈: the best as measured and those not told apart from it, by one threshold for every pair of rows \
-             (95% of tables of equal rows tell none apart); a worse row may be marked where its difference varies more. all: over the config's \
-             own mix of buckets. n: samples.",
+             (95% of tables of equal rows tell none apart); a worse row may be marked where its difference varies more, and a \
+             column in which every row is marked tells nothing. all: over the config's own mix of buckets. n: samples.",
             self.trained_length
         );
         if self.few {

@@ -5,7 +5,7 @@ use crate::common;
 use std::fs;
 use std::io::Write;
 
-use crate::common::cli::{CONFIG, Ended, Workspace};
+use crate::common::cli::{CONFIG, Ended, Workspace, documents};
 use burn::tensor::Device;
 use longcode::checkpoint::Checkpoint;
 use longcode::encoding::EncodingSpec;
@@ -485,4 +485,18 @@ fn integer_weights(space: &Workspace) {
         (name, TensorView::new(dtype, view.shape().to_vec(), view.data()).unwrap())
     });
     fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+/// Tokens of a text take a hundred times its bytes while they are made.
+#[test]
+fn texts_too_long_for_tokens_are_named() {
+    let space = Workspace::new();
+    let long = "x = 1\n".repeat(3 << 20);
+    space.write("long.py", &long);
+    let record = serde_json::json!({ "content": long, "language": "python" });
+    space.write("docs.jsonl", format!("{}{record}\n", documents(3)));
+    let run = space.longcode("run config.toml --device cpu");
+    run.failed(2, &["docs.jsonl:4", "18874368 bytes", "at most 16777216", "fix: "]);
+    let scored = space.longcode("score --model model --encoding rope --device cpu long.py");
+    scored.failed(2, &["long.py", "18874368 bytes", "fix: "]);
 }

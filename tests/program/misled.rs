@@ -124,3 +124,15 @@ fn names_with_commas_are_one_name() {
     space.replace("docs.jsonl", "\"language\":\"python\",", "");
     says(&space, "so that \"HiRoPE, logn\", \"HiRoPE, short\" divide them by tokens:128");
 }
+
+/// Random weights: no row differs from another one by more than the documents do.
+#[test]
+fn marks_on_worse_rows_are_explained() {
+    let space = space(&format!("{TRUNCATION}{ROPE}"), "[0, 1000]");
+    space.run("--fresh");
+    let report = space.text("results/tiny/report.md");
+    let legend = report.lines().find(|line| line.contains("≈: the best as measured")).unwrap();
+    for explained in ["a worse row may be marked", "a column in which every row is marked tells nothing"] {
+        assert!(legend.contains(explained), "{legend}");
+    }
+}

@@ -98,6 +98,10 @@ pub const SEQUENCE: usize = 1 << 30;
 
 // Tokenizers and chat templates
 
+/// Bytes of a text that is made into tokens: each token takes some 180 bytes while it is made. This many bytes of code are
+/// some 5 million tokens.
+pub const TEXT_BYTES: usize = 16 << 20;
+
 /// How many times longer a tokenizer's normalizers or decoders may make a text. SentencePiece's `▁` for a
 /// space: 3.
 pub const TOKENIZER_GROWTH: f64 = 32.0;

@@ -17,6 +17,7 @@ use super::FillIds;
 use longcode_base::error::{Error, ErrorKind, Result};
 use longcode_base::files::read_text;
 use longcode_base::guard::guarded;
+use longcode_base::limits::TEXT_BYTES;
 use longcode_base::messages::note_once;
 
 use class::Maker;
@@ -195,7 +196,7 @@ impl Tokenizer {
     /// Ids and byte offsets of a text, BOS first if the tokenizer adds one, without EOS.
     ///
     /// # Errors
-    /// [`ErrorKind::Tokenizer`] when the text cannot be tokenized.
+    /// [`ErrorKind::Tokenizer`] when the text cannot be tokenized, or has more than [`TEXT_BYTES`].
     pub fn encode(&self, text: &str) -> Result<Tokens> {
         let (mut tokens, special) = self.encoded(text, true)?;
         if special.last() == Some(&1) && tokens.ids.last().copied() == self.eos {
@@ -221,6 +222,11 @@ impl Tokenizer {
 
     /// Tokens, and 1 for each that the post-processor added.
     fn encoded(&self, text: &str, add_special: bool) -> Result<(Tokens, Vec<u32>)> {
+        if text.len() > TEXT_BYTES {
+            let what =
+                format!("a text of {} bytes, and at most {TEXT_BYTES} are made into tokens", text.len());
+            return Err(Error::new(ErrorKind::Tokenizer, what).fix("divide it, or leave it out"));
+        }
         let encode = || self.inner.encode(text, add_special);
         let encoding = self.guarded("cannot tokenize the text", encode)?;
         if let Some(id) = encoding.get_ids().iter().find(|id| **id as usize >= self.embeddings) {

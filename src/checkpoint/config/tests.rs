@@ -164,6 +164,7 @@ fn a_value_of_another_type_is_no_default() {
         ("qwen2", json!({ "use_sliding_window": "false" })),
         ("qwen2", json!({ "use_sliding_window": null })),
         ("qwen2", json!({ "max_window_layers": 1.5 })),
+        ("qwen2_moe", json!({ "sliding_window": null, "use_sliding_window": true })),
         ("qwen2", json!({ "layer_types": "full_attention" })),
         ("qwen3", json!({ "layer_types": [0, 1] })),
         ("granite", json!({ "logits_scaling": "8" })),

@@ -4,7 +4,7 @@
 use super::{CHOSEN, EXPERTS, Family, GgufForm};
 use crate::checkpoint::config::{
     Biases, Defaults, ExpertsConfig, Missing, NetworkConfig, RawConfig, RouterConfig, SILU,
-    SharedExpertConfig,
+    SharedExpertConfig, unsupported,
 };
 use crate::error::Result;
 
@@ -40,6 +40,10 @@ fn read(raw: &RawConfig) -> Result<NetworkConfig> {
     let window =
         if raw.keys.has("sliding_window") { raw.keys.optional("sliding_window")? } else { Some(WINDOW) };
     let slides = raw.keys.or("use_sliding_window", false)?;
+    if slides && window.is_none() {
+        let fix = "give the window's tokens, or set use_sliding_window to false";
+        return Err(unsupported("sliding_window", "null, beside use_sliding_window,", fix));
+    }
     let below = raw.keys.or("max_window_layers", WINDOW_LAYERS)?;
     // Of the layers below, every second slides; in Qwen2 those above do.
     let layers = config.num_hidden_layers;
