@@ -238,6 +238,51 @@ struct Contribution {
     contribution: f64,
 }
 
+/// Questions on one repository are told by the plan, and each is answered as it is when it is asked alone.
+#[test]
+fn questions_that_begin_alike_are_answered_as_alone() {
+    let task = "kind = \"multiple_choice\"\nbenchmark = \"long-code-qa\"\nlimit = 4096\nmax_new_tokens = 8\nbuckets = [0]\n";
+    let repository = code(40);
+    let record = |function: usize| {
+        let question = format!("Question:\nWhat follows f{function}?\n\nA) f1\nB) f2\nC) f3\nD) f4");
+        json!({
+            "prompt": format!("{repository}\n{question}"), "repo": "r", "repo_text": repository,
+            "question": question, "correct_letter": "B", "language": "python",
+        })
+    };
+    let records: Vec<Value> = (1..=3).map(record).collect();
+    let answers = |records: &[Value]| -> Vec<Value> {
+        let space = workspace(task, records);
+        space.replace("config.toml", "samples = 2", "samples = 3");
+        let plan = space.longcode("plan config.toml --device cpu").done();
+        let told = format!(
+            "{} prompts of nano on multiple_choice-asked.jsonl begin like another one",
+            records.len()
+        );
+        assert_eq!(plan.stdout.contains("Beginnings that are read once"), records.len() > 1, "{plan:?}");
+        assert!(records.len() == 1 || plan.stdout.contains(&told), "{plan:?}");
+        space.run("--fresh");
+        stored(&space)
+    };
+    let together = answers(&records);
+    assert_eq!(together.len(), 6, "{together:?}");
+    for record in records {
+        for alone in answers(&[record]) {
+            let is_same = |one: &&Value| ["sha256", "encoding"].iter().all(|key| one[*key] == alone[*key]);
+            let one = together.iter().find(is_same).unwrap();
+            for key in ["text", "answer", "ended"] {
+                assert_eq!(one["outcome"][key], alone["outcome"][key], "{key}");
+            }
+            let likelihoods = |one: &Value| -> Vec<f64> {
+                serde_json::from_value(one["outcome"]["letter_log_likelihood"].clone()).unwrap()
+            };
+            let pairs = likelihoods(one).into_iter().zip(likelihoods(&alone));
+            assert!(pairs.clone().count() == 4);
+            pairs.for_each(|(a, b)| assert!((a - b).abs() < 1e-5 * b.abs().max(1.0), "{a} {b}"));
+        }
+    }
+}
+
 /// A suite runs what is there, names what is not, and goes on when it has come.
 #[test]
 fn a_suite() {
