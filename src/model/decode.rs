@@ -1,6 +1,7 @@
 //! Reading a prompt and continuing it token by token, with what was read in a cache.
 
 use burn::tensor::Tensor;
+use rayon::prelude::*;
 
 use super::cache::Cache;
 use super::score::{More, read};
@@ -272,7 +273,12 @@ impl<'a> Decoder<'a> {
     /// The same, whether logits are finite or not: one sequence must not stop the others.
     pub(crate) fn advance_unchecked(decoders: &mut [&mut Decoder], ids: &[u32]) -> Result<()> {
         let Some(model) = decoders.first().map(|decoder| decoder.model) else { return Ok(()) };
-        let tables: Vec<_> = decoders.iter().map(|decoder| decoder.tables(1, decoder.inherited(1))).collect();
+        let next = |decoder: &&mut Decoder| decoder.tables(1, decoder.inherited(1));
+        let tables: Vec<_> = if is_cpu(&model.device()) {
+            decoders.par_iter().map(next).collect()
+        } else {
+            decoders.iter().map(next).collect()
+        };
         let mut parts: Vec<_> =
             decoders.iter_mut().zip(&tables).map(|(decoder, tables)| decoder.part(tables)).collect();
         let logits = unchecked_logits(model, model.forward(model.ids(ids)?, &mut parts))?;

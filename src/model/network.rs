@@ -5,6 +5,7 @@ use std::sync::Arc;
 use burn::backend::Dispatch;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
+use rayon::prelude::*;
 
 use super::cache::{Cache, LayerCache};
 use super::matrix::{Matrix, Rows};
@@ -13,7 +14,7 @@ use super::weights::{TensorRows, WeightStorage, Weights};
 use super::{MAX_ELEMENTS, RotaryTables};
 use crate::checkpoint::{AttentionConfig, EMBEDDING, HEAD, LayerNorms, NetworkConfig, QkNorm};
 use crate::error::Result;
-use crate::kernels::{InferenceKernels, Precision, Softmax, is_cpu_without_gradients};
+use crate::kernels::{InferenceKernels, Precision, Softmax, is_cpu, is_cpu_without_gradients};
 
 /// A decoder-only transformer (Touvron et al. 2023), made of the parts that its config names.
 #[derive(Module, Debug)]
@@ -368,13 +369,20 @@ fn attend_parts(
         return attend(part, rows);
     }
     let mut start = 0;
-    let mixed = parts.iter_mut().map(|part| {
+    let with_rows = parts.iter_mut().map(|part| {
         let own = start..start + part.rotary.rows();
         start = own.end;
-        let rows = rows.each_ref().map(|x| x.clone().slice_dim(0, own.clone()));
-        attend(part, rows)
+        (part, rows.each_ref().map(|x| x.clone().slice_dim(0, own.clone())))
     });
-    Tensor::cat(mixed.collect(), 0)
+    let with_rows: Vec<_> = with_rows.collect();
+    // A few rows of each sequence are too little for a kernel to share among the cores; sequences are enough. A GPU's kernels
+    // stay in the order of one thread.
+    let mixed: Vec<_> = if is_cpu(&rows[0].device()) {
+        with_rows.into_par_iter().map(|(part, rows)| attend(part, rows)).collect()
+    } else {
+        with_rows.into_iter().map(|(part, rows)| attend(part, rows)).collect()
+    };
+    Tensor::cat(mixed, 0)
 }
 
 /// Splits `x` into blocks of rows, so that a tensor of `width` columns a row stays within [`MAX_ELEMENTS`].

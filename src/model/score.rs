@@ -174,6 +174,9 @@ pub(crate) fn most_likely_with(
     (known, logprob): (u32, f32),
     count: usize,
 ) -> Vec<(u32, f32)> {
+    if count == 0 {
+        return Vec::new();
+    }
     let mut best: Vec<u32> = Vec::with_capacity(count + 1);
     for (id, logit) in (0..).zip(logits) {
         if best.len() == count && best.last().is_some_and(|&last| logits[last as usize] >= *logit) {

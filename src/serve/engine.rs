@@ -8,6 +8,7 @@ use longcode_base::guard::guarded;
 use longcode_openai::server::{Ended, Event, Prepared, Refusal, TokenScore};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use super::sequences::{Kept, Scores, Sequence};
 use super::{Catalogue, Job};
@@ -20,6 +21,10 @@ use crate::model::{Decoder, EncodedModel, Network};
 
 /// Sequences that advance side by side.
 const TOGETHER: usize = 64;
+
+/// Tokens of prompts between two steps, the last prompt whole: those under way do not wait for all prompts, and a step is
+/// seldom for a few sequences.
+const BETWEEN: usize = 2048;
 
 /// How often an idle engine looks whether the server ends.
 const LOOK: Duration = Duration::from_millis(50);
@@ -70,10 +75,12 @@ impl<'a> Engine<'a> {
     fn work(&mut self, first: Job, jobs: &mut Receiver<Job>) -> Result<()> {
         self.admit(first);
         while !self.active.is_empty() {
-            // One prompt is read between two steps, so that those under way do not wait for all of them.
-            if self.active.len() < TOGETHER
+            let mut read = 0;
+            while self.active.len() < TOGETHER
+                && read < BETWEEN
                 && let Ok(job) = jobs.try_recv()
             {
+                read += job.prompt.ids.len();
                 self.admit(job);
             }
             self.step()?;
@@ -132,11 +139,11 @@ impl<'a> Engine<'a> {
     /// Takes a token of every sequence, and reads those that go on.
     fn step(&mut self) -> Result<()> {
         let catalogue = self.catalogue;
-        for one in &mut self.active {
+        self.active.par_iter_mut().for_each(|one| {
             let token = one.take(&catalogue.checkpoints[one.network].end_of_sequence);
             one.is_done = token.is_none();
             one.sequence.new.extend(token);
-        }
+        });
         for done in self.active.extract_if(.., |one| one.is_done) {
             self.kept.keep(done.sequence);
         }
@@ -163,7 +170,8 @@ impl Active<'_> {
             return None;
         }
         let id = chosen(logits, self.job.sampling.temperature, self.job.sampling.top_p, &mut self.random);
-        let logprob = -negative_log_likelihood(logits, id) as f32;
+        // The sum over the vocabulary takes as long as the choice.
+        let logprob = if self.job.score_new { -negative_log_likelihood(logits, id) as f32 } else { f32::NAN };
         let score = TokenScore { id, logprob, top: most_likely_with(logits, (id, logprob), self.job.top) };
         if end_of_sequence.contains(&id) {
             tell(&self.job, Event::EndOfText(score));

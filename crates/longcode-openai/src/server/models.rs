@@ -108,6 +108,8 @@ pub struct Job<L> {
     pub prompt: Arc<Prepared<L>>,
     /// Whether the log-probabilities of its tokens are requested.
     pub score: bool,
+    /// Whether the log-probabilities of new tokens are.
+    pub score_new: bool,
     /// How many of the most likely tokens are requested with each score.
     pub top: usize,
     /// Most new tokens.
@@ -160,7 +162,7 @@ pub enum Event {
 pub struct TokenScore {
     /// Its id.
     pub id: u32,
-    /// Its log-probability, nats.
+    /// Its log-probability, nats; NaN where it was not requested.
     pub logprob: f32,
     /// The most likely tokens and theirs.
     pub top: Vec<(u32, f32)>,

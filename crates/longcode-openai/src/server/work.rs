@@ -197,6 +197,7 @@ fn job<L>(
         model,
         prompt: prompt.clone(),
         score: request.echo && request.logprobs.is_some(),
+        score_new: request.logprobs.is_some(),
         top: request.logprobs.unwrap_or(0),
         new_tokens: request.max_tokens,
         sampling: Sampling {
