@@ -17,14 +17,14 @@ use super::processor::Bf16Instructions;
 #[cfg(target_arch = "x86_64")]
 use super::row;
 use super::shared::Shared;
-use super::simd::dots;
+use super::simd::dots_of_rows;
 #[cfg(target_arch = "x86_64")]
 use super::tiles::{Multiplier, Panels, SIDE, Strips, Sums, Terms};
 use crate::Precision;
 use crate::stored::{Format, StoredTensor};
 
 /// Most rows of `x` that are multiplied one row of weights at a time.
-const FEW: usize = 12;
+const FEW: usize = 24;
 
 /// Numbers of weights that a task with few rows reads.
 const FEW_TASK: usize = 1 << 16;
@@ -170,18 +170,37 @@ impl<const N: usize> WithSimd for Beside<'_, N> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(mut self, simd: S) {
         let rows = self.x.len() / self.inner;
         let mut weights: [&[f32]; N] = [&[]; N];
         for (weights, values) in weights.iter_mut().zip(self.values.chunks_exact(self.inner)) {
             *weights = values;
         }
-        for (row, x) in self.x.chunks_exact(self.inner).enumerate() {
-            let sums = dots(simd, x, weights);
+        // With 32 registers four rows keep their sums in them.
+        let together = if S::REGISTER_COUNT >= 32 { 4 } else { 2 };
+        let mut row = 0;
+        while row < rows {
+            row += match (rows - row).min(together) {
+                1 => self.rows::<S, 1>(simd, row, weights),
+                2 | 3 => self.rows::<S, 2>(simd, row, weights),
+                _ => self.rows::<S, 4>(simd, row, weights),
+            };
+        }
+    }
+}
+
+impl<const N: usize> Beside<'_, N> {
+    /// The products of `R` rows from number `first` on; gives their number.
+    #[inline(always)]
+    fn rows<S: Simd, const R: usize>(&mut self, simd: S, first: usize, weights: [&[f32]; N]) -> usize {
+        let rows = self.x.len() / self.inner;
+        let x: [&[f32]; R] = std::array::from_fn(|n| &self.x[(first + n) * self.inner..][..self.inner]);
+        for (n, sums) in dots_of_rows(simd, x, weights).into_iter().enumerate() {
             for (out, sum) in self.out.chunks_exact_mut(rows).zip(sums) {
-                out[row] = sum;
+                out[first + n] = sum;
             }
         }
+        R
     }
 }
 

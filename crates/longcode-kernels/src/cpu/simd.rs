@@ -168,23 +168,44 @@ pub(in super::super) fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// The dot products of `a` with each of several others, side by side in registers.
 #[inline(always)]
 pub(in super::super) fn dots<S: Simd, const N: usize>(simd: S, a: &[f32], others: [&[f32]; N]) -> [f32; N] {
-    let mut lanes = [simd.splat_f32s(0.0); N];
-    let (whole, rest) = S::as_simd_f32s(a);
-    for (place, &a) in whole.iter().enumerate() {
-        for (lanes, other) in lanes.iter_mut().zip(&others) {
-            *lanes = simd.mul_add_e_f32s(a, S::as_simd_f32s(other).0[place], *lanes);
+    let [sums] = dots_of_rows(simd, [a], others);
+    sums
+}
+
+/// The same of several rows: what is loaded is used `R` or `N` times. A row's sums do not depend on the others.
+#[inline(always)]
+pub(super) fn dots_of_rows<S: Simd, const R: usize, const N: usize>(
+    simd: S,
+    rows: [&[f32]; R],
+    others: [&[f32]; N],
+) -> [[f32; N]; R] {
+    let mut lanes = [[simd.splat_f32s(0.0); N]; R];
+    let length = rows[0].len();
+    let whole = length / S::F32_LANES;
+    let rows_in_registers = rows.map(|row| S::as_simd_f32s(&row[..length]).0);
+    let others_in_registers = others.map(|other| S::as_simd_f32s(&other[..length]).0);
+    for place in 0..whole {
+        let others = others_in_registers.map(|other| other[place]);
+        for (lanes, row) in lanes.iter_mut().zip(&rows_in_registers) {
+            for (lanes, &other) in lanes.iter_mut().zip(&others) {
+                *lanes = simd.mul_add_e_f32s(row[place], other, *lanes);
+            }
         }
     }
-    if !rest.is_empty() {
-        let from = a.len() - rest.len();
-        let a = simd.partial_load_f32s(rest);
-        for (lanes, other) in lanes.iter_mut().zip(&others) {
-            *lanes = simd.mul_add_e_f32s(a, simd.partial_load_f32s(&other[from..]), *lanes);
+    let from = whole * S::F32_LANES;
+    if from < length {
+        for (lanes, row) in lanes.iter_mut().zip(&rows) {
+            let a = simd.partial_load_f32s(&row[from..]);
+            for (lanes, other) in lanes.iter_mut().zip(&others) {
+                *lanes = simd.mul_add_e_f32s(a, simd.partial_load_f32s(&other[from..length]), *lanes);
+            }
         }
     }
-    let mut sums = [0.0; N];
-    for (sum, lanes) in sums.iter_mut().zip(lanes) {
-        *sum = simd.reduce_sum_f32s(lanes);
+    let mut sums = [[0.0; N]; R];
+    for (sums, lanes) in sums.iter_mut().zip(lanes) {
+        for (sum, lanes) in sums.iter_mut().zip(lanes) {
+            *sum = simd.reduce_sum_f32s(lanes);
+        }
     }
     sums
 }
