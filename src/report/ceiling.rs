@@ -180,10 +180,12 @@ impl Ceiling {
                 format!("{} {part} {interval}", in_list(name))
             })
             .collect();
-        if named.is_empty() {
-            format!("{beginning}; that is not told apart from nothing, so no row has a part of it.")
-        } else {
+        if !named.is_empty() {
             format!("{beginning}. Of that the rows recover, at most: {}.", named.join(", "))
+        } else if self.gain.told_apart() && self.gain.estimate.value < 0.0 {
+            format!("{beginning}: it is worse than {baseline}, so there is nothing to recover.")
+        } else {
+            format!("{beginning}; that is not told apart from nothing, so no row has a part of it.")
         }
     }
 }
@@ -222,7 +224,7 @@ fn add_to_table(section: &mut Section) {
         table.rows.push((format!("ceiling: {}", ceiling.model), cells));
     }
     table.title += " Recovered: the part of a ceiling's gain that a row has, with the interval of the row alone; not given \
-                    where the ceiling's own gain is not told apart from 0.";
+                    where the ceiling's own gain is not told apart from 0, or is a loss.";
 }
 
 impl Section {

@@ -58,6 +58,23 @@ fn a_row_recovers_what_the_ceilings_own_weights_give() {
     }
 }
 
+/// As long trainings with few tokens are.
+#[test]
+fn a_ceiling_that_is_worse_has_nothing_to_recover() {
+    let space = space();
+    space.replace("ceiling.toml", "path = \"short\"", "path = \"short\"\nceiling_of = \"nano\"");
+    space.replace("ceiling.toml", "\nceiling_of = \"short\"", "");
+    space.replace("ceiling.toml", "models = [\"short\"]", "models = [\"nano\"]");
+    space.longcode("run ceiling.toml --device cpu").done();
+    let report = space.text("results/c/report.md");
+    let said = report.lines().find(|line| line.starts_with("Ceiling: short, trained at 64 tokens")).unwrap();
+    assert!(said.contains("it is worse than Truncation, so there is nothing to recover"), "{said}");
+    let text = space.text("results/c/recovered.csv");
+    let mut lines = csv::Reader::from_reader(text.as_bytes());
+    let at = lines.headers().unwrap().iter().position(|head| head == "recovered").unwrap();
+    assert!(lines.records().all(|line| line.unwrap()[at].is_empty()), "{text}");
+}
+
 #[test]
 fn a_ceiling_of_nothing_is_refused() {
     let space = space();
