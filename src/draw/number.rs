@@ -18,16 +18,20 @@ pub(crate) fn difference(value: f64, of: f64) -> String {
     if text.trim_matches(['+', '-', '0', '.']).is_empty() { text[1..].into() } else { text }
 }
 
+/// What stands for the interval of one sample.
+const NO_INTERVAL: &str = "(n 1)";
+
 /// An interval in the decimals of a figure.
 pub(crate) fn interval(estimate: &Estimate) -> String {
     let places = decimals(estimate.value);
-    format!("[{:.places$}, {:.places$}]", estimate.low, estimate.high)
+    let Some([low, high]) = estimate.ends() else { return NO_INTERVAL.into() };
+    format!("[{low:.places$}, {high:.places$}]")
 }
 
 /// A difference and its interval for all rows at once, in the decimals of the figure that it is a difference of.
 pub(crate) fn difference_and_interval(found: &Comparison, of: f64) -> (String, String) {
-    let [value, low, high] = [found.estimate.value, found.low, found.high].map(|value| difference(value, of));
-    (value, format!("[{low}, {high}]"))
+    let in_words = |[low, high]: [f64; 2]| format!("[{}, {}]", difference(low, of), difference(high, of));
+    (difference(found.estimate.value, of), found.ends().map_or(NO_INTERVAL.into(), in_words))
 }
 
 /// A number of tokens with commas, as 4,096.

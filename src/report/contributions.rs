@@ -184,8 +184,8 @@ pub(super) struct Line<'a> {
     share: f64,
     difference: Option<f64>,
     contribution: f64,
-    ci_low: f64,
-    ci_high: f64,
+    ci_low: Option<f64>,
+    ci_high: Option<f64>,
 }
 
 /// The parts of every kind, and after each their total.
@@ -205,8 +205,8 @@ pub(super) fn lines<'a>(
         share,
         difference,
         contribution: found.estimate.value,
-        ci_low: found.estimate.low,
-        ci_high: found.estimate.high,
+        ci_low: found.estimate.ends().map(|ends| ends[0]),
+        ci_high: found.estimate.ends().map(|ends| ends[1]),
     };
     let mut lines = Vec::new();
     for by in By::ALL {

@@ -17,8 +17,8 @@ pub(super) fn summary(rows: &[Row]) -> Vec<u8> {
         bucket: String,
         metric: &'a str,
         value: f64,
-        ci_low: f64,
-        ci_high: f64,
+        ci_low: Option<f64>,
+        ci_high: Option<f64>,
         n: usize,
     }
     write(rows.iter().filter(|row| !row.metric.part).map(|row| Line {
@@ -28,8 +28,8 @@ pub(super) fn summary(rows: &[Row]) -> Vec<u8> {
         bucket: row.group.to_string(),
         metric: row.metric.name,
         value: row.estimate.value,
-        ci_low: row.estimate.low,
-        ci_high: row.estimate.high,
+        ci_low: row.estimate.ends().map(|ends| ends[0]),
+        ci_high: row.estimate.ends().map(|ends| ends[1]),
         n: row.estimate.n,
     }))
 }
@@ -46,10 +46,10 @@ pub(super) fn differences(rows: &[Row], baseline: &str) -> Vec<u8> {
         bucket: String,
         metric: &'a str,
         difference: f64,
-        ci_low: f64,
-        ci_high: f64,
-        all_low: f64,
-        all_high: f64,
+        ci_low: Option<f64>,
+        ci_high: Option<f64>,
+        all_low: Option<f64>,
+        all_high: Option<f64>,
         excludes_0: bool,
         n: usize,
     }
@@ -63,10 +63,10 @@ pub(super) fn differences(rows: &[Row], baseline: &str) -> Vec<u8> {
             bucket: row.group.to_string(),
             metric: row.metric.name,
             difference: difference.estimate.value,
-            ci_low: difference.estimate.low,
-            ci_high: difference.estimate.high,
-            all_low: difference.low,
-            all_high: difference.high,
+            ci_low: difference.estimate.ends().map(|ends| ends[0]),
+            ci_high: difference.estimate.ends().map(|ends| ends[1]),
+            all_low: difference.ends().map(|ends| ends[0]),
+            all_high: difference.ends().map(|ends| ends[1]),
             excludes_0: difference.told_apart(),
             n: difference.estimate.n,
         })

@@ -347,9 +347,17 @@ fn a_chat_prompt() {
         std::fs::create_dir_all(space.path("chat")).unwrap();
         std::fs::copy(repository("models/nano").join(name), space.path("chat").join(name)).unwrap();
     }
-    space.write("chat/chat_template.jinja", "USER {{ messages[0].content }} BOT");
+    // One that no text can be put into is refused before any record is read.
+    space.write(
+        "chat/chat_template.jinja",
+        "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
+    );
     let nano = format!("{:?}", repository("models/nano"));
     space.write("config.toml", space.text("config.toml").replace(&nano, "\"chat\""));
+    let parts = ["cannot be rendered", "chat/chat_template.jinja", "ask in plain text"];
+    let refused = space.longcode("run config.toml --device cpu").failed(2, &parts);
+    assert!(!refused.stderr.contains("asked.jsonl:"), "{refused:?}");
+    space.write("chat/chat_template.jinja", "USER {{ messages[0].content }} BOT");
     space.run("");
     let text = format!("USER Please complete the code given below. \n{}Next line of code:\n BOT", code(4));
     let stored = stored(&space);

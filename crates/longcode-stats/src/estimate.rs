@@ -73,6 +73,11 @@ impl Estimate {
         self.n >= FEWEST && (self.low > 0.0 || self.high < 0.0)
     }
 
+    /// The ends of its interval; none of one sample, which tells nothing of the others.
+    pub fn ends(&self) -> Option<[f64; 2]> {
+        (self.n > 1).then_some([self.low, self.high])
+    }
+
     /// A value without an interval.
     pub fn as_measured(value: f64, n: usize) -> Estimate {
         Estimate { value, low: value, high: value, stderr: f64::NAN, n }
@@ -100,6 +105,11 @@ impl Comparison {
     /// enough samples. Marks, verdicts and `excludes_0` all use this.
     pub fn told_apart(&self) -> bool {
         self.estimate.n >= FEWEST && (self.low > 0.0 || self.high < 0.0)
+    }
+
+    /// The ends of the interval that holds for all pairs at once; none of one sample.
+    pub fn ends(&self) -> Option<[f64; 2]> {
+        (self.estimate.n > 1).then_some([self.low, self.high])
     }
 
     /// The difference seen from the other row.

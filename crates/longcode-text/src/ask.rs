@@ -54,13 +54,15 @@ impl<'a> PromptFormatter<'a> {
     /// A formatter for this style.
     ///
     /// # Errors
-    /// [`longcode_base::error::ErrorKind::Tokenizer`] for [`PromptStyle::Chat`] with a model without a chat
-    /// template.
+    /// [`longcode_base::error::ErrorKind::Tokenizer`] for [`PromptStyle::Chat`] with a model without a chat template, or
+    /// with one that cannot be rendered.
     pub fn new(style: PromptStyle, model: &'a dyn TextSide) -> Result<PromptFormatter<'a>> {
         let chat = match style {
             PromptStyle::Raw => None,
             PromptStyle::Chat => Some(model.chat_template()?),
         };
+        // What fails on a letter would fail on every record.
+        chat.iter().try_for_each(|chat| chat.ask("a").map(drop))?;
         Ok(PromptFormatter { tokenizer: model.tokenizer(), chat })
     }
 

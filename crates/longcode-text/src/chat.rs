@@ -18,7 +18,7 @@ mod strftime;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -44,6 +44,8 @@ use longcode_base::messages::note_once;
 pub struct ChatTemplate {
     source: String,
     special: Map<String, Value>,
+    /// Where it was read, for errors.
+    file: Option<PathBuf>,
 }
 
 /// A message of a conversation.
@@ -80,8 +82,9 @@ impl ChatTemplate {
     pub fn of_directory(dir: &Path) -> Result<Option<ChatTemplate>> {
         let config = Tokenizer::read_config(dir)?;
         let file = dir.join("chat_template.jinja");
-        let in_config = || in_config(&config).map_err(|e| e.in_file(&dir.join("tokenizer_config.json")));
-        let source = if file.exists() {
+        let config_file = dir.join("tokenizer_config.json");
+        let in_config = || in_config(&config).map_err(|e| e.in_file(&config_file));
+        let (source, read) = if file.exists() {
             let text = read_text(&file, ErrorKind::Tokenizer)?;
             if in_config()?.is_some_and(|other| other != text) {
                 note_once(
@@ -89,11 +92,11 @@ impl ChatTemplate {
                      transformers",
                 );
             }
-            Some(text)
+            (Some(text), &file)
         } else {
-            in_config()?
+            (in_config()?, &config_file)
         };
-        Ok(source.map(|source| ChatTemplate::new(source, &config)))
+        Ok(source.map(|source| ChatTemplate::new(source, &config).of_file(read)))
     }
 
     /// A template, with the special tokens of a tokenizer_config.json, which it can name: `bos_token` and the
@@ -104,7 +107,12 @@ impl ChatTemplate {
             let text = token.get("content").unwrap_or(token).as_str()?;
             Some((name.clone(), text.into()))
         });
-        ChatTemplate { source, special: special.collect() }
+        ChatTemplate { source, special: special.collect(), file: None }
+    }
+
+    /// The file that it was read from, which its errors name.
+    pub fn of_file(self, path: &Path) -> ChatTemplate {
+        ChatTemplate { file: Some(path.to_path_buf()), ..self }
     }
 
     /// The template itself.
@@ -131,7 +139,7 @@ impl ChatTemplate {
     /// The text of a conversation, up to where the model is to answer.
     ///
     /// # Errors
-    /// [`ErrorKind::Tokenizer`] when the template is not valid, or refuses the conversation.
+    /// [`ErrorKind::Tokenizer`], naming the template's file, when the template is not valid, or refuses the conversation.
     pub fn render(&self, messages: &[Message]) -> Result<String> {
         let mut context = self.special.clone();
         context.insert("messages".into(), serde_json::to_value(messages).expect("plain data"));
@@ -145,7 +153,8 @@ impl ChatTemplate {
         let time = Duration::from_secs(CHAT_SECONDS);
         on_own_stack(stack, time, move || rendered(&source, context, steps)).map_err(|what| {
             let what = format!("the chat template cannot be rendered: {what}");
-            Error::new(ErrorKind::Tokenizer, what).fix("ask in plain text, without the template")
+            let error = Error::new(ErrorKind::Tokenizer, what).fix("ask in plain text, without the template");
+            self.file.iter().fold(error, |error, file| error.in_file(file))
         })
     }
 }

@@ -45,7 +45,9 @@ impl Gguf {
     /// As [`Gguf::read_tokenizer`].
     pub(super) fn read_chat_template(&self) -> Result<Option<ChatTemplate>> {
         let read = || match self.text("tokenizer.chat_template")? {
-            Some(source) => Ok(Some(ChatTemplate::new(source.into(), &self.tokenizer_config()?))),
+            Some(source) => {
+                Ok(Some(ChatTemplate::new(source.into(), &self.tokenizer_config()?).of_file(&self.path)))
+            }
             None => Ok(None),
         };
         read().map_err(|e: Error| e.in_file(&self.path))
