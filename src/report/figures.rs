@@ -310,7 +310,10 @@ impl Column<'_> {
         let bootstrap = bootstraps.of(self.design(&numbers));
         let baseline = compared.iter().position(|&n| self.encodings[n].1 == baseline);
         let told = told_apart(&bootstrap, &figures, baseline, self.metric.scale(), self.sign());
-        let Some((best, apart)) = told else { return marks };
+        let Some((best, mut apart)) = told else { return marks };
+        // A perplexity that no number holds is not near the best one.
+        let is_finite = |pairs: &[Pair]| self.metric.scale().of(ratio(pairs.iter().copied())).is_finite();
+        apart.iter_mut().zip(&figures).for_each(|(apart, pairs)| *apart |= !is_finite(pairs));
         let alone = apart.iter().filter(|apart| !**apart).count() == 1;
         for (place, &n) in compared.iter().enumerate() {
             marks[n] = match (place == best, apart[place]) {

@@ -197,6 +197,37 @@ fn best_and_ties() {
     }
 }
 
+/// A perplexity that no number holds is not told apart by intervals, and is not near the best all the same.
+#[test]
+fn a_row_that_overflows_has_no_mark() {
+    let dir = made_up();
+    let path = dir.path().join("samples.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let lines = text.lines().map(|stored| {
+        let mut stored: Value = serde_json::from_str(stored).unwrap();
+        if stored["encoding"] == "origin" {
+            let nll = stored["outcome"]["nll"].as_array_mut().unwrap();
+            nll.iter_mut().for_each(|nll| *nll = json!(1e7));
+        }
+        format!("{stored}\n")
+    });
+    let lines: String = lines.collect();
+    fs::write(&path, &lines).unwrap();
+    let results = Results::read_all(&[dir.path().to_path_buf()], false).unwrap();
+    let report = Report::new(&results, None).unwrap();
+    let of_row = report.rows.iter().filter(|row| row.encoding == "origin" && row.metric.name == "ppl");
+    let marks: Vec<_> = of_row.map(|row| (row.estimate.value.is_finite(), row.mark)).collect();
+    assert!(marks.len() > 2 && marks.iter().all(|one| *one == (false, Mark::Plain)), "{marks:?}");
+    // What no loss can be is damage.
+    fs::write(&path, lines.replacen("10000000.0", "1e300", 1)).unwrap();
+    let read = || -> Result<()> {
+        let results = Results::read_all(&[dir.path().to_path_buf()], false)?;
+        Report::new(&results, None).map(drop)
+    };
+    let error = read().unwrap_err().to_string();
+    assert!(error.contains("samples.jsonl") && error.contains("larger than any"), "{error}");
+}
+
 #[test]
 fn a_baseline_that_is_not_there() {
     let dir = made_up();

@@ -433,6 +433,10 @@ impl Outcome {
         if self.nll.iter().any(|nll| *nll < 0.0) {
             return Err("a loss is below 0");
         }
+        // Each was computed in single precision.
+        if self.nll.iter().zip(&predicted).any(|(nll, &tokens)| *nll > f64::from(f32::MAX) * tokens as f64) {
+            return Err("a loss is larger than any that is computed");
+        }
         Ok(())
     }
 
