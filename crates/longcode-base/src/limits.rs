@@ -178,6 +178,8 @@ pub const PARSE_STEPS: [usize; 2] = [20_000, 64];
 pub const MOST_PARSE_STEPS: usize = 100_000;
 /// Operations that a parser may need for a text: some seconds. Some megabytes of source need as many.
 pub const PARSE_WORK: u64 = 20_000_000;
+/// Symbols of a text that may wait for their end at a time, in all readings of it: some 300 MB.
+pub const PARSE_OPEN: u64 = 250_000;
 /// Bytes from which on a text's work is estimated before it is parsed.
 pub const PARSE_LOOK_FROM: usize = 128 << 10;
 /// The same before it is repaired, which means parsing it up to eight more times.

@@ -70,7 +70,7 @@ impl Parser {
     fn read(&mut self, text: &str, known: Option<&Trees>, repair: RepairFn) -> Trees {
         let mut readings = Vec::new();
         for (number, (parser, entry)) in self.0.iter_mut().enumerate() {
-            if text.len() > limits::PARSE_LOOK_FROM && estimate(parser, text) > limits::PARSE_WORK {
+            if text.len() > limits::PARSE_LOOK_FROM && estimate(parser, text).is_too_much() {
                 break;
             }
             let known = known.and_then(|known| known.0.get(number)).map(|known| &known.tree);
@@ -133,7 +133,7 @@ fn parses_within(parser: &mut tree_sitter::Parser, text: &str, entry: &Entry) ->
     if text.len() <= limits::MEND_LOOK_FROM {
         return most;
     }
-    let parses = limits::PARSE_WORK / estimate(parser, text).max(1);
+    let parses = limits::PARSE_WORK / estimate(parser, text).work.max(1);
     most.min(parses.try_into().unwrap_or(most))
 }
 

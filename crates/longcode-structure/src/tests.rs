@@ -254,6 +254,7 @@ fn a_hundred_thousand_parts_come_to_an_end() {
         (Language::C, "AAA(".repeat(MANY) + "}", true),
         (Language::C, "AAA } ".repeat(MANY), true),
         (Language::Cpp, in_function(&format!("x = {}", nested("a<", ">"))), false),
+        (Language::Cpp, in_function(&("a<".repeat(3 * MANY) + "b")), false),
         (Language::Cpp, "extern \"C\" { int f() {} ".repeat(MANY) + &"}".repeat(MANY), true),
         (Language::Cpp, "classclass".repeat(MANY), true),
         (Language::CSharp, format!("class A {{ void F() {{ x = {}; }} }}", nested("(T)", "")), true),
