@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds `longcode serve` to the clients that people have: OpenAI's Python package, and lm-evaluation-harness.
+"""Holds `longcode serve` to the clients that people have: OpenAI's Python package, lm-evaluation-harness, inspect_ai.
 
 usage: python3 scripts/check_serve.py LONGCODE_BINARY
 
@@ -13,6 +13,8 @@ lm-evaluation-harness (PyPI: lm_eval[api]), where it is installed: multiple choi
 through `local-completions` with the server's tokenizer, one request at a time and several at once. Documents' log-likelihoods
 are those of `longcode score`, under both encodings. Where torch and transformers are installed too, every document's are those
 of `--model hf` on the same checkpoint, to 1e-3.
+
+inspect_ai (PyPI), where it is installed: an answer through its provider `openai-api` is that of `longcode generate`.
 
 Exits with 1 where something differs, and says what was left out.
 """
@@ -194,15 +196,21 @@ def check_leaving(server):
     require(done.usage.completion_tokens > 0, f"{done}")
 
 
-def check_chat(longcode, scratch):
-    model = scratch / "chatty"
-    shutil.copytree(NANO, model)
-    config = json.loads((model / "tokenizer_config.json").read_text())
-    (model / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": CHAT}))
-    said = "Finish this:\n```python\ndef add(a, b):\n```\n"
+def chatty(longcode, scratch):
+    """nano with a chat template, what is said to it, and what `longcode generate` answers."""
+    model, said = scratch / "chatty", "Finish this:\n```python\ndef add(a, b):\n```\n"
+    if not model.exists():
+        shutil.copytree(NANO, model)
+        config = json.loads((model / "tokenizer_config.json").read_text())
+        (model / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": CHAT}))
     prompt = scratch / "said.md"
     prompt.write_text(said)
     made = longcode_json(longcode, "generate", "--model", model, "--chat", "--max-new-tokens", 24, prompt)[0]
+    return model, said, made
+
+
+def check_chat(longcode, scratch):
+    model, said, made = chatty(longcode, scratch)
     with Server(longcode, "--model", model, "--encoding", "hirope:window=16") as server:
         client = server.client()
         body = {"model": "chatty", "messages": [{"role": "user", "content": said}], "max_completion_tokens": 24, "temperature": 0}
@@ -366,6 +374,27 @@ def check_lm_eval(longcode, scratch):
                 check_hf(folder, scratch, served[1])
 
 
+def check_inspect(longcode, scratch):
+    if not importlib.util.find_spec("inspect_ai"):
+        print("left out: inspect_ai is not installed")
+        return
+    from inspect_ai import Task, eval
+    from inspect_ai.dataset import Sample
+    from inspect_ai.scorer import exact
+    from inspect_ai.solver import generate
+
+    model, said, made = chatty(longcode, scratch)
+    with Server(longcode, "--model", model) as server:
+        os.environ |= {"LONGCODE_API_KEY": "none", "LONGCODE_BASE_URL": f"{server.address}/v1"}
+        task = Task(dataset=[Sample(input=said, target=made["text"])], solver=generate(), scorer=exact())
+        given = {"display": "none", "log_dir": str(scratch / "inspect"), "temperature": 0, "max_tokens": 24}
+        log = eval(task, model="openai-api/longcode/chatty", **given)[0]
+    require(log.status == "success", str(log.error))
+    answer = log.samples[0].output.completion
+    require(answer == made["text"], f"inspect_ai: {answer!r} is not {made['text']!r}")
+    print("inspect_ai: an answer through openai-api is that of generate")
+
+
 def check_hf(folder, scratch, served):
     if not (importlib.util.find_spec("torch") and importlib.util.find_spec("transformers")):
         print("left out: --model hf, as torch and transformers are not installed")
@@ -397,6 +426,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         check_openai(longcode, Path(scratch))
         check_lm_eval(longcode, Path(scratch))
+        check_inspect(longcode, Path(scratch))
 
 
 if __name__ == "__main__":
