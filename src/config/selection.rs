@@ -68,7 +68,9 @@ impl Config {
         keep(&mut self.models, &picked.models);
         let names: Vec<String> = self.models.iter().map(|entry| entry.name.clone()).collect();
         for model in &mut self.models {
-            model.ceiling_of.take_if(|of| !names.contains(of));
+            if let Some(of) = model.ceiling_of.take_if(|of| !names.contains(of)) {
+                note!("model \"{}\" is no ceiling here, as \"{of}\" is not run", model.name);
+            }
         }
         keep(&mut self.encodings, &picked.encodings);
         keep(&mut self.tasks, &picked.tasks);

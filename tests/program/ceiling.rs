@@ -76,6 +76,13 @@ fn a_ceiling_that_is_worse_has_nothing_to_recover() {
 }
 
 #[test]
+fn a_ceiling_without_its_model_is_told() {
+    let space = space();
+    let ended = space.longcode("run ceiling.toml --device cpu --model nano --limit 1").done();
+    assert!(ended.stderr.contains("model \"nano\" is no ceiling here, as \"short\" is not run"), "{ended:?}");
+}
+
+#[test]
 fn a_ceiling_of_nothing_is_refused() {
     let space = space();
     let refused = |of: &str, parts: &[&str]| {
