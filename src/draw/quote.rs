@@ -13,7 +13,7 @@ pub(crate) fn markdown(text: &str) -> String {
     for (at, c) in text.char_indices() {
         let after = text[at + c.len_utf8()..].chars().next().unwrap_or(' ');
         let marks = match c {
-            '|' | '`' | '*' | '<' | '\\' | '~' => true,
+            '|' | '`' | '*' | '<' | '\\' | '~' | '$' => true,
             '_' => !(before.is_alphanumeric() && after.is_alphanumeric()),
             ']' => matches!(after, '(' | '[' | ':'),
             '!' => after == '[',
@@ -59,6 +59,7 @@ mod tests {
             ("[x](y) ![z]", "[x\\](y) \\![z]"),
             ("a\\b ~~c~~ &lt; R&D", "a\\\\b \\~\\~c\\~\\~ \\&lt; R\\&D"),
             ("-0.01 [-0.02, +0.01]", "-0.01 [-0.02, +0.01]"),
+            ("$x^2$", "\\$x^2\\$"),
             ("-", "-"),
             ("HiRoPE window=256", "HiRoPE window=256"),
         ] {
